@@ -1,0 +1,90 @@
+package event
+
+import (
+	"fmt"
+	"time"
+)
+
+// Outcome says what became of a request's event.
+type Outcome string
+
+// The three outcomes. Unknown is neither success nor failure.
+const (
+	Written    Outcome = "written"
+	NotWritten Outcome = "not-written"
+	Unknown    Outcome = "unknown"
+)
+
+// Kind is what went wrong, named by the slug of its problem page.
+type Kind string
+
+// The kinds of error that a caller can meet (design section 5).
+const (
+	MalformedJSON               Kind = "malformed-json"
+	MalformedRequest            Kind = "malformed-request"
+	IdempotencyKeyMissing       Kind = "idempotency-key-missing"
+	UnknownEventType            Kind = "unknown-event-type"
+	NotFound                    Kind = "not-found"
+	MethodNotAllowed            Kind = "method-not-allowed"
+	RequestTimeout              Kind = "request-timeout"
+	RequestInProgress           Kind = "request-in-progress"
+	EventTooLarge               Kind = "event-too-large"
+	UnsupportedMediaType        Kind = "unsupported-media-type"
+	SchemaViolation             Kind = "schema-violation"
+	KeyMissing                  Kind = "key-missing"
+	IdempotencyKeyReused        Kind = "idempotency-key-reused"
+	HeadersTooLarge             Kind = "headers-too-large"
+	Overloaded                  Kind = "overloaded"
+	LogUnavailable              Kind = "log-unavailable"
+	IdempotencyStoreUnavailable Kind = "idempotency-store-unavailable"
+	OutcomeUnknown              Kind = "outcome-unknown"
+	Internal                    Kind = "internal"
+)
+
+// Violation is one way in which data breaks its schema.
+type Violation struct {
+	Pointer string `json:"pointer"` // JSON Pointer into the data; "" is the whole
+	Keyword string `json:"keyword"` // the schema keyword, for example "minimum"
+	Message string `json:"message"`
+}
+
+// Error is an error that a caller may see. Detail is written for that caller;
+// Err is the cause, for the log only.
+type Error struct {
+	Kind       Kind
+	Outcome    Outcome
+	Detail     string
+	Violations []Violation
+	RetryAfter time.Duration // 0: the kind's default
+	Err        error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Kind, e.Detail, e.Err)
+	}
+	return fmt.Sprintf("%s: %s", e.Kind, e.Detail)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Refuse makes an error for an event that surely was not written.
+func Refuse(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Outcome: NotWritten, Detail: fmt.Sprintf(format, args...)}
+}
+
+// RefuseCause is Refuse with a cause for the log.
+func RefuseCause(kind Kind, cause error, format string, args ...any) *Error {
+	e := Refuse(kind, format, args...)
+	e.Err = cause
+	return e
+}
+
+// Doubt makes an error for an event that may or may not have been written.
+func Doubt(kind Kind, cause error, format string, args ...any) *Error {
+	e := RefuseCause(kind, cause, format, args...)
+	e.Outcome = Unknown
+	return e
+}

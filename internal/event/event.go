@@ -1,0 +1,59 @@
+package event
+
+import "regexp"
+
+// Definition is one version of one event type, as its schema file declares it.
+// It is immutable: a hot reload makes new definitions and leaves old ones be.
+type Definition struct {
+	Type    string // for example "orders.placed"
+	Version string // "v1", "v2", …
+	Topic   string // Kafka topic; defaults to Type
+	// KeyPointers are the JSON Pointers (RFC 6901) whose values make the
+	// entity key. Empty means that the type has no entity: any partition.
+	KeyPointers []string
+	// IdempotencyRequired refuses events that carry neither an
+	// Idempotency-Key nor a CloudEvents id.
+	IdempotencyRequired bool
+	// OnStoreFailure says what happens while the idempotency store is away;
+	// empty means the gateway's default.
+	OnStoreFailure StoreFailurePolicy
+	// BodyLimit is the largest accepted data in bytes; 0 means the gateway's.
+	BodyLimit int
+	// SchemaID is the schema's absolute $id, or empty.
+	SchemaID string
+}
+
+// StoreFailurePolicy says what to do with a deduplicated event whose claim
+// cannot be stored.
+type StoreFailurePolicy string
+
+// The policies of design section 7.
+const (
+	RejectOnStoreFailure  StoreFailurePolicy = "reject"  // answer 503; nothing is written
+	PublishOnStoreFailure StoreFailurePolicy = "publish" // publish without deduplication, and say so
+)
+
+// Checked is what validation found out about one event's data.
+type Checked struct {
+	Definition *Definition
+	// Key is the entity key as UTF-8 text; nil for a type without entity.
+	Key *string
+}
+
+// Receipt says where an event is in the log. It is a pure function of the
+// Kafka record, so that a recovered receipt equals the first.
+type Receipt struct {
+	ID        string  `json:"id"`
+	Type      string  `json:"type"`
+	Version   string  `json:"version"`
+	Topic     string  `json:"topic"`
+	Partition int32   `json:"partition"`
+	Offset    int64   `json:"offset"`
+	Key       *string `json:"key"`  // null for a type without entity
+	Time      string  `json:"time"` // ce_time, RFC 3339
+}
+
+var typeName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
+
+// ValidTypeName reports whether s may name an event type.
+func ValidTypeName(s string) bool { return typeName.MatchString(s) }
