@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+
+	eventgateway "eventgateway"
+	"eventgateway/internal/app"
+	"eventgateway/internal/config"
+	"eventgateway/internal/dev"
+)
+
+type devFlags struct {
+	listen, admin, kafka, schemas, dataDir string
+	verbose                                bool
+}
+
+// devPartitions is more than one, so that keys matter as they do in production.
+const devPartitions = 6
+
+// runDev is `gateway dev`: everything embedded, nothing to install.
+func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var f devFlags
+	set := flag.NewFlagSet("dev", flag.ContinueOnError)
+	set.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDRESS` of the API")
+	set.StringVar(&f.admin, "admin-listen", "127.0.0.1:9090", "`ADDRESS` of health and metrics")
+	set.StringVar(&f.kafka, "kafka-listen", "127.0.0.1:9092", "`ADDRESS` of the embedded Kafka")
+	set.StringVar(&f.schemas, "schemas", "", "`DIR` of event types; default: ./schemas if it is there, else the samples")
+	set.StringVar(&f.dataDir, "data-dir", "", "`DIR` that keeps published records across restarts; default: in memory")
+	set.BoolVar(&f.verbose, "verbose", false, "log everything, not only warnings")
+	if err := parseFlags(set, args, errOut); err != nil {
+		return err
+	}
+	dir, cleanUp, err := devSchemas(f.schemas)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	services, err := dev.Start(dev.Config{KafkaListen: f.kafka, DataDir: f.dataDir})
+	if err != nil {
+		return fmt.Errorf("%w; stop what holds the port, or choose another with --kafka-listen", err)
+	}
+	defer services.Close()
+	cfg, err := devConfig(f, dir, services)
+	if err != nil {
+		return err
+	}
+	gateway, err := app.New(cfg, eventgateway.OpenAPI, newLogger(cfg.Log, errOut))
+	if err != nil {
+		return err //nolint:wrapcheck // says what failed
+	}
+	fmt.Fprintf(out, devBanner, gateway.Addr(), gateway.AdminAddr(), services.KafkaAddr(), dir)
+
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if err := dev.Watch(watching, services.KafkaAddr(), out); err != nil {
+			fmt.Fprintln(errOut, "gateway dev:", err)
+		}
+	})
+	err = gateway.Run(ctx)
+	stop()
+	watch.Wait()
+	return err //nolint:wrapcheck // says what failed
+}
+
+const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.
+
+  event types   http://%[1]s/v1/event-types   (from %[4]s, reloaded on change)
+  API           http://%[1]s/openapi.yaml
+  metrics       http://%[2]s/metrics
+  Kafka         %[3]s   (kcat -b %[3]s -t orders.placed -C, or any driver)
+
+Publish an event (send it twice: the second answer is a replay of the first):
+
+  curl -i http://%[1]s/v1/events/orders.placed \
+    -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-order' \
+    -d "$(curl -s http://%[1]s/v1/event-types/orders.placed/example)"
+
+Published records show up here:
+
+`
+
+func devConfig(f devFlags, schemas string, services *dev.Services) (*config.Config, error) {
+	cfg := config.Defaults()
+	cfg.Auth = config.AuthNone
+	cfg.HTTP.Listen, cfg.Admin.Listen = f.listen, f.admin
+	cfg.HTTP.PublicURL = "http://" + reachable(f.listen)
+	cfg.Kafka.Brokers = []string{services.KafkaAddr()}
+	cfg.Kafka.CreateTopics = config.CreateTopics{Enabled: true, Partitions: devPartitions, Replication: 1}
+	cfg.Redis.Addresses = []string{services.RedisAddr()}
+	cfg.Schemas.Dir = schemas
+	cfg.Log = config.Log{Format: config.LogText, Level: config.LogWarn}
+	if f.verbose {
+		cfg.Log.Level = config.LogDebug
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, usageError(err.Error())
+	}
+	return cfg, nil
+}
+
+// reachable is an address that a browser on this machine can use.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// devSchemas returns the folder to load: the one asked for, ./schemas, or a
+// temporary copy of the samples, which cleanUp removes.
+func devSchemas(asked string) (dir string, cleanUp func(), err error) {
+	nothing := func() {}
+	if asked != "" {
+		return asked, nothing, nil
+	}
+	if info, err := os.Stat("schemas"); err == nil && info.IsDir() {
+		return "schemas", nothing, nil
+	}
+	tmp, err := os.MkdirTemp("", "gateway-schemas-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make folder for sample event types: %w", err)
+	}
+	cleanUp = func() { _ = os.RemoveAll(tmp) }
+	samples, err := fs.Sub(eventgateway.Schemas, "schemas")
+	if err == nil {
+		err = os.CopyFS(tmp, samples)
+	}
+	if err != nil {
+		cleanUp()
+		return "", nil, fmt.Errorf("unpack sample event types: %w", err)
+	}
+	return tmp, cleanUp, nil
+}

@@ -1,0 +1,92 @@
+// Command gateway publishes events posted over HTTP to Kafka, once per
+// idempotency key.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set at build time: -ldflags "-X main.version=…".
+var version = "dev"
+
+const usage = `gateway publishes events posted over HTTP to Kafka, once per idempotency key.
+
+  gateway dev              everything embedded, nothing to install
+  gateway serve -c FILE    the gateway on real Kafka and Redis
+  gateway version          which version this is
+
+gateway COMMAND --help lists a command's flags.
+`
+
+type command func(ctx context.Context, args []string, out, errOut io.Writer) error
+
+func commands() map[string]command {
+	return map[string]command{"dev": runDev, "serve": runServe, "version": runVersion}
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run returns the exit status: 0 after an orderly stop, 1 on a failure, 2 on
+// wrong usage.
+func run(args []string, out, errOut io.Writer) int {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		_, _ = io.WriteString(out, usage)
+		return 0
+	}
+	cmd, ok := commands()[args[0]]
+	if !ok {
+		_, _ = fmt.Fprintf(errOut, "gateway: there is no command %q\n\n%s", args[0], usage)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	err := cmd(ctx, args[1:], out, errOut)
+	var usageErr usageError
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usageErr):
+		_, _ = fmt.Fprintf(errOut, "gateway %s: %v\n", args[0], err)
+		return 2
+	default:
+		_, _ = fmt.Fprintf(errOut, "gateway %s: %v\n", args[0], err)
+		return 1
+	}
+}
+
+// usageError is a mistake on the command line.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// parseFlags parses args and refuses what is left over.
+func parseFlags(fs *flag.FlagSet, args []string, errOut io.Writer) error {
+	fs.SetOutput(errOut)
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return flag.ErrHelp
+		}
+		return usageError("see --help") // the flag package has said what is wrong
+	}
+	if fs.NArg() > 0 {
+		return usageError(fmt.Sprintf("%q is one argument too many; see --help", fs.Arg(0)))
+	}
+	return nil
+}
+
+func runVersion(_ context.Context, _ []string, out, _ io.Writer) error {
+	_, err := fmt.Fprintln(out, "gateway", version)
+	return err //nolint:wrapcheck // nothing to add
+}

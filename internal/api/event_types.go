@@ -1,0 +1,86 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/schema"
+)
+
+// eventTypeView is an event type as callers see it, by its newest version.
+type eventTypeView struct {
+	Type        string   `json:"type"`
+	Title       string   `json:"title,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Topic       string   `json:"topic"`
+	Key         []string `json:"key"` // JSON Pointers; null: no entity
+	Idempotency string   `json:"idempotency"`
+	Newest      string   `json:"newest"`
+	Versions    []string `json:"versions"`
+	Publish     string   `json:"publish"` // path to post to
+	Schema      string   `json:"schema"`  // path of the schema
+}
+
+type eventTypeDetail struct {
+	eventTypeView
+	Examples []json.RawMessage `json:"examples"`
+}
+
+func view(t schema.EventType) eventTypeView {
+	idempotency := "optional"
+	if t.Newest.IdempotencyRequired {
+		idempotency = "required"
+	}
+	return eventTypeView{
+		Type: t.Name, Title: t.Title, Description: t.Description,
+		Topic: t.Newest.Topic, Key: t.Newest.KeyPointers, Idempotency: idempotency,
+		Newest: t.Newest.Version, Versions: t.Versions,
+		Publish: "/v1/events/" + t.Name, Schema: "/v1/event-types/" + t.Name + "/schema",
+	}
+}
+
+// listEventTypes is GET /v1/event-types.
+func (s *Server) listEventTypes(c *fiber.Ctx) error {
+	views := []eventTypeView{}
+	for _, t := range s.catalog.Types() {
+		views = append(views, view(t))
+	}
+	return writeJSON(c, fiber.StatusOK, map[string]any{"event_types": views})
+}
+
+// getEventType is GET /v1/event-types/{type}.
+func (s *Server) getEventType(c *fiber.Ctx) error {
+	name := c.Params("type")
+	for _, t := range s.catalog.Types() {
+		if t.Name == name {
+			examples := t.Examples
+			if examples == nil {
+				examples = []json.RawMessage{}
+			}
+			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), examples})
+		}
+	}
+	_, err := s.catalog.Lookup(name, "")
+	if err == nil { // loaded between the two looks
+		err = event.Refuse(event.UnknownEventType, "The event type is just being loaded; ask again.")
+	}
+	return s.writeProblem(c, err, false)
+}
+
+// getSchema is GET /v1/event-types/{type}/schema[?version=].
+func (s *Server) getSchema(c *fiber.Ctx) error {
+	raw, err := s.catalog.Schema(c.Params("type"), c.Query("version"))
+	if err != nil {
+		return s.writeProblem(c, err, false)
+	}
+	c.Response().Header.SetContentType("application/schema+json")
+	return c.Send(raw)
+}
+
+// getOpenAPI is GET /openapi.yaml.
+func (s *Server) getOpenAPI(c *fiber.Ctx) error {
+	c.Response().Header.SetContentType("application/yaml")
+	return c.Send(s.cfg.OpenAPI)
+}

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
+)
+
+// anonymous is the client's name where auth is "none".
+const anonymous = "anonymous"
+
+const (
+	headerIdempotencyKey      = "Idempotency-Key"
+	headerIdempotentReplayed  = "Idempotent-Replayed"
+	headerIdempotencyStatus   = "Idempotency-Status"
+	mediaTypeJSON             = "application/json"
+	statusAcceptedWithReceipt = fiber.StatusAccepted
+)
+
+// postEvent is POST /v1/events/{type}[?version=].
+func (s *Server) postEvent(c *fiber.Ctx) error {
+	req, err := s.eventRequest(c)
+	keyed := !req.Identity.IsZero()
+	if err != nil {
+		return s.writeProblem(c, err, keyed)
+	}
+	// fasthttp does not tell when a client goes away, and an event under way
+	// is finished anyway: its outcome belongs into the claim.
+	result, err := s.door.Accept(context.Background(), req)
+	if err != nil {
+		return s.writeProblem(c, err, keyed)
+	}
+	if result.Replayed {
+		c.Set(headerIdempotentReplayed, "true")
+	}
+	if result.Bypassed {
+		c.Set(headerIdempotencyStatus, "bypassed")
+	}
+	return writeJSON(c, statusAcceptedWithReceipt, result.Receipt)
+}
+
+// eventRequest reads a request up to its body. On an error the request holds
+// what was read so far.
+func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, error) {
+	req := ingest.Request{Client: anonymous, Type: strings.Clone(c.Params("type"))}
+	def, err := s.lookup(c, &req)
+	if err != nil {
+		return req, err
+	}
+	h := &c.Request().Header
+	if req.MediaType, err = mediaType(h); err != nil {
+		return req, err
+	}
+	if req.Attributes, err = attributes(h, req.Type); err != nil {
+		return req, err
+	}
+	if req.Identity, err = identity(h, req); err != nil {
+		return req, err
+	}
+	req.Data = c.Request().Body()
+	if def.BodyLimit > 0 && len(req.Data) > def.BodyLimit {
+		return req, event.Refuse(event.EventTooLarge, "The body has %d bytes; events of type %s may have %d.", len(req.Data), req.Type, def.BodyLimit)
+	}
+	return req, nil
+}
+
+// lookup finds the definition, so that an unknown type is refused whatever
+// else is wrong. The door looks again: types may be reloaded in between.
+func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) (*event.Definition, error) {
+	if v := c.Context().QueryArgs().PeekMulti("version"); len(v) > 0 {
+		if len(v) > 1 || len(v[0]) == 0 {
+			return nil, event.Refuse(event.MalformedRequest, "The query parameter version must be given once and not be empty, for example ?version=v1.")
+		}
+		req.Version = string(v[0])
+	}
+	def, err := s.catalog.Lookup(req.Type, req.Version)
+	if err != nil {
+		var e *event.Error
+		// A keyed event may have been written before its type went away: the
+		// door knows. Everybody else is told at once.
+		if errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && len(c.Request().Header.Peek(headerIdempotencyKey)) > 0 {
+			return &event.Definition{}, nil
+		}
+		return nil, err
+	}
+	return def, nil
+}
+
+func writeJSON(c *fiber.Ctx, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	c.Status(status)
+	c.Response().Header.SetContentType(mediaTypeJSON)
+	c.Response().SetBodyRaw(body)
+	return nil
+}

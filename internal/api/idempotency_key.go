@@ -1,0 +1,78 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
+)
+
+// maxKeyLength bounds an Idempotency-Key, in characters.
+const maxKeyLength = 255
+
+// identity is what the event is deduplicated on: its Idempotency-Key, else its
+// CloudEvents (source, id), else nothing.
+func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, error) {
+	values := h.PeekAll(headerIdempotencyKey)
+	switch {
+	case len(values) > 1:
+		return event.Identity{}, event.Refuse(event.MalformedRequest, "The Idempotency-Key header is there %d times; send it once.", len(values))
+	case len(values) == 1:
+		key, ok := parseIdempotencyKey(string(values[0]))
+		if !ok {
+			return event.Identity{}, event.Refuse(event.MalformedRequest,
+				"The Idempotency-Key is ill-formed: it must have 1 to 255 printable ASCII characters, bare or as a quoted string (for example a UUID).")
+		}
+		return event.Identity{Kind: event.IdentityKey, Parts: []string{key}}, nil
+	case req.Attributes.ID != "":
+		return event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{req.Attributes.Source, req.Attributes.ID}}, nil
+	}
+	return event.Identity{}, nil
+}
+
+// parseIdempotencyKey reads a key that is bare or an RFC 8941 §3.3.3 string;
+// both forms of one key are the same key.
+func parseIdempotencyKey(s string) (string, bool) {
+	s = strings.Trim(s, " \t")
+	if strings.HasPrefix(s, `"`) {
+		var ok bool
+		if s, ok = unquote(s); !ok {
+			return "", false
+		}
+	}
+	if len(s) == 0 || len(s) > maxKeyLength {
+		return "", false
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return "", false
+		}
+	}
+	return s, true
+}
+
+func unquote(s string) (string, bool) {
+	if len(s) < 2 || s[len(s)-1] != '"' {
+		return "", false
+	}
+	s = s[1 : len(s)-1]
+	if !strings.ContainsAny(s, `"\`) {
+		return s, true
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			return "", false
+		case '\\':
+			i++
+			if i == len(s) || (s[i] != '"' && s[i] != '\\') {
+				return "", false
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String(), true
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// A server that closes a connection while the client is still sending makes
+// the client's system drop the answer. After such an answer the connection is
+// therefore closed for writing, and read for a while (RFC 9112 §9.6).
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 8 << 20
+)
+
+// lingeringListener accepts connections that can linger.
+type lingeringListener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l lingeringListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // fasthttp looks at the error itself
+	}
+	return &lingeringConn{Conn: c}, nil
+}
+
+type lingeringConn struct {
+	net.Conn
+	linger atomic.Bool
+}
+
+// Close implements net.Conn.
+func (c *lingeringConn) Close() error {
+	if c.linger.Load() {
+		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
+	}
+	return c.Conn.Close() //nolint:wrapcheck // a wrapper has nothing to add
+}
+
+// lingerOnClose makes the request's connection linger when it is closed.
+func lingerOnClose(c *fiber.Ctx) {
+	if conn, ok := c.Context().Conn().(*lingeringConn); ok {
+		conn.linger.Store(true)
+	}
+}

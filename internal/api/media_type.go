@@ -1,0 +1,42 @@
+package api
+
+import (
+	"mime"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"eventgateway/internal/event"
+)
+
+// mediaType checks Content-Type and Content-Encoding and returns the media
+// type in lower case without parameters; none is taken as JSON.
+func mediaType(h *fasthttp.RequestHeader) (string, error) {
+	if coding := h.Peek("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(string(coding), "identity") {
+		return "", event.Refuse(event.UnsupportedMediaType, "Compressed bodies are not supported yet: send the body without Content-Encoding.")
+	}
+	raw := string(h.ContentType())
+	if raw == "" || raw == mediaTypeJSON {
+		return mediaTypeJSON, nil
+	}
+	mt, params, err := mime.ParseMediaType(raw)
+	if err != nil {
+		return "", event.Refuse(event.UnsupportedMediaType, "The Content-Type is ill-formed; send Content-Type: application/json.")
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return "", event.Refuse(event.UnsupportedMediaType, "JSON is UTF-8 (RFC 8259 §8.1); another charset is not supported.")
+	}
+	switch {
+	case mt == mediaTypeJSON:
+		return mt, nil
+	case mt == "application/x-www-form-urlencoded":
+		return "", event.Refuse(event.UnsupportedMediaType,
+			"The body came as a form, which is what curl -d says unless told otherwise. Add -H 'Content-Type: application/json'.")
+	case mt == "application/cloudevents+json" || mt == "application/cloudevents-batch+json":
+		return "", event.Refuse(event.UnsupportedMediaType,
+			"Structured CloudEvents are not supported here: send the event's data as the body and its attributes as ce-* headers.")
+	case strings.HasPrefix(mt, "application/") && strings.HasSuffix(mt, "+json"):
+		return mt, nil
+	}
+	return "", event.Refuse(event.UnsupportedMediaType, "This media type is not supported; send JSON with Content-Type: application/json.")
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"eventgateway/internal/event"
+)
+
+// metrics of the public listener. The route label is a route's pattern, never
+// a raw path; it is empty for what matched no route.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		requests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_http_requests_total", Help: "Requests by route and status.",
+		}, []string{"route", "status"}),
+		duration: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gateway_http_request_duration_seconds", Help: "Time from the whole request to its answer, by route.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route"}),
+	}
+}
+
+// observe counts a request, and turns a panic into a 500.
+func (s *Server) observe(c *fiber.Ctx) (err error) {
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			s.logger.Error("handler panicked", "panic", p, "stack", string(debug.Stack()))
+			err = s.writeProblem(c, event.Doubt(event.Internal, nil, "The gateway failed; the operator finds the details in its log."),
+				len(c.Request().Header.Peek(headerIdempotencyKey)) > 0)
+		}
+		route := c.Route().Path
+		if route == "/" { // this middleware's own: nothing else matched
+			route = ""
+		}
+		s.metrics.requests.WithLabelValues(route, statusLabel(c.Response().StatusCode())).Inc()
+		s.metrics.duration.WithLabelValues(route).Observe(time.Since(start).Seconds())
+	}()
+	if err := c.Next(); err != nil {
+		return s.handleError(c, err)
+	}
+	return nil
+}
+
+// statusLabels spares the common statuses an allocation.
+var statusLabels = map[int]string{200: "200", 202: "202", 400: "400", 404: "404", 409: "409", 422: "422", 503: "503", 504: "504"}
+
+func statusLabel(status int) string {
+	if l, ok := statusLabels[status]; ok {
+		return l
+	}
+	return strconv.Itoa(status)
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/event"
+)
+
+const mediaTypeProblem = "application/problem+json"
+
+// problemDocument is the body of every error (RFC 9457 §3).
+type problemDocument struct {
+	Type      string            `json:"type"`
+	Title     string            `json:"title"`
+	Status    int               `json:"status"`
+	Detail    string            `json:"detail"`
+	Outcome   event.Outcome     `json:"outcome"`
+	Retryable bool              `json:"retryable"`
+	Errors    []event.Violation `json:"errors,omitempty"`
+}
+
+// writeProblem answers with err. keyed says whether a retry of the request
+// would be recognised.
+func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
+	var e *event.Error
+	if !errors.As(err, &e) {
+		e = event.Doubt(event.Internal, err, "The gateway failed; the operator finds the details in its log.")
+	}
+	p, ok := problems[e.Kind]
+	if !ok {
+		p = problems[event.Internal]
+	}
+	if p.status >= fiber.StatusInternalServerError && e.Err != nil {
+		s.logger.Error("request failed", "problem", e.Kind, "outcome", e.Outcome, "error", e.Err)
+	}
+	if after := max(e.RetryAfter, p.retryAfter); after > 0 {
+		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
+	}
+	body, err := json.Marshal(problemDocument{
+		Type: "/problems/" + string(e.Kind), Title: p.title, Status: p.status, Detail: e.Detail,
+		Outcome: e.Outcome, Retryable: p.retryable && (keyed || e.Outcome != event.Unknown), Errors: e.Violations,
+	})
+	if err != nil {
+		return fmt.Errorf("encode problem: %w", err)
+	}
+	c.Status(p.status)
+	c.Response().Header.SetContentType(mediaTypeProblem)
+	c.Response().SetBodyRaw(body)
+	return nil
+}
+
+// retryAfter is in whole seconds, rounded up (RFC 9110 §10.2.3).
+func retryAfter(d time.Duration) string {
+	return strconv.Itoa(int(math.Ceil(d.Seconds())))
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"slices"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/event"
+)
+
+// problemPage explains one kind of problem.
+type problemPage struct {
+	Type      string          `json:"type"`
+	Slug      event.Kind      `json:"slug"`
+	Status    int             `json:"status"`
+	Title     string          `json:"title"`
+	Outcomes  []event.Outcome `json:"outcomes"`
+	Retryable bool            `json:"retryable"`
+	Meaning   string          `json:"meaning"`
+	Action    string          `json:"action"`
+}
+
+func pageOf(kind event.Kind) (problemPage, bool) {
+	p, ok := problems[kind]
+	return problemPage{
+		Type: "/problems/" + string(kind), Slug: kind, Status: p.status, Title: p.title,
+		Outcomes: p.outcomes, Retryable: p.retryable, Meaning: p.meaning, Action: p.action,
+	}, ok
+}
+
+// getProblem is GET /problems/{slug}: a page for browsers, JSON for others.
+func (s *Server) getProblem(c *fiber.Ctx) error {
+	page, ok := pageOf(event.Kind(c.Params("slug")))
+	if !ok {
+		return s.writeProblem(c, event.Refuse(event.NotFound, "There is no such problem; /problems lists them."), false)
+	}
+	return writePage(c, page, problemTemplate)
+}
+
+// listProblems is GET /problems.
+func (s *Server) listProblems(c *fiber.Ctx) error {
+	pages := []problemPage{}
+	for kind := range problems {
+		page, _ := pageOf(kind)
+		pages = append(pages, page)
+	}
+	slices.SortFunc(pages, func(a, b problemPage) int {
+		if a.Status != b.Status {
+			return a.Status - b.Status
+		}
+		return bytes.Compare([]byte(a.Slug), []byte(b.Slug))
+	})
+	return writePage(c, map[string]any{"problems": pages}, problemListTemplate)
+}
+
+func writePage(c *fiber.Ctx, v any, t *template.Template) error {
+	c.Vary(fiber.HeaderAccept)
+	if c.Accepts(mediaTypeJSON, fiber.MIMETextHTML) != fiber.MIMETextHTML {
+		return writeJSON(c, fiber.StatusOK, v)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, v); err != nil {
+		return fmt.Errorf("render page: %w", err)
+	}
+	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'")
+	c.Response().Header.SetContentType("text/html; charset=utf-8")
+	return c.Send(b.Bytes())
+}
+
+const pageHead = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body{font:16px/1.55 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:#1c2330;background:#fff}
+h1{font-size:1.5rem;margin:.2rem 0 1rem}code{background:#eef1f5;padding:.1rem .35rem;border-radius:.25rem}
+dt{font-weight:600;margin-top:1rem}dd{margin:.2rem 0 0}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.4rem .6rem .4rem 0;border-bottom:1px solid #dde2e8;vertical-align:top}a{color:#0b57b8}
+</style>`
+
+var problemTemplate = template.Must(template.New("problem").Parse(pageHead + `
+<title>{{.Title}}</title>
+<p><a href="/problems">Problems</a> / <code>{{.Slug}}</code></p>
+<h1>{{.Title}}</h1>
+<dl>
+<dt>HTTP status</dt><dd>{{.Status}}</dd>
+<dt>What it means</dt><dd>{{.Meaning}}</dd>
+<dt>What to do</dt><dd>{{.Action}}</dd>
+<dt>Was the event written?</dt><dd>{{range $i, $o := .Outcomes}}{{if $i}}, or {{end}}<code>{{$o}}</code>{{end}}</dd>
+<dt>Can the same request succeed later?</dt><dd>{{if .Retryable}}Yes.{{else}}No: change it first.{{end}}</dd>
+</dl>`))
+
+var problemListTemplate = template.Must(template.New("problems").Parse(pageHead + `
+<title>Problems</title>
+<h1>Problems</h1>
+<table><tr><th>Status</th><th>Slug</th><th>Title</th></tr>
+{{range .problems}}<tr><td>{{.Status}}</td><td><a href="{{.Type}}"><code>{{.Slug}}</code></a></td><td>{{.Title}}</td></tr>
+{{end}}</table>`))

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	// probeAge is how long an answer of Kafka or Redis is good for /readyz.
+	probeAge     = 2 * time.Second
+	probeTimeout = 2 * time.Second
+)
+
+// admin is the second listener: health, metrics and profiles, for operators.
+type admin struct {
+	server *http.Server
+	ready  *atomic.Bool
+	probes map[string]*probe
+}
+
+func newAdmin(registry *prometheus.Registry, ready *atomic.Bool, checks map[string]func(context.Context) error) *admin {
+	a := &admin{ready: ready, probes: map[string]*probe{}}
+	for name, check := range checks {
+		a.probes[name] = &probe{check: check}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	return a
+}
+
+func (a *admin) serve(ln net.Listener) error {
+	if err := a.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve admin: %w", err)
+	}
+	return nil
+}
+
+func (a *admin) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close()
+	}
+}
+
+// readyz is 200 if the gateway takes events and Kafka and Redis answer.
+func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
+	type check struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error,omitempty"`
+	}
+	answer := struct {
+		Ready  bool             `json:"ready"`
+		Checks map[string]check `json:"checks"`
+	}{Ready: a.ready.Load(), Checks: map[string]check{"gateway": {OK: a.ready.Load()}}}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for name, p := range a.probes {
+		wg.Go(func() {
+			c := check{OK: true}
+			if err := p.ask(r.Context()); err != nil {
+				c = check{Error: err.Error()}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answer.Checks[name] = c
+			answer.Ready = answer.Ready && c.OK
+		})
+	}
+	wg.Wait()
+	w.Header().Set("Content-Type", "application/json")
+	if !answer.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// probe asks a dependency at most once in a while, however often it is asked.
+type probe struct {
+	check func(context.Context) error
+
+	mu   sync.Mutex
+	at   time.Time
+	last error
+}
+
+func (p *probe) ask(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) < probeAge {
+		return p.last
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+	defer cancel()
+	p.last = p.check(ctx)
+	p.at = time.Now()
+	return p.last
+}

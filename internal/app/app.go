@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/api"
+	"eventgateway/internal/config"
+	"eventgateway/internal/event"
+	"eventgateway/internal/idempotency"
+	"eventgateway/internal/ingest"
+	"eventgateway/internal/publish"
+	"eventgateway/internal/schema"
+)
+
+const (
+	// claimTimeout bounds one question to Redis on a caller's path.
+	claimTimeout = 2 * time.Second
+	// settleTime bounds how long a stop waits for claims to be settled.
+	settleTime = 5 * time.Second
+	// stopMargin is added to the delivery time-out for requests under way.
+	stopMargin = 3 * time.Second
+	// writeTimeout bounds how long a client may take to read an answer.
+	writeTimeout = 30 * time.Second
+)
+
+// App is a whole gateway.
+type App struct {
+	cfg      *config.Config
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	catalog  *schema.Catalog
+	producer *publish.Producer
+	rdb      redis.UniversalClient
+	store    *idempotency.Store
+	api      *api.Server
+	admin    *admin
+	ready    atomic.Bool
+
+	public, private net.Listener
+}
+
+// New builds a gateway and opens its listeners, so that Addr is known and a
+// port that is taken is an error at once. It connects to nothing yet.
+func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) {
+	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := a.build(openAPI); err != nil {
+		a.discard()
+		return nil, err
+	}
+	if err := a.listen(); err != nil {
+		a.discard()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) build(openAPI []byte) error {
+	cfg := a.cfg
+	var err error
+	a.producer, err = publish.New(producerConfig(cfg), a.logger, publish.NewMetrics(a.registry))
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	a.catalog, err = schema.New(schema.Config{
+		Dir: cfg.Schemas.Dir, Watch: cfg.Schemas.Watch,
+		OnChange: func(s *schema.Set) { a.producer.SetTopics(s.Topics()) },
+	}, a.logger, a.registry)
+	if err != nil {
+		return fmt.Errorf("schemas: %w", err)
+	}
+	a.producer.SetTopics(a.catalog.Set().Topics())
+	client, err := redisConfig(cfg.Redis)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	a.rdb = idempotency.NewClient(client)
+	a.store = idempotency.New(idempotency.Config{TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease},
+		a.rdb, a.logger, idempotency.NewMetrics(a.registry))
+	door := ingest.New(ingest.Config{
+		PublicURL:       cfg.HTTP.PublicURL,
+		InFlightLimit:   cfg.HTTP.InFlightLimit.Bytes(),
+		DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
+		Lease:           cfg.Idempotency.Lease,
+		ClaimTimeout:    claimTimeout,
+		OnStoreFailure:  event.StoreFailurePolicy(cfg.Idempotency.OnStoreFailure),
+	}, ingest.Deps{
+		Catalog: a.catalog, Claims: a.store, Endings: a.store, Log: a.producer,
+		Metrics: ingest.NewMetrics(a.registry),
+	})
+	a.api = api.New(api.Config{
+		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
+		OpenAPI: openAPI,
+	}, door, a.catalog, a.logger, a.registry)
+	a.admin = newAdmin(a.registry, &a.ready, map[string]func(context.Context) error{
+		"kafka": a.producer.Ping, "redis": a.store.Ping,
+	})
+	return nil
+}
+
+func (a *App) listen() error {
+	var err error
+	if a.public, err = net.Listen("tcp", a.cfg.HTTP.Listen); err != nil {
+		return fmt.Errorf("http.listen: %w; stop what holds the port, or choose another with --listen", err)
+	}
+	if a.private, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
+		return fmt.Errorf("admin.listen: %w; stop what holds the port, or choose another with --admin-listen", err)
+	}
+	return nil
+}
+
+// discard undoes a New that failed.
+func (a *App) discard() {
+	if a.producer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		a.producer.Close(ctx)
+	}
+	if a.rdb != nil {
+		_ = a.rdb.Close()
+	}
+	if a.public != nil {
+		_ = a.public.Close()
+	}
+}
+
+// Addr is the public listener's address, AdminAddr the admin listener's.
+func (a *App) Addr() string { return a.public.Addr().String() }
+
+// AdminAddr is the admin listener's address.
+func (a *App) AdminAddr() string { return a.private.Addr().String() }
+
+// Run serves until ctx ends or a listener fails, then stops in order. It
+// returns nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	defer stopStoring()
+
+	var watchers, storer, servers sync.WaitGroup
+	watchers.Go(func() { a.producer.Run(background) })
+	watchers.Go(func() {
+		if err := a.catalog.Run(background); err != nil && !errors.Is(err, context.Canceled) {
+			a.logger.Error("watching schemas stopped", "error", err)
+		}
+	})
+	storer.Go(func() { a.store.Run(storing, settleTime) })
+
+	failed := make(chan error, 2)
+	servers.Go(func() { failed <- a.api.Serve(a.public) })
+	servers.Go(func() { failed <- a.admin.serve(a.private) })
+	a.ready.Store(true)
+	a.logger.Info("gateway started", "listen", a.Addr(), "admin", a.AdminAddr(), "guarantee", a.cfg.Kafka.Guarantee)
+
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-failed:
+		a.logger.Error("listener failed", "error", failure)
+	}
+
+	// not ready → drain → settle → flush → close
+	begun := time.Now()
+	a.ready.Store(false)
+	a.logger.Info("gateway stops: finishing requests under way")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Kafka.DeliveryTimeout+stopMargin)
+	defer cancel()
+	if err := a.api.Shutdown(drain); err != nil {
+		a.logger.Warn("requests were still under way when time was up", "error", err)
+	}
+	stopStoring()
+	storer.Wait()
+	stopBackground()
+	watchers.Wait()
+	a.producer.Close(drain)
+	_ = a.rdb.Close()
+	a.admin.shutdown()
+	servers.Wait()
+	a.logger.Info("gateway stopped", "took", time.Since(begun).Round(time.Millisecond))
+	return failure
+}

@@ -1,0 +1,98 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// Config says where the embedded services listen.
+type Config struct {
+	KafkaListen string // host:port; port 0 chooses one
+	DataDir     string // keeps Kafka's records across restarts; empty: in memory
+}
+
+// Services are the running embedded services.
+type Services struct {
+	kafka *kfake.Cluster
+	redis *miniredis.Miniredis
+	stop  context.CancelFunc
+	clock sync.WaitGroup
+}
+
+// Start starts both services. The caller closes them.
+func Start(cfg Config) (*Services, error) {
+	redis, err := startRedis()
+	if err != nil {
+		return nil, err
+	}
+	opts := []kfake.Opt{
+		kfake.NumBrokers(1),
+		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, cfg.KafkaListen) }),
+	}
+	if cfg.DataDir != "" {
+		opts = append(opts, kfake.DataDir(cfg.DataDir))
+	}
+	kafka, err := kfake.NewCluster(opts...)
+	if err != nil {
+		redis.Close()
+		return nil, fmt.Errorf("start embedded kafka on %s: %w", cfg.KafkaListen, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Services{kafka: kafka, redis: redis, stop: cancel}
+	s.clock.Go(func() { s.runClock(ctx) })
+	return s, nil
+}
+
+func startRedis() (*miniredis.Miniredis, error) {
+	r := miniredis.NewMiniRedis()
+	if err := r.Start(); err != nil {
+		return nil, fmt.Errorf("start embedded redis: %w", err)
+	}
+	// miniredis does not know INFO replication, which tells one Redis from
+	// another; this one is always the same.
+	r.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
+		if strings.EqualFold(cmd, "INFO") && len(args) == 1 && strings.EqualFold(args[0], "replication") {
+			c.WriteBulk("# Replication\r\nrole:master\r\nmaster_replid:" + strings.Repeat("0", 40) + "\r\n")
+			return true
+		}
+		return false
+	})
+	return r, nil
+}
+
+// runClock lets keys expire: miniredis does not do so by itself.
+func (s *Services) runClock(ctx context.Context) {
+	const step = time.Second
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.redis.FastForward(step)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// KafkaAddr is host:port of the Kafka protocol endpoint.
+func (s *Services) KafkaAddr() string { return s.kafka.ListenAddrs()[0] }
+
+// RedisAddr is host:port of the Redis endpoint.
+func (s *Services) RedisAddr() string { return s.redis.Addr() }
+
+// Close stops both services.
+func (s *Services) Close() {
+	s.stop()
+	s.clock.Wait()
+	s.kafka.Close()
+	s.redis.Close()
+}

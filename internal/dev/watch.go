@@ -1,0 +1,48 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Watch writes a line for each record that lands in any topic from now on,
+// until ctx ends.
+func Watch(ctx context.Context, broker string, out io.Writer) error {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(broker),
+		kgo.ConsumeRegex(), kgo.ConsumeTopics(`^[^_].*`),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(time.Now().UnixMilli())),
+		kgo.MetadataMinAge(500*time.Millisecond), kgo.MetadataMaxAge(2*time.Second),
+		kgo.FetchMaxWait(500*time.Millisecond),
+	)
+	if err != nil {
+		return fmt.Errorf("watch records: %w", err)
+	}
+	defer client.Close()
+	for {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		fetches.EachRecord(func(r *kgo.Record) { _, _ = io.WriteString(out, recordLine(r)) })
+	}
+}
+
+// recordLine shows what there is to see of one record.
+func recordLine(r *kgo.Record) string {
+	var id string
+	for _, h := range r.Headers {
+		if h.Key == "ce_id" {
+			id = string(h.Value)
+		}
+	}
+	key := "(none)"
+	if r.Key != nil {
+		key = string(r.Key)
+	}
+	return fmt.Sprintf("%s  %s[%d]@%d  key=%s  id=%s\n", r.Timestamp.Format("15:04:05.000"), r.Topic, r.Partition, r.Offset, key, id)
+}

@@ -1,0 +1,135 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"strconv"
+	"time"
+)
+
+// IdentityKind says where an event's identity comes from.
+type IdentityKind string
+
+// The kinds of identity that gw_claim distinguishes (design section 6).
+const (
+	IdentityKey        IdentityKind = "key"        // an Idempotency-Key
+	IdentityCloudEvent IdentityKind = "cloudevent" // a CloudEvent's (source, id)
+)
+
+// Identity is what makes two requests the same event. The zero Identity means
+// that the event is not deduplicated.
+type Identity struct {
+	Kind  IdentityKind
+	Parts []string // the key, or source and id
+}
+
+// IsZero reports whether the event is not deduplicated.
+func (i Identity) IsZero() bool { return i.Kind == "" }
+
+// ClaimID is the SHA-256 that names a claim in Redis and, in hexadecimal, the
+// gw_claim header of its record.
+type ClaimID [sha256.Size]byte
+
+// String returns the 64 lower-case hexadecimal digits of gw_claim.
+func (c ClaimID) String() string { return hex.EncodeToString(c[:]) }
+
+// ClaimID hashes the length-prefixed kind, client, key parts and index (the
+// empty string: the event did not come in a batch). Each part is preceded by
+// its length in bytes as a big-endian uint32.
+func (i Identity) ClaimID(client string) ClaimID {
+	h := sha256.New()
+	writePart(h, string(i.Kind))
+	writePart(h, client)
+	for _, p := range i.Parts {
+		writePart(h, p)
+	}
+	writePart(h, "")
+	var id ClaimID
+	h.Sum(id[:0])
+	return id
+}
+
+// Fingerprint is the SHA-256 over what a request asked to publish. The same
+// key with another fingerprint is a reuse of the key.
+type Fingerprint [sha256.Size]byte
+
+// NewFingerprint hashes the length-prefixed event type, version as requested,
+// media type and data bytes.
+func NewFingerprint(eventType, version, mediaType string, data []byte) Fingerprint {
+	h := sha256.New()
+	writePart(h, eventType)
+	writePart(h, version)
+	writePart(h, mediaType)
+	writeLength(h, len(data))
+	h.Write(data)
+	var f Fingerprint
+	h.Sum(f[:0])
+	return f
+}
+
+func writePart(h hash.Hash, s string) {
+	writeLength(h, len(s))
+	h.Write([]byte(s))
+}
+
+func writeLength(h hash.Hash, n int) {
+	var length [4]byte
+	binary.BigEndian.PutUint32(length[:], uint32(n)) //nolint:gosec // bodies and headers are far below 4 GiB
+	h.Write(length[:])
+}
+
+// Claim is one attempt's hold on an identity.
+type Claim struct {
+	ID          ClaimID
+	Fingerprint Fingerprint
+	Token       string // fresh for every attempt
+	Placement   Placement
+	// Begun is when this process asked for the claim: the lease surely runs
+	// until Begun plus the lease time, whatever Redis' clock says.
+	Begun time.Time
+}
+
+// Placement is where a record will go: it stands in the claim before the
+// record is produced.
+type Placement struct {
+	Topic     string
+	Partition int32
+	Owner     string // the producer incarnation that alone may write it
+}
+
+// Standing is what a claim attempt found.
+type Standing struct {
+	State   ClaimState
+	Receipt Receipt // if State is Settled
+	// LeaseLeft is how long the present holder's lease runs on, if State is
+	// InProgress or InDoubt.
+	LeaseLeft time.Duration
+	// Found is the stored record as it was read, if State is Abandoned: a
+	// take-over compares against it.
+	Found string
+}
+
+// ClaimState is the row of the protocol's table that applies.
+type ClaimState int
+
+// The states that an attempt can find (design section 7).
+const (
+	Won        ClaimState = iota + 1 // the claim is ours
+	Settled                          // the event is written; here is its receipt
+	InProgress                       // another attempt holds the claim and its lease runs
+	InDoubt                          // an attempt ended in an unknown outcome and its lease runs
+	Abandoned                        // the holder's lease is over: take over
+	Reused                           // the key was used for another payload
+	Absent                           // only from a look: nobody holds it
+)
+
+// String names the state for logs and metrics.
+func (s ClaimState) String() string {
+	names := [...]string{"", "won", "settled", "in-progress", "in-doubt", "abandoned", "reused", "absent"}
+	if s <= 0 || int(s) >= len(names) {
+		return "state-" + strconv.Itoa(int(s))
+	}
+	return names[s]
+}

@@ -1,0 +1,114 @@
+package event
+
+import (
+	"encoding/hex"
+	"time"
+)
+
+// Record is one Kafka record on its way to the log.
+type Record struct {
+	Placement
+	Key       []byte // nil for a type without entity
+	Value     []byte
+	Headers   []Header
+	Timestamp time.Time // the gateway's clock, never ce_time
+}
+
+// Header is one record header.
+type Header struct {
+	Name  string
+	Value string
+}
+
+// Position is where a record landed.
+type Position struct {
+	Partition int32
+	Offset    int64
+}
+
+// Names of the record headers (design section 6; CloudEvents Kafka binding 1.0 §3.2).
+const (
+	HeaderClaim       = "gw_claim"
+	HeaderFingerprint = "gw_fingerprint"
+	HeaderVersion     = "gw_version"
+	HeaderContentType = "content-type"
+	HeaderTraceParent = "traceparent"
+	HeaderTraceState  = "tracestate"
+
+	HeaderSpecVersion = "ce_specversion"
+	HeaderID          = "ce_id"
+	HeaderType        = "ce_type"
+	HeaderSource      = "ce_source"
+	HeaderTime        = "ce_time"
+	HeaderSubject     = "ce_subject"
+	HeaderDataSchema  = "ce_dataschema"
+	headerPrefix      = "ce_"
+)
+
+// Attributes are an event's CloudEvents context attributes and trace context.
+type Attributes struct {
+	ID          string
+	Source      string
+	Time        string // RFC 3339
+	Subject     string // optional
+	Extensions  []Header
+	TraceParent string // W3C trace context, optional
+	TraceState  string
+}
+
+// NewHeaders makes the headers of a record: CloudEvents binary mode, then the
+// gateway's own. claim is nil for an event that is not deduplicated;
+// dataSchema is an absolute URI or empty.
+func NewHeaders(def *Definition, a Attributes, mediaType, dataSchema string, claim *Claim) []Header {
+	hs := make([]Header, 0, 13+len(a.Extensions))
+	hs = append(hs,
+		Header{HeaderSpecVersion, "1.0"},
+		Header{HeaderID, a.ID},
+		Header{HeaderType, def.Type},
+		Header{HeaderSource, a.Source},
+		Header{HeaderTime, a.Time},
+		Header{HeaderContentType, mediaType},
+		Header{HeaderVersion, def.Version},
+	)
+	optional := func(name, value string) {
+		if value != "" {
+			hs = append(hs, Header{name, value})
+		}
+	}
+	optional(HeaderDataSchema, dataSchema)
+	optional(HeaderSubject, a.Subject)
+	optional(HeaderTraceParent, a.TraceParent)
+	optional(HeaderTraceState, a.TraceState)
+	for _, x := range a.Extensions {
+		hs = append(hs, Header{headerPrefix + x.Name, x.Value})
+	}
+	if claim != nil {
+		hs = append(hs,
+			Header{HeaderClaim, claim.ID.String()},
+			Header{HeaderFingerprint, hex.EncodeToString(claim.Fingerprint[:])})
+	}
+	return hs
+}
+
+// ReceiptOf is the receipt of a record at a position. It reads nothing but the
+// record, so that whoever finds the record later gives the same receipt.
+func ReceiptOf(r Record, at Position) Receipt {
+	receipt := Receipt{Topic: r.Topic, Partition: at.Partition, Offset: at.Offset}
+	if r.Key != nil {
+		key := string(r.Key)
+		receipt.Key = &key
+	}
+	for _, h := range r.Headers {
+		switch h.Name {
+		case HeaderID:
+			receipt.ID = h.Value
+		case HeaderType:
+			receipt.Type = h.Value
+		case HeaderVersion:
+			receipt.Version = h.Value
+		case HeaderTime:
+			receipt.Time = h.Value
+		}
+	}
+	return receipt
+}

@@ -1,0 +1,123 @@
+package idempotency
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// batchTimeout bounds one script, retries of the client library included.
+const batchTimeout = 2 * time.Second
+
+// claimBatch claims for all callers of a batch in one round trip.
+func (s *Store) claimBatch(calls []*claimCall) {
+	live := calls[:0]
+	for _, c := range calls {
+		if c.ctx.Err() != nil {
+			c.done <- claimReply{err: c.ctx.Err()}
+			continue
+		}
+		live = append(live, c)
+	}
+	if len(live) == 0 {
+		return
+	}
+	s.metrics.claimBatch.Observe(float64(len(live)))
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	groups := [][]*claimCall{live}
+	if s.cluster {
+		groups = byBucket(live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
+	}
+	err := s.runGroups(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(groups[i]) },
+		func(i int, cmd *redis.Cmd) { answerClaims(groups[i], cmd) })
+	if err != nil {
+		s.logger.Warn("claiming failed", "error", err, "claims", len(live))
+	}
+}
+
+func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
+	keys := make([]string, 0, 2*len(calls))
+	args := make([]any, 0, 2+3*len(calls))
+	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds())
+	for _, c := range calls {
+		keys = append(keys, recordKey(c.claim.ID), markerKey(bucketOf(c.claim.ID)))
+		args = append(args, encodeFingerprint(c.claim.Fingerprint), c.claim.Token, claimTail(c.claim.Placement, nil))
+	}
+	return keys, args
+}
+
+func answerClaims(calls []*claimCall, cmd *redis.Cmd) {
+	texts, err := cmd.StringSlice()
+	if err == nil && len(texts) != len(calls) {
+		err = fmt.Errorf("claim script answered %d of %d claims", len(texts), len(calls))
+	}
+	for i, c := range calls {
+		if err != nil {
+			c.done <- claimReply{err: fmt.Errorf("claim: %w", err)}
+			continue
+		}
+		c.done <- claimReply{text: texts[i]}
+	}
+}
+
+// runGroups runs a script once per group: directly for one group, in one
+// pipeline for several (a Redis Cluster, where a script must stay within a
+// slot). It answers every group and returns the first error.
+func (s *Store) runGroups(ctx context.Context, n int, script *redis.Script,
+	args func(int) ([]string, []any), answer func(int, *redis.Cmd),
+) error {
+	if n == 1 {
+		keys, argv := args(0)
+		cmd := script.Run(ctx, s.rdb, keys, argv...)
+		answer(0, cmd)
+		return cmd.Err()
+	}
+	run := func() []*redis.Cmd {
+		cmds := make([]*redis.Cmd, n)
+		pipe := s.rdb.Pipeline()
+		for i := range n {
+			keys, argv := args(i)
+			cmds[i] = script.EvalSha(ctx, pipe, keys, argv...)
+		}
+		_, _ = pipe.Exec(ctx) // each command carries its own error
+		return cmds
+	}
+	cmds := run()
+	for _, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			if err := script.Load(ctx, s.rdb).Err(); err != nil {
+				break
+			}
+			cmds = run() // a claim that went through before knows its own token
+			break
+		}
+	}
+	var first error
+	for i, cmd := range cmds {
+		answer(i, cmd)
+		if first == nil {
+			first = cmd.Err()
+		}
+	}
+	return first
+}
+
+// byBucket splits calls into groups whose keys share a hash slot.
+func byBucket[T any](calls []T, bucket func(T) byte) [][]T {
+	var groups [][]T
+	index := make(map[byte]int, len(calls))
+	for _, c := range calls {
+		b := bucket(c)
+		i, ok := index[b]
+		if !ok {
+			i = len(groups)
+			index[b] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	return groups
+}

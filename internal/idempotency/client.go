@@ -1,0 +1,37 @@
+package idempotency
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ClientConfig says where Redis is. Several addresses are a Cluster; with
+// Master set they are Sentinels.
+type ClientConfig struct {
+	Addresses []string
+	Master    string
+	Username  string
+	Password  string
+	TLS       *tls.Config // nil: plain TCP
+}
+
+const (
+	dialTimeout = time.Second
+	ioTimeout   = time.Second
+	// poolSize: the two claim lanes, the endings, take-overs and look-ups.
+	poolSize = 16
+)
+
+// NewClient returns a client that the caller closes. It does not connect yet.
+func NewClient(cfg ClientConfig) redis.UniversalClient {
+	return redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: cfg.Addresses, MasterName: cfg.Master,
+		Username: cfg.Username, Password: cfg.Password, TLSConfig: cfg.TLS,
+		DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
+		PoolSize: poolSize, ContextTimeoutEnabled: true,
+		MaxRetries: 1, MinRetryBackoff: 10 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
+		DisableIdentity: true,
+	})
+}

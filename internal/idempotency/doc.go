@@ -1,0 +1,17 @@
+// Package idempotency keeps claims in Redis: which request holds an
+// idempotency key, and the receipts of those that are done (design section 7).
+// It is the only user of go-redis.
+//
+// The data's way: a claim joins the batch that is being gathered and returns
+// with its batch's script; an ending (settle, doubt, release) is queued and
+// applied behind the caller's back, in batches too.
+//
+// Invariants:
+//   - leases run by Redis' clock; every change of a claim is one script that
+//     compares the attempt's token, or the whole record, before it writes;
+//   - claim and take-over test in the same script that the bucket's marker
+//     equals the present master_replid, because a failover loses claims;
+//   - only facts are remembered locally: receipts of written events.
+//
+// It imports only internal/event.
+package idempotency

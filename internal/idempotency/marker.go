@@ -1,0 +1,49 @@
+package idempotency
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// adopt accepts that the claims of a bucket may be lost, and starts the bucket
+// anew under the present Redis. Until claims are rebuilt from the log, that is
+// all that can be done: a retry of an event whose claim was lost publishes it
+// again.
+func (s *Store) adopt(ctx context.Context, bucket byte) error {
+	was, err := adoptScript.Run(ctx, s.rdb, []string{markerKey(bucket)}).Text()
+	if err != nil {
+		s.metrics.failed("adopt")
+		return fmt.Errorf("adopt bucket: %w", err)
+	}
+	reason := "changed"
+	if was == "" {
+		reason = "missing"
+	}
+	s.metrics.adopted.WithLabelValues(reason).Inc()
+	if s.losses.due(reason) {
+		s.logger.Warn("claims may be lost: Redis is empty, was flushed, replaced or promoted; retries of events written before are not recognised",
+			"marker", reason, "bucket", bucket)
+	}
+	return nil
+}
+
+// lossLog keeps 256 buckets from writing 256 lines about one event.
+type lossLog struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (l *lossLog) due(reason string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil {
+		l.last = make(map[string]time.Time)
+	}
+	if time.Since(l.last[reason]) < time.Minute {
+		return false
+	}
+	l.last[reason] = time.Now()
+	return true
+}

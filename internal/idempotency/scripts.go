@@ -1,0 +1,96 @@
+package idempotency
+
+import "github.com/redis/go-redis/v9"
+
+// replid and now start every script that has to know which Redis this is and
+// what time it has. The error of a user who may not run INFO goes to the
+// caller: without it a failover would go unnoticed.
+const luaReplid = `
+local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+if not replid then return redis.error_reply('ERR no master_replid in INFO replication') end
+`
+
+const luaNow = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+`
+
+// claimScript: KEYS = (record, marker)*; ARGV = lease ms, ttl ms, then per
+// claim fingerprint, token, tail. Each result is "M" (marker gone or
+// different), "W" (won) or "R<now> <record>" (somebody's). An own token means
+// that the client library sent the claim twice.
+var claimScript = redis.NewScript(luaReplid + luaNow + `
+local lease, ttl = tonumber(ARGV[1]), ARGV[2]
+local head = 'C ' .. string.format('%d', now + lease) .. ' '
+local from = string.format('%d', now)
+local out, seen = {}, {}
+for i = 1, #KEYS / 2 do
+  local key, marker = KEYS[2 * i - 1], KEYS[2 * i]
+  local fp, token, tail = ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
+  if seen[marker] == nil then seen[marker] = redis.call('GET', marker) == replid end
+  if not seen[marker] then
+    out[i] = 'M'
+  else
+    local rec = redis.call('GET', key)
+    if not rec then
+      redis.call('SET', key, head .. fp .. ' ' .. token .. ' ' .. from .. ' ' .. tail, 'PX', ttl)
+      out[i] = 'W'
+    elseif string.find(rec, token, 1, true) then
+      out[i] = 'W'
+    else
+      out[i] = 'R' .. from .. ' ' .. rec
+    end
+  end
+end
+return out
+`)
+
+// takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
+// ttl ms, fingerprint, token, from, tail. The result is as for a claim.
+var takeOverScript = redis.NewScript(luaReplid + luaNow + `
+if redis.call('GET', KEYS[2]) ~= replid then return 'M' end
+local rec = redis.call('GET', KEYS[1])
+if rec == ARGV[1] then
+  redis.call('SET', KEYS[1], 'C ' .. string.format('%d', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4] .. ' ' ..
+    ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7], 'PX', ARGV[3])
+  return 'W'
+end
+if rec and string.find(rec, ARGV[5], 1, true) then return 'W' end
+return 'R' .. string.format('%d', now) .. ' ' .. (rec or '')
+`)
+
+// lookScript: KEYS = record. The result is as for a claim, without "W" or "M".
+var lookScript = redis.NewScript(luaNow + `
+return 'R' .. string.format('%d', now) .. ' ' .. (redis.call('GET', KEYS[1]) or '')
+`)
+
+// endScript: KEYS = record*; ARGV = ttl ms, then per record operation, token,
+// settled record. "S" settles a claim of the token or one that Redis lost: the
+// event is in the log, whatever became of its claim. "U" and "D" touch only
+// the token's own claim. The result counts the endings that changed nothing.
+var endScript = redis.NewScript(`
+local missed = 0
+for i = 1, #KEYS do
+  local op, token = ARGV[3 * i - 1], ARGV[3 * i]
+  local rec = redis.call('GET', KEYS[i])
+  local mine = rec and string.find(rec, token, 1, true)
+  if op == 'S' and (mine or not rec) then
+    redis.call('SET', KEYS[i], ARGV[3 * i + 1], 'PX', ARGV[1])
+  elseif op == 'U' and mine then
+    redis.call('SET', KEYS[i], 'U' .. string.sub(rec, 2), 'KEEPTTL')
+  elseif op == 'D' and mine then
+    redis.call('DEL', KEYS[i])
+  else
+    missed = missed + 1
+  end
+end
+return missed
+`)
+
+// adoptScript: KEYS = marker. It makes the marker equal the present
+// master_replid and returns what it was, or "".
+var adoptScript = redis.NewScript(luaReplid + `
+local was = redis.call('GET', KEYS[1]) or ''
+if was ~= replid then redis.call('SET', KEYS[1], replid) end
+return was
+`)

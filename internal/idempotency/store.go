@@ -1,0 +1,178 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/event"
+)
+
+// Config sets how claims are kept.
+type Config struct {
+	TTL   time.Duration // how long a receipt is remembered: the idempotency window
+	Lease time.Duration // how long a claim is held before another may take over
+}
+
+const (
+	// maxBatch keeps one script well below a millisecond of Redis' time.
+	maxBatch = 128
+	// lanes: two, so that one batch is gathered and sent while another is out.
+	lanes = 2
+	// markerTries bounds how often a claim meets a marker that changes under it.
+	markerTries = 3
+)
+
+// Store keeps claims in Redis. It is safe for concurrent use; endings are
+// applied while Run runs.
+type Store struct {
+	cfg     Config
+	rdb     redis.UniversalClient
+	cluster bool
+	logger  *slog.Logger
+	metrics *Metrics
+	claims  gatherer[*claimCall]
+	endings *endings
+	recent  *recent
+	losses  lossLog
+}
+
+// New returns a Store on rdb, which the caller closes after Run has returned.
+func New(cfg Config, rdb redis.UniversalClient, logger *slog.Logger, metrics *Metrics) *Store {
+	_, cluster := rdb.(*redis.ClusterClient)
+	s := &Store{
+		cfg: cfg, rdb: rdb, cluster: cluster, logger: logger, metrics: metrics,
+		recent: newRecent(min(cfg.TTL, recentAge)),
+	}
+	s.claims = gatherer[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, lanes: lanes}
+	s.endings = newEndings(s)
+	return s
+}
+
+// Run applies endings until ctx ends, then those that are still queued, for at
+// most the drain time.
+func (s *Store) Run(ctx context.Context, drain time.Duration) { s.endings.run(ctx, drain) }
+
+// Ping asks Redis whether it answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.rdb.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("ping redis: %w", err)
+	}
+	return nil
+}
+
+// claimCall is one claim in a batch.
+type claimCall struct {
+	ctx   context.Context //nolint:containedctx // of the waiting caller: skips claims that nobody waits for
+	claim event.Claim
+	done  chan claimReply // buffered: the batch never waits for a caller
+}
+
+type claimReply struct {
+	text string // as the script answers
+	err  error
+}
+
+// Claim asks to hold an identity. Errors mean that Redis gave no answer; the
+// claim may stand all the same.
+func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error) {
+	if standing, ok := s.recent.look(c.ID, c.Fingerprint); ok {
+		return standing, nil
+	}
+	for range markerTries {
+		text, err := s.askClaim(ctx, c)
+		if err != nil {
+			s.metrics.failed("claim")
+			return event.Standing{}, err
+		}
+		if text != "M" {
+			return standing(text, c.Fingerprint)
+		}
+		if err := s.adopt(ctx, bucketOf(c.ID)); err != nil {
+			return event.Standing{}, err
+		}
+	}
+	return event.Standing{}, errors.New("claim: the marker keeps changing: is Redis failing over?")
+}
+
+func (s *Store) askClaim(ctx context.Context, c event.Claim) (string, error) {
+	call := &claimCall{ctx: ctx, claim: c, done: make(chan claimReply, 1)}
+	s.claims.add(call)
+	select {
+	case r := <-call.done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("claim: %w", ctx.Err())
+	}
+}
+
+// TakeOver exchanges the abandoned record found for c; its time of first claim
+// and its partitions stay in the record.
+func (s *Store) TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error) {
+	old, err := parseRecord(found)
+	if err != nil {
+		return event.Standing{}, fmt.Errorf("take over claim: %w", err)
+	}
+	text, err := takeOverScript.Run(ctx, s.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
+		found, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(),
+		encodeFingerprint(c.Fingerprint), c.Token, old.fromMs, claimTail(c.Placement, old.partitions)).Text()
+	if err != nil {
+		s.metrics.failed("take-over")
+		return event.Standing{}, fmt.Errorf("take over claim: %w", err)
+	}
+	if text == "M" {
+		return event.Standing{}, errors.New("take over claim: the marker changed: Redis was replaced or promoted")
+	}
+	return standing(text, c.Fingerprint)
+}
+
+// Look reads what stands without claiming.
+func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error) {
+	if standing, ok := s.recent.look(id, f); ok {
+		return standing, nil
+	}
+	text, err := lookScript.Run(ctx, s.rdb, []string{recordKey(id)}).Text()
+	if err != nil {
+		s.metrics.failed("look")
+		return event.Standing{}, fmt.Errorf("look up claim: %w", err)
+	}
+	return standing(text, f)
+}
+
+// standing reads a script's answer: "W" or "R<now> <record>".
+func standing(text string, f event.Fingerprint) (event.Standing, error) {
+	if text == "W" {
+		return event.Standing{State: event.Won}, nil
+	}
+	nowText, found, ok := strings.Cut(strings.TrimPrefix(text, "R"), " ")
+	now, err := strconv.ParseInt(nowText, 10, 64)
+	if !ok || err != nil {
+		return event.Standing{}, fmt.Errorf("read answer %.20q of the claim script", text)
+	}
+	if found == "" {
+		return event.Standing{State: event.Absent}, nil
+	}
+	rec, err := parseRecord(found)
+	if err != nil {
+		return event.Standing{}, err
+	}
+	left := time.Duration(rec.leaseEndMs-now) * time.Millisecond
+	switch {
+	case rec.fingerprint != encodeFingerprint(f):
+		return event.Standing{State: event.Reused}, nil
+	case rec.state == stateSettled:
+		return event.Standing{State: event.Settled, Receipt: rec.receipt}, nil
+	case left <= 0:
+		return event.Standing{State: event.Abandoned, Found: found}, nil
+	case rec.state == stateUnknown:
+		return event.Standing{State: event.InDoubt, LeaseLeft: left}, nil
+	default:
+		return event.Standing{State: event.InProgress, LeaseLeft: left}, nil
+	}
+}

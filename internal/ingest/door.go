@@ -1,0 +1,192 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// Config sets a Door's limits.
+type Config struct {
+	// PublicURL is the gateway's own address as callers see it, without a
+	// trailing slash, or empty.
+	PublicURL string
+	// InFlightLimit bounds the data bytes that wait for the store and the log.
+	InFlightLimit int64
+	// DeliveryTimeout bounds how long the log may take to acknowledge.
+	DeliveryTimeout time.Duration
+	// Lease is how long a claim is held before another attempt may take over.
+	Lease time.Duration
+	// ClaimTimeout bounds one round trip to the idempotency store.
+	ClaimTimeout time.Duration
+	// OnStoreFailure is the policy of types that name none.
+	OnStoreFailure event.StoreFailurePolicy
+}
+
+// Deps are what a Door works with.
+type Deps struct {
+	Catalog Catalog
+	Claims  Claims
+	Endings Endings
+	Log     Log
+	Logger  *slog.Logger
+	Metrics *Metrics
+	Now     func() time.Time // nil: time.Now
+}
+
+// Door accepts events. It is safe for concurrent use.
+type Door struct {
+	cfg       Config
+	publicURL string
+	catalog   Catalog
+	claims    Claims
+	endings   Endings
+	log       Log
+	logger    *slog.Logger
+	metrics   *Metrics
+	now       func() time.Time
+	newID     func() string
+	tokens    *tokens
+	inFlight  atomic.Int64
+}
+
+// New returns a Door.
+func New(cfg Config, deps Deps) *Door {
+	now := deps.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &Door{
+		cfg: cfg, publicURL: cfg.PublicURL,
+		catalog: deps.Catalog, claims: deps.Claims, endings: deps.Endings, log: deps.Log,
+		logger: deps.Logger, metrics: deps.Metrics,
+		now: now, newID: randomID, tokens: newTokens(),
+	}
+}
+
+// Accept takes one event through the door and returns when its fate is known,
+// or known to be unknown. Errors are *event.Error.
+func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
+	size := int64(len(req.Data))
+	if d.inFlight.Add(size) > d.cfg.InFlightLimit {
+		d.inFlight.Add(-size)
+		return Result{}, d.count(req.Type, event.Refuse(event.Overloaded,
+			"More than %d bytes of events are waiting to be written. Nothing was written; send it again shortly.", d.cfg.InFlightLimit))
+	}
+	defer d.inFlight.Add(-size)
+
+	start := d.now()
+	checked, err := d.catalog.Check(req.Type, req.Version, req.Data)
+	d.metrics.parse.Observe(d.now().Sub(start).Seconds())
+	if err != nil {
+		result, err := d.refuseInvalid(ctx, req, err)
+		return result, d.count(req.Type, err)
+	}
+	result, err := d.accept(ctx, req, checked)
+	if err != nil {
+		return Result{}, d.count(req.Type, err)
+	}
+	d.metrics.accepted(req.Type, result)
+	return result, nil
+}
+
+func (d *Door) accept(ctx context.Context, req Request, checked event.Checked) (Result, error) {
+	if !req.Identity.IsZero() {
+		return d.acceptOnce(ctx, req, checked)
+	}
+	if checked.Definition.IdempotencyRequired {
+		return Result{}, event.Refuse(event.IdempotencyKeyMissing,
+			"Events of type %s need an Idempotency-Key header (or a ce-id), so that a retry cannot publish twice. Choose one value per event and send the same one with every retry.", req.Type)
+	}
+	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), rand.Uint64())
+	if err != nil {
+		return Result{}, err
+	}
+	at, record, err := d.publish(ctx, d.record(req, checked, place, nil))
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Receipt: event.ReceiptOf(record, at)}, nil
+}
+
+// publish writes the record and times it.
+func (d *Door) publish(ctx context.Context, r event.Record) (event.Position, event.Record, error) {
+	start := d.now()
+	at, err := d.log.Publish(ctx, r)
+	d.metrics.publish.Observe(d.now().Sub(start).Seconds())
+	return at, r, err
+}
+
+// record makes the Kafka record of a checked event.
+func (d *Door) record(req Request, checked event.Checked, place event.Placement, claim *event.Claim) event.Record {
+	var id event.ClaimID
+	if claim != nil {
+		id = claim.ID
+	} else if !req.Identity.IsZero() { // published without deduplication
+		id = req.Identity.ClaimID(req.Client)
+	}
+	def := checked.Definition
+	return event.Record{
+		Placement: place,
+		Key:       keyBytes(checked.Key),
+		Value:     req.Data,
+		Headers:   event.NewHeaders(def, d.attributes(req, id), req.MediaType, d.dataSchema(def), claim),
+		Timestamp: d.now(),
+	}
+}
+
+func keyBytes(key *string) []byte {
+	if key == nil {
+		return nil
+	}
+	return []byte(*key)
+}
+
+// refuseInvalid answers an event that does not validate. If it is keyed and
+// was written before its schema changed, the retry gets its receipt.
+func (d *Door) refuseInvalid(ctx context.Context, req Request, invalid error) (Result, error) {
+	if req.Identity.IsZero() || !mayHaveBeenValid(invalid) {
+		return Result{}, invalid
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
+	defer cancel()
+	standing, err := d.claims.Look(ctx, req.Identity.ClaimID(req.Client), fingerprint(req))
+	if err != nil || standing.State != event.Settled {
+		return Result{}, invalid
+	}
+	result := Result{Receipt: standing.Receipt, Replayed: true}
+	d.metrics.accepted(req.Type, result)
+	return result, nil
+}
+
+// mayHaveBeenValid reports whether a change of schemas can explain the error.
+func mayHaveBeenValid(err error) bool {
+	var e *event.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Kind == event.SchemaViolation || e.Kind == event.KeyMissing || e.Kind == event.UnknownEventType
+}
+
+func fingerprint(req Request) event.Fingerprint {
+	return event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data)
+}
+
+// count counts a refusal and passes it on.
+func (d *Door) count(eventType string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *event.Error
+	if !errors.As(err, &e) {
+		e = event.Doubt(event.Internal, err, "The gateway failed; the operator finds the details in its log.")
+		err = e
+	}
+	d.metrics.refused(eventType, e)
+	return err
+}

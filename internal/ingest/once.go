@@ -1,0 +1,155 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// acceptOnce publishes an event that has an identity: design section 7.
+func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checked) (Result, error) {
+	def := checked.Definition
+	id := req.Identity.ClaimID(req.Client)
+	place, err := d.log.Place(def.Topic, keyBytes(checked.Key), binary.BigEndian.Uint64(id[:]))
+	if err != nil {
+		return d.refuseUnplaced(ctx, req, id, err)
+	}
+	claim := event.Claim{
+		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: d.now(),
+	}
+	standing, err := d.claim(ctx, claim)
+	if err != nil {
+		return d.withoutStore(ctx, req, checked, place, claim, err)
+	}
+	takenOver := standing.State == event.Abandoned
+	if takenOver {
+		// Until the recovery read exists, whoever takes over publishes again:
+		// at least once across a crash.
+		d.metrics.takeovers.Inc()
+		claim.Begun = d.now()
+		standing, err = d.takeOver(ctx, claim, standing.Found)
+		if err != nil {
+			// The abandoned attempt may have written, so this is in doubt,
+			// and the store's absence does not make it less so.
+			return Result{}, event.Doubt(event.OutcomeUnknown, err,
+				"An earlier attempt with this key may have been written, and the idempotency store cannot be asked. Retry with the same key.")
+		}
+	}
+	if standing.State != event.Won {
+		return answerStanding(standing)
+	}
+	return d.publishClaimed(ctx, d.record(req, checked, place, &claim), claim, takenOver)
+}
+
+// publishClaimed publishes under a claim that stands, and ends the claim.
+func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim event.Claim, takenOver bool) (Result, error) {
+	if left := d.cfg.Lease - d.now().Sub(claim.Begun); left < d.cfg.DeliveryTimeout {
+		d.endUnwritten(claim, takenOver)
+		return Result{}, event.Refuse(event.Overloaded,
+			"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
+	}
+	at, record, err := d.publish(ctx, record)
+	if err == nil {
+		receipt := event.ReceiptOf(record, at)
+		d.endings.Settle(claim, receipt)
+		return Result{Receipt: receipt}, nil
+	}
+	var e *event.Error
+	if errors.As(err, &e) && e.Outcome == event.NotWritten {
+		d.endUnwritten(claim, takenOver)
+	} else {
+		d.endings.Doubt(claim)
+	}
+	return Result{}, err
+}
+
+// endUnwritten ends a claim under which this attempt surely wrote nothing. Who
+// took over cannot say that of the attempt before: its claim stays in doubt.
+func (d *Door) endUnwritten(claim event.Claim, takenOver bool) {
+	if takenOver {
+		d.endings.Doubt(claim)
+		return
+	}
+	select {
+	case <-d.endings.Release(claim):
+	case <-time.After(d.cfg.ClaimTimeout):
+	}
+}
+
+// refuseUnplaced answers an event whose topic cannot be written to now. A
+// settled claim still gets its receipt: the event is written, whatever the
+// topic's state.
+func (d *Door) refuseUnplaced(ctx context.Context, req Request, id event.ClaimID, unplaced error) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
+	defer cancel()
+	standing, err := d.claims.Look(ctx, id, fingerprint(req))
+	if err == nil && standing.State != event.Absent && standing.State != event.Abandoned {
+		return answerStanding(standing)
+	}
+	return Result{}, unplaced
+}
+
+// withoutStore decides what happens when the claim could not be asked for.
+func (d *Door) withoutStore(ctx context.Context, req Request, checked event.Checked, place event.Placement, claim event.Claim, cause error) (Result, error) {
+	policy := checked.Definition.OnStoreFailure
+	if policy == "" {
+		policy = d.cfg.OnStoreFailure
+	}
+	if policy != event.PublishOnStoreFailure {
+		// The claim's reply may be lost and the claim stand: drop it if so.
+		// Nothing was published under it, and nothing will be.
+		d.endings.Release(claim)
+		return Result{}, event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
+			"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
+	}
+	d.metrics.bypassed.Inc()
+	if checked.Key == nil {
+		var err error
+		if place, err = d.log.Place(checked.Definition.Topic, nil, rand.Uint64()); err != nil {
+			return Result{}, err
+		}
+	}
+	at, record, err := d.publish(ctx, d.record(req, checked, place, nil))
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Receipt: event.ReceiptOf(record, at), Bypassed: true}, nil
+}
+
+func (d *Door) claim(ctx context.Context, claim event.Claim) (event.Standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
+	defer cancel()
+	start := d.now()
+	standing, err := d.claims.Claim(ctx, claim)
+	d.metrics.claim.Observe(d.now().Sub(start).Seconds())
+	return standing, err
+}
+
+func (d *Door) takeOver(ctx context.Context, claim event.Claim, found string) (event.Standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
+	defer cancel()
+	return d.claims.TakeOver(ctx, claim, found)
+}
+
+// answerStanding answers from what stands in the store.
+func answerStanding(s event.Standing) (Result, error) {
+	switch s.State {
+	case event.Settled:
+		return Result{Receipt: s.Receipt, Replayed: true}, nil
+	case event.Reused:
+		return Result{}, event.Refuse(event.IdempotencyKeyReused,
+			"This Idempotency-Key was already used with another type, version, content type or body. Use a new key for a new event; a retry must repeat the first request to the byte.")
+	case event.InDoubt:
+		e := event.Doubt(event.OutcomeUnknown, nil,
+			"An earlier attempt with this key ended without an answer from the log. It is decided once that attempt's lease is over; retry with the same key then.")
+		e.RetryAfter = s.LeaseLeft + time.Second
+		return Result{}, e
+	default: // in progress, or abandoned and taken by somebody else just now
+		return Result{}, event.Doubt(event.RequestInProgress, nil,
+			"Another request with this Idempotency-Key is being written right now. Retry with the same key to learn its result.")
+	}
+}

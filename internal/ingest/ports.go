@@ -1,0 +1,49 @@
+package ingest
+
+import (
+	"context"
+
+	"eventgateway/internal/event"
+)
+
+// Catalog knows the event types.
+type Catalog interface {
+	// Check validates data against the type's schema (version "": the newest)
+	// and finds its entity key. On bad data the result still carries the
+	// definition, if there is one. Errors are *event.Error.
+	Check(eventType, version string, data []byte) (event.Checked, error)
+}
+
+// Claims is the idempotency store, on the latency path.
+type Claims interface {
+	// Claim asks to hold an identity. An error means that the store could not
+	// answer; the claim may then stand all the same.
+	Claim(ctx context.Context, c event.Claim) (event.Standing, error)
+	// TakeOver exchanges an abandoned claim, as found, for c.
+	TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error)
+	// Look reads without claiming.
+	Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error)
+}
+
+// Endings is how a claim ends.
+type Endings interface {
+	// Settle marks c done with its receipt, behind the caller's back: it does
+	// not wait for the store.
+	Settle(c event.Claim, r event.Receipt)
+	// Doubt marks c unknown, without waiting.
+	Doubt(c event.Claim)
+	// Release drops c because surely nothing was or will be written under it.
+	// The channel closes when that is done or given up: who waits lets an
+	// immediate retry find the key free.
+	Release(c event.Claim) <-chan struct{}
+}
+
+// Log is Kafka.
+type Log interface {
+	// Place chooses the partition: by key as Java producers do, or, for a nil
+	// key, by spread. It fails with an *event.Error if the topic is not there.
+	Place(topic string, key []byte, spread uint64) (event.Placement, error)
+	// Publish produces and waits for the acknowledgement. Errors are
+	// *event.Error and say whether the record was written.
+	Publish(ctx context.Context, r event.Record) (event.Position, error)
+}

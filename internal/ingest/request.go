@@ -1,0 +1,61 @@
+package ingest
+
+import (
+	"net/url"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// Request is one event as a caller sent it. Strings and bytes must stay
+// unchanged until Accept returns; strings are kept beyond it.
+type Request struct {
+	Client    string // the authenticated caller
+	Type      string
+	Version   string         // as requested; empty if none was named
+	MediaType string         // lower case, without parameters
+	Data      []byte         // the event's data, published to the byte
+	Identity  event.Identity // zero: not deduplicated
+	// Attributes as sent; empty ones get their defaults.
+	Attributes event.Attributes
+}
+
+// Result is what became of an accepted event.
+type Result struct {
+	Receipt event.Receipt
+	// Replayed says that the event had been written by an earlier request.
+	Replayed bool
+	// Bypassed says that the event was published without deduplication,
+	// because the idempotency store was away and the type allows it.
+	Bypassed bool
+}
+
+// attributes fills in what the caller left open.
+func (d *Door) attributes(req Request, id event.ClaimID) event.Attributes {
+	a := req.Attributes
+	if a.ID == "" && !req.Identity.IsZero() {
+		a.ID = derivedID(id)
+	}
+	if a.ID == "" {
+		a.ID = d.newID()
+	}
+	if a.Source == "" {
+		a.Source = "/clients/" + url.PathEscape(req.Client)
+	}
+	if a.Time == "" {
+		a.Time = d.now().UTC().Format(time.RFC3339Nano)
+	}
+	return a
+}
+
+// dataSchema is the absolute URI of the schema that the data satisfies, or
+// empty if the gateway does not know its own public URL.
+func (d *Door) dataSchema(def *event.Definition) string {
+	switch {
+	case def.SchemaID != "":
+		return def.SchemaID
+	case d.publicURL == "":
+		return ""
+	}
+	return d.publicURL + "/v1/event-types/" + def.Type + "/schema?version=" + def.Version
+}

@@ -1,0 +1,218 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/google/uuid"
+)
+
+const (
+	// defaultBatchBytes is librdkafka's own default for batch.size.
+	defaultBatchBytes = 1_000_000
+	// batchOverhead is what a batch adds around its records, generously.
+	batchOverhead = 4096
+	// queueFactor: librdkafka's queue may hold twice the admitted bytes, so
+	// that headers and keys fit and admission, not the queue, is the limit.
+	queueFactor = 2
+	// eventsBuffer is small: a full one only slows librdkafka's poller.
+	eventsBuffer = 4096
+)
+
+// incarnation is one librdkafka producer. Claims name it, and records of a
+// claim go through it only.
+type incarnation struct {
+	id         string
+	batchBytes int
+	kp         *kafka.Producer
+	logger     *slog.Logger
+	report     func(kafka.Error) // told of errors that concern no single record
+	delivered  func()            // told of every acknowledged record
+	fatal      atomic.Bool
+	pumps      sync.WaitGroup
+	stopLogs   chan struct{}
+
+	mu     sync.RWMutex // held for reading while librdkafka is called
+	closed bool
+}
+
+// delivery is what became of one record.
+type delivery struct {
+	partition int32
+	offset    int64
+	err       error
+	age       time.Duration
+}
+
+// waiter is the caller who waits for a record's delivery report.
+type waiter struct {
+	done chan delivery // buffered: the report never waits for the caller
+	sent time.Time
+}
+
+var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan delivery, 1)} }}
+
+func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(kafka.Error), delivered func()) (*incarnation, error) {
+	logs := make(chan kafka.LogEvent, 64)
+	conf := baseConfig(cfg)
+	maxMessage := max(defaultBatchBytes, cfg.MaxEventBytes+64<<10)
+	for k, v := range map[string]any{
+		"acks":                         "all",
+		"enable.idempotence":           true,
+		"message.timeout.ms":           int(cfg.DeliveryTimeout.Milliseconds()),
+		"retry.backoff.ms":             int(retryBackoff.Milliseconds()),
+		"batch.size":                   batchBytes,
+		"message.max.bytes":            maxMessage,
+		"queue.buffering.max.messages": 1_000_000,
+		"queue.buffering.max.kbytes":   int(max(1024, cfg.InFlightLimit*queueFactor/1024)),
+		"go.delivery.report.fields":    "none",
+		"go.events.channel.size":       eventsBuffer,
+		"go.produce.channel.size":      1, // unused
+		"go.logs.channel.enable":       true,
+		"go.logs.channel":              logs,
+	} {
+		conf[k] = v
+	}
+	if _, set := cfg.Properties["linger.ms"]; !set {
+		conf["linger.ms"] = 0
+	}
+	kp, err := kafka.NewProducer(&conf)
+	if err != nil {
+		return nil, fmt.Errorf("create kafka producer: %w", err)
+	}
+	i := &incarnation{
+		id: "i-" + uuid.NewString(), batchBytes: batchBytes, kp: kp, logger: logger,
+		report: report, delivered: delivered, stopLogs: make(chan struct{}),
+	}
+	i.pumps.Go(i.pumpEvents)
+	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
+	return i, nil
+}
+
+// baseConfig is what producer and admin client share. User properties come
+// first: what the gateway needs wins (internal/config refuses them by name).
+func baseConfig(cfg Config) kafka.ConfigMap {
+	conf := kafka.ConfigMap{
+		"reconnect.backoff.ms":     50,
+		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
+		"socket.timeout.ms":        max(int(cfg.DeliveryTimeout.Milliseconds()), 1000),
+		"socket.keepalive.enable":  true,
+		"socket.nagle.disable":     true,
+	}
+	for k, v := range cfg.Properties {
+		conf[k] = v
+	}
+	conf["bootstrap.servers"] = strings.Join(cfg.Brokers, ",")
+	conf["allow.auto.create.topics"] = false
+	return conf
+}
+
+// produce hands a message to librdkafka; w learns what became of it.
+func (i *incarnation) produce(m *kafka.Message, w *waiter) error {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if i.closed {
+		return errClosed
+	}
+	m.Opaque = w
+	w.sent = time.Now()
+	return i.kp.Produce(m, nil)
+}
+
+var errClosed = errors.New("producer is closed")
+
+// pumpEvents reads until the producer is closed: an unread channel would wedge
+// librdkafka.
+func (i *incarnation) pumpEvents() {
+	for ev := range i.kp.Events() {
+		switch e := ev.(type) {
+		case *kafka.Message:
+			i.deliver(e)
+		case kafka.Error:
+			if e.IsFatal() {
+				i.fatal.Store(true)
+			}
+			i.report(e)
+		}
+	}
+}
+
+func (i *incarnation) deliver(m *kafka.Message) {
+	w, ok := m.Opaque.(*waiter)
+	if !ok {
+		return
+	}
+	d := delivery{partition: m.TopicPartition.Partition, offset: int64(m.TopicPartition.Offset), err: m.TopicPartition.Error}
+	if d.err == nil {
+		i.delivered()
+	} else {
+		d.age = time.Since(w.sent)
+	}
+	w.done <- d
+}
+
+// close takes no more records and waits for those under way for at most limit;
+// what is left then gets an unknown outcome. It may be called twice.
+func (i *incarnation) close(limit time.Duration) {
+	i.mu.Lock()
+	already := i.closed
+	i.closed = true
+	i.mu.Unlock()
+	if already {
+		i.pumps.Wait()
+		return
+	}
+	if left := i.kp.Flush(int(limit.Milliseconds())); left > 0 {
+		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
+		_ = i.kp.Purge(kafka.PurgeInFlight | kafka.PurgeQueue)
+		i.kp.Flush(1000) // collects the purged records' reports
+	}
+	i.kp.Close()
+	close(i.stopLogs)
+	i.pumps.Wait()
+}
+
+// queued is the number of records that wait for an acknowledgement.
+func (i *incarnation) queued() int {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if i.closed {
+		return 0
+	}
+	return i.kp.Len()
+}
+
+func pumpLogs(logger *slog.Logger, logs <-chan kafka.LogEvent, stop <-chan struct{}) {
+	for {
+		select {
+		case l := <-logs:
+			level := slog.LevelDebug
+			if l.Level <= 4 { // syslog: warning and worse
+				level = slog.LevelWarn
+			}
+			logger.Log(context.Background(), level, "librdkafka", "client", l.Name, "tag", l.Tag, "text", l.Message)
+		case <-stop:
+			return
+		}
+	}
+}
+
+func errorCode(err error) (kafka.ErrorCode, bool) {
+	var e kafka.Error
+	if errors.As(err, &e) {
+		return e.Code(), true
+	}
+	return 0, false
+}
+
+func partitionLabel(topic string, partition int32) string {
+	return topic + "[" + strconv.Itoa(int(partition)) + "]"
+}

@@ -1,0 +1,161 @@
+package publish
+
+import (
+	"context"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+func (p *Producer) incarnate(batchBytes int) (*incarnation, error) {
+	return newIncarnation(p.cfg, batchBytes, p.logger, p.reported, p.delivered)
+}
+
+func (p *Producer) incarnation(id string) *incarnation {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	switch {
+	case p.closed:
+		return nil
+	case p.current.id == id:
+		return p.current
+	}
+	return p.draining[id] // nil if it is gone
+}
+
+// reported is told of errors that concern no single record.
+func (p *Producer) reported(e kafka.Error) {
+	p.metrics.errors.WithLabelValues(e.Code().String()).Inc()
+	switch {
+	case e.IsFatal():
+		p.logger.Error("kafka producer failed for good and is replaced", "error", e)
+		p.requestReplace("fatal error")
+	case e.Code() == kafka.ErrAllBrokersDown:
+		if !p.down.Swap(true) {
+			p.logger.Error("no kafka broker can be reached: events are refused until one answers", "error", e)
+		}
+		p.topics.refreshSoon()
+	default:
+		p.logger.Warn("kafka error", "error", e)
+	}
+}
+
+func (p *Producer) delivered() {
+	if p.down.Load() {
+		p.up()
+	}
+}
+
+// suspect asks for metadata after a time-out: if that fails too, Kafka is away.
+func (p *Producer) suspect() { p.topics.refreshSoon() }
+
+// refreshed is told how asking for metadata went.
+func (p *Producer) refreshed(err error) {
+	if err != nil {
+		if !p.down.Swap(true) {
+			p.logger.Error("kafka does not answer: events are refused until it does", "error", err)
+		}
+		return
+	}
+	p.up()
+	limit := p.topics.smallestLimit() - batchOverhead
+	p.mu.RLock()
+	batchBytes := p.current.batchBytes
+	p.mu.RUnlock()
+	if limit < batchBytes {
+		p.requestReplace("a topic takes smaller batches")
+	}
+}
+
+func (p *Producer) up() {
+	if p.down.Swap(false) {
+		p.logger.Info("kafka answers again")
+	}
+}
+
+func (p *Producer) requestReplace(reason string) {
+	select {
+	case p.replace <- reason:
+	default: // one is due already
+	}
+}
+
+// reincarnate starts a new librdkafka producer. The old one still takes
+// records of claims that name it, unless it failed, and is then closed.
+func (p *Producer) reincarnate(reason string) error {
+	next, err := p.incarnate(max(1, min(defaultBatchBytes, p.topics.smallestLimit()-batchOverhead)))
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		next.close(0)
+		return nil
+	}
+	old := p.current
+	p.current = next
+	grace := drainGrace
+	if old.fatal.Load() {
+		grace = 0
+	} else {
+		p.draining[old.id] = old
+	}
+	p.drains.Go(func() { p.drain(old, grace) })
+	p.mu.Unlock()
+	p.metrics.incarnations.Inc()
+	p.logger.Info("kafka producer replaced", "reason", reason, "batch_bytes", next.batchBytes)
+	return nil
+}
+
+func (p *Producer) drain(old *incarnation, grace time.Duration) {
+	select {
+	case <-time.After(grace):
+	case <-p.stop:
+	}
+	p.mu.Lock()
+	delete(p.draining, old.id)
+	p.mu.Unlock()
+	limit := p.cfg.DeliveryTimeout
+	if old.fatal.Load() {
+		limit = 0 // nothing of it will be acknowledged any more
+	}
+	old.close(limit)
+}
+
+// Close waits, at most until ctx ends, for records under way, and closes. What
+// is left then has an unknown outcome.
+func (p *Producer) Close(ctx context.Context) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.closed = true
+	close(p.stop)
+	open := []*incarnation{p.current}
+	for _, i := range p.draining {
+		open = append(open, i)
+	}
+	p.mu.Unlock()
+	limit := p.cfg.DeliveryTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, max(0, time.Until(deadline)))
+	}
+	for _, i := range open {
+		i.close(limit)
+	}
+	p.drains.Wait()
+	p.admin.Close()
+}
+
+// queued is the number of records that wait for an acknowledgement.
+func (p *Producer) queued() float64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	n := p.current.queued()
+	for _, i := range p.draining {
+		n += i.queued()
+	}
+	return float64(n)
+}

@@ -1,0 +1,228 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/event"
+)
+
+// Config sets up a Producer.
+type Config struct {
+	Brokers         []string
+	Properties      map[string]string // librdkafka properties, checked by internal/config
+	DeliveryTimeout time.Duration     // until a record's outcome is known or called unknown
+	InFlightLimit   int64             // bytes of event data that may be under way
+	MaxEventBytes   int               // the largest event data
+	CreateTopics    CreateTopics
+}
+
+// CreateTopics says whether and how missing topics are created.
+type CreateTopics struct {
+	Enabled     bool
+	Partitions  int
+	Replication int
+}
+
+// drainGrace is how long a replaced producer still takes records of claims
+// that name it.
+const drainGrace = 5 * time.Second
+
+// Producer writes records. It is safe for concurrent use.
+type Producer struct {
+	cfg     Config
+	logger  *slog.Logger
+	metrics *Metrics
+	admin   *kafka.AdminClient
+	topics  *topics
+	down    atomic.Bool // no broker answers: refuse at once
+	replace chan string // a reason to start a new incarnation
+
+	mu       sync.RWMutex
+	current  *incarnation
+	draining map[string]*incarnation
+	closed   bool
+	stop     chan struct{} // closed by Close
+	drains   sync.WaitGroup
+}
+
+// New returns a Producer that connects in the background. Errors are those of
+// the configuration, for example a property that librdkafka does not know.
+func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
+	p := &Producer{cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
+	conf := baseConfig(cfg)
+	admin, err := kafka.NewAdminClient(&conf)
+	if err != nil {
+		return nil, fmt.Errorf("create kafka admin client: %w", err)
+	}
+	p.admin = admin
+	p.topics = newTopics(admin, cfg.CreateTopics, logger)
+	p.current, err = p.incarnate(defaultBatchBytes)
+	if err != nil {
+		admin.Close()
+		return nil, err
+	}
+	metrics.watch(p)
+	return p, nil
+}
+
+// SetTopics says which topics there are to write to.
+func (p *Producer) SetTopics(names []string) { p.topics.want(names) }
+
+// Run keeps metadata fresh and replaces failed incarnations until ctx ends.
+func (p *Producer) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { p.topics.run(ctx, p.refreshed) })
+	for {
+		select {
+		case reason := <-p.replace:
+			if err := p.reincarnate(reason); err != nil {
+				p.logger.Error("replacing the kafka producer failed", "error", err)
+				waitUntil(ctx, time.Now().Add(urgentInterval))
+				p.requestReplace(reason)
+			}
+		case <-ctx.Done():
+			wg.Wait()
+			return
+		}
+	}
+}
+
+// Reached reports when Kafka last answered, zero if never, and whether it is
+// known to be away now.
+func (p *Producer) Reached() (last time.Time, down bool) {
+	if ns := p.topics.reached.Load(); ns != 0 {
+		last = time.Unix(0, ns)
+	}
+	return last, p.down.Load()
+}
+
+// Place chooses a record's partition: by key as Java producers do, or by
+// spread for a nil key. The error is an *event.Error, not written.
+func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Placement, error) {
+	t, found := p.topics.lookup(topicName)
+	switch {
+	case found == neverReached || p.down.Load():
+		p.topics.refreshSoon()
+		return event.Placement{}, event.Refuse(event.LogUnavailable,
+			"Kafka cannot be reached at present. Nothing was written; send it again.")
+	case found == noSuchTopic:
+		p.topics.refreshSoon()
+		return event.Placement{}, event.Refuse(event.LogUnavailable,
+			"The Kafka topic %s of this event type does not exist yet. Nothing was written; the operator must create the topic.", topicName)
+	}
+	place := event.Placement{Topic: topicName}
+	if key != nil {
+		place.Partition = partitionOf(key, t.partitions)
+	} else {
+		place.Partition = int32(spread % uint64(t.partitions)) //nolint:gosec // below the number of partitions
+	}
+	p.mu.RLock()
+	place.Owner = p.current.id
+	p.mu.RUnlock()
+	return place, nil
+}
+
+// Publish writes a record to its placement and returns where it landed.
+// Errors are *event.Error and say whether it was written.
+func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position, error) {
+	if t, found := p.topics.lookup(r.Topic); found == topicFound {
+		if size := recordSize(r); size > t.maxBytes {
+			return event.Position{}, event.Refuse(event.EventTooLarge,
+				"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", size, r.Topic, t.maxBytes)
+		}
+	}
+	inc := p.incarnation(r.Owner)
+	if inc == nil {
+		return event.Position{}, event.Refuse(event.LogUnavailable,
+			"The Kafka producer was just replaced. Nothing was written; send it again.")
+	}
+	w, _ := waiters.Get().(*waiter)
+	if err := inc.produce(message(r), w); err != nil {
+		waiters.Put(w)
+		return event.Position{}, p.failed(produceError(err))
+	}
+	select {
+	case d := <-w.done:
+		waiters.Put(w)
+		return p.settle(d, r)
+	case <-ctx.Done():
+		// The record may still be written; w is left to its report.
+		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, ctx.Err(),
+			"The gateway stopped before Kafka acknowledged the event. Retry with the same Idempotency-Key to find out whether it was written."))
+	}
+}
+
+func (p *Producer) settle(d delivery, r event.Record) (event.Position, error) {
+	if d.err != nil {
+		var e kafka.Error
+		if !errors.As(d.err, &e) {
+			e = kafka.NewError(kafka.ErrFail, d.err.Error(), false)
+		}
+		if e.Code() == kafka.ErrMsgTimedOut {
+			p.suspect()
+		}
+		return event.Position{}, p.failed(deliveryError(e, d.age))
+	}
+	if d.offset < 0 {
+		// Acknowledged as a duplicate that the broker no longer knows the
+		// place of: it is written, but a receipt would have to invent where.
+		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, nil,
+			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))
+	}
+	if d.partition != r.Partition {
+		return event.Position{}, p.failed(event.Doubt(event.Internal,
+			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(r.Topic, r.Partition), d.partition),
+			"The gateway failed; the operator finds the details in its log."))
+	}
+	return event.Position{Partition: d.partition, Offset: d.offset}, nil
+}
+
+func (p *Producer) failed(e *event.Error) *event.Error {
+	code := "none"
+	if c, ok := errorCode(e.Err); ok {
+		code = c.String()
+	}
+	p.metrics.failures.WithLabelValues(string(e.Outcome), code).Inc()
+	return e
+}
+
+func message(r event.Record) *kafka.Message {
+	headers := make([]kafka.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		headers[i] = kafka.Header{Key: h.Name, Value: []byte(h.Value)}
+	}
+	return &kafka.Message{
+		TopicPartition: kafka.TopicPartition{Topic: &r.Topic, Partition: r.Partition},
+		Key:            r.Key, Value: r.Value, Headers: headers, Timestamp: r.Timestamp,
+	}
+}
+
+// recordSize is at least what the record takes in a batch of its own
+// (record batch format v2: 61 bytes of batch, up to 5 bytes a length).
+func recordSize(r event.Record) int {
+	size := 61 + 21 + len(r.Key) + len(r.Value) + 10
+	for _, h := range r.Headers {
+		size += len(h.Name) + len(h.Value) + 10
+	}
+	return size
+}
+
+// Ping asks Kafka whether it answers.
+func (p *Producer) Ping(ctx context.Context) error {
+	timeout := metadataTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	if _, err := p.admin.GetMetadata(nil, false, int(timeout.Milliseconds())); err != nil {
+		return fmt.Errorf("ask kafka for metadata: %w", err)
+	}
+	return nil
+}

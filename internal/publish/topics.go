@@ -1,0 +1,255 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const (
+	refreshInterval = 30 * time.Second // partitions may be added at any time
+	urgentInterval  = time.Second      // Kafka is away, or a topic is missing
+	metadataTimeout = 5 * time.Second
+	// limitsInterval is how often topics are asked for their size limit.
+	limitsInterval = 5 * time.Minute
+	// defaultTopicBytes is Kafka's own max.message.bytes.
+	defaultTopicBytes = 1_048_588
+)
+
+// topic is what the gateway needs to know of one.
+type topic struct {
+	partitions int32
+	maxBytes   int // max.message.bytes
+}
+
+// topics caches the cluster's metadata for the topics of the event types.
+type topics struct {
+	admin  *kafka.AdminClient
+	create CreateTopics
+	logger *slog.Logger
+
+	known   atomic.Pointer[map[string]topic] // nil: Kafka was never reached
+	kick    chan struct{}
+	reached atomic.Int64 // Unix nanoseconds of the last answer, 0 for never
+
+	mu       sync.Mutex
+	wanted   []string
+	missing  []string // as last logged
+	limits   map[string]int
+	limitsAt time.Time
+}
+
+func newTopics(admin *kafka.AdminClient, create CreateTopics, logger *slog.Logger) *topics {
+	return &topics{admin: admin, create: create, logger: logger, kick: make(chan struct{}, 1), limits: map[string]int{}}
+}
+
+func (t *topics) want(names []string) {
+	t.mu.Lock()
+	t.wanted = slices.Compact(slices.Sorted(slices.Values(names)))
+	t.mu.Unlock()
+	t.refreshSoon()
+}
+
+func (t *topics) refreshSoon() {
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (t *topics) lookup(name string) (topic, lookupResult) {
+	known := t.known.Load()
+	if known == nil {
+		return topic{}, neverReached
+	}
+	found, ok := (*known)[name]
+	if !ok {
+		return topic{}, noSuchTopic
+	}
+	return found, topicFound
+}
+
+type lookupResult int
+
+const (
+	topicFound lookupResult = iota
+	noSuchTopic
+	neverReached
+)
+
+// run keeps the cache fresh until ctx ends. after is called behind every try.
+func (t *topics) run(ctx context.Context, after func(error)) {
+	var last time.Time
+	for {
+		err := t.refresh(ctx)
+		last = time.Now()
+		after(err)
+		interval := refreshInterval
+		if err != nil || t.anyMissing() {
+			interval = urgentInterval
+		}
+		timer := time.NewTimer(interval)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-t.kick:
+			timer.Stop()
+			waitUntil(ctx, last.Add(urgentInterval)) // kicks come with every refused request
+		}
+	}
+}
+
+func waitUntil(ctx context.Context, at time.Time) {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (t *topics) refresh(ctx context.Context) error {
+	md, err := t.admin.GetMetadata(nil, true, int(metadataTimeout.Milliseconds()))
+	if err != nil {
+		return fmt.Errorf("ask kafka for metadata: %w", err)
+	}
+	t.reached.Store(time.Now().UnixNano())
+	t.mu.Lock()
+	wanted := t.wanted
+	t.mu.Unlock()
+
+	present := make(map[string]topic, len(wanted))
+	var missing []string
+	for _, name := range wanted {
+		m, ok := md.Topics[name]
+		if !ok || m.Error.Code() != kafka.ErrNoError || len(m.Partitions) == 0 {
+			missing = append(missing, name)
+			continue
+		}
+		present[name] = topic{partitions: int32(len(m.Partitions))} //nolint:gosec // partitions are few
+	}
+	t.learnLimits(ctx, present)
+	for name, p := range present {
+		p.maxBytes = t.limit(name)
+		present[name] = p
+	}
+	t.known.Store(&present)
+	t.reportMissing(ctx, missing)
+	return nil
+}
+
+func (t *topics) anyMissing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.missing) > 0
+}
+
+// reportMissing creates missing topics if the configuration says so, and logs
+// each change of what is missing once.
+func (t *topics) reportMissing(ctx context.Context, missing []string) {
+	t.mu.Lock()
+	changed := !slices.Equal(missing, t.missing)
+	t.missing = missing
+	t.mu.Unlock()
+	if len(missing) == 0 {
+		return
+	}
+	if t.create.Enabled {
+		if err := t.createMissing(ctx, missing); err != nil {
+			t.logger.Error("creating topics failed", "error", err, "topics", missing)
+		}
+		return
+	}
+	if changed {
+		t.logger.Warn("topics are missing: their event types answer 503 until someone creates them; kafka.create_topics can do it",
+			"topics", missing)
+	}
+}
+
+func (t *topics) createMissing(ctx context.Context, names []string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
+	defer cancel()
+	specs := make([]kafka.TopicSpecification, len(names))
+	for i, n := range names {
+		specs[i] = kafka.TopicSpecification{Topic: n, NumPartitions: t.create.Partitions, ReplicationFactor: t.create.Replication}
+	}
+	results, err := t.admin.CreateTopics(ctx, specs)
+	if err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	for _, r := range results {
+		switch r.Error.Code() {
+		case kafka.ErrNoError:
+			t.logger.Info("topic created", "topic", r.Topic, "partitions", t.create.Partitions, "replication", t.create.Replication)
+		case kafka.ErrTopicAlreadyExists:
+		default:
+			return fmt.Errorf("create topic %s: %w", r.Topic, r.Error)
+		}
+	}
+	return nil
+}
+
+// learnLimits asks for max.message.bytes of topics that are new, and of all
+// once in a while. Without permission Kafka's default is assumed.
+func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
+	t.mu.Lock()
+	if time.Since(t.limitsAt) > limitsInterval {
+		t.limits = make(map[string]int, len(present))
+		t.limitsAt = time.Now()
+	}
+	var ask []kafka.ConfigResource
+	for name := range present {
+		if _, ok := t.limits[name]; !ok {
+			ask = append(ask, kafka.ConfigResource{Type: kafka.ResourceTopic, Name: name})
+		}
+	}
+	t.mu.Unlock()
+	if len(ask) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	results, err := t.admin.DescribeConfigs(ctx, ask)
+	if err != nil {
+		t.logger.Debug("asking topics for their size limit failed", "error", err)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range results {
+		n, err := strconv.Atoi(r.Config["max.message.bytes"].Value)
+		if r.Error.Code() != kafka.ErrNoError || err != nil {
+			n = defaultTopicBytes
+		}
+		t.limits[r.Name] = n
+	}
+}
+
+func (t *topics) limit(name string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n, ok := t.limits[name]; ok {
+		return n
+	}
+	return defaultTopicBytes
+}
+
+// smallestLimit is the least max.message.bytes of all known topics.
+func (t *topics) smallestLimit() int {
+	least := defaultTopicBytes
+	if known := t.known.Load(); known != nil {
+		for _, k := range *known {
+			least = min(least, k.maxBytes)
+		}
+	}
+	return least
+}
