@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	eventgateway "eventgateway"
@@ -55,7 +56,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}
-	fmt.Fprintf(out, devBanner, gateway.Addr(), gateway.AdminAddr(), services.KafkaAddr(), dir)
+	printBanner(out, gateway, services, dir)
 
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
@@ -73,25 +74,40 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.
 
   event types   http://%[1]s/v1/event-types   (from %[4]s, reloaded on change)
+  problems      http://%[1]s/problems
   API           http://%[1]s/openapi.yaml
   metrics       http://%[2]s/metrics
-  Kafka         %[3]s   (kcat -b %[3]s -t orders.placed -C, or any driver)
+  Kafka         %[3]s   (kcat -b %[3]s -t %[5]s -C, or any driver)
+`
 
+const devCurl = `
 Publish an event (send it twice: the second answer is a replay of the first):
 
-  curl -i http://%[1]s/v1/events/orders.placed \
-    -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-order' \
-    -d "$(curl -s http://%[1]s/v1/event-types/orders.placed/example)"
+  curl -i http://%[1]s/v1/events/%[2]s \
+    -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-event' \
+    -d '%[3]s'
 
 Published records show up here:
 
 `
 
+func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas string) {
+	eventType, data := gateway.Sample("orders.placed")
+	base := reachable(gateway.Addr())
+	fmt.Fprintf(out, devBanner, base, reachable(gateway.AdminAddr()), services.KafkaAddr(), schemas, eventType)
+	if eventType != "" {
+		quoted := strings.ReplaceAll(string(data), "'", `'\''`)
+		fmt.Fprintf(out, devCurl, base, eventType, quoted)
+	}
+}
+
 func devConfig(f devFlags, schemas string, services *dev.Services) (*config.Config, error) {
 	cfg := config.Defaults()
 	cfg.Auth = config.AuthNone
 	cfg.HTTP.Listen, cfg.Admin.Listen = f.listen, f.admin
-	cfg.HTTP.PublicURL = "http://" + reachable(f.listen)
+	if _, port, err := net.SplitHostPort(f.listen); err == nil && port != "0" {
+		cfg.HTTP.PublicURL = "http://" + reachable(f.listen)
+	}
 	cfg.Kafka.Brokers = []string{services.KafkaAddr()}
 	cfg.Kafka.CreateTopics = config.CreateTopics{Enabled: true, Partitions: devPartitions, Replication: 1}
 	cfg.Redis.Addresses = []string{services.RedisAddr()}

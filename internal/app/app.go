@@ -141,6 +141,17 @@ func (a *App) Addr() string { return a.public.Addr().String() }
 // AdminAddr is the admin listener's address.
 func (a *App) AdminAddr() string { return a.private.Addr().String() }
 
+// Sample is an event type and valid data for it, to show how to publish:
+// preferred if it is loaded, else the first that has an example.
+func (a *App) Sample(preferred string) (eventType string, data []byte) {
+	for _, t := range a.catalog.Types() {
+		if len(t.Examples) > 0 && (data == nil || t.Name == preferred) {
+			eventType, data = t.Name, t.Examples[0]
+		}
+	}
+	return eventType, data
+}
+
 // Run serves until ctx ends or a listener fails, then stops in order. It
 // returns nil after an orderly stop.
 func (a *App) Run(ctx context.Context) error {

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -17,13 +18,17 @@ func (s *Store) adopt(ctx context.Context, bucket byte) error {
 		s.metrics.failed("adopt")
 		return fmt.Errorf("adopt bucket: %w", err)
 	}
-	reason := "changed"
-	if was == "" {
-		reason = "missing"
+	known := s.known[bucket].Swap(true)
+	reason, level := "changed", slog.LevelWarn
+	switch {
+	case was == "" && known:
+		reason = "lost"
+	case was == "":
+		reason, level = "new", slog.LevelInfo // a first start, or an empty Redis
 	}
 	s.metrics.adopted.WithLabelValues(reason).Inc()
 	if s.losses.due(reason) {
-		s.logger.Warn("claims may be lost: Redis is empty, was flushed, replaced or promoted; retries of events written before are not recognised",
+		s.logger.Log(ctx, level, "redis holds no claims, or was flushed, replaced or promoted: retries of events written before are not recognised",
 			"marker", reason, "bucket", bucket)
 	}
 	return nil

@@ -41,7 +41,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		adopted: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_idempotency_buckets_adopted_total",
-			Help: "Buckets started anew because their marker was missing (an empty or flushed Redis) or changed (a promotion): claims may be lost.",
+			Help: "Buckets started anew because their marker was new (a first start, an empty Redis), lost (a flush) or changed (a promotion): claims may be lost.",
 		}, []string{"marker"}),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +42,7 @@ type Store struct {
 	endings *endings
 	recent  *recent
 	losses  lossLog
+	known   [bucketCount]atomic.Bool // buckets that this process has claimed in
 }
 
 // New returns a Store on rdb, which the caller closes after Run has returned.
@@ -92,6 +94,7 @@ func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error
 			return event.Standing{}, err
 		}
 		if text != "M" {
+			s.known[bucketOf(c.ID)].Store(true)
 			return standing(text, c.Fingerprint)
 		}
 		if err := s.adopt(ctx, bucketOf(c.ID)); err != nil {

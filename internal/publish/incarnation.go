@@ -33,6 +33,7 @@ type incarnation struct {
 	id         string
 	batchBytes int
 	kp         *kafka.Producer
+	admin      *kafka.AdminClient // kp's own
 	logger     *slog.Logger
 	report     func(kafka.Error) // told of errors that concern no single record
 	delivered  func()            // told of every acknowledged record
@@ -62,9 +63,24 @@ var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan deliver
 
 func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(kafka.Error), delivered func()) (*incarnation, error) {
 	logs := make(chan kafka.LogEvent, 64)
-	conf := baseConfig(cfg)
+	conf := kafka.ConfigMap{
+		"linger.ms":                0,
+		"reconnect.backoff.ms":     50,
+		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
+		"socket.timeout.ms":        max(int(cfg.DeliveryTimeout.Milliseconds()), 1000),
+		"socket.keepalive.enable":  true,
+		"socket.nagle.disable":     true,
+		"enable.metrics.push":      false,
+	}
+	for k, v := range cfg.Properties {
+		conf[k] = v
+	}
 	maxMessage := max(defaultBatchBytes, cfg.MaxEventBytes+64<<10)
+	// What the promise needs comes last and wins; internal/config refuses these
+	// names in kafka.properties.
 	for k, v := range map[string]any{
+		"bootstrap.servers":            strings.Join(cfg.Brokers, ","),
+		"allow.auto.create.topics":     false,
 		"acks":                         "all",
 		"enable.idempotence":           true,
 		"message.timeout.ms":           int(cfg.DeliveryTimeout.Milliseconds()),
@@ -81,38 +97,22 @@ func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func
 	} {
 		conf[k] = v
 	}
-	if _, set := cfg.Properties["linger.ms"]; !set {
-		conf["linger.ms"] = 0
-	}
 	kp, err := kafka.NewProducer(&conf)
 	if err != nil {
 		return nil, fmt.Errorf("create kafka producer: %w", err)
 	}
+	admin, err := kafka.NewAdminClientFromProducer(kp)
+	if err != nil {
+		kp.Close()
+		return nil, fmt.Errorf("create kafka admin client: %w", err)
+	}
 	i := &incarnation{
-		id: "i-" + uuid.NewString(), batchBytes: batchBytes, kp: kp, logger: logger,
+		id: "i-" + uuid.NewString(), batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
 		report: report, delivered: delivered, stopLogs: make(chan struct{}),
 	}
 	i.pumps.Go(i.pumpEvents)
 	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
 	return i, nil
-}
-
-// baseConfig is what producer and admin client share. User properties come
-// first: what the gateway needs wins (internal/config refuses them by name).
-func baseConfig(cfg Config) kafka.ConfigMap {
-	conf := kafka.ConfigMap{
-		"reconnect.backoff.ms":     50,
-		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
-		"socket.timeout.ms":        max(int(cfg.DeliveryTimeout.Milliseconds()), 1000),
-		"socket.keepalive.enable":  true,
-		"socket.nagle.disable":     true,
-	}
-	for k, v := range cfg.Properties {
-		conf[k] = v
-	}
-	conf["bootstrap.servers"] = strings.Join(cfg.Brokers, ",")
-	conf["allow.auto.create.topics"] = false
-	return conf
 }
 
 // produce hands a message to librdkafka; w learns what became of it.
@@ -128,6 +128,28 @@ func (i *incarnation) produce(m *kafka.Message, w *waiter) error {
 }
 
 var errClosed = errors.New("producer is closed")
+
+// use calls fn with the admin client unless the producer is closed.
+func (i *incarnation) use(fn func(*kafka.AdminClient) error) error {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if i.closed {
+		return errClosed
+	}
+	return fn(i.admin)
+}
+
+// metadata asks for the cluster's topics (all) or for its brokers alone.
+func (i *incarnation) metadata(all bool, timeout time.Duration) (md *kafka.Metadata, err error) {
+	err = i.use(func(admin *kafka.AdminClient) (err error) {
+		md, err = admin.GetMetadata(nil, all, int(timeout.Milliseconds()))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask kafka for metadata: %w", err)
+	}
+	return md, nil
+}
 
 // pumpEvents reads until the producer is closed: an unread channel would wedge
 // librdkafka.

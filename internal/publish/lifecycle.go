@@ -11,6 +11,12 @@ func (p *Producer) incarnate(batchBytes int) (*incarnation, error) {
 	return newIncarnation(p.cfg, batchBytes, p.logger, p.reported, p.delivered)
 }
 
+func (p *Producer) present() *incarnation {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.current
+}
+
 func (p *Producer) incarnation(id string) *incarnation {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -59,10 +65,7 @@ func (p *Producer) refreshed(err error) {
 	}
 	p.up()
 	limit := p.topics.smallestLimit() - batchOverhead
-	p.mu.RLock()
-	batchBytes := p.current.batchBytes
-	p.mu.RUnlock()
-	if limit < batchBytes {
+	if limit < p.present().batchBytes {
 		p.requestReplace("a topic takes smaller batches")
 	}
 }
@@ -146,7 +149,6 @@ func (p *Producer) Close(ctx context.Context) {
 		i.close(limit)
 	}
 	p.drains.Wait()
-	p.admin.Close()
 }
 
 // queued is the number of records that wait for an acknowledgement.

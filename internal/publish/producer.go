@@ -40,7 +40,6 @@ type Producer struct {
 	cfg     Config
 	logger  *slog.Logger
 	metrics *Metrics
-	admin   *kafka.AdminClient
 	topics  *topics
 	down    atomic.Bool // no broker answers: refuse at once
 	replace chan string // a reason to start a new incarnation
@@ -57,16 +56,9 @@ type Producer struct {
 // the configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
 	p := &Producer{cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
-	conf := baseConfig(cfg)
-	admin, err := kafka.NewAdminClient(&conf)
-	if err != nil {
-		return nil, fmt.Errorf("create kafka admin client: %w", err)
-	}
-	p.admin = admin
-	p.topics = newTopics(admin, cfg.CreateTopics, logger)
-	p.current, err = p.incarnate(defaultBatchBytes)
-	if err != nil {
-		admin.Close()
+	p.topics = newTopics(p.present, cfg.CreateTopics, logger)
+	var err error
+	if p.current, err = p.incarnate(defaultBatchBytes); err != nil {
 		return nil, err
 	}
 	metrics.watch(p)
@@ -124,9 +116,7 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 	} else {
 		place.Partition = int32(spread % uint64(t.partitions)) //nolint:gosec // below the number of partitions
 	}
-	p.mu.RLock()
-	place.Owner = p.current.id
-	p.mu.RUnlock()
+	place.Owner = p.present().id
 	return place, nil
 }
 
@@ -221,8 +211,6 @@ func (p *Producer) Ping(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
 	}
-	if _, err := p.admin.GetMetadata(nil, false, int(timeout.Milliseconds())); err != nil {
-		return fmt.Errorf("ask kafka for metadata: %w", err)
-	}
-	return nil
+	_, err := p.present().metadata(false, timeout)
+	return err
 }

@@ -31,9 +31,9 @@ type topic struct {
 
 // topics caches the cluster's metadata for the topics of the event types.
 type topics struct {
-	admin  *kafka.AdminClient
-	create CreateTopics
-	logger *slog.Logger
+	current func() *incarnation
+	create  CreateTopics
+	logger  *slog.Logger
 
 	known   atomic.Pointer[map[string]topic] // nil: Kafka was never reached
 	kick    chan struct{}
@@ -46,8 +46,8 @@ type topics struct {
 	limitsAt time.Time
 }
 
-func newTopics(admin *kafka.AdminClient, create CreateTopics, logger *slog.Logger) *topics {
-	return &topics{admin: admin, create: create, logger: logger, kick: make(chan struct{}, 1), limits: map[string]int{}}
+func newTopics(current func() *incarnation, create CreateTopics, logger *slog.Logger) *topics {
+	return &topics{current: current, create: create, logger: logger, kick: make(chan struct{}, 1), limits: map[string]int{}}
 }
 
 func (t *topics) want(names []string) {
@@ -118,9 +118,9 @@ func waitUntil(ctx context.Context, at time.Time) {
 }
 
 func (t *topics) refresh(ctx context.Context) error {
-	md, err := t.admin.GetMetadata(nil, true, int(metadataTimeout.Milliseconds()))
+	md, err := t.current().metadata(true, metadataTimeout)
 	if err != nil {
-		return fmt.Errorf("ask kafka for metadata: %w", err)
+		return err
 	}
 	t.reached.Store(time.Now().UnixNano())
 	t.mu.Lock()
@@ -182,7 +182,11 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 	for i, n := range names {
 		specs[i] = kafka.TopicSpecification{Topic: n, NumPartitions: t.create.Partitions, ReplicationFactor: t.create.Replication}
 	}
-	results, err := t.admin.CreateTopics(ctx, specs)
+	var results []kafka.TopicResult
+	err := t.current().use(func(admin *kafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx, specs)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
@@ -218,7 +222,11 @@ func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
-	results, err := t.admin.DescribeConfigs(ctx, ask)
+	var results []kafka.ConfigResourceResult
+	err := t.current().use(func(admin *kafka.AdminClient) (err error) {
+		results, err = admin.DescribeConfigs(ctx, ask)
+		return err
+	})
 	if err != nil {
 		t.logger.Debug("asking topics for their size limit failed", "error", err)
 		return

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is the whole configuration. docs/configuration.md describes each key.
+type Config struct {
+	HTTP        HTTP        `yaml:"http"`
+	Admin       Admin       `yaml:"admin"`
+	Auth        Auth        `yaml:"auth"`
+	Kafka       Kafka       `yaml:"kafka"`
+	Redis       Redis       `yaml:"redis"`
+	Schemas     Schemas     `yaml:"schemas"`
+	Idempotency Idempotency `yaml:"idempotency"`
+	Log         Log         `yaml:"log"`
+
+	// origins says for each path that was set where its value came from.
+	// It holds no values: %+v prints unexported fields without asking them.
+	origins map[string]origin
+}
+
+// HTTP is the public listener.
+type HTTP struct {
+	Listen        string        `yaml:"listen"`          // host:port; port 0 picks a free one
+	PublicURL     string        `yaml:"public_url"`      // absolute, without a final slash; "" if unknown
+	BodyLimit     Size          `yaml:"body_limit"`      // of one request
+	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
+	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
+}
+
+// Admin is the second listener: health and metrics, not for the public.
+type Admin struct {
+	Listen string `yaml:"listen"` // host:port; port 0 picks a free one
+}
+
+// Auth says who may call. It has no default: leaving it open must be written down.
+type Auth string
+
+// AuthNone lets everybody publish; the client is "anonymous".
+const AuthNone Auth = "none"
+
+// Kafka is the log that events are written to.
+type Kafka struct {
+	Brokers         []string      `yaml:"brokers"` // host:port each
+	Guarantee       Guarantee     `yaml:"guarantee"`
+	DeliveryTimeout time.Duration `yaml:"delivery_timeout"` // whole milliseconds are used
+	CreateTopics    CreateTopics  `yaml:"create_topics"`
+	Properties      Properties    `yaml:"properties"`
+}
+
+// Guarantee names what "exactly once" rests on.
+type Guarantee string
+
+// The guarantees. Transactional is refused by Validate until it is built.
+const (
+	GuaranteeIdempotent    Guarantee = "idempotent"
+	GuaranteeTransactional Guarantee = "transactional"
+)
+
+// CreateTopics says whether missing topics are created, and how.
+type CreateTopics struct {
+	Enabled     bool `yaml:"enabled"`
+	Partitions  int  `yaml:"partitions"`
+	Replication int  `yaml:"replication"`
+}
+
+// Redis remembers idempotency keys. Several addresses without a master are a
+// Redis Cluster; with a master, the addresses are those of the sentinels.
+type Redis struct {
+	Addresses []string `yaml:"addresses"` // host:port each
+	Master    string   `yaml:"master"`
+	Username  string   `yaml:"username"`
+	Password  Secret   `yaml:"password"`
+	TLS       RedisTLS `yaml:"tls"`
+}
+
+// RedisTLS encrypts the connections to Redis. All files are PEM.
+type RedisTLS struct {
+	Enabled    bool   `yaml:"enabled"`
+	CA         string `yaml:"ca"`          // "" is the system's roots
+	Cert       string `yaml:"cert"`        // client certificate, with Key or not at all
+	Key        string `yaml:"key"`         // file of the client certificate's key
+	ServerName string `yaml:"server_name"` // "" is the host of the address
+}
+
+// Schemas is the folder of event types.
+type Schemas struct {
+	Dir   string `yaml:"dir"`
+	Watch bool   `yaml:"watch"`
+}
+
+// Idempotency is how long a key is remembered and held.
+type Idempotency struct {
+	TTL            time.Duration      `yaml:"ttl"`
+	Lease          time.Duration      `yaml:"lease"`
+	OnStoreFailure StoreFailurePolicy `yaml:"on_store_failure"`
+}
+
+// StoreFailurePolicy says what becomes of a keyed event while Redis is down.
+type StoreFailurePolicy string
+
+// Reject answers 503; publish writes without deduplication and says so.
+const (
+	StoreFailureReject  StoreFailurePolicy = "reject"
+	StoreFailurePublish StoreFailurePolicy = "publish"
+)
+
+// Log is the gateway's own log.
+type Log struct {
+	Format LogFormat `yaml:"format"`
+	Level  LogLevel  `yaml:"level"`
+}
+
+// LogFormat is the form of a log line.
+type LogFormat string
+
+// The log formats.
+const (
+	LogJSON LogFormat = "json"
+	LogText LogFormat = "text"
+)
+
+// LogLevel is the least severe level that is logged.
+type LogLevel string
+
+// The log levels.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// Slog is the level in slog's terms; an invalid one counts as info.
+func (l LogLevel) Slog() slog.Level {
+	switch l {
+	case LogDebug:
+		return slog.LevelDebug
+	case LogWarn:
+		return slog.LevelWarn
+	case LogError:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}

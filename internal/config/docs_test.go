@@ -1,0 +1,123 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	docsFile    = "../../docs/configuration.md"
+	exampleFile = "../../gateway.example.yaml"
+)
+
+// docsRow matches | `key` | type | default | variable | meaning |.
+var docsRow = regexp.MustCompile("^\\| `([a-z_.]+)` \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
+
+// TestDocumentedDefaults holds the table of docs/configuration.md to the structs.
+func TestDocumentedDefaults(t *testing.T) {
+	t.Parallel()
+	rows := map[string][]string{}
+	for line := range strings.Lines(readText(t, docsFile)) {
+		if row := docsRow.FindStringSubmatch(strings.TrimSpace(line)); row != nil {
+			require.NotContains(t, rows, row[1], "documented twice")
+			rows[row[1]] = row[2:]
+		}
+	}
+	require.Len(t, rows, len(leaves()))
+
+	defaults := reflect.ValueOf(Defaults()).Elem()
+	for _, l := range leaves() {
+		require.Contains(t, rows, l.path)
+		kind, text, variable := rows[l.path][0], strings.Trim(rows[l.path][1], "`"), strings.Trim(rows[l.path][2], "`")
+		want := defaults.FieldByIndex(l.index)
+		require.Equal(t, docsType(want), kind, l.path)
+
+		switch {
+		case l.path == "auth":
+			require.Equal(t, "none: must be given", text)
+		case want.Kind() == reflect.Map:
+			require.Equal(t, "{}", text, l.path)
+			require.Zero(t, want.Len(), l.path)
+		default:
+			got := reflect.New(want.Type()).Elem()
+			require.Nil(t, setText(got, strings.Trim(text, `"`), text), l.path)
+			require.Equal(t, want.Interface(), got.Interface(), l.path)
+		}
+		if l.env == "" {
+			require.Equal(t, "–", variable, l.path)
+		} else {
+			require.Equal(t, l.env, variable)
+		}
+	}
+}
+
+func docsType(v reflect.Value) string {
+	switch v.Type().Name() {
+	case "Size":
+		return "size"
+	case "Duration":
+		return "duration"
+	case "Secret":
+		return "secret"
+	}
+	switch v.Kind() {
+	case reflect.Slice:
+		return "list"
+	case reflect.Map:
+		return "mapping"
+	case reflect.Int:
+		return "integer"
+	case reflect.Bool:
+		return "boolean"
+	default:
+		return "string"
+	}
+}
+
+// TestRefusedPropertiesAreDocumented: whoever reads the page need not find out by trying.
+func TestRefusedPropertiesAreDocumented(t *testing.T) {
+	t.Parallel()
+	text := readText(t, docsFile)
+	for name := range refusedProperties {
+		require.Contains(t, text, "`"+name+"`")
+	}
+}
+
+// TestExample loads the example: valid as it stands, every key in it, and every
+// value the default, so that a copy of it changes nothing but auth.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	cfg, err := Load(exampleFile, nil)
+	require.NoError(t, err)
+
+	want := Defaults()
+	want.Auth = AuthNone
+	want.Kafka.Properties = Properties{"client.id": "eventgateway", "linger.ms": "5", "compression.type": "lz4"}
+	want.origins = cfg.origins
+	require.Equal(t, want, cfg)
+
+	var tree map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(readText(t, exampleFile)), &tree))
+	for _, l := range leaves() {
+		var node any = tree
+		for name := range strings.SplitSeq(l.path, ".") {
+			section, ok := node.(map[string]any)
+			require.True(t, ok, l.path)
+			require.Contains(t, section, name, l.path)
+			node = section[name]
+		}
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}

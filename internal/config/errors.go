@@ -1,0 +1,120 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Error is one thing wrong with the configuration.
+type Error struct {
+	Path    string // for example "kafka.brokers[0]"; the file's or the variable's name where no key is concerned
+	Problem string
+	Fix     string
+	Source  string // "gateway.yaml:12", "GATEWAY_HTTP_LISTEN", "--listen", or "" for a default
+}
+
+// Error is one line: `path: what is wrong; what to do (source)`.
+func (e *Error) Error() string {
+	line := e.Path + ": " + e.Problem + "; " + e.Fix
+	if e.Source != "" {
+		line += " (" + e.Source + ")"
+	}
+	return line
+}
+
+// Errors is everything wrong with the configuration, at most maxErrors of it.
+type Errors []*Error
+
+// Error has one line for each.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives each error to errors.Is and errors.As.
+func (e Errors) Unwrap() []error {
+	each := make([]error, len(e))
+	for i, one := range e {
+		each[i] = one
+	}
+	return each
+}
+
+// maxErrors keeps a report readable when the file is something else altogether.
+const maxErrors = 100
+
+// collector gathers errors in the order in which they are found.
+type collector struct {
+	list    Errors
+	dropped int
+}
+
+func (c *collector) add(path, source, problem, fix string) {
+	if len(c.list) == maxErrors {
+		c.dropped++
+		return
+	}
+	c.list = append(c.list, &Error{Path: path, Source: source, Problem: problem, Fix: fix})
+}
+
+// has tells whether a value at, above or below the path is already known to be
+// wrong, so that it is not judged again by what it fell back to.
+func (c *collector) has(path string) bool {
+	for _, e := range c.list {
+		if e.Path == path || within(e.Path, path) || within(path, e.Path) {
+			return true
+		}
+	}
+	return false
+}
+
+func within(inner, outer string) bool {
+	rest, ok := strings.CutPrefix(inner, outer)
+	return ok && rest != "" && (rest[0] == '.' || rest[0] == '[')
+}
+
+func (c *collector) err() error {
+	if len(c.list) == 0 {
+		return nil
+	}
+	if c.dropped > 0 {
+		more := &Error{Path: "configuration", Problem: fmt.Sprintf("%d more errors are not shown", c.dropped), Fix: "mend those above first"}
+		return append(c.list[:len(c.list):len(c.list)], more)
+	}
+	return c.list
+}
+
+// origin says where a value came from. A hidden value is not shown in errors: it
+// came from a variable named in the file, which may have been the wrong one.
+type origin struct {
+	source string
+	hidden bool
+}
+
+// maxShown bounds what of a value or a key goes into an error.
+const maxShown = 64
+
+// show quotes a value for an error message.
+func (o origin) show(value string) string {
+	if o.hidden {
+		return "its expanded value"
+	}
+	return quote(value)
+}
+
+// quote keeps a stranger's text on one line and short.
+func quote(text string) string {
+	if len(text) <= maxShown {
+		return strconv.Quote(text)
+	}
+	cut := maxShown
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return strconv.Quote(text[:cut]) + "…"
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+)
+
+// envPrefix begins the name of every variable that overrides a key.
+const envPrefix = "GATEWAY_"
+
+// laterKeys are names of the configuration contract whose work is still to come.
+var laterKeys = []string{"webhooks", "outbox", "subscriptions", "lag", "tracing", "http.tls", "http.cors"}
+
+// leaf is a key that holds a value and not further keys.
+type leaf struct {
+	path  string
+	env   string // "" where no variable can set it
+	index []int
+}
+
+// leaves lists the keys of Config in the order of its fields.
+func leaves() []leaf {
+	return appendLeaves(nil, reflect.TypeFor[Config](), "", nil)
+}
+
+func appendLeaves(list []leaf, t reflect.Type, prefix string, index []int) []leaf {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name := field.Tag.Get("yaml")
+		if name == "" {
+			continue
+		}
+		path := join(prefix, name)
+		at := append(index[:len(index):len(index)], i)
+		switch field.Type.Kind() {
+		case reflect.Struct:
+			list = appendLeaves(list, field.Type, path, at)
+		case reflect.Map:
+			list = append(list, leaf{path: path, index: at})
+		default:
+			list = append(list, leaf{path: path, env: envName(path), index: at})
+		}
+	}
+	return list
+}
+
+func envName(path string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+// fieldNames lists the keys of one mapping, in order, with their field numbers.
+func fieldNames(t reflect.Type) (names []string, fields map[string]int) {
+	fields = map[string]int{}
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("yaml"); name != "" {
+			names = append(names, name)
+			fields[name] = i
+		}
+	}
+	return names, fields
+}
+
+// nearest is the candidate with the fewest edits to the name, and their number;
+// case, "-" and "_" count for nothing.
+func nearest(name string, candidates []string) (best string, edits int) {
+	edits = maxShown
+	if len(name) > maxShown {
+		return "", edits // no misspelling, and the comparison is quadratic
+	}
+	for _, candidate := range candidates {
+		if d := distance(plain(name), plain(candidate)); d < edits {
+			best, edits = candidate, d
+		}
+	}
+	return best, edits
+}
+
+func plain(name string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(name), "_", ""), "-", "")
+}
+
+// distance is Levenshtein's, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxFileBytes bounds the file, and once more what its variables expand to.
+// Real files have a few KiB.
+const maxFileBytes = 1 << 20
+
+// Load reads the configuration: Defaults, the file, GATEWAY_* variables of
+// environ ("NAME=value"), and validates it. Path "" means no file. What is wrong
+// with the configuration comes back as [Errors], all at once; a file that cannot
+// be read as the error of reading it.
+//
+// Flags come after: apply each with [Config.Set], then call [Config.Validate].
+func Load(path string, environ []string) (*Config, error) {
+	if path == "" {
+		return load("", nil, environ)
+	}
+	data, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return load(path, data, environ)
+}
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("%s is larger than %s", path, Size(maxFileBytes))
+	}
+	return data, nil
+}
+
+// load does what Load says with a file already read; name is "" without one.
+func load(name string, data []byte, environ []string) (*Config, error) {
+	cfg, env, errs := Defaults(), environment(environ), &collector{}
+	sound := true
+	if name != "" {
+		d := decoder{file: name, env: env, cfg: cfg, errs: errs, budget: maxFileBytes}
+		sound = d.decode(data)
+	}
+	override(cfg, env, errs)
+	if sound {
+		cfg.validate(errs)
+	}
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// Set gives the key at path, "http.listen" for example, a value written as in a
+// GATEWAY_* variable. Source, "--listen" for example, is what errors will name.
+func (c *Config) Set(path, source, text string) error {
+	for _, l := range leaves() {
+		if l.path == path && l.env != "" {
+			errs := &collector{}
+			c.set(l, source, text, errs)
+			return errs.err()
+		}
+	}
+	return fmt.Errorf("set %s: no such key", path)
+}

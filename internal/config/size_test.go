@@ -1,0 +1,46 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Size{
+		"0": 0, "4096": 4 * KiB, "900KiB": 921600, "256MiB": 256 * MiB, "2GiB": 2 * GiB, "1KB": 1000, "1kB": 1000,
+		"1MB": 1000000, "3GB": 3000000000, "9223372036854775807": 1<<63 - 1, "8589934591GiB": (1<<33 - 1) * GiB, "5 MiB": 5 * MiB,
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			size, err := ParseSize(text)
+			require.NoError(t, err)
+			require.Equal(t, want, size)
+			again, err := ParseSize(size.String())
+			require.NoError(t, err)
+			require.Equal(t, size, again)
+		})
+	}
+	for _, text := range []string{
+		"", "KiB", "-1", "+1", "1.5MiB", "1e6", "010", "0x10", "1_000", "1Mb", "1mib", "1TiB", "1 ", " 1", "1  KiB",
+		"9223372036854775808", "8589934592GiB", "99999999999999999999KiB",
+	} {
+		t.Run("refused "+text, func(t *testing.T) {
+			t.Parallel()
+			_, err := ParseSize(text)
+			require.Error(t, err)
+		})
+	}
+}
+
+func TestSizeString(t *testing.T) {
+	t.Parallel()
+	for want, size := range map[string]Size{"900KiB": 900 * KiB, "256MiB": 256 * MiB, "1MB": 1e6, "1001": 1001, "0": 0, "-1KiB": -KiB} {
+		require.Equal(t, want, size.String())
+		text, err := size.MarshalText()
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+		require.Equal(t, int64(size), size.Bytes())
+	}
+}

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBodyLimit: a record is held in memory several times over, and Kafka is
+	// not made for larger ones.
+	maxBodyLimit = 100 * MiB
+	// A request waits this long for its answer. Below a second, a broker that
+	// merely elects a leader makes every outcome unknown.
+	minDeliveryTimeout, maxDeliveryTimeout = time.Second, time.Hour
+	// leaseMargin is what a lease has on top of the delivery time-out, for the
+	// claim before and the settling after it (design section 7).
+	leaseMargin = 3 * time.Second
+)
+
+const authFix = "write auth: none to let everybody publish; it is the only choice in this version"
+
+// Validate reports everything that is wrong with the values, as [Errors].
+func (c *Config) Validate() error {
+	errs := &collector{}
+	c.validate(errs)
+	return errs.err()
+}
+
+// validate adds to what decoding has already found, and leaves those keys alone.
+func (c *Config) validate(errs *collector) {
+	v := validator{c: c, errs: errs, known: &collector{list: slices.Clone(errs.list)}}
+	v.http()
+	v.auth()
+	v.kafka()
+	v.redis()
+	v.check(c.Schemas.Dir != "", "schemas.dir", "is empty", "name the folder of the event types, for example schemas")
+	v.idempotency()
+	oneOf(v, "log.format", c.Log.Format, LogJSON, LogText)
+	oneOf(v, "log.level", c.Log.Level, LogDebug, LogInfo, LogWarn, LogError)
+}
+
+type validator struct {
+	c     *Config
+	errs  *collector
+	known *collector // errors from before validation
+}
+
+// check adds an error at path unless ok, or unless the value there is not what
+// was meant anyway.
+func (v validator) check(ok bool, path, problem, fix string) {
+	if !ok && !v.known.has(path) {
+		v.errs.add(path, v.origin(path).source, problem, fix)
+	}
+}
+
+// origin is that of the path, or of the list that the path is an item of.
+func (v validator) origin(path string) origin {
+	if o, ok := v.c.origins[path]; ok {
+		return o
+	}
+	list, _, _ := strings.Cut(path, "[")
+	return v.c.origins[list]
+}
+
+func (v validator) show(path, value string) string { return v.origin(path).show(value) }
+
+func oneOf[T ~string](v validator, path string, value T, allowed ...T) {
+	names := make([]string, len(allowed))
+	for i, one := range allowed {
+		names[i] = string(one)
+	}
+	v.check(slices.Contains(allowed, value), path, v.show(path, string(value))+" is not one of its values", "write one of "+strings.Join(names, ", "))
+}
+
+func (v validator) http() {
+	h, admin := v.c.HTTP, v.c.Admin
+	v.listen("http.listen", h.Listen)
+	v.listen("admin.listen", admin.Listen)
+	v.check(!sameListener(h.Listen, admin.Listen) || v.known.has("http.listen"), "admin.listen",
+		"listens where http.listen does", "give it a port of its own, for example 127.0.0.1:9090")
+
+	problem, fix := checkPublicURL(h.PublicURL, v.show("http.public_url", h.PublicURL))
+	v.check(problem == "", "http.public_url", problem, fix)
+
+	v.check(h.BodyLimit > 0, "http.body_limit", "must be more than 0", "write for example 900KiB")
+	v.check(h.BodyLimit <= maxBodyLimit, "http.body_limit", "must be at most "+maxBodyLimit.String(), "write for example 900KiB; keep large files elsewhere and publish their address")
+	v.check(h.BodyLimit <= h.InFlightLimit || v.known.has("http.in_flight_limit"), "http.body_limit",
+		fmt.Sprintf("is more than http.in_flight_limit (%s), so the largest body would never be let in", h.InFlightLimit), "lower it or raise the other")
+	v.check(h.ReadTimeout > 0, "http.read_timeout", "must be more than 0", "write for example 10s")
+}
+
+func checkPublicURL(text, shown string) (problem, fix string) {
+	const example = "write for example https://events.example.com, or nothing"
+	if text == "" {
+		return "", ""
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
+		return shown + " is not an absolute http or https URL", example
+	case u.User != nil:
+		return "holds a user name, and the URL is public", example
+	case strings.ContainsAny(text, "?#"):
+		return shown + " has a query or a fragment", example
+	case strings.HasSuffix(text, "/"):
+		return shown + " ends with a slash, and paths are put behind it", "remove the slash"
+	}
+	return "", ""
+}
+
+func (v validator) auth() {
+	auth := v.c.Auth
+	v.check(auth != "", "auth", "a decision is needed: it has no default", authFix)
+	v.check(auth == "" || auth == AuthNone, "auth", v.show("auth", string(auth))+" is not available yet", authFix)
+}
+
+func (v validator) kafka() {
+	k := v.c.Kafka
+	v.addresses("kafka.brokers", k.Brokers)
+	switch k.Guarantee {
+	case GuaranteeIdempotent:
+	case GuaranteeTransactional:
+		v.check(false, "kafka.guarantee", "transactional is not available yet", "write idempotent")
+	default:
+		v.check(false, "kafka.guarantee", v.show("kafka.guarantee", string(k.Guarantee))+" is not one of its values, idempotent and transactional",
+			"write idempotent; transactional is not available yet")
+	}
+	v.check(k.DeliveryTimeout >= minDeliveryTimeout, "kafka.delivery_timeout", "must be at least "+minDeliveryTimeout.String(), "write for example 10s")
+	v.check(k.DeliveryTimeout <= maxDeliveryTimeout, "kafka.delivery_timeout", "must be at most 1h: a request waits this long for its answer", "write for example 10s")
+	// Kafka's protocol has 32 bits for the one and 16 for the other.
+	v.check(k.CreateTopics.Partitions >= 1 && k.CreateTopics.Partitions <= math.MaxInt32, "kafka.create_topics.partitions", "must be at least 1 and fit 32 bits", "write for example 12")
+	v.check(k.CreateTopics.Replication >= 1 && k.CreateTopics.Replication <= math.MaxInt16, "kafka.create_topics.replication", "must be at least 1 and fit 16 bits", "write 3, or 1 for a single broker")
+	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+		if f := refuseProperty(name, k.Properties[name]); f != nil {
+			v.check(false, propertyPath(name), f.problem, f.fix)
+		}
+	}
+}
+
+func (v validator) redis() {
+	r := v.c.Redis
+	v.addresses("redis.addresses", r.Addresses)
+	v.check(r.Master == strings.TrimSpace(r.Master), "redis.master", "begins or ends with a space", "write the name as the sentinels have it")
+	v.check(r.Username == "" || r.Password != "" || v.known.has("redis.password"), "redis.username",
+		"is given without redis.password, and would not be used", "give the password too")
+
+	t := r.TLS
+	v.check((t.Cert == "") == (t.Key == ""), "redis.tls", "has one of cert and key", "give both, or neither")
+	named := t.CA + t.Cert + t.Key + t.ServerName
+	v.check(t.Enabled || named == "", "redis.tls", "has keys but is not enabled", "write enabled: true, or remove them")
+}
+
+func (v validator) idempotency() {
+	i, delivery := v.c.Idempotency, v.c.Kafka.DeliveryTimeout
+	// With a delivery time-out beyond its limit the sum would be no help, or overflow.
+	judge := !v.known.has("kafka.delivery_timeout") && delivery >= minDeliveryTimeout && delivery <= maxDeliveryTimeout
+	least := delivery + leaseMargin
+	v.check(!judge || i.Lease >= least, "idempotency.lease",
+		fmt.Sprintf("%s is less than kafka.delivery_timeout (%s) plus %s: a key could change hands while its record is on the way", i.Lease, delivery, leaseMargin),
+		fmt.Sprintf("write at least %s", least))
+	v.check(i.TTL >= i.Lease || v.known.has("idempotency.lease"), "idempotency.ttl",
+		fmt.Sprintf("%s is less than idempotency.lease (%s): a key would be forgotten while it is held", i.TTL, i.Lease), "write for example 24h")
+	oneOf(v, "idempotency.on_store_failure", i.OnStoreFailure, StoreFailureReject, StoreFailurePublish)
+}
