@@ -1,0 +1,49 @@
+# `make help` explains each target. `make dev` runs the gateway on nothing at
+# all; `make test` runs every test, starting the real services it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := bin
+SERVICES := go run ./test/services/cmd/services
+FUZZTIME ?= 30s
+
+.PHONY: help dev build test lint fuzz bench soak torture services-up services-down
+
+help: ## Explain each target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+dev: ## Run the gateway with an embedded Kafka and Redis: nothing to install
+	@go run ./cmd/gateway dev
+
+build: ## Build bin/gateway
+	@go build -trimpath -o $(BIN)/gateway ./cmd/gateway
+
+test: ## Lint, then all tests with the race detector, on real Kafka, Redis and PostgreSQL
+	@test/run
+
+lint: $(BIN)/golangci-lint ## Check style with golangci-lint
+	@$(BIN)/golangci-lint run --build-tags integration ./...
+
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	@echo "building golangci-lint; once, takes some minutes"
+	@cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fuzz: ## Fuzz each target for FUZZTIME (default 30s)
+	@test/fuzz $(FUZZTIME)
+
+bench: build ## Measure the gateway beside a bare floor, on the real services
+	@test/with-services go run ./test/bench/cmd/bench run --max-cpu-ratio 1.8 --max-p50-ratio 1.5
+
+soak: build ## Ten minutes of load: is memory flat?
+	@test/with-services go run ./test/bench/cmd/bench soak --duration 10m --connections 64
+
+torture: ## Not there yet: crashes, pauses and network cuts against the promise
+	@echo "make torture: the torture suite is not written yet; test/e2e stops Kafka and Redis under load" >&2; exit 1
+
+services-up: ## Start Apache Kafka, Redis and PostgreSQL on free loopback ports
+	@$(SERVICES) up
+
+services-down: ## Stop exactly what services-up started
+	@$(SERVICES) down
