@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
@@ -56,8 +57,12 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}
-	printBanner(out, gateway, services, dir)
-
+	ended := make(chan error, 1)
+	go func() { ended <- gateway.Run(ctx) }()
+	awaitTopics(ctx, gateway)
+	if ctx.Err() == nil {
+		printBanner(out, gateway, services, dir)
+	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -65,10 +70,25 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 			fmt.Fprintln(errOut, "gateway dev:", err)
 		}
 	})
-	err = gateway.Run(ctx)
+	err = <-ended
 	stop()
 	watch.Wait()
-	return err //nolint:wrapcheck // says what failed
+	return err
+}
+
+// awaitTopics gives the first pasted curl line a topic to write to.
+func awaitTopics(ctx context.Context, gateway *app.App) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !gateway.TopicsKnown() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.

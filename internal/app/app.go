@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/api"
 	"eventgateway/internal/config"
@@ -41,7 +40,7 @@ type App struct {
 	registry *prometheus.Registry
 	catalog  *schema.Catalog
 	producer *publish.Producer
-	rdb      redis.UniversalClient
+	rdb      idempotency.Client
 	store    *idempotency.Store
 	api      *api.Server
 	admin    *admin
@@ -151,6 +150,10 @@ func (a *App) Sample(preferred string) (eventType string, data []byte) {
 	}
 	return eventType, data
 }
+
+// TopicsKnown reports whether Kafka has answered and has the topics of all
+// event types.
+func (a *App) TopicsKnown() bool { return a.producer.Complete() }
 
 // Run serves until ctx ends or a listener fails, then stops in order. It
 // returns nil after an orderly stop.

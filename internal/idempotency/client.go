@@ -17,6 +17,9 @@ type ClientConfig struct {
 	TLS       *tls.Config // nil: plain TCP
 }
 
+// Client is a connection to Redis: one server, Sentinel or Cluster.
+type Client = redis.UniversalClient
+
 const (
 	dialTimeout = time.Second
 	ioTimeout   = time.Second
@@ -25,7 +28,7 @@ const (
 )
 
 // NewClient returns a client that the caller closes. It does not connect yet.
-func NewClient(cfg ClientConfig) redis.UniversalClient {
+func NewClient(cfg ClientConfig) Client {
 	return redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: cfg.Addresses, MasterName: cfg.Master,
 		Username: cfg.Username, Password: cfg.Password, TLSConfig: cfg.TLS,

@@ -34,7 +34,7 @@ const (
 // applied while Run runs.
 type Store struct {
 	cfg     Config
-	rdb     redis.UniversalClient
+	rdb     Client
 	cluster bool
 	logger  *slog.Logger
 	metrics *Metrics
@@ -46,7 +46,7 @@ type Store struct {
 }
 
 // New returns a Store on rdb, which the caller closes after Run has returned.
-func New(cfg Config, rdb redis.UniversalClient, logger *slog.Logger, metrics *Metrics) *Store {
+func New(cfg Config, rdb Client, logger *slog.Logger, metrics *Metrics) *Store {
 	_, cluster := rdb.(*redis.ClusterClient)
 	s := &Store{
 		cfg: cfg, rdb: rdb, cluster: cluster, logger: logger, metrics: metrics,

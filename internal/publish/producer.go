@@ -96,6 +96,9 @@ func (p *Producer) Reached() (last time.Time, down bool) {
 	return last, p.down.Load()
 }
 
+// Complete reports whether Kafka has answered and has all topics.
+func (p *Producer) Complete() bool { return p.topics.known.Load() != nil && !p.topics.anyMissing() }
+
 // Place chooses a record's partition: by key as Java producers do, or by
 // spread for a nil key. The error is an *event.Error, not written.
 func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Placement, error) {

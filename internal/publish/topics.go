@@ -167,6 +167,7 @@ func (t *topics) reportMissing(ctx context.Context, missing []string) {
 		if err := t.createMissing(ctx, missing); err != nil {
 			t.logger.Error("creating topics failed", "error", err, "topics", missing)
 		}
+		t.refreshSoon()
 		return
 	}
 	if changed {
