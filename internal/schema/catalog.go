@@ -1,0 +1,178 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventgateway/internal/event"
+)
+
+const (
+	defaultInterval = time.Second
+	// restless is how many polls in a row may see yet another state before the
+	// folder is read all the same.
+	restless = 10
+	// blindSpot is after how many polls the content is read although nothing
+	// seems to have changed: a file rewritten within the file system's clock
+	// tick, or behind a cache, keeps its fingerprint.
+	blindSpot = 30
+)
+
+// Config says where the event types are.
+type Config struct {
+	Dir      string
+	Watch    bool          // reload on change
+	Interval time.Duration // between two looks at the folder; 0 is one second
+	// OnChange, if set, is called by Run after each reload, with the new set.
+	// It is not called for the set that New has loaded.
+	OnChange func(*Set)
+}
+
+// Catalog is the present set of event types, reloaded when the folder changes.
+type Catalog struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	set     atomic.Pointer[Set]
+	watch   watch // owned by Run
+}
+
+// watch is what Run remembers of the folder.
+type watch struct {
+	seen    digest // fingerprint at the last poll
+	loaded  digest // content of the present set
+	refused digest // content that was refused last; zero if none since
+	settled bool   // seen has been read
+	moves   int    // polls in a row that saw yet another state
+	quiet   int    // polls since the content was read
+}
+
+// New loads the event types; bad ones, or none, are an error.
+func New(cfg Config, logger *slog.Logger, registerer prometheus.Registerer) (*Catalog, error) {
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	f, _ := steady(cfg.Dir)
+	set, err := build(f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(registerer)
+	if err != nil {
+		return nil, err
+	}
+	c := &Catalog{cfg: cfg, log: logger, metrics: m}
+	c.watch = watch{seen: f.fingerprint(), loaded: f.content(), settled: true}
+	c.set.Store(set)
+	m.loaded(set)
+	return c, nil
+}
+
+// Run reloads the event types whenever the folder changes, until ctx ends. A
+// folder that does not load is logged and counted once, and the last good set
+// stays. Call it once.
+func (c *Catalog) Run(ctx context.Context) error {
+	if !c.cfg.Watch {
+		<-ctx.Done()
+		return nil
+	}
+	ticker := time.NewTicker(c.cfg.Interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			c.poll()
+		}
+	}
+}
+
+// poll looks at the folder once. A change is read when the next poll finds the
+// folder as it was, so that a copy in progress is not taken for the new state.
+func (c *Catalog) poll() {
+	w := &c.watch
+	w.quiet++
+	if now := scan(c.cfg.Dir).fingerprint(); now != w.seen {
+		w.seen, w.settled = now, false
+		if w.moves++; w.moves < restless {
+			return
+		}
+	}
+	w.moves = 0
+	if w.settled && w.quiet < blindSpot {
+		return
+	}
+	f, still := steady(c.cfg.Dir)
+	if !still {
+		return // the next poll tries again
+	}
+	w.seen, w.settled, w.quiet = f.fingerprint(), true, 0
+	c.reload(f)
+}
+
+// reload takes a new state of the folder, or refuses it.
+func (c *Catalog) reload(f folder) {
+	w := &c.watch
+	content := f.content()
+	switch content {
+	case w.refused:
+		return
+	case w.loaded:
+		if w.refused != (digest{}) {
+			w.refused = digest{}
+			c.log.Info("schemas are as they were loaded again", "dir", c.cfg.Dir)
+		}
+		return
+	}
+	set, err := build(f)
+	if err != nil {
+		w.refused = content
+		c.metrics.reloads.WithLabelValues("refused").Inc()
+		c.log.Error("schemas refused, the last good ones stay in use", "dir", c.cfg.Dir, "problems", problemLines(err))
+		return
+	}
+	w.loaded, w.refused = content, digest{}
+	c.set.Store(set)
+	c.metrics.reloads.WithLabelValues("loaded").Inc()
+	c.metrics.loaded(set)
+	c.log.Info("schemas reloaded", "dir", c.cfg.Dir, "event_types", len(set.names))
+	if c.cfg.OnChange != nil {
+		c.cfg.OnChange(set)
+	}
+}
+
+func problemLines(err error) []string {
+	var failed *LoadError
+	if errors.As(err, &failed) {
+		return failed.Lines()
+	}
+	return []string{err.Error()}
+}
+
+// Set returns the present set. Callers that ask it several questions get
+// answers from one moment.
+func (c *Catalog) Set() *Set { return c.set.Load() }
+
+// Check is Set.Check on the present set.
+func (c *Catalog) Check(eventType, version string, data []byte) (event.Checked, error) {
+	return c.set.Load().Check(eventType, version, data)
+}
+
+// Lookup is Set.Lookup on the present set.
+func (c *Catalog) Lookup(eventType, version string) (*event.Definition, error) {
+	return c.set.Load().Lookup(eventType, version)
+}
+
+// Schema is Set.Schema on the present set.
+func (c *Catalog) Schema(eventType, version string) ([]byte, error) {
+	return c.set.Load().Schema(eventType, version)
+}
+
+// Types is Set.Types on the present set.
+func (c *Catalog) Types() []EventType { return c.set.Load().Types() }

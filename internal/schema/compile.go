@@ -1,0 +1,316 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// folderURL is the schemas folder as the compiler sees it. Resolving a
+// reference against it cannot climb above it (RFC 3986 §5.2.4).
+const folderURL = "schemas:///"
+
+// source is one schema file, parsed.
+type source struct {
+	file
+	tree any
+	url  string // its place in the folder
+	id   string // its "$id", resolved; or empty
+}
+
+// compiler compiles the files of one folder against each other and nothing
+// else: it knows no network and no file system.
+type compiler struct {
+	*jsonschema.Compiler
+	byPath  map[string]*source
+	byURL   map[string]*source // by place and by $id
+	bases   []string           // URLs that an absolute $id makes another name of the folder
+	missing []string           // URLs asked for and not found since the last look
+}
+
+func newCompiler(sources []*source) (*compiler, []Problem) {
+	c := &compiler{
+		Compiler: jsonschema.NewCompiler(),
+		byPath:   make(map[string]*source),
+		byURL:    make(map[string]*source),
+	}
+	c.AssertFormat = true
+	c.AssertContent = false
+	// Drafts 6 and 7 assert content whatever AssertContent says.
+	for name := range jsonschema.Decoders {
+		c.Decoders[name] = nil
+	}
+	for name := range jsonschema.MediaTypes {
+		c.MediaTypes[name] = nil
+	}
+	c.LoadURL = c.load
+	var problems []Problem
+	for _, s := range sources {
+		c.byPath[s.path], c.byURL[s.url] = s, s
+	}
+	for _, s := range sources {
+		if s.id == "" || s.id == s.url {
+			continue
+		}
+		if other, taken := c.byURL[s.id]; taken {
+			problems = append(problems, s.problem("/"+idKeyword(s.tree), "%q is also the name of %s; give each file its own", s.id, other.path))
+			continue
+		}
+		c.byURL[s.id] = s
+		if base, ok := strings.CutSuffix(s.id, "/"+s.path); ok && !slices.Contains(c.bases, base+"/") {
+			c.bases = append(c.bases, base+"/")
+		}
+	}
+	return c, problems
+}
+
+// newSource parses a file and finds its names.
+func newSource(f file) (*source, *Problem) {
+	tree, _, err := parse(f.data) // never released: the tree lives as long as the set
+	if err != nil {
+		var syntax *syntaxError
+		if !errors.As(err, &syntax) {
+			return nil, &Problem{File: f.path, What: err.Error()}
+		}
+		return nil, &Problem{
+			File: f.path, Line: syntax.Line, Pointer: syntax.Pointer,
+			What: fmt.Sprintf("column %d: %s", syntax.Column, syntax.What),
+		}
+	}
+	s := &source{file: f, tree: tree, url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
+	root, _ := tree.(map[string]any)
+	if id, ok := root[idKeyword(tree)].(string); ok {
+		id, _, _ = strings.Cut(id, "#")
+		s.id = resolve(s.url, id)
+	}
+	return s, nil
+}
+
+func (s *source) problem(pointer, format string, args ...any) Problem {
+	return Problem{
+		File: s.path, Line: lineOf(s.data, pointer), Pointer: pointer,
+		What: shorten(fmt.Sprintf(format, args...)),
+	}
+}
+
+// absoluteID is the schema's "$id" if it is an absolute URI.
+func (s *source) absoluteID() string {
+	if strings.HasPrefix(s.id, folderURL) {
+		return ""
+	}
+	return s.id
+}
+
+// idKeyword is "$id", or "id" in draft 4.
+func idKeyword(tree any) string {
+	root, _ := tree.(map[string]any)
+	if draft, _ := root["$schema"].(string); strings.Contains(draft, "draft-04") {
+		return "id"
+	}
+	return "$id"
+}
+
+// resolve resolves a reference; empty if either is not a URI or names nothing.
+func resolve(base, reference string) string {
+	b, err := url.Parse(base)
+	if err != nil || reference == "" {
+		return ""
+	}
+	r, err := b.Parse(reference)
+	if err != nil {
+		return ""
+	}
+	return r.String()
+}
+
+// find returns the file that a URL names, or nil.
+func (c *compiler) find(u string) *source {
+	if s, ok := c.byURL[u]; ok {
+		return s
+	}
+	for _, base := range c.bases {
+		if rest, ok := strings.CutPrefix(u, base); ok {
+			if plain, err := url.PathUnescape(rest); err == nil {
+				return c.byPath[plain]
+			}
+		}
+	}
+	return nil
+}
+
+// load gives the library the files it asks for. A missing one becomes the
+// schema true, so that all missing ones are found in one go; they make the
+// compilation fail afterwards.
+func (c *compiler) load(u string) (io.ReadCloser, error) {
+	text := "true"
+	if s := c.find(u); s != nil {
+		text = string(s.data)
+	} else {
+		c.missing = append(c.missing, u)
+	}
+	return io.NopCloser(strings.NewReader(text)), nil
+}
+
+// check holds a file against the metaschema of its draft.
+func (c *compiler) check(s *source) (problems []Problem) {
+	defer func() {
+		if r := recover(); r != nil {
+			problems = []Problem{s.problem("", "the schema library cannot read it: %v", r)}
+		}
+	}()
+	draft := jsonschema.Draft2020.URL()
+	if root, ok := s.tree.(map[string]any); ok && root["$schema"] != nil {
+		if draft, ok = root["$schema"].(string); !ok {
+			return []Problem{s.problem("/$schema", "must be a string, for example %q", jsonschema.Draft2020.URL())}
+		}
+	}
+	c.missing = nil
+	meta, err := c.Compile(resolve(s.url, draft))
+	if err != nil || len(c.missing) > 0 {
+		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", draft, jsonschema.Draft2020.URL())}
+	}
+	err = meta.Validate(s.tree)
+	var invalid *jsonschema.ValidationError
+	switch {
+	case err == nil:
+	case errors.As(err, &invalid):
+		violations, _ := flatten(invalid, nil)
+		for _, v := range violations {
+			problems = append(problems, s.problem(v.Pointer, "is not a valid schema (%s): %s", v.Keyword, v.Message))
+		}
+	default:
+		problems = append(problems, s.problem("", "is not a valid schema: %v", err))
+	}
+	return problems
+}
+
+// compile compiles a file that has passed check.
+func (c *compiler) compile(s *source) (compiled *jsonschema.Schema, problems []Problem) {
+	defer func() {
+		if r := recover(); r != nil {
+			problems = []Problem{s.problem("", "the schema library cannot compile it: %v", r)}
+		}
+	}()
+	c.missing = nil
+	compiled, err := c.Compile(s.url)
+	for _, u := range c.missing {
+		problems = append(problems, c.missingProblem(s, u))
+	}
+	if err != nil && problems == nil {
+		cause := err
+		var failed *jsonschema.SchemaError
+		if errors.As(err, &failed) {
+			cause = failed.Err
+		}
+		problems = append(problems, c.compileProblem(s, cause))
+	}
+	return compiled, problems
+}
+
+// missingProblem says where a reference to a missing file stands.
+func (c *compiler) missingProblem(s *source, u string) Problem {
+	what := fmt.Sprintf("no file has the \"$id\" %s; references stay inside the schemas folder: name a file by relative path or by its \"$id\"", u)
+	if name, ok := strings.CutPrefix(u, folderURL); ok {
+		what = fmt.Sprintf("there is no file %s in the schemas folder, and a reference cannot leave it", name)
+		if near := nearest(name, c.paths()); len(near) > 0 {
+			what += didYouMean(name, c.paths())
+		}
+	}
+	for _, from := range c.inOrder(s) {
+		if at, ok := referenceTo(from.tree, from.base(), "", func(r string) bool { return r == u }); ok {
+			return from.problem(at, "%s", what)
+		}
+	}
+	return s.problem("", "%s", what)
+}
+
+func (c *compiler) compileProblem(s *source, cause error) Problem {
+	text := strings.TrimPrefix(cause.Error(), "jsonschema: ")
+	var loop jsonschema.InfiniteLoopError
+	if errors.As(cause, &loop) {
+		return s.problem("", "refers to itself without end: %s", strings.ReplaceAll(string(loop), folderURL, ""))
+	}
+	if target, ok := strings.CutSuffix(text, " not found"); ok {
+		for _, from := range c.inOrder(s) {
+			if at, ok := referenceWhole(from.tree, from.base(), "", target); ok {
+				return from.problem(at, "%s does not exist: the file has nothing there", strings.ReplaceAll(target, folderURL, ""))
+			}
+		}
+	}
+	return s.problem("", "does not compile: %s", strings.ReplaceAll(text, folderURL, ""))
+}
+
+func (c *compiler) paths() []string {
+	var paths []string
+	for p := range c.byPath {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// inOrder returns all sources, first s, then the others by path.
+func (c *compiler) inOrder(s *source) []*source {
+	sources := []*source{s}
+	for _, p := range c.paths() {
+		if p != s.path {
+			sources = append(sources, c.byPath[p])
+		}
+	}
+	return sources
+}
+
+// base is what the file's references are relative to.
+func (s *source) base() string {
+	if s.id != "" {
+		return s.id
+	}
+	return s.url
+}
+
+// referenceTo finds the place of a "$ref" whose target, without fragment, is
+// wanted.
+func referenceTo(tree any, base, at string, wanted func(string) bool) (string, bool) {
+	return findReference(tree, base, at, func(target string) bool {
+		target, _, _ = strings.Cut(target, "#")
+		return wanted(target)
+	})
+}
+
+// referenceWhole finds the place of a "$ref" by its whole target.
+func referenceWhole(tree any, base, at, target string) (string, bool) {
+	return findReference(tree, base, at, func(t string) bool { return t == target })
+}
+
+func findReference(tree any, base, at string, wanted func(string) bool) (string, bool) {
+	switch node := tree.(type) {
+	case map[string]any:
+		if id, ok := node["$id"].(string); ok && at != "" {
+			base = resolve(base, id)
+		}
+		for _, name := range sortedKeys(node) {
+			here := at + "/" + escapeToken(name)
+			if text, ok := node[name].(string); ok && slices.Contains([]string{"$ref", "$dynamicRef", "$recursiveRef"}, name) {
+				if wanted(resolve(base, text)) {
+					return here, true
+				}
+			}
+			if found, ok := findReference(node[name], base, here, wanted); ok {
+				return found, true
+			}
+		}
+	case []any:
+		for i, item := range node {
+			if found, ok := findReference(item, base, at+"/"+strconv.Itoa(i), wanted); ok {
+				return found, true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,96 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"eventgateway/internal/event"
+)
+
+// entityKey finds the key's text in a tree. No pointers, no key: nil, nil. The
+// violations say, part by part, why there is none.
+func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
+	if len(pointers) == 0 {
+		return nil, nil
+	}
+	if len(pointers) == 1 {
+		part, why := keyPart(pointers[0], tree)
+		if why != "" {
+			return nil, []event.Violation{keyViolation(pointers[0], why)}
+		}
+		key := strings.Clone(part) // the part may be a slice of the whole event
+		return &key, nil
+	}
+	var missing []event.Violation
+	var key strings.Builder
+	for i, p := range pointers {
+		part, why := keyPart(p, tree)
+		if why != "" {
+			missing = append(missing, keyViolation(p, why))
+			continue
+		}
+		if i > 0 {
+			key.WriteByte(':')
+		}
+		key.WriteString(keyEscapes.Replace(part))
+	}
+	if missing != nil {
+		return nil, missing
+	}
+	text := key.String()
+	return &text, nil
+}
+
+var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
+
+// keyPart returns the text of one part, or why it is no key.
+func keyPart(p pointer, tree any) (text, why string) {
+	value, ok := p.find(tree)
+	if !ok {
+		return "", "is missing"
+	}
+	switch v := value.(type) {
+	case string:
+		if v == "" {
+			return "", "is the empty string, which names no entity"
+		}
+		return v, ""
+	case bool:
+		return strconv.FormatBool(v), ""
+	case json.Number:
+		if strings.ContainsAny(string(v), ".eE") {
+			return "", fmt.Sprintf("is the number %s; a numeric key is an integer without fraction or exponent", shorten(string(v)))
+		}
+		return string(v), ""
+	case nil:
+		return "", "is null"
+	case []any:
+		return "", "is an array"
+	default:
+		return "", "is an object"
+	}
+}
+
+func keyViolation(p pointer, why string) event.Violation {
+	return event.Violation{Pointer: p.text, Keyword: "x-event", Message: "the entity key " + why}
+}
+
+// keyMissing makes the error of an event without entity key.
+func keyMissing(def *event.Definition, missing []event.Violation) *event.Error {
+	err := event.Refuse(event.KeyMissing,
+		"the entity key of %s %s is the string, integer or boolean at %s; %s %s",
+		def.Type, def.Version, strings.Join(def.KeyPointers, " and "),
+		pointerName(missing[0].Pointer), strings.TrimPrefix(missing[0].Message, "the entity key "))
+	err.Violations = missing
+	return err
+}
+
+// pointerName names a place in the data for a person.
+func pointerName(p string) string {
+	if p == "" {
+		return "the data itself"
+	}
+	return p
+}

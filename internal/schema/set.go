@@ -1,0 +1,149 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"eventgateway/internal/event"
+)
+
+// Set is every event type of one schemas folder at one moment. It is immutable
+// and safe for concurrent use.
+type Set struct {
+	dir    string
+	types  map[string]*eventType
+	names  []string // sorted
+	topics []string // sorted, each once
+}
+
+type eventType struct {
+	name     string
+	versions []*version // oldest first
+	byName   map[string]*version
+}
+
+// EventType describes an event type by its newest version.
+type EventType struct {
+	Name        string
+	Title       string // of the newest version, as are all that follow but Versions
+	Description string
+	Newest      *event.Definition // topic, key pointers, idempotency, version, …
+	Versions    []string          // oldest first
+	Examples    []json.RawMessage // valid data, without white space
+}
+
+func newSet(dir string, types map[string]*eventType) *Set {
+	s := &Set{dir: dir, types: types, names: sortedKeys(types)}
+	topics := make(map[string]bool)
+	for _, t := range types {
+		slices.SortFunc(t.versions, func(a, b *version) int { return compareVersions(a.def.Version, b.def.Version) })
+		for _, v := range t.versions {
+			topics[v.def.Topic] = true
+		}
+	}
+	s.topics = sortedKeys(topics)
+	return s
+}
+
+// compareVersions orders v2 before v10. Both must be valid.
+func compareVersions(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }
+
+// Check validates data against a version ("" is the newest) of an event type
+// and finds its entity key. The error is an *event.Error: unknown-event-type,
+// malformed-json, schema-violation or key-missing with Violations, or internal;
+// the outcome is always not-written. Once the version is known, the result
+// carries its Definition even beside an error. Check does not keep data.
+func (s *Set) Check(eventType, version string, data []byte) (event.Checked, error) {
+	v, err := s.version(eventType, version)
+	if err != nil {
+		return event.Checked{}, err
+	}
+	return v.check(data)
+}
+
+// Lookup returns the definition of a version ("" is the newest). The error is
+// an *event.Error, unknown-event-type.
+func (s *Set) Lookup(eventType, version string) (*event.Definition, error) {
+	v, err := s.version(eventType, version)
+	if err != nil {
+		return nil, err
+	}
+	return v.def, nil
+}
+
+// Schema returns a version's file ("" is the newest) as it is; the caller must
+// not change it. The error is an *event.Error, unknown-event-type.
+func (s *Set) Schema(eventType, version string) ([]byte, error) {
+	v, err := s.version(eventType, version)
+	if err != nil {
+		return nil, err
+	}
+	return v.raw, nil
+}
+
+// Types describes all event types, ordered by name.
+func (s *Set) Types() []EventType {
+	list := make([]EventType, 0, len(s.names))
+	for _, name := range s.names {
+		t := s.types[name]
+		v := t.newest()
+		described := EventType{
+			Name: name, Title: v.title, Description: v.description,
+			Newest: v.def, Examples: slices.Clone(v.examples),
+		}
+		for _, each := range t.versions {
+			described.Versions = append(described.Versions, each.def.Version)
+		}
+		list = append(list, described)
+	}
+	return list
+}
+
+// Topics returns the topics of all versions of all types, ordered by name.
+func (s *Set) Topics() []string { return slices.Clone(s.topics) }
+
+func (s *Set) version(eventType, version string) (*version, error) {
+	t, ok := s.types[eventType]
+	if !ok {
+		return nil, s.unknownType(eventType)
+	}
+	if version == "" {
+		return t.newest(), nil
+	}
+	v, ok := t.byName[version]
+	if !ok {
+		return nil, t.unknownVersion(version)
+	}
+	return v, nil
+}
+
+// maxListed bounds the names in an error's detail.
+const maxListed = 10
+
+func (s *Set) unknownType(name string) error {
+	hint := didYouMean(name, s.names)
+	if hint == "" {
+		hint = "; there are " + strings.Join(s.names[:min(maxListed, len(s.names))], ", ")
+		if more := len(s.names) - maxListed; more > 0 {
+			hint += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	return event.Refuse(event.UnknownEventType, "there is no event type %s%s", quoted(name), hint)
+}
+
+func (t *eventType) unknownVersion(name string) error {
+	var known []string
+	for _, v := range t.versions[max(0, len(t.versions)-maxListed):] {
+		known = append(known, v.def.Version)
+	}
+	return event.Refuse(event.UnknownEventType, "%s has no version %s; there is %s", t.name, quoted(name), strings.Join(known, ", "))
+}

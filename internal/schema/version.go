@@ -1,0 +1,119 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/event"
+)
+
+// version is one version of an event type, ready to check data.
+type version struct {
+	def         *event.Definition
+	key         []pointer
+	schema      *jsonschema.Schema
+	fast        *acceptor // nil: the schema has what acceptors do not know
+	find        literals
+	raw         []byte
+	title       string
+	description string
+	examples    []json.RawMessage
+}
+
+// check parses, validates and finds the key.
+func (v *version) check(data []byte) (event.Checked, error) {
+	checked := event.Checked{Definition: v.def}
+	tree, p, err := parse(data)
+	if err != nil {
+		return checked, malformed(err)
+	}
+	err = v.validate(tree)
+	if err == nil {
+		var missing []event.Violation
+		if checked.Key, missing = entityKey(v.key, tree); missing != nil {
+			err = keyMissing(v.def, missing)
+		}
+	}
+	p.release()
+	return checked, err
+}
+
+func malformed(err error) error {
+	refused := event.Refuse(event.MalformedJSON, "%v", err)
+	var syntax *syntaxError
+	if errors.As(err, &syntax) && syntax.Pointer != "" {
+		refused.Detail += ", at " + syntax.Pointer
+	}
+	return refused
+}
+
+// validate holds the tree against the schema. The library may panic.
+func (v *version) validate(tree any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = event.RefuseCause(event.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()),
+				"validating %s %s failed", v.def.Type, v.def.Version)
+		}
+	}()
+	if v.fast != nil && v.fast.accepts(tree) {
+		return nil
+	}
+	err = v.schema.Validate(tree)
+	if err == nil {
+		return nil
+	}
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
+		return event.RefuseCause(event.Internal, err, "validating %s %s failed", v.def.Type, v.def.Version)
+	}
+	return v.violation(invalid)
+}
+
+func (v *version) violation(invalid *jsonschema.ValidationError) error {
+	violations, total := flatten(invalid, v.find)
+	err := event.Refuse(event.SchemaViolation, "the data breaks the schema of %s %s", v.def.Type, v.def.Version)
+	if total > 1 {
+		err.Detail += fmt.Sprintf(" in %d ways", total)
+	}
+	if total > len(violations) {
+		err.Detail += fmt.Sprintf(" (the first %d are listed)", len(violations))
+	}
+	if len(violations) > 0 {
+		err.Detail += fmt.Sprintf(": %s %s", pointerName(shorten(violations[0].Pointer)), violations[0].Message)
+	}
+	err.Violations = violations
+	return err
+}
+
+// literalsOf looks keyword values up in the parsed files.
+func literalsOf(sources []*source) literals {
+	trees := make(map[string]any, 2*len(sources))
+	for _, s := range sources {
+		trees[s.url] = s.tree
+		if s.id != "" {
+			trees[s.id] = s.tree
+		}
+	}
+	return func(location string) (any, bool) {
+		at, fragment, _ := strings.Cut(location, "#")
+		tree, ok := trees[at]
+		if !ok {
+			return nil, false
+		}
+		plain, err := url.PathUnescape(fragment)
+		if err != nil {
+			return nil, false
+		}
+		p, err := parsePointer(plain)
+		if err != nil {
+			return nil, false
+		}
+		return p.find(tree)
+	}
+}

@@ -1,0 +1,164 @@
+package schema
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/event"
+)
+
+// Limits of one answer's violations. The first bounds what is sorted, the
+// second what is told; up to the first the choice is deterministic.
+const (
+	maxCollected  = 10_000
+	maxViolations = 1_000
+)
+
+// literals finds the value of a keyword in the schema files, by the library's
+// absolute keyword location.
+type literals func(location string) (any, bool)
+
+// flatten lists what the library found, ordered by pointer, keyword and
+// message, and says how many there were before the cap.
+func flatten(root *jsonschema.ValidationError, find literals) ([]event.Violation, int) {
+	f := flattener{find: find}
+	f.walk(root)
+	slices.SortFunc(f.found, compareViolations)
+	f.found = slices.Compact(f.found)
+	if f.total <= maxCollected {
+		f.total = len(f.found)
+	}
+	return f.found[:min(len(f.found), maxViolations)], f.total
+}
+
+type flattener struct {
+	find  literals
+	found []event.Violation
+	total int
+}
+
+// walk adds the leaves below an error, and the error itself unless it only
+// wraps its causes.
+func (f *flattener) walk(e *jsonschema.ValidationError) {
+	keyword := keywordOf(e.KeywordLocation)
+	if !wraps(e, keyword) {
+		f.add(e, keyword)
+	}
+	for _, cause := range e.Causes {
+		f.walk(cause)
+	}
+}
+
+// wraps reports whether an error says nothing that its causes do not say.
+func wraps(e *jsonschema.ValidationError, keyword string) bool {
+	if len(e.Causes) == 0 {
+		return false
+	}
+	switch keyword {
+	case "", "$ref", "$recursiveRef", "$dynamicRef", "allOf", "then", "else":
+		return true
+	}
+	return e.Message == ""
+}
+
+func (f *flattener) add(e *jsonschema.ValidationError, keyword string) {
+	at := instancePointer(e.InstanceLocation)
+	if names, ok := additionalNames(keyword, e.Message); ok {
+		for _, name := range names {
+			f.append(at+"/"+escapeToken(name), keyword, "is not a property that the schema knows")
+		}
+		return
+	}
+	f.append(at, keyword, message(e, keyword, f.find))
+}
+
+func (f *flattener) append(pointer, keyword, message string) {
+	f.total++
+	if len(f.found) < maxCollected {
+		f.found = append(f.found, event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)})
+	}
+}
+
+// instancePointer turns the library's location, whose tokens are also
+// percent-encoded, into a JSON Pointer.
+func instancePointer(location string) string {
+	if strings.IndexByte(location, '%') < 0 {
+		return location
+	}
+	plain, err := url.PathUnescape(location)
+	if err != nil {
+		return location // cannot be: the library has encoded it
+	}
+	return plain
+}
+
+// named keywords are followed by a name in a keyword location, listed ones by
+// an index.
+var (
+	namedKeywords = map[string]bool{
+		"properties": true, "patternProperties": true, "$defs": true, "definitions": true,
+		"dependentSchemas": true, "dependentRequired": true, "dependencies": true,
+	}
+	listedKeywords = map[string]bool{
+		"allOf": true, "anyOf": true, "oneOf": true, "prefixItems": true, "items": true,
+		"dependentRequired": true, "dependencies": true,
+	}
+)
+
+// keywordOf returns the last keyword of a keyword location. Names and indexes
+// are no keywords, even a property called "required".
+func keywordOf(location string) string {
+	if location == "" {
+		return ""
+	}
+	tokens := strings.Split(location[1:], "/")
+	keyword := ""
+	for i := 0; i < len(tokens); i++ {
+		keyword = tokens[i]
+		if namedKeywords[keyword] && i+1 < len(tokens) {
+			i++
+		}
+		if listedKeywords[keyword] && i+1 < len(tokens) {
+			if _, isIndex := arrayIndex(tokens[i+1]); isIndex {
+				i++
+			}
+		}
+	}
+	return keyword
+}
+
+func compareViolations(a, b event.Violation) int {
+	return cmp.Or(comparePointers(a.Pointer, b.Pointer), cmp.Compare(a.Keyword, b.Keyword), cmp.Compare(a.Message, b.Message))
+}
+
+// comparePointers orders by token, indexes as numbers: /items/9 before /items/10.
+func comparePointers(a, b string) int {
+	for a != b && a != "" && b != "" {
+		var x, y string
+		x, a = nextToken(a)
+		y, b = nextToken(b)
+		if x == y {
+			continue
+		}
+		i, iNumber := arrayIndex(x)
+		j, jNumber := arrayIndex(y)
+		if iNumber && jNumber {
+			return i - j
+		}
+		return cmp.Compare(x, y)
+	}
+	return cmp.Compare(a, b)
+}
+
+// nextToken splits the first token off a pointer.
+func nextToken(p string) (token, rest string) {
+	p = p[1:]
+	if end := strings.IndexByte(p, '/'); end >= 0 {
+		return p[:end], p[end:]
+	}
+	return p, ""
+}
