@@ -1,0 +1,74 @@
+package services
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+)
+
+const loopback = "127.0.0.1"
+
+// errPortTaken says that another process got the port first.
+var errPortTaken = errors.New("port is taken by another process")
+
+// startAttempts is how often a server with a port of our choice is started
+// anew after losing the race for it.
+const startAttempts = 4
+
+// Ports are drawn from below the range that Linux uses for outgoing connections
+// and for listeners on port 0 (32768 and up), so that a killed server's port is
+// still free when the server restarts.
+const (
+	firstPort = 12000
+	lastPort  = 32000
+)
+
+// handedOut holds the ports that this process has given away, so that servers
+// started side by side never get the same one. It is the one piece of package
+// state: a test process starts few servers, and ports have no other owner.
+var handedOut sync.Map
+
+// freePort returns a port of 127.0.0.1 that nobody listens on at this moment.
+func freePort() (int, error) {
+	const tries = 200
+	for range tries {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if _, taken := handedOut.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := net.Listen("tcp", addr(port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			return 0, fmt.Errorf("release port %d: %w", port, err)
+		}
+		return port, nil
+	}
+	return 0, fmt.Errorf("find free port on %s between %d and %d: none in %d tries", loopback, firstPort, lastPort, tries)
+}
+
+// portOr returns port, or a free one if port is 0.
+func portOr(port int) (int, error) {
+	if port != 0 {
+		return port, nil
+	}
+	return freePort()
+}
+
+func addr(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
+
+// withPortRetry calls start until it succeeds or fails for another reason than
+// a lost race for a port. start chooses new ports each time; with fixed ports
+// there is nothing to choose, and it is called once.
+func withPortRetry[T any](fixed bool, start func() (T, error)) (T, error) {
+	for attempt := 1; ; attempt++ {
+		v, err := start()
+		if err == nil || fixed || !errors.Is(err, errPortTaken) || attempt == startAttempts {
+			return v, err
+		}
+	}
+}
