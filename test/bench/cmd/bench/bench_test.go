@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/report"
+	"flag"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCheckAnswers(t *testing.T) {
+	t.Parallel()
+	failing := load.Result{Acknowledged: 995, Failures: map[string]uint64{"503": 5}, Samples: map[string]string{"503": "overloaded"}}
+	tests := []struct {
+		name    string
+		result  load.Result
+		records int64
+		share   float64
+		want    string
+	}{
+		{"all well", load.Result{Acknowledged: 10}, 10, 0, ""},
+		{"nothing acknowledged", load.Result{Failures: map[string]uint64{"dial": 3}}, 0, 1, "acknowledged nothing"},
+		{"failures within the share", failing, 995, 0.005, ""},
+		{"failures beyond the share", failing, 995, 0.004, "overloaded"},
+		{"unsent counts as failed", load.Result{Acknowledged: 9, Unsent: 1}, 9, 0.05, "never sent"},
+		{"acknowledged and not in the log", load.Result{Acknowledged: 10}, 9, 0, "grew by 9"},
+		{"written twice", load.Result{Acknowledged: 10}, 11, 0, "duplicates"},
+		{"failed requests may have been written", failing, 1000, 0.005, ""},
+		{"more than all requests", failing, 1001, 0.005, "duplicates"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := checkAnswers("gateway", tt.result, tt.records, tt.share)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, errMissed)
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+func TestTargetsAreHeldAgainstTheirScenarios(t *testing.T) {
+	t.Parallel()
+	result := func(p50, cpu float64) []load.Result {
+		return []load.Result{{Latency: load.Latency{P50: p50}, CPUPerEvent: cpu}}
+	}
+	scenarios := []report.Scenario{
+		{Name: "64", Connections: 64, Base: result(10, 10), Candidate: result(90, 90)},
+		{Name: "1", Connections: 1, Base: result(10, 10), Candidate: result(14, 90)},
+		{Name: "256", Connections: 256, Base: result(10, 10), Candidate: result(90, 19)},
+		{Name: "open", Connections: 512, Rate: 5, Base: result(10, 10), Candidate: result(90, 90)},
+	}
+	ratios, verdicts := conclude(scenarios, options{maxCPURatio: 1.8, maxP50Ratio: 1.5})
+	require.Len(t, verdicts, 2)
+	require.InDelta(t, 1.9, verdicts[0].Value, 1e-9)
+	require.False(t, verdicts[0].Pass)
+	require.InDelta(t, 1.4, verdicts[1].Value, 1e-9)
+	require.True(t, verdicts[1].Pass)
+	require.InDelta(t, 9, ratios["open"][report.LatencyP50].Median, 1e-9)
+
+	_, none := conclude(scenarios, options{})
+	require.Empty(t, none)
+}
+
+func TestFlags(t *testing.T) {
+	t.Setenv("GATEWAY_TEST_KAFKA", "a:1,b:2")
+	t.Setenv("GATEWAY_TEST_REDIS", "c:3")
+	none := func(*flag.FlagSet, *options) {}
+	o, err := parseRounds("bench run", nil, none)
+	require.NoError(t, err)
+	require.Equal(t, list{"a:1", "b:2"}, o.brokers)
+	require.Equal(t, list{"c:3"}, o.redis)
+	require.Len(t, o.scenarios(), 4, "three closed loops and the open one")
+
+	o, err = parseRounds("bench run", []string{"--connections", "7", "--open-rate", "0", "--property", "linger.ms=1,acks=all"}, none)
+	require.NoError(t, err)
+	require.Equal(t, numbers{7}, o.connections)
+	require.Equal(t, list{"linger.ms=1", "acks=all"}, o.properties)
+	require.Len(t, o.scenarios(), 1)
+
+	_, err = parseRounds("bench run", []string{"--connections", "", "--open-rate", "0", "--rounds", "0", "--max-cpu-ratio", "2", "--property", "x"}, none)
+	for _, part := range []string{"no scenario", "rounds", "target needs", `property "x"`} {
+		require.ErrorContains(t, err, part)
+	}
+}
+
+func TestUnknownCommand(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, dispatch(context.Background(), []string{"walk"}), "usage")
+	require.ErrorContains(t, dispatch(context.Background(), nil), "usage")
+}
+
+func TestSoakVerdicts(t *testing.T) {
+	t.Parallel()
+	series := func(of func(i int) float64) []sample {
+		out := make([]sample, 40)
+		for i := range out {
+			out[i] = sample{At: float64(i * 3), Resident: of(i)}
+		}
+		return out
+	}
+	resident := func(s sample) float64 { return s.Resident }
+	tests := []struct {
+		name string
+		of   func(i int) float64
+		pass bool
+	}{
+		{"flat with garbage-collection teeth", func(i int) float64 { return 100 + float64(i%5)*20 }, true},
+		{"leak of half", func(i int) float64 { return 100 + float64(i) }, false},
+		{"shrinking", func(i int) float64 { return 100 - float64(i) }, true},
+		{"missing gauge", func(int) float64 { return 0 }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := grow("resident", series(tt.of), resident)
+			require.Equal(t, tt.pass, flat(g, 0.1).Pass, "%+v", g)
+		})
+	}
+}
+
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	require.True(t, busy("2.10 0.50 0.20", 2))
+	require.False(t, busy("1.90 9.50 9.20", 2))
+	require.False(t, busy("unknown", 2))
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/proc"
+	"eventgateway/test/bench/internal/target"
+	"eventgateway/test/bench/internal/topics"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// session is what one command holds open: a scratch folder, topics, the body.
+type session struct {
+	options   options
+	dir       string
+	topics    *topics.Admin
+	body      []byte
+	orderIDAt int
+	typeTopic string // where the gateway puts the event type
+}
+
+func newSession(o options) (*session, error) {
+	schema, err := os.ReadFile(filepath.Join(o.schemasDir, o.eventType, "v1.json"))
+	if err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	s := &session{options: o, typeTopic: o.eventType}
+	if s.body, s.orderIDAt, err = load.Body(schema); err != nil {
+		return nil, fmt.Errorf("make body of %s: %w", o.eventType, err)
+	}
+	var doc struct {
+		Event struct {
+			Topic string `json:"topic"`
+		} `json:"x-event"`
+	}
+	if err := json.Unmarshal(schema, &doc); err != nil {
+		return nil, fmt.Errorf("read topic of %s: %w", o.eventType, err)
+	}
+	if doc.Event.Topic != "" {
+		s.typeTopic = doc.Event.Topic
+	}
+	if s.topics, err = topics.New(o.brokers); err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp("", "gateway-bench-"); err != nil {
+		return nil, errors.Join(fmt.Errorf("create scratch folder: %w", err), s.topics.Close(context.Background()))
+	}
+	return s, nil
+}
+
+func (s *session) close(ctx context.Context) error {
+	return errors.Join(s.topics.Close(ctx), os.RemoveAll(s.dir))
+}
+
+// build compiles a command of this module into the scratch folder.
+func (s *session) build(ctx context.Context, name, pkg string) (string, error) {
+	path := filepath.Join(s.dir, name)
+	command := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return path, nil
+}
+
+// floor makes a floor with a topic of its own.
+func (s *session) floor(ctx context.Context, name, binary string, properties []string) (target.Spec, error) {
+	topic := fmt.Sprintf("bench.%s.%08x", name, rand.Uint32())
+	partitions, err := s.topics.Ensure(ctx, topic)
+	if err != nil {
+		return target.Spec{}, err
+	}
+	return target.Floor(name, binary, s.options.brokers, topic, partitions, properties), nil
+}
+
+// gateway makes a gateway; an empty binary is built from this tree.
+func (s *session) gateway(ctx context.Context, name, binary string) (target.Spec, error) {
+	if len(s.options.redis) == 0 {
+		return target.Spec{}, errors.New("no Redis: set GATEWAY_TEST_REDIS or --redis")
+	}
+	var err error
+	if binary == "" {
+		if binary, err = s.build(ctx, "gateway", "./cmd/gateway"); err != nil {
+			return target.Spec{}, err
+		}
+	}
+	if _, err := s.topics.Ensure(ctx, s.typeTopic); err != nil {
+		return target.Spec{}, err
+	}
+	return target.Gateway(name, binary, s.typeTopic, target.GatewayConfig{
+		Brokers:        s.options.brokers,
+		Redis:          s.options.redis,
+		SchemasDir:     s.options.schemasDir,
+		Properties:     s.options.properties,
+		IdempotencyTTL: s.options.idempotencyTTL,
+	}), nil
+}
+
+// measure drives one server once and holds the answers against the log.
+func (s *session) measure(ctx context.Context, server *target.Server, o load.Options) (load.Result, error) {
+	o.Address, o.ServerPID = server.Address, server.PID
+	o.Path = "/v1/events/" + s.options.eventType
+	o.Body, o.OrderIDAt, o.WarmUp = s.body, s.orderIDAt, s.options.warmUp
+	before, err := s.topics.End(ctx, server.Spec.Topic)
+	if err != nil {
+		return load.Result{}, err
+	}
+	if err := proc.ResetPeak(server.PID); err != nil {
+		return load.Result{}, err
+	}
+	result, err := generate(ctx, o)
+	if err != nil {
+		return result, fmt.Errorf("measure %s: %w", server.Spec.Name, err)
+	}
+	after, err := s.topics.End(ctx, server.Spec.Topic)
+	if err != nil {
+		return result, err
+	}
+	return result, checkAnswers(server.Spec.Name, result, after-before, s.options.maxFailureShare)
+}
+
+// checkAnswers fails on too many refusals, and on a log that does not hold what
+// was acknowledged: fewer records, or more than acknowledged and failed requests
+// together can explain.
+func checkAnswers(name string, r load.Result, records int64, maxFailureShare float64) error {
+	var problems []string
+	var failed uint64
+	for kind, n := range r.Failures {
+		failed += n
+		problems = append(problems, fmt.Sprintf("%d answers %q, the first: %s", n, kind, strings.TrimSpace(r.Samples[kind])))
+	}
+	if r.Unsent > 0 {
+		problems = append(problems, fmt.Sprintf("%d requests were due and never sent", r.Unsent))
+	}
+	text := strings.Join(problems, "\n  ")
+	switch acknowledged := int64(r.Acknowledged); {
+	case acknowledged == 0:
+		return fmt.Errorf("%w: %s acknowledged nothing\n  %s", errMissed, name, text)
+	case r.FailureShare() > maxFailureShare:
+		return fmt.Errorf("%w: %s did not acknowledge %.4f of the requests\n  %s", errMissed, name, r.FailureShare(), text)
+	case records < acknowledged:
+		return fmt.Errorf("%w: %s acknowledged %d events and the log grew by %d", errMissed, name, acknowledged, records)
+	case records > acknowledged+int64(failed):
+		return fmt.Errorf("%w: %s acknowledged %d events (%d failed) and the log grew by %d: duplicates, or another writer",
+			errMissed, name, acknowledged, failed, records)
+	}
+	if text != "" {
+		fmt.Fprintf(os.Stderr, "%s: tolerated:\n  %s\n", name, text)
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/report"
+	"eventgateway/test/bench/internal/target"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// outcome is the JSON of a comparison.
+type outcome struct {
+	Command     string                              `json:"command"`
+	Time        time.Time                           `json:"time"`
+	Cores       int                                 `json:"cores"`
+	LoadAverage string                              `json:"load_average_before"`
+	Base        string                              `json:"base"`
+	Candidate   string                              `json:"candidate"`
+	Properties  []string                            `json:"properties,omitempty"`
+	Ratios      map[string]map[string]report.Spread `json:"ratios"` // scenario, metric
+	Verdicts    []report.Verdict                    `json:"verdicts,omitempty"`
+	Scenarios   []report.Scenario                   `json:"scenarios"`
+}
+
+func runCommand(ctx context.Context, args []string) error {
+	o, err := parseRounds("bench run", args, func(f *flag.FlagSet, o *options) {
+		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the gateway")
+	})
+	if err != nil {
+		return err
+	}
+	return withSession(ctx, o, func(s *session) error {
+		binary, err := s.build(ctx, "floor", "./test/bench/cmd/floor")
+		if err != nil {
+			return err
+		}
+		base, err := s.floor(ctx, "floor", binary, o.properties)
+		if err != nil {
+			return err
+		}
+		candidate, err := s.gateway(ctx, "gateway", o.gateway)
+		if err != nil {
+			return err
+		}
+		return s.versus(ctx, "run", base, candidate)
+	})
+}
+
+func compareCommand(ctx context.Context, args []string) error {
+	o, err := parseRounds("bench compare", args, func(f *flag.FlagSet, o *options) {
+		f.StringVar(&o.old, "old", "", "older gateway `binary` to compare with (required)")
+		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the new gateway")
+	})
+	if err != nil {
+		return err
+	}
+	if o.old == "" {
+		return errors.New("compare: --old is required")
+	}
+	return withSession(ctx, o, func(s *session) error {
+		base, err := s.gateway(ctx, "old", o.old)
+		if err != nil {
+			return err
+		}
+		candidate, err := s.gateway(ctx, "new", o.gateway)
+		if err != nil {
+			return err
+		}
+		return s.versus(ctx, "compare", base, candidate)
+	})
+}
+
+// calibrateCommand compares the floor with itself, or, with
+// --candidate-property, with a floor that is set up otherwise.
+func calibrateCommand(ctx context.Context, args []string) error {
+	o, err := parseRounds("bench calibrate", args, func(f *flag.FlagSet, o *options) {
+		f.Var(&o.candidateProperties, "candidate-property", "librdkafka `name=value` for the second floor only")
+	})
+	if err != nil {
+		return err
+	}
+	return withSession(ctx, o, func(s *session) error {
+		binary, err := s.build(ctx, "floor", "./test/bench/cmd/floor")
+		if err != nil {
+			return err
+		}
+		base, err := s.floor(ctx, "floor", binary, o.properties)
+		if err != nil {
+			return err
+		}
+		both := append(o.properties[:len(o.properties):len(o.properties)], o.candidateProperties...)
+		candidate, err := s.floor(ctx, "floor2", binary, both)
+		if err != nil {
+			return err
+		}
+		return s.versus(ctx, "calibrate", base, candidate)
+	})
+}
+
+func parseRounds(name string, args []string, extra func(*flag.FlagSet, *options)) (options, error) {
+	var o options
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	o.register(f)
+	o.registerRounds(f)
+	extra(f, &o)
+	if err := f.Parse(args); err != nil {
+		return o, fmt.Errorf("parse flags: %w", err)
+	}
+	if err := o.validate(); err != nil {
+		return o, fmt.Errorf("check flags: %w", err)
+	}
+	return o, nil
+}
+
+func withSession(ctx context.Context, o options, do func(*session) error) error {
+	s, err := newSession(o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(s), s.close(ctx))
+}
+
+// versus measures both servers in all scenarios and rounds, and reports.
+func (s *session) versus(ctx context.Context, command string, base, candidate target.Spec) error {
+	out := outcome{
+		Command: command, Time: time.Now().UTC(), Cores: runtime.NumCPU(), LoadAverage: loadAverage(),
+		Base: base.Name, Candidate: candidate.Name, Properties: s.options.properties,
+		Scenarios: s.options.scenarios(),
+	}
+	// A broker compiles its code as it warms up: the first figures count for nothing.
+	if err := s.round(ctx, 0, base, candidate, s.options.scenarios()); err != nil {
+		return fmt.Errorf("warm-up round: %w", err)
+	}
+	for round := range s.options.rounds {
+		if err := s.round(ctx, round, base, candidate, out.Scenarios); err != nil {
+			return fmt.Errorf("round %d: %w", round+1, err)
+		}
+	}
+	if s.options.profile {
+		if err := s.profile(ctx, candidate); err != nil {
+			return err
+		}
+	}
+	out.Ratios, out.Verdicts = conclude(out.Scenarios, s.options)
+	path, err := report.WriteJSON(s.options.resultsDir, resultName(command, out.Time), out)
+	if err != nil {
+		return err
+	}
+	if err := report.WriteTable(os.Stdout, base.Name, candidate.Name, out.Scenarios); err != nil {
+		return err
+	}
+	fmt.Printf("\nload average before: %s on %d cores; figures are medians (least..greatest round)\nwritten: %s\n\n",
+		out.LoadAverage, out.Cores, path)
+	if busy(out.LoadAverage, out.Cores) {
+		fmt.Print("WARNING: other programs kept the machine busy; look at the spread before believing a median\n\n")
+	}
+	missed := false
+	for _, v := range out.Verdicts {
+		fmt.Println(v)
+		missed = missed || !v.Pass
+	}
+	if missed {
+		return errMissed
+	}
+	return nil
+}
+
+// round starts both servers afresh and measures them in every scenario, the base
+// first in even rounds, the candidate first in odd ones.
+func (s *session) round(ctx context.Context, round int, base, candidate target.Spec, scenarios []report.Scenario) (err error) {
+	var servers [2]*target.Server
+	for i, spec := range []target.Spec{base, candidate} {
+		server, startErr := target.Start(ctx, spec, s.dir)
+		if startErr != nil {
+			return startErr
+		}
+		defer func() { err = errors.Join(err, server.Stop()) }()
+		servers[i] = server
+	}
+	for i := range scenarios {
+		sc := &scenarios[i]
+		results := [2]*[]load.Result{&sc.Base, &sc.Candidate}
+		for turn := range servers {
+			side := (turn + round) % len(servers)
+			result, err := s.measure(ctx, servers[side], load.Options{
+				Connections: sc.Connections, Rate: sc.Rate, Duration: s.options.duration,
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", sc.Name, err)
+			}
+			*results[side] = append(*results[side], result)
+			fmt.Fprintf(os.Stderr, "round %d/%d  %-28s %-8s %7.0f/s  p50 %6.0f us  p99 %6.0f us  CPU %5.1f us/event\n",
+				round+1, s.options.rounds, sc.Name, servers[side].Spec.Name,
+				result.Throughput, result.Latency.P50, result.Latency.P99, result.CPUPerEvent)
+		}
+	}
+	return nil
+}
+
+func (o *options) scenarios() []report.Scenario {
+	var out []report.Scenario
+	for _, n := range o.connections {
+		out = append(out, report.Scenario{Name: fmt.Sprintf("closed loop, %d connections", n), Connections: n})
+	}
+	if o.openRate > 0 {
+		out = append(out, report.Scenario{
+			Name: fmt.Sprintf("open loop, %.0f/s", o.openRate), Connections: o.openConnections, Rate: o.openRate,
+		})
+	}
+	return out
+}
+
+// conclude takes the ratios and holds them against the targets: CPU per event
+// where the machine is full, latency where nothing waits for anything else.
+func conclude(scenarios []report.Scenario, o options) (map[string]map[string]report.Spread, []report.Verdict) {
+	ratios := make(map[string]map[string]report.Spread)
+	var fewest, most *report.Scenario
+	for i := range scenarios {
+		sc := &scenarios[i]
+		ratios[sc.Name] = make(map[string]report.Spread)
+		for _, m := range report.Metrics() {
+			_, _, ratios[sc.Name][m.Name] = sc.Compare(m)
+		}
+		if sc.Rate > 0 {
+			continue
+		}
+		if fewest == nil || sc.Connections < fewest.Connections {
+			fewest = sc
+		}
+		if most == nil || sc.Connections > most.Connections {
+			most = sc
+		}
+	}
+	var verdicts []report.Verdict
+	if o.maxCPURatio > 0 {
+		ratio := ratios[most.Name][report.CPUPerEvent].Median
+		verdicts = append(verdicts, report.AtMost("CPU per event, ratio, "+most.Name, ratio, o.maxCPURatio))
+	}
+	if o.maxP50Ratio > 0 {
+		ratio := ratios[fewest.Name][report.LatencyP50].Median
+		verdicts = append(verdicts, report.AtMost("median latency, ratio, "+fewest.Name, ratio, o.maxP50Ratio))
+	}
+	return ratios, verdicts
+}
+
+func resultName(command string, at time.Time) string {
+	return command + "-" + at.Format("20060102T150405") + ".json"
+}
+
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
+}
+
+// busy says whether, before the run, more threads wanted to run than there are
+// cores. An unreadable load average counts as quiet.
+func busy(average string, cores int) bool {
+	var lastMinute float64
+	if _, err := fmt.Sscan(average, &lastMinute); err != nil {
+		return false
+	}
+	return lastMinute > float64(cores)
+}

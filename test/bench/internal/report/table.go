@@ -1,0 +1,128 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"eventgateway/test/bench/internal/load"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+)
+
+// Scenario is one kind of load with the results of all rounds, in their order.
+type Scenario struct {
+	Name        string        `json:"name"`
+	Connections int           `json:"connections"`
+	Rate        float64       `json:"rate,omitempty"`
+	Base        []load.Result `json:"base"`
+	Candidate   []load.Result `json:"candidate"`
+}
+
+// Metric is one row of a table.
+type Metric struct {
+	Name string
+	Of   func(load.Result) float64
+}
+
+// Names of the rows that targets are set for.
+const (
+	LatencyP50  = "latency p50, us"
+	CPUPerEvent = "server CPU, us/event"
+)
+
+// Metrics are the rows, in the order of the table.
+func Metrics() []Metric {
+	const mib = 1 << 20
+	return []Metric{
+		{"throughput, events/s", func(r load.Result) float64 { return r.Throughput }},
+		{LatencyP50, func(r load.Result) float64 { return r.Latency.P50 }},
+		{"latency p90, us", func(r load.Result) float64 { return r.Latency.P90 }},
+		{"latency p99, us", func(r load.Result) float64 { return r.Latency.P99 }},
+		{"latency max, us", func(r load.Result) float64 { return r.Latency.Max }},
+		{CPUPerEvent, func(r load.Result) float64 { return r.CPUPerEvent }},
+		{"server CPU, cores", func(r load.Result) float64 { return r.CPUCores }},
+		{"server RSS at end, MiB", func(r load.Result) float64 { return float64(r.Resident) / mib }},
+		{"server RSS peak, MiB", func(r load.Result) float64 { return float64(r.PeakResident) / mib }},
+		{"generator CPU, us/event", func(r load.Result) float64 { return r.GeneratorCPUPerEvent }},
+	}
+}
+
+// sendDelay is a row of open-loop scenarios only.
+var sendDelay = Metric{"sent late p50, us", func(r load.Result) float64 {
+	if r.SendDelay == nil {
+		return 0
+	}
+	return r.SendDelay.P50
+}}
+
+// Compare gives the spread of both sides and of their ratios for one metric.
+func (s Scenario) Compare(m Metric) (base, candidate, ratio Spread) {
+	b, c := column(s.Base, m), column(s.Candidate, m)
+	return NewSpread(b), NewSpread(c), NewSpread(Ratios(c, b))
+}
+
+func column(results []load.Result, m Metric) []float64 {
+	out := make([]float64, len(results))
+	for i, r := range results {
+		out[i] = m.Of(r)
+	}
+	return out
+}
+
+// WriteTable prints medians with (min..max) of the rounds.
+func WriteTable(w io.Writer, baseName, candidateName string, scenarios []Scenario) error {
+	for _, s := range scenarios {
+		var text bytes.Buffer
+		fmt.Fprintf(&text, "\n%s, %d rounds\t%s\t\t%s\t\t%s/%s\t\t\n",
+			s.Name, len(s.Base), baseName, candidateName, candidateName, baseName)
+		metrics := Metrics()
+		if s.Rate > 0 {
+			metrics = append(metrics, sendDelay)
+		}
+		for _, m := range metrics {
+			base, candidate, ratio := s.Compare(m)
+			fmt.Fprintf(&text, "%s\t%s\t%s\t%s\t\n", m.Name, cell(base), cell(candidate), ratioCell(ratio))
+		}
+		aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+		_, err := text.WriteTo(aligned)
+		if err = errors.Join(err, aligned.Flush()); err != nil {
+			return fmt.Errorf("write table: %w", err)
+		}
+	}
+	return nil
+}
+
+func cell(s Spread) string {
+	if s.Max >= 100 {
+		return fmt.Sprintf("%.0f\t(%.0f..%.0f)", s.Median, s.Min, s.Max)
+	}
+	return fmt.Sprintf("%.2f\t(%.2f..%.2f)", s.Median, s.Min, s.Max)
+}
+
+func ratioCell(s Spread) string {
+	return fmt.Sprintf("%.2f\t(%.2f..%.2f)", s.Median, s.Min, s.Max)
+}
+
+// WriteJSON writes v, indented, to a new file in dir and returns its path.
+func WriteJSON(dir, name string, v any) (string, error) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encode results: %w", err)
+	}
+	path := filepath.Join(dir, name)
+	return path, WriteFile(path, append(text, '\n'))
+}
+
+// WriteFile writes a file and, where it is missing, its folder.
+func WriteFile(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("create results folder: %w", err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	return nil
+}

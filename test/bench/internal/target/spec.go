@@ -1,0 +1,105 @@
+package target
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Spec says how to start one kind of server.
+type Spec struct {
+	Name   string // in tables: floor, gateway, old, new
+	Binary string
+	Topic  string // where its records go
+	// arguments returns the command line for a listener and an admin listener.
+	arguments func(dir, listen, admin string) ([]string, error)
+	// ready is the listener that serves /readyz.
+	ready func(s *Server) string
+}
+
+// Floor is cmd/floor, producing to a topic of that many partitions.
+func Floor(name, binary string, brokers []string, topic string, partitions int, properties []string) Spec {
+	return Spec{
+		Name: name, Binary: binary, Topic: topic,
+		arguments: func(_, listen, _ string) ([]string, error) {
+			args := []string{
+				"--listen", listen, "--brokers", strings.Join(brokers, ","),
+				"--topic", topic, "--partitions", fmt.Sprint(partitions),
+			}
+			for _, p := range properties {
+				args = append(args, "--property", p)
+			}
+			return args, nil
+		},
+		ready: func(s *Server) string { return s.Address },
+	}
+}
+
+// GatewayConfig is what a measured gateway is configured with.
+type GatewayConfig struct {
+	Brokers    []string
+	Redis      []string
+	SchemasDir string
+	Properties []string // librdkafka, name=value
+	// IdempotencyTTL is short, so that claims of a long run do not fill Redis;
+	// zero leaves the default.
+	IdempotencyTTL time.Duration
+}
+
+// Gateway is `gateway serve` with a generated configuration file.
+func Gateway(name, binary, topic string, c GatewayConfig) Spec {
+	return Spec{
+		Name: name, Binary: binary, Topic: topic,
+		arguments: func(dir, listen, admin string) ([]string, error) {
+			text, err := c.render(listen, admin)
+			if err != nil {
+				return nil, err
+			}
+			file := filepath.Join(dir, name+".yaml")
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				return nil, fmt.Errorf("write configuration: %w", err)
+			}
+			return []string{"serve", "-c", file}, nil
+		},
+		ready: func(s *Server) string { return s.Admin },
+	}
+}
+
+func (c GatewayConfig) render(listen, admin string) ([]byte, error) {
+	schemas, err := filepath.Abs(c.SchemasDir)
+	if err != nil {
+		return nil, fmt.Errorf("locate schemas: %w", err)
+	}
+	kafka := map[string]any{"brokers": c.Brokers}
+	if len(c.Properties) > 0 {
+		properties := make(map[string]string)
+		for _, p := range c.Properties {
+			name, value, ok := strings.Cut(p, "=")
+			if !ok {
+				return nil, fmt.Errorf("read property %q: want name=value", p)
+			}
+			properties[name] = value
+		}
+		kafka["properties"] = properties
+	}
+	config := map[string]any{
+		"http":    map[string]any{"listen": listen},
+		"admin":   map[string]any{"listen": admin},
+		"auth":    "none",
+		"kafka":   kafka,
+		"redis":   map[string]any{"addresses": c.Redis},
+		"schemas": map[string]any{"dir": schemas},
+	}
+	if c.IdempotencyTTL > 0 {
+		config["idempotency"] = map[string]any{"ttl": c.IdempotencyTTL.String()}
+	}
+	text, err := yaml.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("encode configuration: %w", err)
+	}
+	return text, nil
+}
