@@ -1,6 +1,10 @@
 package event
 
-import "regexp"
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+)
 
 // Definition is one version of one event type, as its schema file declares it.
 // It is immutable: a hot reload makes new definitions and leaves old ones be.
@@ -51,6 +55,36 @@ type Receipt struct {
 	Offset    int64   `json:"offset"`
 	Key       *string `json:"key"`  // null for a type without entity
 	Time      string  `json:"time"` // ce_time, RFC 3339
+}
+
+// AppendJSON appends the receipt as encoding/json would write it, several times
+// faster: it is written twice for every event.
+func (r Receipt) AppendJSON(b []byte) []byte {
+	b = appendString(append(b, `{"id":`...), r.ID)
+	b = appendString(append(b, `,"type":`...), r.Type)
+	b = appendString(append(b, `,"version":`...), r.Version)
+	b = appendString(append(b, `,"topic":`...), r.Topic)
+	b = strconv.AppendInt(append(b, `,"partition":`...), int64(r.Partition), 10)
+	b = strconv.AppendInt(append(b, `,"offset":`...), r.Offset, 10)
+	b = append(b, `,"key":`...)
+	if r.Key != nil {
+		b = appendString(b, *r.Key)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = appendString(append(b, `,"time":`...), r.Time)
+	return append(b, '}')
+}
+
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&':
+			quoted, _ := json.Marshal(s) // a string cannot fail
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 var typeName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)

@@ -36,7 +36,6 @@ type incarnation struct {
 	admin      *kafka.AdminClient // kp's own
 	logger     *slog.Logger
 	report     func(kafka.Error) // told of errors that concern no single record
-	delivered  func()            // told of every acknowledged record
 	fatal      atomic.Bool
 	pumps      sync.WaitGroup
 	stopLogs   chan struct{}
@@ -45,23 +44,11 @@ type incarnation struct {
 	closed bool
 }
 
-// delivery is what became of one record.
-type delivery struct {
-	partition int32
-	offset    int64
-	err       error
-	age       time.Duration
-}
+// deliveries are channels for one delivery report each: buffered, so that
+// librdkafka's poller never waits for a caller, and used again.
+var deliveries = sync.Pool{New: func() any { return make(chan kafka.Event, 1) }}
 
-// waiter is the caller who waits for a record's delivery report.
-type waiter struct {
-	done chan delivery // buffered: the report never waits for the caller
-	sent time.Time
-}
-
-var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan delivery, 1)} }}
-
-func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(kafka.Error), delivered func()) (*incarnation, error) {
+func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(kafka.Error)) (*incarnation, error) {
 	logs := make(chan kafka.LogEvent, 64)
 	conf := kafka.ConfigMap{
 		"linger.ms":                0,
@@ -108,23 +95,21 @@ func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func
 	}
 	i := &incarnation{
 		id: "i-" + uuid.NewString(), batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
-		report: report, delivered: delivered, stopLogs: make(chan struct{}),
+		report: report, stopLogs: make(chan struct{}),
 	}
 	i.pumps.Go(i.pumpEvents)
 	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
 	return i, nil
 }
 
-// produce hands a message to librdkafka; w learns what became of it.
-func (i *incarnation) produce(m *kafka.Message, w *waiter) error {
+// produce hands a message to librdkafka; its delivery report goes to done.
+func (i *incarnation) produce(m *kafka.Message, done chan kafka.Event) error {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	if i.closed {
 		return errClosed
 	}
-	m.Opaque = w
-	w.sent = time.Now()
-	return i.kp.Produce(m, nil)
+	return i.kp.Produce(m, done)
 }
 
 var errClosed = errors.New("producer is closed")
@@ -155,30 +140,13 @@ func (i *incarnation) metadata(all bool, timeout time.Duration) (md *kafka.Metad
 // librdkafka.
 func (i *incarnation) pumpEvents() {
 	for ev := range i.kp.Events() {
-		switch e := ev.(type) {
-		case *kafka.Message:
-			i.deliver(e)
-		case kafka.Error:
+		if e, ok := ev.(kafka.Error); ok {
 			if e.IsFatal() {
 				i.fatal.Store(true)
 			}
 			i.report(e)
 		}
 	}
-}
-
-func (i *incarnation) deliver(m *kafka.Message) {
-	w, ok := m.Opaque.(*waiter)
-	if !ok {
-		return
-	}
-	d := delivery{partition: m.TopicPartition.Partition, offset: int64(m.TopicPartition.Offset), err: m.TopicPartition.Error}
-	if d.err == nil {
-		i.delivered()
-	} else {
-		d.age = time.Since(w.sent)
-	}
-	w.done <- d
 }
 
 // close takes no more records and waits for those under way for at most limit;

@@ -8,7 +8,7 @@ import (
 )
 
 func (p *Producer) incarnate(batchBytes int) (*incarnation, error) {
-	return newIncarnation(p.cfg, batchBytes, p.logger, p.reported, p.delivered)
+	return newIncarnation(p.cfg, batchBytes, p.logger, p.reported)
 }
 
 func (p *Producer) present() *incarnation {
@@ -45,15 +45,6 @@ func (p *Producer) reported(e kafka.Error) {
 		p.logger.Warn("kafka error", "error", e)
 	}
 }
-
-func (p *Producer) delivered() {
-	if p.down.Load() {
-		p.up()
-	}
-}
-
-// suspect asks for metadata after a time-out: if that fails too, Kafka is away.
-func (p *Producer) suspect() { p.topics.refreshSoon() }
 
 // refreshed is told how asking for metadata went.
 func (p *Producer) refreshed(err error) {

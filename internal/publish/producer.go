@@ -137,45 +137,56 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 		return event.Position{}, event.Refuse(event.LogUnavailable,
 			"The Kafka producer was just replaced. Nothing was written; send it again.")
 	}
-	w, _ := waiters.Get().(*waiter)
-	if err := inc.produce(message(r), w); err != nil {
-		waiters.Put(w)
+	done, _ := deliveries.Get().(chan kafka.Event)
+	sent := time.Now()
+	if err := inc.produce(message(r), done); err != nil {
+		deliveries.Put(done)
 		return event.Position{}, p.failed(produceError(err))
 	}
 	select {
-	case d := <-w.done:
-		waiters.Put(w)
-		return p.settle(d, r)
+	case ev := <-done:
+		deliveries.Put(done)
+		return p.position(ev, r, time.Since(sent))
 	case <-ctx.Done():
-		// The record may still be written; w is left to its report.
+		// The record may still be written; done is left to its report.
 		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, ctx.Err(),
 			"The gateway stopped before Kafka acknowledged the event. Retry with the same Idempotency-Key to find out whether it was written."))
 	}
 }
 
-func (p *Producer) settle(d delivery, r event.Record) (event.Position, error) {
-	if d.err != nil {
+// position reads a delivery report.
+func (p *Producer) position(ev kafka.Event, r event.Record, age time.Duration) (event.Position, error) {
+	m, ok := ev.(*kafka.Message)
+	if !ok {
+		return event.Position{}, p.failed(event.Doubt(event.Internal, fmt.Errorf("delivery report is a %T", ev),
+			"The gateway failed; the operator finds the details in its log."))
+	}
+	at := event.Position{Partition: m.TopicPartition.Partition, Offset: int64(m.TopicPartition.Offset)}
+	if err := m.TopicPartition.Error; err != nil {
 		var e kafka.Error
-		if !errors.As(d.err, &e) {
-			e = kafka.NewError(kafka.ErrFail, d.err.Error(), false)
+		if !errors.As(err, &e) {
+			e = kafka.NewError(kafka.ErrFail, err.Error(), false)
 		}
 		if e.Code() == kafka.ErrMsgTimedOut {
-			p.suspect()
+			p.topics.refreshSoon() // if that fails too, Kafka is away
 		}
-		return event.Position{}, p.failed(deliveryError(e, d.age))
+		return event.Position{}, p.failed(deliveryError(e, age))
 	}
-	if d.offset < 0 {
+	if p.down.Load() {
+		p.up()
+	}
+	switch {
+	case at.Offset < 0:
 		// Acknowledged as a duplicate that the broker no longer knows the
 		// place of: it is written, but a receipt would have to invent where.
 		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, nil,
 			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))
-	}
-	if d.partition != r.Partition {
+	case at.Partition != r.Partition:
 		return event.Position{}, p.failed(event.Doubt(event.Internal,
-			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(r.Topic, r.Partition), d.partition),
+			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(r.Topic, r.Partition), at.Partition),
 			"The gateway failed; the operator finds the details in its log."))
 	}
-	return event.Position{Partition: d.partition, Offset: d.offset}, nil
+	return at, nil
 }
 
 func (p *Producer) failed(e *event.Error) *event.Error {
