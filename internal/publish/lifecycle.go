@@ -46,23 +46,29 @@ func (p *Producer) reported(e kafka.Error) {
 	}
 }
 
-// refreshed is told how asking for metadata went.
-func (p *Producer) refreshed(err error) {
+// refreshed is told how asking for metadata went, and when it began.
+func (p *Producer) refreshed(begun time.Time, err error) {
 	if err != nil {
-		if !p.down.Swap(true) {
+		// Under load an answer may be late although records are acknowledged.
+		alive := p.acked.Load() > begun.UnixNano()
+		if !alive && !p.down.Swap(true) {
 			p.logger.Error("kafka does not answer: events are refused until it does", "error", err)
 		}
 		return
 	}
 	p.up()
-	limit := p.topics.smallestLimit() - batchOverhead
-	if limit < p.present().batchBytes {
+	if p.batchLimit() < p.present().batchBytes {
 		p.requestReplace("a topic takes smaller batches")
 	}
 }
 
+// batchLimit is the largest batch that every topic takes.
+func (p *Producer) batchLimit() int {
+	return max(1, min(defaultBatchBytes, p.topics.smallestLimit()-batchOverhead))
+}
+
 func (p *Producer) up() {
-	if p.down.Swap(false) {
+	if p.down.Load() && p.down.Swap(false) {
 		p.logger.Info("kafka answers again")
 	}
 }
@@ -77,7 +83,7 @@ func (p *Producer) requestReplace(reason string) {
 // reincarnate starts a new librdkafka producer. The old one still takes
 // records of claims that name it, unless it failed, and is then closed.
 func (p *Producer) reincarnate(reason string) error {
-	next, err := p.incarnate(max(1, min(defaultBatchBytes, p.topics.smallestLimit()-batchOverhead)))
+	next, err := p.incarnate(p.batchLimit())
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,9 @@ type Producer struct {
 	logger  *slog.Logger
 	metrics *Metrics
 	topics  *topics
-	down    atomic.Bool // no broker answers: refuse at once
-	replace chan string // a reason to start a new incarnation
+	down    atomic.Bool  // no broker answers: refuse at once
+	acked   atomic.Int64 // Unix nanoseconds of the last acknowledgement
+	replace chan string  // a reason to start a new incarnation
 
 	mu       sync.RWMutex
 	current  *incarnation
@@ -146,7 +147,7 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 	select {
 	case ev := <-done:
 		deliveries.Put(done)
-		return p.position(ev, r, time.Since(sent))
+		return p.position(ev, r, sent)
 	case <-ctx.Done():
 		// The record may still be written; done is left to its report.
 		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, ctx.Err(),
@@ -155,7 +156,8 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 }
 
 // position reads a delivery report.
-func (p *Producer) position(ev kafka.Event, r event.Record, age time.Duration) (event.Position, error) {
+func (p *Producer) position(ev kafka.Event, r event.Record, sent time.Time) (event.Position, error) {
+	now := time.Now()
 	m, ok := ev.(*kafka.Message)
 	if !ok {
 		return event.Position{}, p.failed(event.Doubt(event.Internal, fmt.Errorf("delivery report is a %T", ev),
@@ -167,14 +169,10 @@ func (p *Producer) position(ev kafka.Event, r event.Record, age time.Duration) (
 		if !errors.As(err, &e) {
 			e = kafka.NewError(kafka.ErrFail, err.Error(), false)
 		}
-		if e.Code() == kafka.ErrMsgTimedOut {
-			p.topics.refreshSoon() // if that fails too, Kafka is away
-		}
-		return event.Position{}, p.failed(deliveryError(e, age))
+		return event.Position{}, p.failed(deliveryError(e, now.Sub(sent)))
 	}
-	if p.down.Load() {
-		p.up()
-	}
+	p.acked.Store(now.UnixNano())
+	p.up()
 	switch {
 	case at.Offset < 0:
 		// Acknowledged as a duplicate that the broker no longer knows the
@@ -189,10 +187,16 @@ func (p *Producer) position(ev kafka.Event, r event.Record, age time.Duration) (
 	return at, nil
 }
 
+// failed counts a failure. If it is Kafka's or its topic's, fresh metadata tells
+// whether it lasts; librdkafka, too, keeps refusing some topics until it has asked.
 func (p *Producer) failed(e *event.Error) *event.Error {
 	code := "none"
-	if c, ok := errorCode(e.Err); ok {
+	c, ok := errorCode(e.Err)
+	if ok {
 		code = c.String()
+	}
+	if e.Kind == event.LogUnavailable || ok && c == kafka.ErrMsgTimedOut {
+		p.topics.refreshSoon()
 	}
 	p.metrics.failures.WithLabelValues(string(e.Outcome), code).Inc()
 	return e
@@ -219,11 +223,16 @@ func recordSize(r event.Record) int {
 	return size
 }
 
-// Ping asks Kafka whether it answers.
+// Ping asks Kafka whether it answers. It also fails while the topics' metadata
+// has not come in: nothing can be placed before.
 func (p *Producer) Ping(ctx context.Context) error {
+	if p.topics.known.Load() == nil {
+		return errors.New("kafka has not told its topics yet")
+	}
 	timeout := metadataTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(deadline))
+		// To librdkafka, a negative time-out means none.
+		timeout = max(0, min(timeout, time.Until(deadline)))
 	}
 	_, err := p.present().metadata(false, timeout)
 	return err

@@ -17,6 +17,9 @@ const (
 	refreshInterval = 30 * time.Second // partitions may be added at any time
 	urgentInterval  = time.Second      // Kafka is away, or a topic is missing
 	metadataTimeout = 5 * time.Second
+	// kickPause keeps refused requests, which all ask for a refresh, from
+	// making a storm of them.
+	kickPause = 100 * time.Millisecond
 	// limitsInterval is how often topics are asked for their size limit.
 	limitsInterval = 5 * time.Minute
 	// defaultTopicBytes is Kafka's own max.message.bytes.
@@ -84,13 +87,13 @@ const (
 	neverReached
 )
 
-// run keeps the cache fresh until ctx ends. after is called behind every try.
-func (t *topics) run(ctx context.Context, after func(error)) {
-	var last time.Time
-	for {
+// run keeps the cache fresh until ctx ends. after is called behind every try,
+// with the time when it began.
+func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
+	for ctx.Err() == nil {
+		begun := time.Now()
 		err := t.refresh(ctx)
-		last = time.Now()
-		after(err)
+		after(begun, err)
 		interval := refreshInterval
 		if err != nil || t.anyMissing() {
 			interval = urgentInterval
@@ -103,7 +106,7 @@ func (t *topics) run(ctx context.Context, after func(error)) {
 		case <-timer.C:
 		case <-t.kick:
 			timer.Stop()
-			waitUntil(ctx, last.Add(urgentInterval)) // kicks come with every refused request
+			waitUntil(ctx, time.Now().Add(kickPause))
 		}
 	}
 }
@@ -166,6 +169,7 @@ func (t *topics) reportMissing(ctx context.Context, missing []string) {
 	if t.create.Enabled {
 		if err := t.createMissing(ctx, missing); err != nil {
 			t.logger.Error("creating topics failed", "error", err, "topics", missing)
+			return
 		}
 		t.refreshSoon()
 		return

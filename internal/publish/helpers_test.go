@@ -1,0 +1,169 @@
+package publish
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"eventgateway/internal/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	// patience is long enough for a busy machine. Nothing waits it out unless
+	// it fails.
+	patience = 60 * time.Second
+	tick     = 10 * time.Millisecond
+	// atOnce is far less than any time-out of the producer.
+	atOnce = 500 * time.Millisecond
+)
+
+func startKafka(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
+	tb.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	require.NoError(tb, err)
+	tb.Cleanup(cluster.Close)
+	return cluster
+}
+
+// running is a Producer under test.
+type running struct {
+	*Producer
+	registry *prometheus.Registry
+}
+
+type option func(*Config)
+
+// start runs a producer for the topics, on a registry of its own.
+func start(tb testing.TB, brokers, topics []string, opts ...option) running {
+	tb.Helper()
+	cfg := Config{
+		Brokers: brokers, DeliveryTimeout: 20 * time.Second, InFlightLimit: 16 << 20, MaxEventBytes: 900 << 10,
+		Properties: map[string]string{"client.id": "test"},
+	}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	r := running{registry: prometheus.NewRegistry()}
+	var err error
+	r.Producer, err = New(cfg, slog.New(slog.DiscardHandler), NewMetrics(r.registry))
+	require.NoError(tb, err)
+	r.SetTopics(topics)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { r.Run(ctx) })
+	tb.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		r.Close(ctx)
+	})
+	return r
+}
+
+// place waits until the topic is known.
+func (r running) place(tb testing.TB, topic string, key []byte) event.Placement {
+	tb.Helper()
+	var place event.Placement
+	require.Eventually(tb, func() (ok bool) {
+		var err error
+		place, err = r.Place(topic, key, 0)
+		return err == nil
+	}, patience, tick)
+	return place
+}
+
+// publish writes a record of its own to the topic.
+func (r running) publish(tb testing.TB, topic, value string) (event.Position, error) {
+	tb.Helper()
+	return r.Publish(context.Background(), event.Record{
+		Placement: r.place(tb, topic, []byte("k")), Key: []byte("k"), Value: []byte(value), Timestamp: time.Now(),
+	})
+}
+
+// metric is the sum of a metric's values, over all labels.
+func (r running) metric(tb testing.TB, name string) (sum float64) {
+	tb.Helper()
+	families, err := r.registry.Gather()
+	require.NoError(tb, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// requireError is the *event.Error in err, which must be of this kind and outcome.
+func requireError(tb testing.TB, err error, kind event.Kind, outcome event.Outcome) *event.Error {
+	tb.Helper()
+	var e *event.Error
+	require.ErrorAs(tb, err, &e)
+	require.Equal(tb, kind, e.Kind, err)
+	require.Equal(tb, outcome, e.Outcome, err)
+	require.NotEmpty(tb, e.Detail)
+	return e
+}
+
+// requireRefused is requireError for what must not take time.
+func requireRefused(tb testing.TB, kind event.Kind, call func() error) {
+	tb.Helper()
+	begun := time.Now()
+	err := call()
+	require.Less(tb, time.Since(begun), atOnce, "must be refused at once")
+	requireError(tb, err, kind, event.NotWritten)
+}
+
+// records reads n records from the beginning of a topic.
+func records(tb testing.TB, cluster *kfake.Cluster, topic string, n int) []*kgo.Record {
+	tb.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	require.NoError(tb, err)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var got []*kgo.Record
+	for len(got) < n {
+		fetches := cl.PollFetches(ctx)
+		require.NoError(tb, fetches.Err())
+		got = append(got, fetches.Records()...)
+	}
+	return got
+}
+
+// topicNames lists what topics there are, without making any.
+func topicNames(tb testing.TB, cluster *kfake.Cluster) map[string]int {
+	tb.Helper()
+	var req kmsg.MetadataRequest // nil topics: all
+	resp := ask(tb, cluster, &req).(*kmsg.MetadataResponse)
+	names := map[string]int{}
+	for _, t := range resp.Topics {
+		names[*t.Topic] = len(t.Partitions)
+	}
+	return names
+}
+
+func ask(tb testing.TB, cluster *kfake.Cluster, req kmsg.Request) kmsg.Response {
+	tb.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	require.NoError(tb, err)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	resp, err := cl.Request(ctx, req)
+	require.NoError(tb, err)
+	return resp
+}

@@ -1,0 +1,113 @@
+package publish
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"eventgateway/internal/event"
+)
+
+func publishAt(p running, place event.Placement) error {
+	_, err := p.Publish(context.Background(), event.Record{Placement: place, Value: []byte("x"), Timestamp: time.Now()})
+	return err
+}
+
+// Claims that name a producer which was replaced are still served, for a while.
+func TestReplacedProducerServesItsClaims(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	before := p.place(t, "t", nil)
+	replaced := p.present()
+	require.NoError(t, p.reincarnate("test"))
+	after := p.place(t, "t", nil)
+	require.NotEqual(t, before.Owner, after.Owner, "new claims name the new one")
+	require.NoError(t, publishAt(p, before))
+	require.NoError(t, publishAt(p, after))
+
+	var err error
+	require.Eventually(t, func() bool { err = publishAt(p, before); return err != nil }, drainGrace+patience, 50*time.Millisecond)
+	requireError(t, err, event.LogUnavailable, event.NotWritten)
+	require.Eventually(t, func() bool { return replaced.kp.IsClosed() }, patience, tick, "it must be closed in the end")
+	require.NoError(t, publishAt(p, after))
+}
+
+func TestClaimOfAnotherProcessIsRefused(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	place := p.place(t, "t", nil)
+	place.Owner = "i-of-another"
+	requireRefused(t, event.LogUnavailable, func() error { return publishAt(p, place) })
+}
+
+func TestFatalErrorReplacesTheProducer(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	before := p.place(t, "t", nil)
+	require.NoError(t, publishAt(p, before))
+	require.Equal(t, kafka.ErrNoError, p.present().kp.TestFatalError(kafka.ErrOutOfOrderSequenceNumber, "for a test"))
+	require.Eventually(t, func() bool { return p.present().id != before.Owner }, patience, tick)
+	require.NoError(t, publishAt(p, p.place(t, "t", nil)))
+	requireRefused(t, event.LogUnavailable, func() error { return publishAt(p, before) })
+	require.InDelta(t, 1, p.metric(t, "gateway_kafka_producer_replacements_total"), 0)
+}
+
+func TestErrorsThatAreNotFatalReplaceNothing(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	before := p.place(t, "t", nil)
+	p.reported(kafka.NewError(kafka.ErrTransport, "", false))
+	require.NoError(t, publishAt(p, before))
+	require.Equal(t, before.Owner, p.present().id)
+	_, down := p.Reached()
+	require.False(t, down)
+}
+
+func TestAllBrokersDownRefusesUntilOneAnswers(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	before := p.place(t, "t", nil)
+	p.reported(kafka.NewError(kafka.ErrAllBrokersDown, "", false))
+	_, down := p.Reached()
+	require.True(t, down)
+	requireRefused(t, event.LogUnavailable, func() error { _, err := p.Place("t", nil, 0); return err })
+	// A record whose claim stands already may still go, and its acknowledgement
+	// shows that Kafka is back.
+	require.NoError(t, publishAt(p, before))
+	_, down = p.Reached()
+	require.False(t, down)
+}
+
+// One question to Kafka may be under way, which cannot be called back.
+func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	p, err := New(Config{Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	require.NoError(t, err)
+	defer p.Close(context.Background())
+	p.SetTopics([]string{"t"})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		p.Run(ctx)
+		close(ended)
+	}()
+	require.Eventually(t, func() bool { _, down := p.Reached(); return down }, patience, tick)
+	for range 100 { // refused requests ask for metadata all the time
+		p.topics.refreshSoon()
+	}
+	begun := time.Now()
+	cancel()
+	<-ended
+	require.Less(t, time.Since(begun), metadataTimeout+metadataTimeout/2)
+}

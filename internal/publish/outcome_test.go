@@ -1,0 +1,85 @@
+package publish
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+// surelyNotAppended is every code by which a record was surely not appended, if
+// it was sent once. Adding one is a promise about brokers and librdkafka.
+var surelyNotAppended = map[kafka.ErrorCode]event.Kind{
+	kafka.ErrQueueFull:                   event.Overloaded,
+	kafka.ErrUnknownTopic:                event.LogUnavailable,
+	kafka.ErrUnknownPartition:            event.LogUnavailable,
+	kafka.ErrMsgSizeTooLarge:             event.EventTooLarge,
+	kafka.ErrRecordListTooLarge:          event.EventTooLarge,
+	kafka.ErrInvalidMsgSize:              event.EventTooLarge,
+	kafka.ErrUnknownTopicOrPart:          event.LogUnavailable,
+	kafka.ErrTopicAuthorizationFailed:    event.LogUnavailable,
+	kafka.ErrClusterAuthorizationFailed:  event.LogUnavailable,
+	kafka.ErrTopicException:              event.LogUnavailable,
+	kafka.ErrInvalidRecord:               event.LogUnavailable,
+	kafka.ErrInvalidTimestamp:            event.LogUnavailable,
+	kafka.ErrPolicyViolation:             event.LogUnavailable,
+	kafka.ErrUnsupportedForMessageFormat: event.LogUnavailable,
+	kafka.ErrUnsupportedCompressionType:  event.LogUnavailable,
+	kafka.ErrSecurityDisabled:            event.LogUnavailable,
+}
+
+// Kafka's codes are -200 to 132 at present; what librdkafka does not know yet
+// has to be classified too.
+const firstCode, lastCode = kafka.ErrorCode(-1000), kafka.ErrorCode(1000)
+
+func TestEveryErrorCodeHasAnOutcome(t *testing.T) {
+	t.Parallel()
+	for code := firstCode; code <= lastCode; code++ {
+		err := kafka.NewError(code, "secret", false)
+		at := deliveryError(err, surelyFirstTry-1)
+		if kind, ok := surelyNotAppended[code]; ok {
+			require.Equal(t, event.NotWritten, at.Outcome, code)
+			require.Equal(t, kind, at.Kind, code)
+		} else {
+			require.Equal(t, event.Unknown, at.Outcome, code)
+			require.Equal(t, event.OutcomeUnknown, at.Kind, code)
+		}
+		require.NotContains(t, at.Detail, "secret")
+		require.ErrorIs(t, at, err, "the log needs the cause")
+
+		// What comes later may be the answer to a second try.
+		for _, age := range []time.Duration{surelyFirstTry, time.Second, time.Hour} {
+			late := deliveryError(err, age)
+			require.Equal(t, event.Unknown, late.Outcome, code)
+			require.Equal(t, event.OutcomeUnknown, late.Kind, code)
+		}
+	}
+	require.Len(t, refusals, len(surelyNotAppended))
+}
+
+func TestFirstTryEndsBeforeASecondCanBegin(t *testing.T) {
+	t.Parallel()
+	// librdkafka's retry.backoff.ms jitters by a fifth either way.
+	require.LessOrEqual(t, surelyFirstTry, retryBackoff*8/10)
+}
+
+func TestWhatWasNotHandedOverIsNotWritten(t *testing.T) {
+	t.Parallel()
+	for code := firstCode; code <= lastCode; code++ {
+		e := produceError(kafka.NewError(code, "", false))
+		require.Equal(t, event.NotWritten, e.Outcome, code)
+		want, ok := surelyNotAppended[code]
+		if !ok {
+			want = event.LogUnavailable
+		}
+		require.Equal(t, want, e.Kind, code)
+	}
+	e := produceError(errClosed)
+	require.Equal(t, event.NotWritten, e.Outcome)
+	require.Equal(t, event.LogUnavailable, e.Kind)
+	require.Equal(t, event.NotWritten, produceError(errors.New("another")).Outcome)
+}

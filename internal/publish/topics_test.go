@@ -1,0 +1,266 @@
+package publish
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventgateway/internal/event"
+)
+
+func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
+	t.Parallel()
+	// Even a cluster that makes topics for whoever asks is not made to.
+	cluster := startKafka(t, kfake.SeedTopics(1, "there"), kfake.AllowAutoTopicCreation())
+	p := start(t, cluster.ListenAddrs(), []string{"missing", "there"})
+	p.place(t, "there", nil)
+	requireRefused(t, event.LogUnavailable, func() error {
+		_, err := p.Place("missing", []byte("k"), 0)
+		return err
+	})
+	_, down := p.Reached()
+	require.False(t, down, "a missing topic does not make Kafka down")
+	_, err := p.publish(t, "there", "{}")
+	require.NoError(t, err, "other types are not concerned")
+	require.NotContains(t, topicNames(t, cluster), "missing")
+}
+
+func TestTopicThatIsNotWantedIsUnknown(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "there", "other"))
+	p := start(t, cluster.ListenAddrs(), []string{"there"})
+	p.place(t, "there", nil)
+	_, err := p.Place("other", nil, 0)
+	requireError(t, err, event.LogUnavailable, event.NotWritten)
+	p.SetTopics([]string{"there", "other"})
+	p.place(t, "other", nil)
+}
+
+func TestTopicAppearsLater(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "there"))
+	p := start(t, cluster.ListenAddrs(), []string{"there", "later"})
+	p.place(t, "there", nil)
+	_, err := p.Place("later", nil, 0)
+	requireError(t, err, event.LogUnavailable, event.NotWritten)
+	require.False(t, p.Complete())
+	require.NoError(t, cluster.CreateTopic("later", 2, nil))
+	_, err = p.publish(t, "later", "{}")
+	require.NoError(t, err)
+	require.Eventually(t, p.Complete, patience, tick)
+}
+
+func TestTopicsAreMadeIfTheConfigurationSaysSo(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(2, "there"))
+	p := start(t, cluster.ListenAddrs(), []string{"there", "made", "too"}, func(c *Config) {
+		c.CreateTopics = CreateTopics{Enabled: true, Partitions: 5, Replication: 1}
+	})
+	_, err := p.publish(t, "made", "{}")
+	require.NoError(t, err)
+	p.place(t, "too", nil)
+	names := topicNames(t, cluster)
+	require.Equal(t, 5, names["made"])
+	require.Equal(t, 5, names["too"])
+	require.Equal(t, 2, names["there"], "what is there stays as it is")
+}
+
+func TestPartitionsThatAreAddedAreUsed(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p.place(t, "t", nil)
+	topic := kmsg.NewCreatePartitionsRequestTopic()
+	topic.Topic, topic.Count = "t", 3
+	ask(t, cluster, &kmsg.CreatePartitionsRequest{Topics: []kmsg.CreatePartitionsRequestTopic{topic}, TimeoutMillis: 5000})
+
+	p.topics.refreshSoon() // or refreshInterval later
+	var place event.Placement
+	require.Eventually(t, func() bool {
+		var err error
+		place, err = p.Place("t", nil, 2)
+		require.NoError(t, err)
+		return place.Partition == 2
+	}, patience, tick)
+	at, err := p.Publish(context.Background(), event.Record{Placement: place, Value: []byte("x"), Timestamp: time.Now()})
+	require.NoError(t, err)
+	require.Equal(t, event.Position{Partition: 2}, at)
+}
+
+func TestTopicThatIsDeletedIsNoticed(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(4, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, func(c *Config) { c.DeliveryTimeout = 2 * time.Second })
+	_, err := p.publish(t, "t", "{}")
+	require.NoError(t, err)
+	require.NoError(t, cluster.DeleteTopic("t"))
+	place, err := p.Place("t", nil, 3)
+	require.NoError(t, err, "not noticed yet")
+	_, err = p.Publish(context.Background(), event.Record{Placement: place, Value: []byte("x"), Timestamp: time.Now()})
+	require.Error(t, err)
+	// That failure, not the next refresh in refreshInterval, tells the others.
+	require.Eventually(t, func() bool {
+		_, err := p.Place("t", nil, 3)
+		return err != nil
+	}, refreshInterval/2, tick)
+}
+
+func TestRecordOverTheTopicsLimit(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t)
+	limit := "20000"
+	require.NoError(t, cluster.CreateTopic("small", 1, map[string]string{"max.message.bytes": limit}))
+	p := start(t, cluster.ListenAddrs(), []string{"small"})
+	place := p.place(t, "small", []byte("k"))
+	var wg sync.WaitGroup
+	neighbours := make([]error, 40)
+	for i := range neighbours {
+		wg.Go(func() { _, neighbours[i] = p.publish(t, "small", strings.Repeat("x", 15000)) })
+	}
+	requireRefused(t, event.EventTooLarge, func() error {
+		_, err := p.Publish(context.Background(), event.Record{Placement: place, Value: make([]byte, 20001), Timestamp: time.Now()})
+		requireError(t, err, event.EventTooLarge, event.NotWritten)
+		require.ErrorContains(t, err, limit)
+		return err
+	})
+	wg.Wait()
+	for _, err := range neighbours {
+		require.NoError(t, err)
+	}
+	require.Len(t, records(t, cluster, "small", len(neighbours)), len(neighbours))
+	// Headers and key count, too.
+	_, err := p.Publish(context.Background(), event.Record{
+		Placement: place, Value: make([]byte, 10000), Key: make([]byte, 5000),
+		Headers: []event.Header{{Name: "h", Value: strings.Repeat("v", 5000)}}, Timestamp: time.Now(),
+	})
+	requireError(t, err, event.EventTooLarge, event.NotWritten)
+	require.Eventually(t, func() bool { return p.present().batchBytes < 20000 }, patience, tick, "batches must fit, too")
+}
+
+// What the estimate lets through at the limit, the broker takes.
+func TestRecordAtTheTopicsLimit(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t)
+	require.NoError(t, cluster.CreateTopic("small", 1, map[string]string{"max.message.bytes": "20000"}))
+	p := start(t, cluster.ListenAddrs(), []string{"small"})
+	r := event.Record{
+		Placement: p.place(t, "small", []byte("k")), Key: []byte("k"), Timestamp: time.Now(),
+		Headers: []event.Header{{Name: "a", Value: "1"}, {Name: "b", Value: strings.Repeat("v", 300)}},
+	}
+	r.Value = make([]byte, 20000-recordSize(r))
+	require.Equal(t, 20000, recordSize(r))
+	_, err := p.Publish(context.Background(), r)
+	require.NoError(t, err)
+	r.Value = append(r.Value, 0)
+	_, err = p.Publish(context.Background(), r)
+	requireError(t, err, event.EventTooLarge, event.NotWritten)
+}
+
+// The limit was lowered behind the gateway's back: the broker says so.
+func TestBrokerRefusesTheSize(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p.place(t, "t", nil)
+	setTopic(t, cluster, "t", "max.message.bytes", "2000")
+	publishUntil(t, p, "t", func(err error) bool { return err == nil })
+	place := p.place(t, "t", nil)
+	require.Eventually(t, func() bool {
+		_, err := p.Publish(context.Background(), event.Record{Placement: place, Value: make([]byte, 5000), Timestamp: time.Now()})
+		var e *event.Error
+		require.ErrorAs(t, err, &e)
+		return e.Kind == event.EventTooLarge && e.Outcome == event.NotWritten // unless it took long
+	}, patience, tick)
+	_, err := p.publish(t, "t", "{}")
+	require.NoError(t, err)
+}
+
+func setTopic(t *testing.T, cluster *kfake.Cluster, topic, name, value string) {
+	t.Helper()
+	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	config.Name, config.Value = name, &value
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, topic
+	resource.Configs = append(resource.Configs, config)
+	ask(t, cluster, &kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{resource}})
+}
+
+func TestTinyTopicLimitReplacesTheProducerOnce(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t)
+	require.NoError(t, cluster.CreateTopic("tiny", 1, map[string]string{"max.message.bytes": "2000"}))
+	p := start(t, cluster.ListenAddrs(), []string{"tiny"})
+	replaced := func() float64 { return p.metric(t, "gateway_kafka_producer_replacements_total") }
+	require.Eventually(t, func() bool { return replaced() == 1 }, patience, tick)
+	_, err := p.publish(t, "tiny", "{}")
+	require.NoError(t, err)
+	for range 3 {
+		last, _ := p.Reached()
+		p.topics.refreshSoon()
+		require.Eventually(t, func() bool { now, _ := p.Reached(); return now.After(last) }, patience, tick)
+	}
+	require.InDelta(t, 1, replaced(), 0, "a producer whose batches are small enough is not replaced again")
+}
+
+func TestTopicLimitThatMayNotBeAskedFor(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	_, err := p.publish(t, "t", "{}")
+	require.NoError(t, err)
+	require.Equal(t, defaultTopicBytes, p.topics.smallestLimit())
+}
+
+func TestKafkaThatWasNeverThere(t *testing.T) {
+	t.Parallel()
+	p := start(t, []string{"127.0.0.1:1"}, []string{"t"})
+	for range 3 {
+		requireRefused(t, event.LogUnavailable, func() error {
+			_, err := p.Place("t", []byte("k"), 0)
+			return err
+		})
+	}
+	require.Eventually(t, func() bool { _, down := p.Reached(); return down }, patience, tick)
+	last, _ := p.Reached()
+	require.True(t, last.IsZero())
+	require.Zero(t, p.metric(t, "gateway_kafka_up"))
+}
+
+func TestKafkaGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "t"), kfake.DataDir(dir))
+	require.NoError(t, err)
+	addrs := first.ListenAddrs()
+	p := start(t, addrs, []string{"t"}, func(c *Config) { c.DeliveryTimeout = 5 * time.Second })
+	_, err = p.publish(t, "t", "{}")
+	require.NoError(t, err)
+	require.InDelta(t, 1, p.metric(t, "gateway_kafka_up"), 0)
+	first.Close()
+
+	require.Eventually(t, func() bool { _, down := p.Reached(); return down }, patience, tick, "the loss must be noticed without traffic")
+	requireRefused(t, event.LogUnavailable, func() error {
+		_, err := p.Place("t", []byte("k"), 0)
+		return err
+	})
+
+	_, port, err := net.SplitHostPort(addrs[0])
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	startKafka(t, kfake.Ports(number), kfake.SeedTopics(1, "t"), kfake.DataDir(dir))
+	_, err = p.publish(t, "t", "{}") // waits until the topic is known again
+	require.NoError(t, err)
+	_, down := p.Reached()
+	require.False(t, down)
+}
