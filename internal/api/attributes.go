@@ -19,6 +19,9 @@ const (
 
 var (
 	extensionName = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+	// timestamp is RFC 3339 §5.6, of which time.Parse takes more: hours of one
+	// digit, a comma for the point, offsets of a day. It checks the rest.
+	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 	// W3C Trace Context §3.2.
 	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )
@@ -30,7 +33,7 @@ func attributes(h *fasthttp.RequestHeader, eventType string) (event.Attributes, 
 	var failed error
 	seen := map[string]bool{}
 	h.VisitAll(func(name, value []byte) {
-		if failed != nil || len(name) < 4 || !strings.EqualFold(string(name[:3]), "ce-") {
+		if failed != nil || len(name) < 3 || !strings.EqualFold(string(name[:3]), "ce-") {
 			return
 		}
 		attr := strings.ToLower(string(name[3:]))
@@ -39,7 +42,7 @@ func attributes(h *fasthttp.RequestHeader, eventType string) (event.Attributes, 
 			return
 		}
 		seen[attr] = true
-		text, ok := percentDecode(string(value))
+		text, ok := decode(string(value))
 		switch {
 		case !ok:
 			failed = refuseAttribute(attr, "is not percent-encoded UTF-8 (CloudEvents HTTP binding §3.1.3.2)")
@@ -71,7 +74,7 @@ func setAttribute(a *event.Attributes, name, value, eventType string) error {
 		}
 		a.Source = value
 	case "time":
-		if _, err := time.Parse(time.RFC3339Nano, value); err != nil {
+		if _, err := time.Parse(time.RFC3339Nano, value); err != nil || !timestamp.MatchString(value) {
 			return refuseAttribute(name, "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)")
 		}
 		a.Time = value
@@ -115,9 +118,15 @@ func refuseAttribute(name, what string) *event.Error {
 	return event.Refuse(event.MalformedRequest, "The header ce-%s %s.", name, what)
 }
 
-// percentDecode decodes a header value, which must then be UTF-8 without
-// control characters.
-func percentDecode(s string) (string, bool) {
+// decode decodes a header value (CloudEvents HTTP binding 1.0 §3.1.3.2), which
+// must then be UTF-8 without control characters.
+func decode(s string) (string, bool) {
+	if strings.HasPrefix(s, `"`) { // as senders of older versions do
+		var ok bool
+		if s, ok = unquote(s, anyByte); !ok {
+			return "", false
+		}
+	}
 	if strings.Contains(s, "%") {
 		var err error
 		if s, err = url.PathUnescape(s); err != nil {

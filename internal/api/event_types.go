@@ -71,7 +71,11 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 
 // getSchema is GET /v1/event-types/{type}/schema[?version=].
 func (s *Server) getSchema(c *fiber.Ctx) error {
-	raw, err := s.catalog.Schema(c.Params("type"), c.Query("version"))
+	v, err := version(c)
+	if err != nil {
+		return s.writeProblem(c, err, false)
+	}
+	raw, err := s.catalog.Schema(c.Params("type"), v)
 	if err != nil {
 		return s.writeProblem(c, err, false)
 	}

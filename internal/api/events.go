@@ -74,11 +74,9 @@ func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, error) {
 // lookup finds the definition, so that an unknown type is refused whatever
 // else is wrong. The door looks again: types may be reloaded in between.
 func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) (*event.Definition, error) {
-	if v := c.Context().QueryArgs().PeekMulti("version"); len(v) > 0 {
-		if len(v) > 1 || len(v[0]) == 0 {
-			return nil, event.Refuse(event.MalformedRequest, "The query parameter version must be given once and not be empty, for example ?version=v1.")
-		}
-		req.Version = string(v[0])
+	var err error
+	if req.Version, err = version(c); err != nil {
+		return nil, err
 	}
 	def, err := s.catalog.Lookup(req.Type, req.Version)
 	if err != nil {
@@ -91,6 +89,18 @@ func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) (*event.Definition, e
 		return nil, err
 	}
 	return def, nil
+}
+
+// version is the query parameter of that name, empty if it is not there.
+func version(c *fiber.Ctx) (string, error) {
+	v := c.Context().QueryArgs().PeekMulti("version")
+	switch {
+	case len(v) == 0:
+		return "", nil
+	case len(v) > 1 || len(v[0]) == 0:
+		return "", event.Refuse(event.MalformedRequest, "The query parameter version must be given once and not be empty, for example ?version=v1.")
+	}
+	return string(v[0]), nil
 }
 
 func writeJSON(c *fiber.Ctx, status int, v any) error {

@@ -38,7 +38,7 @@ func parseIdempotencyKey(s string) (string, bool) {
 	s = strings.Trim(s, " \t")
 	if strings.HasPrefix(s, `"`) {
 		var ok bool
-		if s, ok = unquote(s); !ok {
+		if s, ok = unquote(s, quoteOrBackslash); !ok {
 			return "", false
 		}
 	}
@@ -53,7 +53,13 @@ func parseIdempotencyKey(s string) (string, bool) {
 	return s, true
 }
 
-func unquote(s string) (string, bool) {
+func quoteOrBackslash(c byte) bool { return c == '"' || c == '\\' }
+
+func anyByte(byte) bool { return true }
+
+// unquote takes the quotes off a string, and the backslashes off the bytes that
+// may have one.
+func unquote(s string, escapable func(byte) bool) (string, bool) {
 	if len(s) < 2 || s[len(s)-1] != '"' {
 		return "", false
 	}
@@ -68,7 +74,7 @@ func unquote(s string) (string, bool) {
 			return "", false
 		case '\\':
 			i++
-			if i == len(s) || (s[i] != '"' && s[i] != '\\') {
+			if i == len(s) || !escapable(s[i]) {
 				return "", false
 			}
 		}

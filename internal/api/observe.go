@@ -8,8 +8,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"eventgateway/internal/event"
 )
 
 // metrics of the public listener. The route label is a route's pattern, never
@@ -38,8 +36,7 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.logger.Error("handler panicked", "panic", p, "stack", string(debug.Stack()))
-			err = s.writeProblem(c, event.Doubt(event.Internal, nil, "The gateway failed; the operator finds the details in its log."),
-				len(c.Request().Header.Peek(headerIdempotencyKey)) > 0)
+			err = s.writeProblem(c, failure(c, nil), hasKey(c))
 		}
 		route := c.Route().Path
 		if route == "/" { // this middleware's own: nothing else matched
@@ -49,7 +46,7 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 		s.metrics.duration.WithLabelValues(route).Observe(time.Since(start).Seconds())
 	}()
 	if err := c.Next(); err != nil {
-		return s.handleError(c, err)
+		return s.writeProblem(c, s.problemOf(c, err), hasKey(c))
 	}
 	return nil
 }

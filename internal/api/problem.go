@@ -33,19 +33,23 @@ func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 	if !errors.As(err, &e) {
 		e = event.Doubt(event.Internal, err, "The gateway failed; the operator finds the details in its log.")
 	}
-	p, ok := problems[e.Kind]
+	kind := e.Kind
+	p, ok := problems[kind]
 	if !ok {
-		p = problems[event.Internal]
+		kind, p = event.Internal, problems[event.Internal]
 	}
+	// A retry of an unknown outcome without any key could write twice, so
+	// nothing may invite one.
+	retryable := p.retryable && (keyed || e.Outcome != event.Unknown)
 	if p.status >= fiber.StatusInternalServerError && e.Err != nil {
-		s.logger.Error("request failed", "problem", e.Kind, "outcome", e.Outcome, "error", e.Err)
+		s.logger.Error("request failed", "problem", kind, "outcome", e.Outcome, "error", e.Err)
 	}
-	if after := max(e.RetryAfter, p.retryAfter); after > 0 {
+	if after := max(e.RetryAfter, p.retryAfter); after > 0 && retryable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
 	}
 	body, err := json.Marshal(problemDocument{
-		Type: "/problems/" + string(e.Kind), Title: p.title, Status: p.status, Detail: e.Detail,
-		Outcome: e.Outcome, Retryable: p.retryable && (keyed || e.Outcome != event.Unknown), Errors: e.Violations,
+		Type: "/problems/" + string(kind), Title: p.title, Status: p.status, Detail: e.Detail,
+		Outcome: e.Outcome, Retryable: retryable, Errors: e.Violations,
 	})
 	if err != nil {
 		return fmt.Errorf("encode problem: %w", err)

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
@@ -67,9 +69,10 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 		WriteTimeout:                 cfg.WriteTimeout,
 		IdleTimeout:                  idleTimeout,
 		DisablePreParseMultipartForm: true,
-		ErrorHandler:                 s.handleError,
+		ErrorHandler:                 s.serverError,
 	})
 	s.app.Server().CloseOnShutdown = true
+	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
 	s.routes()
 	return s
 }
@@ -104,39 +107,72 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// handleError turns errors of fiber and fasthttp, which never reached a
-// handler of ours, into problems.
-func (s *Server) handleError(c *fiber.Ctx, err error) error {
+// knownMethods answers methods that fiber does not know: fiber itself would, in
+// plain text.
+func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if slices.Contains(s.app.Config().RequestMethods, string(ctx.Method())) {
+			next(ctx)
+			return
+		}
+		c := s.app.AcquireCtx(ctx)
+		defer s.app.ReleaseCtx(c)
+		_ = s.serverError(c, fiber.ErrBadRequest) // encoding a problem does not fail
+	}
+}
+
+// serverError answers and counts what reached no handler of ours: requests that
+// fasthttp could not read.
+func (s *Server) serverError(c *fiber.Ctx, err error) error {
+	e := s.problemOf(c, err)
+	s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
+	return s.writeProblem(c, e, hasKey(c))
+}
+
+// problemOf turns errors of fiber and fasthttp, and errors that a handler did
+// not expect, into problems.
+func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 	status := fiber.StatusInternalServerError
 	var fe *fiber.Error
 	if errors.As(err, &fe) {
 		status = fe.Code
 	}
-	var e *event.Error
 	switch status {
 	case fiber.StatusNotFound:
-		e = event.Refuse(event.NotFound,
+		return event.Refuse(event.NotFound,
 			"There is nothing at this path. Events are posted to /v1/events/{type}; /v1/event-types lists the types and /openapi.yaml describes everything.")
 	case fiber.StatusMethodNotAllowed:
-		e = event.Refuse(event.MethodNotAllowed, "%s is not allowed here; allowed is: %s.", safeMethod(c), c.GetRespHeader(fiber.HeaderAllow))
+		return event.Refuse(event.MethodNotAllowed, "%s is not allowed here; allowed is: %s.", safeMethod(c), c.GetRespHeader(fiber.HeaderAllow))
 	case fiber.StatusRequestEntityTooLarge:
-		e = event.Refuse(event.EventTooLarge, "The body is larger than %d bytes.", s.cfg.BodyLimit)
 		lingerOnClose(c)
+		return event.Refuse(event.EventTooLarge, "The body is larger than %d bytes.", s.cfg.BodyLimit)
 	case fiber.StatusRequestHeaderFieldsTooLarge:
-		e = event.Refuse(event.HeadersTooLarge, "The request line and headers are larger than %d bytes together.", headerLimit)
 		lingerOnClose(c)
+		return event.Refuse(event.HeadersTooLarge, "The request line and headers are larger than %d bytes together.", headerLimit)
 	case fiber.StatusRequestTimeout:
-		e = event.Refuse(event.RequestTimeout, "The request did not arrive within %s.", s.cfg.ReadTimeout)
 		lingerOnClose(c)
+		return event.Refuse(event.RequestTimeout, "The request did not arrive within %s.", s.cfg.ReadTimeout)
 	case fiber.StatusBadRequest, fiber.StatusBadGateway:
-		e = event.RefuseCause(event.MalformedRequest, err, "The request is not well-formed HTTP.")
-	default:
-		e = event.RefuseCause(event.Internal, err, "The gateway failed; the operator finds the details in its log.")
+		return event.RefuseCause(event.MalformedRequest, err, "The request is not well-formed HTTP.")
 	}
-	if c.Route() == nil || c.Route().Path == "" || status != fiber.StatusNotFound && status != fiber.StatusMethodNotAllowed {
-		s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
+	return failure(c, err)
+}
+
+// failure is an error in the gateway itself. Behind a POST the event may have
+// been written before it; nothing else writes.
+func failure(c *fiber.Ctx, cause error) *event.Error {
+	e := event.Doubt(event.Internal, cause, "The gateway failed; the operator finds the details in its log.")
+	if c.Method() != fiber.MethodPost {
+		e.Outcome = event.NotWritten
 	}
-	return s.writeProblem(c, e, false)
+	return e
+}
+
+// hasKey guesses from the headers alone whether a retry would be recognised,
+// where the request was not read to its end.
+func hasKey(c *fiber.Ctx) bool {
+	h := &c.Request().Header
+	return len(h.Peek(headerIdempotencyKey)) > 0 || len(h.Peek("ce-id")) > 0
 }
 
 // safeMethod is the request's method if it is a known one: an error answer

@@ -1,0 +1,59 @@
+package api
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		headers string
+		want    string // accepted as this; "": 415
+		detail  string
+	}{
+		"none":                      {"", "application/json", ""},
+		"json":                      {"Content-Type: application/json", "application/json", ""},
+		"empty":                     {"Content-Type:", "application/json", ""},
+		"upper case":                {"Content-Type: Application/JSON", "application/json", ""},
+		"utf-8":                     {"Content-Type: application/json; charset=utf-8", "application/json", ""},
+		"UTF-8 in quotes":           {`Content-Type: application/json;charset="UTF-8"`, "application/json", ""},
+		"another parameter":         {"Content-Type: application/json; profile=x", "application/json", ""},
+		"a json dialect":            {"Content-Type: application/vnd.shop.order+json", "application/vnd.shop.order+json", ""},
+		"identity coding":           {"Content-Encoding: identity", "application/json", ""},
+		"curl's form":               {"Content-Type: application/x-www-form-urlencoded", "", "-H 'Content-Type: application/json'"},
+		"multipart":                 {"Content-Type: multipart/form-data; boundary=x", "", "send JSON"},
+		"text":                      {"Content-Type: text/plain", "", "send JSON"},
+		"json that is no data":      {"Content-Type: text/json", "", "send JSON"},
+		"latin-1":                   {"Content-Type: application/json; charset=iso-8859-1", "", "UTF-8"},
+		"utf-16":                    {"Content-Type: application/json; charset=utf-16", "", "UTF-8"},
+		"structured cloudevent":     {"Content-Type: application/cloudevents+json", "", "ce-* headers"},
+		"batch of cloudevents":      {"Content-Type: application/cloudevents-batch+json", "", "ce-* headers"},
+		"ill-formed":                {"Content-Type: application/json; charset", "", "ill-formed"},
+		"two charsets":              {"Content-Type: application/json; charset=utf-8; charset=latin-1", "", "ill-formed"},
+		"no subtype":                {"Content-Type: json", "", "send JSON"},
+		"gzip":                      {"Content-Encoding: gzip", "", "without Content-Encoding"},
+		"unknown coding":            {"Content-Encoding: x-secret", "", "without Content-Encoding"},
+		"coding of the right media": {"Content-Type: application/json\r\nContent-Encoding: br", "", "without Content-Encoding"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, seen := recording()
+			w := start(t, d).dial(t)
+			w.send(t, rawPost(c.headers, `{"a":1}`))
+			a := w.answer(t)
+			if c.want == "" {
+				requireRefused(t, a, event.UnsupportedMediaType, c.detail)
+				require.NotContains(t, string(a.body), "x-secret")
+				require.Empty(t, seen)
+				return
+			}
+			require.Equal(t, http.StatusAccepted, a.StatusCode, string(a.body))
+			require.Equal(t, c.want, (<-seen).MediaType)
+		})
+	}
+}
