@@ -35,6 +35,7 @@ func NewClient(cfg ClientConfig) Client {
 		DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
 		PoolSize: poolSize, ContextTimeoutEnabled: true,
 		MaxRetries: 1, MinRetryBackoff: 10 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
+		DialerRetries:   1, // the default, 5 with 100 ms between, holds a refusal up for 0.8 s
 		DisableIdentity: true,
 	})
 }

@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,6 +35,9 @@ type ending struct {
 type endings struct {
 	store *Store
 	queue chan *ending
+
+	mu      sync.RWMutex
+	stopped bool // nobody reads the queue any more
 }
 
 func newEndings(s *Store) *endings {
@@ -69,11 +73,24 @@ func (q *endings) add(e *ending) {
 }
 
 func (q *endings) push(e *ending) {
-	select {
-	case q.queue <- e:
-	default:
-		q.lose(e)
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	if !q.stopped {
+		select {
+		case q.queue <- e:
+			return
+		default:
+		}
 	}
+	q.lose(e)
+}
+
+// stopIfEmpty makes later endings lost at once rather than wait for nobody.
+func (q *endings) stopIfEmpty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = len(q.queue) == 0
+	return q.stopped
 }
 
 func (q *endings) lose(e *ending) {
@@ -112,7 +129,9 @@ func (q *endings) drain(limit time.Duration) {
 			}
 			q.apply(ctx, q.gather(ctx, e))
 		default:
-			return
+			if q.stopIfEmpty() {
+				return
+			}
 		}
 	}
 }

@@ -18,6 +18,9 @@ func (s *Store) adopt(ctx context.Context, bucket byte) error {
 		s.metrics.failed("adopt")
 		return fmt.Errorf("adopt bucket: %w", err)
 	}
+	if was == adoptedAlready { // another claim or gateway was faster
+		return nil
+	}
 	known := s.known[bucket].Swap(true)
 	reason, level := "changed", slog.LevelWarn
 	switch {

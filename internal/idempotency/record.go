@@ -19,8 +19,8 @@ import (
 //	S <fingerprint> <receipt as JSON>                                         settled
 //
 // Times are milliseconds of Redis' clock since the epoch; the fingerprint is
-// base64url; partitions are comma-separated. Lua reads and writes only the
-// state and the lease end, and finds a token as a substring.
+// base64url; partitions are comma-separated. Lua writes only the
+// state and the lease end, and reads only the token.
 const (
 	stateClaimed = "C"
 	stateUnknown = "U"

@@ -15,11 +15,17 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `
 
+// luaHolder reads the token of a claimed or unknown record. Comparing it whole
+// matters: one attempt's token may be the beginning of another's.
+const luaHolder = `
+local function holder(rec) return rec and string.match(rec, '^[CU] %S+ %S+ (%S+) ') end
+`
+
 // claimScript: KEYS = (record, marker)*; ARGV = lease ms, ttl ms, then per
 // claim fingerprint, token, tail. Each result is "M" (marker gone or
 // different), "W" (won) or "R<now> <record>" (somebody's). An own token means
 // that the client library sent the claim twice.
-var claimScript = redis.NewScript(luaReplid + luaNow + `
+var claimScript = redis.NewScript(luaReplid + luaNow + luaHolder + `
 local lease, ttl = tonumber(ARGV[1]), ARGV[2]
 local head = 'C ' .. string.format('%d', now + lease) .. ' '
 local from = string.format('%d', now)
@@ -35,7 +41,7 @@ for i = 1, #KEYS / 2 do
     if not rec then
       redis.call('SET', key, head .. fp .. ' ' .. token .. ' ' .. from .. ' ' .. tail, 'PX', ttl)
       out[i] = 'W'
-    elseif string.find(rec, token, 1, true) then
+    elseif holder(rec) == token then
       out[i] = 'W'
     else
       out[i] = 'R' .. from .. ' ' .. rec
@@ -47,7 +53,7 @@ return out
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
 // ttl ms, fingerprint, token, from, tail. The result is as for a claim.
-var takeOverScript = redis.NewScript(luaReplid + luaNow + `
+var takeOverScript = redis.NewScript(luaReplid + luaNow + luaHolder + `
 if redis.call('GET', KEYS[2]) ~= replid then return 'M' end
 local rec = redis.call('GET', KEYS[1])
 if rec == ARGV[1] then
@@ -55,7 +61,7 @@ if rec == ARGV[1] then
     ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7], 'PX', ARGV[3])
   return 'W'
 end
-if rec and string.find(rec, ARGV[5], 1, true) then return 'W' end
+if holder(rec) == ARGV[5] then return 'W' end
 return 'R' .. string.format('%d', now) .. ' ' .. (rec or '')
 `)
 
@@ -68,12 +74,12 @@ return 'R' .. string.format('%d', now) .. ' ' .. (redis.call('GET', KEYS[1]) or 
 // settled record. "S" settles a claim of the token or one that Redis lost: the
 // event is in the log, whatever became of its claim. "U" and "D" touch only
 // the token's own claim. The result counts the endings that changed nothing.
-var endScript = redis.NewScript(`
+var endScript = redis.NewScript(luaHolder + `
 local missed = 0
 for i = 1, #KEYS do
   local op, token = ARGV[3 * i - 1], ARGV[3 * i]
   local rec = redis.call('GET', KEYS[i])
-  local mine = rec and string.find(rec, token, 1, true)
+  local mine = holder(rec) == token
   if op == 'S' and (mine or not rec) then
     redis.call('SET', KEYS[i], ARGV[3 * i + 1], 'PX', ARGV[1])
   elseif op == 'U' and mine then
@@ -87,10 +93,14 @@ end
 return missed
 `)
 
+// adoptedAlready is adoptScript's answer if there was nothing to do.
+const adoptedAlready = "="
+
 // adoptScript: KEYS = marker. It makes the marker equal the present
-// master_replid and returns what it was, or "".
+// master_replid and returns what it was, or "", or adoptedAlready.
 var adoptScript = redis.NewScript(luaReplid + `
 local was = redis.call('GET', KEYS[1]) or ''
-if was ~= replid then redis.call('SET', KEYS[1], replid) end
+if was == replid then return '=' end
+redis.call('SET', KEYS[1], replid)
 return was
 `)

@@ -26,6 +26,9 @@ const (
 	maxBatch = 128
 	// lanes: two, so that one batch is gathered and sent while another is out.
 	lanes = 2
+	// maxLooks leaves connections to the claims, however many events that no
+	// longer validate ask for their receipts.
+	maxLooks = poolSize / 2
 	// markerTries bounds how often a claim meets a marker that changes under it.
 	markerTries = 3
 )
@@ -39,6 +42,7 @@ type Store struct {
 	logger  *slog.Logger
 	metrics *Metrics
 	claims  gatherer[*claimCall]
+	looks   chan struct{} // holds one element per look under way
 	endings *endings
 	recent  *recent
 	losses  lossLog
@@ -50,7 +54,7 @@ func New(cfg Config, rdb Client, logger *slog.Logger, metrics *Metrics) *Store {
 	_, cluster := rdb.(*redis.ClusterClient)
 	s := &Store{
 		cfg: cfg, rdb: rdb, cluster: cluster, logger: logger, metrics: metrics,
-		recent: newRecent(min(cfg.TTL, recentAge)),
+		recent: newRecent(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 	}
 	s.claims = gatherer[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, lanes: lanes}
 	s.endings = newEndings(s)
@@ -139,6 +143,12 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, found string) (even
 func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error) {
 	if standing, ok := s.recent.look(id, f); ok {
 		return standing, nil
+	}
+	select {
+	case s.looks <- struct{}{}:
+		defer func() { <-s.looks }()
+	case <-ctx.Done():
+		return event.Standing{}, fmt.Errorf("look up claim: %w", ctx.Err())
 	}
 	text, err := lookScript.Run(ctx, s.rdb, []string{recordKey(id)}).Text()
 	if err != nil {

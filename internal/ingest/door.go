@@ -75,7 +75,8 @@ func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
 	size := int64(len(req.Data))
 	if d.inFlight.Add(size) > d.cfg.InFlightLimit {
 		d.inFlight.Add(-size)
-		return Result{}, d.count(req.Type, event.Refuse(event.Overloaded,
+		// Nobody has looked yet whether there is such a type: it is no label.
+		return Result{}, d.count("", event.Refuse(event.Overloaded,
 			"More than %d bytes of events are waiting to be written. Nothing was written; send it again shortly.", d.cfg.InFlightLimit))
 	}
 	defer d.inFlight.Add(-size)

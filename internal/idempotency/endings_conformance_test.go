@@ -1,0 +1,205 @@
+package idempotency
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+func testSettle(t *testing.T, b backend) {
+	r := newRig(t, b)
+	tests := []struct {
+		name  string
+		given func(*testing.T, event.Claim)
+	}{
+		{"its own claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }},
+		{"its own doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.Doubt(c); r.mustBecome(t, c.ID, "U") }},
+		{"a claim that Redis lost", func(*testing.T, event.Claim) {}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := r.newClaim()
+			tt.given(t, c)
+			r.Settle(c, receiptOf(c))
+			want := event.Standing{State: event.Settled, Receipt: receiptOf(c)}
+			require.Equal(t, want, r.mustClaim(t, again(c)), "known here at once")
+			r.mustBecome(t, c.ID, "S")
+			require.Equal(t, want, r.peer(t).mustClaim(t, again(c)), "known everywhere")
+		})
+	}
+	t.Run("missed", func(t *testing.T) { // not parallel: the others above miss nothing
+		require.Zero(t, counted(t, r.reg, missedTotal, ""))
+	})
+}
+
+func testDoubt(t *testing.T, b backend) {
+	r := newRig(t, b)
+	c := r.newClaim()
+	r.mustWin(t, c)
+	before := r.record(t, c.ID)
+	r.Doubt(c)
+	require.Equal(t, "U"+before[1:], r.mustBecome(t, c.ID, "U"), "the lease runs on")
+
+	lost := r.newClaim()
+	r.Doubt(lost)
+	mustClose(t, r.Release(r.newClaim())) // endings are applied in order
+	require.Empty(t, r.record(t, lost.ID), "a doubt makes no record")
+	require.Equal(t, 2.0, counted(t, r.reg, missedTotal, ""))
+}
+
+func testRelease(t *testing.T, b backend) {
+	r := newRig(t, b)
+	c := r.newClaim()
+	r.mustWin(t, c)
+	mustClose(t, r.Release(c))
+	require.Empty(t, r.record(t, c.ID), "gone by the time the channel closes")
+	require.Zero(t, counted(t, r.reg, missedTotal, ""))
+	mustClose(t, r.Release(c))
+	require.Equal(t, 1.0, counted(t, r.reg, missedTotal, ""))
+	r.mustWin(t, again(c))
+
+	doubted := r.newClaim()
+	r.mustWin(t, doubted)
+	r.Doubt(doubted)
+	mustClose(t, r.Release(doubted))
+	require.Empty(t, r.record(t, doubted.ID))
+}
+
+func testEndingsOfAnothersClaim(t *testing.T, b backend) {
+	r := newRig(t, b)
+	tests := []struct {
+		name  string
+		given func(*testing.T, event.Claim)
+	}{
+		{"claimed", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }},
+		{"unknown", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.Doubt(c); r.mustBecome(t, c.ID, "U") }},
+		{"settled", func(t *testing.T, c event.Claim) {
+			r.mustWin(t, c)
+			r.Settle(c, receiptOf(c))
+			r.mustBecome(t, c.ID, "S")
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			holder := r.newClaim()
+			tt.given(t, holder)
+			before := r.record(t, holder.ID)
+
+			p := r.peer(t)
+			late := again(holder)
+			other := receiptOf(late)
+			other.Offset = 99
+			p.Settle(late, other)
+			p.Doubt(late)
+			mustClose(t, p.Release(late))
+			require.Equal(t, before, r.record(t, holder.ID))
+			require.Equal(t, 3.0, counted(t, p.reg, missedTotal, ""))
+		})
+	}
+}
+
+// endThree settles, doubts and releases a claim each.
+func endThree(t *testing.T, r *rig) (settled, doubted, released event.Claim, done <-chan struct{}) {
+	t.Helper()
+	settled, doubted, released = r.newClaim(), r.newClaim(), r.newClaim()
+	direct := r.peer(t)
+	for _, c := range []event.Claim{settled, doubted, released} {
+		direct.mustWin(t, c)
+	}
+	r.Settle(settled, receiptOf(settled))
+	r.Doubt(doubted)
+	return settled, doubted, released, r.Release(released)
+}
+
+func testEndingsWaitForRedis(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p))
+	p.cut()
+	settled, doubted, released, done := endThree(t, r)
+	require.Equal(t, event.Settled, r.mustClaim(t, again(settled)).State, "known here without Redis")
+	require.Eventually(t, func() bool { return counted(t, r.reg, errorsTotal, "end") >= 2 }, patience, pollEvery)
+	for _, c := range []event.Claim{settled, doubted, released} {
+		require.Equal(t, "C", r.record(t, c.ID)[:1])
+	}
+	select {
+	case <-done:
+		require.FailNow(t, "released without Redis")
+	default:
+	}
+
+	p.mend(t)
+	mustClose(t, done)
+	require.Empty(t, r.record(t, released.ID))
+	r.mustBecome(t, settled.ID, "S")
+	r.mustBecome(t, doubted.ID, "U")
+	require.Zero(t, counted(t, r.reg, lostTotal, ""))
+}
+
+func testEndingsGivenUp(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p), withLease(30*time.Millisecond))
+	p.cut()
+	settled, doubted, released, done := endThree(t, r)
+	mustClose(t, done)
+	require.Eventually(t, func() bool { return counted(t, r.reg, lostTotal, "") == 3 }, patience, pollEvery)
+	for _, c := range []event.Claim{settled, doubted, released} {
+		require.Equal(t, "C", r.record(t, c.ID)[:1], "as after a crash")
+	}
+}
+
+func testEndingsLostReply(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p))
+	c := r.newClaim()
+	r.mustWin(t, c)
+	p.loseNextReply()
+	mustClose(t, r.Release(c))
+	require.Zero(t, p.repliesToLose(), "a reply was lost")
+	require.Empty(t, r.record(t, c.ID))
+}
+
+func testStopDrains(t *testing.T, b backend) {
+	const n = 3*maxBatch + 1
+	r := newRig(t, b, notRunning)
+	claims := make([]event.Claim, n)
+	for i := range claims {
+		claims[i] = r.newClaim()
+		r.Settle(claims[i], receiptOf(claims[i]))
+	}
+	done := r.Release(r.newClaim())
+	stop := r.start(patience)
+	stop() // at once: all that is queued is drained
+	mustClose(t, done)
+	for _, c := range claims {
+		require.Equal(t, "S", r.mustBecome(t, c.ID, "S")[:1])
+	}
+	require.Zero(t, counted(t, r.reg, lostTotal, ""))
+}
+
+func testStopWithoutRedis(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p), notRunning)
+	p.cut()
+	for range 3 * maxBatch {
+		c := r.newClaim()
+		r.Settle(c, receiptOf(c))
+	}
+	done := r.Release(r.newClaim())
+	began := time.Now()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.Run(ctx, 50*time.Millisecond)
+	require.Less(t, time.Since(began), 2*batchTimeout+50*time.Millisecond)
+	mustClose(t, done)
+	require.Equal(t, float64(3*maxBatch+1), counted(t, r.reg, lostTotal, ""))
+
+	// Nobody is left to apply an ending, and nobody must wait for it.
+	mustClose(t, r.Release(r.newClaim()))
+	require.Equal(t, float64(3*maxBatch+2), counted(t, r.reg, lostTotal, ""))
+}

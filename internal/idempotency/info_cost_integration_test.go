@@ -1,0 +1,109 @@
+//go:build integration
+
+package idempotency
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+	"eventgateway/test/services"
+)
+
+// sourceOf returns a script's text, which the library keeps to itself.
+func sourceOf(s *redis.Script) string {
+	var c sourceCatcher
+	s.Eval(context.Background(), &c, nil)
+	return c.source
+}
+
+type sourceCatcher struct {
+	redis.Scripter
+	source string
+}
+
+func (c *sourceCatcher) Eval(ctx context.Context, script string, _ []string, _ ...any) *redis.Cmd {
+	c.source = script
+	return redis.NewCmd(ctx)
+}
+
+// BenchmarkInfoReplication asks what it costs that the claim script reads
+// master_replid by INFO: one round trip of a whole batch of new claims, with
+// the script as it is and with one that is told the id. redis-µs/op is what
+// Redis itself counts for the script, info-µs/op for the INFO within.
+func BenchmarkInfoReplication(b *testing.B) {
+	server, err := services.StartRedis(b.Context(), services.RedisConfig{Dir: b.TempDir()})
+	require.NoError(b, err)
+	defer func() { require.NoError(b, server.Stop()) }()
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer rdb.Close()
+	ctx := b.Context()
+
+	info, err := rdb.Info(ctx, "replication").Result()
+	require.NoError(b, err)
+	replid := regexp.MustCompile(`master_replid:(\w+)`).FindStringSubmatch(info)[1]
+	for bucket := range bucketCount {
+		require.NoError(b, rdb.Set(ctx, markerKey(byte(bucket)), replid, 0).Err())
+	}
+	source := sourceOf(claimScript)
+	told := strings.Replace(source, luaReplid, "local replid = ARGV[#ARGV]\n", 1)
+	require.NotEqual(b, source, told)
+
+	for _, size := range []int{1, 8, 64} {
+		for _, variant := range []struct {
+			name   string
+			script *redis.Script
+		}{{"INFO", redis.NewScript(source)}, {"told", redis.NewScript(told)}} {
+			b.Run(fmt.Sprintf("batch=%d/%s", size, variant.name), func(b *testing.B) {
+				require.NoError(b, variant.script.Load(ctx, rdb).Err())
+				require.NoError(b, rdb.ConfigResetStat(ctx).Err())
+				for b.Loop() {
+					keys, args := newBatch(size, replid)
+					cmd := variant.script.EvalSha(ctx, rdb, keys, args...)
+					won, err := cmd.StringSlice()
+					if err != nil || len(won) != size || won[0] != "W" {
+						b.Fatalf("claims: %v %v", won, err)
+					}
+				}
+				b.ReportMetric(micros(b, rdb, "info"), "info-µs/op") // first: asking is an INFO too
+				b.ReportMetric(micros(b, rdb, "evalsha"), "redis-µs/op")
+			})
+		}
+	}
+}
+
+func newBatch(size int, replid string) ([]string, []any) {
+	keys, args := make([]string, 0, 2*size), make([]any, 0, 3+3*size)
+	args = append(args, longLease.Milliseconds(), (5 * time.Second).Milliseconds())
+	for range size {
+		var id event.ClaimID
+		_, _ = rand.Read(id[:])
+		keys = append(keys, recordKey(id), markerKey(bucketOf(id)))
+		args = append(args, base64.RawURLEncoding.EncodeToString(id[:]), id.String()[:27], "3 gw-1 orders")
+	}
+	return keys, append(args, replid)
+}
+
+// micros is Redis' own count of a command's time per call; 0 if it was not called.
+func micros(b *testing.B, rdb *redis.Client, command string) float64 {
+	b.Helper()
+	stats, err := rdb.Info(b.Context(), "commandstats").Result()
+	require.NoError(b, err)
+	m := regexp.MustCompile(`cmdstat_` + command + `:calls=\d+,usec=\d+,usec_per_call=([0-9.]+)`).FindStringSubmatch(stats)
+	if m == nil {
+		return 0
+	}
+	perCall, err := strconv.ParseFloat(m[1], 64)
+	require.NoError(b, err)
+	return perCall
+}

@@ -1,0 +1,25 @@
+package idempotency
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/dev"
+)
+
+// devBackend is the Redis of `gateway dev`.
+func devBackend(t *testing.T) backend {
+	t.Helper()
+	services, err := dev.Start(dev.Config{KafkaListen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	t.Cleanup(services.Close)
+	return backend{addr: services.RedisAddr()}
+}
+
+// TestStoreOnMiniredis runs the suite on the Redis of `gateway dev`. It proves
+// logic; the guarantees are proven by TestStoreOnRedis.
+func TestStoreOnMiniredis(t *testing.T) {
+	t.Parallel()
+	runConformance(t, devBackend(t))
+}

@@ -1,0 +1,182 @@
+package idempotency
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+func TestParseRecord(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		text string
+		want *stored // nil: an error
+	}{
+		{"claimed", "C 1700000030000 fp tok 1700000000000 3 gw-1 orders", &stored{
+			state: "C", leaseEndMs: 1700000030000, fingerprint: "fp", token: "tok", fromMs: "1700000000000",
+			partitions: []int32{3}, owner: "gw-1", topic: "orders",
+		}},
+		{"unknown, several partitions", "U 1 fp tok 0 3,0,12 gw-1 orders", &stored{
+			state: "U", leaseEndMs: 1, fingerprint: "fp", token: "tok", fromMs: "0",
+			partitions: []int32{3, 0, 12}, owner: "gw-1", topic: "orders",
+		}},
+		{"settled", `S fp {"id":"e 1","partition":3,"key":null}`, &stored{
+			state: "S", fingerprint: "fp", receipt: event.Receipt{ID: "e 1", Partition: 3},
+		}},
+		{"empty", "", nil},
+		{"another state", "X 1 fp tok 0 3 gw-1 orders", nil},
+		{"state in lower case", "c 1 fp tok 0 3 gw-1 orders", nil},
+		{"a field too few", "C 1 fp tok 0 3 gw-1", nil},
+		{"a field too many", "C 1 fp tok 0 3 gw-1 orders more", nil},
+		{"lease end is no number", "C soon fp tok 0 3 gw-1 orders", nil},
+		{"no partitions", "C 1 fp tok 0  gw-1 orders", nil},
+		{"a partition is no number", "C 1 fp tok 0 3,x gw-1 orders", nil},
+		{"a partition beyond 32 bits", "C 1 fp tok 0 2147483648 gw-1 orders", nil},
+		{"settled without receipt", "S fp", nil},
+		{"settled with half a receipt", `S fp {"id":`, nil},
+		{"settled with a receipt of another shape", `S fp {"partition":"3"}`, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := parseRecord(tt.text)
+			if tt.want == nil {
+				require.ErrorIs(t, err, errBadRecord)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, *tt.want, got)
+		})
+	}
+}
+
+func TestSettledRecordRoundTrip(t *testing.T) {
+	t.Parallel()
+	keys := map[string]*string{"no entity": nil}
+	for name, key := range map[string]string{
+		"plain": "o-1", "empty": "", "spaces and quotes": `a "b" c`, "HTML": "<a>&amp;</a>", "line ends": "a\nb\u2028", "ключ": "ключ",
+	} {
+		keys[name] = &key
+	}
+	for name, key := range keys {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			receipt := event.Receipt{ID: "C 1 fp tok 0 3 gw orders", Type: "orders.placed", Topic: "orders", Partition: 2147483647, Offset: 1 << 62, Key: key}
+			text, err := settledRecord(event.Fingerprint{7}, receipt)
+			require.NoError(t, err)
+			require.NotContains(t, text, "\n", "one line")
+			got, err := parseRecord(text)
+			require.NoError(t, err)
+			require.Equal(t, stored{state: "S", fingerprint: encodeFingerprint(event.Fingerprint{7}), receipt: receipt}, got)
+		})
+	}
+}
+
+func TestClaimTail(t *testing.T) {
+	t.Parallel()
+	place := event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"}
+	tests := []struct {
+		name    string
+		earlier []int32
+		want    string
+	}{
+		{"first", nil, "3 gw-1 orders"},
+		{"added", []int32{7, 0}, "7,0,3 gw-1 orders"},
+		{"there already", []int32{7, 3, 0}, "7,3,0 gw-1 orders"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			before := fmt.Sprint(tt.earlier)
+			require.Equal(t, tt.want, claimTail(place, tt.earlier))
+			require.Equal(t, before, fmt.Sprint(tt.earlier), "its input stays as it is")
+		})
+	}
+}
+
+func TestKeysOfABucketShareAHashTag(t *testing.T) {
+	t.Parallel()
+	for bucket := range bucketCount {
+		id := event.ClaimID{byte(bucket), 0xff}
+		tag := fmt.Sprintf("gw:{%02x}:", bucket)
+		require.Equal(t, byte(bucket), bucketOf(id))
+		require.Equal(t, tag+"m", markerKey(byte(bucket)))
+		require.Equal(t, tag+"c:"+id.String(), recordKey(id))
+	}
+}
+
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	fp := encodeFingerprint(event.Fingerprint{1})
+	claimed := "C 5000 " + fp + " tok 1000 3 gw-1 orders"
+	unknown := "U" + claimed[1:]
+	tests := []struct {
+		name string
+		text string
+		want event.Standing // zero: an error
+	}{
+		{"won", "W", event.Standing{State: event.Won}},
+		{"absent", "R4000 ", event.Standing{State: event.Absent}},
+		{"in progress", "R4000 " + claimed, event.Standing{State: event.InProgress, LeaseLeft: time.Second}},
+		{"in doubt", "R4999 " + unknown, event.Standing{State: event.InDoubt, LeaseLeft: time.Millisecond}},
+		{"the lease ends at its end", "R5000 " + claimed, event.Standing{State: event.Abandoned, Found: claimed}},
+		{"unknown, lease over", "R9000 " + unknown, event.Standing{State: event.Abandoned, Found: unknown}},
+		{"settled", `R4000 S ` + fp + ` {"id":"e"}`, event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "e"}}},
+		{"reused", "R4000 " + strings.Replace(claimed, fp, "other", 1), event.Standing{State: event.Reused}},
+		{"reused although abandoned", "R9000 " + strings.Replace(claimed, fp, "other", 1), event.Standing{State: event.Reused}},
+		{"reused although settled", `R4000 S other {"id":"e"}`, event.Standing{State: event.Reused}},
+		{"nothing", "", event.Standing{}},
+		{"marker", "M", event.Standing{}},
+		{"no time", "R " + claimed, event.Standing{}},
+		{"no record", "R4000", event.Standing{}},
+		{"another's record", "R4000 hello", event.Standing{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := standing(tt.text, event.Fingerprint{1})
+			require.Equal(t, tt.want, got)
+			require.Equal(t, tt.want == event.Standing{}, err != nil, "%v", err)
+		})
+	}
+}
+
+// FuzzParseRecord: whatever stands in Redis is read or refused, and what is
+// read can be taken over and settled without losing anything.
+func FuzzParseRecord(f *testing.F) {
+	for _, seed := range []string{
+		"", "W", "C 1700000030000 fp tok 1700000000000 3 gw-1 orders", "U 1 fp tok 0 3,0,12 gw-1 orders",
+		`S fp {"id":"e","key":null,"offset":1}`, "S fp {", "S  {}", "C -9223372036854775808 fp tok 0 -1 gw orders", "C 1 2 3 4 , 6 7",
+	} {
+		f.Add(seed, int64(1700000000000))
+	}
+	f.Fuzz(func(t *testing.T, text string, now int64) {
+		rec, err := parseRecord(text)
+		if err != nil {
+			require.ErrorIs(t, err, errBadRecord)
+			return
+		}
+		switch rec.state {
+		case stateSettled:
+			require.True(t, strings.HasPrefix(text, "S "+rec.fingerprint+" "))
+		case stateClaimed, stateUnknown:
+			require.NotEmpty(t, rec.partitions)
+			tail := claimTail(event.Placement{Topic: rec.topic, Owner: rec.owner, Partition: rec.partitions[0]}, rec.partitions)
+			again, err := parseRecord(fmt.Sprintf("%s %d %s %s %s %s", rec.state, rec.leaseEndMs, rec.fingerprint, rec.token, rec.fromMs, tail))
+			require.NoError(t, err)
+			require.Equal(t, rec, again)
+		default:
+			require.Fail(t, "no such state", rec.state)
+		}
+		s, err := standing(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{})
+		require.NoError(t, err)
+		require.NotEqual(t, event.Won, s.State)
+		require.GreaterOrEqual(t, s.LeaseLeft, time.Duration(0))
+	})
+}

@@ -1,0 +1,185 @@
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+// nowhere is an address that refuses connections.
+const nowhere = "127.0.0.1:1"
+
+// TestMoreEndingsThanTheQueueHolds: nobody runs the endings, so the queue
+// fills.
+func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
+	t.Parallel()
+	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	reg := prometheus.NewRegistry()
+	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
+	for range endingsLimit {
+		s.Doubt(event.Claim{})
+	}
+	require.Zero(t, counted(t, reg, lostTotal, ""))
+	mustClose(t, s.Release(event.Claim{}))
+	s.Settle(event.Claim{}, event.Receipt{ID: "e"})
+	require.Equal(t, 2.0, counted(t, reg, lostTotal, ""))
+	standing, err := s.Look(t.Context(), event.ClaimID{}, event.Fingerprint{})
+	require.NoError(t, err)
+	require.Equal(t, "e", standing.Receipt.ID, "a receipt that could not be queued is remembered here")
+}
+
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	tests := []struct {
+		name, operation string
+		do              func(context.Context, *Store) error
+	}{
+		{"claim", "claim", func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, event.Claim{}); return err }},
+		{"take-over", "take-over", func(ctx context.Context, s *Store) error {
+			_, err := s.TakeOver(ctx, event.Claim{}, "C 1 fp tok 0 3 gw-1 orders")
+			return err
+		}},
+		{"look", "look", func(ctx context.Context, s *Store) error {
+			_, err := s.Look(ctx, event.ClaimID{}, event.Fingerprint{})
+			return err
+		}},
+		{"adopt", "adopt", func(ctx context.Context, s *Store) error { return s.adopt(ctx, 0) }},
+		{"ping", "", func(ctx context.Context, s *Store) error { return s.Ping(ctx) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			reg := prometheus.NewRegistry()
+			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
+			require.ErrorContains(t, tt.do(t.Context(), s), "connection refused")
+			if tt.operation != "" {
+				require.Equal(t, 1.0, counted(t, reg, errorsTotal, ""))
+				require.Equal(t, 1.0, counted(t, reg, errorsTotal, tt.operation))
+			}
+		})
+	}
+}
+
+// A caller who can only be refused should hear so at once.
+func TestClientDoesNotDialInALoop(t *testing.T) {
+	t.Parallel()
+	rdb, ok := NewClient(ClientConfig{Addresses: []string{nowhere}}).(*redis.Client)
+	require.True(t, ok)
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	require.Equal(t, 1, rdb.Options().DialerRetries)
+	require.True(t, rdb.Options().ContextTimeoutEnabled)
+}
+
+func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
+	t.Parallel()
+	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	reg := prometheus.NewRegistry()
+	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Claim(ctx, event.Claim{})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, observations(t, reg, batchSize), "no batch was sent")
+}
+
+func TestClientOfOneAddress(t *testing.T) {
+	t.Parallel()
+	m := miniredis.RunT(t)
+	m.RequireUserAuth("gateway", "secret")
+	tests := []struct {
+		name, username, password string
+		ok                       bool
+	}{
+		{"right password", "gateway", "secret", true},
+		{"wrong password", "gateway", "guess", false},
+		{"no password", "", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rdb := NewClient(ClientConfig{Addresses: []string{m.Addr()}, Username: tt.username, Password: tt.password})
+			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+			s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+			require.False(t, s.cluster)
+			err := s.Ping(t.Context())
+			require.Equal(t, tt.ok, err == nil, "%v", err)
+		})
+	}
+}
+
+func TestClientOfSeveralAddressesIsACluster(t *testing.T) {
+	t.Parallel()
+	rdb := NewClient(ClientConfig{Addresses: []string{nowhere, "127.0.0.1:2"}})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	require.IsType(t, &redis.ClusterClient{}, rdb)
+	require.True(t, New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry())).cluster)
+}
+
+// A Redis that will not say which it is must not be trusted with claims: a
+// failover would go unnoticed.
+func TestRedisWithoutReplicationID(t *testing.T) {
+	t.Parallel()
+	m := miniredis.RunT(t) // without the hook of internal/dev
+	r := newRig(t, backend{addr: m.Addr()})
+	c := r.newClaim()
+	_, err := r.Claim(t.Context(), c)
+	require.Error(t, err)
+	require.Empty(t, r.record(t, c.ID))
+	require.Equal(t, 1.0, counted(t, r.reg, errorsTotal, "claim"))
+}
+
+// 256 buckets must not write 256 lines about one event, nor the same one
+// every millisecond.
+func TestLossLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l lossLog
+		require.True(t, l.due("changed"))
+		require.False(t, l.due("changed"))
+		require.True(t, l.due("lost"), "another reason has its own line")
+		<-time.After(time.Minute - time.Nanosecond)
+		require.False(t, l.due("changed"))
+		<-time.After(time.Nanosecond)
+		require.True(t, l.due("changed"))
+		require.False(t, l.due("changed"))
+	})
+}
+
+// A lost claim is an operator's business; a new bucket is not.
+func TestAdoptionIsLogged(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	r := newRig(t, devBackend(t))
+	r.logger = slog.New(slog.NewTextHandler(&out, nil))
+	mark := markerKey(r.bucket)
+
+	r.mustWin(t, r.newClaim())
+	require.Equal(t, 1, strings.Count(out.String(), "level=INFO"), out.String())
+	require.Contains(t, out.String(), "marker=new")
+	require.NotContains(t, out.String(), "level=WARN")
+
+	for range 2 { // the second within a minute: no second line
+		require.NoError(t, r.raw.Set(t.Context(), mark, "another redis", 0).Err())
+		r.mustWin(t, r.newClaim())
+	}
+	require.Equal(t, 1, strings.Count(out.String(), "marker=changed"), out.String())
+	require.NoError(t, r.raw.Del(t.Context(), mark).Err())
+	r.mustWin(t, r.newClaim())
+	require.Equal(t, 1, strings.Count(out.String(), "marker=lost"), out.String())
+	require.Equal(t, 2, strings.Count(out.String(), "level=WARN"), out.String())
+}

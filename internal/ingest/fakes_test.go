@@ -1,0 +1,243 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+const (
+	testLease        = 30 * time.Second
+	testDelivery     = 10 * time.Second
+	testClaimTimeout = 2 * time.Second
+)
+
+var testStart = time.Date(2026, 1, 31, 12, 0, 0, 123456789, time.FixedZone("CET", 3600))
+
+// fakeClock stands still until it is moved.
+type fakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// world is everything around a door. It notes every call in order.
+type world struct {
+	t     *testing.T
+	clock *fakeClock
+
+	// Answers. Those that are nil have a default.
+	check    func(eventType, version string, data []byte) (event.Checked, error)
+	claim    func(ctx context.Context, c event.Claim) (event.Standing, error)
+	takeOver func(ctx context.Context, c event.Claim, found string) (event.Standing, error)
+	look     func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error)
+	place    func(topic string, key []byte, spread uint64) (event.Placement, error)
+	publish  func(ctx context.Context, r event.Record) (event.Position, error)
+	// released says whether a release is done at once; it is by default.
+	neverReleased bool
+
+	mu      sync.Mutex
+	calls   []string
+	claims  []event.Claim  // as claimed, taken over, settled, doubted or released
+	records []event.Record // as published
+	spreads []uint64
+	settled []event.Receipt
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, clock: &fakeClock{now: testStart}}
+}
+
+func (w *world) door(cfg Config, reg *prometheus.Registry) *Door {
+	if cfg.InFlightLimit == 0 {
+		cfg.InFlightLimit = 1 << 20
+	}
+	if cfg.OnStoreFailure == "" {
+		cfg.OnStoreFailure = event.RejectOnStoreFailure
+	}
+	cfg.DeliveryTimeout, cfg.Lease, cfg.ClaimTimeout = testDelivery, testLease, testClaimTimeout
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	return New(cfg, Deps{
+		Catalog: fakeCatalog{w}, Claims: fakeClaims{w}, Endings: fakeEndings{w}, Log: fakeLog{w},
+		Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(reg), Now: w.clock.Now,
+	})
+}
+
+func (w *world) note(call string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+}
+
+func (w *world) noteClaim(call string, c event.Claim) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+	w.claims = append(w.claims, c)
+}
+
+type fakeCatalog struct{ *world }
+
+func (f fakeCatalog) Check(eventType, version string, data []byte) (event.Checked, error) {
+	f.note("check")
+	if f.check != nil {
+		return f.check(eventType, version, data)
+	}
+	return checked(), nil
+}
+
+type fakeClaims struct{ *world }
+
+func (f fakeClaims) bounded(ctx context.Context) {
+	deadline, ok := ctx.Deadline()
+	require.True(f.t, ok, "every question to the store has a deadline")
+	require.LessOrEqual(f.t, time.Until(deadline), testClaimTimeout)
+}
+
+func (f fakeClaims) Claim(ctx context.Context, c event.Claim) (event.Standing, error) {
+	f.bounded(ctx)
+	f.noteClaim("claim", c)
+	if f.claim != nil {
+		return f.claim(ctx, c)
+	}
+	return event.Standing{State: event.Won}, nil
+}
+
+func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error) {
+	f.bounded(ctx)
+	f.noteClaim("take over "+found, c)
+	if f.takeOver != nil {
+		return f.takeOver(ctx, c, found)
+	}
+	return event.Standing{State: event.Won}, nil
+}
+
+func (f fakeClaims) Look(ctx context.Context, id event.ClaimID, fp event.Fingerprint) (event.Standing, error) {
+	f.bounded(ctx)
+	f.noteClaim("look", event.Claim{ID: id, Fingerprint: fp})
+	if f.look != nil {
+		return f.look(ctx, id, fp)
+	}
+	return event.Standing{State: event.Absent}, nil
+}
+
+type fakeEndings struct{ *world }
+
+func (f fakeEndings) Settle(c event.Claim, r event.Receipt) {
+	f.noteClaim("settle", c)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settled = append(f.settled, r)
+}
+
+func (f fakeEndings) Doubt(c event.Claim) { f.noteClaim("doubt", c) }
+
+func (f fakeEndings) Release(c event.Claim) <-chan struct{} {
+	f.noteClaim("release", c)
+	done := make(chan struct{})
+	if !f.neverReleased {
+		close(done)
+	}
+	return done
+}
+
+type fakeLog struct{ *world }
+
+func (f fakeLog) Place(topic string, key []byte, spread uint64) (event.Placement, error) {
+	f.mu.Lock()
+	f.spreads = append(f.spreads, spread)
+	f.mu.Unlock()
+	if f.place != nil {
+		return f.place(topic, key, spread)
+	}
+	return event.Placement{Topic: topic, Partition: 3, Owner: "gw-1"}, nil
+}
+
+func (f fakeLog) Publish(ctx context.Context, r event.Record) (event.Position, error) {
+	f.mu.Lock()
+	f.calls = append(f.calls, "publish")
+	f.records = append(f.records, r)
+	n := len(f.records)
+	f.mu.Unlock()
+	if f.publish != nil {
+		return f.publish(ctx, r)
+	}
+	return event.Position{Partition: r.Partition, Offset: int64(40 + n)}, nil
+}
+
+func definition() *event.Definition {
+	return &event.Definition{Type: "orders.placed", Version: "v2", Topic: "orders", KeyPointers: []string{"/orderId"}}
+}
+
+func checked() event.Checked {
+	key := "o-1"
+	return event.Checked{Definition: definition(), Key: &key}
+}
+
+// keyed is a request with an Idempotency-Key. Its data is no tidy JSON, so
+// that whatever touches it shows.
+func keyed() Request {
+	return Request{
+		Client: "web", Type: "orders.placed", MediaType: "application/json",
+		Data:     []byte("{ \"orderId\":\"o-1\",\t\"n\":12345678901234567890.10 }\n"),
+		Identity: event.Identity{Kind: event.IdentityKey, Parts: []string{"k-1"}},
+	}
+}
+
+func unkeyed() Request {
+	r := keyed()
+	r.Identity = event.Identity{}
+	return r
+}
+
+func header(r event.Record, name string) (string, bool) {
+	for _, h := range r.Headers {
+		if h.Name == name {
+			return h.Value, true
+		}
+	}
+	return "", false
+}
+
+func requireHeader(t *testing.T, r event.Record, name, want string) {
+	t.Helper()
+	got, ok := header(r, name)
+	require.True(t, ok, "header %s is missing", name)
+	require.Equal(t, want, got)
+}
+
+func requireNoHeader(t *testing.T, r event.Record, name string) {
+	t.Helper()
+	got, ok := header(r, name)
+	require.False(t, ok, "header %s is %q", name, got)
+}
+
+func requireError(t *testing.T, err error, kind event.Kind, outcome event.Outcome) *event.Error {
+	t.Helper()
+	require.Error(t, err)
+	var e *event.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, fmt.Sprintf("%s, %s", kind, outcome), fmt.Sprintf("%s, %s", e.Kind, e.Outcome))
+	return e
+}

@@ -1,0 +1,425 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+var (
+	errStore = errors.New("connection refused")
+
+	notWritten = event.Refuse(event.LogUnavailable, "no leader")
+	unknown    = event.Doubt(event.OutcomeUnknown, nil, "no acknowledgement in time")
+	invalid    = event.Refuse(event.SchemaViolation, "no orderId")
+)
+
+// stands answers every claim or look with a standing.
+func stands(s event.Standing) func(*world) {
+	return func(w *world) {
+		w.claim = func(context.Context, event.Claim) (event.Standing, error) { return s, nil }
+		w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.Standing, error) { return s, nil }
+	}
+}
+
+func storeIsAway(w *world) {
+	w.claim = func(context.Context, event.Claim) (event.Standing, error) { return event.Standing{}, errStore }
+	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.Standing, error) {
+		return event.Standing{}, errStore
+	}
+}
+
+func takenOver(s event.Standing, err error) func(*world) {
+	return func(w *world) {
+		w.takeOver = func(context.Context, event.Claim, string) (event.Standing, error) { return s, err }
+	}
+}
+
+func publishFails(err error) func(*world) {
+	return func(w *world) {
+		w.publish = func(context.Context, event.Record) (event.Position, error) { return event.Position{}, err }
+	}
+}
+
+func refusesData(err error) func(*world) {
+	return func(w *world) {
+		w.check = func(string, string, []byte) (event.Checked, error) {
+			return event.Checked{Definition: definition()}, err
+		}
+	}
+}
+
+func topicIsMissing(w *world) {
+	w.place = func(string, []byte, uint64) (event.Placement, error) { return event.Placement{}, notWritten }
+}
+
+// slowly lets time pass while the store answers claims and take-overs.
+func slowly(d time.Duration) func(*world) {
+	return func(w *world) {
+		claim := w.claim
+		w.claim = func(ctx context.Context, c event.Claim) (event.Standing, error) {
+			w.clock.advance(d)
+			if claim != nil {
+				return claim(ctx, c)
+			}
+			return event.Standing{State: event.Won}, nil
+		}
+	}
+}
+
+func slowTakeOver(d time.Duration) func(*world) {
+	return func(w *world) {
+		w.takeOver = func(context.Context, event.Claim, string) (event.Standing, error) {
+			w.clock.advance(d)
+			return event.Standing{State: event.Won}, nil
+		}
+	}
+}
+
+func typePolicy(p event.StoreFailurePolicy) func(*world) {
+	return func(w *world) {
+		w.check = func(string, string, []byte) (event.Checked, error) {
+			c := checked()
+			c.Definition.OnStoreFailure = p
+			return c, nil
+		}
+	}
+}
+
+// TestProtocol holds the door to every row of the protocol's table and to each
+// of its rules (design section 7), as far as this version has them.
+func TestProtocol(t *testing.T) {
+	t.Parallel()
+	earlier := event.Receipt{ID: "e-0", Type: "orders.placed", Version: "v1", Topic: "orders", Partition: 1, Offset: 7, Time: "2026-01-01T00:00:00Z"}
+	settled := stands(event.Standing{State: event.Settled, Receipt: earlier})
+	abandoned := stands(event.Standing{State: event.Abandoned, Found: "C 1 …"})
+	const tooSlow = testLease - testDelivery + time.Millisecond
+	tests := []struct {
+		name   string
+		given  []func(*world)
+		policy event.StoreFailurePolicy // the gateway's
+		calls  []string
+
+		// Either a refusal…
+		kind       event.Kind
+		outcome    event.Outcome
+		cause      error
+		retryAfter time.Duration
+		// …or a receipt: of an earlier request, or of this one.
+		replayed, bypassed bool
+	}{
+		// The table.
+		{name: "nothing found: claim, publish, settle", calls: []string{"check", "claim", "publish", "settle"}},
+		{
+			name: "claimed, lease running: in progress", given: []func(*world){stands(event.Standing{State: event.InProgress, LeaseLeft: time.Second})},
+			calls: []string{"check", "claim"}, kind: event.RequestInProgress, outcome: event.Unknown,
+		},
+		{
+			name: "unknown, lease running: unknown until it is over", given: []func(*world){stands(event.Standing{State: event.InDoubt, LeaseLeft: 5 * time.Second})},
+			calls: []string{"check", "claim"}, kind: event.OutcomeUnknown, outcome: event.Unknown, retryAfter: 6 * time.Second,
+		},
+		{
+			name: "lease over: take over, then publish", given: []func(*world){abandoned},
+			calls: []string{"check", "claim", "take over C 1 …", "publish", "settle"},
+		},
+		{
+			name: "settled: replay", given: []func(*world){settled},
+			calls: []string{"check", "claim"}, replayed: true,
+		},
+		{
+			name: "other fingerprint: reused", given: []func(*world){stands(event.Standing{State: event.Reused})},
+			calls: []string{"check", "claim"}, kind: event.IdempotencyKeyReused, outcome: event.NotWritten,
+		},
+
+		// Rule 1: validate, then claim.
+		{
+			name: "invalid: nothing is stored", given: []func(*world){refusesData(invalid)},
+			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
+		},
+		{
+			name: "invalid now, settled before: replay", given: []func(*world){refusesData(invalid), settled},
+			calls: []string{"check", "look"}, replayed: true,
+		},
+		{
+			name: "key missing now, settled before: replay", given: []func(*world){refusesData(event.Refuse(event.KeyMissing, "")), settled},
+			calls: []string{"check", "look"}, replayed: true,
+		},
+		{
+			name: "type gone now, settled before: replay", given: []func(*world){refusesData(event.Refuse(event.UnknownEventType, "")), settled},
+			calls: []string{"check", "look"}, replayed: true,
+		},
+		{
+			name: "never valid under any schema: no look", given: []func(*world){refusesData(event.Refuse(event.MalformedJSON, "")), settled},
+			calls: []string{"check"}, kind: event.MalformedJSON, outcome: event.NotWritten,
+		},
+		{
+			name: "invalid, other fingerprint settled", given: []func(*world){refusesData(invalid), stands(event.Standing{State: event.Reused})},
+			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
+		},
+		{
+			name: "invalid, another attempt in doubt", given: []func(*world){refusesData(invalid), stands(event.Standing{State: event.InDoubt, LeaseLeft: 1})},
+			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
+		},
+		{
+			name: "invalid, store away", given: []func(*world){refusesData(invalid), storeIsAway},
+			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
+		},
+
+		// Rule 2: enough lease left for a whole delivery time-out.
+		{
+			name: "lease just long enough", given: []func(*world){slowly(testLease - testDelivery)},
+			calls: []string{"check", "claim", "publish", "settle"},
+		},
+		{
+			name: "lease too short: release", given: []func(*world){slowly(tooSlow)},
+			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+		},
+		{
+			name: "lease of a taker too short: doubt", given: []func(*world){abandoned, slowTakeOver(tooSlow)},
+			calls: []string{"check", "claim", "take over C 1 …", "doubt"}, kind: event.Overloaded, outcome: event.NotWritten,
+		},
+		{
+			name: "the lease of a taker begins with the take-over", given: []func(*world){abandoned, slowly(tooSlow)},
+			calls: []string{"check", "claim", "take over C 1 …", "publish", "settle"},
+		},
+
+		// Rules 4 and 5: release only what is surely not written.
+		{
+			name: "not written: release", given: []func(*world){publishFails(notWritten)},
+			calls: []string{"check", "claim", "publish", "release"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+		{
+			name: "not written by a taker: doubt", given: []func(*world){abandoned, publishFails(notWritten)},
+			calls: []string{"check", "claim", "take over C 1 …", "publish", "doubt"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+		{
+			name: "unknown: doubt", given: []func(*world){publishFails(unknown)},
+			calls: []string{"check", "claim", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+		},
+		{
+			name: "unknown by a taker: doubt", given: []func(*world){abandoned, publishFails(unknown)},
+			calls: []string{"check", "claim", "take over C 1 …", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+		},
+		{
+			name: "an error of no kind: doubt", given: []func(*world){publishFails(errStore)},
+			calls: []string{"check", "claim", "publish", "doubt"}, kind: event.Internal, outcome: event.Unknown, cause: errStore,
+		},
+
+		// Rule 6: a take-over is a compare-and-set that can fail.
+		{
+			name: "take-over lost to another attempt", given: []func(*world){abandoned, takenOver(event.Standing{State: event.InProgress}, nil)},
+			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
+		},
+		{
+			name: "take-over finds it settled", given: []func(*world){abandoned, takenOver(event.Standing{State: event.Settled, Receipt: earlier}, nil)},
+			calls: []string{"check", "claim", "take over C 1 …"}, replayed: true,
+		},
+		{
+			name: "take-over finds it gone", given: []func(*world){abandoned, takenOver(event.Standing{State: event.Absent}, nil)},
+			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
+		},
+		{
+			name: "take-over without an answer", given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
+			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.OutcomeUnknown, outcome: event.Unknown, cause: errStore,
+		},
+		{
+			name: "take-over without an answer, service first", policy: event.PublishOnStoreFailure,
+			given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
+			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.OutcomeUnknown, outcome: event.Unknown, cause: errStore,
+		},
+
+		// The store is away.
+		{
+			name: "store away: reject, and release what may stand", given: []func(*world){storeIsAway},
+			calls: []string{"check", "claim", "release"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, cause: errStore,
+		},
+		{
+			name: "store away, gateway publishes", given: []func(*world){storeIsAway}, policy: event.PublishOnStoreFailure,
+			calls: []string{"check", "claim", "publish"}, bypassed: true,
+		},
+		{
+			name: "store away, type publishes", given: []func(*world){storeIsAway, typePolicy(event.PublishOnStoreFailure)},
+			calls: []string{"check", "claim", "publish"}, bypassed: true,
+		},
+		{
+			name: "store away, type rejects although the gateway publishes", policy: event.PublishOnStoreFailure,
+			given: []func(*world){storeIsAway, typePolicy(event.RejectOnStoreFailure)},
+			calls: []string{"check", "claim", "release"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, cause: errStore,
+		},
+		{
+			name: "store away, not written", policy: event.PublishOnStoreFailure, given: []func(*world){storeIsAway, publishFails(notWritten)},
+			calls: []string{"check", "claim", "publish"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+		{
+			name: "store away, unknown", policy: event.PublishOnStoreFailure, given: []func(*world){storeIsAway, publishFails(unknown)},
+			calls: []string{"check", "claim", "publish"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+		},
+
+		// The topic cannot be written to.
+		{
+			name: "topic missing", given: []func(*world){topicIsMissing},
+			calls: []string{"check", "look"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+		{
+			name: "topic missing, settled before: replay", given: []func(*world){topicIsMissing, settled},
+			calls: []string{"check", "look"}, replayed: true,
+		},
+		{
+			name: "topic missing, reused", given: []func(*world){topicIsMissing, stands(event.Standing{State: event.Reused})},
+			calls: []string{"check", "look"}, kind: event.IdempotencyKeyReused, outcome: event.NotWritten,
+		},
+		{
+			name: "topic missing, in progress", given: []func(*world){topicIsMissing, stands(event.Standing{State: event.InProgress})},
+			calls: []string{"check", "look"}, kind: event.RequestInProgress, outcome: event.Unknown,
+		},
+		{
+			name: "topic missing, abandoned", given: []func(*world){topicIsMissing, abandoned},
+			calls: []string{"check", "look"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+		{
+			name: "topic missing, store away", given: []func(*world){topicIsMissing, storeIsAway},
+			calls: []string{"check", "look"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for _, given := range tt.given {
+				given(w)
+			}
+			req := keyed()
+			result, err := w.door(Config{OnStoreFailure: tt.policy}, nil).Accept(t.Context(), req)
+
+			require.Equal(t, tt.calls, w.calls)
+			if tt.kind != "" {
+				e := requireError(t, err, tt.kind, tt.outcome)
+				require.Equal(t, tt.retryAfter, e.RetryAfter)
+				if tt.cause != nil {
+					require.ErrorIs(t, e, tt.cause)
+				}
+				require.Zero(t, result)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tt.replayed, result.Replayed)
+			require.Equal(t, tt.bypassed, result.Bypassed)
+			if tt.replayed {
+				require.Equal(t, earlier, result.Receipt)
+				return
+			}
+			require.Len(t, w.records, 1)
+			require.Equal(t, event.ReceiptOf(w.records[0], event.Position{Partition: 3, Offset: 41}), result.Receipt)
+			_, claimed := header(w.records[0], event.HeaderClaim)
+			require.Equal(t, !tt.bypassed, claimed, "gw_claim belongs to deduplicated records only")
+		})
+	}
+}
+
+// Every step of an attempt must speak of the same claim, or Redis would
+// compare with a token that nobody has stored.
+func TestOneAttemptHasOneClaim(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stands(event.Standing{State: event.Abandoned, Found: "C 1 …"})(w)
+	req := keyed()
+	result, err := w.door(Config{}, nil).Accept(t.Context(), req)
+	require.NoError(t, err)
+
+	want := event.Claim{
+		ID:          req.Identity.ClaimID("web"),
+		Fingerprint: event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data),
+		Token:       w.claims[0].Token,
+		Placement:   event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"},
+		Begun:       testStart,
+	}
+	require.NotEmpty(t, want.Token)
+	require.Len(t, w.claims, 3, "claim, take-over, settle")
+	for _, c := range w.claims {
+		require.Equal(t, want, c)
+	}
+	require.Equal(t, want.Placement, w.records[0].Placement, "published to the claim's partition only")
+	require.Equal(t, []event.Receipt{result.Receipt}, w.settled)
+}
+
+func TestLookAsksForTheSameClaim(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	refusesData(invalid)(w)
+	req := keyed()
+	_, err := w.door(Config{}, nil).Accept(t.Context(), req)
+	require.Error(t, err)
+	require.Equal(t, []event.Claim{{
+		ID: req.Identity.ClaimID("web"), Fingerprint: event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data),
+	}}, w.claims)
+}
+
+func TestTokensAreFreshForEveryAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := w.door(Config{}, nil), w.door(Config{}, nil)
+	seen := map[string]bool{}
+	for range 100 {
+		for _, d := range []*Door{first, second} {
+			_, err := d.Accept(t.Context(), keyed())
+			require.NoError(t, err)
+		}
+	}
+	for i := 0; i < len(w.claims); i += 2 { // claim, settle
+		require.False(t, seen[w.claims[i].Token], "token %s came twice", w.claims[i].Token)
+		seen[w.claims[i].Token] = true
+	}
+	require.Len(t, seen, 200)
+}
+
+// A release that does not come through must not hold the caller up for longer
+// than a question to the store may.
+func TestReleaseIsAwaitedButNotForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		publishFails(notWritten)(w)
+		w.neverReleased = true
+		start := time.Now()
+		_, err := w.door(Config{}, nil).Accept(t.Context(), keyed())
+		requireError(t, err, event.LogUnavailable, event.NotWritten)
+		require.Equal(t, testClaimTimeout, time.Since(start))
+	})
+}
+
+// Who waits for a claim that cannot be asked for must not wait for its release
+// too.
+func TestReleaseAfterALostClaimIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		storeIsAway(w)
+		w.neverReleased = true
+		start := time.Now()
+		_, err := w.door(Config{}, nil).Accept(t.Context(), keyed())
+		requireError(t, err, event.IdempotencyStoreUnavailable, event.NotWritten)
+		require.Equal(t, w.claims[0], w.claims[1], "the lost claim is what is released")
+		require.Zero(t, time.Since(start))
+	})
+}
+
+func TestSilentStoreIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.claim = func(ctx context.Context, _ event.Claim) (event.Standing, error) {
+			<-ctx.Done()
+			return event.Standing{}, ctx.Err()
+		}
+		start := time.Now()
+		_, err := w.door(Config{}, nil).Accept(t.Context(), keyed())
+		requireError(t, err, event.IdempotencyStoreUnavailable, event.NotWritten)
+		require.Equal(t, testClaimTimeout, time.Since(start))
+	})
+}
