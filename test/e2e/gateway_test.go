@@ -1,0 +1,205 @@
+//go:build integration
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"eventgateway/test/services"
+)
+
+// options is what a test says about its gateway; the rest has defaults.
+type options struct {
+	kafka           string   // "": the shared one
+	redis           []string // nil: the shared one
+	master          string   // with it, redis are the sentinels
+	schemas         string   // folder of event types
+	publicURL       string
+	bodyLimit       string
+	readTimeout     time.Duration
+	deliveryTimeout time.Duration
+	lease           time.Duration
+	noTopics        bool // leave missing topics alone
+}
+
+// config is the gateway's configuration file. Ports are chosen by the kernel.
+func (o options) config(t *testing.T) map[string]any {
+	t.Helper()
+	if o.kafka == "" {
+		o.kafka = services.Shared(t).Kafka
+	}
+	if o.redis == nil {
+		o.redis = []string{services.Shared(t).Redis}
+	}
+	httpSection := map[string]any{"listen": "127.0.0.1:0", "public_url": o.publicURL}
+	kafkaSection := map[string]any{
+		"brokers":       []string{o.kafka},
+		"create_topics": map[string]any{"enabled": !o.noTopics, "partitions": 6, "replication": 1},
+	}
+	// Keys are unique to a run: there is no use in keeping them for a day.
+	idempotency := map[string]any{"ttl": "10m"}
+	set := func(section map[string]any, name string, d time.Duration) {
+		if d > 0 {
+			section[name] = d.String()
+		}
+	}
+	set(httpSection, "read_timeout", o.readTimeout)
+	set(kafkaSection, "delivery_timeout", o.deliveryTimeout)
+	set(idempotency, "lease", o.lease)
+	if o.bodyLimit != "" {
+		httpSection["body_limit"] = o.bodyLimit
+	}
+	return map[string]any{
+		"auth": "none", "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
+		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
+		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,
+	}
+}
+
+func writeConfig(t *testing.T, cfg map[string]any) string {
+	t.Helper()
+	raw, err := yaml.Marshal(cfg)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	require.NoError(t, os.WriteFile(path, raw, 0o600))
+	return path
+}
+
+// gateway is a running `gateway serve`.
+type gateway struct {
+	*process
+	addr, admin string
+	stopLimit   time.Duration
+	stopping    bool
+	stopped     bool
+}
+
+// startGateway starts one and waits until it is ready. The test's end stops
+// it, if the test has not, and looks at its status and log.
+func startGateway(t *testing.T, o options) *gateway {
+	t.Helper()
+	g := &gateway{process: launch(t, suite.dir, suite.binary, "serve", "-c", writeConfig(t, o.config(t)))}
+	delivery := max(o.deliveryTimeout, 10*time.Second)
+	g.stopLimit = delivery + 3*time.Second + 5*time.Second + 7*time.Second // stop margin, settling, a busy machine
+	t.Cleanup(func() { g.stop(t) })
+	eventually(t, patient, "gateway starts", func() error {
+		if g.exited() {
+			require.FailNow(t, "gateway ended", g.log.String())
+		}
+		return g.learnAddresses()
+	})
+	eventually(t, patient, "gateway is ready", func() error {
+		status, body, err := g.ask("/readyz")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	})
+	return g
+}
+
+// learnAddresses reads the start-up line.
+func (g *gateway) learnAddresses() error {
+	for line := range strings.Lines(g.log.String()) {
+		var entry struct{ Msg, Listen, Admin string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "gateway started" {
+			g.addr, g.admin = entry.Listen, entry.Admin
+			return nil
+		}
+	}
+	return fmt.Errorf("no start-up line")
+}
+
+// ask gets a path of the admin listener.
+func (g *gateway) ask(path string) (status int, body string, err error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get("http://" + g.admin + path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(raw), err
+}
+
+// beginStop asks the gateway to stop. A second signal would end it at once.
+func (g *gateway) beginStop(t *testing.T) {
+	t.Helper()
+	if !g.stopping && !g.exited() {
+		g.signal(t, syscall.SIGTERM)
+	}
+	g.stopping = true
+}
+
+// stop asks the gateway to stop and requires an orderly end.
+func (g *gateway) stop(t *testing.T) {
+	t.Helper()
+	if g.stopped {
+		return
+	}
+	g.stopped = true
+	g.beginStop(t)
+	require.Zero(t, g.waitExit(t, g.stopLimit), "exit status; log:\n%s", tail(g.log.String(), 30))
+	g.requireCleanLog(t)
+}
+
+// eventType describes a type of a test's own; its data are orders unless
+// schema says otherwise.
+type eventType struct {
+	name   string
+	xevent map[string]any // "key": "/orderId" if it has no key
+	schema map[string]any // nil: that of the sample orders.placed
+}
+
+// schemasFolder writes a folder of event types.
+func schemasFolder(t *testing.T, types ...eventType) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, et := range types {
+		writeType(t, dir, et)
+	}
+	return dir
+}
+
+// writeType puts a type's file in place at once, as editors and ConfigMaps do.
+func writeType(t *testing.T, dir string, et eventType) {
+	t.Helper()
+	schema := maps.Clone(et.schema)
+	if schema == nil {
+		raw, err := os.ReadFile(filepath.Join(suite.root, "schemas/orders.placed/v1.json"))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &schema))
+	}
+	xevent := maps.Clone(et.xevent)
+	if xevent == nil {
+		xevent = map[string]any{}
+	}
+	if _, ok := xevent["key"]; !ok {
+		xevent["key"] = "/orderId"
+	}
+	schema["x-event"] = xevent
+	raw, err := json.MarshalIndent(schema, "", "  ")
+	require.NoError(t, err)
+	writeFile(t, filepath.Join(dir, et.name, "v1.json"), raw)
+}
+
+func writeFile(t *testing.T, path string, raw []byte) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	tmp := filepath.Join(filepath.Dir(path), ".new")
+	require.NoError(t, os.WriteFile(tmp, raw, 0o600))
+	require.NoError(t, os.Rename(tmp, path))
+}

@@ -1,0 +1,121 @@
+//go:build integration
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestIdleConnectionsDoNoHarm: ten thousand connections that say nothing, half
+// of them after a request, take no slot from those that do.
+func TestIdleConnectionsDoNoHarm(t *testing.T) {
+	const idle, events, conns = 10_000, 2000, 16
+	raiseFileLimit(t, idle+1000)
+	topic := newTopic(t)
+	g := startGateway(t, options{
+		readTimeout: 2 * time.Minute, // else the silent half would be closed meanwhile
+		schemas:     schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}}),
+	})
+	before, memoryBefore := p99OfLoad(t, g, conns, events), residentMemory(t, g)
+
+	opened := make([]net.Conn, idle)
+	errs := make([]error, idle)
+	t.Cleanup(func() {
+		for _, c := range opened {
+			if c != nil {
+				_ = c.Close()
+			}
+		}
+	})
+	each(64, idle, func(i int) { opened[i], errs[i] = openIdle(g.addr, i%2 == 0) })
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	during, memoryDuring := p99OfLoad(t, g, conns, events), residentMemory(t, g)
+	t.Logf("p99 %v without, %v with %d idle connections; memory (with race detector) %d and %d MiB, %d KiB a connection",
+		before, during, idle, memoryBefore>>20, memoryDuring>>20, (memoryDuring-memoryBefore)/idle>>10)
+	require.Less(t, during, 5*before+500*time.Millisecond)
+	require.Empty(t, closedOnes(opened), "connections that the gateway closed")
+}
+
+// openIdle opens a connection, after a request or without any.
+func openIdle(addr string, ask bool) (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", addr, patient)
+	if err != nil || !ask {
+		return conn, err
+	}
+	begun := time.Now()
+	if err := conn.SetDeadline(begun.Add(patient)); err != nil {
+		return conn, err
+	}
+	if _, err := io.WriteString(conn, "GET /nothing HTTP/1.1\r\nHost: gateway\r\n\r\n"); err != nil {
+		return conn, err
+	}
+	_, err = readAnswer(conn, begun)
+	return conn, err
+}
+
+// closedOnes are those of the connections that have an end or an answer to read.
+func closedOnes(conns []net.Conn) (closed []int) {
+	var mu sync.Mutex
+	each(64, len(conns), func(i int) {
+		_ = conns[i].SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := conns[i].Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			mu.Lock()
+			defer mu.Unlock()
+			closed = append(closed, i)
+		}
+	})
+	return closed
+}
+
+// p99OfLoad posts keyed events, requires a 202 each, and measures.
+func p99OfLoad(t *testing.T, g *gateway, conns, n int) time.Duration {
+	t.Helper()
+	c, run := newClient(t, g.addr, conns), unique("p99")
+	events := make([]*tracked, n)
+	each(conns, n, func(i int) {
+		events[i] = &tracked{order: newOrder(run, i)}
+		events[i].try(c, "orders.placed")
+	})
+	requireAllAccepted(t, events)
+	return percentile(events, 99)
+}
+
+// residentMemory is in bytes.
+func residentMemory(t *testing.T, g *gateway) int64 {
+	t.Helper()
+	_, metrics, err := g.ask("/metrics")
+	require.NoError(t, err)
+	for line := range strings.Lines(metrics) {
+		if value, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			require.NoError(t, err)
+			return int64(n)
+		}
+	}
+	require.FailNow(t, "no process_resident_memory_bytes in /metrics")
+	return 0
+}
+
+// raiseFileLimit lets this process, and those that it starts, open n files.
+func raiseFileLimit(t *testing.T, n uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	require.GreaterOrEqual(t, limit.Max, n, "this test needs %d open files; the hard limit (ulimit -Hn) is too low", n)
+	limit.Cur = limit.Max
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit), fmt.Sprint(limit))
+}

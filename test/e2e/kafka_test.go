@@ -1,0 +1,141 @@
+//go:build integration
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"eventgateway/test/services"
+)
+
+// newTopic makes a topic for one test on the shared broker.
+func newTopic(t *testing.T) string {
+	t.Helper()
+	name := newTopicName(t)
+	createTopic(t, services.Shared(t).Kafka, name, 6)
+	return name
+}
+
+// newTopicName only makes the name. Whoever creates the topic, it is removed
+// from the shared broker when the test ends.
+func newTopicName(t *testing.T) string {
+	t.Helper()
+	name := unique("e2e")
+	t.Cleanup(func() {
+		admin := kafkaAdmin(t, services.Shared(t).Kafka)
+		ctx, cancel := context.WithTimeout(context.Background(), patient)
+		defer cancel()
+		_, _ = admin.DeleteTopics(ctx, name) // not there is fine too
+	})
+	return name
+}
+
+func kafkaAdmin(t *testing.T, broker string) *kadm.Client {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	require.NoError(t, err)
+	t.Cleanup(cl.Close)
+	return kadm.NewClient(cl)
+}
+
+func createTopic(t *testing.T, broker, topic string, partitions int32) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	admin := kafkaAdmin(t, broker)
+	_, err := admin.CreateTopic(ctx, partitions, 1, nil, topic)
+	require.NoError(t, err)
+	// The controller answers before every broker knows.
+	eventually(t, patient, "topic has leaders", func() error {
+		ends, err := admin.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
+}
+
+// position is where a record is.
+type position struct {
+	partition int32
+	offset    int64
+}
+
+// topicLog is a topic, read from its beginning to its end.
+type topicLog struct {
+	partitions int
+	records    []*kgo.Record // in the order of each partition
+	at         map[position]*kgo.Record
+	byClaim    map[string][]*kgo.Record // "": records without gw_claim
+}
+
+// readTopic reads all that is in a topic now; a topic that is missing is empty.
+func readTopic(t *testing.T, broker, topic string) *topicLog {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	log := &topicLog{at: map[position]*kgo.Record{}, byClaim: map[string][]*kgo.Record{}}
+	ends, err := kafkaAdmin(t, broker).ListEndOffsets(ctx, topic)
+	require.NoError(t, err)
+	starts := map[int32]kgo.Offset{}
+	var left int64
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Err == nil {
+			starts[o.Partition] = kgo.NewOffset().At(0)
+			left += o.Offset
+		}
+	})
+	log.partitions = len(starts)
+	if left == 0 {
+		return log
+	}
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}))
+	require.NoError(t, err)
+	defer consumer.Close()
+	for ; left > 0; left -= int64(log.add(t, consumer.PollFetches(ctx))) {
+		require.NoError(t, ctx.Err(), "%d records of %s are still to come", left, topic)
+	}
+	return log
+}
+
+func (l *topicLog) add(t *testing.T, fetches kgo.Fetches) (n int) {
+	t.Helper()
+	require.NoError(t, fetches.Err0())
+	fetches.EachRecord(func(r *kgo.Record) {
+		n++
+		l.records = append(l.records, r)
+		l.at[position{r.Partition, r.Offset}] = r
+		claim := header(r, "gw_claim")
+		l.byClaim[claim] = append(l.byClaim[claim], r)
+	})
+	return n
+}
+
+// holds returns the record that a receipt names, or why it is not there.
+func (l *topicLog) holds(r receipt, orderID string, body []byte) (*kgo.Record, error) {
+	rec := l.at[position{r.Partition, r.Offset}]
+	switch {
+	case rec == nil:
+		return nil, fmt.Errorf("nothing in partition %d at offset %d", r.Partition, r.Offset)
+	case string(rec.Key) != orderID:
+		return nil, fmt.Errorf("record at %d/%d has key %q, not %q", r.Partition, r.Offset, rec.Key, orderID)
+	case string(rec.Value) != string(body):
+		return nil, fmt.Errorf("record at %d/%d has value %q, not %q", r.Partition, r.Offset, rec.Value, body)
+	}
+	return rec, nil
+}
+
+func header(r *kgo.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,54 @@
+//go:build integration
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestReadyMeansReady: from the moment that /readyz says 200, no event of a
+// type whose topic exists is refused.
+func TestReadyMeansReady(t *testing.T) {
+	const starts, conns = 5, 32
+	topic := newTopic(t)
+	schemas := schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})
+	refused := map[string]int{}
+	for range starts {
+		g := startGateway(t, options{schemas: schemas})
+		c := newClient(t, g.addr, conns)
+		answers := make([]answer, conns)
+		errs := make([]error, conns)
+		orders := newOrders(unique("ready"), conns)
+		each(conns, conns, func(i int) { answers[i], errs[i] = c.send(orders[i].post("orders.placed")) })
+		for i, a := range answers {
+			require.NoError(t, errs[i])
+			if a.status != http.StatusAccepted {
+				refused[string(a.body)]++
+			}
+		}
+		g.stop(t)
+	}
+	require.Empty(t, refused, "answers right after /readyz said 200")
+}
+
+// TestTopicsAreCreated: with create_topics, a gateway on an empty Kafka takes
+// events of every type soon.
+func TestTopicsAreCreated(t *testing.T) {
+	topic := newTopicName(t)
+	g := startGateway(t, options{schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})})
+	c := newClient(t, g.addr, 1)
+	begun := time.Now()
+	o := newOrder(unique("created"), 0)
+	eventually(t, 5*time.Second, "event is accepted", func() error {
+		if a := c.mustSend(t, o.post("orders.placed")); a.status != http.StatusAccepted {
+			return fmt.Errorf("%d %s", a.status, a.body)
+		}
+		return nil
+	})
+	t.Logf("accepted %v after /readyz said 200", time.Since(begun).Round(time.Millisecond))
+}

@@ -1,0 +1,102 @@
+//go:build integration
+
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/services"
+)
+
+// TestRedisGoesAway: without Redis keyed events are refused, unless their type
+// says that service matters more; unkeyed events do not need it.
+func TestRedisGoesAway(t *testing.T) {
+	redis := privateRedis(t)
+	strict, lenient := newTopic(t), newTopic(t)
+	g := startGateway(t, options{redis: []string{redis.Addr()}, schemas: schemasFolder(t,
+		eventType{name: "strict", xevent: map[string]any{"topic": strict}},
+		eventType{name: "lenient", xevent: map[string]any{"topic": lenient, "on_store_failure": "publish"}})})
+	c := newClient(t, g.addr, 32)
+	orders := newOrders(unique("redis"), 100)
+	before := c.mustSend(t, orders[0].post("strict")).receipt(t)
+
+	require.NoError(t, redis.Kill())
+	written := 2 // events of the type strict that are in the log: orders[0], and one without a key
+	t.Run("dead", func(t *testing.T) {
+		requireServiceWithoutRedis(t, c, orders[1:25], 3*time.Second)
+		requireWritten(t, strict, written)
+		// What this gateway has just written it still knows.
+		require.Equal(t, before, c.mustSend(t, orders[0].post("strict")).receipt(t))
+	})
+	require.NoError(t, redis.Restart(t.Context())) // it is empty, and another Redis
+	t.Run("restarted", func(t *testing.T) {
+		requireOnceAndReplayed(t, c, orders[1:25])
+		written += 24
+		requireWritten(t, strict, written)
+	})
+	require.NoError(t, redis.Pause())
+	t.Run("hangs", func(t *testing.T) {
+		written++ // without a key
+		requireServiceWithoutRedis(t, c, orders[25:49], 5*time.Second)
+		requireWritten(t, strict, written)
+	})
+	require.NoError(t, redis.Resume())
+	t.Run("resumed", func(t *testing.T) {
+		requireOnceAndReplayed(t, c, orders[25:49])
+		requireWritten(t, strict, written+24)
+	})
+}
+
+// requireServiceWithoutRedis posts keyed events of both types at once, and one
+// without a key, and requires the answers within limit.
+func requireServiceWithoutRedis(t *testing.T, c *client, orders []order, limit time.Duration) {
+	t.Helper()
+	n := len(orders)
+	answers := make([]answer, 2*n)
+	errs := make([]error, 2*n)
+	each(2*n, 2*n, func(i int) { answers[i], errs[i] = c.send(orders[i/2].post([]string{"strict", "lenient"}[i%2])) })
+	for i, a := range answers {
+		require.NoError(t, errs[i])
+		require.Less(t, a.took, limit, "%s", a.body)
+		if i%2 == 1 {
+			a.receipt(t)
+			require.Equal(t, "bypassed", a.header.Get("Idempotency-Status"))
+			continue
+		}
+		p := a.mustBe(t, http.StatusServiceUnavailable, "idempotency-store-unavailable", "not-written")
+		require.True(t, p.Retryable)
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+	unkeyed := c.mustSend(t, post{eventType: "strict", body: orders[0].body})
+	unkeyed.receipt(t)
+	require.Less(t, unkeyed.took, limit)
+}
+
+// requireOnceAndReplayed posts each order until it is accepted, and then again.
+func requireOnceAndReplayed(t *testing.T, c *client, orders []order) {
+	t.Helper()
+	first := make([]answer, len(orders))
+	each(8, len(orders), func(i int) {
+		// A store that hung may have taken the claim whose answer was lost: it
+		// holds until it is released or its lease is over.
+		for deadline := time.Now().Add(35 * time.Second); first[i].status != http.StatusAccepted && time.Now().Before(deadline); {
+			first[i], _ = c.send(orders[i].post("strict"))
+			pause(t.Context(), 50*time.Millisecond)
+		}
+	})
+	for i, o := range orders {
+		require.False(t, first[i].replayed())
+		second := c.mustSend(t, o.post("strict"))
+		require.True(t, second.replayed())
+		require.Equal(t, first[i].receipt(t), second.receipt(t))
+	}
+}
+
+func requireWritten(t *testing.T, topic string, n int) {
+	t.Helper()
+	require.Len(t, readTopic(t, services.Shared(t).Kafka, topic).records, n)
+}
