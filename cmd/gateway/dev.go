@@ -16,6 +16,7 @@ import (
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/dev"
+	"eventgateway/internal/idempotency"
 )
 
 type devFlags struct {
@@ -53,7 +54,9 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	gateway, err := app.New(cfg, eventgateway.OpenAPI, newLogger(cfg.Log, errOut))
+	logger := newLogger(cfg.Log, errOut)
+	idempotency.RouteLogs(logger)
+	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}

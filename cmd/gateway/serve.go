@@ -11,6 +11,7 @@ import (
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
+	"eventgateway/internal/idempotency"
 )
 
 // runServe is `gateway serve`: the gateway on real Kafka and Redis.
@@ -32,7 +33,9 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	if err := setFlags(cfg, map[string]*string{"http.listen": listen, "admin.listen": adminListen}); err != nil {
 		return err
 	}
-	gateway, err := app.New(cfg, eventgateway.OpenAPI, newLogger(cfg.Log, errOut))
+	logger := newLogger(cfg.Log, errOut)
+	idempotency.RouteLogs(logger)
+	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}

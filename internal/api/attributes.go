@@ -31,7 +31,7 @@ var (
 func attributes(h *fasthttp.RequestHeader, eventType string) (event.Attributes, error) {
 	var a event.Attributes
 	var failed error
-	seen := map[string]bool{}
+	var seen map[string]bool
 	h.VisitAll(func(name, value []byte) {
 		if failed != nil || len(name) < 3 || !strings.EqualFold(string(name[:3]), "ce-") {
 			return
@@ -40,6 +40,9 @@ func attributes(h *fasthttp.RequestHeader, eventType string) (event.Attributes, 
 		if seen[attr] {
 			failed = refuseAttribute(attr, "is there twice; send it once")
 			return
+		}
+		if seen == nil {
+			seen = map[string]bool{}
 		}
 		seen[attr] = true
 		text, ok := decode(string(value))

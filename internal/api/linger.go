@@ -18,10 +18,14 @@ const (
 )
 
 // lingeringListener accepts connections that can linger.
-type lingeringListener struct{ net.Listener }
+type lingeringListener struct {
+	net.Listener
+	accepting func() // called at every Accept
+}
 
 // Accept implements net.Listener.
 func (l lingeringListener) Accept() (net.Conn, error) {
+	l.accepting()
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err //nolint:wrapcheck // fasthttp looks at the error itself

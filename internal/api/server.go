@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -53,6 +54,10 @@ type Server struct {
 	logger  *slog.Logger
 	metrics *metrics
 	app     *fiber.App
+
+	mu      sync.Mutex
+	stopped bool          // Shutdown was called
+	serving chan struct{} // closed once Serve can be shut down; nil before Serve
 }
 
 // New returns a server that is ready to serve.
@@ -72,7 +77,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 		ErrorHandler:                 s.serverError,
 	})
 	s.app.Server().CloseOnShutdown = true
-	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
+	s.app.Server().Handler = s.wellFormed(s.app.Server().Handler)
 	s.routes()
 	return s
 }
@@ -91,33 +96,61 @@ func (s *Server) routes() {
 	s.app.Get("/openapi.yaml", s.getOpenAPI)
 }
 
-// Serve answers on ln until Shutdown.
+// Serve answers on ln, which it closes, until Shutdown. Call it once.
 func (s *Server) Serve(ln net.Listener) error {
-	if err := s.app.Listener(lingeringListener{ln}); err != nil {
+	serving := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(serving) })
+	defer begun()
+	s.mu.Lock()
+	s.serving = serving
+	stopped := s.stopped
+	s.mu.Unlock()
+	if stopped {
+		return ln.Close() //nolint:wrapcheck // nothing to add
+	}
+	// fasthttp ignores a shutdown before it has taken up the listener, which it
+	// has when it accepts.
+	if err := s.app.Listener(lingeringListener{ln, begun}); err != nil {
 		return fmt.Errorf("serve http: %w", err)
 	}
 	return nil
 }
 
-// Shutdown stops accepting and waits for requests under way until ctx ends.
+// Shutdown stops accepting and waits for requests under way until ctx ends. It
+// may come before Serve, which then returns at once.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	serving := s.serving
+	s.mu.Unlock()
+	if serving != nil {
+		select {
+		case <-serving:
+		case <-ctx.Done():
+		}
+	}
 	if err := s.app.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("shut http down: %w", err)
 	}
 	return nil
 }
 
-// knownMethods answers methods that fiber does not know: fiber itself would, in
-// plain text.
-func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+// wellFormed answers what fiber and fasthttp would let pass, or answer in plain
+// text: ambiguous framing, after which the connection is of no more use, and
+// methods that fiber does not know.
+func (s *Server) wellFormed(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if slices.Contains(s.app.Config().RequestMethods, string(ctx.Method())) {
+		fault := framingFault(&ctx.Request.Header)
+		if fault == "" && slices.Contains(s.app.Config().RequestMethods, string(ctx.Method())) {
 			next(ctx)
 			return
 		}
 		c := s.app.AcquireCtx(ctx)
 		defer s.app.ReleaseCtx(c)
 		_ = s.serverError(c, fiber.ErrBadRequest) // encoding a problem does not fail
+		if fault != "" {
+			ctx.SetConnectionClose()
+		}
 	}
 }
 

@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// probeAge is how long an answer of Kafka or Redis is good for /readyz.
+	// probeAge is how long a good answer of Kafka or Redis is good for /readyz,
+	// failureAge how long a failure is.
 	probeAge     = 2 * time.Second
+	failureAge   = 200 * time.Millisecond
 	probeTimeout = 2 * time.Second
 )
 
@@ -104,7 +106,11 @@ type probe struct {
 func (p *probe) ask(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.at) < probeAge {
+	age := probeAge
+	if p.last != nil {
+		age = failureAge
+	}
+	if time.Since(p.at) < age {
 		return p.last
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)

@@ -94,7 +94,7 @@ func TestStartFailures(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", anyPort)
 	require.NoError(t, err)
-	defer taken.Close()
+	t.Cleanup(func() { require.NoError(t, taken.Close()) })
 	for name, listen := range map[string]string{"port taken": taken.Addr().String(), "no address": "nowhere"} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Start(Config{KafkaListen: listen})

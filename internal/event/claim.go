@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"hash"
 	"strconv"
 	"time"
 )
@@ -39,16 +38,13 @@ func (c ClaimID) String() string { return hex.EncodeToString(c[:]) }
 // empty string: the event did not come in a batch). Each part is preceded by
 // its length in bytes as a big-endian uint32.
 func (i Identity) ClaimID(client string) ClaimID {
-	h := sha256.New()
-	writePart(h, string(i.Kind))
-	writePart(h, client)
+	b := make([]byte, 0, 512) // most fit
+	b = appendPart(b, string(i.Kind))
+	b = appendPart(b, client)
 	for _, p := range i.Parts {
-		writePart(h, p)
+		b = appendPart(b, p)
 	}
-	writePart(h, "")
-	var id ClaimID
-	h.Sum(id[:0])
-	return id
+	return sha256.Sum256(appendPart(b, ""))
 }
 
 // Fingerprint is the SHA-256 over what a request asked to publish. The same
@@ -58,26 +54,23 @@ type Fingerprint [sha256.Size]byte
 // NewFingerprint hashes the length-prefixed event type, version as requested,
 // media type and data bytes.
 func NewFingerprint(eventType, version, mediaType string, data []byte) Fingerprint {
+	b := make([]byte, 0, 512)
+	b = appendPart(b, eventType)
+	b = appendPart(b, version)
+	b = appendPart(b, mediaType)
+	b = appendLength(b, len(data))
 	h := sha256.New()
-	writePart(h, eventType)
-	writePart(h, version)
-	writePart(h, mediaType)
-	writeLength(h, len(data))
+	h.Write(b)
 	h.Write(data)
 	var f Fingerprint
 	h.Sum(f[:0])
 	return f
 }
 
-func writePart(h hash.Hash, s string) {
-	writeLength(h, len(s))
-	h.Write([]byte(s))
-}
+func appendPart(b []byte, s string) []byte { return append(appendLength(b, len(s)), s...) }
 
-func writeLength(h hash.Hash, n int) {
-	var length [4]byte
-	binary.BigEndian.PutUint32(length[:], uint32(n)) //nolint:gosec // bodies and headers are far below 4 GiB
-	h.Write(length[:])
+func appendLength(b []byte, n int) []byte {
+	return binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // bodies and headers are far below 4 GiB
 }
 
 // Claim is one attempt's hold on an identity.

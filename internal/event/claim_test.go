@@ -32,14 +32,18 @@ func TestClaimIDVectors(t *testing.T) {
 		want     []byte
 	}{
 		{
-			"key", Identity{IdentityKey, []string{"order-1"}}, "web",
+			"key",
+			Identity{IdentityKey, []string{"order-1"}},
+			"web",
 			[]byte("\x00\x00\x00\x03key\x00\x00\x00\x03web\x00\x00\x00\x07order-1\x00\x00\x00\x00"),
 		},
 		{"long key", Identity{IdentityKey, []string{long}}, "web", prefixed("key", "web", long, "")},
 		{"no client", Identity{IdentityKey, []string{"a"}}, "", prefixed("key", "", "a", "")},
 		{"text beyond ASCII", Identity{IdentityKey, []string{"ключ"}}, "web", prefixed("key", "web", "ключ", "")},
 		{
-			"cloudevent", Identity{IdentityCloudEvent, []string{"/shop", "1"}}, "web",
+			"cloudevent",
+			Identity{IdentityCloudEvent, []string{"/shop", "1"}},
+			"web",
 			prefixed("cloudevent", "web", "/shop", "1", ""),
 		},
 	}

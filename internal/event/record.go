@@ -8,10 +8,12 @@ import (
 // Record is one Kafka record on its way to the log.
 type Record struct {
 	Placement
-	Key       []byte // nil for a type without entity
-	Value     []byte
-	Headers   []Header
-	Timestamp time.Time // the gateway's clock, never ce_time
+	Key     []byte // nil for a type without entity
+	Value   []byte
+	Headers []Header
+	// Timestamp is the gateway's clock, never ce_time, when the record was
+	// about to be handed to the log.
+	Timestamp time.Time
 }
 
 // Header is one record header.

@@ -2,24 +2,36 @@ package idempotency
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// batchTimeout bounds one script, retries of the client library included.
-const batchTimeout = 2 * time.Second
+const (
+	// batchTimeout bounds one script, retries of the client library included.
+	batchTimeout = 1500 * time.Millisecond
+	// maxWait bounds how long a claim waits for its turn. With batchTimeout it
+	// bounds a claim, so that callers need no timer each.
+	maxWait = time.Second
+)
+
+var errWaited = errors.New("redis is too slow for the claims that wait")
 
 // claimBatch claims for all callers of a batch in one round trip.
 func (s *Store) claimBatch(calls []*claimCall) {
 	live := calls[:0]
+	now := time.Now()
 	for _, c := range calls {
-		if c.ctx.Err() != nil {
+		switch {
+		case c.ctx.Err() != nil:
 			c.done <- claimReply{err: c.ctx.Err()}
-			continue
+		case now.Sub(c.claim.Begun) > maxWait && !c.claim.Begun.IsZero():
+			c.done <- claimReply{err: errWaited}
+		default:
+			live = append(live, c)
 		}
-		live = append(live, c)
 	}
 	if len(live) == 0 {
 		return
@@ -38,15 +50,23 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	}
 }
 
+// claimArgs are the keys and arguments of claimScript.
 func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
 	keys := make([]string, 0, 2*len(calls))
-	args := make([]any, 0, 2+3*len(calls))
-	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds())
+	args := make([]any, 0, 3+2*len(calls))
+	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls))
+	var markers []string
+	var place [bucketCount]int // of a bucket's marker among markers, from 1
 	for _, c := range calls {
-		keys = append(keys, recordKey(c.claim.ID), markerKey(bucketOf(c.claim.ID)))
-		args = append(args, encodeFingerprint(c.claim.Fingerprint), c.claim.Token, claimTail(c.claim.Placement, nil))
+		bucket := bucketOf(c.claim.ID)
+		if place[bucket] == 0 {
+			markers = append(markers, markerKey(bucket))
+			place[bucket] = len(markers)
+		}
+		keys = append(keys, recordKey(c.claim.ID))
+		args = append(args, claimBody(c.claim, nil), place[bucket])
 	}
-	return keys, args
+	return append(keys, markers...), args
 }
 
 func answerClaims(calls []*claimCall, cmd *redis.Cmd) {

@@ -1,10 +1,14 @@
 package idempotency
 
 import (
+	"context"
 	"crypto/tls"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // ClientConfig says where Redis is. Several addresses are a Cluster; with
@@ -37,5 +41,20 @@ func NewClient(cfg ClientConfig) Client {
 		MaxRetries: 1, MinRetryBackoff: 10 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
 		DialerRetries:   1, // the default, 5 with 100 ms between, holds a refusal up for 0.8 s
 		DisableIdentity: true,
+		// Only some hosted services send these; the hand-shake for them writes
+		// warnings on all others.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+}
+
+// RouteLogs sends what go-redis logs, which is for the whole process, to
+// logger. Call it once, from main.
+func RouteLogs(logger *slog.Logger) { redis.SetLogger(slogAdapter{logger}) }
+
+type slogAdapter struct{ logger *slog.Logger }
+
+// Printf implements go-redis' logger. Its lines are details of errors that the
+// gateway logs itself.
+func (a slogAdapter) Printf(ctx context.Context, format string, args ...any) {
+	a.logger.DebugContext(ctx, "go-redis", "text", fmt.Sprintf(format, args...))
 }

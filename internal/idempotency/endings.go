@@ -16,7 +16,7 @@ const (
 	// until the lease ends, as after a crash.
 	endingsLimit = 65536
 	// gatherTime lets a batch fill: nobody waits for a settle.
-	gatherTime = 2 * time.Millisecond
+	gatherTime = 5 * time.Millisecond
 	// retryPause is how long to leave a Redis alone that just failed.
 	retryPause = 100 * time.Millisecond
 )
@@ -25,7 +25,7 @@ const (
 type ending struct {
 	op      string // S, U or D: see endScript
 	claim   event.Claim
-	record  string // the settled record
+	record  []byte // the settled record
 	begun   time.Time
 	expires time.Time // no use in trying later
 	done    chan struct{}
@@ -46,12 +46,8 @@ func newEndings(s *Store) *endings {
 
 // Settle remembers the receipt, here at once and in Redis soon.
 func (s *Store) Settle(c event.Claim, r event.Receipt) {
-	s.recent.add(c.ID, c.Fingerprint, r)
-	record, err := settledRecord(c.Fingerprint, r)
-	if err != nil {
-		s.logger.Error("settling failed", "error", err, "gw_claim", c.ID.String())
-		return
-	}
+	record := settledRecord(c.Fingerprint, r)
+	s.recent.add(c.ID, c.Fingerprint, record[receiptAt:])
 	s.endings.add(&ending{op: "S", claim: c, record: record})
 }
 

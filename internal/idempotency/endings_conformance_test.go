@@ -49,7 +49,7 @@ func testDoubt(t *testing.T, b backend) {
 	r.Doubt(lost)
 	mustClose(t, r.Release(r.newClaim())) // endings are applied in order
 	require.Empty(t, r.record(t, lost.ID), "a doubt makes no record")
-	require.Equal(t, 2.0, counted(t, r.reg, missedTotal, ""))
+	require.Equal(t, 2, counted(t, r.reg, missedTotal, ""))
 }
 
 func testRelease(t *testing.T, b backend) {
@@ -60,7 +60,7 @@ func testRelease(t *testing.T, b backend) {
 	require.Empty(t, r.record(t, c.ID), "gone by the time the channel closes")
 	require.Zero(t, counted(t, r.reg, missedTotal, ""))
 	mustClose(t, r.Release(c))
-	require.Equal(t, 1.0, counted(t, r.reg, missedTotal, ""))
+	require.Equal(t, 1, counted(t, r.reg, missedTotal, ""))
 	r.mustWin(t, again(c))
 
 	doubted := r.newClaim()
@@ -99,7 +99,7 @@ func testEndingsOfAnothersClaim(t *testing.T, b backend) {
 			p.Doubt(late)
 			mustClose(t, p.Release(late))
 			require.Equal(t, before, r.record(t, holder.ID))
-			require.Equal(t, 3.0, counted(t, p.reg, missedTotal, ""))
+			require.Equal(t, 3, counted(t, p.reg, missedTotal, ""))
 		})
 	}
 }
@@ -197,9 +197,9 @@ func testStopWithoutRedis(t *testing.T, b backend) {
 	r.Run(ctx, 50*time.Millisecond)
 	require.Less(t, time.Since(began), 2*batchTimeout+50*time.Millisecond)
 	mustClose(t, done)
-	require.Equal(t, float64(3*maxBatch+1), counted(t, r.reg, lostTotal, ""))
+	require.Equal(t, 3*maxBatch+1, counted(t, r.reg, lostTotal, ""))
 
 	// Nobody is left to apply an ending, and nobody must wait for it.
 	mustClose(t, r.Release(r.newClaim()))
-	require.Equal(t, float64(3*maxBatch+2), counted(t, r.reg, lostTotal, ""))
+	require.Equal(t, 3*maxBatch+2, counted(t, r.reg, lostTotal, ""))
 }

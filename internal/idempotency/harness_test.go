@@ -223,7 +223,7 @@ func mustClose(t *testing.T, done <-chan struct{}) {
 }
 
 // counted sums a counter over its labels, or is the sum of a histogram.
-func counted(t *testing.T, reg *prometheus.Registry, name, label string) float64 {
+func counted(t *testing.T, reg *prometheus.Registry, name, label string) int {
 	t.Helper()
 	families, err := reg.Gather()
 	require.NoError(t, err)
@@ -238,16 +238,16 @@ func counted(t *testing.T, reg *prometheus.Registry, name, label string) float64
 			}
 		}
 	}
-	return sum
+	return int(sum)
 }
 
-func observations(t *testing.T, reg *prometheus.Registry, name string) float64 {
+func observations(t *testing.T, reg *prometheus.Registry, name string) int {
 	t.Helper()
 	families, err := reg.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
 		if f.GetName() == name {
-			return float64(f.GetMetric()[0].GetHistogram().GetSampleCount())
+			return int(f.GetMetric()[0].GetHistogram().GetSampleCount())
 		}
 	}
 	return 0

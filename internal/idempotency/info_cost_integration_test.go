@@ -5,7 +5,6 @@ package idempotency
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -46,7 +45,7 @@ func BenchmarkInfoReplication(b *testing.B) {
 	require.NoError(b, err)
 	defer func() { require.NoError(b, server.Stop()) }()
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	defer rdb.Close()
+	defer func() { require.NoError(b, rdb.Close()) }()
 	ctx := b.Context()
 
 	info, err := rdb.Info(ctx, "replication").Result()
@@ -82,15 +81,17 @@ func BenchmarkInfoReplication(b *testing.B) {
 	}
 }
 
+// newBatch is a batch of new claims, with the id for the script that is told it.
 func newBatch(size int, replid string) ([]string, []any) {
-	keys, args := make([]string, 0, 2*size), make([]any, 0, 3+3*size)
-	args = append(args, longLease.Milliseconds(), (5 * time.Second).Milliseconds())
-	for range size {
-		var id event.ClaimID
-		_, _ = rand.Read(id[:])
-		keys = append(keys, recordKey(id), markerKey(bucketOf(id)))
-		args = append(args, base64.RawURLEncoding.EncodeToString(id[:]), id.String()[:27], "3 gw-1 orders")
+	s := &Store{cfg: Config{TTL: 5 * time.Second, Lease: longLease}} // a short TTL: the server stays small
+	calls := make([]*claimCall, size)
+	for i := range calls {
+		c := event.Claim{Token: freshToken(), Placement: event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"}}
+		_, _ = rand.Read(c.ID[:])
+		c.Fingerprint = event.Fingerprint(c.ID)
+		calls[i] = &claimCall{claim: c}
 	}
+	keys, args := s.claimArgs(calls)
 	return keys, append(args, replid)
 }
 

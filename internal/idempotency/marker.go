@@ -37,6 +37,12 @@ func (s *Store) adopt(ctx context.Context, bucket byte) error {
 	return nil
 }
 
+func (s *Store) adoptInTime(ctx context.Context, bucket byte) error {
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	return s.adopt(ctx, bucket)
+}
+
 // lossLog keeps 256 buckets from writing 256 lines about one event.
 type lossLog struct {
 	mu   sync.Mutex

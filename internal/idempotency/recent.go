@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -8,8 +9,8 @@ import (
 )
 
 const (
-	// recentLimit bounds a generation: two of them take about 10 MB.
-	recentLimit = 16384
+	// recentLimit bounds a generation: two of them take about 6 MB.
+	recentLimit = 8192
 	// recentAge is enough for a retry that follows its answer.
 	recentAge = time.Minute
 )
@@ -28,14 +29,14 @@ type recent struct {
 
 type written struct {
 	fingerprint event.Fingerprint
-	receipt     event.Receipt
+	receipt     []byte // JSON
 }
 
 func newRecent(age time.Duration) *recent {
-	return &recent{age: age / 2, young: make(map[event.ClaimID]written), now: time.Now, youngSince: time.Now()}
+	return &recent{age: age / 2, young: map[event.ClaimID]written{}, old: map[event.ClaimID]written{}, now: time.Now, youngSince: time.Now()}
 }
 
-func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt event.Receipt) {
+func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turnLocked()
@@ -55,9 +56,12 @@ func (r *recent) look(id event.ClaimID, f event.Fingerprint) (event.Standing, bo
 		return event.Standing{}, false
 	case w.fingerprint != f:
 		return event.Standing{State: event.Reused}, true
-	default:
-		return event.Standing{State: event.Settled, Receipt: w.receipt}, true
 	}
+	standing := event.Standing{State: event.Settled}
+	if json.Unmarshal(w.receipt, &standing.Receipt) != nil {
+		return event.Standing{}, false // Redis is asked instead
+	}
+	return standing, true
 }
 
 func (r *recent) turnLocked() {
@@ -66,10 +70,10 @@ func (r *recent) turnLocked() {
 	if len(r.young) < recentLimit && age < r.age {
 		return
 	}
-	r.old = r.young
+	r.old, r.young = r.young, r.old
+	clear(r.young)
 	if age >= 2*r.age {
-		r.old = nil
+		clear(r.old)
 	}
-	r.young = make(map[event.ClaimID]written, len(r.old))
 	r.youngSince = now
 }

@@ -10,7 +10,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-func recentAt(clock *time.Time, age time.Duration) *recent {
+func recentAtTime(clock *time.Time, age time.Duration) *recent {
 	r := newRecent(age)
 	r.now = func() time.Time { return *clock }
 	r.youngSince = *clock
@@ -26,13 +26,13 @@ func numbered(n int) event.ClaimID {
 func TestRecentRemembersReceipts(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
-	r := recentAt(&now, time.Minute)
+	r := recentAtTime(&now, time.Minute)
 	receipt := event.Receipt{ID: "e-1", Offset: 7}
 	fp, other := event.Fingerprint{1}, event.Fingerprint{2}
 	_, ok := r.look(numbered(1), fp)
 	require.False(t, ok)
 
-	r.add(numbered(1), fp, receipt)
+	r.add(numbered(1), fp, receipt.AppendJSON(nil))
 	s, ok := r.look(numbered(1), fp)
 	require.True(t, ok)
 	require.Equal(t, event.Standing{State: event.Settled, Receipt: receipt}, s)
@@ -65,9 +65,9 @@ func TestRecentForgetsByAge(t *testing.T) {
 			t.Parallel()
 			start := time.Unix(1000, 0)
 			now := start
-			r := recentAt(&now, age)
+			r := recentAtTime(&now, age)
 			now = start.Add(tt.added)
-			r.add(numbered(1), event.Fingerprint{}, event.Receipt{})
+			r.add(numbered(1), event.Fingerprint{}, event.Receipt{}.AppendJSON(nil))
 			var ok bool
 			for _, at := range tt.looks {
 				now = start.Add(at)
@@ -81,9 +81,9 @@ func TestRecentForgetsByAge(t *testing.T) {
 func TestRecentForgetsBySize(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
-	r := recentAt(&now, time.Minute)
+	r := recentAtTime(&now, time.Minute)
 	for n := range 5 * recentLimit / 2 {
-		r.add(numbered(n), event.Fingerprint{}, event.Receipt{})
+		r.add(numbered(n), event.Fingerprint{}, event.Receipt{}.AppendJSON(nil))
 		require.LessOrEqual(t, len(r.young), recentLimit)
 		require.LessOrEqual(t, len(r.old), recentLimit)
 	}

@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 
 // A claim record is one line of text that redis-cli shows as it is:
 //
-//	C <lease end> <fingerprint> <token> <from> <partitions> <owner> <topic>   claimed
+//	C <lease end> <from> <fingerprint> <token> <partitions> <owner> <topic>   claimed
 //	U …the same…                                                              unknown
 //	S <fingerprint> <receipt as JSON>                                         settled
 //
@@ -54,7 +55,7 @@ func parseRecord(text string) (stored, error) {
 	if err != nil {
 		return stored{}, fmt.Errorf("read lease end: %w", errBadRecord)
 	}
-	s := stored{state: f[0], leaseEndMs: leaseEnd, fingerprint: f[2], token: f[3], fromMs: f[4], owner: f[6], topic: f[7]}
+	s := stored{state: f[0], leaseEndMs: leaseEnd, fromMs: f[2], fingerprint: f[3], token: f[4], owner: f[6], topic: f[7]}
 	for p := range strings.SplitSeq(f[5], ",") {
 		n, err := strconv.ParseInt(p, 10, 32)
 		if err != nil {
@@ -74,30 +75,34 @@ func parseSettled(rest string) (stored, error) {
 	return s, nil
 }
 
-// settledRecord is the record of an event that is in the log.
-func settledRecord(f event.Fingerprint, r event.Receipt) (string, error) {
-	receipt, err := json.Marshal(r)
-	if err != nil {
-		return "", fmt.Errorf("encode receipt: %w", err)
-	}
-	return stateSettled + " " + encodeFingerprint(f) + " " + string(receipt), nil
+// settledRecord is the record of an event that is in the log. The receipt's JSON
+// is its end, from receiptAt on.
+func settledRecord(f event.Fingerprint, r event.Receipt) []byte {
+	b := make([]byte, 0, 320) // most fit
+	b = append(b, stateSettled+" "...)
+	b = base64.RawURLEncoding.AppendEncode(b, f[:])
+	return r.AppendJSON(append(b, ' '))
 }
 
-// claimTail is the part of a claim record behind <from>.
-func claimTail(p event.Placement, earlier []int32) string {
-	partitions := earlier
-	if !slices.Contains(earlier, p.Partition) {
-		partitions = append(slices.Clone(earlier), p.Partition)
+var receiptAt = len(stateSettled) + 1 + base64.RawURLEncoding.EncodedLen(len(event.Fingerprint{})) + 1
+
+// claimBody is the part of a claim record behind <from>. earlier are the
+// partitions that an abandoned claim named.
+func claimBody(c event.Claim, earlier []int32) []byte {
+	b := make([]byte, 0, 192) // most fit
+	b = base64.RawURLEncoding.AppendEncode(b, c.Fingerprint[:])
+	b = append(append(b, ' '), c.Token...)
+	b = append(b, ' ')
+	for _, n := range earlier {
+		b = append(strconv.AppendInt(b, int64(n), 10), ',')
 	}
-	var b strings.Builder
-	for i, n := range partitions {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(int(n)))
+	if slices.Contains(earlier, c.Placement.Partition) {
+		b = b[:len(b)-1]
+	} else {
+		b = strconv.AppendInt(b, int64(c.Placement.Partition), 10)
 	}
-	b.WriteString(" " + p.Owner + " " + p.Topic)
-	return b.String()
+	b = append(append(b, ' '), c.Placement.Owner...)
+	return append(append(b, ' '), c.Placement.Topic...)
 }
 
 func encodeFingerprint(f event.Fingerprint) string {
@@ -110,13 +115,16 @@ const bucketCount = 256
 
 func bucketOf(id event.ClaimID) byte { return id[0] }
 
-const hexDigits = "0123456789abcdef"
-
-func bucketTag(bucket byte) string {
-	return "gw:{" + string([]byte{hexDigits[bucket>>4], hexDigits[bucket&15]}) + "}:"
-}
+const keyPrefix = "gw:{"
 
 // recordKey and markerKey share a hash tag, so that one script may touch both
 // on a Redis Cluster.
-func recordKey(id event.ClaimID) string { return bucketTag(bucketOf(id)) + "c:" + id.String() }
-func markerKey(bucket byte) string      { return bucketTag(bucket) + "m" }
+func recordKey(id event.ClaimID) string {
+	b := make([]byte, 0, len(keyPrefix)+2+len("}:c:")+2*len(id))
+	b = hex.AppendEncode(append(b, keyPrefix...), id[:1])
+	return string(hex.AppendEncode(append(b, "}:c:"...), id[:]))
+}
+
+func markerKey(bucket byte) string {
+	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:m"
+}

@@ -18,11 +18,11 @@ func TestParseRecord(t *testing.T) {
 		text string
 		want *stored // nil: an error
 	}{
-		{"claimed", "C 1700000030000 fp tok 1700000000000 3 gw-1 orders", &stored{
+		{"claimed", "C 1700000030000 1700000000000 fp tok 3 gw-1 orders", &stored{
 			state: "C", leaseEndMs: 1700000030000, fingerprint: "fp", token: "tok", fromMs: "1700000000000",
 			partitions: []int32{3}, owner: "gw-1", topic: "orders",
 		}},
-		{"unknown, several partitions", "U 1 fp tok 0 3,0,12 gw-1 orders", &stored{
+		{"unknown, several partitions", "U 1 0 fp tok 3,0,12 gw-1 orders", &stored{
 			state: "U", leaseEndMs: 1, fingerprint: "fp", token: "tok", fromMs: "0",
 			partitions: []int32{3, 0, 12}, owner: "gw-1", topic: "orders",
 		}},
@@ -32,12 +32,12 @@ func TestParseRecord(t *testing.T) {
 		{"empty", "", nil},
 		{"another state", "X 1 fp tok 0 3 gw-1 orders", nil},
 		{"state in lower case", "c 1 fp tok 0 3 gw-1 orders", nil},
-		{"a field too few", "C 1 fp tok 0 3 gw-1", nil},
-		{"a field too many", "C 1 fp tok 0 3 gw-1 orders more", nil},
-		{"lease end is no number", "C soon fp tok 0 3 gw-1 orders", nil},
-		{"no partitions", "C 1 fp tok 0  gw-1 orders", nil},
-		{"a partition is no number", "C 1 fp tok 0 3,x gw-1 orders", nil},
-		{"a partition beyond 32 bits", "C 1 fp tok 0 2147483648 gw-1 orders", nil},
+		{"a field too few", "C 1 0 fp tok 3 gw-1", nil},
+		{"a field too many", "C 1 0 fp tok 3 gw-1 orders more", nil},
+		{"lease end is no number", "C soon 0 fp tok 3 gw-1 orders", nil},
+		{"no partitions", "C 1 0 fp tok  gw-1 orders", nil},
+		{"a partition is no number", "C 1 0 fp tok 3,x gw-1 orders", nil},
+		{"a partition beyond 32 bits", "C 1 0 fp tok 2147483648 gw-1 orders", nil},
 		{"settled without receipt", "S fp", nil},
 		{"settled with half a receipt", `S fp {"id":`, nil},
 		{"settled with a receipt of another shape", `S fp {"partition":"3"}`, nil},
@@ -67,20 +67,21 @@ func TestSettledRecordRoundTrip(t *testing.T) {
 	for name, key := range keys {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			receipt := event.Receipt{ID: "C 1 fp tok 0 3 gw orders", Type: "orders.placed", Topic: "orders", Partition: 2147483647, Offset: 1 << 62, Key: key}
-			text, err := settledRecord(event.Fingerprint{7}, receipt)
-			require.NoError(t, err)
-			require.NotContains(t, text, "\n", "one line")
-			got, err := parseRecord(text)
+			receipt := event.Receipt{ID: "C 1 0 fp tok 3 gw orders", Type: "orders.placed", Topic: "orders", Partition: 2147483647, Offset: 1 << 62, Key: key}
+			text := settledRecord(event.Fingerprint{7}, receipt)
+			require.NotContains(t, string(text), "\n", "one line")
+			require.JSONEq(t, string(receipt.AppendJSON(nil)), string(text[receiptAt:]))
+			got, err := parseRecord(string(text))
 			require.NoError(t, err)
 			require.Equal(t, stored{state: "S", fingerprint: encodeFingerprint(event.Fingerprint{7}), receipt: receipt}, got)
 		})
 	}
 }
 
-func TestClaimTail(t *testing.T) {
+func TestClaimBody(t *testing.T) {
 	t.Parallel()
-	place := event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"}
+	claim := event.Claim{Token: "tok", Placement: event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"}}
+	start := encodeFingerprint(event.Fingerprint{}) + " tok "
 	tests := []struct {
 		name    string
 		earlier []int32
@@ -94,7 +95,7 @@ func TestClaimTail(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			before := fmt.Sprint(tt.earlier)
-			require.Equal(t, tt.want, claimTail(place, tt.earlier))
+			require.Equal(t, start+tt.want, string(claimBody(claim, tt.earlier)))
 			require.Equal(t, before, fmt.Sprint(tt.earlier), "its input stays as it is")
 		})
 	}
@@ -114,7 +115,7 @@ func TestKeysOfABucketShareAHashTag(t *testing.T) {
 func TestStanding(t *testing.T) {
 	t.Parallel()
 	fp := encodeFingerprint(event.Fingerprint{1})
-	claimed := "C 5000 " + fp + " tok 1000 3 gw-1 orders"
+	claimed := "C 5000 1000 " + fp + " tok 3 gw-1 orders"
 	unknown := "U" + claimed[1:]
 	tests := []struct {
 		name string
@@ -151,8 +152,8 @@ func TestStanding(t *testing.T) {
 // read can be taken over and settled without losing anything.
 func FuzzParseRecord(f *testing.F) {
 	for _, seed := range []string{
-		"", "W", "C 1700000030000 fp tok 1700000000000 3 gw-1 orders", "U 1 fp tok 0 3,0,12 gw-1 orders",
-		`S fp {"id":"e","key":null,"offset":1}`, "S fp {", "S  {}", "C -9223372036854775808 fp tok 0 -1 gw orders", "C 1 2 3 4 , 6 7",
+		"", "W", "C 1700000030000 1700000000000 fp tok 3 gw-1 orders", "U 1 0 fp tok 3,0,12 gw-1 orders",
+		`S fp {"id":"e","key":null,"offset":1}`, "S fp {", "S  {}", "C -9223372036854775808 0 fp tok -1 gw orders", "C 1 2 3 4 , 6 7",
 	} {
 		f.Add(seed, int64(1700000000000))
 	}
@@ -167,9 +168,11 @@ func FuzzParseRecord(f *testing.F) {
 			require.True(t, strings.HasPrefix(text, "S "+rec.fingerprint+" "))
 		case stateClaimed, stateUnknown:
 			require.NotEmpty(t, rec.partitions)
-			tail := claimTail(event.Placement{Topic: rec.topic, Owner: rec.owner, Partition: rec.partitions[0]}, rec.partitions)
-			again, err := parseRecord(fmt.Sprintf("%s %d %s %s %s %s", rec.state, rec.leaseEndMs, rec.fingerprint, rec.token, rec.fromMs, tail))
+			place := event.Placement{Topic: rec.topic, Owner: rec.owner, Partition: rec.partitions[0]}
+			body := claimBody(event.Claim{Token: rec.token, Placement: place}, rec.partitions)
+			again, err := parseRecord(fmt.Sprintf("%s %d %s %s", rec.state, rec.leaseEndMs, rec.fromMs, body))
 			require.NoError(t, err)
+			again.fingerprint = rec.fingerprint
 			require.Equal(t, rec, again)
 		default:
 			require.Fail(t, "no such state", rec.state)

@@ -18,33 +18,29 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 // luaHolder reads the token of a claimed or unknown record. Comparing it whole
 // matters: one attempt's token may be the beginning of another's.
 const luaHolder = `
-local function holder(rec) return rec and string.match(rec, '^[CU] %S+ %S+ (%S+) ') end
+local function holder(rec) return rec and string.match(rec, '^[CU] %S+ %S+ %S+ (%S+) ') end
 `
 
-// claimScript: KEYS = (record, marker)*; ARGV = lease ms, ttl ms, then per
-// claim fingerprint, token, tail. Each result is "M" (marker gone or
-// different), "W" (won) or "R<now> <record>" (somebody's). An own token means
-// that the client library sent the claim twice.
+// claimScript: KEYS = records, then the markers of their buckets; ARGV = lease
+// ms, ttl ms, number of records, then per record its body (what stands behind
+// <from>) and the place of its marker among the markers, from 1. Each result is
+// "M" (marker gone or different), "W" (won) or "R<now> <record>" (somebody's).
+// An own token means that the client library sent the claim twice.
 var claimScript = redis.NewScript(luaReplid + luaNow + luaHolder + `
-local lease, ttl = tonumber(ARGV[1]), ARGV[2]
-local head = 'C ' .. string.format('%d', now + lease) .. ' '
-local from = string.format('%d', now)
-local out, seen = {}, {}
-for i = 1, #KEYS / 2 do
-  local key, marker = KEYS[2 * i - 1], KEYS[2 * i]
-  local fp, token, tail = ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
-  if seen[marker] == nil then seen[marker] = redis.call('GET', marker) == replid end
-  if not seen[marker] then
+local ttl, n = ARGV[2], tonumber(ARGV[3])
+local head = 'C ' .. string.format('%d %d ', now + tonumber(ARGV[1]), now)
+local markers = redis.call('MGET', unpack(KEYS, n + 1))
+local out = {}
+for i = 1, n do
+  local body = ARGV[2 * i + 2]
+  if markers[tonumber(ARGV[2 * i + 3])] ~= replid then
     out[i] = 'M'
   else
-    local rec = redis.call('GET', key)
-    if not rec then
-      redis.call('SET', key, head .. fp .. ' ' .. token .. ' ' .. from .. ' ' .. tail, 'PX', ttl)
-      out[i] = 'W'
-    elseif holder(rec) == token then
+    local rec = redis.call('SET', KEYS[i], head .. body, 'NX', 'GET', 'PX', ttl)
+    if not rec or holder(rec) == string.match(body, '^%S+ (%S+) ') then
       out[i] = 'W'
     else
-      out[i] = 'R' .. from .. ' ' .. rec
+      out[i] = 'R' .. string.format('%d', now) .. ' ' .. rec
     end
   end
 end
@@ -52,16 +48,16 @@ return out
 `)
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
-// ttl ms, fingerprint, token, from, tail. The result is as for a claim.
+// ttl ms, from, body. The result is as for a claim.
 var takeOverScript = redis.NewScript(luaReplid + luaNow + luaHolder + `
 if redis.call('GET', KEYS[2]) ~= replid then return 'M' end
 local rec = redis.call('GET', KEYS[1])
+local body = ARGV[5]
 if rec == ARGV[1] then
-  redis.call('SET', KEYS[1], 'C ' .. string.format('%d', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4] .. ' ' ..
-    ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7], 'PX', ARGV[3])
+  redis.call('SET', KEYS[1], 'C ' .. string.format('%d', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4] .. ' ' .. body, 'PX', ARGV[3])
   return 'W'
 end
-if holder(rec) == ARGV[5] then return 'W' end
+if rec and holder(rec) == string.match(body, '^%S+ (%S+) ') then return 'W' end
 return 'R' .. string.format('%d', now) .. ' ' .. (rec or '')
 `)
 

@@ -24,8 +24,11 @@ type Config struct {
 const (
 	// maxBatch keeps one script well below a millisecond of Redis' time.
 	maxBatch = 128
-	// lanes: two, so that one batch is gathered and sent while another is out.
-	lanes = 2
+	// One batch is under way at a time: those who come meanwhile make the next
+	// one larger, which is cheaper for both sides than more round trips. On a
+	// Cluster a slow node must not hold up everybody.
+	lanes        = 1
+	clusterLanes = 4
 	// maxLooks leaves connections to the claims, however many events that no
 	// longer validate ask for their receipts.
 	maxLooks = poolSize / 2
@@ -57,6 +60,9 @@ func New(cfg Config, rdb Client, logger *slog.Logger, metrics *Metrics) *Store {
 		recent: newRecent(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 	}
 	s.claims = gatherer[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, lanes: lanes}
+	if cluster {
+		s.claims.lanes = clusterLanes
+	}
 	s.endings = newEndings(s)
 	return s
 }
@@ -101,7 +107,7 @@ func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error
 			s.known[bucketOf(c.ID)].Store(true)
 			return standing(text, c.Fingerprint)
 		}
-		if err := s.adopt(ctx, bucketOf(c.ID)); err != nil {
+		if err := s.adoptInTime(ctx, bucketOf(c.ID)); err != nil {
 			return event.Standing{}, err
 		}
 	}
@@ -127,8 +133,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, found string) (even
 		return event.Standing{}, fmt.Errorf("take over claim: %w", err)
 	}
 	text, err := takeOverScript.Run(ctx, s.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
-		found, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(),
-		encodeFingerprint(c.Fingerprint), c.Token, old.fromMs, claimTail(c.Placement, old.partitions)).Text()
+		found, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), old.fromMs, claimBody(c, old.partitions)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.Standing{}, fmt.Errorf("take over claim: %w", err)

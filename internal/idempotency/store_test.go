@@ -34,10 +34,44 @@ func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
 	require.Zero(t, counted(t, reg, lostTotal, ""))
 	mustClose(t, s.Release(event.Claim{}))
 	s.Settle(event.Claim{}, event.Receipt{ID: "e"})
-	require.Equal(t, 2.0, counted(t, reg, lostTotal, ""))
+	require.Equal(t, 2, counted(t, reg, lostTotal, ""))
 	standing, err := s.Look(t.Context(), event.ClaimID{}, event.Fingerprint{})
 	require.NoError(t, err)
 	require.Equal(t, "e", standing.Receipt.ID, "a receipt that could not be queued is remembered here")
+}
+
+// A settle waits for company; somebody waits for a release.
+func TestGatheringOfEndings(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		first  *ending
+		queued int
+		batch  int
+		took   time.Duration
+	}{
+		{"a settle alone", &ending{op: "S"}, 0, 1, gatherTime},
+		{"a settle with company", &ending{op: "S"}, 5, 6, gatherTime},
+		{"a full batch does not wait", &ending{op: "S"}, 2 * maxBatch, maxBatch, 0},
+		{"a release", &ending{op: "D", done: make(chan struct{})}, 0, 1, 0},
+		{"a release with company", &ending{op: "D", done: make(chan struct{})}, 5, 6, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := newEndings(nil)
+				for range tt.queued {
+					q.queue <- &ending{op: "U"}
+				}
+				began := time.Now()
+				batch := q.gather(t.Context(), tt.first)
+				require.Len(t, batch, tt.batch)
+				require.Same(t, tt.first, batch[0])
+				require.Equal(t, tt.took, time.Since(began))
+			})
+		})
+	}
 }
 
 func TestRedisAway(t *testing.T) {
@@ -50,7 +84,7 @@ func TestRedisAway(t *testing.T) {
 	}{
 		{"claim", "claim", func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, event.Claim{}); return err }},
 		{"take-over", "take-over", func(ctx context.Context, s *Store) error {
-			_, err := s.TakeOver(ctx, event.Claim{}, "C 1 fp tok 0 3 gw-1 orders")
+			_, err := s.TakeOver(ctx, event.Claim{}, "C 1 0 fp tok 3 gw-1 orders")
 			return err
 		}},
 		{"look", "look", func(ctx context.Context, s *Store) error {
@@ -67,8 +101,8 @@ func TestRedisAway(t *testing.T) {
 			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
 			require.ErrorContains(t, tt.do(t.Context(), s), "connection refused")
 			if tt.operation != "" {
-				require.Equal(t, 1.0, counted(t, reg, errorsTotal, ""))
-				require.Equal(t, 1.0, counted(t, reg, errorsTotal, tt.operation))
+				require.Equal(t, 1, counted(t, reg, errorsTotal, ""))
+				require.Equal(t, 1, counted(t, reg, errorsTotal, tt.operation))
 			}
 		})
 	}
@@ -122,6 +156,36 @@ func TestClientOfOneAddress(t *testing.T) {
 	}
 }
 
+// A Cluster node that has restarted has forgotten the scripts, and in a
+// pipeline nobody but the store can load them.
+func TestPipelinesLoadTheirScripts(t *testing.T) {
+	t.Parallel()
+	b := devBackend(t) // new: it knows no script
+	b.grouped = true
+	r := newRig(t, b, notRunning)
+	here, there := r.newClaim(), r.newClaim()
+	there.ID[0]++
+	for _, id := range []event.ClaimID{here.ID, there.ID} {
+		require.NoError(t, r.raw.Set(t.Context(), markerKey(bucketOf(id)), strings.Repeat("0", 40), 0).Err())
+	}
+	calls := []*claimCall{
+		{ctx: t.Context(), claim: here, done: make(chan claimReply, 1)},
+		{ctx: t.Context(), claim: there, done: make(chan claimReply, 1)},
+	}
+	r.claimBatch(calls)
+	for _, c := range calls {
+		require.Equal(t, claimReply{text: "W"}, <-c.done)
+	}
+
+	r.Settle(here, receiptOf(here))
+	done := r.Release(there)
+	r.start(patience)()
+	mustClose(t, done)
+	require.Equal(t, "S", r.record(t, here.ID)[:1])
+	require.Empty(t, r.record(t, there.ID))
+	require.Zero(t, counted(t, r.reg, errorsTotal, ""))
+}
+
 func TestClientOfSeveralAddressesIsACluster(t *testing.T) {
 	t.Parallel()
 	rdb := NewClient(ClientConfig{Addresses: []string{nowhere, "127.0.0.1:2"}})
@@ -140,7 +204,7 @@ func TestRedisWithoutReplicationID(t *testing.T) {
 	_, err := r.Claim(t.Context(), c)
 	require.Error(t, err)
 	require.Empty(t, r.record(t, c.ID))
-	require.Equal(t, 1.0, counted(t, r.reg, errorsTotal, "claim"))
+	require.Equal(t, 1, counted(t, r.reg, errorsTotal, "claim"))
 }
 
 // 256 buckets must not write 256 lines about one event, nor the same one

@@ -104,27 +104,29 @@ func (d *Door) accept(ctx context.Context, req Request, checked event.Checked) (
 		return Result{}, event.Refuse(event.IdempotencyKeyMissing,
 			"Events of type %s need an Idempotency-Key header (or a ce-id), so that a retry cannot publish twice. Choose one value per event and send the same one with every retry.", req.Type)
 	}
-	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), rand.Uint64())
+	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), rand.Uint64()) //nolint:gosec // spreads load, guards nothing
 	if err != nil {
 		return Result{}, err
 	}
-	at, record, err := d.publish(ctx, d.record(req, checked, place, nil))
+	receipt, err := d.publish(ctx, d.record(req, checked, place, nil, d.now()))
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Receipt: event.ReceiptOf(record, at)}, nil
+	return Result{Receipt: receipt}, nil
 }
 
 // publish writes the record and times it.
-func (d *Door) publish(ctx context.Context, r event.Record) (event.Position, event.Record, error) {
-	start := d.now()
+func (d *Door) publish(ctx context.Context, r event.Record) (event.Receipt, error) {
 	at, err := d.log.Publish(ctx, r)
-	d.metrics.publish.Observe(d.now().Sub(start).Seconds())
-	return at, r, err
+	d.metrics.publish.Observe(d.now().Sub(r.Timestamp).Seconds())
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	return event.ReceiptOf(r, at), nil
 }
 
-// record makes the Kafka record of a checked event.
-func (d *Door) record(req Request, checked event.Checked, place event.Placement, claim *event.Claim) event.Record {
+// record makes the Kafka record of a checked event that is published now.
+func (d *Door) record(req Request, checked event.Checked, place event.Placement, claim *event.Claim, now time.Time) event.Record {
 	var id event.ClaimID
 	if claim != nil {
 		id = claim.ID
@@ -136,8 +138,8 @@ func (d *Door) record(req Request, checked event.Checked, place event.Placement,
 		Placement: place,
 		Key:       keyBytes(checked.Key),
 		Value:     req.Data,
-		Headers:   event.NewHeaders(def, d.attributes(req, id), req.MediaType, d.dataSchema(def), claim),
-		Timestamp: d.now(),
+		Headers:   event.NewHeaders(def, d.attributes(req, id, now), req.MediaType, d.dataSchema(def), claim),
+		Timestamp: now,
 	}
 }
 

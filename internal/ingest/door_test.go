@@ -241,14 +241,14 @@ func TestPlacement(t *testing.T) {
 			return event.Placement{Topic: topic}, nil
 		}
 		_, err := w.door(Config{OnStoreFailure: event.PublishOnStoreFailure}, nil).Accept(t.Context(), keyed())
-		requireError(t, err, event.LogUnavailable, event.NotWritten)
+		_ = requireError(t, err, event.LogUnavailable, event.NotWritten)
 	})
 	t.Run("unkeyed and topic missing", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		topicIsMissing(w)
 		_, err := w.door(Config{}, nil).Accept(t.Context(), unkeyed())
-		requireError(t, err, event.LogUnavailable, event.NotWritten)
+		_ = requireError(t, err, event.LogUnavailable, event.NotWritten)
 		require.Equal(t, []string{"check"}, w.calls)
 	})
 }
@@ -317,7 +317,7 @@ func TestInFlightLimit(t *testing.T) {
 	small := req
 	small.Data = []byte("1")
 	_, err := d.Accept(t.Context(), small)
-	requireError(t, err, event.Overloaded, event.NotWritten)
+	_ = requireError(t, err, event.Overloaded, event.NotWritten)
 	require.Equal(t, 2*size, d.inFlight.Load(), "a refusal takes nothing along")
 
 	close(proceed)
@@ -426,11 +426,11 @@ func TestMetrics(t *testing.T) {
 				"gateway_idempotency_bypassed_total 1":  d.metrics.bypassed,
 				"gateway_idempotency_takeovers_total 1": d.metrics.takeovers,
 			} {
-				want := 0.0
+				want := 0
 				if name == tt.more {
 					want = 1
 				}
-				require.Equal(t, want, testutil.ToFloat64(counter), name)
+				require.Equal(t, want, int(testutil.ToFloat64(counter)), name)
 			}
 			require.Equal(t, tt.claim, observations(t, reg, "claim"))
 			require.Equal(t, tt.logs, observations(t, reg, "publish"))

@@ -21,7 +21,9 @@ func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checke
 	claim := event.Claim{
 		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: d.now(),
 	}
-	standing, err := d.claim(ctx, claim)
+	standing, err := d.claims.Claim(ctx, claim)
+	now := d.now()
+	d.metrics.claim.Observe(now.Sub(claim.Begun).Seconds())
 	if err != nil {
 		return d.withoutStore(ctx, req, checked, place, claim, err)
 	}
@@ -30,8 +32,9 @@ func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checke
 		// Until the recovery read exists, whoever takes over publishes again:
 		// at least once across a crash.
 		d.metrics.takeovers.Inc()
-		claim.Begun = d.now()
+		claim.Begun = now
 		standing, err = d.takeOver(ctx, claim, standing.Found)
+		now = d.now()
 		if err != nil {
 			// The abandoned attempt may have written, so this is in doubt,
 			// and the store's absence does not make it less so.
@@ -42,24 +45,22 @@ func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checke
 	if standing.State != event.Won {
 		return answerStanding(standing)
 	}
-	return d.publishClaimed(ctx, d.record(req, checked, place, &claim), claim, takenOver)
+	return d.publishClaimed(ctx, d.record(req, checked, place, &claim, now), claim, takenOver)
 }
 
 // publishClaimed publishes under a claim that stands, and ends the claim.
 func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim event.Claim, takenOver bool) (Result, error) {
-	if left := d.cfg.Lease - d.now().Sub(claim.Begun); left < d.cfg.DeliveryTimeout {
+	if left := d.cfg.Lease - record.Timestamp.Sub(claim.Begun); left < d.cfg.DeliveryTimeout {
 		d.endUnwritten(claim, takenOver)
 		return Result{}, event.Refuse(event.Overloaded,
 			"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
 	}
-	at, record, err := d.publish(ctx, record)
+	receipt, err := d.publish(ctx, record)
 	if err == nil {
-		receipt := event.ReceiptOf(record, at)
 		d.endings.Settle(claim, receipt)
 		return Result{Receipt: receipt}, nil
 	}
-	var e *event.Error
-	if errors.As(err, &e) && e.Outcome == event.NotWritten {
+	if isNotWritten(err) {
 		d.endUnwritten(claim, takenOver)
 	} else {
 		d.endings.Doubt(claim)
@@ -109,24 +110,33 @@ func (d *Door) withoutStore(ctx context.Context, req Request, checked event.Chec
 	d.metrics.bypassed.Inc()
 	if checked.Key == nil {
 		var err error
-		if place, err = d.log.Place(checked.Definition.Topic, nil, rand.Uint64()); err != nil {
+		if place, err = d.log.Place(checked.Definition.Topic, nil, rand.Uint64()); err != nil { //nolint:gosec // spreads load, guards nothing
 			return Result{}, err
 		}
 	}
-	at, record, err := d.publish(ctx, d.record(req, checked, place, nil))
+	// The claim is ended as if it stood: once the store is back, retries get
+	// the receipt.
+	receipt, err := d.publish(ctx, d.record(req, checked, place, nil, d.now()))
 	if err != nil {
+		d.endFailed(claim, err)
 		return Result{}, err
 	}
-	return Result{Receipt: event.ReceiptOf(record, at), Bypassed: true}, nil
+	d.endings.Settle(claim, receipt)
+	return Result{Receipt: receipt, Bypassed: true}, nil
 }
 
-func (d *Door) claim(ctx context.Context, claim event.Claim) (event.Standing, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
-	defer cancel()
-	start := d.now()
-	standing, err := d.claims.Claim(ctx, claim)
-	d.metrics.claim.Observe(d.now().Sub(start).Seconds())
-	return standing, err
+// endFailed ends, without waiting, a claim whose event was not acknowledged.
+func (d *Door) endFailed(claim event.Claim, err error) {
+	if isNotWritten(err) {
+		d.endings.Release(claim)
+	} else {
+		d.endings.Doubt(claim)
+	}
+}
+
+func isNotWritten(err error) bool {
+	var e *event.Error
+	return errors.As(err, &e) && e.Outcome == event.NotWritten
 }
 
 func (d *Door) takeOver(ctx context.Context, claim event.Claim, found string) (event.Standing, error) {

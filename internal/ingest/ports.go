@@ -16,8 +16,9 @@ type Catalog interface {
 
 // Claims is the idempotency store, on the latency path.
 type Claims interface {
-	// Claim asks to hold an identity. An error means that the store could not
-	// answer; the claim may then stand all the same.
+	// Claim asks to hold an identity, and answers within a bound of its own. An
+	// error means that the store could not answer; the claim may then stand all
+	// the same.
 	Claim(ctx context.Context, c event.Claim) (event.Standing, error)
 	// TakeOver exchanges an abandoned claim, as found, for c.
 	TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error)

@@ -31,7 +31,7 @@ type Result struct {
 }
 
 // attributes fills in what the caller left open.
-func (d *Door) attributes(req Request, id event.ClaimID) event.Attributes {
+func (d *Door) attributes(req Request, id event.ClaimID, now time.Time) event.Attributes {
 	a := req.Attributes
 	if a.ID == "" && !req.Identity.IsZero() {
 		a.ID = derivedID(id)
@@ -43,7 +43,7 @@ func (d *Door) attributes(req Request, id event.ClaimID) event.Attributes {
 		a.Source = "/clients/" + url.PathEscape(req.Client)
 	}
 	if a.Time == "" {
-		a.Time = d.now().UTC().Format(time.RFC3339Nano)
+		a.Time = now.UTC().Format(time.RFC3339Nano)
 	}
 	return a
 }

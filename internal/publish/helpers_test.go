@@ -25,7 +25,7 @@ const (
 	patience = 60 * time.Second
 	tick     = 10 * time.Millisecond
 	// atOnce is far less than any time-out of the producer.
-	atOnce = 500 * time.Millisecond
+	atOnce = 2 * time.Second
 )
 
 func startKafka(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {

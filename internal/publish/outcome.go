@@ -51,7 +51,7 @@ type refusal struct {
 // told. age is the time since the record was handed to librdkafka.
 func deliveryError(err kafka.Error, age time.Duration) *event.Error {
 	r, refused := refusals[err.Code()]
-	if refused && age < surelyFirstTry {
+	if refused && age >= 0 && age < surelyFirstTry {
 		return event.RefuseCause(r.kind, err, "%s", r.detail)
 	}
 	return event.Doubt(event.OutcomeUnknown, err,

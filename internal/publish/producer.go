@@ -139,7 +139,6 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 			"The Kafka producer was just replaced. Nothing was written; send it again.")
 	}
 	done, _ := deliveries.Get().(chan kafka.Event)
-	sent := time.Now()
 	if err := inc.produce(message(r), done); err != nil {
 		deliveries.Put(done)
 		return event.Position{}, p.failed(produceError(err))
@@ -147,7 +146,7 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 	select {
 	case ev := <-done:
 		deliveries.Put(done)
-		return p.position(ev, r, sent)
+		return p.position(ev, r)
 	case <-ctx.Done():
 		// The record may still be written; done is left to its report.
 		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, ctx.Err(),
@@ -156,7 +155,7 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 }
 
 // position reads a delivery report.
-func (p *Producer) position(ev kafka.Event, r event.Record, sent time.Time) (event.Position, error) {
+func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, error) {
 	now := time.Now()
 	m, ok := ev.(*kafka.Message)
 	if !ok {
@@ -169,7 +168,7 @@ func (p *Producer) position(ev kafka.Event, r event.Record, sent time.Time) (eve
 		if !errors.As(err, &e) {
 			e = kafka.NewError(kafka.ErrFail, err.Error(), false)
 		}
-		return event.Position{}, p.failed(deliveryError(e, now.Sub(sent)))
+		return event.Position{}, p.failed(deliveryError(e, now.Sub(r.Timestamp)))
 	}
 	p.acked.Store(now.UnixNano())
 	p.up()
@@ -203,9 +202,16 @@ func (p *Producer) failed(e *event.Error) *event.Error {
 }
 
 func message(r event.Record) *kafka.Message {
+	size := 0
+	for _, h := range r.Headers {
+		size += len(h.Value)
+	}
+	values := make([]byte, 0, size) // one allocation for all of them
 	headers := make([]kafka.Header, len(r.Headers))
 	for i, h := range r.Headers {
-		headers[i] = kafka.Header{Key: h.Name, Value: []byte(h.Value)}
+		start := len(values)
+		values = append(values, h.Value...)
+		headers[i] = kafka.Header{Key: h.Name, Value: values[start:len(values):len(values)]}
 	}
 	return &kafka.Message{
 		TopicPartition: kafka.TopicPartition{Topic: &r.Topic, Partition: r.Partition},

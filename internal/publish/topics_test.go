@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -21,7 +22,7 @@ func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
 	t.Parallel()
 	// Even a cluster that makes topics for whoever asks is not made to.
 	cluster := startKafka(t, kfake.SeedTopics(1, "there"), kfake.AllowAutoTopicCreation())
-	p := start(t, cluster.ListenAddrs(), []string{"missing", "there"})
+	p := start(t, cluster.ListenAddrs(), []string{"missing", "there"}, func(c *Config) { c.DeliveryTimeout = 2 * time.Second })
 	p.place(t, "there", nil)
 	requireRefused(t, event.LogUnavailable, func() error {
 		_, err := p.Place("missing", []byte("k"), 0)
@@ -31,6 +32,11 @@ func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
 	require.False(t, down, "a missing topic does not make Kafka down")
 	_, err := p.publish(t, "there", "{}")
 	require.NoError(t, err, "other types are not concerned")
+	// Nor does a record that got past Place, as when the topic was just deleted.
+	_, err = p.Publish(context.Background(), event.Record{
+		Placement: event.Placement{Topic: "missing", Owner: p.present().id}, Value: []byte("x"), Timestamp: time.Now(),
+	})
+	require.Error(t, err)
 	require.NotContains(t, topicNames(t, cluster), "missing")
 }
 
@@ -112,6 +118,29 @@ func TestTopicThatIsDeletedIsNoticed(t *testing.T) {
 		_, err := p.Place("t", nil, 3)
 		return err != nil
 	}, refreshInterval/2, tick)
+}
+
+func TestFailuresOfATopicAskForMetadata(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code kafka.ErrorCode
+		asks bool
+	}{
+		{kafka.ErrMsgTimedOut, true},
+		{kafka.ErrUnknownPartition, true},
+		{kafka.ErrUnknownTopicOrPart, true},
+		{kafka.ErrTopicAuthorizationFailed, true},
+		{kafka.ErrMsgSizeTooLarge, false},
+		{kafka.ErrQueueFull, false},
+	} {
+		t.Run(c.code.String(), func(t *testing.T) {
+			t.Parallel()
+			p := idle(t)
+			require.Empty(t, p.topics.kick)
+			p.failed(deliveryError(kafka.NewError(c.code, "", false), 0))
+			require.Equal(t, c.asks, len(p.topics.kick) == 1)
+		})
+	}
 }
 
 func TestRecordOverTheTopicsLimit(t *testing.T) {

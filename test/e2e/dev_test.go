@@ -85,7 +85,7 @@ func TestDevIsReadyToPaste(t *testing.T) {
 		return nil
 	})
 	log := readTopic(t, g.kafka, r.Topic)
-	require.Len(t, log.records, 1)
+	requireCount(t, log.records, 1)
 	require.Greater(t, log.partitions, 1)
 	rec := log.at[position{r.Partition, r.Offset}]
 	require.NotNil(t, rec)
@@ -107,7 +107,7 @@ func TestDevKeepsRecords(t *testing.T) {
 
 	g = startDev(t, "--data-dir", dir)
 	after := readTopic(t, g.kafka, r.Topic)
-	require.Len(t, after.records, 1)
+	requireCount(t, after.records, 1)
 	require.Equal(t, before.partitions, after.partitions)
 	rec := after.at[position{r.Partition, r.Offset}]
 	require.NotNil(t, rec)

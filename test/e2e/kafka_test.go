@@ -139,3 +139,9 @@ func header(r *kgo.Record, name string) string {
 	}
 	return ""
 }
+
+// requireCount is require.Len without printing thousands of records.
+func requireCount(t *testing.T, records []*kgo.Record, want int, msgAndArgs ...any) {
+	t.Helper()
+	require.Equal(t, want, len(records), msgAndArgs...) //nolint:testifylint // see above
+}

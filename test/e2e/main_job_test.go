@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -41,7 +42,7 @@ func TestOrdersAreWrittenOnceEach(t *testing.T) {
 	t.Logf("%d posts took %v", 2*n, time.Since(begun).Round(time.Millisecond))
 
 	log := readTopic(t, services.Shared(t).Kafka, topic)
-	require.Len(t, log.records, n)
+	requireCount(t, log.records, n)
 	for i, o := range orders {
 		require.False(t, first[i].replayed(), "first answer to %s", o.key)
 		require.True(t, second[i].replayed(), "second answer to %s", o.key)
@@ -148,7 +149,7 @@ func TestOrderPerEntity(t *testing.T) {
 		}
 		require.Len(t, answers[e], events)
 	}
-	require.Len(t, readTopic(t, services.Shared(t).Kafka, topic).records, entities*events)
+	requireCount(t, readTopic(t, services.Shared(t).Kafka, topic).records, entities*events)
 	require.Greater(t, len(partitions), 1, "all entities are in one partition: this test shows nothing")
 }
 
@@ -190,7 +191,7 @@ func TestConcurrentPostsWithOneKey(t *testing.T) {
 		require.Equal(t, 1, firsts, "answers that are no replay")
 		t.Logf("round %d: %d receipts, %d in progress", round, accepted, conns-accepted)
 	}
-	require.Len(t, readTopic(t, services.Shared(t).Kafka, topic).records, rounds)
+	requireCount(t, readTopic(t, services.Shared(t).Kafka, topic).records, rounds)
 }
 
 // TestTwoGatewaysActAsOne: it does not matter which of two gateways on one
@@ -202,13 +203,15 @@ func TestTwoGatewaysActAsOne(t *testing.T) {
 	a, b := startGateway(t, o), startGateway(t, o)
 	clients := []*client{newClient(t, a.addr, conns), newClient(t, b.addr, conns)}
 	orders := newOrders(run, n)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
 	answers := make([]answer, 2*n) // those of order i are 2i and 2i+1
 	errs := make([]error, 2*n)
 	each(2*conns, 2*n, func(i int) {
-		answers[i], errs[i] = sendUntilFinal(t, clients[i%2], orders[i/2].post("orders.placed"), patient)
+		answers[i], errs[i] = sendUntilFinal(ctx, clients[i%2], orders[i/2].post("orders.placed"))
 	})
 	log := readTopic(t, services.Shared(t).Kafka, topic)
-	require.Len(t, log.records, n)
+	requireCount(t, log.records, n)
 	for i, o := range orders {
 		one, other := answers[2*i], answers[2*i+1]
 		require.NoError(t, errs[2*i])
@@ -226,13 +229,12 @@ func TestTwoGatewaysActAsOne(t *testing.T) {
 }
 
 // sendUntilFinal posts until the answer is neither "in progress" nor a
-// transport error.
-func sendUntilFinal(t *testing.T, c *client, p post, limit time.Duration) (answer, error) {
-	for deadline := time.Now().Add(limit); ; {
+// transport error, or ctx ends.
+func sendUntilFinal(ctx context.Context, c *client, p post) (answer, error) {
+	for {
 		a, err := c.send(p)
-		if err == nil && a.status != http.StatusConflict || time.Now().After(deadline) {
+		if err == nil && a.status != http.StatusConflict || !pause(ctx, 10*time.Millisecond) {
 			return a, err
 		}
-		pause(t.Context(), 10*time.Millisecond)
 	}
 }

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -69,14 +70,16 @@ func requireOnceOnRedis(t *testing.T, o options) []*gateway {
 	gateways := []*gateway{startGateway(t, o), startGateway(t, o)}
 	clients := []*client{newClient(t, gateways[0].addr, conns), newClient(t, gateways[1].addr, conns)}
 	orders := newOrders(run, n)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
 	first, second := make([]answer, n), make([]answer, n)
 	errs := make([]error, 2*n)
 	each(conns, n, func(i int) { first[i], errs[i] = clients[i%2].send(orders[i].post("orders.placed")) })
 	each(conns, n, func(i int) {
-		second[i], errs[n+i] = sendUntilFinal(t, clients[1-i%2], orders[i].post("orders.placed"), patient)
+		second[i], errs[n+i] = sendUntilFinal(ctx, clients[1-i%2], orders[i].post("orders.placed"))
 	})
 	log := readTopic(t, services.Shared(t).Kafka, topic)
-	require.Len(t, log.records, n)
+	requireCount(t, log.records, n)
 	for i, o := range orders {
 		require.NoError(t, errs[i])
 		require.NoError(t, errs[n+i])
@@ -124,7 +127,9 @@ func TestRedisSentinel(t *testing.T) {
 	})
 	t.Logf("failover took %v", time.Since(begun).Round(10*time.Millisecond))
 	other := newClient(t, gateways[1].addr, 1)
-	a, err := sendUntilFinal(t, other, o.post("orders.placed"), patient)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	a, err := sendUntilFinal(ctx, other, o.post("orders.placed"))
 	require.NoError(t, err)
 	require.True(t, a.replayed(), "%d %s", a.status, a.body)
 }

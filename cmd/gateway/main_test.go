@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = taken.Close() }) // after the parallel cases, unlike defer
+	schemas := "../../schemas"
+	good := file("good.yaml", "auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: "+schemas+"}\n")
+
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		out    string // in the output
+		errOut string // in the error output
+	}{
+		"nothing":                   {nil, 0, "gateway serve -c FILE", ""},
+		"help":                      {[]string{"help"}, 0, "gateway serve -c FILE", ""},
+		"--help":                    {[]string{"--help"}, 0, "gateway dev", ""},
+		"-h":                        {[]string{"-h"}, 0, "gateway version", ""},
+		"version":                   {[]string{"version"}, 0, "gateway dev\n", ""},
+		"unknown command":           {[]string{"serv"}, 2, "", `there is no command "serv"`},
+		"flag for a command":        {[]string{"-c", "x.yaml"}, 2, "", `there is no command "-c"`},
+		"serve --help":              {[]string{"serve", "--help"}, 0, "", "configuration FILE"},
+		"dev --help":                {[]string{"dev", "-h"}, 0, "", "-kafka-listen ADDRESS"},
+		"serve without a file":      {[]string{"serve"}, 2, "", "gateway serve -c gateway.yaml"},
+		"serve, unknown flag":       {[]string{"serve", "--no-such"}, 2, "", "no-such"},
+		"serve, one too many":       {[]string{"serve", "-c", good, "extra"}, 2, "", `"extra" is one argument too many`},
+		"serve, no such file":       {[]string{"serve", "-c", filepath.Join(dir, "missing.yaml")}, 1, "", "missing.yaml"},
+		"serve, unknown key":        {[]string{"serve", "-c", file("unknown.yaml", "auth: none\nkafak: {}\n")}, 1, "", "kafak"},
+		"serve, auth not said":      {[]string{"serve", "-c", file("open.yaml", "http: {listen: \"127.0.0.1:0\"}\n")}, 1, "", "auth"},
+		"serve, bad listen flag":    {[]string{"serve", "-c", good, "--listen", "nowhere"}, 2, "", "nowhere"},
+		"serve, bad admin flag":     {[]string{"serve", "-c", good, "--admin-listen", "1:2:3"}, 2, "", "1:2:3"},
+		"serve, port taken":         {[]string{"serve", "-c", good, "--listen", taken.Addr().String()}, 1, "", "--listen"},
+		"serve, admin port taken":   {[]string{"serve", "-c", good, "--admin-listen", taken.Addr().String()}, 1, "", "--admin-listen"},
+		"dev, one too many":         {[]string{"dev", "now"}, 2, "", `"now" is one argument too many`},
+		"dev, bad listen flag":      {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--listen", "nowhere"}, 2, "", "nowhere"},
+		"dev, kafka's port taken":   {[]string{"dev", "--kafka-listen", taken.Addr().String()}, 1, "", "--kafka-listen"},
+		"dev, port taken":           {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--schemas", schemas, "--listen", taken.Addr().String()}, 1, "", "--listen"},
+		"dev, no such schemas":      {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--schemas", filepath.Join(dir, "none")}, 1, "", "schemas"},
+		"version has no flags, too": {[]string{"version", "--help"}, 0, "gateway", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errOut bytes.Buffer
+			require.Equal(t, c.status, run(c.args, &out, &errOut), errOut.String())
+			require.Contains(t, out.String(), c.out)
+			require.Contains(t, errOut.String(), c.errOut)
+			if c.status != 0 {
+				require.Empty(t, out.String(), "errors go to the error output")
+			}
+		})
+	}
+}
+
+func TestReachable(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]string{
+		"127.0.0.1:8080":   "127.0.0.1:8080",
+		"0.0.0.0:8080":     "127.0.0.1:8080",
+		":8080":            "127.0.0.1:8080",
+		"[::]:8080":        "127.0.0.1:8080",
+		"[::1]:8080":       "[::1]:8080",
+		"example.com:8080": "example.com:8080",
+		"no port":          "no port",
+	} {
+		require.Equal(t, want, reachable(listen), listen)
+	}
+}
+
+func TestSamplesAreUnpackedAndRemoved(t *testing.T) {
+	t.Parallel()
+	dir, cleanUp, err := devSchemas("") // there is no folder schemas beside this test
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(dir, "orders.placed", "v1.json"))
+	require.FileExists(t, filepath.Join(dir, "_shared", "address.json"))
+	cleanUp()
+	require.NoDirExists(t, dir)
+
+	asked, cleanUp, err := devSchemas(t.TempDir())
+	require.NoError(t, err)
+	cleanUp()
+	require.DirExists(t, asked, "a folder that somebody named is left alone")
+}
