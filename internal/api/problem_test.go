@@ -134,7 +134,8 @@ func TestUnexpectedErrorsAreInternalAndUnknown(t *testing.T) {
 	for name, c := range map[string]door{
 		"an error of no kind": failing(errors.New("secret")),
 		"a kind that is not in the table": failing(&event.Error{
-			Kind: "brand-new", Outcome: event.Unknown, Detail: "Told.", Err: errors.New("secret")}),
+			Kind: "brand-new", Outcome: event.Unknown, Detail: "Told.", Err: errors.New("secret"),
+		}),
 		"a panic": func(ingest.Request) (ingest.Result, error) { panic("secret") },
 	} {
 		t.Run(name, func(t *testing.T) {

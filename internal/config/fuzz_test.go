@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +40,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		require.Nil(t, cfg)
 		var errs Errors
-		require.True(t, errors.As(err, &errs))
+		require.ErrorAs(t, err, &errs)
 		require.NotEmpty(t, errs)
 		require.LessOrEqual(t, len(errs), maxErrors+1)
 		require.Less(t, len(err.Error()), 128<<10)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -259,7 +258,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	}
 	_, err := load("gateway.yaml", []byte(text.String()), nil)
 	var errs Errors
-	require.True(t, errors.As(err, &errs))
+	require.ErrorAs(t, err, &errs)
 	require.Len(t, errs, maxErrors+1)
 	// 200 unknown keys and the missing auth.
 	require.Equal(t, "201 more errors are not shown", errs[maxErrors].Problem)

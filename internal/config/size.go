@@ -22,8 +22,13 @@ var sizeUnits = []struct {
 	name  string
 	bytes Size
 }{
-	{"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB},
-	{"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"KB", 1e3},
+	{"GiB", GiB},
+	{"MiB", MiB},
+	{"KiB", KiB},
+	{"GB", 1e9},
+	{"MB", 1e6},
+	{"kB", 1e3},
+	{"KB", 1e3},
 }
 
 // ParseSize reads a whole number of bytes with an optional unit: "900KiB",

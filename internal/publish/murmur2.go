@@ -35,5 +35,5 @@ func murmur2(data []byte) uint32 {
 // partitionOf is the partition that the Java client's default partitioner
 // chooses for a key: the hash without its sign bit, modulo the partitions.
 func partitionOf(key []byte, partitions int32) int32 {
-	return int32(murmur2(key)&0x7fffffff) % partitions //nolint:gosec // the mask makes it fit
+	return int32(murmur2(key)&0x7fffffff) % partitions
 }

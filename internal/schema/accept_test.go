@@ -139,7 +139,7 @@ func FuzzAcceptor(f *testing.F) {
 		schemas[i] = compileForTest(f, text)
 		acceptors[i] = newAcceptor(schemas[i])
 		for _, data := range acceptorData {
-			f.Add(uint8(i), []byte(data)) //nolint:gosec // few
+			f.Add(uint8(i), []byte(data))
 		}
 	}
 	f.Fuzz(func(t *testing.T, i uint8, data []byte) {

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,7 +43,7 @@ func one(tb testing.TB, schema string) *Set {
 func refusal(tb testing.TB, err error) *event.Error {
 	tb.Helper()
 	var refused *event.Error
-	require.True(tb, errors.As(err, &refused), "want an *event.Error, got %v", err)
+	require.ErrorAs(tb, err, &refused)
 	require.Equal(tb, event.NotWritten, refused.Outcome)
 	require.NotEmpty(tb, refused.Detail)
 	return refused
@@ -55,6 +54,6 @@ func (f files) problems(tb testing.TB) []string {
 	tb.Helper()
 	_, err := f.load(tb)
 	var failed *LoadError
-	require.True(tb, errors.As(err, &failed), "want a *LoadError, got %v", err)
+	require.ErrorAs(tb, err, &failed)
 	return failed.Lines()
 }

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"encoding/json"
-	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,7 +103,7 @@ func TestParseRefuses(t *testing.T) {
 			t.Parallel()
 			_, _, err := parse([]byte(tc.data))
 			var syntax *syntaxError
-			require.True(t, errors.As(err, &syntax), "got %v", err)
+			require.ErrorAs(t, err, &syntax)
 			require.Contains(t, syntax.What, tc.what)
 			require.LessOrEqual(t, len(syntax.What), maxMessage+3)
 			require.Equal(t, []int{tc.line, tc.column, tc.offset}, []int{syntax.Line, syntax.Column, syntax.Offset}, syntax.What)
@@ -167,7 +166,7 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, before, string(data), "the data were changed")
 		if err != nil {
 			var syntax *syntaxError
-			require.True(t, errors.As(err, &syntax), "got %v", err)
+			require.ErrorAs(t, err, &syntax)
 			require.LessOrEqual(t, syntax.Offset, len(data))
 			return
 		}

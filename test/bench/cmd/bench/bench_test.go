@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"eventgateway/test/bench/internal/load"
-	"eventgateway/test/bench/internal/report"
 	"flag"
 	"testing"
+
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/report"
 
 	"github.com/stretchr/testify/require"
 )

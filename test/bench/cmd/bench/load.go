@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"eventgateway/test/bench/internal/load"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
+
+	"eventgateway/test/bench/internal/load"
 )
 
 // loadCommand is the generator: options as JSON on standard input, the result as

@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"eventgateway/test/bench/internal/load"
-	"eventgateway/test/bench/internal/report"
-	"eventgateway/test/bench/internal/target"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
+
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/report"
+	"eventgateway/test/bench/internal/target"
 )
 
 // profile takes a CPU profile under the greatest closed-loop load, apart from

@@ -4,16 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"eventgateway/test/bench/internal/load"
-	"eventgateway/test/bench/internal/proc"
-	"eventgateway/test/bench/internal/target"
-	"eventgateway/test/bench/internal/topics"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/proc"
+	"eventgateway/test/bench/internal/target"
+	"eventgateway/test/bench/internal/topics"
 )
 
 // session is what one command holds open: a scratch folder, topics, the body.

@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"eventgateway/test/bench/internal/load"
-	"eventgateway/test/bench/internal/proc"
-	"eventgateway/test/bench/internal/report"
-	"eventgateway/test/bench/internal/target"
 	"flag"
 	"fmt"
 	"math"
 	"os"
 	"time"
+
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/proc"
+	"eventgateway/test/bench/internal/report"
+	"eventgateway/test/bench/internal/target"
 )
 
 const (

@@ -3,15 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"eventgateway/test/bench/internal/load"
-	"eventgateway/test/bench/internal/report"
-	"eventgateway/test/bench/internal/target"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
 	"time"
+
+	"eventgateway/test/bench/internal/load"
+	"eventgateway/test/bench/internal/report"
+	"eventgateway/test/bench/internal/target"
 )
 
 // outcome is the JSON of a comparison.

@@ -3,13 +3,14 @@ package load
 import (
 	"context"
 	"errors"
-	"eventgateway/test/bench/internal/hist"
-	"eventgateway/test/bench/internal/proc"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"eventgateway/test/bench/internal/hist"
+	"eventgateway/test/bench/internal/proc"
 )
 
 // edge is what is read at either edge of the measured window.

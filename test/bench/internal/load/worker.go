@@ -3,13 +3,14 @@ package load
 import (
 	"context"
 	"errors"
-	"eventgateway/test/bench/internal/hist"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
 	"time"
+
+	"eventgateway/test/bench/internal/hist"
 )
 
 const (

@@ -2,11 +2,12 @@ package report
 
 import (
 	"encoding/json"
-	"eventgateway/test/bench/internal/load"
 	"math"
 	"os"
 	"strings"
 	"testing"
+
+	"eventgateway/test/bench/internal/load"
 
 	"github.com/stretchr/testify/require"
 )

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"eventgateway/test/bench/internal/load"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+
+	"eventgateway/test/bench/internal/load"
 )
 
 // Scenario is one kind of load with the results of all rounds, in their order.
