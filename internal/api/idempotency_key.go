@@ -27,7 +27,11 @@ func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, er
 		}
 		return event.Identity{Kind: event.IdentityKey, Parts: []string{key}}, nil
 	case req.Attributes.ID != "":
-		return event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{req.Attributes.Source, req.Attributes.ID}}, nil
+		source := req.Attributes.Source
+		if source == "" {
+			source = ingest.DefaultSource(req.Client)
+		}
+		return event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{source, req.Attributes.ID}}, nil
 	}
 	return event.Identity{}, nil
 }

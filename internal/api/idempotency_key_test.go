@@ -71,7 +71,7 @@ func TestIdentityOfARequest(t *testing.T) {
 	}{
 		"none":          {nil, event.Identity{}},
 		"key":           {[]string{`Idempotency-Key: "a\"b"`}, event.Identity{Kind: event.IdentityKey, Parts: []string{`a"b`}}},
-		"ce-id":         {[]string{"ce-id: 1"}, event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"", "1"}}},
+		"ce-id":         {[]string{"ce-id: 1"}, event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/clients/anonymous", "1"}}},
 		"source and id": {[]string{"ce-id: 1", "ce-source: /shop"}, event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/shop", "1"}}},
 		"source alone":  {[]string{"ce-source: /shop"}, event.Identity{}},
 		"the key wins":  {[]string{"ce-id: 1", "Idempotency-Key: k"}, event.Identity{Kind: event.IdentityKey, Parts: []string{"k"}}},

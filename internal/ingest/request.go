@@ -40,13 +40,16 @@ func (d *Door) attributes(req Request, id event.ClaimID, now time.Time) event.At
 		a.ID = d.newID()
 	}
 	if a.Source == "" {
-		a.Source = "/clients/" + url.PathEscape(req.Client)
+		a.Source = DefaultSource(req.Client)
 	}
 	if a.Time == "" {
 		a.Time = now.UTC().Format(time.RFC3339Nano)
 	}
 	return a
 }
+
+// DefaultSource is the CloudEvents source of a client that names none.
+func DefaultSource(client string) string { return "/clients/" + url.PathEscape(client) }
 
 // dataSchema is the absolute URI of the schema that the data satisfies, or
 // empty if the gateway does not know its own public URL.
