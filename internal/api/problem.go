@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -48,7 +49,7 @@ func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
 	}
 	body, err := json.Marshal(problemDocument{
-		Type: "/problems/" + string(kind), Title: p.title, Status: p.status, Detail: e.Detail,
+		Type: "/problems/" + string(kind), Title: p.title, Status: p.status, Detail: sentence(e.Detail),
 		Outcome: e.Outcome, Retryable: retryable, Errors: e.Violations,
 	})
 	if err != nil {
@@ -58,6 +59,18 @@ func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 	c.Response().Header.SetContentType(mediaTypeProblem)
 	c.Response().SetBodyRaw(body)
 	return nil
+}
+
+// sentence gives a detail, which may come from another package, its capital
+// letter and full stop.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // retryAfter is in whole seconds, rounded up (RFC 9110 §10.2.3).

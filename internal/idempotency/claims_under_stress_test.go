@@ -1,0 +1,164 @@
+package idempotency
+
+import (
+	"context"
+	"fmt"
+	mathrand "math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+func testOneWinner(t *testing.T, b backend) {
+	const callers, identities = 64, 50
+	rigs := []*rig{newRig(t, b)}
+	rigs = append(rigs, rigs[0].peer(t))
+	bucketsUsed := []byte{rigs[0].bucket, newRig(t, b).bucket, newRig(t, b).bucket}
+	var claims [identities]event.Claim
+	for i := range claims {
+		claims[i] = rigs[0].newClaim()
+		claims[i].ID[0] = bucketsUsed[i%len(bucketsUsed)]
+	}
+	var (
+		mu      sync.Mutex
+		winners [identities][]string
+		wg      sync.WaitGroup
+	)
+	start := make(chan struct{})
+	failed := make(chan error, callers*identities)
+	for n := range callers {
+		r := rigs[n%len(rigs)]
+		wg.Go(func() {
+			<-start
+			for _, i := range mathrand.Perm(identities) {
+				c := again(claims[i])
+				c.Begun = time.Time{} // waiting for a turn is not what this is about
+				s, err := r.Claim(context.Background(), c)
+				switch {
+				case err != nil:
+					failed <- err
+				case s.State == event.Won:
+					mu.Lock()
+					winners[i] = append(winners[i], c.Token)
+					mu.Unlock()
+				case s.State != event.InProgress:
+					failed <- fmt.Errorf("state %s", s.State)
+				}
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	close(failed)
+	for err := range failed {
+		require.NoError(t, err)
+	}
+	for i, tokens := range winners {
+		require.Len(t, tokens, 1)
+		rec, err := parseRecord(rigs[0].record(t, claims[i].ID))
+		require.NoError(t, err)
+		require.Equal(t, tokens[0], rec.token)
+	}
+	var sum, count int
+	for _, r := range rigs {
+		sum += counted(t, r.reg, batchSize, "")
+		count += observations(t, r.reg, batchSize)
+	}
+	require.GreaterOrEqual(t, sum, callers*identities)
+	require.Less(t, count, sum, "claims share round trips")
+}
+
+// The client library sends a command again if the connection breaks before the
+// reply. The claim then knows its own token.
+func testLostReplyToClaim(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p))
+	r.mustWin(t, r.newClaim()) // the marker stands, the script is loaded, a connection is open
+	c := r.newClaim()
+	p.loseNextReply()
+	r.mustWin(t, c)
+	require.Zero(t, p.repliesToLose(), "a reply was lost")
+	require.Equal(t, event.InProgress, r.mustClaim(t, again(c)).State)
+}
+
+func testLostReplyToTakeOver(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p), withLease(time.Millisecond))
+	c := r.newClaim()
+	r.mustWin(t, c)
+	found := r.mustFind(t, again(c), event.Abandoned).Found
+	taker := again(c)
+	p.loseNextReply()
+	s, err := r.TakeOver(t.Context(), taker, found)
+	require.NoError(t, err)
+	require.Equal(t, event.Won, s.State)
+	require.Zero(t, p.repliesToLose(), "a reply was lost")
+	require.Contains(t, r.record(t, c.ID), taker.Token)
+}
+
+func testWaitingCallerGivesUp(t *testing.T, b backend) {
+	r := newRig(t, b)
+	r.mustWin(t, r.newClaim())
+	lock := func(do func(*gatherer[*claimCall])) {
+		r.claims.mu.Lock()
+		defer r.claims.mu.Unlock()
+		do(&r.claims)
+	}
+	lock(func(g *gatherer[*claimCall]) { g.busy = lanes }) // as if all were under way, and never came back
+	ctx, cancel := context.WithCancel(t.Context())
+	c := r.newClaim()
+	result := make(chan error, 1)
+	go func() {
+		_, err := r.Claim(ctx, c)
+		result <- err
+	}()
+	require.Eventually(t, func() bool {
+		waiting := 0
+		lock(func(g *gatherer[*claimCall]) { waiting = len(g.waiting) })
+		return waiting == 1
+	}, patience, pollEvery)
+	cancel()
+	select {
+	case err := <-result:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(patience):
+		require.FailNow(t, "still waiting")
+	}
+	lock(func(g *gatherer[*claimCall]) { g.busy = 0 })
+	r.mustWin(t, r.newClaim()) // shares its batch with the call that was given up
+	require.Empty(t, r.record(t, c.ID), "a claim that nobody waits for is not sent")
+	require.Equal(t, event.Standing{State: event.Won}, r.mustClaim(t, again(c)))
+}
+
+func testSilentRedis(t *testing.T, b backend) {
+	p := newProxy(t, b)
+	r := newRig(t, b, through(p))
+	r.mustWin(t, r.newClaim())
+	p.stall()
+	defer p.flow()
+	began := time.Now()
+	_, err := r.Claim(t.Context(), r.newClaim())
+	require.Error(t, err)
+	require.Less(t, time.Since(began), batchTimeout+ioTimeout, "the script's time-out holds for whoever runs it")
+	require.Equal(t, 1, counted(t, r.reg, errorsTotal, "claim"))
+}
+
+func testUnreadableRecord(t *testing.T, b backend) {
+	r := newRig(t, b)
+	for _, text := range []string{"x", "C 1 2", "S fp", "S fp {", "C x 1 fp token 3 gw-1 orders"} {
+		c := r.newClaim()
+		r.mustWin(t, r.newClaim())
+		require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), text, longTTL).Err())
+		_, err := r.Claim(t.Context(), c)
+		require.ErrorIs(t, err, errBadRecord, "%q", text)
+		_, err = r.Look(t.Context(), c.ID, c.Fingerprint)
+		require.ErrorIs(t, err, errBadRecord, "%q", text)
+		_, err = r.TakeOver(t.Context(), c, text)
+		require.ErrorIs(t, err, errBadRecord, "%q", text)
+		require.Equal(t, text, r.record(t, c.ID), "what is not ours stays as it is")
+	}
+}
