@@ -87,7 +87,7 @@ func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) (*event.Definition, e
 		var e *event.Error
 		// A keyed event may have been written before its type went away: the
 		// door knows. Everybody else is told at once.
-		if errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && len(c.Request().Header.Peek(headerIdempotencyKey)) > 0 {
+		if errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c) {
 			return &event.Definition{}, nil
 		}
 		return nil, err

@@ -27,6 +27,7 @@ const (
 // admin is the second listener: health, metrics and profiles, for operators.
 type admin struct {
 	server *http.Server
+	mux    *http.ServeMux
 	ready  *atomic.Bool
 	probes map[string]*probe
 }
@@ -40,14 +41,19 @@ func newAdmin(registry *prometheus.Registry, ready *atomic.Bool, checks map[stri
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	a.mux = mux
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return a
 }
 
+// serve answers on ln. Profiles cost CPU and show memory, so they are there only
+// for this machine.
 func (a *admin) serve(ln net.Listener) error {
+	if addr, ok := ln.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
+		a.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		a.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		a.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	if err := a.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin: %w", err)
 	}

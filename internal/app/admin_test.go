@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -179,7 +180,15 @@ func TestAdminPages(t *testing.T) {
 	metrics := a.get(t.Context(), "/metrics")
 	require.Equal(t, http.StatusOK, metrics.Code)
 	require.Contains(t, metrics.Body.String(), "a_metric 7")
-	require.Equal(t, http.StatusOK, a.get(t.Context(), "/debug/pprof/").Code)
+	require.Equal(t, http.StatusNotFound, a.get(t.Context(), "/debug/pprof/").Code, "profiles are for this machine only")
 	require.Equal(t, http.StatusNotFound, a.get(t.Context(), "/").Code)
 	require.Equal(t, http.StatusNotFound, a.get(t.Context(), "/v1/event-types").Code, "the API is on the other listener")
+
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- a.serve(ln) }()
+	require.Eventually(t, func() bool { return a.get(t.Context(), "/debug/pprof/").Code == http.StatusOK }, 10*time.Second, time.Millisecond)
+	a.shutdown()
+	require.NoError(t, <-served)
 }

@@ -195,8 +195,8 @@ func (a *App) Run(ctx context.Context) error {
 		a.logger.Warn("requests were still under way when time was up", "error", err)
 	}
 	stopStoring()
-	storer.Wait()
 	stopBackground()
+	storer.Wait()
 	watchers.Wait()
 	a.producer.Close(drain)
 	_ = a.rdb.Close()

@@ -27,6 +27,8 @@ var refusedProperties = map[string]fault{
 	"max.in.flight.requests.per.connection": {"is set so that order and idempotence hold", leaveOut},
 	"retries":                               {"is not what ends an attempt: the delivery time-out is", "use kafka.delivery_timeout"},
 	"message.send.max.retries":              {"is not what ends an attempt: the delivery time-out is", "use kafka.delivery_timeout"},
+	"retry.backoff.ms":                      {"is set so that a refusal can be told from a retry", leaveOut},
+	"retry.backoff.max.ms":                  {"is set so that a refusal can be told from a retry", leaveOut},
 	"queuing.strategy":                      {"is always fifo: order per entity rests on it", leaveOut},
 	"enable.gapless.guarantee":              {"would let one failed record stop the producer for all", leaveOut},
 	"partitioner":                           {"has no effect: the gateway chooses the partition itself, by murmur2 as Java producers do", leaveOut},

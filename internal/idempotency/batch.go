@@ -28,8 +28,8 @@ func (g *gatherer[T]) add(call T) {
 	g.busy++
 	batch := g.takeLocked()
 	g.mu.Unlock()
+	defer g.release()
 	g.run(batch)
-	g.release()
 }
 
 // release hands the lane to those who came meanwhile, on a goroutine of its
@@ -43,8 +43,8 @@ func (g *gatherer[T]) release() {
 	g.mu.Unlock()
 	if len(batch) > 0 {
 		go func() {
+			defer g.release()
 			g.run(batch)
-			g.release()
 		}()
 	}
 }

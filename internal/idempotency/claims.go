@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,10 +18,23 @@ const (
 	maxWait = time.Second
 )
 
+var errPanicked = errors.New("claiming failed in the gateway itself")
+
 var errWaited = errors.New("redis is too slow for the claims that wait")
 
 // claimBatch claims for all callers of a batch in one round trip.
 func (s *Store) claimBatch(calls []*claimCall) {
+	defer func() {
+		if p := recover(); p != nil { // nobody of the batch may wait for ever
+			s.logger.Error("claiming panicked", "panic", p, "stack", string(debug.Stack()))
+			for _, c := range calls {
+				select {
+				case c.done <- claimReply{err: errPanicked}:
+				default: // answered before
+				}
+			}
+		}
+	}()
 	live := calls[:0]
 	now := time.Now()
 	for _, c := range calls {

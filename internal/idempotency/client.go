@@ -27,7 +27,7 @@ type Client = redis.UniversalClient
 const (
 	dialTimeout = time.Second
 	ioTimeout   = time.Second
-	// poolSize: the two claim lanes, the endings, take-overs and look-ups.
+	// poolSize: the claim lanes, the endings, take-overs and look-ups.
 	poolSize = 16
 )
 

@@ -65,6 +65,9 @@ func (s *Store) Release(c event.Claim) <-chan struct{} {
 func (q *endings) add(e *ending) {
 	e.begun = time.Now()
 	e.expires = e.begun.Add(q.store.cfg.Lease)
+	if e.op == "S" { // true for as long as the key is remembered
+		e.expires = e.begun.Add(q.store.cfg.TTL)
+	}
 	q.push(e)
 }
 

@@ -147,10 +147,12 @@ func testEndingsGivenUp(t *testing.T, b backend) {
 	p.cut()
 	settled, doubted, released, done := endThree(t, r)
 	mustClose(t, done)
-	require.Eventually(t, func() bool { return counted(t, r.reg, lostTotal, "") == 3 }, patience, pollEvery)
+	require.Eventually(t, func() bool { return counted(t, r.reg, lostTotal, "") == 2 }, patience, pollEvery)
 	for _, c := range []event.Claim{settled, doubted, released} {
 		require.Equal(t, "C", r.record(t, c.ID)[:1], "as after a crash")
 	}
+	p.mend(t)
+	r.mustBecome(t, settled.ID, "S") // true for as long as the key is remembered
 }
 
 func testEndingsLostReply(t *testing.T, b backend) {

@@ -20,8 +20,8 @@ import (
 //	S <fingerprint> <receipt as JSON>                                         settled
 //
 // Times are milliseconds of Redis' clock since the epoch; the fingerprint is
-// base64url; partitions are comma-separated. Lua writes only the
-// state and the lease end, and reads only the token.
+// base64url; partitions are comma-separated. Lua writes the state and the two
+// times, and reads only the token.
 const (
 	stateClaimed = "C"
 	stateUnknown = "U"

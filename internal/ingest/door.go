@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -34,25 +33,22 @@ type Deps struct {
 	Claims  Claims
 	Endings Endings
 	Log     Log
-	Logger  *slog.Logger
 	Metrics *Metrics
 	Now     func() time.Time // nil: time.Now
 }
 
 // Door accepts events. It is safe for concurrent use.
 type Door struct {
-	cfg       Config
-	publicURL string
-	catalog   Catalog
-	claims    Claims
-	endings   Endings
-	log       Log
-	logger    *slog.Logger
-	metrics   *Metrics
-	now       func() time.Time
-	newID     func() string
-	tokens    *tokens
-	inFlight  atomic.Int64
+	cfg      Config
+	catalog  Catalog
+	claims   Claims
+	endings  Endings
+	log      Log
+	metrics  *Metrics
+	now      func() time.Time
+	newID    func() string
+	tokens   *tokens
+	inFlight atomic.Int64
 }
 
 // New returns a Door.
@@ -62,10 +58,10 @@ func New(cfg Config, deps Deps) *Door {
 		now = time.Now
 	}
 	return &Door{
-		cfg: cfg, publicURL: cfg.PublicURL,
+		cfg:     cfg,
 		catalog: deps.Catalog, claims: deps.Claims, endings: deps.Endings, log: deps.Log,
-		logger: deps.Logger, metrics: deps.Metrics,
-		now: now, newID: randomID, tokens: newTokens(),
+		metrics: deps.Metrics,
+		now:     now, newID: randomID, tokens: newTokens(),
 	}
 }
 
@@ -150,13 +146,17 @@ func keyBytes(key *string) []byte {
 	return []byte(*key)
 }
 
+// invalidLookTimeout bounds how long a refusal waits for the store: most invalid
+// events never were valid.
+const invalidLookTimeout = 500 * time.Millisecond
+
 // refuseInvalid answers an event that does not validate. If it is keyed and
 // was written before its schema changed, the retry gets its receipt.
 func (d *Door) refuseInvalid(ctx context.Context, req Request, invalid error) (Result, error) {
 	if req.Identity.IsZero() || !mayHaveBeenValid(invalid) {
 		return Result{}, invalid
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(d.cfg.ClaimTimeout, invalidLookTimeout))
 	defer cancel()
 	standing, err := d.claims.Look(ctx, req.Identity.ClaimID(req.Client), fingerprint(req))
 	if err != nil || standing.State != event.Settled {

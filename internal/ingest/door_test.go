@@ -217,28 +217,13 @@ func TestPlacement(t *testing.T) {
 		id := req.Identity.ClaimID(req.Client)
 		require.Equal(t, []uint64{binary.BigEndian.Uint64(id[:]), binary.BigEndian.Uint64(id[:])}, w.spreads)
 	})
-	t.Run("without entity and store, any partition", func(t *testing.T) {
+	t.Run("without entity and store, where the claim would be", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		withoutEntity(w)
 		storeIsAway(w)
 		_, _ = accept(t, w, Config{OnStoreFailure: event.PublishOnStoreFailure}, keyed())
-		require.Len(t, w.spreads, 2)
-		require.NotEqual(t, w.spreads[0], w.spreads[1])
-	})
-	t.Run("without entity and store, the topic goes", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t)
-		withoutEntity(w)
-		storeIsAway(w)
-		w.place = func(topic string, _ []byte, _ uint64) (event.Placement, error) {
-			if len(w.spreads) == 2 {
-				return event.Placement{}, notWritten
-			}
-			return event.Placement{Topic: topic}, nil
-		}
-		_, err := w.door(Config{OnStoreFailure: event.PublishOnStoreFailure}, nil).Accept(t.Context(), keyed())
-		_ = requireError(t, err, event.LogUnavailable, event.NotWritten)
+		require.Len(t, w.spreads, 1)
 	})
 	t.Run("unkeyed and topic missing", func(t *testing.T) {
 		t.Parallel()

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -80,7 +79,7 @@ func (w *world) door(cfg Config, reg *prometheus.Registry) *Door {
 	}
 	return New(cfg, Deps{
 		Catalog: fakeCatalog{w}, Claims: fakeClaims{w}, Endings: fakeEndings{w}, Log: fakeLog{w},
-		Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(reg), Now: w.clock.Now,
+		Metrics: NewMetrics(reg), Now: w.clock.Now,
 	})
 }
 

@@ -173,7 +173,7 @@ func TestProtocol(t *testing.T) {
 
 		// Rule 2: enough lease left for a whole delivery time-out.
 		{
-			name: "lease just long enough", given: []func(*world){slowly(testLease - testDelivery)},
+			name: "lease just long enough", given: []func(*world){slowly(testLease - testDelivery - deliverySlack)},
 			calls: []string{"check", "claim", "publish", "settle"},
 		},
 		{

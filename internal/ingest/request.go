@@ -57,8 +57,8 @@ func (d *Door) dataSchema(def *event.Definition) string {
 	switch {
 	case def.SchemaID != "":
 		return def.SchemaID
-	case d.publicURL == "":
+	case d.cfg.PublicURL == "":
 		return ""
 	}
-	return d.publicURL + "/v1/event-types/" + def.Type + "/schema?version=" + def.Version
+	return d.cfg.PublicURL + "/v1/event-types/" + def.Type + "/schema?version=" + def.Version
 }

@@ -35,7 +35,7 @@ type incarnation struct {
 	kp         *kafka.Producer
 	admin      *kafka.AdminClient // kp's own
 	logger     *slog.Logger
-	report     func(kafka.Error) // told of errors that concern no single record
+	report     func(*incarnation, kafka.Error) // told of errors that concern no single record
 	fatal      atomic.Bool
 	pumps      sync.WaitGroup
 	stopLogs   chan struct{}
@@ -48,7 +48,7 @@ type incarnation struct {
 // librdkafka's poller never waits for a caller, and used again.
 var deliveries = sync.Pool{New: func() any { return make(chan kafka.Event, 1) }}
 
-func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(kafka.Error)) (*incarnation, error) {
+func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(*incarnation, kafka.Error)) (*incarnation, error) {
 	logs := make(chan kafka.LogEvent, 64)
 	conf := kafka.ConfigMap{
 		"linger.ms":                0,
@@ -72,6 +72,7 @@ func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func
 		"enable.idempotence":           true,
 		"message.timeout.ms":           int(cfg.DeliveryTimeout.Milliseconds()),
 		"retry.backoff.ms":             int(retryBackoff.Milliseconds()),
+		"retry.backoff.max.ms":         1000, // a smaller one would undercut surelyFirstTry
 		"batch.size":                   batchBytes,
 		"message.max.bytes":            maxMessage,
 		"queue.buffering.max.messages": 1_000_000,
@@ -144,7 +145,7 @@ func (i *incarnation) pumpEvents() {
 			if e.IsFatal() {
 				i.fatal.Store(true)
 			}
-			i.report(e)
+			i.report(i, e)
 		}
 	}
 }

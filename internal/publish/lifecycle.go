@@ -30,9 +30,12 @@ func (p *Producer) incarnation(id string) *incarnation {
 }
 
 // reported is told of errors that concern no single record.
-func (p *Producer) reported(e kafka.Error) {
+// What a replaced incarnation says does not concern the present one.
+func (p *Producer) reported(from *incarnation, e kafka.Error) {
 	p.metrics.errors.WithLabelValues(e.Code().String()).Inc()
 	switch {
+	case from != p.present():
+		p.logger.Warn("kafka error of a replaced producer", "error", e)
 	case e.IsFatal():
 		p.logger.Error("kafka producer failed for good and is replaced", "error", e)
 		p.requestReplace("fatal error")

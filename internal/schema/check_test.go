@@ -49,6 +49,8 @@ func TestEntityKey(t *testing.T) {
 		"array":                    {`"/id"`, `{"id":["x"]}`, "!is an array"},
 		"object":                   {`"/id"`, `{"id":{}}`, "!is an object"},
 		"empty string":             {`"/id"`, `{"id":""}`, "!empty string"},
+		"longest":                  {`"/id"`, `{"id":"` + strings.Repeat("k", maxKeyPart) + `"}`, strings.Repeat("k", maxKeyPart)},
+		"too long":                 {`"/id"`, `{"id":"` + strings.Repeat("k", maxKeyPart+1) + `"}`, "!has 1025 bytes"},
 		"empty part":               {`["/a","/b"]`, `{"a":"x","b":""}`, "!empty string"},
 		"missing part":             {`["/a","/b"]`, `{"a":"x"}`, "!is missing"},
 		"case of the name differs": {`"/id"`, `{"ID":"x"}`, "!is missing"},

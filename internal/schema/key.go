@@ -9,6 +9,10 @@ import (
 	"eventgateway/internal/event"
 )
 
+// maxKeyPart bounds a key in bytes: keys stand in receipts, which are kept for
+// the idempotency window.
+const maxKeyPart = 1024
+
 // entityKey finds the key's text in a tree. No pointers, no key: nil, nil. The
 // violations say, part by part, why there is none.
 func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
@@ -55,6 +59,9 @@ func keyPart(p pointer, tree any) (text, why string) {
 	case string:
 		if v == "" {
 			return "", "is the empty string, which names no entity"
+		}
+		if len(v) > maxKeyPart {
+			return "", fmt.Sprintf("has %d bytes; a key may have %d", len(v), maxKeyPart)
 		}
 		return v, ""
 	case bool:
