@@ -13,7 +13,7 @@ func TestPropertiesThatPass(t *testing.T) {
 		"compression.level": "3", "batch.num.messages": "1000", "message.copy.max.bytes": "0", "client.id": "gateway",
 		"client.rack": "a", "client.dns.lookup": "use_all_dns_ips", "socket.timeout.ms": "60000", "socket.keepalive.enable": "true",
 		"socket.connection.setup.timeout.ms": "5000", "connections.max.idle.ms": "0", "reconnect.backoff.ms": "100",
-		"metadata.max.age.ms": "900000",
+		"metadata.max.age.ms":        "900000",
 		"metadata.recovery.strategy": "rebootstrap", "topic.metadata.refresh.interval.ms": "300000",
 		"topic.metadata.propagation.max.ms": "30000", "topic.blacklist": "x", "broker.address.family": "v4",
 		"receive.message.max.bytes": "1000", "sticky.partitioning.linger.ms": "10", "enable.metrics.push": "false",

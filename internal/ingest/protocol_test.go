@@ -99,7 +99,7 @@ func TestProtocol(t *testing.T) {
 	earlier := event.Receipt{ID: "e-0", Type: "orders.placed", Version: "v1", Topic: "orders", Partition: 1, Offset: 7, Time: "2026-01-01T00:00:00Z"}
 	settled := stands(event.Standing{State: event.Settled, Receipt: earlier})
 	abandoned := stands(event.Standing{State: event.Abandoned, Found: "C 1 …"})
-	const tooSlow = testLease - testDelivery + time.Millisecond
+	const tooSlow = testLease - testDelivery - deliverySlack + time.Millisecond
 	tests := []struct {
 		name   string
 		given  []func(*world)
