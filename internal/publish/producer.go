@@ -58,8 +58,11 @@ type Producer struct {
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
 	p := &Producer{cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
 	p.topics = newTopics(p.present, cfg.CreateTopics, logger)
-	var err error
-	if p.current, err = p.incarnate(defaultBatchBytes); err != nil {
+	p.mu.Lock() // the first incarnation may report an error before it is current
+	first, err := p.incarnate(defaultBatchBytes)
+	p.current = first
+	p.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	metrics.watch(p)
