@@ -32,7 +32,7 @@ type problemDocument struct {
 func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 	var e *event.Error
 	if !errors.As(err, &e) {
-		e = event.Doubt(event.Internal, err, "The gateway failed; the operator finds the details in its log.")
+		e = event.Failure(err)
 	}
 	kind := e.Kind
 	p, ok := problems[kind]

@@ -139,9 +139,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // text: ambiguous framing, after which the connection is of no more use, and
 // methods that fiber does not know.
 func (s *Server) wellFormed(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	methods := s.app.Config().RequestMethods // Config copies the whole configuration
 	return func(ctx *fasthttp.RequestCtx) {
 		fault := framingFault(&ctx.Request.Header)
-		if fault == "" && slices.Contains(s.app.Config().RequestMethods, string(ctx.Method())) {
+		if fault == "" && slices.Contains(methods, string(ctx.Method())) {
 			next(ctx)
 			return
 		}
@@ -194,7 +195,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 // failure is an error in the gateway itself. Behind a POST the event may have
 // been written before it; nothing else writes.
 func failure(c *fiber.Ctx, cause error) *event.Error {
-	e := event.Doubt(event.Internal, cause, "The gateway failed; the operator finds the details in its log.")
+	e := event.Failure(cause)
 	if c.Method() != fiber.MethodPost {
 		e.Outcome = event.NotWritten
 	}

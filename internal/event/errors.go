@@ -88,3 +88,9 @@ func Doubt(kind Kind, cause error, format string, args ...any) *Error {
 	e.Outcome = Unknown
 	return e
 }
+
+// Failure makes an error for a fault of the gateway itself, after which nothing
+// is sure. The cause is for the log only.
+func Failure(cause error) *Error {
+	return Doubt(Internal, cause, "The gateway failed; the operator finds the details in its log.")
+}

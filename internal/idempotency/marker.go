@@ -13,6 +13,8 @@ import (
 // all that can be done: a retry of an event whose claim was lost publishes it
 // again.
 func (s *Store) adopt(ctx context.Context, bucket byte) error {
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
 	was, err := adoptScript.Run(ctx, s.rdb, []string{markerKey(bucket)}).Text()
 	if err != nil {
 		s.metrics.failed("adopt")
@@ -35,12 +37,6 @@ func (s *Store) adopt(ctx context.Context, bucket byte) error {
 			"marker", reason, "bucket", bucket)
 	}
 	return nil
-}
-
-func (s *Store) adoptInTime(ctx context.Context, bucket byte) error {
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
-	defer cancel()
-	return s.adopt(ctx, bucket)
 }
 
 // lossLog keeps 256 buckets from writing 256 lines about one event.

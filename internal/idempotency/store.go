@@ -107,7 +107,7 @@ func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error
 			s.known[bucketOf(c.ID)].Store(true)
 			return standing(text, c.Fingerprint)
 		}
-		if err := s.adoptInTime(ctx, bucketOf(c.ID)); err != nil {
+		if err := s.adopt(ctx, bucketOf(c.ID)); err != nil {
 			return event.Standing{}, err
 		}
 	}

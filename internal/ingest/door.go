@@ -187,7 +187,7 @@ func (d *Door) count(eventType string, err error) error {
 	}
 	var e *event.Error
 	if !errors.As(err, &e) {
-		e = event.Doubt(event.Internal, err, "The gateway failed; the operator finds the details in its log.")
+		e = event.Failure(err)
 		err = e
 	}
 	d.metrics.refused(eventType, e)

@@ -162,8 +162,7 @@ func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, err
 	now := time.Now()
 	m, ok := ev.(*kafka.Message)
 	if !ok {
-		return event.Position{}, p.failed(event.Doubt(event.Internal, fmt.Errorf("delivery report is a %T", ev),
-			"The gateway failed; the operator finds the details in its log."))
+		return event.Position{}, p.failed(event.Failure(fmt.Errorf("delivery report is a %T", ev)))
 	}
 	at := event.Position{Partition: m.TopicPartition.Partition, Offset: int64(m.TopicPartition.Offset)}
 	if err := m.TopicPartition.Error; err != nil {
@@ -182,9 +181,8 @@ func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, err
 		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, nil,
 			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))
 	case at.Partition != r.Partition:
-		return event.Position{}, p.failed(event.Doubt(event.Internal,
-			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(r.Topic, r.Partition), at.Partition),
-			"The gateway failed; the operator finds the details in its log."))
+		return event.Position{}, p.failed(event.Failure(
+			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(r.Topic, r.Partition), at.Partition)))
 	}
 	return at, nil
 }
