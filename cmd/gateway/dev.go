@@ -62,7 +62,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- gateway.Run(ctx) }()
-	awaitTopics(ctx, gateway)
+	awaitReady(ctx, gateway)
 	if ctx.Err() == nil {
 		printBanner(out, gateway, services, dir)
 	}
@@ -79,13 +79,14 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	return err
 }
 
-// awaitTopics gives the first pasted curl line a topic to write to.
-func awaitTopics(ctx context.Context, gateway *app.App) {
+// awaitReady gives the first pasted curl line a topic to write to, and a Redis
+// that has learnt from the log what was written before.
+func awaitReady(ctx context.Context, gateway *app.App) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !gateway.TopicsKnown() {
+	for !gateway.Ready() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -127,6 +128,7 @@ func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schema
 func devConfig(f devFlags, schemas string, services *dev.Services) (*config.Config, error) {
 	cfg := config.Defaults()
 	cfg.Auth = config.AuthNone
+	cfg.SoleWriter = true
 	cfg.HTTP.Listen, cfg.Admin.Listen = f.listen, f.admin
 	if _, port, err := net.SplitHostPort(f.listen); err == nil && port != "0" {
 		cfg.HTTP.PublicURL = "http://" + reachable(f.listen)

@@ -24,6 +24,8 @@ func TestRun(t *testing.T) {
 	schemas := "../../schemas"
 	good := file("good.yaml", "auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: "+schemas+"}\n")
 
+	noRedis := file("no-redis.yaml", "auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: "+schemas+"}\n")
+
 	for name, c := range map[string]struct {
 		args   []string
 		status int
@@ -54,6 +56,15 @@ func TestRun(t *testing.T) {
 		"dev, kafka's port taken":   {[]string{"dev", "--kafka-listen", taken.Addr().String()}, 1, "", "--kafka-listen"},
 		"dev, port taken":           {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--schemas", schemas, "--listen", taken.Addr().String()}, 1, "", "--listen"},
 		"dev, no such schemas":      {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--schemas", filepath.Join(dir, "none")}, 1, "", "schemas"},
+		"idempotency --help":        {[]string{"idempotency", "--help"}, 0, "", "--since 0s reads nothing"},
+		"rebuild --help":            {[]string{"idempotency", "rebuild", "--help"}, 0, "", "asserts that no keyed event was"},
+		"idempotency of what":       {[]string{"idempotency", "-c", good}, 2, "", "gateway idempotency rebuild -c"},
+		"idempotency, unknown verb": {[]string{"idempotency", "forget"}, 2, "", `"forget" is one argument too many`},
+		"rebuild without a file":    {[]string{"idempotency", "rebuild"}, 2, "", "gateway idempotency rebuild -c"},
+		"rebuild since when":        {[]string{"idempotency", "rebuild", "-c", good, "--since", "yesterday"}, 2, "", "yesterday"},
+		"rebuild of the future":     {[]string{"idempotency", "rebuild", "-c", good, "--since", "-1h"}, 2, "", "must not be negative"},
+		"rebuild, no such file":     {[]string{"idempotency", "rebuild", "-c", filepath.Join(dir, "missing.yaml")}, 1, "", "missing.yaml"},
+		"rebuild without Redis":     {[]string{"idempotency", "rebuild", "-c", noRedis, "--since", "0s"}, 1, "", "connection refused"},
 		"version has no flags, too": {[]string{"version", "--help"}, 0, "gateway", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -40,6 +40,12 @@ type door func(r ingest.Request) (ingest.Result, error)
 
 func (d door) Accept(_ context.Context, r ingest.Request) (ingest.Result, error) { return d(r) }
 
+// Receipt asks the same function, with nothing but client and identity.
+func (d door) Receipt(_ context.Context, client string, identity event.Identity) (event.Receipt, error) {
+	result, err := d(ingest.Request{Client: client, Identity: identity})
+	return result.Receipt, err
+}
+
 // accepting answers every event with a receipt.
 func accepting(r ingest.Request) (ingest.Result, error) {
 	key := "o-1"

@@ -12,6 +12,8 @@ import (
 // maxKeyLength bounds an Idempotency-Key, in characters.
 const maxKeyLength = 255
 
+const illFormedKey = "The Idempotency-Key is ill-formed: it must have 1 to 255 printable ASCII characters, bare or as a quoted string (for example a UUID)."
+
 // identity is what the event is deduplicated on: its Idempotency-Key, else its
 // CloudEvents (source, id), else nothing.
 func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, error) {
@@ -22,8 +24,7 @@ func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, er
 	case len(values) == 1:
 		key, ok := parseIdempotencyKey(string(values[0]))
 		if !ok {
-			return event.Identity{}, event.Refuse(event.MalformedRequest,
-				"The Idempotency-Key is ill-formed: it must have 1 to 255 printable ASCII characters, bare or as a quoted string (for example a UUID).")
+			return event.Identity{}, event.Refuse(event.MalformedRequest, "%s", illFormedKey)
 		}
 		return event.Identity{Kind: event.IdentityKey, Parts: []string{key}}, nil
 	case req.Attributes.ID != "":

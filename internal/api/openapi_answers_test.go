@@ -124,6 +124,23 @@ func TestErrorsOfTheDoorAreDocumented(t *testing.T) {
 	}
 }
 
+func TestReceiptErrorsAreDocumented(t *testing.T) {
+	t.Parallel()
+	const operation = "GET /v1/receipts"
+	for _, kind := range kindsOf[operation] {
+		if slices.Contains(everywhere, kind) {
+			continue // a request that is asked here is well-formed
+		}
+		for _, outcome := range problems[kind].outcomes {
+			t.Run(string(kind)+" "+string(outcome), func(t *testing.T) {
+				t.Parallel()
+				g := start(t, failing(&event.Error{Kind: kind, Outcome: outcome, Detail: "Why."}))
+				openAPI(t).requireDocumented(t, operation, g.do(t, http.MethodGet, "/v1/receipts?idempotency_key=k", ""))
+			})
+		}
+	}
+}
+
 func TestAnswersAreDocumented(t *testing.T) {
 	t.Parallel()
 	key := "o-1"
@@ -168,6 +185,8 @@ func TestAnswersAreDocumented(t *testing.T) {
 		"too large":          {publish, "POST " + orders + host + "Content-Length: 9999999\r\n\r\n", 413},
 		"form":               {publish, rawPost("Content-Type: application/x-www-form-urlencoded", "a=b"), 415},
 		"large headers":      {publish, rawPost("X-P: "+padding, "{}"), 431},
+		"receipt":            {"GET /v1/receipts", "GET /v1/receipts?idempotency_key=k" + host + "\r\n", 200},
+		"receipt of nothing": {"GET /v1/receipts", "GET /v1/receipts" + host + "\r\n", 400},
 		"types":              {"GET /v1/event-types", "GET /v1/event-types" + host + "\r\n", 200},
 		"types, slow":        {"GET /v1/event-types", "GET /v1/event-types" + host, 408},
 		"types, large":       {"GET /v1/event-types", "GET /v1/event-types" + host + "X-P: " + padding + "\r\n\r\n", 431},

@@ -51,6 +51,9 @@ var (
 			event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing, event.IdempotencyKeyReused,
 			event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),
+		"GET /v1/receipts": append([]event.Kind{
+			event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
+		}, everywhere...),
 		"GET /v1/event-types":               everywhere,
 		"GET /v1/event-types/{type}":        append([]event.Kind{event.UnknownEventType}, everywhere...),
 		"GET /v1/event-types/{type}/schema": append([]event.Kind{event.UnknownEventType}, everywhere...),

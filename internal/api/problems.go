@@ -54,8 +54,8 @@ var problems = map[event.Kind]problem{
 	},
 	event.NotFound: {
 		status: fiber.StatusNotFound, title: "There is nothing here", outcomes: notWritten,
-		meaning: "The path is none of the gateway's.",
-		action:  "Events are posted to /v1/events/{type}. /openapi.yaml describes every path.",
+		meaning: "The path is none of the gateway's; or a receipt was asked for, and no such event was written, nor will be unless it is sent again.",
+		action:  "Events are posted to /v1/events/{type}. /openapi.yaml describes every path. An event without receipt can be sent.",
 	},
 	event.MethodNotAllowed: {
 		status: fiber.StatusMethodNotAllowed, title: "The method is not allowed here", outcomes: notWritten,
@@ -113,14 +113,14 @@ var problems = map[event.Kind]problem{
 		action:  "Send it again after Retry-After. The operator finds the cause in the gateway's log, and whether Kafka answers at /readyz on the admin listener.",
 	},
 	event.IdempotencyStoreUnavailable: {
-		status: fiber.StatusServiceUnavailable, title: "The idempotency store cannot be reached", outcomes: notWritten, retryable: true, retryAfter: time.Second,
-		meaning: "Redis does not answer, so the gateway cannot promise that the event is written only once; it was not written.",
+		status: fiber.StatusServiceUnavailable, title: "The idempotency store cannot be used", outcomes: notWritten, retryable: true, retryAfter: time.Second,
+		meaning: "Redis does not answer, or it is new or has lost data and the gateway is reading from Kafka what was written. Until then it cannot promise that the event is written only once; it was not written.",
 		action:  "Send it again with the same key after Retry-After. Event types for which service matters more can say on_store_failure: publish in their schema.",
 	},
 	event.OutcomeUnknown: {
 		status: fiber.StatusGatewayTimeout, title: "It is unknown whether the event was written", outcomes: unknown, retryable: true, retryAfter: time.Second,
 		meaning: "Kafka did not acknowledge the event in time. It may be in the log, or may not.",
-		action:  "Send the same request with the same Idempotency-Key until you get another answer. Without a key a retry may write the event twice: prefer keys.",
+		action:  "Send the same request with the same Idempotency-Key until you get another answer, or ask GET /v1/receipts?idempotency_key=… what became of it. Without a key a retry may write the event twice: prefer keys.",
 	},
 	event.Internal: {
 		status: fiber.StatusInternalServerError, title: "The gateway failed", outcomes: either, retryable: true,

@@ -29,6 +29,7 @@ const (
 // Door is the way in for events.
 type Door interface {
 	Accept(ctx context.Context, r ingest.Request) (ingest.Result, error)
+	Receipt(ctx context.Context, client string, identity event.Identity) (event.Receipt, error)
 }
 
 // Catalog knows the event types.
@@ -88,6 +89,7 @@ func (s *Server) routes() {
 	s.app.Use(s.observe)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events/:type", s.postEvent)
+	v1.Get("/receipts", s.getReceipt)
 	v1.Get("/event-types", s.listEventTypes)
 	v1.Get("/event-types/:type", s.getEventType)
 	v1.Get("/event-types/:type/schema", s.getSchema)

@@ -85,8 +85,7 @@ func (a *App) build(openAPI []byte) error {
 		return fmt.Errorf("redis: %w", err)
 	}
 	a.rdb = idempotency.NewClient(client)
-	a.store = idempotency.New(idempotency.Config{TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease},
-		a.rdb, a.logger, idempotency.NewMetrics(a.registry))
+	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	door := ingest.New(ingest.Config{
 		PublicURL:       cfg.HTTP.PublicURL,
 		InFlightLimit:   cfg.HTTP.InFlightLimit.Bytes(),
@@ -94,6 +93,7 @@ func (a *App) build(openAPI []byte) error {
 		Lease:           cfg.Idempotency.Lease,
 		ClaimTimeout:    claimTimeout,
 		OnStoreFailure:  event.StoreFailurePolicy(cfg.Idempotency.OnStoreFailure),
+		OnStoreLoss:     event.StoreFailurePolicy(cfg.Idempotency.OnStoreLoss),
 	}, ingest.Deps{
 		Catalog: a.catalog, Claims: a.store, Endings: a.store, Log: a.producer,
 		Metrics: ingest.NewMetrics(a.registry),
@@ -151,9 +151,9 @@ func (a *App) Sample(preferred string) (eventType string, data []byte) {
 	return eventType, data
 }
 
-// TopicsKnown reports whether Kafka has answered and has the topics of all
-// event types.
-func (a *App) TopicsKnown() bool { return a.producer.Complete() }
+// Ready reports whether keyed events of all event types can be written: Kafka
+// has answered and has their topics, and Redis has what it should remember.
+func (a *App) Ready() bool { return a.producer.Complete() && a.store.Ready() }
 
 // Run serves until ctx ends or a listener fails, then stops in order. It
 // returns nil after an orderly stop.
@@ -170,6 +170,7 @@ func (a *App) Run(ctx context.Context) error {
 			a.logger.Error("watching schemas stopped", "error", err)
 		}
 	})
+	watchers.Go(func() { a.store.Guard(background, a.producer) })
 	storer.Go(func() { a.store.Run(storing, settleTime) })
 
 	failed := make(chan error, 2)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
@@ -24,6 +25,26 @@ func producerConfig(cfg *config.Config) publish.Config {
 			Partitions:  cfg.Kafka.CreateTopics.Partitions,
 			Replication: cfg.Kafka.CreateTopics.Replication,
 		},
+		Lease:                 quiesceLease(cfg),
+		Transactional:         cfg.Kafka.Guarantee == config.GuaranteeTransactional,
+		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,
+		TransactionTimeout:    cfg.Kafka.TransactionTimeout,
+	}
+}
+
+// quiesceLease is how long to wait for what others may have under way.
+func quiesceLease(cfg *config.Config) time.Duration {
+	if cfg.SoleWriter {
+		return 0
+	}
+	return cfg.Idempotency.Lease
+}
+
+// storeConfig is how claims are kept, by a gateway and by a rebuild by hand.
+func storeConfig(cfg *config.Config) idempotency.Config {
+	return idempotency.Config{
+		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
+		Transactional: cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 	}
 }
 

@@ -109,5 +109,11 @@ func TestProducerSettings(t *testing.T) {
 		Brokers: []string{"a:1"}, Properties: map[string]string{"linger.ms": "5"},
 		DeliveryTimeout: 10 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
 		CreateTopics: publish.CreateTopics{Enabled: true, Partitions: 12, Replication: 3},
+		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,
 	}, producerConfig(cfg))
+	cfg.SoleWriter = true
+	require.Zero(t, producerConfig(cfg).Lease, "there is nobody to wait for")
+	cfg.Kafka.Guarantee = config.GuaranteeTransactional
+	require.True(t, producerConfig(cfg).Transactional)
+	require.True(t, storeConfig(cfg).Transactional)
 }

@@ -16,6 +16,11 @@ type Config struct {
 	Idempotency Idempotency `yaml:"idempotency"`
 	Log         Log         `yaml:"log"`
 
+	// SoleWriter says that no other gateway has ever written to this Kafka, so
+	// that there is nothing to wait for. It is not in the file: only
+	// `gateway dev`, whose Kafka is its own, can know.
+	SoleWriter bool
+
 	// origins says for each path that was set where its value came from.
 	// It holds no values: %+v prints unexported fields without asking them.
 	origins map[string]origin
@@ -43,17 +48,19 @@ const AuthNone Auth = "none"
 
 // Kafka is the log that events are written to.
 type Kafka struct {
-	Brokers         []string      `yaml:"brokers"` // host:port each
-	Guarantee       Guarantee     `yaml:"guarantee"`
-	DeliveryTimeout time.Duration `yaml:"delivery_timeout"` // whole milliseconds are used
-	CreateTopics    CreateTopics  `yaml:"create_topics"`
-	Properties      Properties    `yaml:"properties"`
+	Brokers               []string      `yaml:"brokers"` // host:port each
+	Guarantee             Guarantee     `yaml:"guarantee"`
+	TransactionalIDPrefix string        `yaml:"transactional_id_prefix"`
+	TransactionTimeout    time.Duration `yaml:"transaction_timeout"` // whole milliseconds are used
+	DeliveryTimeout       time.Duration `yaml:"delivery_timeout"`    // whole milliseconds are used
+	CreateTopics          CreateTopics  `yaml:"create_topics"`
+	Properties            Properties    `yaml:"properties"`
 }
 
 // Guarantee names what "exactly once" rests on.
 type Guarantee string
 
-// The guarantees. Transactional is refused by Validate until it is built.
+// The guarantees: docs/guarantees.md says what each rests on.
 const (
 	GuaranteeIdempotent    Guarantee = "idempotent"
 	GuaranteeTransactional Guarantee = "transactional"
@@ -96,9 +103,11 @@ type Idempotency struct {
 	TTL            time.Duration      `yaml:"ttl"`
 	Lease          time.Duration      `yaml:"lease"`
 	OnStoreFailure StoreFailurePolicy `yaml:"on_store_failure"`
+	OnStoreLoss    StoreFailurePolicy `yaml:"on_store_loss"`
 }
 
-// StoreFailurePolicy says what becomes of a keyed event while Redis is down.
+// StoreFailurePolicy says what becomes of a keyed event while Redis is down, or
+// while it may have lost keys and learns them again from Kafka.
 type StoreFailurePolicy string
 
 // Reject answers 503; publish writes without deduplication and says so.

@@ -32,8 +32,8 @@ var refusedProperties = map[string]fault{
 	"queuing.strategy":                      {"is always fifo: order per entity rests on it", leaveOut},
 	"enable.gapless.guarantee":              {"would let one failed record stop the producer for all", leaveOut},
 	"partitioner":                           {"has no effect: the gateway chooses the partition itself, by murmur2 as Java producers do", leaveOut},
-	"transactional.id":                      {"belongs to the transactional guarantee, which is not available yet", leaveOut},
-	"transaction.timeout.ms":                {"belongs to the transactional guarantee, which is not available yet", leaveOut},
+	"transactional.id":                      {"is made by the gateway, one for each producer", "use kafka.guarantee and kafka.transactional_id_prefix"},
+	"transaction.timeout.ms":                {"has a key of its own", "use kafka.transaction_timeout"},
 
 	"message.max.bytes":                      {"is set by the gateway from what it accepts", "use http.body_limit, and max.message.bytes on the topic"},
 	"batch.size":                             {"is set by the gateway, so that a batch never exceeds a topic's limit", "use batch.num.messages or linger.ms"},

@@ -29,7 +29,9 @@ admin: { listen: "[::1]:9999" }
 auth: none
 kafka:
   brokers: [ "a:1", "[::2]:2" ]
-  guarantee: idempotent
+  guarantee: transactional
+  transactional_id_prefix: Orders_2.gw
+  transaction_timeout: 6s
   delivery_timeout: 5s
   create_topics: { enabled: true, partitions: 1, replication: 1 }
   properties: { linger.ms: 0.5, client.id: gw, socket.keepalive.enable: True, sasl.password: 007 }
@@ -40,7 +42,7 @@ redis:
   password: 0123
   tls: { enabled: true, ca: ca.pem, cert: c.pem, key: k.pem, server_name: redis.example.com }
 schemas: { dir: types, watch: false }
-idempotency: { ttl: 1h, lease: 8s, on_store_failure: publish }
+idempotency: { ttl: 1h, lease: 8s, on_store_failure: publish, on_store_loss: publish }
 log: { format: text, level: debug }
 `)
 	want := &Config{
@@ -48,7 +50,8 @@ log: { format: text, level: debug }
 		Admin: Admin{Listen: "[::1]:9999"},
 		Auth:  AuthNone,
 		Kafka: Kafka{
-			Brokers: []string{"a:1", "[::2]:2"}, Guarantee: GuaranteeIdempotent, DeliveryTimeout: 5 * time.Second,
+			Brokers: []string{"a:1", "[::2]:2"}, Guarantee: GuaranteeTransactional, DeliveryTimeout: 5 * time.Second,
+			TransactionalIDPrefix: "Orders_2.gw", TransactionTimeout: 6 * time.Second,
 			CreateTopics: CreateTopics{Enabled: true, Partitions: 1, Replication: 1},
 			Properties:   Properties{"linger.ms": "0.5", "client.id": "gw", "socket.keepalive.enable": "true", "sasl.password": "007"},
 		},
@@ -57,7 +60,7 @@ log: { format: text, level: debug }
 			TLS: RedisTLS{Enabled: true, CA: "ca.pem", Cert: "c.pem", Key: "k.pem", ServerName: "redis.example.com"},
 		},
 		Schemas:     Schemas{Dir: "types"},
-		Idempotency: Idempotency{TTL: time.Hour, Lease: 8 * time.Second, OnStoreFailure: StoreFailurePublish},
+		Idempotency: Idempotency{TTL: time.Hour, Lease: 8 * time.Second, OnStoreFailure: StoreFailurePublish, OnStoreLoss: StoreFailurePublish},
 		Log:         Log{Format: LogText, Level: LogDebug},
 		origins:     cfg.origins,
 	}

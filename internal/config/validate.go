@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ const (
 	// claim before and the settling after it (design section 7).
 	leaseMargin = 3 * time.Second
 )
+
+// transactionalIDPrefix leaves room for what is put behind it in a topic's name.
+var transactionalIDPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 
 const authFix = "write auth: none to let everybody publish; it is the only choice in this version"
 
@@ -122,14 +126,8 @@ func (v validator) auth() {
 func (v validator) kafka() {
 	k := v.c.Kafka
 	v.addresses("kafka.brokers", k.Brokers)
-	switch k.Guarantee {
-	case GuaranteeIdempotent:
-	case GuaranteeTransactional:
-		v.check(false, "kafka.guarantee", "transactional is not available yet", "write idempotent")
-	default:
-		v.check(false, "kafka.guarantee", v.show("kafka.guarantee", string(k.Guarantee))+" is not one of its values, idempotent and transactional",
-			"write idempotent; transactional is not available yet")
-	}
+	oneOf(v, "kafka.guarantee", k.Guarantee, GuaranteeIdempotent, GuaranteeTransactional)
+	v.transactions()
 	v.check(k.DeliveryTimeout >= minDeliveryTimeout, "kafka.delivery_timeout", "must be at least "+minDeliveryTimeout.String(), "write for example 10s")
 	v.check(k.DeliveryTimeout <= maxDeliveryTimeout, "kafka.delivery_timeout", "must be at most 1h: a request waits this long for its answer", "write for example 10s")
 	// Kafka's protocol has 32 bits for the one and 16 for the other.
@@ -140,6 +138,26 @@ func (v validator) kafka() {
 			v.check(false, propertyPath(name), f.problem, f.fix)
 		}
 	}
+}
+
+// transactions checks what matters to the transactional guarantee only: a
+// transaction must be able to last as long as a delivery, and a key's holder
+// must have lost its transaction when its lease is over.
+func (v validator) transactions() {
+	k, lease := v.c.Kafka, v.c.Idempotency.Lease
+	v.check(transactionalIDPrefix.MatchString(k.TransactionalIDPrefix), "kafka.transactional_id_prefix",
+		v.show("kafka.transactional_id_prefix", k.TransactionalIDPrefix)+" is not 1 to 200 letters, digits, dots, underscores and hyphens",
+		"write a name that no other installation on this Kafka has, for example orders-gateway")
+	v.check(k.TransactionalIDPrefix != "i" && !strings.HasPrefix(k.TransactionalIDPrefix, "i-"), "kafka.transactional_id_prefix",
+		"begins like the ids of producers that are not transactional", "write another name, for example orders-gateway")
+	if k.Guarantee != GuaranteeTransactional {
+		return
+	}
+	fix := fmt.Sprintf("write at least %s and less than %s", k.DeliveryTimeout, lease)
+	v.check(k.TransactionTimeout >= k.DeliveryTimeout || v.known.has("kafka.delivery_timeout"), "kafka.transaction_timeout",
+		fmt.Sprintf("%s is less than kafka.delivery_timeout (%s): Kafka would abort transactions whose records may still be delivered", k.TransactionTimeout, k.DeliveryTimeout), fix)
+	v.check(k.TransactionTimeout < lease || v.known.has("idempotency.lease"), "kafka.transaction_timeout",
+		fmt.Sprintf("%s is not less than idempotency.lease (%s): a key could change hands while a transaction with its record is open", k.TransactionTimeout, lease), fix)
 }
 
 func (v validator) redis() {
@@ -166,4 +184,5 @@ func (v validator) idempotency() {
 	v.check(i.TTL >= i.Lease || v.known.has("idempotency.lease"), "idempotency.ttl",
 		fmt.Sprintf("%s is less than idempotency.lease (%s): a key would be forgotten while it is held", i.TTL, i.Lease), "write for example 24h")
 	oneOf(v, "idempotency.on_store_failure", i.OnStoreFailure, StoreFailureReject, StoreFailurePublish)
+	oneOf(v, "idempotency.on_store_loss", i.OnStoreLoss, StoreFailureReject, StoreFailurePublish)
 }

@@ -99,9 +99,32 @@ type Standing struct {
 	// LeaseLeft is how long the present holder's lease runs on, if State is
 	// InProgress or InDoubt.
 	LeaseLeft time.Duration
-	// Found is the stored record as it was read, if State is Abandoned: a
-	// take-over compares against it.
-	Found string
+	// Prior is the claim that was found, if State is Abandoned.
+	Prior Prior
+}
+
+// Prior is an abandoned claim as it was read: where its attempt may have
+// written, and what a take-over compares against.
+type Prior struct {
+	Text        string // the stored record
+	Token       string // of the attempt that made it
+	Fingerprint Fingerprint
+	Owner       string // the producer incarnation that alone may have written
+	Topic       string
+	Partitions  []int32
+	// From is when the first attempt asked for the claim, by that gateway's
+	// clock: no record of the claim carries an earlier timestamp.
+	From time.Time
+	// LeaseEnded is when the lease was surely over, by this process' clock.
+	LeaseEnded time.Time
+}
+
+// LogEntry is a deduplicated record that was read back from the log.
+type LogEntry struct {
+	Claim       ClaimID
+	Fingerprint Fingerprint
+	Receipt     Receipt
+	Timestamp   time.Time // of the record
 }
 
 // ClaimState is the row of the protocol's table that applies.

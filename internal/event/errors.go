@@ -94,3 +94,14 @@ func Doubt(kind Kind, cause error, format string, args ...any) *Error {
 func Failure(cause error) *Error {
 	return Doubt(Internal, cause, "The gateway failed; the operator finds the details in its log.")
 }
+
+// Rebuilding is the idempotency store's answer while it may have lost claims
+// and learns from the log what was written.
+type Rebuilding struct {
+	Left time.Duration // until it is done, as far as can be said; 0: unknown
+}
+
+// Error implements error.
+func (r *Rebuilding) Error() string {
+	return "the idempotency store may have lost claims and is being rebuilt from the log"
+}

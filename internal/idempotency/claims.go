@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/crash"
 )
 
 const (
@@ -36,7 +38,7 @@ func (s *Store) claimBatch(calls []*claimCall) {
 		}
 	}()
 	live := calls[:0]
-	now := time.Now()
+	now := crash.Now() // as Begun was read
 	for _, c := range calls {
 		switch {
 		case c.ctx.Err() != nil:
@@ -67,8 +69,8 @@ func (s *Store) claimBatch(calls []*claimCall) {
 // claimArgs are the keys and arguments of claimScript.
 func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
 	keys := make([]string, 0, 2*len(calls))
-	args := make([]any, 0, 3+2*len(calls))
-	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls))
+	args := make([]any, 0, 4+2*len(calls))
+	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), from(calls))
 	var markers []string
 	var place [bucketCount]int // of a bucket's marker among markers, from 1
 	for _, c := range calls {
@@ -81,6 +83,19 @@ func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
 		args = append(args, claimBody(c.claim, nil), place[bucket])
 	}
 	return append(keys, markers...), args
+}
+
+// from is a time, in ms by this gateway's clock, before which no record of the
+// calls can be stamped: the first of them was asked for then. One for all of
+// them costs a recovery read next to nothing, as nobody waits longer than maxWait.
+func from(calls []*claimCall) int64 {
+	first := calls[0].claim.Begun
+	for _, c := range calls[1:] {
+		if c.claim.Begun.Before(first) {
+			first = c.claim.Begun
+		}
+	}
+	return first.UnixMilli()
 }
 
 func answerClaims(calls []*claimCall, cmd *redis.Cmd) {

@@ -31,7 +31,8 @@ var conformance = []struct {
 	{"take-over of a changed record", testTakeOverOfChangedRecord},
 	{"take-over tests the marker", testTakeOverTestsMarker},
 	{"markers", testMarkers},
-	{"many claims at once adopt a bucket once", testAdoptOnce},
+	{"a receipt is told whatever the marker says", testReceiptsUnderAnyMarker},
+	{"an unknown of transactional mode", testTransactionalUnknown},
 	{"one winner per identity", testOneWinner},
 	{"a lost reply to a claim", testLostReplyToClaim},
 	{"a lost reply to a take-over", testLostReplyToTakeOver},
@@ -120,7 +121,7 @@ func testClaimAfterLease(t *testing.T, b backend) {
 		c := r.newClaim()
 		r.mustWin(t, c)
 		s := r.mustFind(t, again(c), event.Abandoned)
-		require.Equal(t, r.record(t, c.ID), s.Found, "a take-over compares the record as it was read")
+		require.Equal(t, r.record(t, c.ID), s.Prior.Text, "a take-over compares the record as it was read")
 		require.Zero(t, s.LeaseLeft)
 	})
 	t.Run("unknown", func(t *testing.T) {
@@ -129,7 +130,7 @@ func testClaimAfterLease(t *testing.T, b backend) {
 		r.mustWin(t, c)
 		r.Doubt(c)
 		r.mustBecome(t, c.ID, "U")
-		require.Equal(t, r.record(t, c.ID), r.mustFind(t, again(c), event.Abandoned).Found)
+		require.Equal(t, r.record(t, c.ID), r.mustFind(t, again(c), event.Abandoned).Prior.Text)
 	})
 	t.Run("other payload", func(t *testing.T) {
 		t.Parallel()
@@ -170,7 +171,7 @@ func testTokensAreComparedWhole(t *testing.T, b backend) {
 			r.mustWin(t, held)
 			before := r.record(t, held.ID)
 			require.NotEqual(t, event.Won, r.mustClaim(t, asks).State, "two attempts hold one claim")
-			s, err := r.TakeOver(t.Context(), asks, "C 1 1 x y 3 gw-1 orders")
+			s, err := r.TakeOver(t.Context(), asks, event.Prior{Text: "C 1 1 x y 3 gw-1 orders"})
 			require.NoError(t, err)
 			require.NotEqual(t, event.Won, s.State, "two attempts hold one claim")
 
@@ -190,6 +191,7 @@ func testRecordText(t *testing.T, b backend) {
 	require.Equal(t, key, recordKey(c.ID))
 
 	began := time.Now()
+	c.Begun = began.Add(time.Hour)
 	r.mustWin(t, c)
 	text := r.record(t, c.ID)
 	m := regexp.MustCompile(`^C (\d{13}) (\d{13}) (\S+) (\S+) 3 gw-1 orders$`).FindStringSubmatch(text)
@@ -197,8 +199,8 @@ func testRecordText(t *testing.T, b backend) {
 	require.Equal(t, []string{fp, c.Token}, m[3:5])
 	leaseEnd, _ := strconv.ParseInt(m[1], 10, 64)
 	from, _ := strconv.ParseInt(m[2], 10, 64)
-	require.Equal(t, longLease.Milliseconds(), leaseEnd-from)
-	require.WithinDuration(t, began, time.UnixMilli(from), patience, "both clocks are this machine's")
+	require.Equal(t, c.Begun.UnixMilli(), from, "the claiming gateway's clock, however wrong")
+	require.WithinDuration(t, began.Add(longLease), time.UnixMilli(leaseEnd), patience, "Redis' clock, which is this machine's")
 
 	r.Doubt(c)
 	require.Equal(t, "U"+text[1:], r.mustBecome(t, c.ID, "U"))
@@ -253,15 +255,16 @@ func testLookNeverWrites(t *testing.T, b backend) {
 	}
 	c := r.newClaim()
 	require.Equal(t, event.Standing{State: event.Absent}, look(c))
-	n, err := r.raw.Exists(t.Context(), recordKey(c.ID), markerKey(r.bucket)).Result()
-	require.NoError(t, err)
-	require.Zero(t, n, "neither a record nor a marker")
+	require.Empty(t, r.record(t, c.ID))
 
 	other := r.peer(t)
 	other.mustWin(t, c)
 	before := r.record(t, c.ID)
 	require.Equal(t, event.InProgress, look(c).State, "a look has no token of its own")
 	require.Equal(t, event.Reused, look(otherPayload(c)).State)
+	anyPayload, err := r.Look(t.Context(), c.ID, event.Fingerprint{})
+	require.NoError(t, err)
+	require.Equal(t, event.InProgress, anyPayload.State)
 	require.Equal(t, before, r.record(t, c.ID))
 
 	other.Doubt(c)
@@ -271,6 +274,27 @@ func testLookNeverWrites(t *testing.T, b backend) {
 	other.Settle(c, receiptOf(c))
 	r.mustBecome(t, c.ID, "S")
 	require.Equal(t, event.Standing{State: event.Settled, Receipt: receiptOf(c)}, look(c))
+}
+
+// Who takes over fences the producer of an attempt that is known to have failed:
+// nobody waits for its lease.
+func testTransactionalUnknown(t *testing.T, b backend) {
+	r := newRig(t, b)
+	tx := r.peer(t, transactional)
+	c := r.newClaim()
+	r.mustWin(t, c)
+	require.Equal(t, event.InProgress, tx.mustClaim(t, again(c)).State, "a claim may still be at work")
+	r.Doubt(c)
+	text := r.mustBecome(t, c.ID, "U")
+	require.Equal(t, event.InDoubt, r.mustClaim(t, again(c)).State)
+	s := tx.mustClaim(t, again(c))
+	require.Equal(t, event.Abandoned, s.State)
+	require.WithinDuration(t, time.Now().Add(longLease), s.Prior.LeaseEnded, patience)
+	s.Prior.LeaseEnded = time.Time{}
+	require.Equal(t, event.Prior{
+		Text: text, Token: c.Token, Fingerprint: c.Fingerprint, Owner: "gw-1", Topic: "orders", Partitions: []int32{3},
+		From: time.UnixMilli(c.Begun.UnixMilli()),
+	}, s.Prior)
 }
 
 func testLooksAreBounded(t *testing.T, b backend) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -57,6 +58,7 @@ func (s *Store) Doubt(c event.Claim) { s.endings.add(&ending{op: "U", claim: c})
 // Release drops a claim under which surely nothing was or will be written. The
 // channel closes when that is done or given up.
 func (s *Store) Release(c event.Claim) <-chan struct{} {
+	crash.At(crash.Releasing)
 	e := &ending{op: "D", claim: c, done: make(chan struct{})}
 	s.endings.add(e)
 	return e.done
@@ -160,8 +162,10 @@ func (q *endings) apply(ctx context.Context, batch []*ending) {
 	if s.cluster {
 		groups = byBucket(batch, func(e *ending) byte { return bucketOf(e.claim.ID) })
 	}
+	crash.At(crash.Settling)
 	err := s.runGroups(scriptCtx, len(groups), endScript, func(i int) ([]string, []any) { return s.endArgs(groups[i]) },
 		func(i int, cmd *redis.Cmd) { q.answer(groups[i], cmd) })
+	crash.At(crash.Settled)
 	if err != nil {
 		s.metrics.failed("end")
 		s.logger.Warn("ending claims failed", "error", err, "claims", len(batch))

@@ -3,11 +3,8 @@ package idempotency
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"log/slog"
-	"net"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,6 +39,13 @@ type backend struct {
 	// grouped makes the store send its scripts as it does to a Cluster: one
 	// per bucket, in a pipeline.
 	grouped bool
+	// buckets hands every rig a bucket of its own, so that tests may run side by
+	// side and change markers.
+	buckets *atomic.Uint32
+}
+
+func newBackend(addr string, db int) backend {
+	return backend{addr: addr, db: db, buckets: new(atomic.Uint32)}
 }
 
 func (b backend) client(t *testing.T, addr string) *redis.Client {
@@ -55,10 +59,6 @@ func (b backend) client(t *testing.T, addr string) *redis.Client {
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	return rdb
 }
-
-// buckets hands every rig a bucket of its own, so that tests may run side by
-// side and change markers.
-var buckets atomic.Uint32
 
 // rig is a store on a backend, and a direct look at that Redis beside it.
 type rig struct {
@@ -78,13 +78,18 @@ type rigOptions struct {
 	addr   string
 	bucket *byte
 	idle   bool
+	bare   bool
 }
 
 func withLease(d time.Duration) rigOption { return func(o *rigOptions) { o.cfg.Lease = d } }
+func transactional(o *rigOptions)         { o.cfg.Transactional = true }
 func through(p *proxy) rigOption          { return func(o *rigOptions) { o.addr = p.addr() } }
 
 // notRunning leaves it to the test to run the endings.
 func notRunning(o *rigOptions) { o.idle = true }
+
+// withoutMarkers leaves the Redis as it is, and guards all buckets.
+func withoutMarkers(o *rigOptions) { o.bare = true }
 
 func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 	t.Helper()
@@ -94,20 +99,36 @@ func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 	}
 	reg := prometheus.NewRegistry()
 	r := &rig{backend: b, cfg: o.cfg, reg: reg, raw: b.client(t, b.addr)}
-	if o.bucket != nil {
-		r.bucket = *o.bucket
-	} else {
-		r.bucket = byte(buckets.Add(1))
-		require.NoError(t, r.raw.Del(t.Context(), markerKey(r.bucket)).Err())
-	}
 	r.Store = New(o.cfg, b.client(t, o.addr), slog.New(slog.DiscardHandler), NewMetrics(reg))
 	r.cluster = b.grouped
+	switch {
+	case o.bare:
+	case o.bucket != nil:
+		r.bucket = *o.bucket
+	default:
+		n := b.buckets.Add(1)
+		require.Less(t, n, uint32(bucketCount), "no bucket is left")
+		r.bucket = byte(n)
+		r.setMarker(t, r.bucket)
+	}
 	r.stop = func() {}
 	if !o.idle {
 		r.stop = r.start(patience)
 		t.Cleanup(r.stop)
 	}
 	return r
+}
+
+// setMarker makes a bucket ready, as if its claims were rebuilt.
+func (r *rig) setMarker(t *testing.T, bucket byte) {
+	t.Helper()
+	require.NoError(t, r.raw.Del(t.Context(), markerKey(bucket)).Err())
+	h := r.newHold()
+	busy, err := h.take(t.Context(), []byte{bucket}, false)
+	require.NoError(t, err)
+	require.Empty(t, busy)
+	require.NoError(t, h.complete(t.Context()))
+	require.Equal(t, []byte{bucket}, h.ready)
 }
 
 // start runs the endings until the returned function is called.
@@ -222,7 +243,7 @@ func mustClose(t *testing.T, done <-chan struct{}) {
 	}
 }
 
-// counted sums a counter over its labels, or is the sum of a histogram.
+// counted sums a counter or gauge over its labels, or is the sum of a histogram.
 func counted(t *testing.T, reg *prometheus.Registry, name, label string) int {
 	t.Helper()
 	families, err := reg.Gather()
@@ -234,7 +255,7 @@ func counted(t *testing.T, reg *prometheus.Registry, name, label string) int {
 		}
 		for _, m := range f.GetMetric() {
 			if label == "" || m.GetLabel()[0].GetValue() == label {
-				sum += m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetHistogram().GetSampleSum()
 			}
 		}
 	}
@@ -256,143 +277,10 @@ func observations(t *testing.T, reg *prometheus.Registry, name string) int {
 const (
 	lostTotal   = "gateway_idempotency_endings_lost_total"
 	missedTotal = "gateway_idempotency_endings_missed_total"
-	adoptTotal  = "gateway_idempotency_buckets_adopted_total"
+	unreadyNow  = "gateway_idempotency_buckets_unready"
+	rebuilds    = "gateway_idempotency_rebuilds_total"
+	rebuilt     = "gateway_idempotency_rebuild_records_total"
+	duplicates  = "gateway_idempotency_rebuild_duplicates_total"
 	errorsTotal = "gateway_redis_errors_total"
 	batchSize   = "gateway_claim_batch_size"
 )
-
-// proxy is a TCP connection to Redis that can be cut, stalled, or robbed of
-// replies.
-type proxy struct {
-	target string
-	port   string
-
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]struct{}
-	gate     chan struct{} // not nil while stalled
-	steal    int           // replies to lose, each with its connection
-
-	wg sync.WaitGroup
-}
-
-func newProxy(t *testing.T, b backend) *proxy {
-	t.Helper()
-	p := &proxy{target: b.addr, port: "127.0.0.1:0", conns: map[net.Conn]struct{}{}}
-	p.mend(t)
-	p.port = p.listener.Addr().String()
-	t.Cleanup(func() {
-		p.flow()
-		p.cut()
-		p.wg.Wait()
-	})
-	return p
-}
-
-func (p *proxy) addr() string { return p.port }
-
-// mend lets connections through again.
-func (p *proxy) mend(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp", p.port)
-	require.NoError(t, err)
-	p.mu.Lock()
-	p.listener = l
-	p.mu.Unlock()
-	p.wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			p.wg.Go(func() { p.serve(conn) })
-		}
-	})
-}
-
-// cut ends all connections and refuses new ones.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = p.listener.Close()
-	for c := range p.conns {
-		_ = c.Close()
-	}
-}
-
-// stall lets replies wait until flow.
-func (p *proxy) stall() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.gate = make(chan struct{})
-}
-
-func (p *proxy) flow() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.gate != nil {
-		close(p.gate)
-		p.gate = nil
-	}
-}
-
-// loseNextReply lets one command through and loses what Redis says to it.
-func (p *proxy) loseNextReply() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.steal++
-}
-
-func (p *proxy) repliesToLose() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.steal
-}
-
-func (p *proxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.target)
-	if err != nil {
-		_ = client.Close()
-		return
-	}
-	p.mu.Lock()
-	p.conns[client], p.conns[server] = struct{}{}, struct{}{}
-	p.mu.Unlock()
-	closeBoth := func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.conns, client)
-		delete(p.conns, server)
-		_ = client.Close()
-		_ = server.Close()
-	}
-	p.wg.Go(func() {
-		_, _ = io.Copy(server, client)
-		closeBoth()
-	})
-	defer closeBoth()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := server.Read(buf)
-		if err != nil || !p.mayPass() {
-			return
-		}
-		if _, err := client.Write(buf[:n]); err != nil {
-			return
-		}
-	}
-}
-
-func (p *proxy) mayPass() bool {
-	p.mu.Lock()
-	gate := p.gate
-	stolen := p.steal > 0
-	if stolen {
-		p.steal--
-	}
-	p.mu.Unlock()
-	if gate != nil {
-		<-gate
-	}
-	return !stolen
-}

@@ -12,7 +12,12 @@ type Metrics struct {
 	settle        prometheus.Observer
 	lostEndings   prometheus.Counter
 	missedEndings prometheus.Counter
-	adopted       *prometheus.CounterVec
+
+	unready         prometheus.Gauge
+	rebuilds        *prometheus.CounterVec
+	rebuilt         prometheus.Counter
+	duplicates      prometheus.Counter
+	rebuildDuration prometheus.Observer
 }
 
 // NewMetrics registers the store's metrics.
@@ -20,7 +25,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
 	return &Metrics{
 		errors: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "gateway_redis_errors_total", Help: "Failed Redis operations: claim, take-over, look, end, adopt.",
+			Name: "gateway_redis_errors_total", Help: "Failed Redis operations: claim, take-over, look, end, check, rebuild.",
 		}, []string{"operation"}),
 		claimBatch: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "gateway_claim_batch_size", Help: "Claims that shared one round trip to Redis.",
@@ -39,10 +44,27 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "gateway_idempotency_endings_missed_total",
 			Help: "Endings that found another attempt's claim, or none to release.",
 		}),
-		adopted: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "gateway_idempotency_buckets_adopted_total",
-			Help: "Buckets started anew because their marker was new (a first start, an empty Redis), lost (a flush) or changed (a promotion): claims may be lost.",
-		}, []string{"marker"}),
+		unready: f.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_idempotency_buckets_unready",
+			Help: "Buckets, of 256, whose claims may be lost or were not looked at yet: their keyed events are refused until a rebuild is done.",
+		}),
+		rebuilds: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_idempotency_rebuilds_total",
+			Help: "Rebuilds of lost claims by this gateway: done, overtaken (Redis or the lock changed under it, begun anew), failed (tried again).",
+		}, []string{"result"}),
+		rebuilt: f.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_idempotency_rebuild_records_total",
+			Help: "Claims that rebuilds wrote back from the log.",
+		}),
+		duplicates: f.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_idempotency_rebuild_duplicates_total",
+			Help: "Records that rebuilds found in the log for an event that stands elsewhere too: there should be none.",
+		}),
+		rebuildDuration: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "gateway_idempotency_rebuild_duration_seconds",
+			Help:    "Time of a finished rebuild, the wait for what may still be written included.",
+			Buckets: []float64{.1, 1, 5, 15, 30, 45, 60, 90, 120, 300, 600, 1800, 3600},
+		}),
 	}
 }
 

@@ -14,7 +14,7 @@ func devBackend(t *testing.T) backend {
 	services, err := dev.Start(dev.Config{KafkaListen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(services.Close)
-	return backend{addr: services.RedisAddr()}
+	return newBackend(services.RedisAddr(), 0)
 }
 
 // TestStoreOnMiniredis runs the suite on the Redis of `gateway dev`. It proves

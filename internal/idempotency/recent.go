@@ -54,7 +54,7 @@ func (r *recent) look(id event.ClaimID, f event.Fingerprint) (event.Standing, bo
 	switch {
 	case !ok:
 		return event.Standing{}, false
-	case w.fingerprint != f:
+	case f != (event.Fingerprint{}) && w.fingerprint != f:
 		return event.Standing{State: event.Reused}, true
 	}
 	standing := event.Standing{State: event.Settled}

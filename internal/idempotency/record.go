@@ -19,9 +19,12 @@ import (
 //	U …the same…                                                              unknown
 //	S <fingerprint> <receipt as JSON>                                         settled
 //
-// Times are milliseconds of Redis' clock since the epoch; the fingerprint is
-// base64url; partitions are comma-separated. Lua writes the state and the two
-// times, and reads only the token.
+// Times are milliseconds since the epoch. The lease ends by Redis' clock, which
+// all gateways share; <from> is the clock of the gateway that claimed first, as
+// the timestamps of its records are, so that a read of the log from there cannot
+// miss them however clocks differ. The fingerprint is base64url; partitions are
+// comma-separated. Lua writes the state and the two times, and reads only the
+// token and the fingerprint.
 const (
 	stateClaimed = "C"
 	stateUnknown = "U"
@@ -34,7 +37,7 @@ type stored struct {
 	fingerprint string
 	leaseEndMs  int64
 	token       string
-	fromMs      string // kept by later owners
+	fromMs      int64 // kept by later owners
 	partitions  []int32
 	owner       string
 	topic       string
@@ -55,7 +58,11 @@ func parseRecord(text string) (stored, error) {
 	if err != nil {
 		return stored{}, fmt.Errorf("read lease end: %w", errBadRecord)
 	}
-	s := stored{state: f[0], leaseEndMs: leaseEnd, fromMs: f[2], fingerprint: f[3], token: f[4], owner: f[6], topic: f[7]}
+	from, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil {
+		return stored{}, fmt.Errorf("read time of first claim: %w", errBadRecord)
+	}
+	s := stored{state: f[0], leaseEndMs: leaseEnd, fromMs: from, fingerprint: f[3], token: f[4], owner: f[6], topic: f[7]}
 	for p := range strings.SplitSeq(f[5], ",") {
 		n, err := strconv.ParseInt(p, 10, 32)
 		if err != nil {
@@ -109,6 +116,15 @@ func encodeFingerprint(f event.Fingerprint) string {
 	return base64.RawURLEncoding.EncodeToString(f[:])
 }
 
+// decodeFingerprint returns the zero fingerprint for a text that is none.
+func decodeFingerprint(text string) event.Fingerprint {
+	var f event.Fingerprint
+	if b, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(b) == len(f) {
+		copy(f[:], b)
+	}
+	return f
+}
+
 // bucketCount is the number of markers. More buckets make a rebuild finer;
 // fewer make a start cheaper. It is part of the stored format.
 const bucketCount = 256
@@ -127,4 +143,9 @@ func recordKey(id event.ClaimID) string {
 
 func markerKey(bucket byte) string {
 	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:m"
+}
+
+// lockKey is the lock under which a bucket is rebuilt.
+func lockKey(bucket byte) string {
+	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:l"
 }

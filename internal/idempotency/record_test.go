@@ -19,11 +19,11 @@ func TestParseRecord(t *testing.T) {
 		want *stored // nil: an error
 	}{
 		{"claimed", "C 1700000030000 1700000000000 fp tok 3 gw-1 orders", &stored{
-			state: "C", leaseEndMs: 1700000030000, fingerprint: "fp", token: "tok", fromMs: "1700000000000",
+			state: "C", leaseEndMs: 1700000030000, fingerprint: "fp", token: "tok", fromMs: 1700000000000,
 			partitions: []int32{3}, owner: "gw-1", topic: "orders",
 		}},
 		{"unknown, several partitions", "U 1 0 fp tok 3,0,12 gw-1 orders", &stored{
-			state: "U", leaseEndMs: 1, fingerprint: "fp", token: "tok", fromMs: "0",
+			state: "U", leaseEndMs: 1, fingerprint: "fp", token: "tok", fromMs: 0,
 			partitions: []int32{3, 0, 12}, owner: "gw-1", topic: "orders",
 		}},
 		{"settled", `S fp {"id":"e 1","partition":3,"key":null}`, &stored{
@@ -35,6 +35,7 @@ func TestParseRecord(t *testing.T) {
 		{"a field too few", "C 1 0 fp tok 3 gw-1", nil},
 		{"a field too many", "C 1 0 fp tok 3 gw-1 orders more", nil},
 		{"lease end is no number", "C soon 0 fp tok 3 gw-1 orders", nil},
+		{"time of first claim is no number", "C 1 then fp tok 3 gw-1 orders", nil},
 		{"no partitions", "C 1 0 fp tok  gw-1 orders", nil},
 		{"a partition is no number", "C 1 0 fp tok 3,x gw-1 orders", nil},
 		{"a partition beyond 32 bits", "C 1 0 fp tok 2147483648 gw-1 orders", nil},
@@ -108,44 +109,77 @@ func TestKeysOfABucketShareAHashTag(t *testing.T) {
 		tag := fmt.Sprintf("gw:{%02x}:", bucket)
 		require.Equal(t, byte(bucket), bucketOf(id))
 		require.Equal(t, tag+"m", markerKey(byte(bucket)))
+		require.Equal(t, tag+"l", lockKey(byte(bucket)))
 		require.Equal(t, tag+"c:"+id.String(), recordKey(id))
 	}
 }
 
 func TestStanding(t *testing.T) {
 	t.Parallel()
-	fp := encodeFingerprint(event.Fingerprint{1})
-	claimed := "C 5000 1000 " + fp + " tok 3 gw-1 orders"
+	fingerprint := event.Fingerprint{1}
+	fp := encodeFingerprint(fingerprint)
+	claimed := "C 5000 1000 " + fp + " tok 3,1 gw-1 orders"
 	unknown := "U" + claimed[1:]
+	abandoned := func(text string) event.Standing {
+		return event.Standing{State: event.Abandoned, Prior: event.Prior{
+			Text: text, Token: "tok", Fingerprint: fingerprint, Owner: "gw-1", Topic: "orders", Partitions: []int32{3, 1},
+			From: time.UnixMilli(1000),
+		}}
+	}
+	inDoubt := event.Standing{State: event.InDoubt, LeaseLeft: time.Millisecond}
+	reused := event.Standing{State: event.Reused}
 	tests := []struct {
-		name string
-		text string
-		want event.Standing // zero: an error
+		name          string
+		text          string
+		want          event.Standing // zero: an error
+		transactional event.Standing
 	}{
-		{"won", "W", event.Standing{State: event.Won}},
-		{"absent", "R4000 ", event.Standing{State: event.Absent}},
-		{"in progress", "R4000 " + claimed, event.Standing{State: event.InProgress, LeaseLeft: time.Second}},
-		{"in doubt", "R4999 " + unknown, event.Standing{State: event.InDoubt, LeaseLeft: time.Millisecond}},
-		{"the lease ends at its end", "R5000 " + claimed, event.Standing{State: event.Abandoned, Found: claimed}},
-		{"unknown, lease over", "R9000 " + unknown, event.Standing{State: event.Abandoned, Found: unknown}},
-		{"settled", `R4000 S ` + fp + ` {"id":"e"}`, event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "e"}}},
-		{"reused", "R4000 " + strings.Replace(claimed, fp, "other", 1), event.Standing{State: event.Reused}},
-		{"reused although abandoned", "R9000 " + strings.Replace(claimed, fp, "other", 1), event.Standing{State: event.Reused}},
-		{"reused although settled", `R4000 S other {"id":"e"}`, event.Standing{State: event.Reused}},
-		{"nothing", "", event.Standing{}},
-		{"marker", "M", event.Standing{}},
-		{"no time", "R " + claimed, event.Standing{}},
-		{"no record", "R4000", event.Standing{}},
-		{"another's record", "R4000 hello", event.Standing{}},
+		{"won", "W", event.Standing{State: event.Won}, event.Standing{State: event.Won}},
+		{"absent", "R4000 ", event.Standing{State: event.Absent}, event.Standing{State: event.Absent}},
+		{
+			"in progress", "R4000 " + claimed,
+			event.Standing{State: event.InProgress, LeaseLeft: time.Second},
+			event.Standing{State: event.InProgress, LeaseLeft: time.Second},
+		},
+		{"in doubt", "R4999 " + unknown, inDoubt, abandoned(unknown)},
+		{"the lease ends at its end", "R5000 " + claimed, abandoned(claimed), abandoned(claimed)},
+		{"unknown, lease over", "R9000 " + unknown, abandoned(unknown), abandoned(unknown)},
+		{
+			"settled", `R4000 S ` + fp + ` {"id":"e"}`,
+			event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
+			event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
+		},
+		{"reused", "R4000 " + strings.Replace(claimed, fp, "other", 1), reused, reused},
+		{"reused although abandoned", "R9000 " + strings.Replace(claimed, fp, "other", 1), reused, reused},
+		{"reused although settled", `R4000 S other {"id":"e"}`, reused, reused},
+		{"nothing", "", event.Standing{}, event.Standing{}},
+		{"marker", "M", event.Standing{}, event.Standing{}},
+		{"no time", "R " + claimed, event.Standing{}, event.Standing{}},
+		{"no record", "R4000", event.Standing{}, event.Standing{}},
+		{"another's record", "R4000 hello", event.Standing{}, event.Standing{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := standing(tt.text, event.Fingerprint{1})
-			require.Equal(t, tt.want, got)
-			require.Equal(t, tt.want == event.Standing{}, err != nil, "%v", err)
+			for transactional, want := range map[bool]event.Standing{false: tt.want, true: tt.transactional} {
+				got, err := standing(tt.text, fingerprint, transactional)
+				if want.State == event.Abandoned {
+					require.WithinDuration(t, time.Now(), got.Prior.LeaseEnded, patience)
+					got.Prior.LeaseEnded = time.Time{}
+				}
+				require.Equal(t, want, got)
+				require.Equal(t, want.State == 0, err != nil, "%v", err)
+			}
 		})
 	}
+}
+
+func TestLeaseEndedByThisClock(t *testing.T) {
+	t.Parallel()
+	s, err := standing("R9000 C 5000 1000 fp tok 3 gw-1 orders", event.Fingerprint{}, false)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(-4*time.Second), s.Prior.LeaseEnded, time.Second)
+	require.Zero(t, s.Prior.Fingerprint, "a text that is none")
 }
 
 // FuzzParseRecord: whatever stands in Redis is read or refused, and what is
@@ -170,14 +204,14 @@ func FuzzParseRecord(f *testing.F) {
 			require.NotEmpty(t, rec.partitions)
 			place := event.Placement{Topic: rec.topic, Owner: rec.owner, Partition: rec.partitions[0]}
 			body := claimBody(event.Claim{Token: rec.token, Placement: place}, rec.partitions)
-			again, err := parseRecord(fmt.Sprintf("%s %d %s %s", rec.state, rec.leaseEndMs, rec.fromMs, body))
+			again, err := parseRecord(fmt.Sprintf("%s %d %d %s", rec.state, rec.leaseEndMs, rec.fromMs, body))
 			require.NoError(t, err)
 			again.fingerprint = rec.fingerprint
 			require.Equal(t, rec, again)
 		default:
 			require.Fail(t, "no such state", rec.state)
 		}
-		s, err := standing(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{})
+		s, err := standing(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{}, now%2 == 0)
 		require.NoError(t, err)
 		require.NotEqual(t, event.Won, s.State)
 		require.GreaterOrEqual(t, s.LeaseLeft, time.Duration(0))

@@ -18,7 +18,7 @@ import (
 func TestStoreOnRedis(t *testing.T) {
 	t.Parallel()
 	addr := services.Shared(t).Redis
-	runConformance(t, backend{addr: addr, db: ownDatabase(t, addr)})
+	runConformance(t, newBackend(addr, ownDatabase(t, addr)))
 }
 
 // ownDatabase takes a database of the shared server that no other run has, and

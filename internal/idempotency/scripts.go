@@ -21,26 +21,36 @@ const luaHolder = `
 local function holder(rec) return rec and string.match(rec, '^[CU] %S+ %S+ %S+ (%S+) ') end
 `
 
+// luaAnswer makes answers: what stands, and, under a marker that is wrong, what
+// may be said all the same. A receipt is true whatever else was lost.
+const luaAnswer = `
+local function standing(rec) return 'R' .. string.format('%d', now) .. ' ' .. (rec or '') end
+local function lost(rec)
+  if rec and string.sub(rec, 1, 2) == 'S ' then return standing(rec) end
+  return 'M'
+end
+`
+
 // claimScript: KEYS = records, then the markers of their buckets; ARGV = lease
-// ms, ttl ms, number of records, then per record its body (what stands behind
-// <from>) and the place of its marker among the markers, from 1. Each result is
-// "M" (marker gone or different), "W" (won) or "R<now> <record>" (somebody's).
-// An own token means that the client library sent the claim twice.
-var claimScript = redis.NewScript(luaReplid + luaNow + luaHolder + `
+// ms, ttl ms, number of records, from, then per record its body (what stands
+// behind <from>) and the place of its marker among the markers, from 1. Each
+// result is "M" (marker gone or different), "W" (won) or "R<now> <record>"
+// (somebody's). An own token means that the client library sent the claim twice.
+var claimScript = redis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local ttl, n = ARGV[2], tonumber(ARGV[3])
-local head = 'C ' .. string.format('%d %d ', now + tonumber(ARGV[1]), now)
+local head = 'C ' .. string.format('%d', now + tonumber(ARGV[1])) .. ' ' .. ARGV[4] .. ' '
 local markers = redis.call('MGET', unpack(KEYS, n + 1))
 local out = {}
 for i = 1, n do
-  local body = ARGV[2 * i + 2]
-  if markers[tonumber(ARGV[2 * i + 3])] ~= replid then
-    out[i] = 'M'
+  local body = ARGV[2 * i + 3]
+  if markers[tonumber(ARGV[2 * i + 4])] ~= replid then
+    out[i] = lost(redis.call('GET', KEYS[i]))
   else
     local rec = redis.call('SET', KEYS[i], head .. body, 'NX', 'GET', 'PX', ttl)
     if not rec or holder(rec) == string.match(body, '^%S+ (%S+) ') then
       out[i] = 'W'
     else
-      out[i] = 'R' .. string.format('%d', now) .. ' ' .. rec
+      out[i] = standing(rec)
     end
   end
 end
@@ -49,21 +59,24 @@ return out
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
 // ttl ms, from, body. The result is as for a claim.
-var takeOverScript = redis.NewScript(luaReplid + luaNow + luaHolder + `
-if redis.call('GET', KEYS[2]) ~= replid then return 'M' end
+var takeOverScript = redis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local rec = redis.call('GET', KEYS[1])
+if redis.call('GET', KEYS[2]) ~= replid then return lost(rec) end
 local body = ARGV[5]
 if rec == ARGV[1] then
   redis.call('SET', KEYS[1], 'C ' .. string.format('%d', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4] .. ' ' .. body, 'PX', ARGV[3])
   return 'W'
 end
 if rec and holder(rec) == string.match(body, '^%S+ (%S+) ') then return 'W' end
-return 'R' .. string.format('%d', now) .. ' ' .. (rec or '')
+return standing(rec)
 `)
 
-// lookScript: KEYS = record. The result is as for a claim, without "W" or "M".
-var lookScript = redis.NewScript(luaNow + `
-return 'R' .. string.format('%d', now) .. ' ' .. (redis.call('GET', KEYS[1]) or '')
+// lookScript: KEYS = record, marker. The result is as for a claim, without "W".
+// What is found is told whatever the marker says: it is nothing to write by.
+var lookScript = redis.NewScript(luaReplid + luaNow + luaAnswer + `
+local rec = redis.call('GET', KEYS[1])
+if not rec and redis.call('GET', KEYS[2]) ~= replid then return 'M' end
+return standing(rec)
 `)
 
 // endScript: KEYS = record*; ARGV = ttl ms, then per record operation, token,
@@ -87,16 +100,4 @@ for i = 1, #KEYS do
   end
 end
 return missed
-`)
-
-// adoptedAlready is adoptScript's answer if there was nothing to do.
-const adoptedAlready = "="
-
-// adoptScript: KEYS = marker. It makes the marker equal the present
-// master_replid and returns what it was, or "", or adoptedAlready.
-var adoptScript = redis.NewScript(luaReplid + `
-local was = redis.call('GET', KEYS[1]) or ''
-if was == replid then return '=' end
-redis.call('SET', KEYS[1], replid)
-return was
 `)

@@ -2,12 +2,10 @@ package idempotency
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,6 +17,9 @@ import (
 type Config struct {
 	TTL   time.Duration // how long a receipt is remembered: the idempotency window
 	Lease time.Duration // how long a claim is held before another may take over
+	// Transactional says that a take-over first fences the producer of the
+	// attempt before: who knows that it failed need not wait for its lease.
+	Transactional bool
 }
 
 const (
@@ -32,12 +33,10 @@ const (
 	// maxLooks leaves connections to the claims, however many events that no
 	// longer validate ask for their receipts.
 	maxLooks = poolSize / 2
-	// markerTries bounds how often a claim meets a marker that changes under it.
-	markerTries = 3
 )
 
 // Store keeps claims in Redis. It is safe for concurrent use; endings are
-// applied while Run runs.
+// applied while Run runs, and lost claims rebuilt while Guard runs.
 type Store struct {
 	cfg     Config
 	rdb     Client
@@ -48,8 +47,9 @@ type Store struct {
 	looks   chan struct{} // holds one element per look under way
 	endings *endings
 	recent  *recent
-	losses  lossLog
-	known   [bucketCount]atomic.Bool // buckets that this process has claimed in
+	unready unready
+	kicks   chan struct{} // asks Guard to look at the markers now
+	pace    pace
 }
 
 // New returns a Store on rdb, which the caller closes after Run has returned.
@@ -58,6 +58,11 @@ func New(cfg Config, rdb Client, logger *slog.Logger, metrics *Metrics) *Store {
 	s := &Store{
 		cfg: cfg, rdb: rdb, cluster: cluster, logger: logger, metrics: metrics,
 		recent: newRecent(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
+		unready: unready{lease: cfg.Lease, transactional: cfg.Transactional, gauge: metrics.unready},
+		kicks:   make(chan struct{}, 1), pace: usualPace,
+	}
+	for bucket := range bucketCount { // until they were looked at
+		s.unready.begin(byte(bucket), time.Now())
 	}
 	s.claims = gatherer[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, lanes: lanes}
 	if cluster {
@@ -70,6 +75,9 @@ func New(cfg Config, rdb Client, logger *slog.Logger, metrics *Metrics) *Store {
 // Run applies endings until ctx ends, then those that are still queued, for at
 // most the drain time.
 func (s *Store) Run(ctx context.Context, drain time.Duration) { s.endings.run(ctx, drain) }
+
+// Ready reports whether, as far as is known, no claims are lost.
+func (s *Store) Ready() bool { return s.unready.none() }
 
 // Ping asks Redis whether it answers.
 func (s *Store) Ping(ctx context.Context) error {
@@ -91,27 +99,28 @@ type claimReply struct {
 	err  error
 }
 
-// Claim asks to hold an identity. Errors mean that Redis gave no answer; the
-// claim may stand all the same.
+// Claim asks to hold an identity. An *event.Rebuilding means that claims may be
+// lost and this one does not stand; other errors mean that Redis gave no answer,
+// and the claim may stand all the same.
 func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error) {
 	if standing, ok := s.recent.look(c.ID, c.Fingerprint); ok {
 		return standing, nil
 	}
-	for range markerTries {
-		text, err := s.askClaim(ctx, c)
-		if err != nil {
-			s.metrics.failed("claim")
-			return event.Standing{}, err
-		}
-		if text != "M" {
-			s.known[bucketOf(c.ID)].Store(true)
-			return standing(text, c.Fingerprint)
-		}
-		if err := s.adopt(ctx, bucketOf(c.ID)); err != nil {
-			return event.Standing{}, err
-		}
+	text, err := s.askClaim(ctx, c)
+	if err != nil {
+		s.metrics.failed("claim")
+		return event.Standing{}, err
 	}
-	return event.Standing{}, errors.New("claim: the marker keeps changing: is Redis failing over?")
+	return s.answer(text, c.ID, c.Fingerprint)
+}
+
+// answer reads a script's answer. "M" is an *event.Rebuilding.
+func (s *Store) answer(text string, id event.ClaimID, f event.Fingerprint) (event.Standing, error) {
+	if text == "M" {
+		s.kick()
+		return event.Standing{}, &event.Rebuilding{Left: s.unready.left(bucketOf(id), time.Now())}
+	}
+	return standing(text, f, s.cfg.Transactional)
 }
 
 func (s *Store) askClaim(ctx context.Context, c event.Claim) (string, error) {
@@ -125,26 +134,24 @@ func (s *Store) askClaim(ctx context.Context, c event.Claim) (string, error) {
 	}
 }
 
-// TakeOver exchanges the abandoned record found for c; its time of first claim
-// and its partitions stay in the record.
-func (s *Store) TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error) {
-	old, err := parseRecord(found)
-	if err != nil {
-		return event.Standing{}, fmt.Errorf("take over claim: %w", err)
+// TakeOver exchanges the abandoned record for c if it still stands as it was
+// found. Its time of first claim stays, and so do the partitions of its topic. Errors are as for a claim.
+func (s *Store) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error) {
+	var earlier []int32
+	if prior.Topic == c.Placement.Topic {
+		earlier = prior.Partitions
 	}
 	text, err := takeOverScript.Run(ctx, s.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
-		found, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), old.fromMs, claimBody(c, old.partitions)).Text()
+		prior.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), prior.From.UnixMilli(), claimBody(c, earlier)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.Standing{}, fmt.Errorf("take over claim: %w", err)
 	}
-	if text == "M" {
-		return event.Standing{}, errors.New("take over claim: the marker changed: Redis was replaced or promoted")
-	}
-	return standing(text, c.Fingerprint)
+	return s.answer(text, c.ID, c.Fingerprint)
 }
 
-// Look reads what stands without claiming.
+// Look reads what stands without claiming. A zero f stands for any payload.
+// Nothing found while claims may be lost is an *event.Rebuilding.
 func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error) {
 	if standing, ok := s.recent.look(id, f); ok {
 		return standing, nil
@@ -155,16 +162,16 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 	case <-ctx.Done():
 		return event.Standing{}, fmt.Errorf("look up claim: %w", ctx.Err())
 	}
-	text, err := lookScript.Run(ctx, s.rdb, []string{recordKey(id)}).Text()
+	text, err := lookScript.Run(ctx, s.rdb, []string{recordKey(id), markerKey(bucketOf(id))}).Text()
 	if err != nil {
 		s.metrics.failed("look")
 		return event.Standing{}, fmt.Errorf("look up claim: %w", err)
 	}
-	return standing(text, f)
+	return s.answer(text, id, f)
 }
 
 // standing reads a script's answer: "W" or "R<now> <record>".
-func standing(text string, f event.Fingerprint) (event.Standing, error) {
+func standing(text string, f event.Fingerprint, transactional bool) (event.Standing, error) {
 	if text == "W" {
 		return event.Standing{State: event.Won}, nil
 	}
@@ -182,15 +189,24 @@ func standing(text string, f event.Fingerprint) (event.Standing, error) {
 	}
 	left := time.Duration(rec.leaseEndMs-now) * time.Millisecond
 	switch {
-	case rec.fingerprint != encodeFingerprint(f):
+	case f != (event.Fingerprint{}) && rec.fingerprint != encodeFingerprint(f):
 		return event.Standing{State: event.Reused}, nil
 	case rec.state == stateSettled:
 		return event.Standing{State: event.Settled, Receipt: rec.receipt}, nil
-	case left <= 0:
-		return event.Standing{State: event.Abandoned, Found: found}, nil
+	case left <= 0, transactional && rec.state == stateUnknown:
+		return event.Standing{State: event.Abandoned, Prior: rec.prior(found, time.Now().Add(left))}, nil
 	case rec.state == stateUnknown:
 		return event.Standing{State: event.InDoubt, LeaseLeft: left}, nil
 	default:
 		return event.Standing{State: event.InProgress, LeaseLeft: left}, nil
+	}
+}
+
+// prior is an abandoned record as a take-over needs it.
+func (rec stored) prior(text string, leaseEnded time.Time) event.Prior {
+	return event.Prior{
+		Text: text, Token: rec.token, Fingerprint: decodeFingerprint(rec.fingerprint),
+		Owner: rec.owner, Topic: rec.topic, Partitions: rec.partitions,
+		From: time.UnixMilli(rec.fromMs), LeaseEnded: leaseEnded,
 	}
 }

@@ -1,7 +1,6 @@
 package idempotency
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -84,14 +83,14 @@ func TestRedisAway(t *testing.T) {
 	}{
 		{"claim", "claim", func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, event.Claim{}); return err }},
 		{"take-over", "take-over", func(ctx context.Context, s *Store) error {
-			_, err := s.TakeOver(ctx, event.Claim{}, "C 1 0 fp tok 3 gw-1 orders")
+			_, err := s.TakeOver(ctx, event.Claim{}, event.Prior{Text: "C 1 0 fp tok 3 gw-1 orders"})
 			return err
 		}},
 		{"look", "look", func(ctx context.Context, s *Store) error {
 			_, err := s.Look(ctx, event.ClaimID{}, event.Fingerprint{})
 			return err
 		}},
-		{"adopt", "adopt", func(ctx context.Context, s *Store) error { return s.adopt(ctx, 0) }},
+		{"assert empty", "", func(ctx context.Context, s *Store) error { _, err := s.AssertEmpty(ctx); return err }},
 		{"ping", "", func(ctx context.Context, s *Store) error { return s.Ping(ctx) }},
 	}
 	for _, tt := range tests {
@@ -199,51 +198,10 @@ func TestClientOfSeveralAddressesIsACluster(t *testing.T) {
 func TestRedisWithoutReplicationID(t *testing.T) {
 	t.Parallel()
 	m := miniredis.RunT(t) // without the hook of internal/dev
-	r := newRig(t, backend{addr: m.Addr()})
+	r := newRig(t, newBackend(m.Addr(), 0), withoutMarkers)
 	c := r.newClaim()
 	_, err := r.Claim(t.Context(), c)
 	require.Error(t, err)
 	require.Empty(t, r.record(t, c.ID))
 	require.Equal(t, 1, counted(t, r.reg, errorsTotal, "claim"))
-}
-
-// 256 buckets must not write 256 lines about one event, nor the same one
-// every millisecond.
-func TestLossLog(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var l lossLog
-		require.True(t, l.due("changed"))
-		require.False(t, l.due("changed"))
-		require.True(t, l.due("lost"), "another reason has its own line")
-		<-time.After(time.Minute - time.Nanosecond)
-		require.False(t, l.due("changed"))
-		<-time.After(time.Nanosecond)
-		require.True(t, l.due("changed"))
-		require.False(t, l.due("changed"))
-	})
-}
-
-// A lost claim is an operator's business; a new bucket is not.
-func TestAdoptionIsLogged(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	r := newRig(t, devBackend(t))
-	r.logger = slog.New(slog.NewTextHandler(&out, nil))
-	mark := markerKey(r.bucket)
-
-	r.mustWin(t, r.newClaim())
-	require.Equal(t, 1, strings.Count(out.String(), "level=INFO"), out.String())
-	require.Contains(t, out.String(), "marker=new")
-	require.NotContains(t, out.String(), "level=WARN")
-
-	for range 2 { // the second within a minute: no second line
-		require.NoError(t, r.raw.Set(t.Context(), mark, "another redis", 0).Err())
-		r.mustWin(t, r.newClaim())
-	}
-	require.Equal(t, 1, strings.Count(out.String(), "marker=changed"), out.String())
-	require.NoError(t, r.raw.Del(t.Context(), mark).Err())
-	r.mustWin(t, r.newClaim())
-	require.Equal(t, 1, strings.Count(out.String(), "marker=lost"), out.String())
-	require.Equal(t, 2, strings.Count(out.String(), "level=WARN"), out.String())
 }

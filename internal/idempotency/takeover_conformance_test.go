@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,7 +34,7 @@ func testTakeOver(t *testing.T, b backend) {
 	for _, tt := range takers { // one after the other: each takes over from the one before
 		c := again(first)
 		c.Placement = tt.place
-		found := r.mustFind(t, c, event.Abandoned).Found
+		found := r.mustFind(t, c, event.Abandoned).Prior
 		require.NoError(t, r.raw.PExpire(t.Context(), recordKey(c.ID), longTTL/2).Err())
 		s, err := tt.by.TakeOver(t.Context(), c, found)
 		require.NoError(t, err)
@@ -54,7 +53,7 @@ func testTakeOver(t *testing.T, b backend) {
 		last = c
 	}
 	require.Equal(t, event.InProgress, r.mustClaim(t, again(first)).State)
-	s, err := long.TakeOver(t.Context(), last, "C 1 1 x y 3 gw-1 orders")
+	s, err := long.TakeOver(t.Context(), last, event.Prior{Text: "C 1 1 x y 3 gw-1 orders"})
 	require.NoError(t, err)
 	require.Equal(t, event.Won, s.State, "its own token, if the reply was lost")
 }
@@ -64,22 +63,22 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 	long := r.peer(t, withLease(longLease))
 	tests := []struct {
 		name   string
-		change func(*testing.T, event.Claim, string)
+		change func(*testing.T, event.Claim, event.Prior)
 		want   event.ClaimState
 	}{
-		{"doubted", func(t *testing.T, c event.Claim, _ string) { r.Doubt(c); r.mustBecome(t, c.ID, "U") }, event.Abandoned},
-		{"taken by another", func(t *testing.T, c event.Claim, found string) {
+		{"doubted", func(t *testing.T, c event.Claim, _ event.Prior) { r.Doubt(c); r.mustBecome(t, c.ID, "U") }, event.Abandoned},
+		{"taken by another", func(t *testing.T, c event.Claim, found event.Prior) {
 			s, err := long.TakeOver(t.Context(), again(c), found)
 			require.NoError(t, err)
 			require.Equal(t, event.Won, s.State)
 		}, event.InProgress},
-		{"settled", func(t *testing.T, c event.Claim, _ string) {
+		{"settled", func(t *testing.T, c event.Claim, _ event.Prior) {
 			r.Settle(c, receiptOf(c))
 			r.mustBecome(t, c.ID, "S")
 		}, event.Settled},
-		{"released", func(t *testing.T, c event.Claim, _ string) { mustClose(t, r.Release(c)) }, event.Absent},
-		{"only the lease end differs", func(t *testing.T, c event.Claim, found string) {
-			f := strings.Split(found, " ")
+		{"released", func(t *testing.T, c event.Claim, _ event.Prior) { mustClose(t, r.Release(c)) }, event.Absent},
+		{"only the lease end differs", func(t *testing.T, c event.Claim, found event.Prior) {
+			f := strings.Split(found.Text, " ")
 			f[1] = "1000"
 			require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), strings.Join(f, " "), longTTL).Err())
 		}, event.Abandoned},
@@ -89,7 +88,7 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 			t.Parallel()
 			c := r.newClaim()
 			r.mustWin(t, c)
-			found := r.mustFind(t, again(c), event.Abandoned).Found
+			found := r.mustFind(t, again(c), event.Abandoned).Prior
 			tt.change(t, c, found)
 			changed := r.record(t, c.ID)
 			s, err := r.TakeOver(t.Context(), again(c), found)
@@ -103,74 +102,100 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 	}
 }
 
+// wrongMarkers are the ways in which a bucket's claims may be lost.
+var wrongMarkers = map[string]func(context.Context, *rig) error{
+	"missing": func(ctx context.Context, r *rig) error { return r.raw.Del(ctx, markerKey(r.bucket)).Err() },
+	"changed": func(ctx context.Context, r *rig) error {
+		return r.raw.Set(ctx, markerKey(r.bucket), "another redis", 0).Err()
+	},
+}
+
+// requireRebuilding wants the answer of a bucket that is not ready.
+func requireRebuilding(t *testing.T, err error) {
+	t.Helper()
+	var r *event.Rebuilding
+	require.ErrorAs(t, err, &r)
+	require.Positive(t, r.Left)
+	require.LessOrEqual(t, r.Left, longLease)
+}
+
 func testTakeOverTestsMarker(t *testing.T, b backend) {
-	for name, change := range map[string]func(context.Context, *rig) error{
-		"missing": func(ctx context.Context, r *rig) error { return r.raw.Del(ctx, markerKey(r.bucket)).Err() },
-		"changed": func(ctx context.Context, r *rig) error {
-			return r.raw.Set(ctx, markerKey(r.bucket), "another redis", 0).Err()
-		},
-	} {
+	for name, change := range wrongMarkers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, b, withLease(time.Millisecond))
 			c := r.newClaim()
 			r.mustWin(t, c)
-			found := r.mustFind(t, again(c), event.Abandoned).Found
+			found := r.mustFind(t, again(c), event.Abandoned).Prior
 			require.NoError(t, change(t.Context(), r))
 			_, err := r.TakeOver(t.Context(), again(c), found)
-			require.ErrorContains(t, err, "marker changed")
-			require.Equal(t, found, r.record(t, c.ID), "nothing is taken")
+			require.ErrorAs(t, err, new(*event.Rebuilding))
+			require.Equal(t, found.Text, r.record(t, c.ID), "nothing is taken")
 		})
 	}
 }
 
 func testMarkers(t *testing.T, b backend) {
-	r := newRig(t, b)
-	marker := func() string {
-		text, err := r.raw.Get(t.Context(), markerKey(r.bucket)).Result()
-		require.NoError(t, err)
-		return text
+	for name, change := range wrongMarkers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, b)
+			require.Equal(t, fmt.Sprintf("gw:{%02x}:m", r.bucket), markerKey(r.bucket))
+			require.NoError(t, r.raw.Get(t.Context(), markerKey(r.bucket)).Err())
+			r.mustWin(t, r.newClaim())
+			held := r.newClaim()
+			r.mustWin(t, held)
+
+			require.NoError(t, change(t.Context(), r))
+			lost := r.newClaim()
+			_, err := r.Claim(t.Context(), lost)
+			requireRebuilding(t, err)
+			require.Empty(t, r.record(t, lost.ID), "nothing is claimed")
+			_, err = r.Look(t.Context(), lost.ID, lost.Fingerprint)
+			requireRebuilding(t, err)
+			require.Len(t, r.kicks, 1, "the guard is asked to look")
+
+			_, err = r.Claim(t.Context(), again(held))
+			requireRebuilding(t, err)
+			s, err := r.Look(t.Context(), held.ID, held.Fingerprint)
+			require.NoError(t, err)
+			require.Equal(t, event.InProgress, s.State, "what is there may be told")
+
+			_, err = r.peer(t, transactional).Claim(t.Context(), lost)
+			require.Equal(t, &event.Rebuilding{}, err, "how long fencing takes is not known")
+
+			elsewhere := newRig(t, b)
+			elsewhere.mustWin(t, elsewhere.newClaim()) // a bucket says nothing about another
+			require.Zero(t, counted(t, r.reg, errorsTotal, ""), "Redis did not fail")
+
+			r.setMarker(t, r.bucket)
+			r.mustWin(t, again(lost))
+		})
 	}
-	adopted := func() [3]int {
-		return [3]int{counted(t, r.reg, adoptTotal, "new"), counted(t, r.reg, adoptTotal, "lost"), counted(t, r.reg, adoptTotal, "changed")}
-	}
-	require.Equal(t, fmt.Sprintf("gw:{%02x}:m", r.bucket), markerKey(r.bucket))
-
-	r.mustWin(t, r.newClaim())
-	replid := marker()
-	require.Len(t, replid, 40)
-	require.Equal(t, [3]int{1, 0, 0}, adopted(), "missing at first")
-
-	r.mustWin(t, r.newClaim())
-	require.Equal(t, [3]int{1, 0, 0}, adopted(), "present")
-
-	require.NoError(t, r.raw.Set(t.Context(), markerKey(r.bucket), "another redis", 0).Err())
-	r.mustWin(t, r.newClaim())
-	require.Equal(t, replid, marker())
-	require.Equal(t, [3]int{1, 0, 1}, adopted(), "changed")
-
-	require.NoError(t, r.raw.Del(t.Context(), markerKey(r.bucket)).Err())
-	r.mustWin(t, r.newClaim())
-	require.Equal(t, replid, marker())
-	require.Equal(t, [3]int{1, 1, 1}, adopted(), "lost")
-
-	// A claim in one bucket says nothing about another.
-	elsewhere := r.newClaim()
-	elsewhere.ID[0] = newRig(t, b).bucket
-	r.mustWin(t, elsewhere)
-	require.Equal(t, [3]int{2, 1, 1}, adopted())
 }
 
-// Of many claims that find a bucket without a marker one adopts it. The others
-// have not seen a failover and must not say so.
-func testAdoptOnce(t *testing.T, b backend) {
-	r := newRig(t, b)
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() { _ = r.adopt(context.Background(), r.bucket) })
+func testReceiptsUnderAnyMarker(t *testing.T, b backend) {
+	for name, change := range wrongMarkers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, b)
+			c := r.newClaim()
+			r.mustWin(t, c)
+			prior := event.Prior{Text: r.record(t, c.ID)}
+			r.Settle(c, receiptOf(c))
+			r.mustBecome(t, c.ID, "S")
+			require.NoError(t, change(t.Context(), r))
+
+			p := r.peer(t)
+			want := event.Standing{State: event.Settled, Receipt: receiptOf(c)}
+			require.Equal(t, want, p.mustClaim(t, again(c)))
+			s, err := p.Look(t.Context(), c.ID, c.Fingerprint)
+			require.NoError(t, err)
+			require.Equal(t, want, s)
+			s, err = p.TakeOver(t.Context(), again(c), prior)
+			require.NoError(t, err)
+			require.Equal(t, want, s)
+			require.Equal(t, event.Reused, p.mustClaim(t, otherPayload(c)).State)
+		})
 	}
-	wg.Wait()
-	r.mustWin(t, r.newClaim())
-	require.Equal(t, 1, counted(t, r.reg, adoptTotal, "new"))
-	require.Equal(t, 1, counted(t, r.reg, adoptTotal, ""))
 }

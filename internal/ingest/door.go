@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -25,6 +26,9 @@ type Config struct {
 	ClaimTimeout time.Duration
 	// OnStoreFailure is the policy of types that name none.
 	OnStoreFailure event.StoreFailurePolicy
+	// OnStoreLoss is the policy while the store may have lost claims and is
+	// being rebuilt from the log.
+	OnStoreLoss event.StoreFailurePolicy
 }
 
 // Deps are what a Door works with.
@@ -34,7 +38,7 @@ type Deps struct {
 	Endings Endings
 	Log     Log
 	Metrics *Metrics
-	Now     func() time.Time // nil: time.Now
+	Now     func() time.Time // nil: the wall clock
 }
 
 // Door accepts events. It is safe for concurrent use.
@@ -55,7 +59,7 @@ type Door struct {
 func New(cfg Config, deps Deps) *Door {
 	now := deps.Now
 	if now == nil {
-		now = time.Now
+		now = crash.Now
 	}
 	return &Door{
 		cfg:     cfg,

@@ -47,10 +47,11 @@ type world struct {
 	// Answers. Those that are nil have a default.
 	check    func(eventType, version string, data []byte) (event.Checked, error)
 	claim    func(ctx context.Context, c event.Claim) (event.Standing, error)
-	takeOver func(ctx context.Context, c event.Claim, found string) (event.Standing, error)
+	takeOver func(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error)
 	look     func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error)
 	place    func(topic string, key []byte, spread uint64) (event.Placement, error)
 	publish  func(ctx context.Context, r event.Record) (event.Position, error)
+	find     func(prior event.Prior) (event.Receipt, bool, error)
 	// released says whether a release is done at once; it is by default.
 	neverReleased bool
 
@@ -122,11 +123,11 @@ func (f fakeClaims) Claim(ctx context.Context, c event.Claim) (event.Standing, e
 	return event.Standing{State: event.Won}, nil
 }
 
-func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error) {
+func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error) {
 	f.bounded(ctx)
-	f.noteClaim("take over "+found, c)
+	f.noteClaim("take over "+prior.Text, c)
 	if f.takeOver != nil {
-		return f.takeOver(ctx, c, found)
+		return f.takeOver(ctx, c, prior)
 	}
 	return event.Standing{State: event.Won}, nil
 }
@@ -170,6 +171,16 @@ func (f fakeLog) Place(topic string, key []byte, spread uint64) (event.Placement
 		return f.place(topic, key, spread)
 	}
 	return event.Placement{Topic: topic, Partition: 3, Owner: "gw-1"}, nil
+}
+
+func (f fakeLog) Find(ctx context.Context, _ event.ClaimID, prior event.Prior) (event.Receipt, bool, error) {
+	_, bounded := ctx.Deadline()
+	require.True(f.t, bounded, "nobody waits for ever for a recovery read")
+	f.note("find " + prior.Text)
+	if f.find != nil {
+		return f.find(prior)
+	}
+	return event.Receipt{}, false, nil
 }
 
 func (f fakeLog) Publish(ctx context.Context, r event.Record) (event.Position, error) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"strconv"
 	"sync/atomic"
@@ -20,6 +21,10 @@ func derivedID(id event.ClaimID) string {
 	u[8] = u[8]&0x3f | 0x80
 	return u.String()
 }
+
+// spreadOf chooses the partition of a deduplicated event without entity: the
+// same on every attempt.
+func spreadOf(id event.ClaimID) uint64 { return binary.BigEndian.Uint64(id[:]) }
 
 // randomID makes the event id of an event without identity: a UUIDv7.
 func randomID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -2,10 +2,10 @@ package ingest
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -17,7 +17,7 @@ const deliverySlack = 1500 * time.Millisecond
 func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checked) (Result, error) {
 	def := checked.Definition
 	id := req.Identity.ClaimID(req.Client)
-	place, err := d.log.Place(def.Topic, keyBytes(checked.Key), binary.BigEndian.Uint64(id[:]))
+	place, err := d.log.Place(def.Topic, keyBytes(checked.Key), spreadOf(id))
 	if err != nil {
 		return d.refuseUnplaced(ctx, req, id, err)
 	}
@@ -30,31 +30,21 @@ func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checke
 	if err != nil {
 		return d.withoutStore(ctx, req, checked, place, claim, err)
 	}
-	takenOver := standing.State == event.Abandoned
-	if takenOver {
-		// Until the recovery read exists, whoever takes over publishes again:
-		// at least once across a crash.
-		d.metrics.takeovers.Inc()
-		claim.Begun = now
-		standing, err = d.takeOver(ctx, claim, standing.Found)
-		now = d.now()
-		if err != nil {
-			// The abandoned attempt may have written, so this is in doubt,
-			// and the store's absence does not make it less so.
-			return Result{}, event.Doubt(event.OutcomeUnknown, err,
-				"An earlier attempt with this key may have been written, and the idempotency store cannot be asked. Retry with the same key.")
-		}
-	}
-	if standing.State != event.Won {
+	switch standing.State {
+	case event.Won:
+		crash.At(crash.Claimed)
+		return d.publishClaimed(ctx, d.record(req, checked, place, &claim, now), claim)
+	case event.Abandoned:
+		return d.resume(ctx, req, checked, claim, standing.Prior)
+	default:
 		return answerStanding(standing)
 	}
-	return d.publishClaimed(ctx, d.record(req, checked, place, &claim, now), claim, takenOver)
 }
 
 // publishClaimed publishes under a claim that stands, and ends the claim.
-func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim event.Claim, takenOver bool) (Result, error) {
+func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim event.Claim) (Result, error) {
 	if left := d.cfg.Lease - record.Timestamp.Sub(claim.Begun); left < d.cfg.DeliveryTimeout+deliverySlack {
-		d.endUnwritten(claim, takenOver)
+		d.endUnwritten(claim)
 		return Result{}, event.Refuse(event.Overloaded,
 			"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
 	}
@@ -64,20 +54,16 @@ func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim ev
 		return Result{Receipt: receipt}, nil
 	}
 	if isNotWritten(err) {
-		d.endUnwritten(claim, takenOver)
+		d.endUnwritten(claim)
 	} else {
 		d.endings.Doubt(claim)
 	}
 	return Result{}, err
 }
 
-// endUnwritten ends a claim under which this attempt surely wrote nothing. Who
-// took over cannot say that of the attempt before: its claim stays in doubt.
-func (d *Door) endUnwritten(claim event.Claim, takenOver bool) {
-	if takenOver {
-		d.endings.Doubt(claim)
-		return
-	}
+// endUnwritten ends a claim under which surely nothing was written, and waits a
+// moment, so that an immediate retry finds the key free.
+func (d *Door) endUnwritten(claim event.Claim) {
 	select {
 	case <-d.endings.Release(claim):
 	case <-time.After(d.cfg.ClaimTimeout):
@@ -99,16 +85,13 @@ func (d *Door) refuseUnplaced(ctx context.Context, req Request, id event.ClaimID
 
 // withoutStore decides what happens when the claim could not be asked for.
 func (d *Door) withoutStore(ctx context.Context, req Request, checked event.Checked, place event.Placement, claim event.Claim, cause error) (Result, error) {
-	policy := checked.Definition.OnStoreFailure
-	if policy == "" {
-		policy = d.cfg.OnStoreFailure
-	}
-	if policy != event.PublishOnStoreFailure {
-		// The claim's reply may be lost and the claim stand: drop it if so.
-		// Nothing was published under it, and nothing will be.
-		d.endings.Release(claim)
-		return Result{}, event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
-			"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
+	var rebuilding *event.Rebuilding
+	lost := errors.As(cause, &rebuilding)
+	if d.storePolicy(checked.Definition, lost) != event.PublishOnStoreFailure {
+		if lost {
+			return Result{}, refuseRebuilding(rebuilding)
+		}
+		return Result{}, d.refuseStoreAway(claim, cause)
 	}
 	d.metrics.bypassed.Inc()
 	// The claim is ended as if it stood: once the store is back, retries get
@@ -120,6 +103,34 @@ func (d *Door) withoutStore(ctx context.Context, req Request, checked event.Chec
 	}
 	d.endings.Settle(claim, receipt)
 	return Result{Receipt: receipt, Bypassed: true}, nil
+}
+
+// storePolicy says what to do without a claim: the store is away, or, if lost,
+// it may have lost claims and is being rebuilt.
+func (d *Door) storePolicy(def *event.Definition, lost bool) event.StoreFailurePolicy {
+	switch {
+	case lost:
+		return d.cfg.OnStoreLoss
+	case def.OnStoreFailure != "":
+		return def.OnStoreFailure
+	default:
+		return d.cfg.OnStoreFailure
+	}
+}
+
+// refuseStoreAway drops the claim, whose reply may be lost: nothing was
+// published under it, and nothing will be.
+func (d *Door) refuseStoreAway(claim event.Claim, cause error) error {
+	d.endings.Release(claim)
+	return event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
+		"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
+}
+
+func refuseRebuilding(r *event.Rebuilding) error {
+	e := event.RefuseCause(event.IdempotencyStoreUnavailable, r,
+		"The idempotency store is new or has lost data, and the gateway is reading from Kafka what was written. Until that is done it cannot promise to write this event only once. Nothing was written; send it again with the same key.")
+	e.RetryAfter = r.Left
+	return e
 }
 
 // endFailed ends, without waiting, a claim whose event was not acknowledged.
@@ -134,12 +145,6 @@ func (d *Door) endFailed(claim event.Claim, err error) {
 func isNotWritten(err error) bool {
 	var e *event.Error
 	return errors.As(err, &e) && e.Outcome == event.NotWritten
-}
-
-func (d *Door) takeOver(ctx context.Context, claim event.Claim, found string) (event.Standing, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
-	defer cancel()
-	return d.claims.TakeOver(ctx, claim, found)
 }
 
 // answerStanding answers from what stands in the store.

@@ -18,11 +18,13 @@ type Catalog interface {
 type Claims interface {
 	// Claim asks to hold an identity, and answers within a bound of its own. An
 	// error means that the store could not answer; the claim may then stand all
-	// the same.
+	// the same. An *event.Rebuilding means that it does not stand.
 	Claim(ctx context.Context, c event.Claim) (event.Standing, error)
-	// TakeOver exchanges an abandoned claim, as found, for c.
-	TakeOver(ctx context.Context, c event.Claim, found string) (event.Standing, error)
-	// Look reads without claiming.
+	// TakeOver exchanges an abandoned claim, if it still stands as it was found,
+	// for c. Errors are as for a claim.
+	TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error)
+	// Look reads without claiming. A zero f stands for any payload. Nothing
+	// found while the store may have lost claims is an *event.Rebuilding.
 	Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error)
 }
 
@@ -47,4 +49,8 @@ type Log interface {
 	// Publish produces and waits for the acknowledgement. Errors are
 	// *event.Error and say whether the record was written.
 	Publish(ctx context.Context, r event.Record) (event.Position, error)
+	// Find is the recovery read: it looks for the record that the attempts
+	// before may have written under an abandoned claim. Not found is sure: no
+	// such record will appear any more. Errors are *event.Error, unknown.
+	Find(ctx context.Context, id event.ClaimID, prior event.Prior) (receipt event.Receipt, found bool, err error)
 }

@@ -17,6 +17,8 @@ var (
 
 	notWritten = event.Refuse(event.LogUnavailable, "no leader")
 	unknown    = event.Doubt(event.OutcomeUnknown, nil, "no acknowledgement in time")
+	undecided  = &event.Error{Kind: event.OutcomeUnknown, Outcome: event.Unknown, RetryAfter: 9 * time.Second}
+	rebuilding = &event.Rebuilding{Left: 20 * time.Second}
 	invalid    = event.Refuse(event.SchemaViolation, "no orderId")
 )
 
@@ -37,7 +39,28 @@ func storeIsAway(w *world) {
 
 func takenOver(s event.Standing, err error) func(*world) {
 	return func(w *world) {
-		w.takeOver = func(context.Context, event.Claim, string) (event.Standing, error) { return s, err }
+		w.takeOver = func(context.Context, event.Claim, event.Prior) (event.Standing, error) { return s, err }
+	}
+}
+
+func finds(r event.Receipt, found bool, err error) func(*world) {
+	return func(w *world) {
+		w.find = func(event.Prior) (event.Receipt, bool, error) { return r, found, err }
+	}
+}
+
+// topicGoesAway lets the topic go during the recovery read.
+func topicGoesAway(w *world) {
+	w.find = func(event.Prior) (event.Receipt, bool, error) {
+		topicIsMissing(w)
+		return event.Receipt{}, false, nil
+	}
+}
+
+func rebuilds(w *world) {
+	w.claim = func(context.Context, event.Claim) (event.Standing, error) { return event.Standing{}, rebuilding }
+	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.Standing, error) {
+		return event.Standing{}, rebuilding
 	}
 }
 
@@ -75,7 +98,7 @@ func slowly(d time.Duration) func(*world) {
 
 func slowTakeOver(d time.Duration) func(*world) {
 	return func(w *world) {
-		w.takeOver = func(context.Context, event.Claim, string) (event.Standing, error) {
+		w.takeOver = func(context.Context, event.Claim, event.Prior) (event.Standing, error) {
 			w.clock.advance(d)
 			return event.Standing{State: event.Won}, nil
 		}
@@ -93,17 +116,18 @@ func typePolicy(p event.StoreFailurePolicy) func(*world) {
 }
 
 // TestProtocol holds the door to every row of the protocol's table and to each
-// of its rules (design section 7), as far as this version has them.
+// of its rules (design section 7).
 func TestProtocol(t *testing.T) {
 	t.Parallel()
 	earlier := event.Receipt{ID: "e-0", Type: "orders.placed", Version: "v1", Topic: "orders", Partition: 1, Offset: 7, Time: "2026-01-01T00:00:00Z"}
 	settled := stands(event.Standing{State: event.Settled, Receipt: earlier})
-	abandoned := stands(event.Standing{State: event.Abandoned, Found: "C 1 …"})
+	abandoned := stands(event.Standing{State: event.Abandoned, Prior: event.Prior{Text: "C 1 …"}})
 	const tooSlow = testLease - testDelivery - deliverySlack + time.Millisecond
 	tests := []struct {
 		name   string
 		given  []func(*world)
-		policy event.StoreFailurePolicy // the gateway's
+		policy event.StoreFailurePolicy // the gateway's, while the store is away
+		onLoss event.StoreFailurePolicy // the gateway's, while it is being rebuilt
 		calls  []string
 
 		// Either a refusal…
@@ -126,7 +150,7 @@ func TestProtocol(t *testing.T) {
 		},
 		{
 			name: "lease over: take over, then publish", given: []func(*world){abandoned},
-			calls: []string{"check", "claim", "take over C 1 …", "publish", "settle"},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "settle"},
 		},
 		{
 			name: "settled: replay", given: []func(*world){settled},
@@ -181,12 +205,12 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
 		},
 		{
-			name: "lease of a taker too short: doubt", given: []func(*world){abandoned, slowTakeOver(tooSlow)},
-			calls: []string{"check", "claim", "take over C 1 …", "doubt"}, kind: event.Overloaded, outcome: event.NotWritten,
+			name: "lease of a taker too short: release", given: []func(*world){abandoned, slowTakeOver(tooSlow)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
 		},
 		{
 			name: "the lease of a taker begins with the take-over", given: []func(*world){abandoned, slowly(tooSlow)},
-			calls: []string{"check", "claim", "take over C 1 …", "publish", "settle"},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "settle"},
 		},
 
 		// Rules 4 and 5: release only what is surely not written.
@@ -195,8 +219,8 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "claim", "publish", "release"}, kind: event.LogUnavailable, outcome: event.NotWritten,
 		},
 		{
-			name: "not written by a taker: doubt", given: []func(*world){abandoned, publishFails(notWritten)},
-			calls: []string{"check", "claim", "take over C 1 …", "publish", "doubt"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+			name: "not written by a taker: release", given: []func(*world){abandoned, publishFails(notWritten)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "release"}, kind: event.LogUnavailable, outcome: event.NotWritten,
 		},
 		{
 			name: "unknown: doubt", given: []func(*world){publishFails(unknown)},
@@ -204,7 +228,7 @@ func TestProtocol(t *testing.T) {
 		},
 		{
 			name: "unknown by a taker: doubt", given: []func(*world){abandoned, publishFails(unknown)},
-			calls: []string{"check", "claim", "take over C 1 …", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
 		},
 		{
 			name: "an error of no kind: doubt", given: []func(*world){publishFails(errStore)},
@@ -214,24 +238,52 @@ func TestProtocol(t *testing.T) {
 		// Rule 6: a take-over is a compare-and-set that can fail.
 		{
 			name: "take-over lost to another attempt", given: []func(*world){abandoned, takenOver(event.Standing{State: event.InProgress}, nil)},
-			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
 			name: "take-over finds it settled", given: []func(*world){abandoned, takenOver(event.Standing{State: event.Settled, Receipt: earlier}, nil)},
-			calls: []string{"check", "claim", "take over C 1 …"}, replayed: true,
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, replayed: true,
 		},
 		{
 			name: "take-over finds it gone", given: []func(*world){abandoned, takenOver(event.Standing{State: event.Absent}, nil)},
-			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "take-over without an answer", given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
-			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.OutcomeUnknown, outcome: event.Unknown, cause: errStore,
+			name: "take-over without an answer: nothing was written before, nor is now", given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, cause: errStore,
 		},
 		{
 			name: "take-over without an answer, service first", policy: event.PublishOnStoreFailure,
 			given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
-			calls: []string{"check", "claim", "take over C 1 …"}, kind: event.OutcomeUnknown, outcome: event.Unknown, cause: errStore,
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "settle"}, bypassed: true,
+		},
+
+		// Rule 7: the recovery read comes before the take-over.
+		{
+			name: "found in the log: settle and replay", given: []func(*world){abandoned, finds(earlier, true, nil)},
+			calls: []string{"check", "claim", "find C 1 …", "settle"}, replayed: true,
+		},
+		{
+			name: "the log cannot tell yet", given: []func(*world){abandoned, finds(event.Receipt{}, false, undecided)},
+			calls: []string{"check", "claim", "find C 1 …"}, kind: event.OutcomeUnknown, outcome: event.Unknown, retryAfter: 9 * time.Second,
+		},
+		{
+			name: "topic gone while reading", given: []func(*world){abandoned, topicGoesAway},
+			calls: []string{"check", "claim", "find C 1 …"}, kind: event.LogUnavailable, outcome: event.NotWritten,
+		},
+
+		// Rule 8: the store may have lost claims.
+		{
+			name: "rebuilding: reject, nothing stands", given: []func(*world){rebuilds}, policy: event.PublishOnStoreFailure,
+			calls: []string{"check", "claim"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, retryAfter: 20 * time.Second,
+		},
+		{
+			name: "rebuilding, service first", given: []func(*world){rebuilds}, onLoss: event.PublishOnStoreFailure,
+			calls: []string{"check", "claim", "publish", "settle"}, bypassed: true,
+		},
+		{
+			name: "take-over while rebuilding", given: []func(*world){abandoned, takenOver(event.Standing{}, rebuilding)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, retryAfter: 20 * time.Second,
 		},
 
 		// The store is away.
@@ -295,7 +347,7 @@ func TestProtocol(t *testing.T) {
 				given(w)
 			}
 			req := keyed()
-			result, err := w.door(Config{OnStoreFailure: tt.policy}, nil).Accept(t.Context(), req)
+			result, err := w.door(Config{OnStoreFailure: tt.policy, OnStoreLoss: tt.onLoss}, nil).Accept(t.Context(), req)
 
 			require.Equal(t, tt.calls, w.calls)
 			if tt.kind != "" {
@@ -327,7 +379,7 @@ func TestProtocol(t *testing.T) {
 func TestOneAttemptHasOneClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	stands(event.Standing{State: event.Abandoned, Found: "C 1 …"})(w)
+	stands(event.Standing{State: event.Abandoned, Prior: event.Prior{Text: "C 1 …"}})(w)
 	req := keyed()
 	result, err := w.door(Config{}, nil).Accept(t.Context(), req)
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -18,10 +19,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// kfake can stop for good in this function when it is closed while a
+	// kfake can stop for good in these functions when it is closed while a
 	// control function sleeps (close_test.go): a lock is still held by the
 	// control function, whose goroutine is told to end.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).continueSleptControl"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).continueSleptControl"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).runControl.func1"))
 }
 
 const (
@@ -171,4 +173,28 @@ func ask(tb testing.TB, cluster *kfake.Cluster, req kmsg.Request) kmsg.Response 
 	resp, err := cl.Request(ctx, req)
 	require.NoError(tb, err)
 	return resp
+}
+
+// inTransactions makes the producer transactional, with ids of the test's own.
+func inTransactions(tb testing.TB, yes bool) option {
+	tb.Helper()
+	return func(c *Config) {
+		c.Transactional, c.TransactionalIDPrefix, c.TransactionTimeout = yes, "test-"+uuid.NewString(), 25*time.Second
+	}
+}
+
+// allLanes waits until every lane of a transactional producer is ready.
+func allLanes(tb testing.TB, p running) {
+	tb.Helper()
+	if p.lanes == nil {
+		return
+	}
+	require.Eventually(tb, func() bool {
+		for i := range p.lanes.slots {
+			if l := p.lanes.slots[i].current.Load(); l == nil || !l.open() {
+				return false
+			}
+		}
+		return true
+	}, patience, tick)
 }

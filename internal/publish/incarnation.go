@@ -23,6 +23,9 @@ const (
 	// queueFactor: librdkafka's queue may hold twice the admitted bytes, so
 	// that headers and keys fit and admission, not the queue, is the limit.
 	queueFactor = 2
+	// idempotentPrefix begins the ids of producers that are not transactional; no
+	// transactional id begins with it.
+	idempotentPrefix = "i-"
 	// eventsBuffer is small: a full one only slows librdkafka's poller.
 	eventsBuffer = 4096
 )
@@ -48,8 +51,41 @@ type incarnation struct {
 // librdkafka's poller never waits for a caller, and used again.
 var deliveries = sync.Pool{New: func() any { return make(chan kafka.Event, 1) }}
 
-func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func(*incarnation, kafka.Error)) (*incarnation, error) {
+// newIncarnation starts a producer: a transactional one if it is given a
+// transactional id.
+func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *slog.Logger, report func(*incarnation, kafka.Error)) (*incarnation, error) {
+	id := transactionalID
+	conf := producerSettings(cfg, batchBytes)
+	if transactionalID == "" {
+		id = idempotentPrefix + uuid.NewString()
+	} else {
+		// A lane hands over a whole group at once: nothing is gained by waiting.
+		delete(conf, "queue.buffering.max.ms") // another name of linger.ms
+		conf["linger.ms"] = 0
+		conf["transactional.id"] = transactionalID
+		conf["transaction.timeout.ms"] = int(cfg.TransactionTimeout.Milliseconds())
+	}
 	logs := make(chan kafka.LogEvent, 64)
+	conf["go.logs.channel"] = logs
+	kp, err := kafka.NewProducer(&conf)
+	if err != nil {
+		return nil, fmt.Errorf("create kafka producer: %w", err)
+	}
+	admin, err := kafka.NewAdminClientFromProducer(kp)
+	if err != nil {
+		kp.Close()
+		return nil, fmt.Errorf("create kafka admin client: %w", err)
+	}
+	i := &incarnation{
+		id: id, batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
+		report: report, stopLogs: make(chan struct{}),
+	}
+	i.pumps.Go(i.pumpEvents)
+	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
+	return i, nil
+}
+
+func producerSettings(cfg Config, batchBytes int) kafka.ConfigMap {
 	conf := kafka.ConfigMap{
 		"linger.ms":                0,
 		"reconnect.backoff.ms":     50,
@@ -81,26 +117,10 @@ func newIncarnation(cfg Config, batchBytes int, logger *slog.Logger, report func
 		"go.events.channel.size":       eventsBuffer,
 		"go.produce.channel.size":      1, // unused
 		"go.logs.channel.enable":       true,
-		"go.logs.channel":              logs,
 	} {
 		conf[k] = v
 	}
-	kp, err := kafka.NewProducer(&conf)
-	if err != nil {
-		return nil, fmt.Errorf("create kafka producer: %w", err)
-	}
-	admin, err := kafka.NewAdminClientFromProducer(kp)
-	if err != nil {
-		kp.Close()
-		return nil, fmt.Errorf("create kafka admin client: %w", err)
-	}
-	i := &incarnation{
-		id: "i-" + uuid.NewString(), batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
-		report: report, stopLogs: make(chan struct{}),
-	}
-	i.pumps.Go(i.pumpEvents)
-	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
-	return i, nil
+	return conf
 }
 
 // produce hands a message to librdkafka; its delivery report goes to done.
@@ -129,6 +149,18 @@ func (i *incarnation) use(fn func(*kafka.AdminClient) error) error {
 func (i *incarnation) metadata(all bool, timeout time.Duration) (md *kafka.Metadata, err error) {
 	err = i.use(func(admin *kafka.AdminClient) (err error) {
 		md, err = admin.GetMetadata(nil, all, int(timeout.Milliseconds()))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask kafka for metadata: %w", err)
+	}
+	return md, nil
+}
+
+// topicMetadata asks for one topic.
+func (i *incarnation) topicMetadata(name string, timeout time.Duration) (md *kafka.Metadata, err error) {
+	err = i.use(func(admin *kafka.AdminClient) (err error) {
+		md, err = admin.GetMetadata(&name, false, int(timeout.Milliseconds()))
 		return err
 	})
 	if err != nil {

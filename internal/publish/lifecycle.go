@@ -8,7 +8,7 @@ import (
 )
 
 func (p *Producer) incarnate(batchBytes int) (*incarnation, error) {
-	return newIncarnation(p.cfg, batchBytes, p.logger, p.reported)
+	return newIncarnation(p.cfg, "", batchBytes, p.logger, p.reported)
 }
 
 func (p *Producer) present() *incarnation {
@@ -60,8 +60,12 @@ func (p *Producer) refreshed(begun time.Time, err error) {
 		return
 	}
 	p.up()
-	if p.batchLimit() < p.present().batchBytes {
+	limit := p.batchLimit()
+	if limit < p.present().batchBytes {
 		p.requestReplace("a topic takes smaller batches")
+	}
+	if p.lanes != nil {
+		p.lanes.shrink(limit)
 	}
 }
 
@@ -136,6 +140,7 @@ func (p *Producer) Close(ctx context.Context) {
 	}
 	p.closed = true
 	close(p.stop)
+	p.end()
 	open := []*incarnation{p.current}
 	for _, i := range p.draining {
 		open = append(open, i)
@@ -145,10 +150,14 @@ func (p *Producer) Close(ctx context.Context) {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, max(0, time.Until(deadline)))
 	}
+	if p.lanes != nil {
+		p.lanes.close(limit) // first: it takes its ids out of the registry
+	}
 	for _, i := range open {
 		i.close(limit)
 	}
 	p.drains.Wait()
+	p.searches.reads.Wait()
 }
 
 // queued is the number of records that wait for an acknowledgement.
@@ -156,6 +165,9 @@ func (p *Producer) queued() float64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	n := p.current.queued()
+	if p.lanes != nil {
+		n += p.lanes.waiting()
+	}
 	for _, i := range p.draining {
 		n += i.queued()
 	}

@@ -1,6 +1,9 @@
 package publish
 
 import (
+	"errors"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -11,6 +14,12 @@ type Metrics struct {
 	failures     *prometheus.CounterVec
 	errors       *prometheus.CounterVec
 	incarnations prometheus.Counter
+	transactions *prometheus.CounterVec
+	groupRecords prometheus.Observer
+	fences       *prometheus.CounterVec
+	laneStarts   *prometheus.CounterVec
+	recoveries   *prometheus.CounterVec
+	recoveryTime prometheus.Observer
 }
 
 // NewMetrics registers the producer's metrics.
@@ -30,7 +39,46 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "gateway_kafka_producer_replacements_total",
 			Help: "Times the Kafka producer was replaced by a new one.",
 		}),
+		transactions: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_kafka_transactions_total",
+			Help: "Kafka transactions by how they ended: committed, aborted (records that were not refused went again), unknown (the producer was given up).",
+		}, []string{"result"}),
+		groupRecords: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "gateway_kafka_transaction_records", Help: "Records in one Kafka transaction.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}),
+		fences: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_kafka_fences_total",
+			Help: "Transactional producers that were to be fenced: fenced, failed (tried again when it is needed).",
+		}, []string{"result"}),
+		laneStarts: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_kafka_transactional_starts_total",
+			Help: "Transactional producers that were to be started: started, failed (tried again every second).",
+		}, []string{"result"}),
+		recoveries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_recovery_reads_total",
+			Help: "Looks in the log for what an abandoned claim may have written: found, absent, undecided (the log cannot tell yet), failed.",
+		}, []string{"result"}),
+		recoveryTime: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "gateway_recovery_read_duration_seconds", Help: "Time that one look took, waiting for its turn included.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}),
 	}
+}
+
+func (m *Metrics) recovered(found bool, err error, took time.Duration) {
+	result := "absent"
+	var undecided errUndecided
+	switch {
+	case errors.As(err, &undecided):
+		result = "undecided"
+	case err != nil:
+		result = "failed"
+	case found:
+		result = "found"
+	}
+	m.recoveries.WithLabelValues(result).Inc()
+	m.recoveryTime.Observe(took.Seconds())
 }
 
 func (m *Metrics) watch(p *Producer) {

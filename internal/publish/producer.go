@@ -11,6 +11,7 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -22,6 +23,15 @@ type Config struct {
 	InFlightLimit   int64             // bytes of event data that may be under way
 	MaxEventBytes   int               // the largest event data
 	CreateTopics    CreateTopics
+	// Lease is how long a claim is held: what was claimed under it is appended
+	// before it ends, or never.
+	Lease time.Duration
+	// Transactional publishes in Kafka transactions, whose producers have ids
+	// that begin with TransactionalIDPrefix. Kafka itself aborts one that is open
+	// for longer than TransactionTimeout.
+	Transactional         bool
+	TransactionalIDPrefix string
+	TransactionTimeout    time.Duration
 }
 
 // CreateTopics says whether and how missing topics are created.
@@ -50,6 +60,11 @@ type Producer struct {
 	draining map[string]*incarnation
 	closed   bool
 	stop     chan struct{} // closed by Close
+	lanes    *lanes        // nil unless transactional
+
+	searches *searches       // recovery reads
+	running  context.Context //nolint:containedctx // of those reads: ended by Close
+	end      context.CancelFunc
 	drains   sync.WaitGroup
 }
 
@@ -58,12 +73,17 @@ type Producer struct {
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
 	p := &Producer{cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
 	p.topics = newTopics(p.present, cfg.CreateTopics, logger)
+	p.searches = newSearches(p.recoverAll)
+	p.running, p.end = context.WithCancel(context.Background())
 	p.mu.Lock() // the first incarnation may report an error before it is current
 	first, err := p.incarnate(defaultBatchBytes)
 	p.current = first
 	p.mu.Unlock()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Transactional {
+		p.lanes = newLanes(p)
 	}
 	metrics.watch(p)
 	return p, nil
@@ -76,6 +96,9 @@ func (p *Producer) SetTopics(names []string) { p.topics.want(names) }
 func (p *Producer) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.topics.run(ctx, p.refreshed) })
+	if p.lanes != nil {
+		wg.Go(func() { p.lanes.run(ctx) })
+	}
 	for {
 		select {
 		case reason := <-p.replace:
@@ -100,8 +123,11 @@ func (p *Producer) Reached() (last time.Time, down bool) {
 	return last, p.down.Load()
 }
 
-// Complete reports whether Kafka has answered and has all topics.
-func (p *Producer) Complete() bool { return p.topics.known.Load() != nil && !p.topics.anyMissing() }
+// Complete reports whether Kafka has answered and has all topics, and, in
+// transactional mode, whether a transactional producer is ready.
+func (p *Producer) Complete() bool {
+	return p.topics.known.Load() != nil && !p.topics.anyMissing() && (p.lanes == nil || p.lanes.ready())
+}
 
 // Place chooses a record's partition: by key as Java producers do, or by
 // spread for a nil key. The error is an *event.Error, not written.
@@ -123,7 +149,15 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 	} else {
 		place.Partition = int32(spread % uint64(t.partitions)) //nolint:gosec // below the number of partitions
 	}
-	place.Owner = p.present().id
+	if p.lanes == nil {
+		place.Owner = p.present().id
+		return place, nil
+	}
+	var ok bool
+	if place.Owner, ok = p.lanes.pick(topicName, place.Partition); !ok {
+		return event.Placement{}, event.Refuse(event.LogUnavailable,
+			"No transactional Kafka producer is ready at present. Nothing was written; send it again.")
+	}
 	return place, nil
 }
 
@@ -136,24 +170,30 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 				"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", size, r.Topic, t.maxBytes)
 		}
 	}
+	if p.lanes != nil {
+		return p.lanes.publish(ctx, r)
+	}
 	inc := p.incarnation(r.Owner)
 	if inc == nil {
-		return event.Position{}, event.Refuse(event.LogUnavailable,
-			"The Kafka producer was just replaced. Nothing was written; send it again.")
+		return event.Position{}, ownerGone()
 	}
 	done, _ := deliveries.Get().(chan kafka.Event)
 	if err := inc.produce(message(r), done); err != nil {
 		deliveries.Put(done)
 		return event.Position{}, p.failed(produceError(err))
 	}
+	crash.At(crash.Handed)
 	select {
 	case ev := <-done:
 		deliveries.Put(done)
-		return p.position(ev, r)
+		at, err := p.position(ev, r)
+		if err == nil {
+			crash.At(crash.Acked)
+		}
+		return at, err
 	case <-ctx.Done():
 		// The record may still be written; done is left to its report.
-		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, ctx.Err(),
-			"The gateway stopped before Kafka acknowledged the event. Retry with the same Idempotency-Key to find out whether it was written."))
+		return event.Position{}, p.failed(stoppedWaiting(ctx))
 	}
 }
 
@@ -173,6 +213,7 @@ func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, err
 		return event.Position{}, p.failed(deliveryError(e, now.Sub(r.Timestamp)))
 	}
 	p.acked.Store(now.UnixNano())
+	p.topics.ackedNow(r.Topic, at.Partition, r.Timestamp)
 	p.up()
 	switch {
 	case at.Offset < 0:
@@ -242,5 +283,8 @@ func (p *Producer) Ping(ctx context.Context) error {
 		timeout = max(0, min(timeout, time.Until(deadline)))
 	}
 	_, err := p.present().metadata(false, timeout)
+	if err == nil && p.lanes != nil && !p.lanes.ready() {
+		return errors.New("no transactional producer is ready")
+	}
 	return err
 }

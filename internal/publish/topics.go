@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -30,6 +31,9 @@ const (
 type topic struct {
 	partitions int32
 	maxBytes   int // max.message.bytes
+	// acked has, by partition, when the newest acknowledged record was handed
+	// over: nanoseconds since the process knows topics, 0 for never.
+	acked []*atomic.Int64
 }
 
 // topics caches the cluster's metadata for the topics of the event types.
@@ -37,6 +41,7 @@ type topics struct {
 	current func() *incarnation
 	create  CreateTopics
 	logger  *slog.Logger
+	born    time.Time
 
 	known   atomic.Pointer[map[string]topic] // nil: Kafka was never reached
 	kick    chan struct{}
@@ -50,7 +55,7 @@ type topics struct {
 }
 
 func newTopics(current func() *incarnation, create CreateTopics, logger *slog.Logger) *topics {
-	return &topics{current: current, create: create, logger: logger, kick: make(chan struct{}, 1), limits: map[string]int{}}
+	return &topics{current: current, create: create, logger: logger, born: time.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
 }
 
 func (t *topics) want(names []string) {
@@ -138,7 +143,8 @@ func (t *topics) refresh(ctx context.Context) error {
 			missing = append(missing, name)
 			continue
 		}
-		present[name] = topic{partitions: int32(len(m.Partitions))} //nolint:gosec // partitions are few
+		before, _ := t.lookup(name)
+		present[name] = topic{partitions: int32(len(m.Partitions)), acked: counters(before.acked, len(m.Partitions))} //nolint:gosec // partitions are few
 	}
 	t.learnLimits(ctx, present)
 	for name, p := range present {
@@ -148,6 +154,47 @@ func (t *topics) refresh(ctx context.Context) error {
 	t.known.Store(&present)
 	t.reportMissing(ctx, missing)
 	return nil
+}
+
+// counters returns n counters, the first of which are the old ones.
+func counters(old []*atomic.Int64, n int) []*atomic.Int64 {
+	kept := slices.Clone(old[:min(n, len(old))])
+	for len(kept) < n {
+		kept = append(kept, new(atomic.Int64))
+	}
+	return kept
+}
+
+// ackedNow notes that a record handed over at that time is acknowledged.
+func (t *topics) ackedNow(name string, number int32, handed time.Time) {
+	if found, _ := t.lookup(name); int(number) < len(found.acked) {
+		found.acked[number].Store(int64(handed.Sub(t.born)))
+	}
+}
+
+// ackedAt is when the newest record that is acknowledged was handed over, as
+// far as this process knows.
+func (t *topics) ackedAt(name string, number int32) time.Time {
+	found, _ := t.lookup(name)
+	if int(number) >= len(found.acked) {
+		return time.Time{}
+	}
+	since := found.acked[number].Load()
+	if since == 0 {
+		return time.Time{}
+	}
+	return t.born.Add(time.Duration(since)) // monotonic: no clock that is set changes it
+}
+
+// ready returns the event types' topics that exist, once Kafka has told them.
+func (t *topics) ready(ctx context.Context) ([]string, error) {
+	for t.known.Load() == nil {
+		waitUntil(ctx, time.Now().Add(kickPause))
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("wait for the topics: %w", err)
+		}
+	}
+	return slices.Sorted(maps.Keys(*t.known.Load())), nil
 }
 
 func (t *topics) anyMissing() bool {

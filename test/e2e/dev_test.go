@@ -95,7 +95,8 @@ func TestDevIsReadyToPaste(t *testing.T) {
 	g.stop(t)
 }
 
-// TestDevKeepsRecords: with --data-dir records outlive a restart.
+// TestDevKeepsRecords: with --data-dir records outlive a restart, and so does
+// what their keys were.
 func TestDevKeepsRecords(t *testing.T) {
 	dir := t.TempDir()
 	g := startDev(t, "--data-dir", dir)
@@ -113,6 +114,8 @@ func TestDevKeepsRecords(t *testing.T) {
 	require.NotNil(t, rec)
 	require.Equal(t, string(before.records[0].Value), string(rec.Value))
 	require.Equal(t, r.ID, header(rec, "ce_id"))
+	_, body, _ = strings.Cut(g.paste(t), "\r\n\r\n")
+	require.Equal(t, r, answer{status: 202, body: []byte(body)}.receipt(t), "the key is remembered")
 	c := newClient(t, regexp.MustCompile(`http://(\S+?)/`).FindStringSubmatch(g.curl)[1], 1)
 	next := c.mustSend(t, post{eventType: r.Type, key: "next", body: rec.Value}).receipt(t)
 	require.Equal(t, position{r.Partition, r.Offset + 1}, position{next.Partition, next.Offset}, "the log goes on where it was")

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,6 +34,9 @@ type options struct {
 	deliveryTimeout time.Duration
 	lease           time.Duration
 	noTopics        bool // leave missing topics alone
+	guarantee       string
+	onStoreLoss     string
+	lost            bool // Redis may have lost claims: it is not asserted to be a new one
 }
 
 // config is the gateway's configuration file. Ports are chosen by the kernel.
@@ -59,6 +63,13 @@ func (o options) config(t *testing.T) map[string]any {
 	set(httpSection, "read_timeout", o.readTimeout)
 	set(kafkaSection, "delivery_timeout", o.deliveryTimeout)
 	set(idempotency, "lease", o.lease)
+	if o.guarantee != "" {
+		kafkaSection["guarantee"] = o.guarantee
+		kafkaSection["transaction_timeout"] = o.deliveryTimeout.String()
+	}
+	if o.onStoreLoss != "" {
+		idempotency["on_store_loss"] = o.onStoreLoss
+	}
 	if o.bodyLimit != "" {
 		httpSection["body_limit"] = o.bodyLimit
 	}
@@ -91,7 +102,12 @@ type gateway struct {
 // it, if the test has not, and looks at its status and log.
 func startGateway(t *testing.T, o options) *gateway {
 	t.Helper()
-	g := &gateway{process: launch(t, suite.dir, suite.binary, "serve", "-c", writeConfig(t, o.config(t)))}
+	file := writeConfig(t, o.config(t))
+	if !o.lost { // as an operator does at the first installation
+		out, err := exec.CommandContext(t.Context(), suite.binary, "idempotency", "rebuild", "-c", file, "--since", "0s").CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	g := &gateway{process: launch(t, suite.dir, suite.binary, "serve", "-c", file)}
 	delivery := max(o.deliveryTimeout, 10*time.Second)
 	g.stopLimit = delivery + 3*time.Second + 5*time.Second + 7*time.Second // stop margin, settling, a busy machine
 	t.Cleanup(func() { g.stop(t) })

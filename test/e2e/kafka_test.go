@@ -83,38 +83,48 @@ func readTopic(t *testing.T, broker, topic string) *topicLog {
 	log := &topicLog{at: map[position]*kgo.Record{}, byClaim: map[string][]*kgo.Record{}}
 	ends, err := kafkaAdmin(t, broker).ListEndOffsets(ctx, topic)
 	require.NoError(t, err)
-	starts := map[int32]kgo.Offset{}
-	var left int64
+	starts, left := map[int32]kgo.Offset{}, map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Err == nil {
-			starts[o.Partition] = kgo.NewOffset().At(0)
-			left += o.Offset
+			log.partitions++
+			if o.Offset > 0 {
+				starts[o.Partition] = kgo.NewOffset().At(0)
+				left[o.Partition] = o.Offset
+			}
 		}
 	})
-	log.partitions = len(starts)
-	if left == 0 {
+	if len(left) == 0 {
 		return log
 	}
-	consumer, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}))
+	// The markers of transactions are the last records of their partitions.
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	require.NoError(t, err)
 	defer consumer.Close()
-	for ; left > 0; left -= int64(log.add(t, consumer.PollFetches(ctx))) {
-		require.NoError(t, ctx.Err(), "%d records of %s are still to come", left, topic)
+	for len(left) > 0 {
+		require.NoError(t, ctx.Err(), "records of %s are still to come: %v", topic, left)
+		log.add(t, consumer.PollFetches(ctx), left)
 	}
 	return log
 }
 
-func (l *topicLog) add(t *testing.T, fetches kgo.Fetches) (n int) {
+// add takes what was fetched, and strikes off partitions that are read to their
+// end.
+func (l *topicLog) add(t *testing.T, fetches kgo.Fetches, left map[int32]int64) {
 	t.Helper()
 	require.NoError(t, fetches.Err0())
 	fetches.EachRecord(func(r *kgo.Record) {
-		n++
+		if r.Offset+1 >= left[r.Partition] {
+			delete(left, r.Partition)
+		}
+		if r.Attrs.IsControl() {
+			return
+		}
 		l.records = append(l.records, r)
 		l.at[position{r.Partition, r.Offset}] = r
 		claim := header(r, "gw_claim")
 		l.byClaim[claim] = append(l.byClaim[claim], r)
 	})
-	return n
 }
 
 // holds returns the record that a receipt names, or why it is not there.

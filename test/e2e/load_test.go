@@ -31,19 +31,6 @@ func (e *tracked) accepted() (answer, bool) {
 	return answer{}, false
 }
 
-// surelyNotWritten reports whether every answer before the first 202 said so.
-func (e *tracked) surelyNotWritten() bool {
-	for _, a := range e.answers {
-		if a.status == http.StatusAccepted {
-			break
-		}
-		if p, err := a.problem(); err != nil || p.Outcome != "not-written" {
-			return false
-		}
-	}
-	return len(e.errs) == 0
-}
-
 func (e *tracked) try(c *client, eventType string) bool {
 	a, err := c.send(e.post(eventType))
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 func TestRedisGoesAway(t *testing.T) {
 	redis := privateRedis(t)
 	strict, lenient := newTopic(t), newTopic(t)
-	g := startGateway(t, options{redis: []string{redis.Addr()}, schemas: schemasFolder(t,
+	g := startGateway(t, options{redis: []string{redis.Addr()}, deliveryTimeout: 2 * time.Second, lease: 5 * time.Second, schemas: schemasFolder(t,
 		eventType{name: "strict", xevent: map[string]any{"topic": strict}},
 		eventType{name: "lenient", xevent: map[string]any{"topic": lenient, "on_store_failure": "publish"}})})
 	c := newClient(t, g.addr, 64)

@@ -109,7 +109,9 @@ func TestRedisSentinel(t *testing.T) {
 		}
 		return err
 	})
-	gateways := requireOnceOnRedis(t, options{redis: []string{addr}, master: "gateways"})
+	gateways := requireOnceOnRedis(t, options{
+		redis: []string{addr}, master: "gateways", deliveryTimeout: 2 * time.Second, lease: 5 * time.Second,
+	})
 
 	require.NoError(t, master.Kill())
 	c := newClient(t, gateways[0].addr, 1)

@@ -20,6 +20,7 @@ type options struct {
 	candidateProperties list // librdkafka, candidate only, on top
 	idempotencyTTL      time.Duration
 	gateway, old        string // binaries; an empty gateway is built
+	guarantee           string // of the newer gateway; empty: the default
 	resultsDir          string
 	maxFailureShare     float64
 

@@ -45,6 +45,11 @@ func Start(ctx context.Context, spec Spec, dir string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", spec.Name, err)
 	}
+	if spec.prepare != nil {
+		if err := spec.prepare(ctx, args); err != nil {
+			return nil, err
+		}
+	}
 	s := &Server{
 		Spec: spec, Address: listen, Admin: admin,
 		exited: make(chan struct{}), log: filepath.Join(dir, spec.Name+".log"),

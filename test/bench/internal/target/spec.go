@@ -1,8 +1,10 @@
 package target
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,8 +17,12 @@ type Spec struct {
 	Name   string // in tables: floor, gateway, old, new
 	Binary string
 	Topic  string // where its records go
+	// Markers says that it writes transactions, whose markers take offsets.
+	Markers bool
 	// arguments returns the command line for a listener and an admin listener.
 	arguments func(dir, listen, admin string) ([]string, error)
+	// prepare, unless nil, runs with the command line before the server starts.
+	prepare func(ctx context.Context, args []string) error
 	// ready is the listener that serves /readyz.
 	ready func(s *Server) string
 }
@@ -45,6 +51,7 @@ type GatewayConfig struct {
 	Redis      []string
 	SchemasDir string
 	Properties []string // librdkafka, name=value
+	Guarantee  string   // empty: the default
 	// IdempotencyTTL is short, so that claims of a long run do not fill Redis;
 	// zero leaves the default.
 	IdempotencyTTL time.Duration
@@ -53,7 +60,7 @@ type GatewayConfig struct {
 // Gateway is `gateway serve` with a generated configuration file.
 func Gateway(name, binary, topic string, c GatewayConfig) Spec {
 	return Spec{
-		Name: name, Binary: binary, Topic: topic,
+		Name: name, Binary: binary, Topic: topic, Markers: c.Guarantee == "transactional",
 		arguments: func(dir, listen, admin string) ([]string, error) {
 			text, err := c.render(listen, admin)
 			if err != nil {
@@ -65,8 +72,22 @@ func Gateway(name, binary, topic string, c GatewayConfig) Spec {
 			}
 			return []string{"serve", "-c", file}, nil
 		},
-		ready: func(s *Server) string { return s.Admin },
+		prepare: func(ctx context.Context, args []string) error { return assertEmpty(ctx, binary, args[len(args)-1]) },
+		ready:   func(s *Server) string { return s.Admin },
 	}
+}
+
+// assertEmpty tells a gateway's Redis that nothing was written before, so that
+// the gateway does not look for it in Kafka. An older gateway has no such
+// command, and does not look.
+func assertEmpty(ctx context.Context, binary, file string) error {
+	command := exec.CommandContext(ctx, binary, "idempotency", "rebuild", "-c", file, "--since", "0s")
+	command.Env = withoutGatewaySettings(os.Environ())
+	out, err := command.CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "there is no command") {
+		return fmt.Errorf("prepare the gateway's Redis: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func (c GatewayConfig) render(listen, admin string) ([]byte, error) {
@@ -75,6 +96,9 @@ func (c GatewayConfig) render(listen, admin string) ([]byte, error) {
 		return nil, fmt.Errorf("locate schemas: %w", err)
 	}
 	kafka := map[string]any{"brokers": c.Brokers}
+	if c.Guarantee != "" {
+		kafka["guarantee"] = c.Guarantee
+	}
 	if len(c.Properties) > 0 {
 		properties := make(map[string]string)
 		for _, p := range c.Properties {

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventgateway/internal/config"
+	"eventgateway/internal/idempotency"
+	"eventgateway/internal/publish"
+	"eventgateway/internal/schema"
+)
+
+const (
+	// topicsTimeout bounds how long a rebuild by hand waits for Kafka to tell
+	// its topics.
+	topicsTimeout = 30 * time.Second
+	topicsPoll    = 50 * time.Millisecond
+)
+
+// Rebuild learns from the last window of the log which keyed events were
+// written, whatever Redis remembers, while running gateways refuse keyed events.
+// progress is told what was done so far.
+func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logger *slog.Logger, progress func(idempotency.Tally)) (idempotency.Tally, error) {
+	set, err := schema.Load(cfg.Schemas.Dir)
+	if err != nil {
+		return idempotency.Tally{}, fmt.Errorf("schemas: %w", err)
+	}
+	producer, err := publish.New(producerConfig(cfg), logger, publish.NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		return idempotency.Tally{}, fmt.Errorf("kafka: %w", err)
+	}
+	defer producer.Close(ctx)
+	background, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	producer.SetTopics(set.Topics())
+	running.Go(func() { producer.Run(background) })
+	if err := awaitTopics(ctx, producer); err != nil {
+		return idempotency.Tally{}, err
+	}
+	var tally idempotency.Tally
+	err = withStore(cfg, logger, func(s *idempotency.Store) (err error) {
+		tally, err = s.Rebuild(ctx, producer, window, progress)
+		return err
+	})
+	return tally, err
+}
+
+// AssertEmpty lets gateways begin on an empty Redis without a look at the log.
+// It returns how many buckets were not ready before.
+func AssertEmpty(ctx context.Context, cfg *config.Config, logger *slog.Logger) (set int, err error) {
+	err = withStore(cfg, logger, func(s *idempotency.Store) (err error) {
+		set, err = s.AssertEmpty(ctx)
+		return err
+	})
+	return set, err
+}
+
+func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.Store) error) error {
+	client, err := redisConfig(cfg.Redis)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	rdb := idempotency.NewClient(client)
+	defer func() { _ = rdb.Close() }()
+	if err := use(idempotency.New(storeConfig(cfg), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry()))); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// awaitTopics waits until Kafka has told all topics: the events of one that is
+// left out would be forgotten.
+func awaitTopics(ctx context.Context, producer *publish.Producer) error {
+	limit, cancel := context.WithTimeout(ctx, topicsTimeout)
+	defer cancel()
+	tick := time.NewTicker(topicsPoll)
+	defer tick.Stop()
+	for !producer.Complete() {
+		select {
+		case <-tick.C:
+		case <-limit.Done():
+			if last, _ := producer.Reached(); last.IsZero() || ctx.Err() != nil {
+				return fmt.Errorf("kafka: no answer from kafka.brokers: %w", limit.Err())
+			}
+			return errors.New("kafka: topics of event types are missing, and their events would be forgotten; create the topics, or remove the event types")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package idempotency
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+// lab is a Redis of a test's own, which it may flush and promote.
+type lab struct {
+	backend
+	// promote makes it another Redis with the same data.
+	promote func(t *testing.T)
+}
+
+// hurry is usualPace for tests, and a lock that expires soon.
+var hurry = pace{
+	lock: time.Second, check: 200 * time.Millisecond,
+	urgent: 50 * time.Millisecond, failure: 50 * time.Millisecond, kick: 5 * time.Millisecond,
+	insist: 20 * time.Millisecond,
+}
+
+// gateway is another gateway of the lab, whose guard is not running yet.
+func (l lab) gateway(t *testing.T, opts ...rigOption) *rig {
+	t.Helper()
+	r := newRig(t, l.backend, append([]rigOption{withoutMarkers}, opts...)...)
+	r.pace = hurry
+	return r
+}
+
+// guard runs the gateway's guard until the returned function is called.
+func (r *rig) guard(t *testing.T, log Log) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { r.Guard(ctx, log) })
+	stop = func() {
+		cancel()
+		done.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// mustBeReady waits until all buckets carry the marker of this Redis and no lock
+// is left.
+func (r *rig) mustBeReady(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(r.locks(t)) == 0 && r.wrong(t) == 0 }, patience, pollEvery)
+}
+
+// wrong counts buckets that are not ready.
+func (r *rig) wrong(t *testing.T) int {
+	t.Helper()
+	n := 0
+	err := r.askBuckets(t.Context(), question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
+		if v != bucketReady {
+			n++
+		}
+	})
+	require.NoError(t, err)
+	return n
+}
+
+func (r *rig) locks(t *testing.T) []string {
+	t.Helper()
+	keys, err := r.raw.Keys(t.Context(), "gw:{*}:l").Result()
+	require.NoError(t, err)
+	return keys
+}
+
+// fakeLog is a log whose steps a test can hold up or use for mischief.
+type fakeLog struct {
+	entries []event.LogEntry
+	quiesce func(context.Context) error
+	before  func(n int) error // reading the nth entry
+	onPass  func(pass int)    // at the start of each replay, from 1
+	passes  atomic.Int32
+	waits   atomic.Int32
+	from    atomic.Int64
+}
+
+func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time) error {
+	l.waits.Add(1)
+	if l.quiesce != nil {
+		return l.quiesce(ctx)
+	}
+	return ctx.Err()
+}
+
+func (l *fakeLog) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error) error {
+	l.from.Store(from.UnixMilli())
+	pass := l.passes.Add(1)
+	if l.onPass != nil {
+		l.onPass(int(pass))
+	}
+	for n, e := range l.entries {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if l.before != nil {
+			if err := l.before(n); err != nil {
+				return err
+			}
+		}
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gate holds somebody up until it is opened, and says when he has come.
+type gate struct {
+	reached chan struct{}
+	open    chan struct{}
+	once    sync.Once
+}
+
+func newGate() *gate { return &gate{reached: make(chan struct{}), open: make(chan struct{})} }
+
+func (g *gate) wait(ctx context.Context) error {
+	g.once.Do(func() { close(g.reached) })
+	select {
+	case <-g.open:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// written is a log with a record for each of n new claims, spread over the
+// buckets.
+func (r *rig) written(n int) *fakeLog {
+	l := &fakeLog{}
+	for i := range n {
+		c := r.newClaim()
+		c.ID[0] = byte(i)
+		l.entries = append(l.entries, entryOf(c, time.Now()))
+	}
+	return l
+}
+
+func entryOf(c event.Claim, at time.Time) event.LogEntry {
+	return event.LogEntry{Claim: c.ID, Fingerprint: c.Fingerprint, Receipt: receiptOf(c), Timestamp: at}
+}
+
+// mustHold wants every entry of the log settled in Redis.
+func (r *rig) mustHold(t *testing.T, l *fakeLog) {
+	t.Helper()
+	for _, e := range l.entries {
+		require.Equal(t, string(settledRecord(e.Fingerprint, e.Receipt)), r.record(t, e.Claim))
+	}
+}
+
+// newMiniLab is a miniredis that can change who it is, and whose clock runs.
+func newMiniLab(t *testing.T) lab {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	require.NoError(t, m.Start())
+	var id atomic.Int32
+	m.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+		if strings.EqualFold(cmd, "INFO") {
+			c.WriteBulk(fmt.Sprintf("# Replication\r\nrole:master\r\nmaster_replid:%040d\r\n", id.Load()))
+			return true
+		}
+		return false
+	})
+	stop := make(chan struct{})
+	var clock sync.WaitGroup
+	clock.Go(func() {
+		const step = 20 * time.Millisecond
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				m.FastForward(step)
+			case <-stop:
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		close(stop)
+		clock.Wait()
+		m.Close()
+	})
+	return lab{backend: newBackend(m.Addr(), 0), promote: func(*testing.T) { id.Add(1) }}
+}

@@ -1,0 +1,324 @@
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+// rebuildConformance is what a rebuild has to do on any Redis.
+var rebuildConformance = []struct {
+	name string
+	test func(*testing.T, lab)
+}{
+	{"lost claims are learnt from the log", testRebuild},
+	{"what stands and what does not", testRestore},
+	{"expiry", testRestoredExpiry},
+	{"one rebuilds, the other waits", testOneRebuilds},
+	{"a holder that dies is succeeded", testHolderDies},
+	{"a stop lets go of the locks", testStopReleases},
+	{"Redis is promoted in the middle", testPromotedInTheMiddle},
+	{"Redis is flushed in the middle", testFlushedInTheMiddle},
+	{"Redis is flushed while waiting", testFlushedWhileWaiting},
+	{"an upset after the last record", testUpsetAtTheEnd},
+	{"the locks of a Redis before are nobody's", testLocksOfAnotherRedis},
+	{"a lock is stolen in the middle", testLockStolen},
+	{"a settle during the rebuild is kept", testSettleDuringRebuild},
+	{"the log fails", testLogFails},
+	{"Redis is away for a moment", testRedisAwayInTheMiddle},
+	{"a rebuild by hand", testRebuildByHand},
+	{"a rebuild by hand waits for another's", testRebuildByHandWaits},
+	{"a rebuild by hand loses a bucket", testRebuildByHandLosesABucket},
+	{"an operator says that nothing was written", testAssertEmpty},
+}
+
+func runRebuildConformance(t *testing.T, newLab func(*testing.T) lab, groupings ...bool) {
+	for _, grouped := range groupings {
+		for _, c := range rebuildConformance {
+			t.Run(fmt.Sprintf("grouped=%t/%s", grouped, c.name), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.grouped = grouped
+				c.test(t, l)
+			})
+		}
+	}
+}
+
+func testRebuild(t *testing.T, l lab) {
+	r := l.gateway(t)
+	log, passing := r.written(700), newGate()
+	log.quiesce = passing.wait
+	require.Equal(t, bucketCount, counted(t, r.reg, unreadyNow, ""), "nothing is ready before somebody has looked")
+	require.False(t, r.Ready())
+
+	r.guard(t, log)
+	mustClose(t, passing.reached)
+	c := r.newClaim()
+	_, err := r.Claim(t.Context(), c)
+	requireRebuilding(t, err)
+	require.Equal(t, bucketCount, counted(t, r.reg, unreadyNow, ""))
+	close(passing.open)
+
+	r.mustBeReady(t)
+	r.mustHold(t, log)
+	for i, e := range log.entries[:20] {
+		claim := event.Claim{ID: e.Claim, Fingerprint: e.Fingerprint, Token: freshToken(), Begun: time.Now()}
+		require.Equal(t, event.Standing{State: event.Settled, Receipt: e.Receipt}, r.mustClaim(t, claim), i)
+	}
+	c.Begun = time.Now()
+	r.mustWin(t, c)
+	require.WithinDuration(t, time.Now().Add(-longTTL), time.UnixMilli(log.from.Load()), patience)
+	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 1 }, patience, pollEvery)
+	require.Zero(t, counted(t, r.reg, unreadyNow, ""))
+	require.True(t, r.Ready())
+	require.Equal(t, 700, counted(t, r.reg, rebuilt, ""))
+	require.EqualValues(t, 1, log.passes.Load())
+	require.Zero(t, counted(t, r.reg, duplicates, ""))
+
+	// One bucket is lost: only that one is rebuilt.
+	require.NoError(t, r.raw.Del(t.Context(), markerKey(7)).Err())
+	r.mustBeReady(t)
+	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 2 }, patience, pollEvery)
+	require.EqualValues(t, 2, log.passes.Load())
+	require.Equal(t, 700, counted(t, r.reg, rebuilt, ""), "all of it stood there")
+}
+
+func testRestore(t *testing.T, l lab) {
+	r := l.gateway(t)
+	log := &fakeLog{}
+	tests := []struct {
+		name   string
+		stands func(event.Claim) string
+		kept   bool
+	}{
+		{"nothing", func(event.Claim) string { return "" }, false},
+		{"its claim", func(c event.Claim) string { return "C 1700000030000 1700000000000 " + string(claimBody(c, nil)) }, false},
+		{"its doubt", func(c event.Claim) string { return "U 1700000030000 1700000000000 " + string(claimBody(c, nil)) }, false},
+		{"a claim for another payload", func(c event.Claim) string {
+			return "C 1700000030000 1700000000000 " + string(claimBody(otherPayload(c), nil))
+		}, false},
+		{"its receipt", func(c event.Claim) string { return string(settledRecord(c.Fingerprint, receiptOf(c))) }, true},
+		{"another receipt", func(c event.Claim) string {
+			other := receiptOf(c)
+			other.Offset++
+			return string(settledRecord(c.Fingerprint, other))
+		}, true},
+		{"a receipt of another payload", func(c event.Claim) string {
+			return string(settledRecord(otherPayload(c).Fingerprint, receiptOf(c)))
+		}, true},
+	}
+	claims := make([]event.Claim, len(tests))
+	for i, tt := range tests {
+		claims[i] = r.newClaim()
+		log.entries = append(log.entries, entryOf(claims[i], time.Now()))
+		if text := tt.stands(claims[i]); text != "" {
+			require.NoError(t, r.raw.Set(t.Context(), recordKey(claims[i].ID), text, longTTL).Err())
+		}
+	}
+	untouched := r.newClaim() // and not in the log
+	stays := "C 1 1 " + string(claimBody(untouched, nil))
+	require.NoError(t, r.raw.Set(t.Context(), recordKey(untouched.ID), stays, longTTL).Err())
+	second := entryOf(claims[0], time.Now()) // the log should not hold an event twice
+	second.Receipt.Offset = 99
+	log.entries = append(log.entries, second)
+
+	var out bytes.Buffer
+	r.logger = slog.New(slog.NewTextHandler(&out, nil))
+	stop := r.guard(t, log)
+	r.mustBeReady(t)
+	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 1 }, patience, pollEvery)
+	stop()
+
+	for i, tt := range tests {
+		want := string(settledRecord(claims[i].Fingerprint, receiptOf(claims[i])))
+		if tt.kept {
+			want = tt.stands(claims[i])
+		}
+		require.Equal(t, want, r.record(t, claims[i].ID), tt.name)
+	}
+	require.Equal(t, stays, r.record(t, untouched.ID), "a claim that the log does not know")
+	require.Equal(t, 3, counted(t, r.reg, duplicates, ""))
+	require.Equal(t, 4, counted(t, r.reg, rebuilt, ""))
+	require.Contains(t, out.String(), `level=INFO msg="rebuilding the idempotency store`)
+	require.Contains(t, out.String(), "reason=empty buckets=256")
+	require.Contains(t, out.String(), "records_read=8 records_written=4 records_kept=1 claims_overruled=1 duplicates=3")
+	require.Contains(t, out.String(), "level=ERROR")
+	require.Contains(t, out.String(), "claim="+claims[0].ID.String())
+}
+
+func testRestoredExpiry(t *testing.T, l lab) {
+	r := l.gateway(t)
+	tests := []struct {
+		name string
+		age  time.Duration
+		want time.Duration // 0: not restored
+	}{
+		{"just written", 0, longTTL},
+		{"half its window", longTTL / 2, longTTL / 2},
+		{"by a clock that is ahead", -time.Hour, longTTL},
+		{"a minute left", longTTL - time.Minute, time.Minute},
+		{"forgotten", longTTL + time.Second, 0},
+	}
+	log := &fakeLog{}
+	for _, tt := range tests {
+		log.entries = append(log.entries, entryOf(r.newClaim(), time.Now().Add(-tt.age)))
+	}
+	r.guard(t, log)
+	r.mustBeReady(t)
+	for i, tt := range tests {
+		ttl, err := r.raw.PTTL(t.Context(), recordKey(log.entries[i].Claim)).Result()
+		require.NoError(t, err)
+		if tt.want == 0 {
+			require.Negative(t, ttl, tt.name)
+			continue
+		}
+		require.LessOrEqual(t, ttl, tt.want, tt.name)
+		require.Greater(t, ttl, tt.want-patience, tt.name)
+	}
+}
+
+func testOneRebuilds(t *testing.T, l lab) {
+	first, second := l.gateway(t), l.gateway(t)
+	log, other, working := first.written(300), &fakeLog{}, newGate()
+	log.quiesce = working.wait
+	first.guard(t, log)
+	mustClose(t, working.reached)
+	require.Len(t, first.locks(t), bucketCount)
+
+	second.guard(t, other)
+	_, err := second.Claim(t.Context(), second.newClaim())
+	requireRebuilding(t, err)
+	// Long enough for a lock to expire that is not renewed.
+	<-time.After(2 * hurry.lock)
+	require.Zero(t, other.waits.Load(), "it leaves the buckets to the first")
+	require.Zero(t, log.passes.Load())
+
+	close(working.open)
+	second.mustBeReady(t)
+	second.mustHold(t, log)
+	require.Eventually(t, func() bool { return counted(t, second.reg, unreadyNow, "") == 0 }, patience, pollEvery)
+	second.mustWin(t, second.newClaim())
+	require.Zero(t, other.passes.Load())
+	require.EqualValues(t, 1, log.passes.Load())
+}
+
+func testHolderDies(t *testing.T, l lab) {
+	dead, heir := l.gateway(t), l.gateway(t)
+	h := dead.newHold() // it never renews, as if its process were gone
+	_, err := h.take(t.Context(), everyBucket(), false)
+	require.NoError(t, err)
+	taken := time.Now()
+
+	log := heir.written(50)
+	log.onPass = func(int) {
+		require.Greater(t, time.Since(taken), hurry.lock/2, "while the lock stands nobody takes it")
+	}
+	heir.guard(t, log)
+	heir.mustBeReady(t)
+	heir.mustHold(t, log)
+
+	// Should the dead one wake up, it does nothing more.
+	require.NoError(t, heir.raw.FlushAll(t.Context()).Err())
+	tally := Tally{}
+	late := newRestorer(h, &tally, func(Tally) {})
+	e := entryOf(dead.newClaim(), time.Now())
+	require.NoError(t, late.visit(t.Context(), e, time.Now()))
+	_ = late.flush(t.Context())
+	require.Zero(t, tally.Written)
+	require.Empty(t, dead.record(t, e.Claim))
+	require.NoError(t, h.complete(t.Context()))
+}
+
+func testStopReleases(t *testing.T, l lab) {
+	r := l.gateway(t)
+	r.pace.lock = time.Hour
+	log, working := &fakeLog{}, newGate()
+	log.quiesce = working.wait
+	stop := r.guard(t, log)
+	mustClose(t, working.reached)
+	require.Len(t, r.locks(t), bucketCount)
+	stop()
+	require.Empty(t, r.locks(t))
+	require.Equal(t, bucketCount, r.wrong(t))
+	require.Zero(t, counted(t, r.reg, rebuilds, ""), "a stop is no failure")
+}
+
+func testSettleDuringRebuild(t *testing.T, l lab) {
+	r := l.gateway(t)
+	_, err := r.AssertEmpty(t.Context())
+	require.NoError(t, err)
+	inLog, unseen, doubted := r.newClaim(), r.newClaim(), r.newClaim()
+	for _, c := range []event.Claim{inLog, unseen, doubted} {
+		r.mustWin(t, c)
+	}
+	require.NoError(t, r.raw.FlushAll(t.Context()).Err())
+	log := &fakeLog{entries: []event.LogEntry{entryOf(inLog, time.Now())}}
+	log.onPass = func(int) {
+		r.Settle(inLog, receiptOf(inLog))
+		r.Settle(unseen, receiptOf(unseen))
+		r.Doubt(doubted)
+		mustClose(t, r.Release(doubted))
+	}
+	r.guard(t, log)
+	r.mustBecome(t, unseen.ID, "S")
+	r.mustBeReady(t)
+	p := l.gateway(t)
+	for _, c := range []event.Claim{inLog, unseen} {
+		require.Equal(t, event.Standing{State: event.Settled, Receipt: receiptOf(c)}, p.mustClaim(t, again(c)))
+	}
+	require.Empty(t, r.record(t, doubted.ID))
+	require.Zero(t, counted(t, r.reg, duplicates, ""))
+}
+
+func testLogFails(t *testing.T, l lab) {
+	r := l.gateway(t)
+	log := r.written(5)
+	log.quiesce = func(context.Context) error {
+		if log.waits.Load() == 1 {
+			return errors.New("the replica is away")
+		}
+		return nil
+	}
+	log.before = func(n int) error {
+		if n == 3 && log.passes.Load() == 1 {
+			return errors.New("the broker is away")
+		}
+		return nil
+	}
+	r.guard(t, log)
+	r.mustBeReady(t)
+	r.mustHold(t, log)
+	require.Equal(t, 2, counted(t, r.reg, rebuilds, "failed"))
+	require.EqualValues(t, 3, log.waits.Load())
+}
+
+func testRedisAwayInTheMiddle(t *testing.T, l lab) {
+	p := newProxy(t, l.backend)
+	r := l.gateway(t, through(p))
+	log := r.written(3)
+	var once sync.Once
+	log.before = func(n int) error {
+		if n == 2 {
+			once.Do(func() {
+				p.cut()
+				time.AfterFunc(3*hurry.insist, func() { p.mend(t) })
+			})
+		}
+		return nil
+	}
+	r.pace.lock = patience
+	r.guard(t, log)
+	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 1 }, patience, pollEvery)
+	require.EqualValues(t, 1, log.passes.Load(), "a short absence does not cost another read of the log")
+	r.mustHold(t, log)
+}

@@ -1,0 +1,134 @@
+package idempotency
+
+import "github.com/redis/go-redis/v9"
+
+// The scripts of a rebuild answer with one verdict for each bucket. A lock's
+// value is "<token> <replid>": whoever compares it whole has tested both, that
+// nobody else took the lock and that this is still the Redis it was taken in.
+
+// checkScript: KEYS = markers.
+var checkScript = redis.NewScript(luaReplid + `
+local out = redis.call('MGET', unpack(KEYS))
+for i = 1, #KEYS do
+  out[i] = not out[i] and '-' or out[i] == replid and '=' or '!'
+end
+return out
+`)
+
+// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A
+// lock of another Redis holds nothing: its owner finds that out. By force a
+// bucket is locked although its marker is right, and the marker goes.
+var lockScript = redis.NewScript(luaReplid + `
+local mine, force = ARGV[1] .. ' ' .. replid, ARGV[3] == 'force'
+local out = {}
+for i = 1, #KEYS, 2 do
+  local lock = redis.call('GET', KEYS[i + 1])
+  if not force and redis.call('GET', KEYS[i]) == replid then
+    out[#out + 1] = '='
+  elseif lock and lock ~= mine and string.match(lock, ' (%S+)$') == replid then
+    out[#out + 1] = 'B'
+  else
+    redis.call('SET', KEYS[i + 1], mine, 'PX', ARGV[2])
+    if force then redis.call('DEL', KEYS[i]) end
+    out[#out + 1] = 'L'
+  end
+end
+return out
+`)
+
+// renewScript: KEYS = locks; ARGV = token, lock ms.
+var renewScript = redis.NewScript(luaReplid + `
+local out = {}
+for i = 1, #KEYS do
+  if redis.call('GET', KEYS[i]) == ARGV[1] .. ' ' .. replid then
+    redis.call('PEXPIRE', KEYS[i], ARGV[2])
+    out[i] = 'L'
+  else
+    out[i] = 'X'
+  end
+end
+return out
+`)
+
+// restoreScript: KEYS = records, then the locks of their buckets; ARGV = token,
+// number of records, then per record its text, expiry in ms, and the place of
+// its lock among the locks, from 1. The result has a letter for each record:
+// see the restored* constants. A settled record is never overwritten.
+var restoreScript = redis.NewScript(luaReplid + `
+local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
+local locks = redis.call('MGET', unpack(KEYS, n + 1))
+local out = {}
+for i = 1, n do
+  local text = ARGV[3 * i]
+  if locks[tonumber(ARGV[3 * i + 2])] ~= mine then
+    out[i] = 'X'
+  else
+    local rec = redis.call('SET', KEYS[i], text, 'NX', 'GET', 'PX', ARGV[3 * i + 1])
+    if not rec then
+      out[i] = 'W'
+    elseif string.sub(rec, 1, 2) == 'S ' then
+      out[i] = rec == text and '=' or 'D'
+    else
+      redis.call('SET', KEYS[i], text, 'PX', ARGV[3 * i + 1])
+      local same = string.match(rec, '^%S+ %S+ %S+ (%S+) ') == string.match(text, '^S (%S+) ')
+      out[i] = same and 'W' or 'F'
+    end
+  end
+end
+return table.concat(out)
+`)
+
+// What restoreScript says of a record.
+const (
+	restoredNew       = 'W' // written
+	restoredOther     = 'F' // written, over a claim with another fingerprint
+	restoredSame      = '=' // stood there already
+	restoredDuplicate = 'D' // the event stands settled, elsewhere in the log
+	restoredRefused   = 'X' // the lock is lost
+)
+
+// completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of
+// buckets whose lock stands. One that is right already, without the lock, is a
+// repeated command's own work, or somebody else's rebuild.
+var completeScript = redis.NewScript(luaReplid + `
+local out = {}
+for i = 1, #KEYS, 2 do
+  if redis.call('GET', KEYS[i + 1]) == ARGV[1] .. ' ' .. replid then
+    redis.call('SET', KEYS[i], replid)
+    redis.call('DEL', KEYS[i + 1])
+    out[#out + 1] = 'L'
+  else
+    out[#out + 1] = redis.call('GET', KEYS[i]) == replid and '=' or 'X'
+  end
+end
+return out
+`)
+
+// unlockScript: KEYS = locks; ARGV = token.
+var unlockScript = redis.NewScript(`
+local out = {}
+for i = 1, #KEYS do
+  local lock = redis.call('GET', KEYS[i])
+  out[i] = 'X'
+  if lock and string.match(lock, '^(%S+) ') == ARGV[1] then
+    redis.call('DEL', KEYS[i])
+    out[i] = 'L'
+  end
+end
+return out
+`)
+
+// assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and takes
+// the lock from whoever rebuilds: there is nothing to learn.
+var assertEmptyScript = redis.NewScript(luaReplid + `
+local out = {}
+for i = 1, #KEYS, 2 do
+  local marker = redis.call('GET', KEYS[i])
+  if not marker then
+    redis.call('SET', KEYS[i], replid)
+    redis.call('DEL', KEYS[i + 1])
+  end
+  out[#out + 1] = not marker and 'L' or marker == replid and '=' or '!'
+end
+return out
+`)

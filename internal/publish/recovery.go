@@ -1,0 +1,229 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/event"
+)
+
+const (
+	// clockMargin is how far clocks of gateways and brokers may be apart.
+	clockMargin = 10 * time.Second
+	// recoveryLimit bounds one read; who waits for it bounds himself.
+	recoveryLimit = 2 * time.Minute
+	// recoveriesAtOnce bounds the reads under way. Those for one partition share
+	// a read.
+	recoveriesAtOnce = 4
+)
+
+// errUndecided says that the log cannot be read to a good end yet.
+type errUndecided struct{ left time.Duration }
+
+func (e errUndecided) Error() string {
+	return "replication may still bring the record to light; ask again in " + e.left.Round(time.Second).String()
+}
+
+// Find is the recovery read: it looks for the record that attempts before may
+// have written under an abandoned claim. Not found is sure: in transactional
+// mode because the claim's producer was fenced first, else because nothing
+// outlives a lease. Errors are *event.Error, unknown.
+func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.Prior) (event.Receipt, bool, error) {
+	begun := time.Now()
+	receipt, err := p.find(ctx, id, prior)
+	p.metrics.recovered(receipt != nil, err, time.Since(begun))
+	switch {
+	case err == nil && receipt != nil:
+		return *receipt, true, nil
+	case err == nil:
+		return event.Receipt{}, false, nil
+	}
+	e := event.Doubt(event.OutcomeUnknown, err,
+		"An earlier attempt with this key may have been written, and the log cannot tell yet. Retry with the same key.")
+	var undecided errUndecided
+	if errors.As(err, &undecided) {
+		e.RetryAfter = undecided.left
+	}
+	return event.Receipt{}, false, e
+}
+
+func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.Prior) (*event.Receipt, error) {
+	// Claims from before a change of kafka.guarantee end with their lease.
+	fenced := p.cfg.Transactional && fenceable(prior.Owner)
+	if fenced {
+		if err := p.fence(ctx, prior.Owner); err != nil {
+			return nil, fmt.Errorf("fence the claim's producer: %w", err)
+		}
+	}
+	for _, number := range prior.Partitions {
+		s := &search{id: id, prior: prior, fenced: fenced, done: make(chan struct{})}
+		p.searches.add(partition{prior.Topic, number}, s)
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the recovery read: %w", ctx.Err())
+		}
+		if s.err != nil || s.found != nil {
+			return s.found, s.err
+		}
+	}
+	return nil, nil //nolint:nilnil // read to the end, and not there
+}
+
+// search is one claim that is looked for in one partition.
+type search struct {
+	id     event.ClaimID
+	prior  event.Prior
+	fenced bool          // nothing is undecided any more
+	done   chan struct{} // closed when found and err are set
+	found  *event.Receipt
+	err    error
+}
+
+func (s *search) end(found *event.Receipt, err error) {
+	s.found, s.err = found, err
+	close(s.done)
+}
+
+// searches gathers those who look for a claim in the same partition: they share
+// a read.
+type searches struct {
+	run   func([]*search, partition)
+	slots chan struct{} // holds one element per read under way
+
+	mu      sync.Mutex
+	waiting map[partition][]*search // present while a read is under way or due
+	reads   sync.WaitGroup
+}
+
+func newSearches(run func([]*search, partition)) *searches {
+	return &searches{run: run, slots: make(chan struct{}, recoveriesAtOnce), waiting: map[partition][]*search{}}
+}
+
+func (q *searches) add(part partition, s *search) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting, busy := q.waiting[part]
+	q.waiting[part] = append(waiting, s)
+	if !busy {
+		q.reads.Go(func() { q.serve(part) })
+	}
+}
+
+func (q *searches) serve(part partition) {
+	for {
+		q.slots <- struct{}{}
+		q.mu.Lock()
+		batch := q.waiting[part]
+		q.waiting[part] = nil
+		if len(batch) == 0 {
+			delete(q.waiting, part)
+		}
+		q.mu.Unlock()
+		if len(batch) > 0 {
+			q.run(batch, part)
+		}
+		<-q.slots
+		if len(batch) == 0 {
+			return
+		}
+	}
+}
+
+// recoverAll reads a partition for all who wait, once.
+func (p *Producer) recoverAll(batch []*search, part partition) {
+	ctx, cancel := context.WithTimeout(p.running, recoveryLimit)
+	defer cancel()
+	batch, err := p.decidable(ctx, batch, part)
+	if err == nil && len(batch) > 0 {
+		err = p.recoverRead(ctx, batch, part)
+	}
+	for _, s := range batch {
+		if s.found == nil {
+			s.end(nil, err)
+		} else {
+			s.end(s.found, nil)
+		}
+	}
+}
+
+// decidable answers those who have come too early to be told, and returns the
+// others.
+func (p *Producer) decidable(ctx context.Context, batch []*search, part partition) ([]*search, error) {
+	if !slices.ContainsFunc(batch, func(s *search) bool { return !s.fenced }) {
+		return batch, nil
+	}
+	facts, err := p.replicationOf(ctx, part.topic)
+	if err != nil {
+		return batch, err
+	}
+	r, ok := facts[part.number]
+	if !ok {
+		return batch, fmt.Errorf("%s is gone", partitionLabel(part.topic, part.number))
+	}
+	now := time.Now()
+	decidable := batch[:0]
+	for _, s := range batch {
+		if left := r.left(s.prior.LeaseEnded, now); left > 0 && !s.fenced {
+			s.end(nil, errUndecided{left})
+			continue
+		}
+		decidable = append(decidable, s)
+	}
+	return decidable, nil
+}
+
+// recoverRead looks for all of batch from the earliest first claim on, up to
+// the high watermark as it is now.
+func (p *Producer) recoverRead(ctx context.Context, batch []*search, part partition) error {
+	open := make(map[string][]*search, len(batch))
+	from := batch[0].prior.From
+	for _, s := range batch {
+		open[s.id.String()] = append(open[s.id.String()], s)
+		if s.prior.From.Before(from) {
+			from = s.prior.From
+		}
+	}
+	spans, err := p.spans(ctx, []partition{part}, from.Add(-clockMargin))
+	if err != nil {
+		return err
+	}
+	return p.scan(ctx, spans, func(m *kafka.Message) error {
+		claim := headerOf(m, event.HeaderClaim)
+		for _, s := range open[claim] {
+			receipt := receiptOf(m)
+			s.found = &receipt
+		}
+		delete(open, claim)
+		if len(open) == 0 {
+			return errEnough
+		}
+		return nil
+	})
+}
+
+// spans are the parts of partitions from the first record of a time or later up
+// to the high watermark.
+func (p *Producer) spans(ctx context.Context, parts []partition, from time.Time) ([]span, error) {
+	ends, err := p.offsets(ctx, parts, time.Time{}) // first: what comes later is not asked for
+	if err != nil {
+		return nil, err
+	}
+	begins, err := p.offsets(ctx, parts, from)
+	if err != nil {
+		return nil, err
+	}
+	spans := make([]span, 0, len(parts))
+	for part, end := range ends {
+		if begin := begins[part]; begin >= 0 { // else nothing is that young
+			spans = append(spans, span{partition: part, from: begin, to: end})
+		}
+	}
+	return spans, nil
+}

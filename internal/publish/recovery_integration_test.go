@@ -1,0 +1,29 @@
+//go:build integration
+
+package publish
+
+import (
+	"testing"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/services"
+)
+
+// TestRecoveryOnKafka runs the recovery read on a real broker.
+func TestRecoveryOnKafka(t *testing.T) {
+	t.Parallel()
+	topic := "recovery-" + uuid.NewString()
+	brokers := []string{services.Shared(t).Kafka}
+	r := start(t, brokers, []string{topic}, func(c *Config) { c.CreateTopics = CreateTopics{Enabled: true, Partitions: 3, Replication: 1} })
+	t.Cleanup(func() {
+		_ = r.present().use(func(admin *kafka.AdminClient) error {
+			_, err := admin.DeleteTopics(t.Context(), []string{topic})
+			return err
+		})
+	})
+	require.Eventually(t, r.Complete, patience, tick)
+	testRecovery(t, recoveryRig{r, topic})
+}

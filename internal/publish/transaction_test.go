@@ -1,0 +1,343 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventgateway/internal/event"
+)
+
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	report := func(code kafka.ErrorCode) *kafka.Message {
+		m := &kafka.Message{}
+		if code != kafka.ErrNoError {
+			m.TopicPartition.Error = kafka.NewError(code, "", false)
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		fate fate
+		want verdict
+	}{
+		"never handed over":        {fate{}, unsent},
+		"no report":                {fate{handed: true}, unclear},
+		"acknowledged":             {fate{handed: true, report: report(kafka.ErrNoError), age: time.Hour}, acked},
+		"refused":                  {fate{handed: true, report: report(kafka.ErrMsgSizeTooLarge)}, refused},
+		"refused a second time":    {fate{handed: true, report: report(kafka.ErrMsgSizeTooLarge), age: surelyFirstTry}, unclear},
+		"dropped from the queue":   {fate{handed: true, report: report(kafka.ErrPurgeQueue)}, unclear},
+		"dropped on the way":       {fate{handed: true, report: report(kafka.ErrPurgeInflight)}, unclear},
+		"timed out":                {fate{handed: true, report: report(kafka.ErrMsgTimedOut)}, unclear},
+		"fenced":                   {fate{handed: true, report: report(kafka.ErrFenced)}, unclear},
+		"code that nobody knows":   {fate{handed: true, report: report(9999)}, unclear},
+		"failed with the producer": {fate{handed: true, report: report(kafka.ErrFatal)}, unclear},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, c.fate.verdict())
+		})
+	}
+}
+
+func TestNextGroup(t *testing.T) {
+	t.Parallel()
+	of := func(count, bytes int) (queue []*entry) {
+		for range count {
+			queue = append(queue, &entry{message: &kafka.Message{Value: make([]byte, bytes)}})
+		}
+		return queue
+	}
+	for name, c := range map[string]struct {
+		queue []*entry
+		want  int
+	}{
+		"one":               {of(1, 1), 1},
+		"all":               {of(maxGroupRecords, 1), maxGroupRecords},
+		"one too many":      {of(maxGroupRecords+1, 1), maxGroupRecords},
+		"many bytes":        {of(3, maxGroupBytes/2), 2},
+		"one that is large": {of(2, maxGroupBytes+1), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			entries, rest := nextGroup(c.queue)
+			require.Len(t, entries, c.want)
+			require.Equal(t, c.queue, append(entries, rest...))
+		})
+	}
+}
+
+// transactional starts a producer with lanes for the topics.
+func transactional(tb testing.TB, cluster *kfake.Cluster, topics []string, opts ...option) running {
+	tb.Helper()
+	p := start(tb, cluster.ListenAddrs(), topics, append([]option{inTransactions(tb, true)}, opts...)...)
+	allLanes(tb, p)
+	p.place(tb, topics[0], nil)
+	return p
+}
+
+// committed reads the values of a topic that a read-committed consumer sees, up
+// to the high watermark.
+func committed(tb testing.TB, brokers []string, topic string) (values []string) {
+	tb.Helper()
+	for _, r := range committedRecords(tb, brokers, topic) {
+		values = append(values, string(r.Value))
+	}
+	return values
+}
+
+func committedRecords(tb testing.TB, brokers []string, topic string) (got []*kgo.Record) {
+	tb.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
+	require.NoError(tb, err)
+	defer cl.Close()
+	// Nothing tells that the end is reached when it is an aborted transaction's:
+	// wait until nothing more has come for a while.
+	for quiet := 0; quiet < 4; quiet++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		fetches := cl.PollFetches(ctx)
+		cancel()
+		if records := fetches.Records(); len(records) > 0 {
+			got, quiet = append(got, records...), 0
+		}
+	}
+	return got
+}
+
+func (r running) write(topic string, partition int32, owner, value string) error {
+	_, err := r.Publish(context.Background(), event.Record{
+		Placement: event.Placement{Topic: topic, Partition: partition, Owner: owner}, Value: []byte(value), Timestamp: time.Now(),
+	})
+	return err
+}
+
+func TestTransactionsCommitAtTheirPositions(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(6, "t"))
+	p := transactional(t, cluster, []string{"t"})
+	const callers, each = 32, 10
+	var mu sync.Mutex
+	seen := map[event.Position]string{}
+	failed := make(chan error, callers*each)
+	var wg sync.WaitGroup
+	for caller := range callers {
+		wg.Go(func() {
+			for i := range each {
+				value := fmt.Sprintf("%d-%d", caller, i)
+				place, err := p.Place("t", []byte(value), 0)
+				if err == nil {
+					var at event.Position
+					at, err = p.Publish(context.Background(), event.Record{Placement: place, Key: []byte(value), Value: []byte(value), Timestamp: time.Now()})
+					mu.Lock()
+					seen[at] = value
+					mu.Unlock()
+				}
+				if err != nil {
+					failed <- err
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(failed)
+	require.NoError(t, <-failed)
+	got := committedRecords(t, cluster.ListenAddrs(), "t")
+	require.Len(t, got, callers*each)
+	for _, r := range got {
+		require.Equal(t, string(r.Value), seen[event.Position{Partition: r.Partition, Offset: r.Offset}])
+	}
+	require.Zero(t, p.metric(t, "gateway_kafka_queue_records"))
+	require.Less(t, p.metric(t, "gateway_kafka_transactions_total"), float64(callers*each), "records must share transactions")
+}
+
+// groupOf publishes values at once to one lane, which is made to wait so that
+// they share a transaction: behind a first record, the first of each pair is
+// the topic. It returns each one's error.
+func (r running) groupOf(t *testing.T, cluster *kfake.Cluster, owner string, records ...[2]string) []error {
+	t.Helper()
+	release := holdProduce(t, cluster)
+	first := make(chan error, 1)
+	go func() { first <- r.write(records[0][0], 0, owner, "first") }()
+	require.Eventually(t, func() bool { return r.queued() == 1 }, patience, tick)
+	errs := make([]error, len(records))
+	var wg sync.WaitGroup
+	for i, rec := range records {
+		wg.Go(func() { errs[i] = r.write(rec[0], 0, owner, rec[1]) })
+		require.Eventually(t, func() bool { return int(r.queued()) == 2+i }, patience, tick)
+	}
+	release()
+	require.NoError(t, <-first)
+	wg.Wait()
+	return errs
+}
+
+func TestRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "small", "t"))
+	p := transactional(t, cluster, []string{"t", "small"})
+	owner := p.place(t, "t", nil).Owner
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "small", Err: kerr.MessageTooLarge, Count: 1})
+	errs := p.groupOf(t, cluster, owner, [2]string{"t", "a"}, [2]string{"small", "b"}, [2]string{"t", "c"})
+	require.NoError(t, errs[0])
+	requireError(t, errs[1], event.EventTooLarge, event.NotWritten)
+	require.NoError(t, errs[2])
+	require.Equal(t, []string{"first", "a", "c"}, committed(t, cluster.ListenAddrs(), "t"))
+	require.Empty(t, committed(t, cluster.ListenAddrs(), "small"))
+	require.NoError(t, p.write("t", 0, owner, "d"), "the same producer goes on")
+	requireError(t, p.write("small", 0, owner, "b"), event.LogUnavailable, event.NotWritten)
+	p.requireGoesOn(t, "small", "b", owner)
+	require.Equal(t, []string{"b"}, committed(t, cluster.ListenAddrs(), "small"))
+}
+
+// requireGoesOn waits for another lane, or a successor, to publish.
+func (r running) requireGoesOn(t *testing.T, topic, value, notBy string) {
+	t.Helper()
+	allLanes(t, r)
+	require.Eventually(t, func() bool {
+		place, err := r.Place(topic, nil, 0)
+		return err == nil && place.Owner != notBy && r.write(topic, place.Partition, place.Owner, value) == nil
+	}, patience, tick)
+}
+
+func TestTransactionWithoutAnswersIsUnknownAndItsLaneReplaced(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]kmsg.Key{"records": kmsg.Produce, "partitions": kmsg.AddPartitionsToTxn, "commit": kmsg.EndTxn} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+			p := transactional(t, cluster, []string{"t"}, func(c *Config) { c.DeliveryTimeout = 1500 * time.Millisecond })
+			owner := p.place(t, "t", nil).Owner
+			answered := make(chan struct{})
+			cluster.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+				select {
+				case <-answered:
+					return nil, nil, false
+				default:
+				}
+				cluster.KeepControl()
+				return nil, nil, true // and never answers
+			})
+			first := make(chan error, 1)
+			go func() { first <- p.write("t", 0, owner, "lost") }()
+			requireError(t, <-first, event.OutcomeUnknown, event.Unknown)
+			close(answered)
+			requireError(t, p.write("t", 0, owner, "queued"), event.LogUnavailable, event.NotWritten)
+			p.requireGoesOn(t, "t", "next", owner)
+			require.Equal(t, []string{"next"}, committed(t, cluster.ListenAddrs(), "t"))
+		})
+	}
+}
+
+func TestWhatWaitsInALaneThatIsGivenUpIsNotWritten(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := transactional(t, cluster, []string{"t"})
+	owner := p.place(t, "t", nil).Owner
+	release := holdProduce(t, cluster)
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- p.write("t", 0, owner, "under way") }()
+	require.Eventually(t, func() bool { return p.lanes.lane(owner).inc.queued() == 1 }, patience, tick)
+	go func() { second <- p.write("t", 0, owner, "waits") }()
+	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
+	require.Equal(t, kafka.ErrNoError, p.lanes.lane(owner).inc.kp.TestFatalError(kafka.ErrInvalidProducerEpoch, "for a test"))
+	requireError(t, <-second, event.LogUnavailable, event.NotWritten)
+	requireError(t, <-first, event.OutcomeUnknown, event.Unknown)
+	release()
+	p.requireGoesOn(t, "t", "next", owner)
+	require.Equal(t, []string{"next"}, committed(t, cluster.ListenAddrs(), "t"))
+}
+
+func TestCommitThatFailsIsUnknown(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := transactional(t, cluster, []string{"t"})
+	owner := p.place(t, "t", nil).Owner
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.InvalidTxnState, Count: 1})
+	requireError(t, p.write("t", 0, owner, "a"), event.OutcomeUnknown, event.Unknown)
+	p.requireGoesOn(t, "t", "b", owner)
+}
+
+func TestLateRecordsAreRefused(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := transactional(t, cluster, []string{"t"}, func(c *Config) { c.DeliveryTimeout = 2 * time.Second })
+	owner := p.place(t, "t", nil).Owner
+	release := holdProduce(t, cluster)
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- p.write("t", 0, owner, "slow") }()
+	require.Eventually(t, func() bool { return p.queued() == 1 }, patience, tick)
+	go func() { second <- p.write("t", 0, owner, "late") }()
+	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
+	l := p.lanes.lane(owner)
+	l.mu.Lock()
+	l.queue[0].came = l.queue[0].came.Add(-p.cfg.DeliveryTimeout)
+	l.mu.Unlock()
+	release()
+	require.NoError(t, <-first)
+	requireError(t, <-second, event.LogUnavailable, event.NotWritten)
+	require.Equal(t, []string{"slow"}, committed(t, cluster.ListenAddrs(), "t"))
+}
+
+func TestTooLargeForLibrdkafkaIsRefusedAlone(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := transactional(t, cluster, []string{"t"})
+	owner := p.place(t, "t", nil).Owner
+	errs := p.groupOf(t, cluster, owner, [2]string{"t", "a"}, [2]string{"gone", strings.Repeat("x", 2<<20)}, [2]string{"t", "c"})
+	require.NoError(t, errs[0])
+	requireError(t, errs[1], event.EventTooLarge, event.NotWritten)
+	require.NoError(t, errs[2])
+	require.Equal(t, []string{"first", "a", "c"}, committed(t, cluster.ListenAddrs(), "t"))
+}
+
+func TestTransactionalCloseCommitsWhatWaits(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := transactional(t, cluster, []string{"t"})
+	owner := p.place(t, "t", nil).Owner
+	release := holdProduce(t, cluster)
+	ended := make(chan error, 3)
+	for i := range 3 {
+		go func() { ended <- p.write("t", 0, owner, "x") }()
+		require.Eventually(t, func() bool { return int(p.queued()) == 1+i }, patience, tick)
+	}
+	closed := make(chan struct{})
+	go func() { p.Close(context.Background()); close(closed) }()
+	require.Eventually(t, func() bool { return !p.lanes.ready() }, patience, tick)
+	requireRefused(t, event.LogUnavailable, func() error { return p.write("t", 0, owner, "too late") })
+	release()
+	for range 3 {
+		require.NoError(t, <-ended)
+	}
+	<-closed
+	require.Len(t, committed(t, cluster.ListenAddrs(), "t"), 3)
+	require.Empty(t, registered(t, cluster, p), "ids that are closed in order need no fence")
+}
+
+func TestTransactionalCloseDoesNotWaitLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := transactional(t, cluster, []string{"t"})
+	owner := p.place(t, "t", nil).Owner
+	holdProduce(t, cluster)
+	ended := make(chan error, 2)
+	go func() { ended <- p.write("t", 0, owner, "x") }()
+	require.Eventually(t, func() bool { return p.queued() == 1 }, patience, tick)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	p.Close(ctx)
+	require.Less(t, time.Since(begun), p.cfg.DeliveryTimeout)
+	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
+}

@@ -1,0 +1,216 @@
+//go:build integration
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/crash"
+	"eventgateway/test/services"
+)
+
+// crashing is the gateway built with its crash points.
+var crashing struct {
+	once   sync.Once
+	binary string
+	err    error
+}
+
+func crashingBinary(t *testing.T) string {
+	t.Helper()
+	crashing.once.Do(func() {
+		crashing.binary = filepath.Join(suite.dir, "gateway-torture")
+		build := exec.Command("go", "build", "-tags", "torture", "-o", crashing.binary, "./cmd/gateway")
+		build.Dir = suite.root
+		if out, err := build.CombinedOutput(); err != nil {
+			crashing.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	require.NoError(t, crashing.err)
+	return crashing.binary
+}
+
+// startCrashing starts a gateway that dies at the points of plan.
+func startCrashing(t *testing.T, o options, plan string) (g *gateway, addr string) {
+	t.Helper()
+	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_CRASH=" + plan}, crashingBinary(t), "serve", "-c", writeConfig(t, o.config(t)))}
+	eventually(t, patient, "gateway starts", g.learnAddresses)
+	eventually(t, patient, "gateway is ready", func() error {
+		if status, body, err := g.ask("/readyz"); err != nil || status != http.StatusOK {
+			return fmt.Errorf("%d %s %w", status, body, err)
+		}
+		return nil
+	})
+	return g, g.addr
+}
+
+// TestCrashAtEachStep kills a gateway at each step between claim and settle, in
+// both modes: the table of docs/guarantees.md. What the caller, Redis and Kafka
+// then hold is looked at, and that a retry through another gateway writes the
+// event once, and gives the receipt of what was written.
+func TestCrashAtEachStep(t *testing.T) {
+	tests := []struct {
+		point         string
+		transactional bool   // only there
+		claim         string // state of the claim after the crash
+		written       string // yes, no, or either: what the log then holds, as the retry finds
+	}{
+		{point: crash.Claimed, claim: "C", written: "no"},
+		{point: crash.Handed, claim: "C", written: "either"},
+		{point: crash.Acked, claim: "C", written: "yes"},
+		{point: crash.Committing, transactional: true, claim: "C", written: "no"},
+		{point: crash.Committed, transactional: true, claim: "C", written: "yes"},
+		{point: crash.Settling, claim: "C", written: "yes"},
+		{point: crash.Settled, claim: "S", written: "yes"},
+	}
+	for _, guarantee := range []string{"idempotent", "transactional"} {
+		for _, tt := range tests {
+			if tt.transactional && guarantee == "idempotent" {
+				continue
+			}
+			t.Run(guarantee+"/"+tt.point, func(t *testing.T) {
+				t.Parallel()
+				if guarantee == "transactional" && tt.point == crash.Acked {
+					tt.written = "no" // acknowledged, and not committed
+				}
+				s := newCrashScene(t, guarantee)
+				s.crash(t, tt.point)
+				require.Equal(t, tt.claim, s.claimState(t))
+				s.requireResolved(t, tt.written)
+			})
+		}
+		// A taker dies: the next one finds an abandoned claim, whose first owner
+		// wrote nothing.
+		for _, point := range []string{crash.Recovered, crash.TakenOver} {
+			t.Run(guarantee+"/"+point, func(t *testing.T) {
+				t.Parallel()
+				s := newCrashScene(t, guarantee)
+				s.crash(t, crash.Claimed)
+				s.awaitLease(t)
+				s.crash(t, point)
+				require.Equal(t, "C", s.claimState(t))
+				s.requireResolved(t, "no")
+			})
+		}
+	}
+	t.Run("transactional/"+crash.Fenced, func(t *testing.T) {
+		t.Parallel()
+		s := newCrashScene(t, "transactional")
+		s.crash(t, crash.Committed)
+		s.awaitLease(t)
+		s.crash(t, crash.Fenced)
+		require.Equal(t, "C", s.claimState(t))
+		s.requireResolved(t, "yes")
+	})
+}
+
+// crashScene is one event that meets gateways which die.
+type crashScene struct {
+	options options
+	topic   string
+	order   order
+}
+
+const crashLease = 5 * time.Second
+
+func newCrashScene(t *testing.T, guarantee string) *crashScene {
+	t.Helper()
+	s := &crashScene{topic: newTopic(t), order: newOrder(unique("crash"), 0)}
+	s.options = options{
+		guarantee: guarantee, deliveryTimeout: 2 * time.Second, lease: crashLease,
+		schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": s.topic}}),
+	}
+	return s
+}
+
+// crash posts the event to a gateway that dies at point. If it dies behind its
+// answer, that must be the one that later retries get.
+func (s *crashScene) crash(t *testing.T, point string) {
+	t.Helper()
+	g, addr := startCrashing(t, s.options, point+":1")
+	a, err := newClient(t, addr, 1).send(s.order.post("orders.placed"))
+	if err == nil {
+		require.Equal(t, http.StatusAccepted, a.status, "%s", a.body)
+	}
+	g.waitExit(t, patient)
+	require.Contains(t, g.log.String(), "gateway-crash point="+point)
+}
+
+func (s *crashScene) awaitLease(t *testing.T) {
+	t.Helper()
+	pause(t.Context(), crashLease+time.Second)
+}
+
+// claimState is the first letter of the claim in Redis.
+func (s *crashScene) claimState(t *testing.T) string {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: services.Shared(t).Redis})
+	defer func() { _ = rdb.Close() }()
+	claim := claimOf(s.order.key)
+	text, err := rdb.Get(t.Context(), fmt.Sprintf("gw:{%s}:c:%s", claim[:2], claim)).Result()
+	require.NoError(t, err)
+	return text[:1]
+}
+
+// requireResolved asks a healthy gateway, first for the receipt and then by
+// retries, until the event is written for good.
+func (s *crashScene) requireResolved(t *testing.T, written string) {
+	t.Helper()
+	g := startGateway(t, s.options)
+	c := newClient(t, g.addr, 1)
+	status, body := s.askReceipt(t, g)
+	for deadline := time.Now().Add(patient); status != http.StatusOK && status != http.StatusNotFound && time.Now().Before(deadline); {
+		require.Contains(t, []int{http.StatusConflict, http.StatusGatewayTimeout}, status, "%s", body)
+		pause(t.Context(), 200*time.Millisecond)
+		status, body = s.askReceipt(t, g)
+	}
+	switch written {
+	case "yes":
+		require.Equal(t, http.StatusOK, status, "%s", body)
+	case "no":
+		require.Equal(t, http.StatusNotFound, status, "%s", body)
+	}
+	a, err := sendUntilFinal(t.Context(), c, s.order.post("orders.placed"))
+	require.NoError(t, err)
+	r := a.receipt(t)
+	require.Equal(t, status == http.StatusOK, a.replayed(), "what is there is replayed, what is not is written")
+	if status == http.StatusOK {
+		var asked receipt
+		require.NoError(t, json.Unmarshal(body, &asked))
+		require.Equal(t, asked, r)
+	}
+	log := readTopic(t, services.Shared(t).Kafka, s.topic)
+	rec, err := log.holds(r, s.order.id, s.order.body)
+	require.NoError(t, err)
+	require.Equal(t, claimOf(s.order.key), header(rec, "gw_claim"))
+	require.Len(t, log.byClaim[claimOf(s.order.key)], 1)
+}
+
+func (s *crashScene) askReceipt(t *testing.T, g *gateway) (status int, body []byte) {
+	t.Helper()
+	client := http.Client{Timeout: patient}
+	resp, err := client.Get("http://" + g.addr + "/v1/receipts?idempotency_key=" + url.QueryEscape(s.order.key))
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err = io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, body
+}
+
+// launchWith is launch with further variables in the environment.
+func launchWith(t *testing.T, dir string, env []string, path string, args ...string) *process {
+	t.Helper()
+	return launch(t, dir, "env", append(append(append([]string{}, env...), path), args...)...)
+}
