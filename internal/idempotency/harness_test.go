@@ -169,7 +169,7 @@ func (r *rig) newClaim() event.Claim {
 
 // again is a later attempt at the same identity.
 func again(c event.Claim) event.Claim {
-	c.Token = freshToken()
+	c.Token, c.Begun = freshToken(), time.Now()
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,8 +101,15 @@ func (h *hold) take(ctx context.Context, buckets []byte, force bool) (busy []byt
 func (h *hold) takeAll(ctx context.Context, buckets []byte, force bool) (taken []byte, err error) {
 	for busy := buckets; ; pause(ctx, h.store.pace.urgent) {
 		before := busy
-		if busy, err = h.take(ctx, before, force); err != nil {
-			return nil, err
+		err := h.store.insist(ctx, func() (err error) {
+			busy, err = h.take(ctx, before, force) // again what is ours already, too
+			return err
+		})
+		switch {
+		case errors.Is(context.Cause(ctx), errOvertaken):
+			return nil, errOvertaken
+		case err != nil:
+			return nil, fmt.Errorf("lock buckets: %w", err)
 		}
 		for _, b := range before {
 			if h.has(b) {

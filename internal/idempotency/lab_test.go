@@ -25,7 +25,7 @@ type lab struct {
 
 // hurry is usualPace for tests, and a lock that expires soon.
 var hurry = pace{
-	lock: time.Second, check: 200 * time.Millisecond,
+	lock: 2 * time.Second, check: 200 * time.Millisecond,
 	urgent: 50 * time.Millisecond, failure: 50 * time.Millisecond, kick: 5 * time.Millisecond,
 	insist: 20 * time.Millisecond,
 }
@@ -56,25 +56,38 @@ func (r *rig) guard(t *testing.T, log Log) (stop func()) {
 // is left.
 func (r *rig) mustBeReady(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(r.locks(t)) == 0 && r.wrong(t) == 0 }, patience, pollEvery)
+	require.Eventually(t, func() bool {
+		wrong, err := r.countWrong()
+		if err != nil || wrong > 0 {
+			return false
+		}
+		locks, err := r.raw.Keys(context.Background(), locksPattern).Result()
+		return err == nil && len(locks) == 0
+	}, patience, 10*pollEvery)
 }
+
+const locksPattern = "gw:{*}:l"
 
 // wrong counts buckets that are not ready.
 func (r *rig) wrong(t *testing.T) int {
 	t.Helper()
-	n := 0
-	err := r.askBuckets(t.Context(), question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
-		if v != bucketReady {
-			n++
-		}
-	})
+	n, err := r.countWrong()
 	require.NoError(t, err)
 	return n
 }
 
+func (r *rig) countWrong() (n int, err error) {
+	err = r.askBuckets(context.Background(), question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
+		if v != bucketReady {
+			n++
+		}
+	})
+	return n, err
+}
+
 func (r *rig) locks(t *testing.T) []string {
 	t.Helper()
-	keys, err := r.raw.Keys(t.Context(), "gw:{*}:l").Result()
+	keys, err := r.raw.Keys(t.Context(), locksPattern).Result()
 	require.NoError(t, err)
 	return keys
 }

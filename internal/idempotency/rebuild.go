@@ -91,7 +91,7 @@ func (s *Store) rebuildOnce(ctx context.Context, log Log, buckets []byte, force 
 	defer stop()
 	wanted, err := h.takeAll(kept, buckets, force)
 	if err != nil {
-		return tally, nil, h.failed(ctx, "lock buckets", err)
+		return tally, nil, err
 	}
 	if len(wanted) == 0 {
 		return tally, nil, nil

@@ -56,7 +56,7 @@ func testRebuildByHandWaits(t *testing.T, l lab) {
 		_, err := r.Rebuild(context.Background(), mine, time.Hour, nil)
 		done <- err
 	}()
-	<-time.After(2 * hurry.lock)
+	<-time.After(4 * hurry.urgent) // it asks meanwhile
 	require.Zero(t, mine.waits.Load())
 	close(working.open)
 	require.NoError(t, <-done)

@@ -199,7 +199,7 @@ func testOneRebuilds(t *testing.T, l lab) {
 	_, err := second.Claim(t.Context(), second.newClaim())
 	requireRebuilding(t, err)
 	// Long enough for a lock to expire that is not renewed.
-	<-time.After(2 * hurry.lock)
+	<-time.After(hurry.lock * 3 / 2)
 	require.Zero(t, other.waits.Load(), "it leaves the buckets to the first")
 	require.Zero(t, log.passes.Load())
 
@@ -258,8 +258,9 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	_, err := r.AssertEmpty(t.Context())
 	require.NoError(t, err)
 	inLog, unseen, doubted := r.newClaim(), r.newClaim(), r.newClaim()
-	for _, c := range []event.Claim{inLog, unseen, doubted} {
-		r.mustWin(t, c)
+	for _, c := range []*event.Claim{&inLog, &unseen, &doubted} {
+		*c = again(*c)
+		r.mustWin(t, *c)
 	}
 	require.NoError(t, r.raw.FlushAll(t.Context()).Err())
 	log := &fakeLog{entries: []event.LogEntry{entryOf(inLog, time.Now())}}

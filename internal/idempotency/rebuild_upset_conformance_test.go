@@ -48,9 +48,13 @@ func testUpsetAtTheEnd(t *testing.T, l lab) {
 		"promoted": func(*rig) { l.promote(t) },
 		"flushed":  func(r *rig) { require.NoError(t, r.raw.FlushAll(context.Background()).Err()) },
 		"stolen": func(r *rig) {
+			thief := r.raw.TxPipeline()
+			value := "thief " + replidOf(t, r)
 			for _, lock := range r.locks(t) {
-				require.NoError(t, r.raw.Set(context.Background(), lock, "thief "+replidOf(t, r), time.Millisecond).Err())
+				thief.Set(t.Context(), lock, value, time.Millisecond)
 			}
+			_, err := thief.Exec(t.Context())
+			require.NoError(t, err)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +121,7 @@ func testLockStolen(t *testing.T, l lab) {
 		if n == bucketCount && log.passes.Load() == 1 {
 			lock := r.raw.Get(context.Background(), lockKey(stolen)).Val()
 			require.NotEmpty(t, lock)
-			require.NoError(t, r.raw.Set(context.Background(), lockKey(stolen), "thief"+lock[len(lock)-41:], hurry.lock).Err())
+			require.NoError(t, r.raw.Set(context.Background(), lockKey(stolen), "thief"+lock[len(lock)-41:], 10*hurry.urgent).Err())
 		}
 		return nil
 	}

@@ -127,7 +127,7 @@ func (d *Door) refuseStoreAway(claim event.Claim, cause error) error {
 }
 
 func refuseRebuilding(r *event.Rebuilding) error {
-	e := event.RefuseCause(event.IdempotencyStoreUnavailable, r,
+	e := event.Refuse(event.IdempotencyStoreUnavailable,
 		"The idempotency store is new or has lost data, and the gateway is reading from Kafka what was written. Until that is done it cannot promise to write this event only once. Nothing was written; send it again with the same key.")
 	e.RetryAfter = r.Left
 	return e

@@ -7,13 +7,22 @@
 // [Producer.Publish] hands the record to librdkafka and waits for its delivery
 // report.
 //
+// In transactional mode, Place also picks the lane (a transactional producer);
+// Publish queues the record there, and the lane hands over all that wait,
+// collects every report, commits, and only then answers.
+//
 // Invariants:
 //   - a record goes only to the partition and through the incarnation (one
 //     librdkafka producer) that its placement names;
 //   - an error is "not written" only if neither librdkafka nor a broker can
 //     have appended the record: see outcome.go;
+//   - in transactional mode a record is answered "written" when its commit has
+//     returned; a lane whose transaction did not end for sure is never used
+//     again, and what waited in it never passes to another;
+//   - a lane is initialised, then listed in the registry topic, and only then
+//     named in claims: whoever fences all that are listed has fenced all;
 //   - asking for metadata never creates a topic, and a missing topic or an
 //     absent Kafka is refused at once, never after a time-out.
 //
-// It imports only internal/event. It is the only user of confluent-kafka-go.
+// It imports only internal/event and internal/crash. It is the only user of confluent-kafka-go.
 package publish

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -116,9 +115,7 @@ func (ls *lanes) keep(ctx context.Context, s *slot) {
 		switch {
 		case err == nil && failing:
 			ls.p.logger.Info("transactional producers start again")
-		case errors.Is(err, errClosed):
-			return
-		case err != nil && !failing && ctx.Err() == nil:
+		case err != nil && !failing && ctx.Err() == nil && ls.p.running.Err() == nil:
 			ls.p.logger.Error("starting a transactional producer failed: events are refused unless another one runs; it is tried again", "error", err)
 		}
 		if failing = err != nil; failing {
@@ -242,10 +239,10 @@ func (ls *lanes) end(l *lane) {
 	if l.isBroken() {
 		// Its transaction may be open and would hide others' records from
 		// consumers until Kafka times it out.
-		for ls.fence(ls.p.running, l.inc.id) != nil && ls.p.running.Err() == nil {
-			waitUntil(ls.p.running, time.Now().Add(urgentInterval))
+		for pause := urgentInterval; ls.p.running.Err() == nil && ls.fence(ls.p.running, l.inc.id) != nil; pause = min(2*pause, refreshInterval) {
+			waitUntil(ls.p.running, time.Now().Add(pause))
 		}
-		return // the fence has struck it off
+		return // a fence that succeeds strikes it off
 	}
 	ls.strike(l.inc.id)
 }

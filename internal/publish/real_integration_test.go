@@ -140,7 +140,7 @@ func (l *ledger) settle(t *testing.T, brokers []string, topic string) {
 		seen[value]++
 		require.False(t, l.refused[value], "%s was refused and is there", value)
 		if at, ok := l.written[value]; ok {
-			require.Equal(t, at, event.Position{Partition: r.Partition, Offset: r.Offset}, value)
+			require.Equal(t, event.Position{Partition: r.Partition, Offset: r.Offset}, at, value)
 		}
 	}
 	for value := range l.written {

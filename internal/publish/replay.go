@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,13 +51,12 @@ func (p *Producer) Replay(ctx context.Context, from time.Time, visit func(event.
 // everything that was appended before since.
 func (p *Producer) caughtUp(ctx context.Context, since time.Time) ([]partition, error) {
 	var parts []partition
-	topics, err := p.topics.ready(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, topicName := range topics {
+	for _, topicName := range p.topics.names() {
 		for {
 			facts, err := p.replicationOf(ctx, topicName)
+			if errors.Is(err, errNoTopic) {
+				break // nothing was ever written to it
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -18,6 +19,9 @@ const (
 	// leaseMargin is for the rounding of clocks.
 	leaseMargin = time.Second
 )
+
+// errNoTopic says that Kafka has no such topic.
+var errNoTopic = errors.New("kafka has no such topic")
 
 // partition names one partition.
 type partition struct {
@@ -72,6 +76,9 @@ func (p *Producer) replicationOf(ctx context.Context, topicName string) (map[int
 		return nil, err
 	}
 	found, ok := md.Topics[topicName]
+	if ok && found.Error.Code() == kafka.ErrUnknownTopicOrPart {
+		return nil, errNoTopic
+	}
 	if !ok || found.Error.Code() != kafka.ErrNoError {
 		return nil, fmt.Errorf("ask kafka about topic %s: %w", topicName, found.Error)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -186,15 +185,11 @@ func (t *topics) ackedAt(name string, number int32) time.Time {
 	return t.born.Add(time.Duration(since)) // monotonic: no clock that is set changes it
 }
 
-// ready returns the event types' topics that exist, once Kafka has told them.
-func (t *topics) ready(ctx context.Context) ([]string, error) {
-	for t.known.Load() == nil {
-		waitUntil(ctx, time.Now().Add(kickPause))
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("wait for the topics: %w", err)
-		}
-	}
-	return slices.Sorted(maps.Keys(*t.known.Load())), nil
+// names are the event types' topics, missing or not.
+func (t *topics) names() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.wanted
 }
 
 func (t *topics) anyMissing() bool {

@@ -79,6 +79,7 @@ func (l *lane) transact(entries []*entry) bool {
 	case counts[refused]+counts[unsent] > 0:
 		return l.abort(entries, deadline)
 	}
+	crash.At(crash.Acked)
 	crash.At(crash.Committing)
 	if err := l.commit(deadline); err != nil {
 		return l.giveUp(entries, err, "commit")

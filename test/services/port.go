@@ -51,6 +51,10 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find free port on %s between %d and %d: none in %d tries", loopback, firstPort, lastPort, tries)
 }
 
+// FreePort returns a port of 127.0.0.1 that nobody listens on at this moment and
+// that no server started by this process gets.
+func FreePort() (int, error) { return freePort() }
+
 // portOr returns port, or a free one if port is 0.
 func portOr(port int) (int, error) {
 	if port != 0 {
