@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -194,7 +195,7 @@ func standing(text string, f event.Fingerprint, transactional bool) (event.Stand
 	case rec.state == stateSettled:
 		return event.Standing{State: event.Settled, Receipt: rec.receipt}, nil
 	case left <= 0, transactional && rec.state == stateUnknown:
-		return event.Standing{State: event.Abandoned, Prior: rec.prior(found, time.Now().Add(left))}, nil
+		return event.Standing{State: event.Abandoned, Prior: rec.prior(found, crash.Now().Add(left))}, nil
 	case rec.state == stateUnknown:
 		return event.Standing{State: event.InDoubt, LeaseLeft: left}, nil
 	default:

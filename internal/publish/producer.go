@@ -199,7 +199,7 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 
 // position reads a delivery report.
 func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, error) {
-	now := time.Now()
+	now := crash.Now()
 	m, ok := ev.(*kafka.Message)
 	if !ok {
 		return event.Position{}, p.failed(event.Failure(fmt.Errorf("delivery report is a %T", ev)))

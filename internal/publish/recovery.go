@@ -10,6 +10,7 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -167,7 +168,7 @@ func (p *Producer) decidable(ctx context.Context, batch []*search, part partitio
 	if !ok {
 		return batch, fmt.Errorf("%s is gone", partitionLabel(part.topic, part.number))
 	}
-	now := time.Now()
+	now := crash.Now()
 	decidable := batch[:0]
 	for _, s := range batch {
 		if left := r.left(s.prior.LeaseEnded, now); left > 0 && !s.fenced {

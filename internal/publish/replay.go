@@ -9,6 +9,7 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
 )
 
@@ -30,7 +31,7 @@ func (p *Producer) Quiesce(ctx context.Context, since time.Time) error {
 // types' topics with a timestamp of from or later, in order within a partition,
 // up to an end beyond everything that was appended before the call.
 func (p *Producer) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error) error {
-	parts, err := p.caughtUp(ctx, time.Now())
+	parts, err := p.caughtUp(ctx, crash.Now())
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (p *Producer) caughtUp(ctx context.Context, since time.Time) ([]partition, 
 }
 
 func allCaughtUp(facts map[int32]replication, since time.Time) bool {
-	now := time.Now()
+	now := crash.Now()
 	for _, r := range facts {
 		if r.left(since, now) > 0 {
 			return false

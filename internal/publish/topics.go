@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/crash"
 )
 
 const (
@@ -54,7 +56,7 @@ type topics struct {
 }
 
 func newTopics(current func() *incarnation, create CreateTopics, logger *slog.Logger) *topics {
-	return &topics{current: current, create: create, logger: logger, born: time.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
+	return &topics{current: current, create: create, logger: logger, born: crash.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
 }
 
 func (t *topics) want(names []string) {
