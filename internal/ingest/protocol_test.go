@@ -387,13 +387,14 @@ func TestOneAttemptHasOneClaim(t *testing.T) {
 	want := event.Claim{
 		ID:          req.Identity.ClaimID("web"),
 		Fingerprint: event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data),
-		Token:       w.claims[0].Token,
+		Token:       w.claims[1].Token,
 		Placement:   event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"},
 		Begun:       testStart,
 	}
 	require.NotEmpty(t, want.Token)
 	require.Len(t, w.claims, 3, "claim, take-over, settle")
-	for _, c := range w.claims {
+	require.NotEqual(t, want.Token, w.claims[0].Token, "the take-over is not to be taken for the claim")
+	for _, c := range w.claims[1:] {
 		require.Equal(t, want, c)
 	}
 	require.Equal(t, want.Placement, w.records[0].Placement, "published to the claim's partition only")

@@ -26,7 +26,9 @@ func (d *Door) resume(ctx context.Context, req Request, checked event.Checked, c
 	if err != nil {
 		return Result{}, err
 	}
-	claim.Begun = d.now()
+	// A token of its own: the attempt's claim may come back in a failover, and
+	// must not be taken for the take-over.
+	claim.Token, claim.Begun = d.tokens.next(), d.now()
 	taking, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
 	defer cancel()
 	standing, err := d.claims.TakeOver(taking, claim, prior)

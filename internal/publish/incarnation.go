@@ -40,6 +40,7 @@ type incarnation struct {
 	logger     *slog.Logger
 	report     func(*incarnation, kafka.Error) // told of errors that concern no single record
 	fatal      atomic.Bool
+	failed     chan struct{} // closed when fatal is set
 	pumps      sync.WaitGroup
 	stopLogs   chan struct{}
 
@@ -47,9 +48,20 @@ type incarnation struct {
 	closed bool
 }
 
-// deliveries are channels for one delivery report each: buffered, so that
-// librdkafka's poller never waits for a caller, and used again.
-var deliveries = sync.Pool{New: func() any { return make(chan kafka.Event, 1) }}
+// delivery is what waits for one delivery report. They are used again.
+type delivery struct {
+	report chan kafka.Event // buffered: librdkafka's poller never waits for a caller
+	limit  *time.Timer
+}
+
+var deliveries = sync.Pool{New: func() any {
+	return &delivery{report: make(chan kafka.Event, 1), limit: time.NewTimer(time.Hour)}
+}}
+
+func (d *delivery) done() {
+	d.limit.Stop()
+	deliveries.Put(d)
+}
 
 // newIncarnation starts a producer: a transactional one if it is given a
 // transactional id.
@@ -58,6 +70,13 @@ func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *
 	conf := producerSettings(cfg, batchBytes)
 	if transactionalID == "" {
 		id = idempotentPrefix + uuid.NewString()
+		// When librdkafka gives up a record, it goes on under a new epoch, in which
+		// brokers do not recognise records that they have from the old one: what
+		// is in flight elsewhere may be written twice (docs/adr/0011). So it never
+		// gives up: who waits does, and then the whole incarnation goes. Nor may it
+		// take a refusal of one request for a gap before the next.
+		conf["message.timeout.ms"] = 0
+		conf["max.in.flight.requests.per.connection"] = 1
 	} else {
 		// A lane hands over a whole group at once: nothing is gained by waiting.
 		delete(conf, "queue.buffering.max.ms") // another name of linger.ms
@@ -78,7 +97,7 @@ func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *
 	}
 	i := &incarnation{
 		id: id, batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
-		report: report, stopLogs: make(chan struct{}),
+		report: report, stopLogs: make(chan struct{}), failed: make(chan struct{}),
 	}
 	i.pumps.Go(i.pumpEvents)
 	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
@@ -175,12 +194,36 @@ func (i *incarnation) pumpEvents() {
 	for ev := range i.kp.Events() {
 		if e, ok := ev.(kafka.Error); ok {
 			if e.IsFatal() {
-				i.fatal.Store(true)
+				i.fail()
 			}
 			i.report(i, e)
 		}
 	}
 }
+
+// fail marks the incarnation as one that nothing is to be expected from any more.
+// It reports whether it was the first to do so.
+func (i *incarnation) fail() bool {
+	if i.fatal.Swap(true) {
+		return false
+	}
+	close(i.failed)
+	return true
+}
+
+// flush waits for records under way until they are done, limit is over, or the
+// incarnation has failed. It returns how many are left.
+func (i *incarnation) flush(limit time.Duration) int {
+	deadline := time.Now().Add(limit)
+	for {
+		left := i.kp.Flush(int(max(0, min(flushStep, time.Until(deadline))).Milliseconds()))
+		if left == 0 || i.fatal.Load() || time.Until(deadline) < time.Millisecond {
+			return left
+		}
+	}
+}
+
+const flushStep = 100 * time.Millisecond
 
 // close takes no more records and waits for those under way for at most limit;
 // what is left then gets an unknown outcome. It may be called twice.
@@ -193,7 +236,7 @@ func (i *incarnation) close(limit time.Duration) {
 		i.pumps.Wait()
 		return
 	}
-	if left := i.kp.Flush(int(limit.Milliseconds())); left > 0 {
+	if left := i.flush(limit); left > 0 {
 		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
 		_ = i.kp.Purge(kafka.PurgeInFlight | kafka.PurgeQueue)
 		i.kp.Flush(1000) // collects the purged records' reports

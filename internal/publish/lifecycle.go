@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/event"
 )
 
 func (p *Producer) incarnate(batchBytes int) (*incarnation, error) {
@@ -87,6 +89,23 @@ func (p *Producer) requestReplace(reason string) {
 	}
 }
 
+// outdated reports whether the present incarnation is to be replaced.
+func (p *Producer) outdated() bool {
+	current := p.present()
+	return current.fatal.Load() || p.batchLimit() < current.batchBytes
+}
+
+// giveUp ends an incarnation of which a record was not acknowledged in time:
+// whatever else is under way in it is unknown too, and none of it may be sent
+// again once somebody else may read the log for it.
+func (p *Producer) giveUp(inc *incarnation) *event.Error {
+	if inc.fail() {
+		p.logger.Error("kafka did not acknowledge a record in time: its producer is given up with all that is under way", "records", inc.queued())
+		p.requestReplace("a record was not acknowledged in time")
+	}
+	return deliveryError(kafka.NewError(kafka.ErrMsgTimedOut, "not acknowledged in time", false), p.cfg.DeliveryTimeout)
+}
+
 // reincarnate starts a new librdkafka producer. The old one still takes
 // records of claims that name it, unless it failed, and is then closed.
 func (p *Producer) reincarnate(reason string) error {
@@ -118,16 +137,13 @@ func (p *Producer) reincarnate(reason string) error {
 func (p *Producer) drain(old *incarnation, grace time.Duration) {
 	select {
 	case <-time.After(grace):
+	case <-old.failed:
 	case <-p.stop:
 	}
 	p.mu.Lock()
 	delete(p.draining, old.id)
 	p.mu.Unlock()
-	limit := p.cfg.DeliveryTimeout
-	if old.fatal.Load() {
-		limit = 0 // nothing of it will be acknowledged any more
-	}
-	old.close(limit)
+	old.close(p.cfg.DeliveryTimeout) // at once if it has failed
 }
 
 // Close waits, at most until ctx ends, for records under way, and closes. What

@@ -102,6 +102,9 @@ func (p *Producer) Run(ctx context.Context) {
 	for {
 		select {
 		case reason := <-p.replace:
+			if !p.outdated() {
+				continue // it was replaced meanwhile
+			}
 			if err := p.reincarnate(reason); err != nil {
 				p.logger.Error("replacing the kafka producer failed", "error", err)
 				waitUntil(ctx, time.Now().Add(urgentInterval))
@@ -174,25 +177,28 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 		return p.lanes.publish(ctx, r)
 	}
 	inc := p.incarnation(r.Owner)
-	if inc == nil {
-		return event.Position{}, ownerGone()
+	if inc == nil || inc.fatal.Load() {
+		return event.Position{}, p.failed(ownerGone())
 	}
-	done, _ := deliveries.Get().(chan kafka.Event)
-	if err := inc.produce(message(r), done); err != nil {
-		deliveries.Put(done)
+	d, _ := deliveries.Get().(*delivery)
+	d.limit.Reset(p.cfg.DeliveryTimeout)
+	if err := inc.produce(message(r), d.report); err != nil {
+		d.done()
 		return event.Position{}, p.failed(produceError(err))
 	}
 	crash.At(crash.Handed)
 	select {
-	case ev := <-done:
-		deliveries.Put(done)
+	case ev := <-d.report:
+		d.done()
 		at, err := p.position(ev, r)
 		if err == nil {
 			crash.At(crash.Acked)
 		}
 		return at, err
+	case <-d.limit.C:
+		return event.Position{}, p.failed(p.giveUp(inc)) // d is left to its report
 	case <-ctx.Done():
-		// The record may still be written; done is left to its report.
+		// The record may still be written; d is left to its report.
 		return event.Position{}, p.failed(stoppedWaiting(ctx))
 	}
 }
