@@ -1,0 +1,301 @@
+package model
+
+// start accepts the client's next request at either gateway. Gateways are
+// alike, so the first goes to the first.
+func (x *expansion) start(s *State) {
+	i := 0
+	for i < x.cfg.Attempts && s.att[i].phase != idle {
+		i++
+	}
+	if i == x.cfg.Attempts {
+		return
+	}
+	for g := range x.gateways() {
+		for p := range x.cfg.Partitions {
+			if i == 0 && (g > 0 || p > 0) {
+				continue
+			}
+			n := *s
+			x.accept(&n, i, g, p)
+			x.add(stepStart, i, g<<4|p, &n)
+		}
+	}
+}
+
+func (x *expansion) accept(s *State, i, g, p int) {
+	a := &s.att[i]
+	*a = attempt{phase: begun, gateway: uint8(g), inc: s.gw[g].inc, part: uint8(p), token: uint8(i) + 1}
+	if x.without(TokenPerAttempt) {
+		a.token = uint8(g) + 1
+	}
+	for q := range a.from {
+		a.from[q] = s.log[q].end
+	}
+}
+
+// answer ends an attempt with an ending queued behind the answer.
+func (a *attempt) finish(answer, ending, token uint8) {
+	a.phase, a.answer, a.ending, a.endToken = done, answer, ending, token
+}
+
+func (a *attempt) finishWritten(record int, token uint8) {
+	a.finish(accepted, settle, token)
+	a.at, a.endAt = uint8(record), uint8(record)
+}
+
+// takeToken is the token of the attempt's take-over.
+func (x *expansion) takeToken(a *attempt) uint8 {
+	const takeOver = 8
+	if x.without(TokenPerAttempt) || x.without(TokenPerTake) {
+		return a.token
+	}
+	return a.token | takeOver
+}
+
+// claim runs the claim script, and what may go wrong with it.
+func (x *expansion) claim(s *State, i int) {
+	if x.without(MarkerInClaim) && s.att[i].phase == begun {
+		n := *s
+		if !s.markerGood() {
+			n.att[i].finish(notWritten, noEnding, 0)
+		} else {
+			n.att[i].phase = looked
+		}
+		x.add(stepLook, i, int(n.att[i].answer), &n)
+		return
+	}
+	n := *s
+	outcome := x.claimed(&n, i)
+	x.add(stepClaim, i, outcome, &n)
+	if !x.faulty(s, LostReply) {
+		return
+	}
+	if outcome == claimWon && s.redis.claim.state == absent { // sent again: the step above, once more
+		lost := n
+		lost.att[i].phase = begun
+		x.add(stepClaimLost, i, 0, &lost)
+	}
+	gaveUp := *s
+	gaveUp.att[i].finish(notWritten, release, s.att[i].token)
+	gaveUp.att[i].ghost = ghostClaim
+	x.add(stepClaimGivenUp, i, 0, &gaveUp)
+}
+
+// Outcomes of a claim, for the trace.
+const (
+	claimWon = iota
+	claimNoMarker
+	claimReplayed
+	claimInProgress
+	claimInDoubt
+	claimAbandoned
+)
+
+// claimScript is the part that runs in Redis.
+func (x *expansion) claimScript(s *State, i int) int {
+	a, r := &s.att[i], &s.redis.claim
+	token := a.token
+	switch {
+	case !s.markerGood() && !x.without(MarkerInClaim):
+		return claimNoMarker
+	case r.state == absent:
+		*r = claim{
+			state: claimed, token: token, attempt: uint8(i), owner: ownerOf(a.gateway, a.inc),
+			from: a.from, parts: 1 << a.part, term: s.newLease(i),
+		}
+		return claimWon
+	case r.held() && r.token == token:
+		return claimWon
+	case r.state == settled:
+		return claimReplayed
+	case s.att[r.attempt].lease == leaseOver:
+		return claimAbandoned
+	case r.state == claimed:
+		return claimInProgress
+	case x.tx || x.without(UnknownWaits):
+		return claimAbandoned
+	default:
+		return claimInDoubt
+	}
+}
+
+// newLease begins a lease. That its end is another than the last one's is all
+// that tells two claims of one attempt apart: see the package comment.
+func (s *State) newLease(i int) (term uint8) {
+	a := &s.att[i]
+	a.lease = leaseRuns
+	a.terms++
+	s.traffic.after &^= 1 << i
+	return a.terms
+}
+
+// claimed runs the script and goes on from its reply.
+func (x *expansion) claimed(s *State, i int) int {
+	a := &s.att[i]
+	outcome := x.claimScript(s, i)
+	switch outcome {
+	case claimWon:
+		a.phase = owning
+	case claimNoMarker:
+		a.finish(notWritten, noEnding, 0)
+	case claimReplayed:
+		a.finish(accepted, noEnding, 0)
+		a.at = s.redis.claim.at
+	case claimAbandoned:
+		a.found = s.redis.claim
+		x.enter(s, i, x.procedure[0])
+	default:
+		a.finish(unknown, noEnding, 0)
+	}
+	return outcome
+}
+
+// enter begins a phase of the take-over.
+func (x *expansion) enter(s *State, i int, phase uint8) {
+	a := &s.att[i]
+	a.phase = phase
+	if phase == reading && x.tx {
+		for p := range a.readEnd {
+			a.readEnd[p] = s.log[p].end
+		}
+	}
+}
+
+// proceed goes on to the phase after the present one.
+func (x *expansion) proceed(s *State, i int) {
+	for n, phase := range x.procedure {
+		if phase == s.att[i].phase && n+1 < len(x.procedure) {
+			x.enter(s, i, x.procedure[n+1])
+			return
+		}
+	}
+	s.att[i].phase = owning
+}
+
+// take is the compare-and-set, and what may go wrong with it.
+func (x *expansion) take(s *State, i int) {
+	n := *s
+	outcome := x.takeScript(&n, i)
+	won := n // Redis after the script
+	switch outcome {
+	case takeWon:
+		x.proceed(&n, i)
+	default:
+		n.att[i].finish(unknown, noEnding, 0)
+	}
+	x.add(stepTake, i, outcome, &n)
+	if !x.faulty(s, LostReply) {
+		return
+	}
+	if outcome == takeWon && s.redis != won.redis {
+		x.add(stepTakeLost, i, 0, &won)
+	}
+	gaveUp := *s
+	gaveUp.att[i].finish(unknown, noEnding, 0)
+	gaveUp.att[i].ghost = ghostTake
+	x.add(stepTakeGivenUp, i, 0, &gaveUp)
+}
+
+// Outcomes of a take-over, for the trace.
+const (
+	takeWon = iota
+	takeNoMarker
+	takeBeaten
+)
+
+// takeScript is the part that runs in Redis.
+func (x *expansion) takeScript(s *State, i int) int {
+	a, r := &s.att[i], &s.redis.claim
+	token := x.takeToken(a)
+	if !s.markerGood() && !x.without(MarkerInTakeOver) {
+		return takeNoMarker
+	}
+	same := *r == a.found
+	if x.without(CompareLease) {
+		c := a.found
+		c.term = r.term
+		same = *r == c
+	}
+	if x.without(CompareWhole) {
+		same = r.held() && r.owner == a.found.owner
+	}
+	if !same {
+		if r.held() && r.token == token {
+			return takeWon
+		}
+		return takeBeaten
+	}
+	*r = claim{
+		state: claimed, token: token, attempt: uint8(i), owner: ownerOf(a.gateway, a.inc),
+		from: a.found.from, parts: a.found.parts | 1<<a.part, term: s.newLease(i),
+	}
+	if x.without(FromKept) {
+		r.from = a.from
+	}
+	if x.without(PartitionsAdded) {
+		r.parts = 1 << a.part
+	}
+	a.token, a.tookOver = token, 1
+	return takeWon
+}
+
+// renew moves the lease end, which tells that nobody has taken over meanwhile.
+func (x *expansion) renew(s *State, i int) {
+	n := *s
+	r, outcome := &n.redis.claim, takeBeaten
+	switch {
+	case !s.markerGood():
+		outcome = takeNoMarker
+	case r.state == claimed && r.token == s.att[i].token:
+		outcome = takeWon
+		r.term = n.newLease(i)
+		x.proceed(&n, i)
+	}
+	if outcome != takeWon {
+		n.att[i].finish(unknown, noEnding, 0)
+	}
+	x.add(stepRenew, i, outcome, &n)
+}
+
+// ghost runs a script that its gateway has given up.
+func (x *expansion) ghost(s *State, i int) {
+	g := s.att[i].ghost
+	if g == noGhost || x.quiet {
+		return
+	}
+	n := *s
+	if g == ghostClaim {
+		x.claimScript(&n, i)
+	} else {
+		x.takeScript(&n, i)
+	}
+	n.att[i].ghost = noGhost
+	x.add(stepGhost, i, int(g), &n)
+}
+
+// ending applies what is queued behind the answer.
+func (x *expansion) ending(s *State, i int) {
+	e := &s.att[i]
+	if e.ending == noEnding {
+		return
+	}
+	n := *s
+	r := &n.redis.claim
+	mine := r.held() && r.token == e.endToken
+	switch e.ending {
+	case settle:
+		if mine || r.state == absent || r.held() && x.without(SettleOwn) {
+			*r = claim{state: settled, at: e.endAt}
+		}
+	case doubt:
+		if mine {
+			r.state = inDoubt
+		}
+	case release:
+		if mine || x.without(ReleaseOwn) {
+			*r = claim{}
+		}
+	}
+	n.att[i].ending = noEnding
+	x.add(stepEnding, i, int(e.ending), &n)
+}

@@ -1,0 +1,106 @@
+package model
+
+// Guarantee is the switch kafka.guarantee.
+type Guarantee uint8
+
+// The two guarantees of design section 7.
+const (
+	Idempotent Guarantee = iota
+	Transactional
+)
+
+// Order says when a taker does its recovery read.
+type Order uint8
+
+const (
+	// ReadFirst is the implemented order: read, compare-and-set, publish.
+	ReadFirst Order = iota
+	// TakeFirst is the order of design section 7, rules 6 and 7:
+	// compare-and-set, read, renew the lease by compare-and-set, publish.
+	TakeFirst
+)
+
+// Kinds are the faults that a run may contain.
+type Kinds uint16
+
+// Each fault takes one from the run's budget whenever it happens.
+const (
+	Crash      Kinds = 1 << iota // kill -9 of a gateway, which starts again as a new incarnation
+	TimeOut                      // an attempt stops waiting for its acknowledgement, or a recovery read gives up
+	Refusal                      // a produce that surely wrote nothing; in transactional mode the gateway's own abort
+	LostReply                    // the reply of a claim or of a take-over is lost: sent again, or given up and maybe run later
+	Flush                        // FLUSHALL
+	Failover                     // a replica that missed the newest writes is promoted
+	Truncation                   // a new partition leader lacks what was above the high watermark
+	Suspicion                    // a rebuilding gateway seems to be gone, and another steals its lock
+	AllFaults  Kinds = 1<<iota - 1
+)
+
+// Config bounds a run.
+type Config struct {
+	Guarantee Guarantee
+	Order     Order
+	Attempts  int   // of the one client, 1 to 3, overlapping as they like
+	Faults    int   // at most so many in a run
+	Kinds     Kinds // and only of these
+	// Partitions is 1, or 2 if later attempts may be placed on another
+	// partition than the first, because the topic was given one more.
+	Partitions int
+	// LeaderAlone: the high watermark is always the log's end. Otherwise it lags.
+	LeaderAlone bool
+	// Traffic: another client's record may be produced to partition 0. In
+	// transactional mode it is another producer's open transaction.
+	Traffic bool
+	// Without are the rules left out.
+	Without Rules
+	// OneGateway leaves the second gateway idle.
+	OneGateway bool
+	// SafetyOnly skips the progress check.
+	SafetyOnly bool
+	// untidy keeps states apart that differ in what no longer matters.
+	untidy bool
+}
+
+// procedure is what a taker goes through between finding an abandoned claim
+// and holding it.
+func (c *Config) procedure() []uint8 {
+	var steps []uint8
+	add := func(phase uint8, leftOut ...Rule) {
+		for _, r := range leftOut {
+			if c.Without.has(r) {
+				return
+			}
+		}
+		steps = append(steps, phase)
+	}
+	tx := c.Guarantee == Transactional
+	if tx && !c.Without.has(FenceBeforeTake) {
+		add(fencing, Fence)
+	}
+	if c.Order == ReadFirst && (!tx || !c.Without.has(FenceBeforeTake)) {
+		add(reading, RecoveryRead)
+		add(taking)
+		return steps
+	}
+	add(taking)
+	if tx && c.Without.has(FenceBeforeTake) {
+		add(fencing, Fence)
+	}
+	add(reading, RecoveryRead)
+	if c.Order == TakeFirst {
+		add(renewing, Renewal)
+	}
+	return steps
+}
+
+// Words names the guarantee, and the order unless it is the implemented one.
+func (c Config) Words() string {
+	words := "idempotent"
+	if c.Guarantee == Transactional {
+		words = "transactional"
+	}
+	if c.Order == TakeFirst {
+		words += ", taking first"
+	}
+	return words
+}

@@ -1,0 +1,80 @@
+// Package model is a small executable model of the idempotency protocol
+// (design section 7): a breadth-first search through all states that two
+// gateways, one Redis, one Kafka partition (or two) and one client that sends
+// one key up to three times can get into. It prints the shortest way to a
+// broken promise, or says that there is none within its bounds.
+//
+// The promises (check.go, progress.go):
+//
+//  1. who was answered 202 has a record in the log, at the place of the receipt,
+//     for good (acknowledged, or in a committed transaction);
+//  2. consumers never see two records of one claim; all receipts are therefore
+//     equal;
+//  3. the record of an attempt that was answered "not written" is never seen;
+//  4. a settled claim names a record in the log;
+//  5. progress: where nothing happens by itself any more, a client that retries
+//     at either gateway gets its 202 within four tries, and no promise breaks
+//     on the way.
+//
+// # What is modelled
+//
+// Each line is one file.
+//
+//   - attempt.go: claim, take-over and renewal, each one script in Redis; lost
+//     replies of the first two: sent again by the client library, or given up by
+//     the gateway while the script may run later; endings queued behind the
+//     answer, and lost with the gateway;
+//   - publish.go: hand-over, late append, high watermark behind the log's end,
+//     leader change, refusals, lost acknowledgements, leases that end;
+//   - transactions.go: one transaction at a time per producer, its commit
+//     request under way, fences, aborts, records that come after an abort;
+//   - recovery.go: the ends of a recovery read;
+//   - rebuild.go: rule 8, for one bucket, by both gateways at once;
+//   - faults.go: kill -9 and start again, FLUSHALL, and a replica that missed
+//     the newest writes and is promoted under a new replication id.
+//
+// A paused gateway needs no step: any step may come arbitrarily late. A lease
+// ends whenever it likes, but see the first assumption.
+//
+// rules.go lists the rules that a run can leave out, cases.go the bounds within
+// which that shows, runs.go the runs that must hold with all rules in force.
+// Two orders can be run: [ReadFirst], which is implemented, and [TakeFirst],
+// which is the design's.
+//
+// # Assumptions
+//
+//   - Idempotent: no produce request outlives the lease that it was sent under.
+//     [RequestsEndInLease] leaves that out, and a duplicate follows.
+//   - The clock margin of the read covers the differences between the gateways'
+//     clocks: `from` is a place in the log.
+//   - The texts of two claims of one attempt differ by their lease ends: a claim
+//     that the client library sends again may be won a second time, after a
+//     flush. [CompareLease] leaves that out.
+//   - "Caught up" is true: replica.lag.time.max.ms after the lease end, the high
+//     watermark is beyond all that was in the leader's log then.
+//   - Kafka keeps its word: no unclean election; a fence that has returned has
+//     resolved the transaction, markers replicated; a record that reaches the
+//     broker outside a transaction is refused (Kafka 3.6 and later); an ended
+//     epoch writes nothing.
+//   - Redis: a promoted replica holds a prefix of its master's writes, and the
+//     old master takes no more of them (min-replicas-to-write); scripts are
+//     atomic.
+//
+// # What is left out
+//
+// Several keys and the batches of scripts they share, other clients' claims,
+// buckets other than the key's, fingerprints, expiry of claims and of the log,
+// clocks and their skew, Redis Cluster resharding, the local memory of recent
+// receipts, `on_store_failure: publish`, a fence that times out, and the
+// generation in Kafka that would replace min-replicas-to-write. A read is
+// complete in one step: what it is about does not change any more by then.
+//
+// # How
+//
+// A [State] is less than 200 bytes, without pointers. States are recognised by a
+// 64-bit hash; only the two levels at the front are kept whole. A trace is made
+// again from the choices that led to it. What can no longer matter is wiped from
+// a state (tidy.go); a test holds searches with and without that against each
+// other. Nothing outside the standard library is used, and nothing of
+// internal/: the model is read beside the code, not compiled with it.
+package model

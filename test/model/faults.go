@@ -1,0 +1,57 @@
+package model
+
+// crash kills gateway g, which starts again at once. What it had sent to Kafka
+// stays under way; what it had queued for Redis is gone.
+func (x *expansion) crash(s *State, g int) {
+	if !x.faulty(s, Crash) || !s.busy(g) {
+		return
+	}
+	n := *s
+	for i := range n.att {
+		a := &n.att[i]
+		if a.phase == idle || a.gateway != uint8(g) {
+			continue
+		}
+		a.ending = noEnding
+		a.phase = done
+	}
+	n.gw[g].inc++
+	n.gw[g].base = n.gw[g].inc
+	n.rebuild[g] = rebuild{}
+	x.add(stepCrash, g, 0, &n)
+}
+
+// busy: a crash would change something.
+func (s *State) busy(g int) bool {
+	if s.rebuild[g].phase != rebuildIdle {
+		return true
+	}
+	for i := range s.att {
+		a := &s.att[i]
+		if a.gateway == uint8(g) && (a.phase != idle && a.phase != done || a.ending != noEnding) {
+			return true
+		}
+	}
+	return false
+}
+
+// redisFaults: a flush keeps the replication id, a promotion changes it. The
+// old master takes no writes any more: min-replicas-to-write sees to that.
+func (x *expansion) redisFaults(s *State) {
+	if x.faulty(s, Flush) && s.redis != (redis{}) {
+		n := *s
+		n.redis = redis{}
+		x.add(stepFlush, 0, 0, &n)
+	}
+	if s.stalled == 0 && x.faulty(s, Failover) {
+		n := *s
+		n.replica, n.stalled = s.redis, 1
+		x.add(stepStall, 0, 0, &n)
+	}
+	if s.stalled == 1 && !x.quiet {
+		n := *s
+		n.redis, n.replica, n.stalled = s.replica, redis{}, 0
+		n.replid++
+		x.add(stepPromote, 0, 0, &n)
+	}
+}

@@ -1,0 +1,84 @@
+package model
+
+// Rule is one rule of the protocol that a run can leave out.
+type Rule uint8
+
+// The rules, each named by what it demands.
+const (
+	RecoveryRead Rule = iota
+	TokenPerAttempt
+	TokenPerTake
+	FromKept
+	PartitionsAdded
+	MarkerInClaim
+	MarkerInTakeOver
+	ReleaseOwn
+	ReleaseAfterRead
+	UnknownWaits
+	CompareWhole
+	CompareLease
+	EndBeyondWatermark
+	EndHandedAfterLease
+	ClockCheck
+	Renewal
+	RequestsEndInLease
+	RebuildWaits
+	RebuildLock
+	RebuildReplid
+	Fence
+	FenceBeforeTake
+	FenceOwn
+	ClaimStays
+	AnswerAfterCommit
+	EndBeyondStable
+	AbortRetires
+	FencedUnknown
+	RebuildFencesAll
+	ListedFirst
+	SettleOwn
+	ruleCount
+)
+
+// Rules is a set of rules.
+type Rules uint32
+
+// Only is the set of one rule.
+func Only(r Rule) Rules { return 1 << r }
+
+func (rs Rules) has(r Rule) bool { return rs&(1<<r) != 0 }
+
+var ruleNames = [ruleCount]string{
+	RecoveryRead:        "a taker reads the log before it publishes",
+	TokenPerAttempt:     "a token for every attempt, not one per gateway",
+	TokenPerTake:        "a take-over has a token of its own, not that of the attempt's claim",
+	FromKept:            "`from` is kept by later owners",
+	PartitionsAdded:     "a taker adds its partition, never overwrites",
+	MarkerInClaim:       "the claim script tests the marker; nobody looks first and claims then",
+	MarkerInTakeOver:    "the take-over script tests the marker too",
+	ReleaseOwn:          "a release compares the token",
+	ReleaseAfterRead:    "a taker whose read is not complete releases nothing",
+	UnknownWaits:        "an unknown claim is taken only after its lease",
+	CompareWhole:        "a take-over compares the whole record, not its owner",
+	CompareLease:        "the lease end is part of what is compared, besides the token",
+	EndBeyondWatermark:  "the high watermark at lease end is not an end of the read",
+	EndHandedAfterLease: "an acknowledged record is an end only if it was handed over after the lease",
+	ClockCheck:          "an owner looks at its clock before it publishes",
+	Renewal:             "a taker renews its lease after the read",
+	RequestsEndInLease:  "(assumption) no produce request outlives its lease",
+	RebuildWaits:        "a rebuild waits a whole lease before it reads",
+	RebuildLock:         "the marker is set only under the rebuild's lock",
+	RebuildReplid:       "the marker is set only if the replication id is still the one the rebuild began with",
+	Fence:               "the owner's id is fenced before the read",
+	FenceBeforeTake:     "the fence comes before the compare-and-set",
+	FenceOwn:            "one's own id is fenced too, after taking a new one",
+	ClaimStays:          "a claim of a fenced producer does not pass to its successor",
+	AnswerAfterCommit:   "202 only when the commit has returned",
+	EndBeyondStable:     "the last stable offset is not an end of the read",
+	AbortRetires:        "an abort with records unacknowledged retires the id",
+	FencedUnknown:       "fenced is unknown, not \"not written\"",
+	RebuildFencesAll:    "a rebuild fences every id listed in Kafka, not only those in surviving claims",
+	ListedFirst:         "an id is listed in Kafka before its first use",
+	SettleOwn:           "a settle compares the token, or finds no record",
+}
+
+func (r Rule) String() string { return ruleNames[r] }

@@ -1,0 +1,169 @@
+package model
+
+// retire makes gateway g start a new producer if inc is its present one.
+func (s *State) retire(g, inc uint8) {
+	if s.gw[g].inc == inc {
+		s.gw[g].inc++
+	}
+}
+
+// abort ends the ongoing transaction of a producer without its records.
+func (s *State) abort(g, inc uint8) {
+	for i := range s.att {
+		a := &s.att[i]
+		if a.flight != appended || a.gateway != g || a.inc != inc {
+			continue
+		}
+		a.flight = nowhere
+		l := &s.log[a.part]
+		for at := range l.entry {
+			if l.entry[at] == uint8(i)+1 {
+				l.entry[at] = filler
+			}
+		}
+	}
+	s.gw[g].open &^= 1 << inc
+	s.gw[g].finishing &^= 1 << inc
+}
+
+// fenceID is InitTransactions on the id by somebody else: its transaction is
+// aborted, and nothing of the old epoch is appended or committed any more.
+func (s *State) fenceID(g, inc uint8) {
+	s.abort(g, inc)
+	s.gw[g].fenced |= 1 << inc
+}
+
+// fence is a taker's fencing of the abandoned claim's owner.
+func (x *expansion) fence(s *State, i int) {
+	n := *s
+	a := &n.att[i]
+	g, inc := ownerGateway(a.found.owner)
+	own := g == a.gateway && inc == n.gw[g].inc
+	if own && !x.without(FenceOwn) {
+		n.retire(g, inc)
+	}
+	if !own || !x.without(FenceOwn) {
+		n.fenceID(g, inc)
+	}
+	if a.tookOver == 0 {
+		a.inc = n.gw[a.gateway].inc // the producer it will name in its claim
+	}
+	x.proceed(&n, i)
+	x.add(stepFence, i, int(g<<3|inc), &n)
+}
+
+// awaitCommit is what a waiting attempt may hear in transactional mode.
+func (x *expansion) awaitCommit(s *State, i int) {
+	a := &s.att[i]
+	early := x.without(AnswerAfterCommit) && a.flight == appended
+	if a.flight == committed || early {
+		n := *s
+		n.att[i].finishWritten(i, s.att[i].token)
+		x.add(stepAcked, i, 0, &n)
+	}
+	if !has(s.gw[a.gateway].fenced, a.inc) {
+		return
+	}
+	n := *s
+	n.retire(a.gateway, a.inc)
+	if x.without(FencedUnknown) {
+		n.att[i].finish(notWritten, release, s.att[i].token)
+	} else {
+		n.att[i].finish(unknown, doubt, s.att[i].token)
+	}
+	x.add(stepFenced, i, 0, &n)
+}
+
+// producers is all that the transactions of gateway g's producers may do.
+func (x *expansion) producers(s *State, g int) {
+	gw := &s.gw[g]
+	for inc := uint8(0); inc <= gw.inc; inc++ {
+		ongoing, finishing := has(gw.open, inc), has(gw.finishing, inc)
+		alive, current := inc >= gw.base, inc == gw.inc
+		records := s.recordsOf(uint8(g), inc)
+		switch {
+		case finishing:
+			x.commit(s, g, inc, alive)
+		case ongoing && alive && records.appended && !records.flying:
+			n := *s
+			n.gw[g].finishing |= 1 << inc
+			x.add(stepCommitSent, g, int(inc), &n)
+		case !ongoing && current && alive && records.late && !has(gw.fenced, inc):
+			n := *s // a record of another client begins the id's next transaction
+			n.gw[g].open |= 1 << inc
+			x.add(stepNextTransaction, g, int(inc), &n)
+		}
+		if ongoing && !finishing && !current {
+			n := *s
+			n.fenceID(uint8(g), inc)
+			x.add(stepCoordinatorAborts, g, int(inc), &n)
+		}
+		if ongoing && !finishing && current && records.waiting && x.faulty(s, Refusal) {
+			x.ownAbort(s, g, inc, records.flying)
+		}
+	}
+}
+
+// records says what a producer has under way.
+type records struct{ flying, late, appended, waiting bool }
+
+func (s *State) recordsOf(g, inc uint8) (r records) {
+	for i := range s.att {
+		a := &s.att[i]
+		if a.gateway != g || a.inc != inc {
+			continue
+		}
+		r.waiting = r.waiting || a.phase == waiting
+		switch a.flight {
+		case flying:
+			r.flying = true
+		case late:
+			r.late = true
+		case appended:
+			r.appended = true
+		}
+	}
+	return r
+}
+
+// commit is a commit request that has reached the coordinator, or that was
+// lost with its sender.
+func (x *expansion) commit(s *State, g int, inc uint8, alive bool) {
+	n := *s
+	for i := range n.att {
+		if a := &n.att[i]; a.flight == appended && a.gateway == uint8(g) && a.inc == inc {
+			a.flight = committed
+		}
+	}
+	n.gw[g].open &^= 1 << inc
+	n.gw[g].finishing &^= 1 << inc
+	x.add(stepCommitted, g, int(inc), &n)
+	if !alive {
+		n = *s
+		n.gw[g].finishing &^= 1 << inc
+		x.add(stepCommitDropped, g, int(inc), &n)
+	}
+}
+
+// ownAbort: the gateway aborts its transaction, because a record in it was
+// refused. What waits in it hears "not written".
+func (x *expansion) ownAbort(s *State, g int, inc uint8, unacknowledged bool) {
+	n := *s
+	n.abort(uint8(g), inc)
+	for i := range n.att {
+		a := &n.att[i]
+		if a.gateway != uint8(g) || a.inc != inc {
+			continue
+		}
+		if a.phase == waiting && s.att[i].flight != committed {
+			x.endUnwritten(&n, i)
+		}
+		if a.flight == flying {
+			a.flight = late
+		}
+	}
+	if unacknowledged && !x.without(AbortRetires) {
+		n.retire(uint8(g), inc)
+	}
+	x.add(stepOwnAbort, g, int(inc), &n)
+}
