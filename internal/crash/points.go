@@ -3,6 +3,7 @@ package crash
 // The points, in the order in which an event passes them.
 const (
 	Claimed    = "claimed"    // the claim stands, nothing is handed to Kafka's client
+	Publishing = "publishing" // after the last look at the clock, before the record is given to the producer
 	Handed     = "handed"     // the record is in Kafka's client
 	Acked      = "acked"      // the record is acknowledged
 	Committing = "committing" // just before the transaction's commit
@@ -19,6 +20,6 @@ const (
 // Points returns the names of all points.
 func Points() []string {
 	return []string{
-		Claimed, Handed, Acked, Committing, Committed, Settling, Settled, Releasing, Fenced, Recovered, TakenOver, Rebuilding,
+		Claimed, Publishing, Handed, Acked, Committing, Committed, Settling, Settled, Releasing, Fenced, Recovered, TakenOver, Rebuilding,
 	}
 }

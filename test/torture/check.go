@@ -1,0 +1,215 @@
+package torture
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Record is what the checker reads of a Kafka record.
+type Record struct {
+	Partition int32
+	Offset    int64
+	Key       string
+	Claim     string // gw_claim
+	Value     string
+	Time      int64 // Unix milliseconds, by the clock of the gateway that wrote it
+}
+
+// Violation is one broken rule.
+type Violation struct {
+	Rule string // "a" to "g"
+	Text string
+	Keys []*Key // whose history belongs to it; may be empty
+}
+
+// String is one line.
+func (v Violation) String() string { return "(" + v.Rule + ") " + v.Text }
+
+// Facts say what a run did, where the rules depend on it.
+type Facts struct {
+	PartitionsAdded bool // an entity may then be in more than one partition
+}
+
+// Check holds the history against the whole log, in the log's order within each
+// partition, and returns what breaks rules (a) to (e) and (g).
+func Check(keys []*Key, log []Record, facts Facts) []Violation {
+	c := newChecker(keys, log, facts)
+	for _, k := range keys {
+		c.receipts(k)
+		c.notWritten(k)
+		c.answers(k)
+	}
+	c.duplicates()
+	c.strangers()
+	c.order()
+	slices.SortStableFunc(c.found, func(a, b Violation) int { return cmp.Compare(a.Rule, b.Rule) })
+	return c.found
+}
+
+type position struct {
+	partition int32
+	offset    int64
+}
+
+type checker struct {
+	facts    Facts
+	log      []Record
+	byClaim  map[string][]*Record
+	at       map[position]*Record
+	keyOf    map[string]*Key // by claim
+	entities map[string][]*Record
+	found    []Violation
+}
+
+func newChecker(keys []*Key, log []Record, facts Facts) *checker {
+	c := &checker{
+		facts: facts, log: log,
+		byClaim: make(map[string][]*Record, len(log)), at: make(map[position]*Record, len(log)),
+		keyOf: make(map[string]*Key, len(keys)), entities: map[string][]*Record{},
+	}
+	for _, k := range keys {
+		c.keyOf[k.Claim()] = k
+	}
+	for i := range log {
+		r := &log[i]
+		c.byClaim[r.Claim] = append(c.byClaim[r.Claim], r)
+		c.at[position{r.Partition, r.Offset}] = r
+		c.entities[r.Key] = append(c.entities[r.Key], r)
+	}
+	return c
+}
+
+func (c *checker) report(rule string, keys []*Key, format string, args ...any) {
+	c.found = append(c.found, Violation{Rule: rule, Keys: keys, Text: fmt.Sprintf(format, args...)})
+}
+
+// receipts: (a) every 2xx is where it says, and (e) all are the same.
+func (c *checker) receipts(k *Key) {
+	first := k.Accepted()
+	if first == nil {
+		return
+	}
+	if err := c.holds(k, first); err != nil {
+		c.report("a", []*Key{k}, "%s was answered 202, but %v", k.Name, err)
+	}
+	for i := range k.Attempts {
+		r := k.Attempts[i].Receipt
+		if r == nil || r == first || *r == *first {
+			continue
+		}
+		c.report("e", []*Key{k}, "%s has two receipts: %s and %s", k.Name, first.Body, r.Body)
+		if err := c.holds(k, r); err != nil {
+			c.report("a", []*Key{k}, "%s was answered 202 again, but %v", k.Name, err)
+		}
+	}
+}
+
+func (c *checker) holds(k *Key, r *Receipt) error {
+	rec := c.at[position{r.Partition, r.Offset}]
+	switch {
+	case rec == nil:
+		return fmt.Errorf("nothing is in partition %d at offset %d", r.Partition, r.Offset)
+	case rec.Claim != k.Claim():
+		return fmt.Errorf("in partition %d at offset %d is another event: %s", r.Partition, r.Offset, rec.Value)
+	case rec.Key != k.Entity:
+		return fmt.Errorf("its record in partition %d at offset %d has the key %q, not %q", r.Partition, r.Offset, rec.Key, k.Entity)
+	case rec.Value != k.Body():
+		return fmt.Errorf("its record in partition %d at offset %d has the value %q", r.Partition, r.Offset, rec.Value)
+	}
+	return nil
+}
+
+// notWritten: (c) what was only ever said not to be written is not there.
+func (c *checker) notWritten(k *Key) {
+	if records := c.byClaim[k.Claim()]; len(records) > 0 && k.SurelyNotWritten() {
+		c.report("c", []*Key{k}, "every answer to %s said not-written, but it is in %s", k.Name, places(records))
+	}
+}
+
+// expected are the answers that a valid event may get. A gateway that stood
+// still while it read a request answers 408.
+var expected = map[string]bool{
+	"409 request-in-progress unknown":               true,
+	"503 overloaded not-written":                    true,
+	"503 log-unavailable not-written":               true,
+	"503 idempotency-store-unavailable not-written": true,
+	"504 outcome-unknown unknown":                   true,
+	"408 request-timeout not-written":               true,
+}
+
+// answers: (g) no answer is outside the contract.
+func (c *checker) answers(k *Key) {
+	for i := range k.Attempts {
+		a := &k.Attempts[i]
+		if a.Status == 0 || a.Receipt != nil && k.Valid {
+			continue
+		}
+		said := fmt.Sprintf("%d %s %s", a.Status, a.Slug, a.Outcome)
+		if !expected[said] && (k.Valid || said != "422 schema-violation not-written") {
+			c.report("g", []*Key{k}, "%s was answered %s", k.Name, said)
+		}
+	}
+}
+
+// duplicates: (b) no claim is there twice.
+func (c *checker) duplicates() {
+	for _, claim := range slices.Sorted(maps.Keys(c.byClaim)) {
+		records := c.byClaim[claim]
+		if claim == "" || len(records) < 2 {
+			continue
+		}
+		name, keys := "claim "+claim, []*Key(nil)
+		if k := c.keyOf[claim]; k != nil {
+			name, keys = k.Name, []*Key{k}
+		}
+		c.report("b", keys, "%s is in the log %d times: %s", name, len(records), places(records))
+	}
+}
+
+// strangers: everything in the log was posted by somebody. That is part of (b):
+// a record with a claim that is nobody's cannot be told from a duplicate.
+func (c *checker) strangers() {
+	for i := range c.log {
+		if r := &c.log[i]; c.keyOf[r.Claim] == nil {
+			c.report("b", nil, "partition %d, offset %d: nobody posted an event with gw_claim %q", r.Partition, r.Offset, r.Claim)
+		}
+	}
+}
+
+// order: (d) within a partition an entity's events never go back. An entity is
+// in one partition, unless partitions were added: gateways learn of that at
+// different times.
+func (c *checker) order() {
+	for _, entity := range slices.Sorted(maps.Keys(c.entities)) {
+		last := map[int32]*Key{}
+		for _, r := range c.entities[entity] {
+			k := c.keyOf[r.Claim]
+			if k == nil || k.Entity != entity {
+				continue // reported elsewhere
+			}
+			if before := last[r.Partition]; before != nil && before.Seq > k.Seq {
+				c.report("d", []*Key{before, k}, "entity %s, partition %d: event %d (%s) is at offset %d, behind event %d (%s)",
+					entity, r.Partition, k.Seq, k.Name, r.Offset, before.Seq, before.Name)
+			} else {
+				last[r.Partition] = k
+			}
+		}
+		if len(last) > 1 && !c.facts.PartitionsAdded {
+			c.report("d", slices.Collect(maps.Values(last)), "entity %s is in partitions %v", entity, slices.Sorted(maps.Keys(last)))
+		}
+	}
+}
+
+func places(records []*Record) string {
+	var b strings.Builder
+	for i, r := range records {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "partition %d offset %d", r.Partition, r.Offset)
+	}
+	return b.String()
+}

@@ -1,0 +1,75 @@
+// Command mutate breaks the gateway's code, one rule at a time, and shows that
+// the torture suite reports duplicates for each. It exits with 1 if a mutation
+// was not found.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"eventgateway/test/services"
+	"eventgateway/test/torture/mutations"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	fs := flag.NewFlagSet("mutate", flag.ContinueOnError)
+	only := fs.String("only", "", "`NAMES` of mutations, separated by commas; none: all")
+	limit := fs.Duration("limit", mutations.Limit, "of one mutation's run")
+	seed := fs.Uint64("seed", 1, "of the faults")
+	root := fs.String("root", "", "sources to mutate a copy of; none: this repository")
+	verbose := fs.Bool("v", false, "show each run")
+	switch err := fs.Parse(os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	}
+	if *root == "" {
+		var err error
+		if *root, err = services.RepoRoot(); err != nil {
+			fmt.Fprintln(os.Stderr, "mutate:", err)
+			return 2
+		}
+	}
+	out := io.Discard
+	if *verbose {
+		out = os.Stdout
+	}
+	status := 0
+	fmt.Printf("%-28s %-60s %s\n", "mutation", "rule that it breaks", "found")
+	for _, m := range mutations.Table() {
+		if *only != "" && !strings.Contains(","+*only+",", ","+m.Name+",") {
+			continue
+		}
+		v := mutations.Run(ctx, *root, m, *seed, *limit, out)
+		if !v.Found() {
+			status = 1
+		}
+		fmt.Printf("%-28s %-60s %s\n", m.Name, m.Rule, verdict(v))
+	}
+	return status
+}
+
+func verdict(v mutations.Verdict) string {
+	switch {
+	case v.Err != nil:
+		return "ERROR: " + v.Err.Error()
+	case v.Found():
+		return fmt.Sprintf("yes: %d duplicates, %d faults, %d events, %v", v.Duplicates, v.Faults, v.Events, v.Took.Round(time.Second))
+	default:
+		return fmt.Sprintf("NO: %d faults, %d events, %v", v.Faults, v.Events, v.Took.Round(time.Second))
+	}
+}

@@ -1,0 +1,238 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// part is what a fault breaks. Two faults at a time break different parts.
+type part uint8
+
+const (
+	partGateway part = iota
+	partKafka
+	partStore
+)
+
+// faultKind is one way to break something.
+type faultKind struct {
+	name string
+	part part
+	// late: bytes, brokers or gateways stand still. Two of these at a time could
+	// add up to more than the lease has to spare.
+	late bool
+	// outlives: a produce request may outlive the lease. Injected only where the
+	// promise does not rest on that.
+	outlives bool
+	// loses: claims may be lost, and are read back from the log.
+	loses bool
+	rare  bool // a quarter as often
+	fits  func(o *Options) bool
+	begin func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error)
+}
+
+// fault is one that is under way.
+type fault struct {
+	target string
+	hold   func(ctx context.Context)       // how long it lasts; nil: not at all
+	heal   func(ctx context.Context) error // nil: it heals by itself
+	loses  bool                            // as of its kind
+}
+
+func (k faultKind) suits(o *Options) bool {
+	switch {
+	case k.outlives && o.Guarantee != transactional:
+		return false
+	case len(o.Only) > 0 && !slices.Contains(o.Only, k.name):
+		return false
+	}
+	return k.fits == nil || k.fits(o)
+}
+
+func faultKinds() []faultKind {
+	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults())
+}
+
+// lasting returns a hold of that long.
+func lasting(d time.Duration) func(context.Context) {
+	return func(ctx context.Context) { sleep(ctx, d) }
+}
+
+// between draws a duration.
+func between(dice *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(dice.Int64N(int64(to-from)+1))
+}
+
+// short draws how long something may stand still in every guarantee.
+func (w *world) short(dice *rand.Rand) time.Duration {
+	return between(dice, w.opts.brief()/8, w.opts.brief())
+}
+
+// long draws how long something stands still to outlive the lease.
+func (w *world) long(dice *rand.Rand) time.Duration {
+	return between(dice, w.opts.Lease+500*time.Millisecond, w.opts.Lease+3*time.Second)
+}
+
+// injected is a line of the run's story.
+type injected struct {
+	number     int
+	kind       string
+	target     string
+	from, to   time.Duration // of the run
+	recovering time.Duration // until service was back; 0: nobody waited
+}
+
+// scheduler injects faults one after the other, a quarter of them two at a time.
+type scheduler struct {
+	w     *world
+	kinds []faultKind
+	story []*injected
+	found []Violation
+	lost  []recovery
+	dead  bool // service did not come back: there is nothing left to break
+}
+
+func newScheduler(w *world) *scheduler {
+	s := &scheduler{w: w}
+	for _, k := range faultKinds() {
+		if !k.suits(w.opts) {
+			continue
+		}
+		times := 4
+		if k.rare {
+			times = 1
+		}
+		for range times {
+			s.kinds = append(s.kinds, k)
+		}
+	}
+	return s
+}
+
+// run injects until ctx ends or more says that it is enough. An error means that
+// the harness itself failed.
+func (s *scheduler) run(ctx context.Context, more func(faults int) bool) error {
+	for n := 0; ctx.Err() == nil && !s.dead && more(len(s.story)); n++ {
+		if err := s.round(ctx, s.plan(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan is what the n-th round does. It follows from the seed and n alone.
+type plan struct {
+	number int
+	kinds  []faultKind
+	wait   bool          // for service, before the next round
+	gap    time.Duration // before the next round
+}
+
+func (s *scheduler) plan(n int) plan {
+	dice := s.dice(n, 0)
+	p := plan{number: n, kinds: []faultKind{s.kinds[dice.IntN(len(s.kinds))]}}
+	second := s.kinds[dice.IntN(len(s.kinds))]
+	if dice.IntN(4) == 0 && second.part != p.kinds[0].part && (!second.late || !p.kinds[0].late) {
+		p.kinds = append(p.kinds, second)
+	}
+	p.wait, p.gap = dice.IntN(5) > 0, between(dice, 100*time.Millisecond, 1500*time.Millisecond)
+	return p
+}
+
+// dice are those of one fault of a round, or, as number 0, of the round.
+func (s *scheduler) dice(round, number int) *rand.Rand {
+	return rand.New(rand.NewPCG(s.w.opts.Seed, uint64(round)<<8|uint64(number)))
+}
+
+// round is one fault, or two side by side, and what comes after. Neither fault
+// waits for the other: nothing stands still for longer than was drawn.
+func (s *scheduler) round(ctx context.Context, p plan) error {
+	after, limit := "", s.w.opts.Limit
+	told := make([]*injected, len(p.kinds))
+	faults := make([]*fault, len(p.kinds))
+	var g errgroup.Group
+	for i, k := range p.kinds {
+		told[i] = &injected{number: len(s.story) + 1, kind: k.name, from: s.w.history.since()}
+		s.story = append(s.story, told[i])
+		g.Go(func() (err error) {
+			faults[i], err = s.inject(ctx, k, told[i], s.dice(p.number, i+1))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, k := range p.kinds {
+		if after != "" {
+			after += " + "
+		}
+		after += k.name
+		if k.loses || faults[i].loses {
+			limit = s.w.opts.Limit + s.w.opts.Rebuild
+		}
+	}
+	if !p.wait { // the next fault comes while this one is not got over
+		s.say(told, 0)
+		sleep(ctx, p.gap)
+		return nil
+	}
+	rec := s.w.awaitService(context.WithoutCancel(ctx), after, limit)
+	s.lost = append(s.lost, rec)
+	s.dead = !rec.back
+	if v := rec.violation(); v != nil {
+		s.found = append(s.found, *v)
+		s.w.printf("VIOLATION %v", *v)
+	}
+	s.say(told, rec.took)
+	sleep(ctx, p.gap)
+	return nil
+}
+
+// inject begins a fault, waits for it to have lasted and heals it, even if the
+// run is over meanwhile.
+func (s *scheduler) inject(ctx context.Context, k faultKind, told *injected, dice *rand.Rand) (*fault, error) {
+	const healLimit = 3 * time.Minute
+	f, err := k.begin(ctx, s.w, dice)
+	if ctx.Err() != nil && err != nil {
+		return &fault{}, nil // cut short: it has not begun, or calm ends it
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inject %s: %w", k.name, err)
+	}
+	if f.hold != nil {
+		f.hold(ctx)
+	}
+	if f.heal != nil {
+		hctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
+		defer cancel()
+		err = f.heal(hctx)
+	}
+	told.target, told.to = f.target, s.w.history.since()
+	if err != nil {
+		return nil, fmt.Errorf("heal %s: %w", k.name, err)
+	}
+	return f, nil
+}
+
+// say prints one line per fault.
+func (s *scheduler) say(told []*injected, took time.Duration) {
+	for _, in := range told {
+		in.recovering = took
+		s.w.printf("%s", in)
+	}
+}
+
+// String is the fault's line.
+func (i *injected) String() string {
+	back := "not waited for"
+	if i.recovering > 0 {
+		back = "service back after " + i.recovering.Round(time.Millisecond).String()
+	}
+	return fmt.Sprintf("fault %3d  %-28s %-34s at %7.2fs for %6.2fs  %s",
+		i.number, i.kind, i.target, i.from.Seconds(), (i.to - i.from).Seconds(), back)
+}

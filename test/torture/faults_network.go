@@ -1,0 +1,89 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// networkFaults break what is between gateways and servers. The part that they
+// break is the server's: a broker that is dead cannot be cut off as well.
+func networkFaults() []faultKind {
+	kafka := func(name string, late, outlives bool, draw func(w *world, dice *rand.Rand) (setting, time.Duration)) faultKind {
+		return faultKind{name: "kafka-" + name, part: partKafka, late: late, outlives: outlives, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
+			s, d := draw(w, dice)
+			g := dice.IntN(len(w.gateways))
+			proxies, target := w.kafka.proxies[g], "all brokers"
+			if b := dice.IntN(2 * len(proxies)); b < len(proxies) {
+				proxies, target = proxies[b:b+1], fmt.Sprintf("broker %d", b+1)
+			}
+			return disturb(proxies, s, d, fmt.Sprintf("gateway %d, %s", g, target)), nil
+		}}
+	}
+	// What reaches Redis late does no harm in any guarantee: a lease begins when
+	// its claim arrives.
+	redis := func(name string, draw func(w *world, dice *rand.Rand) (setting, time.Duration)) faultKind {
+		return faultKind{name: "redis-" + name, part: partStore, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
+			s, d := draw(w, dice)
+			g := dice.IntN(len(w.gateways))
+			proxies, target := w.store.proxies[g], fmt.Sprintf("gateway %d", g)
+			if w.store.kind == redisCluster {
+				n := dice.IntN(len(proxies))
+				proxies, target = proxies[n:n+1], fmt.Sprintf("server %d", n)
+			}
+			return disturb(proxies, s, d, target), nil
+		}}
+	}
+	return []faultKind{
+		kafka("cut", false, false, drawCut),
+		kafka("half-open", false, false, drawDrop),
+		kafka("delay", true, false, drawSlow),
+		kafka("stall", true, false, func(w *world, dice *rand.Rand) (setting, time.Duration) {
+			return setting{mode: stall, where: drawWay(dice)}, w.short(dice)
+		}),
+		kafka("stall-beyond-lease", true, true, drawLongStall),
+		redis("cut", drawCut),
+		redis("half-open", drawDrop),
+		redis("delay", drawSlow),
+		redis("stall", drawLongStall),
+	}
+}
+
+// disturb sets proxies and heals them.
+func disturb(proxies []*proxy, s setting, d time.Duration, target string) *fault {
+	for _, p := range proxies {
+		p.set(s)
+	}
+	if s.where != 0 {
+		target += ", " + s.where.String()
+	}
+	return &fault{target: target, hold: lasting(d), heal: func(context.Context) error {
+		for _, p := range proxies {
+			p.heal()
+		}
+		return nil
+	}}
+}
+
+// drawWay favours answers: what was done and not heard of is the hard case.
+func drawWay(dice *rand.Rand) direction {
+	return []direction{answers, answers, requests, both}[dice.IntN(4)]
+}
+
+func drawCut(_ *world, dice *rand.Rand) (setting, time.Duration) {
+	return setting{mode: cut}, between(dice, 100*time.Millisecond, 6*time.Second)
+}
+
+func drawDrop(_ *world, dice *rand.Rand) (setting, time.Duration) {
+	return setting{mode: drop, where: drawWay(dice)}, between(dice, 200*time.Millisecond, 6*time.Second)
+}
+
+func drawSlow(w *world, dice *rand.Rand) (setting, time.Duration) {
+	delay := between(dice, 20*time.Millisecond, w.opts.brief()/3)
+	return setting{mode: slow, where: drawWay(dice), delay: delay}, between(dice, time.Second, 5*time.Second)
+}
+
+func drawLongStall(w *world, dice *rand.Rand) (setting, time.Duration) {
+	return setting{mode: stall, where: drawWay(dice)}, w.long(dice)
+}

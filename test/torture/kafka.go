@@ -1,0 +1,210 @@
+package torture
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"eventgateway/test/services"
+)
+
+// kafka is the brokers and the ways to them. Kafka clients connect to the
+// addresses that brokers advertise, so each broker has a listener per gateway,
+// which advertises the address of a proxy that only this gateway uses. The
+// harness and the checker use the listener PLAINTEXT, past all proxies.
+type kafka struct {
+	topic   string
+	nodes   []*services.Kafka
+	proxies [][]*proxy // by gateway, then by broker
+	client  *kgo.Client
+	admin   *kadm.Client
+	added   int // partitions that were added
+}
+
+const (
+	firstPartitions = 6
+	adminTimeout    = 20 * time.Second
+)
+
+// startKafka starts the brokers side by side and makes the topic.
+func startKafka(ctx context.Context, o *Options, dir string) (*kafka, error) {
+	k := &kafka{topic: "torture", nodes: make([]*services.Kafka, o.brokers()), proxies: make([][]*proxy, o.Gateways)}
+	cfgs, err := k.configure(o, dir)
+	if err != nil {
+		return k, err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for i := range cfgs {
+		g.Go(func() (err error) {
+			k.nodes[i], err = services.StartKafka(gctx, cfgs[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return k, err
+	}
+	if k.client, err = kgo.NewClient(kgo.SeedBrokers(k.direct()...)); err != nil {
+		return k, fmt.Errorf("make kafka client: %w", err)
+	}
+	k.admin = kadm.NewClient(k.client)
+	return k, k.createTopic(ctx, o)
+}
+
+// configure opens the proxies and writes each broker's listeners.
+func (k *kafka) configure(o *Options, dir string) ([]services.KafkaConfig, error) {
+	n := o.brokers()
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
+	raw[0] &= 0x7f           // no leading "-", which StorageTool would take for an option
+	id := base64.RawURLEncoding.EncodeToString(raw[:])
+	voters := map[int]string{}
+	cfgs := make([]services.KafkaConfig, n)
+	for i := range cfgs {
+		port, err := services.FreePort()
+		controller, cerr := services.FreePort()
+		if err := errors.Join(err, cerr); err != nil {
+			return nil, err
+		}
+		voters[i+1] = loopback(controller)
+		heap := "-Xmx384m"
+		if n == 1 {
+			heap = "-Xmx512m"
+		}
+		cfgs[i] = services.KafkaConfig{
+			Dir: filepath.Join(dir, fmt.Sprintf("kafka-%d", i+1)), Port: port, ControllerPort: controller,
+			NodeID: i + 1, ClusterID: id, Voters: voters, JVMArgs: []string{"-Xms256m", heap},
+			Properties: brokerProperties(o),
+		}
+		if err := k.addListeners(&cfgs[i], o.Gateways); err != nil {
+			return nil, err
+		}
+	}
+	return cfgs, nil
+}
+
+func brokerProperties(o *Options) map[string]string {
+	return map[string]string{
+		"replica.lag.time.max.ms": "2000", // the recovery read waits for it on quiet partitions
+		// Transactions of a killed gateway end soon after their time-out.
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+		"transaction.max.timeout.ms":                                  fmt.Sprint(max(15*time.Minute, o.Lease).Milliseconds()),
+		"log.retention.ms":                                            "-1", // the checker reads everything
+	}
+}
+
+// addListeners gives a broker one listener per gateway, each behind a proxy.
+func (k *kafka) addListeners(c *services.KafkaConfig, gateways int) error {
+	listeners := []string{"PLAINTEXT://" + loopback(c.Port), "CONTROLLER://" + loopback(c.ControllerPort)}
+	advertised := []string{"PLAINTEXT://" + loopback(c.Port)}
+	protocols := []string{"PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT"}
+	for g := range gateways {
+		port, err := services.FreePort()
+		if err != nil {
+			return err
+		}
+		p, err := newProxy(loopback(port))
+		if err != nil {
+			return err
+		}
+		k.proxies[g] = append(k.proxies[g], p)
+		name := fmt.Sprintf("GATEWAY%d", g)
+		listeners = append(listeners, name+"://"+loopback(port))
+		advertised = append(advertised, name+"://"+p.addr())
+		protocols = append(protocols, name+":PLAINTEXT")
+	}
+	maps.Copy(c.Properties, map[string]string{
+		"listeners": strings.Join(listeners, ","), "advertised.listeners": strings.Join(advertised, ","),
+		"listener.security.protocol.map": strings.Join(protocols, ","),
+	})
+	return nil
+}
+
+// direct returns the addresses past the proxies.
+func (k *kafka) direct() []string {
+	addrs := make([]string, len(k.nodes))
+	for i, n := range k.nodes {
+		addrs[i] = n.Addr()
+	}
+	return addrs
+}
+
+// through returns the addresses that one gateway is given.
+func (k *kafka) through(gateway int) []string {
+	addrs := make([]string, len(k.proxies[gateway]))
+	for i, p := range k.proxies[gateway] {
+		addrs[i] = p.addr()
+	}
+	return addrs
+}
+
+func (k *kafka) createTopic(ctx context.Context, o *Options) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.brokers()), nil, k.topic)
+	for err == nil {
+		var ends kadm.ListedOffsets
+		if ends, err = k.admin.ListEndOffsets(ctx, k.topic); err == nil && ends.Error() == nil {
+			return nil // every partition has a leader
+		}
+		if !sleep(ctx, 100*time.Millisecond) {
+			err = errors.Join(err, ends.Error())
+		}
+	}
+	return fmt.Errorf("create topic: %w", err)
+}
+
+// leader returns the index of the broker that leads a partition.
+func (k *kafka) leader(ctx context.Context, partition int32) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	md, err := k.admin.Metadata(ctx, k.topic)
+	if err != nil {
+		return 0, fmt.Errorf("find leader: %w", err)
+	}
+	leader := int(md.Topics[k.topic].Partitions[partition].Leader)
+	if leader < 1 || leader > len(k.nodes) {
+		return 0, nil // none at the moment: any broker will do
+	}
+	return leader - 1, nil
+}
+
+// addPartitions makes the topic larger.
+func (k *kafka) addPartitions(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	k.added += n
+	responses, err := k.admin.UpdatePartitions(ctx, firstPartitions+k.added, k.topic)
+	if err == nil {
+		err = responses.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("add partitions: %w", err)
+	}
+	return nil
+}
+
+func (k *kafka) close() {
+	if k.client != nil {
+		k.client.Close()
+	}
+	for _, n := range k.nodes {
+		if n != nil {
+			_ = n.Kill()
+		}
+	}
+	for _, ps := range k.proxies {
+		for _, p := range ps {
+			p.close()
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// isolation is what a consumer of the run's guarantee reads.
+func (o *Options) isolation() kgo.IsolationLevel {
+	if o.Guarantee == transactional {
+		return kgo.ReadCommitted()
+	}
+	return kgo.ReadUncommitted()
+}
+
+// settleLimit is how long transactions that a killed gateway left open may keep
+// the log's end from being stable.
+const settleLimit = 90 * time.Second
+
+// readLog reads the topic from its beginning to its high watermark. A
+// transaction that is still open has to end first.
+//
+// It reads with franz-go, not with the driver that the gateway uses: an error of
+// one does not hide in the other.
+func readLog(ctx context.Context, o *Options, brokers, topic string) ([]Record, error) {
+	admin, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...))
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	defer admin.Close()
+	ends, err := stableEnds(ctx, kadm.NewClient(admin), topic)
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	starts := map[int32]kgo.Offset{}
+	var total int64
+	for partition, end := range ends {
+		if end == 0 {
+			delete(ends, partition)
+			continue
+		}
+		starts[partition] = kgo.NewOffset().At(0)
+		total += end
+	}
+	if len(ends) == 0 {
+		return nil, nil
+	}
+	consumer, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(o.isolation()),
+		// The last record of a log is either data that count or a marker of a
+		// transaction's end: with markers shown, the end is always seen.
+		kgo.KeepControlRecords(),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}))
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	defer consumer.Close()
+	log := make([]Record, 0, total)
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	for len(ends) > 0 {
+		fetches := consumer.PollFetches(ctx)
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("read log: the ends of partitions %v do not come: %w", ends, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if end, ok := ends[r.Partition]; ok && r.Offset >= end-1 {
+				delete(ends, r.Partition)
+			}
+			if !r.Attrs.IsControl() {
+				log = append(log, recordOf(r))
+			}
+		})
+	}
+	return log, nil
+}
+
+// stableEnds returns the high watermarks once nothing below them is undecided.
+func stableEnds(ctx context.Context, admin *kadm.Client, topic string) (map[int32]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	for {
+		ends, err := admin.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		stable, serr := admin.ListCommittedOffsets(ctx, topic)
+		if serr == nil {
+			serr = stable.Error()
+		}
+		if err = errors.Join(err, serr); err == nil {
+			found := map[int32]int64{}
+			ends.Each(func(o kadm.ListedOffset) {
+				found[o.Partition] = o.Offset
+				if s, _ := stable.Lookup(topic, o.Partition); s.Offset < o.Offset {
+					err = fmt.Errorf("partition %d is stable up to %d of %d", o.Partition, s.Offset, o.Offset)
+				}
+			})
+			if err == nil {
+				return found, nil
+			}
+		}
+		if !sleep(ctx, 200*time.Millisecond) {
+			return nil, fmt.Errorf("wait for the log to be stable: %w", err)
+		}
+	}
+}
+
+func recordOf(r *kgo.Record) Record {
+	rec := Record{Partition: r.Partition, Offset: r.Offset, Key: string(r.Key), Value: string(r.Value), Time: r.Timestamp.UnixMilli()}
+	for _, h := range r.Headers {
+		if h.Key == "gw_claim" {
+			rec.Claim = string(h.Value)
+		}
+	}
+	return rec
+}
+
+// tail watches the log while the run lasts. What it finds is only a reason to
+// end the run early: the verdict is the checker's.
+type tail struct {
+	records, duplicates atomic.Int64
+	done                chan struct{}
+}
+
+// startTail reads until ctx ends; found is called at each duplicate.
+func startTail(ctx context.Context, o *Options, brokers, topic string, found func(Record)) (*tail, error) {
+	consumer, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(o.isolation()),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.MetadataMinAge(500*time.Millisecond), kgo.MetadataMaxAge(2*time.Second)) // partitions are added
+	if err != nil {
+		return nil, fmt.Errorf("watch log: %w", err)
+	}
+	t := &tail{done: make(chan struct{})}
+	go func() {
+		defer close(t.done)
+		defer consumer.Close()
+		seen := map[string]bool{}
+		for ctx.Err() == nil {
+			consumer.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+				rec := recordOf(r)
+				t.records.Add(1)
+				if seen[rec.Claim] {
+					t.duplicates.Add(1)
+					found(rec)
+				}
+				seen[rec.Claim] = true
+			})
+		}
+	}()
+	return t, nil
+}

@@ -1,0 +1,108 @@
+package mutations
+
+import (
+	"time"
+
+	"eventgateway/internal/crash"
+	"eventgateway/test/torture"
+)
+
+// Mutation is one way to break the protocol.
+type Mutation struct {
+	Name  string
+	Rule  string // of design section 7: what it leaves out
+	Edits []Edit
+	// Options say how to run it: only faults that lead there, so that it is
+	// found soon.
+	Options func(o *torture.Options)
+}
+
+// Edit replaces a snippet that is in the file exactly once.
+type Edit struct{ File, Old, New string }
+
+// Table returns all mutations.
+func Table() []Mutation {
+	return []Mutation{
+		{
+			Name: "no-recovery-read", Rule: "7: who takes over reads the log first",
+			Edits: []Edit{{
+				File: "internal/ingest/resume.go",
+				Old:  "receipt, found, err := d.find(ctx, claim.ID, prior)\n",
+				New:  "var receipt event.Receipt\n\tvar found bool\n\tvar err error\n",
+			}},
+			Options: func(o *torture.Options) {
+				o.Guarantee = "idempotent"
+				o.Only = []string{"gateway-kill", "gateway-crash"}
+			},
+		},
+		{
+			Name: "no-fence", Rule: "6: in transactional mode the owner is fenced first",
+			Edits: []Edit{{
+				File: "internal/publish/recovery.go",
+				Old:  "if err := p.fence(ctx, prior.Owner); err != nil {",
+				New:  "if err := error(nil); err != nil {",
+			}, {
+				File: "internal/ingest/once.go",
+				Old:  "\treceipt, err := d.publish(ctx, record)\n\tif err == nil {\n\t\td.endings.Settle(claim, receipt)\n\t\treturn Result{Receipt: receipt}, nil",
+				New:  "\tcrash.At(crash.Publishing)\n\treceipt, err := d.publish(ctx, record)\n\tif err == nil {\n\t\td.endings.Settle(claim, receipt)\n\t\treturn Result{Receipt: receipt}, nil",
+			}},
+			// What reveals it stands still after its last look at the clock, while
+			// its producer has nothing under way: a transaction that is open for
+			// that long is Kafka's reason to give its producer up.
+			Options: func(o *torture.Options) {
+				o.Guarantee, o.Rate = "transactional", 30
+				o.Only, o.Points = []string{"gateway-stop-at-beyond-lease"}, []string{crash.Publishing}
+			},
+		},
+		{
+			Name: "unconditional-release", Rule: "4: released only if surely nothing was or will be written",
+			Edits: []Edit{{
+				File: "internal/ingest/once.go",
+				Old:  "\t} else {\n\t\td.endings.Doubt(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
+				New:  "\t} else {\n\t\td.endUnwritten(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
+			}},
+			Options: func(o *torture.Options) {
+				o.Guarantee = "idempotent"
+				o.Only = []string{"kafka-half-open", "broker-kill", "kafka-cut"}
+			},
+		},
+		{
+			Name: "unknown-taken-over-at-once", Rule: "5: an unknown is taken over after its lease only",
+			Edits: []Edit{{
+				File: "internal/idempotency/store.go",
+				Old:  "case left <= 0, transactional && rec.state == stateUnknown:",
+				New:  "case left <= 0, rec.state == stateUnknown:",
+			}, {
+				// Else the recovery read would wait for the lease to be over.
+				File: "internal/idempotency/store.go",
+				Old:  "rec.prior(found, crash.Now().Add(left))",
+				New:  "rec.prior(found, crash.Now().Add(-time.Minute))",
+			}},
+			Options: func(o *torture.Options) {
+				// Long enough for a request to be given up, held, and still be
+				// in time.
+				o.Guarantee, o.Lease = "idempotent", 14*time.Second
+				o.Only = []string{"kafka-stall"}
+			},
+		},
+		{
+			Name: "no-marker-check", Rule: "claim and take-over test the bucket's marker",
+			Edits: []Edit{{
+				File: "internal/idempotency/scripts.go",
+				Old:  "if markers[tonumber(ARGV[2 * i + 4])] ~= replid then",
+				New:  "if false then",
+			}, {
+				File: "internal/idempotency/scripts.go",
+				Old:  "if redis.call('GET', KEYS[2]) ~= replid then return lost(rec) end\nlocal body",
+				New:  "local body",
+			}},
+			Options: func(o *torture.Options) {
+				o.Guarantee, o.Redis = "idempotent", "replica"
+				o.Only = []string{"redis-flushall", "redis-failover-losing-writes"}
+			},
+		},
+	}
+}
+
+// Limit is how long a mutation is run before it counts as not found.
+const Limit = 3 * time.Minute

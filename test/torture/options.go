@@ -1,0 +1,182 @@
+package torture
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"eventgateway/internal/crash"
+	"eventgateway/test/services"
+)
+
+// The guarantees of kafka.guarantee.
+const (
+	idempotent    = "idempotent"
+	transactional = "transactional"
+)
+
+// The topologies of Redis.
+const (
+	redisSingle  = "single"
+	redisReplica = "replica"
+	redisCluster = "cluster"
+)
+
+// Options say what is tortured, how and for how long.
+type Options struct {
+	Seed      uint64
+	Guarantee string // idempotent or transactional
+	Kafka     string // one or three
+	Redis     string // single, replica or cluster
+	Gateways  int
+
+	// A run ends when it has both Events and Faults, and at Duration at the
+	// latest, if that is not 0.
+	Events   int
+	Faults   int
+	Duration time.Duration
+
+	Clients int           // that post at the same time
+	Rate    int           // new keys a second, all clients together
+	Lease   time.Duration // idempotency.lease
+	Limit   time.Duration // for service to be back (rule f)
+	// Rebuild is added to Limit behind faults that lose claims: they have to be
+	// read back from the log first.
+	Rebuild time.Duration
+	Skew    time.Duration // of the clock of every second gateway
+
+	Binary string   // a gateway built with -tags torture; "": build it from Root
+	Root   string   // "": this repository
+	Race   bool     // build with the race detector
+	Set    []string // further configuration: path=value
+	Only   []string // kinds of faults; empty: all that fit
+	Points []string // crash points; empty: all that fit
+	// StopAtDuplicate ends the run at the first duplicate.
+	StopAtDuplicate bool
+	Out             io.Writer
+	Results         string // folder for what a violation leaves; "": .torture of the repository
+}
+
+// Defaults returns the options of a run that says nothing.
+func Defaults() Options {
+	return Options{
+		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
+		Duration: time.Minute, Clients: 48, Rate: 400, Lease: 9 * time.Second,
+		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Out: os.Stdout,
+	}
+}
+
+// deliveryTimeout is short, so that leases may be short too.
+const deliveryTimeout = 2 * time.Second
+
+// beforeStall is how long after its claim a record may leave at the latest, and
+// a little: 2 s for a slow claim, the delivery time-out, 1.5 s until the driver
+// has noticed that, and 0.5 s.
+const beforeStall = 2*time.Second + deliveryTimeout + 2*time.Second
+
+// brief is how long bytes, brokers and gateways may stand still at most where no
+// produce request may outlive the lease. It should be more than the delivery
+// time-out: then what was given up as unknown is written all the same.
+func (o *Options) brief() time.Duration { return max(o.Lease-beforeStall, 500*time.Millisecond) }
+
+// Flags binds the options to a flag set.
+func (o *Options) Flags(fs *flag.FlagSet) {
+	fs.Uint64Var(&o.Seed, "seed", o.Seed, "schedule of the faults; 0 chooses one")
+	fs.StringVar(&o.Guarantee, "guarantee", o.Guarantee, "idempotent or transactional")
+	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one or three")
+	fs.StringVar(&o.Redis, "redis", o.Redis, "single, replica or cluster")
+	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
+	fs.IntVar(&o.Events, "events", o.Events, "accepted events that the run needs")
+	fs.IntVar(&o.Faults, "faults", o.Faults, "faults that the run needs")
+	fs.DurationVar(&o.Duration, "duration", o.Duration, "end of the run whatever it has by then; 0: none")
+	fs.IntVar(&o.Clients, "clients", o.Clients, "clients that post at the same time")
+	fs.IntVar(&o.Rate, "rate", o.Rate, "new keys a second")
+	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease")
+	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
+	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit behind faults that lose claims")
+	fs.DurationVar(&o.Skew, "skew", o.Skew, "of the clock of every second gateway (where the code asks crash.Now)")
+	fs.StringVar(&o.Binary, "binary", o.Binary, "gateway built with -tags torture; none: build it")
+	fs.StringVar(&o.Root, "root", o.Root, "sources to build the gateway from; none: this repository")
+	fs.BoolVar(&o.Race, "race", o.Race, "build the gateway with the race detector")
+	fs.BoolVar(&o.StopAtDuplicate, "stop-at-duplicate", o.StopAtDuplicate, "end at the first duplicate")
+	fs.Func("set", "further configuration, `PATH=VALUE`; may be repeated", func(s string) error {
+		o.Set = append(o.Set, s)
+		return nil
+	})
+	fs.Func("points", "`NAMES` of crash points, separated by commas", func(s string) error {
+		o.Points = append(o.Points, strings.Split(s, ",")...)
+		return nil
+	})
+	fs.Func("only", "`KINDS` of faults, separated by commas", func(s string) error {
+		o.Only = append(o.Only, strings.Split(s, ",")...)
+		return nil
+	})
+}
+
+// validate reports everything that is wrong.
+func (o *Options) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(slices.Contains([]string{idempotent, transactional}, o.Guarantee), "guarantee %q is neither idempotent nor transactional", o.Guarantee)
+	check(o.Kafka == "one" || o.Kafka == "three", "kafka %q is neither one nor three", o.Kafka)
+	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
+	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
+	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
+	check(o.Clients > 0 && o.Rate > 0, "clients and rate must be more than 0")
+	check(o.Lease > beforeStall, "lease %v: must be more than %v", o.Lease, beforeStall)
+	for _, kind := range o.Only {
+		check(slices.ContainsFunc(faultKinds(), func(k faultKind) bool { return k.name == kind }), "no fault %q", kind)
+	}
+	for _, point := range o.Points {
+		check(slices.Contains(o.points(), point), "no crash point %q in this guarantee", point)
+	}
+	return errors.Join(errs...)
+}
+
+// points are the crash points that the guarantee's code passes.
+func (o *Options) points() []string {
+	return slices.DeleteFunc(crash.Points(), func(p string) bool {
+		onlyTransactional := p == crash.Committing || p == crash.Committed || p == crash.Fenced
+		return onlyTransactional && o.Guarantee != transactional
+	})
+}
+
+func (o *Options) brokers() int {
+	if o.Kafka == "three" {
+		return 3
+	}
+	return 1
+}
+
+// results is the folder for what a violation leaves. It keeps itself out of git.
+func (o *Options) results() (string, error) {
+	dir := o.Results
+	if dir == "" {
+		root, err := services.RepoRoot()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(root, ".torture")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", fmt.Errorf("create results folder: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o600); err != nil {
+			return "", fmt.Errorf("create results folder: %w", err)
+		}
+	}
+	dir = filepath.Join(dir, fmt.Sprintf("%s-seed-%d", time.Now().Format("20060102-150405"), o.Seed))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("create results folder: %w", err)
+	}
+	return dir, nil
+}

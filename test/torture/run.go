@@ -1,0 +1,216 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Result is what a run found.
+type Result struct {
+	Seed       uint64
+	Violations []Violation
+	Accepted   int            // keys with a 2xx
+	Keys       int            // keys that were posted
+	Records    int            // records in the log
+	Faults     map[string]int // by kind
+	Points     map[string]int // crash points that were hit
+	Answers    map[string]int // by what they say
+	Recoveries []Recovery     // by what came before
+	Took       time.Duration
+	Folder     string // what a violation left; "" if there was none
+}
+
+// Recovery sums up how service came back behind one kind of fault.
+type Recovery struct {
+	After        string
+	Times        int
+	Median, Most time.Duration
+}
+
+// Duplicates counts what broke rule (b).
+func (r *Result) Duplicates() int {
+	n := 0
+	for _, v := range r.Violations {
+		if v.Rule == "b" {
+			n++
+		}
+	}
+	return n
+}
+
+// Run does one run. An error means that the harness failed; what the gateways did
+// wrong is in the result.
+func Run(ctx context.Context, o Options) (result *Result, err error) {
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("read options: %w", err)
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64N(1 << 32)
+	}
+	dir, err := os.MkdirTemp("", "torture-")
+	if err != nil {
+		return nil, fmt.Errorf("create work folder: %w", err)
+	}
+	fmt.Fprintf(o.Out, "seed %d\n", o.Seed)
+	w, err := startWorld(ctx, &o, dir)
+	defer func() {
+		w.close()
+		if err == nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		} else {
+			err = fmt.Errorf("%w (seed %d; logs are in %s)", err, o.Seed, dir)
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	return w.torture(ctx)
+}
+
+// torture runs clients and faults, calms down, and judges.
+func (w *world) torture(ctx context.Context) (*Result, error) {
+	o := w.opts
+	tailCtx, stopTail := context.WithCancel(ctx)
+	defer stopTail()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if o.Duration > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, o.Duration)
+		defer stop()
+	}
+	t, err := startTail(tailCtx, o, joinAddrs(w.kafka.direct()), w.kafka.topic, func(r Record) {
+		if o.StopAtDuplicate {
+			cancel()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	posting, stopPosting := context.WithCancel(context.Background())
+	defer stopPosting()
+	finishing, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	c := &clients{history: w.history, posters: w.posters, rate: o.Rate}
+	c.start(posting, finishing, o.Clients, o.Seed)
+	go w.progress(tailCtx, t)
+
+	s := newScheduler(w)
+	err = s.run(ctx, func(faults int) bool {
+		accepted, _ := w.history.totals()
+		return o.Events == 0 && o.Faults == 0 || accepted < o.Events || faults < o.Faults
+	})
+	stopPosting()
+	if err != nil {
+		giveUp()
+		c.workers.Wait()
+		return nil, err
+	}
+	if err := w.calm(context.Background()); err != nil {
+		return nil, err
+	}
+	found := append(s.found, w.finish(c, giveUp)...)
+	found = append(found, w.stopGateways()...)
+	stopTail()
+	<-t.done
+	return w.judge(s, found)
+}
+
+// finish waits for service and then for the clients, each of which repeats the
+// key that it has until that is answered.
+func (w *world) finish(c *clients, giveUp context.CancelFunc) []Violation {
+	var found []Violation
+	last := w.awaitService(context.Background(), "all faults", w.opts.Limit+w.opts.Rebuild)
+	w.printf("service is back %v after the last fault", last.took.Round(time.Millisecond))
+	if v := last.violation(); v != nil {
+		found = append(found, *v)
+	}
+	if !last.back {
+		giveUp()
+		c.workers.Wait()
+		return found
+	}
+	begun := time.Now()
+	limit := w.opts.Lease + w.opts.Limit + w.opts.Rebuild
+	timer := time.AfterFunc(limit, giveUp)
+	defer timer.Stop()
+	c.workers.Wait()
+	w.printf("clients are done %v later", time.Since(begun).Round(time.Millisecond))
+	if time.Since(begun) >= limit {
+		found = append(found, Violation{Rule: "f", Text: fmt.Sprintf("some keys had no final answer %v after service was back", limit)})
+	}
+	return found
+}
+
+// judge reads the log and holds everything against it.
+func (w *world) judge(s *scheduler, found []Violation) (*Result, error) {
+	log, err := readLog(context.Background(), w.opts, joinAddrs(w.kafka.direct()), w.kafka.topic)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, Check(w.history.keys, log, Facts{PartitionsAdded: w.kafka.added > 0})...)
+	r := &Result{
+		Seed: w.opts.Seed, Violations: found, Records: len(log), Took: w.history.since(),
+		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers,
+	}
+	r.Accepted, r.Keys = w.history.totals()
+	for _, in := range s.story {
+		r.Faults[in.kind]++
+	}
+	for _, g := range w.gateways {
+		for point, n := range g.points {
+			r.Points[point] += n
+		}
+	}
+	r.Recoveries = sumUp(s.lost)
+	if len(found) > 0 {
+		if r.Folder, err = w.keep(s, found, log); err != nil {
+			return nil, err
+		}
+	}
+	w.report(r)
+	return r, nil
+}
+
+func sumUp(all []recovery) []Recovery {
+	by := map[string][]time.Duration{}
+	for _, r := range all {
+		by[r.after] = append(by[r.after], r.took)
+	}
+	var out []Recovery
+	for after, took := range by {
+		slices.Sort(took)
+		out = append(out, Recovery{After: after, Times: len(took), Median: took[len(took)/2], Most: took[len(took)-1]})
+	}
+	slices.SortFunc(out, func(a, b Recovery) int { return int(b.Most - a.Most) })
+	return out
+}
+
+// keep writes what explains the violations into the results folder.
+func (w *world) keep(s *scheduler, found []Violation, log []Record) (string, error) {
+	dir, err := w.opts.results()
+	if err != nil {
+		return "", err
+	}
+	if err := writeViolations(filepath.Join(dir, "violations.txt"), w.opts, found, log, s.story); err != nil {
+		return "", err
+	}
+	files, err := filepath.Glob(filepath.Join(w.dir, "gateway-*")) // logs, configurations, goroutines
+	for _, file := range files {
+		raw, rerr := os.ReadFile(file)
+		if rerr == nil {
+			rerr = os.WriteFile(filepath.Join(dir, filepath.Base(file)), raw, 0o600)
+		}
+		err = errors.Join(err, rerr)
+	}
+	if err != nil {
+		return "", fmt.Errorf("keep gateway logs: %w", err)
+	}
+	return dir, nil
+}

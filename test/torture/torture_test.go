@@ -1,0 +1,32 @@
+//go:build integration
+
+package torture
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// seed repeats a schedule: go test -tags integration ./test/torture -torture.seed=42.
+var seed = flag.Uint64("torture.seed", 0, "schedule of the faults; 0 chooses one")
+
+// TestTortureShort is the part of the torture suite that `make test` runs, about
+// 80 s for each guarantee. `make torture` is the whole. Not parallel: each run
+// keeps two cores busy by itself.
+func TestTortureShort(t *testing.T) {
+	for _, guarantee := range []string{idempotent, transactional} {
+		t.Run(guarantee, func(t *testing.T) {
+			o := Defaults()
+			o.Seed, o.Guarantee, o.Out = *seed, guarantee, t.Output()
+			o.Duration, o.Race, o.Rate = 70*time.Second, true, 200
+			result, err := Run(t.Context(), o)
+			require.NoError(t, err)
+			require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
+			require.Greater(t, result.Accepted, 1000)
+			require.NotEmpty(t, result.Faults)
+		})
+	}
+}

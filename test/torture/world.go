@@ -1,0 +1,258 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/sync/errgroup"
+
+	"eventgateway/test/services"
+)
+
+// world is everything of a run that can be broken, and what watches it.
+type world struct {
+	opts     *Options
+	dir      string
+	kafka    *kafka
+	store    *store
+	gateways []*gateway
+	posters  []*poster
+	history  *history
+	probes   atomic.Int64
+
+	outMu sync.Mutex
+	out   io.Writer
+}
+
+func (w *world) printf(format string, args ...any) {
+	w.outMu.Lock()
+	defer w.outMu.Unlock()
+	fmt.Fprintf(w.out, format+"\n", args...)
+}
+
+// build makes the gateway with its crash points compiled in.
+func build(ctx context.Context, o *Options, dir string) (string, error) {
+	if o.Binary != "" {
+		return filepath.Abs(o.Binary)
+	}
+	root := o.Root
+	if root == "" {
+		var err error
+		if root, err = services.RepoRoot(); err != nil {
+			return "", err
+		}
+	}
+	binary := filepath.Join(dir, "gateway")
+	args := []string{"build", "-tags", "torture", "-o", binary}
+	if o.Race {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/gateway")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build gateway in %s: %w\n%s", root, err, out)
+	}
+	return binary, nil
+}
+
+// startWorld starts everything. What it has started by the time of an error is
+// in the world, for close.
+func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
+	w := &world{opts: o, dir: dir, out: o.Out}
+	binary, err := build(ctx, o, dir)
+	if err != nil {
+		return w, err
+	}
+	w.printf("starting %d Kafka broker(s), Redis (%s) and %d gateways; logs are in %s", o.brokers(), o.Redis, o.Gateways, dir)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { w.kafka, err = startKafka(gctx, o, dir); return err })
+	g.Go(func() (err error) { w.store, err = startStore(gctx, o, dir); return err })
+	if err := g.Wait(); err != nil {
+		return w, err
+	}
+	if err := writeSchema(filepath.Join(dir, "schemas"), w.kafka.topic); err != nil {
+		return w, err
+	}
+	for i := range o.Gateways {
+		if err := w.startGateway(i, binary); err != nil {
+			return w, err
+		}
+	}
+	for _, g := range w.gateways {
+		if err := g.waitReady(ctx); err != nil {
+			return w, err
+		}
+	}
+	w.history = newHistory()
+	if first := w.awaitService(ctx, "the start", o.Limit+o.Rebuild); !first.back {
+		return w, fmt.Errorf("start gateways: no service within %v; answers so far: %v", 2*first.limit, w.history.answers)
+	}
+	return w, nil
+}
+
+func (w *world) startGateway(i int, binary string) error {
+	public, err := services.FreePort()
+	admin, aerr := services.FreePort()
+	if err := errors.Join(err, aerr); err != nil {
+		return err
+	}
+	g := &gateway{
+		index: i, addr: loopback(public), admin: loopback(admin), binary: binary,
+		config: filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i)),
+	}
+	if i%2 == 1 {
+		g.skew = w.opts.Skew
+	}
+	cfg, err := w.config(g)
+	if err != nil {
+		return err
+	}
+	raw, err := yaml.Marshal(cfg)
+	if err == nil {
+		err = os.WriteFile(g.config, raw, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	if err := startGateway(g, filepath.Join(w.dir, fmt.Sprintf("gateway-%d.log", i))); err != nil {
+		return err
+	}
+	w.gateways = append(w.gateways, g)
+	w.posters = append(w.posters, newPoster(i, g.addr))
+	return nil
+}
+
+// config is a gateway's configuration file.
+func (w *world) config(g *gateway) (map[string]any, error) {
+	o := w.opts
+	cfg := map[string]any{
+		"auth": "none", "http": map[string]any{"listen": g.addr}, "admin": map[string]any{"listen": g.admin},
+		"kafka": map[string]any{
+			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee, "delivery_timeout": deliveryTimeout.String(),
+		},
+		"redis":       map[string]any{"addresses": w.store.addresses(g.index)},
+		"schemas":     map[string]any{"dir": filepath.Join(w.dir, "schemas"), "watch": false},
+		"idempotency": map[string]any{"ttl": claimTTL.String(), "lease": o.Lease.String()},
+	}
+	if o.Guarantee == transactional {
+		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String() //nolint:forcetypeassert // see above
+	}
+	for _, set := range o.Set {
+		path, text, ok := strings.Cut(set, "=")
+		var value any
+		if err := yaml.Unmarshal([]byte(text), &value); err != nil || !ok {
+			return nil, fmt.Errorf("set %q: not PATH=VALUE", set)
+		}
+		at, names := cfg, strings.Split(path, ".")
+		for _, name := range names[:len(names)-1] {
+			inner, ok := at[name].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				at[name] = inner
+			}
+			at = inner
+		}
+		at[names[len(names)-1]] = value
+	}
+	return cfg, nil
+}
+
+const schemaText = `{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "x-event": { "topic": %q, "key": "/entity", "idempotency": "required" },
+  "type": "object",
+  "required": ["entity", "seq"],
+  "properties": { "entity": { "type": "string" }, "seq": { "type": "integer" }, "key": { "type": "string" } }
+}
+`
+
+func writeSchema(dir, topic string) error {
+	dir = filepath.Join(dir, eventType)
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "v1.json"), fmt.Appendf(nil, schemaText, topic), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write schema: %w", err)
+	}
+	return nil
+}
+
+// calm ends every fault that may still be under way and leaves no gateway armed.
+// Broken servers are the scheduler's to heal.
+func (w *world) calm(ctx context.Context) error {
+	for _, ps := range append(w.kafka.proxies, w.store.proxies...) {
+		for _, p := range ps {
+			p.heal()
+		}
+	}
+	for _, g := range w.gateways {
+		g.resume()
+		g.release()
+	}
+	return ctx.Err()
+}
+
+// stopGateways stops them side by side, in order, and returns what is to be said
+// about how they ran.
+func (w *world) stopGateways() []Violation {
+	var wg sync.WaitGroup
+	for _, g := range w.gateways {
+		wg.Go(g.stop)
+	}
+	wg.Wait()
+	var found []Violation
+	for _, g := range w.gateways {
+		for _, text := range g.complaints() {
+			found = append(found, Violation{Rule: "g", Text: text})
+		}
+	}
+	return found
+}
+
+// close ends everything that runs. It may be called on half a world.
+func (w *world) close() {
+	for _, g := range w.gateways {
+		g.mu.Lock()
+		g.stopping, g.expected = true, true
+		g.mu.Unlock()
+		g.process().signal(9)
+		<-g.watched
+	}
+	if w.kafka != nil {
+		w.kafka.close()
+	}
+	if w.store != nil {
+		w.store.close()
+	}
+}
+
+// dump keeps what every gateway does in the moment when service is missed.
+func (w *world) dump() {
+	for _, g := range w.gateways {
+		path := filepath.Join(w.dir, fmt.Sprintf("gateway-%d-goroutines-at-%.0fs.txt", g.index, w.history.since().Seconds()))
+		if err := os.WriteFile(path, g.goroutines(), 0o600); err != nil {
+			w.printf("dump gateway %d: %v", g.index, err)
+		}
+	}
+}
+
+// progress prints a line every ten seconds until ctx ends.
+func (w *world) progress(ctx context.Context, t *tail) {
+	const interval = 10 * time.Second
+	for sleep(ctx, interval) {
+		accepted, keys := w.history.totals()
+		w.printf("%6.0fs  %d keys, %d accepted, %d records, %d of them duplicates",
+			w.history.since().Seconds(), keys, accepted, t.records.Load(), t.duplicates.Load())
+	}
+}
