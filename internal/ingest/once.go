@@ -10,7 +10,7 @@ import (
 )
 
 // deliverySlack is how much later than its delivery time-out a record may still
-// leave: librdkafka looks for late ones once a second.
+// leave: giving a producer up takes a moment, and a busy machine more.
 const deliverySlack = 1500 * time.Millisecond
 
 // acceptOnce publishes an event that has an identity: design section 7.
@@ -48,6 +48,7 @@ func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim ev
 		return Result{}, event.Refuse(event.Overloaded,
 			"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
 	}
+	crash.At(crash.Publishing)
 	receipt, err := d.publish(ctx, record)
 	if err == nil {
 		d.endings.Settle(claim, receipt)

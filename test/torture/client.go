@@ -20,8 +20,8 @@ import (
 const eventType = "torture.order"
 
 // answerLimit is how long a client waits for an answer: longer than a gateway
-// that works needs, so that only those that do not work leave it open.
-const answerLimit = deliveryTimeout + 6*time.Second
+// that works needs, so that mostly those that do not work leave it open.
+const answerLimit = deliveryTimeout + 4*time.Second
 
 // poster posts to one gateway.
 type poster struct {

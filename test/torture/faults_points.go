@@ -28,7 +28,7 @@ func (w *world) drawPoint(dice *rand.Rand, action string) armed {
 	a := armed{point: all[dice.IntN(len(all))], gateways: []*gateway{w.anyGateway(dice)}}
 	probability := 0.5
 	if slices.Contains(often, a.point) {
-		probability = 1 / float64(1+dice.IntN(400))
+		probability = 1 / float64(1+dice.IntN(w.opts.Rate)) // within a second or two
 	}
 	a.text = fmt.Sprintf("%s:%.6f:%s,seed:%d", a.point, probability, action, dice.Uint64())
 	if a.point == crash.Rebuilding && action == "kill" { // whoever does it

@@ -40,7 +40,7 @@ func (c *clients) start(ctx, finish context.Context, n int, seed uint64) {
 	for i := range n {
 		w := &worker{
 			clients: c, name: fmt.Sprintf("w%d", i), dice: rand.New(rand.NewPCG(seed, uint64(i)+1<<32)),
-			next: make([]int, entitiesPerClient),
+			next: make([]int, entitiesPerClient), silent: make([]time.Duration, len(c.posters)),
 		}
 		c.workers.Go(func() { w.run(ctx, finish) })
 	}
@@ -66,7 +66,13 @@ type worker struct {
 	next []int  // per entity, the sequence number of its next event
 	done []*Key // with a 2xx, oldest first
 	used int    // keys so far
+	// silent says of each gateway when it last gave no answer.
+	silent []time.Duration
 }
+
+// avoidTime is how long a client mostly leaves a gateway alone that gave no
+// answer, as a load balancer would.
+const avoidTime = 6 * time.Second
 
 func (w *worker) run(ctx, finish context.Context) {
 	for w.pace(ctx) {
@@ -95,7 +101,14 @@ func (w *worker) run(ctx, finish context.Context) {
 	}
 }
 
-func (w *worker) pick() *poster { return w.posters[w.dice.IntN(len(w.posters))] }
+func (w *worker) pick() *poster {
+	n := w.dice.IntN(len(w.posters))
+	const mostly = 10
+	if at := w.silent[n]; at > 0 && w.history.since()-at < avoidTime && w.dice.IntN(mostly) > 0 {
+		n = (n + 1 + w.dice.IntN(len(w.posters)-1)) % len(w.posters)
+	}
+	return w.posters[n]
+}
 
 // try posts once and notes the answer. A request is never cancelled: what was
 // sent is answered, or runs into the client's time-out.
@@ -103,6 +116,9 @@ func (w *worker) try(ctx context.Context, k *Key, p *poster) (Attempt, time.Dura
 	a, asked := p.post(context.WithoutCancel(ctx), w.history, k)
 	w.history.count(a, a.Receipt != nil && k.Accepted() == nil)
 	k.add(a)
+	if a.Status == 0 {
+		w.silent[p.gateway] = a.Answered
+	}
 	return a, asked
 }
 
