@@ -197,10 +197,7 @@ func (s *scheduler) round(ctx context.Context, p plan) error {
 // run is over meanwhile.
 func (s *scheduler) inject(ctx context.Context, k faultKind, told *injected, dice *rand.Rand) (*fault, error) {
 	const healLimit = 3 * time.Minute
-	f, err := k.begin(ctx, s.w, dice)
-	if ctx.Err() != nil && err != nil {
-		return &fault{}, nil // cut short: it has not begun, or calm ends it
-	}
+	f, err := k.begin(context.WithoutCancel(ctx), s.w, dice) // none is left half done
 	if err != nil {
 		return nil, fmt.Errorf("inject %s: %w", k.name, err)
 	}

@@ -25,7 +25,7 @@ func TestTortureShort(t *testing.T) {
 			result, err := Run(t.Context(), o)
 			require.NoError(t, err)
 			require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
-			require.Greater(t, result.Accepted, 1000)
+			require.Greater(t, result.Accepted, 500, "the machine is too busy to prove anything")
 			require.NotEmpty(t, result.Faults)
 		})
 	}
