@@ -59,8 +59,10 @@ func (p *Producer) refreshed(begun time.Time, err error) {
 		if !alive && !p.down.Swap(true) {
 			p.logger.Error("kafka does not answer: events are refused until it does", "error", err)
 		}
+		p.replaceIfStuck(begun, alive)
 		return
 	}
+	p.awaySince = time.Time{}
 	p.up()
 	limit := p.batchLimit()
 	if limit < p.present().batchBytes {
@@ -68,6 +70,20 @@ func (p *Producer) refreshed(begun time.Time, err error) {
 	}
 	if p.lanes != nil {
 		p.lanes.shrink(limit)
+	}
+}
+
+// replaceIfStuck takes a new client when Kafka has not answered this one for long.
+func (p *Producer) replaceIfStuck(begun time.Time, alive bool) {
+	switch {
+	case alive:
+		p.awaySince = time.Time{}
+	case p.awaySince.IsZero():
+		p.awaySince = begun
+	case time.Since(p.awaySince) > p.stuck:
+		p.awaySince = time.Time{}
+		p.present().fail()
+		p.requestReplace("kafka has not answered for long")
 	}
 }
 

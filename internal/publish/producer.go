@@ -45,15 +45,23 @@ type CreateTopics struct {
 // that name it.
 const drainGrace = 5 * time.Second
 
+// stuckAfter: a client that was cut off or paused with its broker has been seen
+// not to find its way back (test/torture); a new one costs nothing.
+const stuckAfter = 15 * time.Second
+
 // Producer writes records. It is safe for concurrent use.
 type Producer struct {
 	cfg     Config
 	logger  *slog.Logger
 	metrics *Metrics
 	topics  *topics
-	down    atomic.Bool  // no broker answers: refuse at once
-	acked   atomic.Int64 // Unix nanoseconds of the last acknowledgement
-	replace chan string  // a reason to start a new incarnation
+	down    atomic.Bool // no broker answers: refuse at once
+	// stuck is how long Kafka may be away until the client is thought to be what
+	// hangs; awaySince belongs to the refreshing of metadata.
+	stuck     time.Duration
+	awaySince time.Time
+	acked     atomic.Int64 // Unix nanoseconds of the last acknowledgement
+	replace   chan string  // a reason to start a new incarnation
 
 	mu       sync.RWMutex
 	current  *incarnation
@@ -71,7 +79,7 @@ type Producer struct {
 // New returns a Producer that connects in the background. Errors are those of
 // the configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
-	p := &Producer{cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
+	p := &Producer{stuck: stuckAfter, cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
 	p.topics = newTopics(p.present, cfg.CreateTopics, logger)
 	p.searches = newSearches(p.recoverAll)
 	p.running, p.end = context.WithCancel(context.Background())
