@@ -44,9 +44,13 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if result.Bypassed {
 		c.Set(headerIdempotencyStatus, "bypassed")
 	}
-	c.Status(statusAcceptedWithReceipt)
+	return writeReceipt(c, statusAcceptedWithReceipt, result.Receipt)
+}
+
+func writeReceipt(c *fiber.Ctx, status int, receipt event.Receipt) error {
+	c.Status(status)
 	c.Response().Header.SetContentType(mediaTypeJSON)
-	c.Response().SetBodyRaw(result.Receipt.AppendJSON(make([]byte, 0, receiptBytes)))
+	c.Response().SetBodyRaw(receipt.AppendJSON(make([]byte, 0, receiptBytes)))
 	return nil
 }
 

@@ -12,8 +12,6 @@ import (
 // maxKeyLength bounds an Idempotency-Key, in characters.
 const maxKeyLength = 255
 
-const illFormedKey = "The Idempotency-Key is ill-formed: it must have 1 to 255 printable ASCII characters, bare or as a quoted string (for example a UUID)."
-
 // identity is what the event is deduplicated on: its Idempotency-Key, else its
 // CloudEvents (source, id), else nothing.
 func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, error) {
@@ -22,11 +20,7 @@ func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, er
 	case len(values) > 1:
 		return event.Identity{}, event.Refuse(event.MalformedRequest, "The Idempotency-Key header is there %d times; send it once.", len(values))
 	case len(values) == 1:
-		key, ok := parseIdempotencyKey(string(values[0]))
-		if !ok {
-			return event.Identity{}, event.Refuse(event.MalformedRequest, "%s", illFormedKey)
-		}
-		return event.Identity{Kind: event.IdentityKey, Parts: []string{key}}, nil
+		return keyIdentity(string(values[0]))
 	case req.Attributes.ID != "":
 		source := req.Attributes.Source
 		if source == "" {
@@ -35,6 +29,16 @@ func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, er
 		return event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{source, req.Attributes.ID}}, nil
 	}
 	return event.Identity{}, nil
+}
+
+// keyIdentity is what an Idempotency-Key, as it was sent, stands for.
+func keyIdentity(text string) (event.Identity, error) {
+	key, ok := parseIdempotencyKey(text)
+	if !ok {
+		return event.Identity{}, event.Refuse(event.MalformedRequest,
+			"The Idempotency-Key is ill-formed: it must have 1 to 255 printable ASCII characters, bare or as a quoted string (for example a UUID).")
+	}
+	return event.Identity{Kind: event.IdentityKey, Parts: []string{key}}, nil
 }
 
 // parseIdempotencyKey reads a key that is bare or an RFC 8941 §3.3.3 string;

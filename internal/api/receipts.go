@@ -20,9 +20,7 @@ func (s *Server) getReceipt(c *fiber.Ctx) error {
 	if err != nil {
 		return s.writeProblem(c, err, true)
 	}
-	c.Response().Header.SetContentType(mediaTypeJSON)
-	c.Response().SetBodyRaw(receipt.AppendJSON(make([]byte, 0, receiptBytes)))
-	return nil
+	return writeReceipt(c, fiber.StatusOK, receipt)
 }
 
 // askedIdentity reads the query as an event's headers would be read.
@@ -40,11 +38,7 @@ func askedIdentity(c *fiber.Ctx) (event.Identity, error) {
 	key, source, id := given[0], given[1], given[2]
 	switch {
 	case key != "" && source == "" && id == "":
-		parsed, ok := parseIdempotencyKey(key)
-		if !ok {
-			return event.Identity{}, event.Refuse(event.MalformedRequest, "%s", illFormedKey)
-		}
-		return event.Identity{Kind: event.IdentityKey, Parts: []string{parsed}}, nil
+		return keyIdentity(key)
 	case key == "" && source != "" && id != "":
 		return event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{source, id}}, nil
 	}

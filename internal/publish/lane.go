@@ -42,27 +42,26 @@ type lane struct {
 	// the next transaction fail. They are run's own.
 	gapped map[partition]bool
 
-	over   chan struct{} // closed when it takes no more records
-	ended  chan struct{} // closed when run has returned
-	doomed chan struct{} // closed when the incarnation has failed for good
-	kill   chan struct{} // closed to wait for nothing any more
-	worn   chan struct{} // closed when it is to have a successor, but serves till then
-	wake   chan struct{}
+	over  chan struct{} // closed when it takes no more records
+	ended chan struct{} // closed when run has returned
+	kill  chan struct{} // closed to wait for nothing any more
+	worn  chan struct{} // closed when it is to have a successor, but serves till then
+	wake  chan struct{}
 
 	mu    sync.Mutex
 	queue []*entry
 	shut  bool // takes no more records
 	// broken says that the incarnation must not be used again: what it has open
 	// may be written, and what waits must not be.
-	broken          bool
-	killed, failing bool // whether kill and doomed are closed
+	broken bool
+	killed bool // whether kill is closed
 }
 
 // newLane makes a lane whose incarnation has still to be set.
 func newLane(deliveryTimeout time.Duration, logger *slog.Logger, metrics *Metrics) *lane {
 	return &lane{
 		deliveryTimeout: deliveryTimeout, logger: logger, metrics: metrics,
-		over: make(chan struct{}), ended: make(chan struct{}), doomed: make(chan struct{}), kill: make(chan struct{}),
+		over: make(chan struct{}), ended: make(chan struct{}), kill: make(chan struct{}),
 		worn: make(chan struct{}), gapped: map[partition]bool{}, wake: make(chan struct{}, 1),
 	}
 }
@@ -75,12 +74,6 @@ func (l *lane) reported(from *incarnation, e kafka.Error) {
 		return
 	}
 	l.logger.Error("transactional producer failed for good and is replaced", "error", e, "transactional_id", from.id)
-	l.mu.Lock()
-	if !l.failing {
-		l.failing = true
-		close(l.doomed)
-	}
-	l.mu.Unlock()
 	l.abandon()
 }
 

@@ -120,7 +120,7 @@ func (l *lane) hand(entries []*entry) (reports chan kafka.Event) {
 func (l *lane) collect(reports <-chan kafka.Event, entries []*entry, began, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	doomed := l.doomed
+	doomed := l.inc.failed
 	for missing := handed(entries); missing > 0; {
 		select {
 		case ev := <-reports:
