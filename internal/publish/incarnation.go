@@ -41,27 +41,18 @@ type incarnation struct {
 	report     func(*incarnation, kafka.Error) // told of errors that concern no single record
 	fatal      atomic.Bool
 	failed     chan struct{} // closed when fatal is set
+	overdue    *overdue      // records that wait in it, nil in a transactional one
 	pumps      sync.WaitGroup
-	stopLogs   chan struct{}
+	stop       chan struct{} // closed when librdkafka is
 
 	mu     sync.RWMutex // held for reading while librdkafka is called
 	closed bool
 }
 
-// delivery is what waits for one delivery report. They are used again.
-type delivery struct {
-	report chan kafka.Event // buffered: librdkafka's poller never waits for a caller
-	limit  *time.Timer
-}
-
-var deliveries = sync.Pool{New: func() any {
-	return &delivery{report: make(chan kafka.Event, 1), limit: time.NewTimer(time.Hour)}
+// reportChannels are for delivery reports. They are used again.
+var reportChannels = sync.Pool{New: func() any {
+	return make(chan kafka.Event, 1) // buffered: librdkafka's poller never waits for a caller
 }}
-
-func (d *delivery) done() {
-	d.limit.Stop()
-	deliveries.Put(d)
-}
 
 // newIncarnation starts a producer: a transactional one if it is given a
 // transactional id.
@@ -97,10 +88,10 @@ func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *
 	}
 	i := &incarnation{
 		id: id, batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
-		report: report, stopLogs: make(chan struct{}), failed: make(chan struct{}),
+		report: report, stop: make(chan struct{}), failed: make(chan struct{}),
 	}
 	i.pumps.Go(i.pumpEvents)
-	i.pumps.Go(func() { pumpLogs(logger, logs, i.stopLogs) })
+	i.pumps.Go(func() { pumpLogs(logger, logs, i.stop) })
 	return i, nil
 }
 
@@ -242,7 +233,7 @@ func (i *incarnation) close(limit time.Duration) {
 		i.kp.Flush(1000) // collects the purged records' reports
 	}
 	i.kp.Close()
-	close(i.stopLogs)
+	close(i.stop)
 	i.pumps.Wait()
 }
 

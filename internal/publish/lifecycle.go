@@ -5,12 +5,16 @@ import (
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
-
-	"eventgateway/internal/event"
 )
 
 func (p *Producer) incarnate(batchBytes int) (*incarnation, error) {
-	return newIncarnation(p.cfg, "", batchBytes, p.logger, p.reported)
+	inc, err := newIncarnation(p.cfg, "", batchBytes, p.logger, p.reported)
+	if err != nil {
+		return nil, err
+	}
+	inc.overdue = newOverdue(p.cfg.DeliveryTimeout)
+	inc.pumps.Go(func() { inc.overdue.run(inc.stop, func() { p.giveUp(inc) }) })
+	return inc, nil
 }
 
 func (p *Producer) present() *incarnation {
@@ -114,12 +118,11 @@ func (p *Producer) outdated() bool {
 // giveUp ends an incarnation of which a record was not acknowledged in time:
 // whatever else is under way in it is unknown too, and none of it may be sent
 // again once somebody else may read the log for it.
-func (p *Producer) giveUp(inc *incarnation) *event.Error {
+func (p *Producer) giveUp(inc *incarnation) {
 	if inc.fail() {
 		p.logger.Error("kafka did not acknowledge a record in time: its producer is given up with all that is under way", "records", inc.queued())
 		p.requestReplace("a record was not acknowledged in time")
 	}
-	return deliveryError(kafka.NewError(kafka.ErrMsgTimedOut, "not acknowledged in time", false), p.cfg.DeliveryTimeout)
 }
 
 // reincarnate starts a new librdkafka producer. The old one still takes

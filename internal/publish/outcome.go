@@ -54,7 +54,12 @@ func deliveryError(err kafka.Error, age time.Duration) *event.Error {
 	if refused && age >= 0 && age < surelyFirstTry {
 		return event.RefuseCause(r.kind, err, "%s", r.detail)
 	}
-	return event.Doubt(event.OutcomeUnknown, err,
+	return notAcknowledged(err)
+}
+
+// notAcknowledged is the answer for a record whose fate nobody knows.
+func notAcknowledged(cause error) *event.Error {
+	return event.Doubt(event.OutcomeUnknown, cause,
 		"Kafka did not acknowledge the event in time. It may or may not have been written: retry with the same Idempotency-Key to find out.")
 }
 

@@ -175,11 +175,9 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 // Publish writes a record to its placement and returns where it landed.
 // Errors are *event.Error and say whether it was written.
 func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position, error) {
-	if t, found := p.topics.lookup(r.Topic); found == topicFound {
-		if size := recordSize(r); size > t.maxBytes {
-			return event.Position{}, event.Refuse(event.EventTooLarge,
-				"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", size, r.Topic, t.maxBytes)
-		}
+	if t, found := p.topics.lookup(r.Topic); found == topicFound && recordSize(r) > t.maxBytes {
+		return event.Position{}, event.Refuse(event.EventTooLarge,
+			"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", recordSize(r), r.Topic, t.maxBytes)
 	}
 	if p.lanes != nil {
 		return p.lanes.publish(ctx, r)
@@ -188,25 +186,25 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 	if inc == nil || inc.fatal.Load() {
 		return event.Position{}, p.failed(ownerGone())
 	}
-	d, _ := deliveries.Get().(*delivery)
-	d.limit.Reset(p.cfg.DeliveryTimeout)
-	if err := inc.produce(message(r), d.report); err != nil {
-		d.done()
+	waiting := inc.overdue.begin()
+	defer waiting.Add(-1)
+	report, _ := reportChannels.Get().(chan kafka.Event)
+	if err := inc.produce(message(r), report); err != nil {
+		reportChannels.Put(report)
 		return event.Position{}, p.failed(produceError(err))
 	}
 	crash.At(crash.Handed)
-	select {
-	case ev := <-d.report:
-		d.done()
+	select { // unless it ends by its report, the record may still be written, and the channel is left to that report
+	case ev := <-report:
+		reportChannels.Put(report)
 		at, err := p.position(ev, r)
 		if err == nil {
 			crash.At(crash.Acked)
 		}
 		return at, err
-	case <-d.limit.C:
-		return event.Position{}, p.failed(p.giveUp(inc)) // d is left to its report
+	case <-inc.failed:
+		return event.Position{}, p.failed(notAcknowledged(kafka.NewError(kafka.ErrMsgTimedOut, "not acknowledged in time", false)))
 	case <-ctx.Done():
-		// The record may still be written; d is left to its report.
 		return event.Position{}, p.failed(stoppedWaiting(ctx))
 	}
 }
