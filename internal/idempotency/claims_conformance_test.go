@@ -28,6 +28,7 @@ var conformance = []struct {
 	{"look never writes", testLookNeverWrites},
 	{"looks leave connections to claims", testLooksAreBounded},
 	{"take-over", testTakeOver},
+	{"take-over under another clock", testTakeOverUnderAnotherClock},
 	{"take-over of a changed record", testTakeOverOfChangedRecord},
 	{"take-over tests the marker", testTakeOverTestsMarker},
 	{"markers", testMarkers},

@@ -136,14 +136,17 @@ func (s *Store) askClaim(ctx context.Context, c event.Claim) (string, error) {
 }
 
 // TakeOver exchanges the abandoned record for c if it still stands as it was
-// found. Its time of first claim stays, and so do the partitions of its topic. Errors are as for a claim.
+// found. The partitions of its topic stay, and so does its time of first claim,
+// unless the taker's clock is behind it: the next recovery read must begin before
+// the records of both. Errors are as for a claim.
 func (s *Store) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error) {
 	var earlier []int32
 	if prior.Topic == c.Placement.Topic {
 		earlier = prior.Partitions
 	}
+	from := min(prior.From.UnixMilli(), c.Begun.UnixMilli())
 	text, err := takeOverScript.Run(ctx, s.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
-		prior.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), prior.From.UnixMilli(), claimBody(c, earlier)).Text()
+		prior.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, claimBody(c, earlier)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.Standing{}, fmt.Errorf("take over claim: %w", err)

@@ -58,6 +58,27 @@ func testTakeOver(t *testing.T, b backend) {
 	require.Equal(t, event.Won, s.State, "its own token, if the reply was lost")
 }
 
+// The next recovery read begins where the earlier of both clocks was.
+func testTakeOverUnderAnotherClock(t *testing.T, b backend) {
+	for name, behind := range map[string]time.Duration{"behind": time.Minute, "ahead": -time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, b, withLease(time.Millisecond))
+			first := r.newClaim()
+			r.mustWin(t, first)
+			taker := again(first)
+			found := r.mustFind(t, taker, event.Abandoned).Prior
+			taker.Begun = first.Begun.Add(-behind)
+			s, err := r.TakeOver(t.Context(), taker, found)
+			require.NoError(t, err)
+			require.Equal(t, event.Won, s.State)
+			now, err := parseRecord(r.record(t, first.ID))
+			require.NoError(t, err)
+			require.Equal(t, first.Begun.Add(-max(behind, 0)).UnixMilli(), now.fromMs)
+		})
+	}
+}
+
 func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 	r := newRig(t, b, withLease(time.Millisecond))
 	long := r.peer(t, withLease(longLease))
