@@ -19,26 +19,24 @@ const folderURL = "schemas:///"
 // source is one schema file, parsed.
 type source struct {
 	file
-	tree any
-	url  string // its place in the folder
-	id   string // its "$id", resolved; or empty
+	tree  any
+	draft string // 4, 6, 7, 2019-09 or 2020-12
+	url   string // its place in the folder
+	id    string // its "$id", resolved; or empty
 }
 
 // compiler compiles the files of one folder against each other and nothing
 // else: it knows no network and no file system.
 type compiler struct {
 	*jsonschema.Compiler
-	byPath  map[string]*source
-	byURL   map[string]*source // by place and by $id
-	bases   []string           // URLs that an absolute $id makes another name of the folder
-	missing []string           // URLs asked for and not found since the last look
+	*library
+	missing []string // URLs asked for and not found since the last look
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
 		Compiler: jsonschema.NewCompiler(),
-		byPath:   make(map[string]*source),
-		byURL:    make(map[string]*source),
+		library:  &library{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
 	c.AssertContent = false
@@ -59,7 +57,7 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 			continue
 		}
 		if other, taken := c.byURL[s.id]; taken {
-			problems = append(problems, s.problem("/"+idKeyword(s.tree), "%q is also the name of %s; give each file its own", s.id, other.path))
+			problems = append(problems, s.problem("/"+idOf(s.draft), "%q is also the name of %s; give each file its own", s.id, other.path))
 			continue
 		}
 		c.byURL[s.id] = s
@@ -83,9 +81,9 @@ func newSource(f file) (*source, *Problem) {
 			What: fmt.Sprintf("column %d: %s", syntax.Column, syntax.What),
 		}
 	}
-	s := &source{file: f, tree: tree, url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
+	s := &source{file: f, tree: tree, draft: draftOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
 	root, _ := tree.(map[string]any)
-	if id, ok := root[idKeyword(tree)].(string); ok {
+	if id, ok := root[idOf(s.draft)].(string); ok {
 		id, _, _ = strings.Cut(id, "#")
 		s.id = resolve(s.url, id)
 	}
@@ -107,15 +105,6 @@ func (s *source) absoluteID() string {
 	return s.id
 }
 
-// idKeyword is "$id", or "id" in draft 4.
-func idKeyword(tree any) string {
-	root, _ := tree.(map[string]any)
-	if draft, _ := root["$schema"].(string); strings.Contains(draft, "draft-04") {
-		return "id"
-	}
-	return "$id"
-}
-
 // resolve resolves a reference; empty if either is not a URI or names nothing.
 func resolve(base, reference string) string {
 	b, err := url.Parse(base)
@@ -129,22 +118,7 @@ func resolve(base, reference string) string {
 	return r.String()
 }
 
-// find returns the file that a URL names, or nil.
-func (c *compiler) find(u string) *source {
-	if s, ok := c.byURL[u]; ok {
-		return s
-	}
-	for _, base := range c.bases {
-		if rest, ok := strings.CutPrefix(u, base); ok {
-			if plain, err := url.PathUnescape(rest); err == nil {
-				return c.byPath[plain]
-			}
-		}
-	}
-	return nil
-}
-
-// load gives the library the files it asks for. A missing one becomes the
+// load gives jsonschema the files it asks for. A missing one becomes the
 // schema true, so that all missing ones are found in one go; they make the
 // compilation fail afterwards.
 func (c *compiler) load(u string) (io.ReadCloser, error) {
@@ -244,15 +218,6 @@ func (c *compiler) compileProblem(s *source, cause error) Problem {
 		}
 	}
 	return s.problem("", "does not compile: %s", strings.ReplaceAll(text, folderURL, ""))
-}
-
-func (c *compiler) paths() []string {
-	var paths []string
-	for p := range c.byPath {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	return paths
 }
 
 // inOrder returns all sources, first s, then the others by path.

@@ -70,7 +70,7 @@ func build(f folder) (*Set, error) {
 		sortProblems(problems)
 		return nil, &LoadError{Dir: f.dir, Problems: problems}
 	}
-	return newSet(f.dir, b.types), nil
+	return newSet(f.dir, b.types, c.library), nil
 }
 
 // sharedFirst compiles shared schemas before their users, so that an error in
@@ -95,7 +95,7 @@ type builder struct {
 
 func (b *builder) add(s *source) []Problem {
 	var problems []Problem
-	v := &version{find: b.find, raw: s.data}
+	v := &version{find: b.find, path: s.path, raw: s.data}
 	if s.eventType != "" {
 		problems = b.describe(v, s)
 	}

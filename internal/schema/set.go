@@ -16,6 +16,8 @@ type Set struct {
 	types  map[string]*eventType
 	names  []string // sorted
 	topics []string // sorted, each once
+
+	library *library
 }
 
 type eventType struct {
@@ -34,8 +36,8 @@ type EventType struct {
 	Examples    []json.RawMessage // valid data, without white space
 }
 
-func newSet(dir string, types map[string]*eventType) *Set {
-	s := &Set{dir: dir, types: types, names: sortedKeys(types)}
+func newSet(dir string, types map[string]*eventType, files *library) *Set {
+	s := &Set{dir: dir, types: types, names: sortedKeys(types), library: files}
 	topics := make(map[string]bool)
 	for _, t := range types {
 		slices.SortFunc(t.versions, func(a, b *version) int { return compareVersions(a.def.Version, b.def.Version) })

@@ -20,6 +20,7 @@ type version struct {
 	schema      *jsonschema.Schema
 	fast        *acceptor // nil: the schema has what acceptors do not know
 	find        literals
+	path        string // of its file in the folder
 	raw         []byte
 	title       string
 	description string

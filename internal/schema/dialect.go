@@ -1,0 +1,179 @@
+package schema
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// As returns the same schema in the words of draft 7 or 2020-12, which other
+// documents are written in. Towards draft 7, unevaluatedItems and
+// unevaluatedProperties, minContains and maxContains are left out: what is
+// described there is then a little more than what is accepted. The error is
+// ErrNotPortable for drafts before 7, and where a reference leads through what
+// has another name in the other draft.
+func (p Portable) As(draft string) (Portable, error) {
+	change := map[[2]string]func([]member) []member{
+		{"7", "2020-12"}: func(list []member) []member { return in2020(aloneWithRef(list)) }, {"2019-09", "2020-12"}: in2020,
+		{"2020-12", "7"}: in7, {"2019-09", "7"}: in7,
+		{"7", "7"}: aloneWithRef, {"2020-12", "2020-12"}: func(list []member) []member { return list },
+	}[[2]string{p.Draft, draft}]
+	if change == nil {
+		return Portable{}, fmt.Errorf("%w: it is of draft %s", ErrNotPortable, p.Draft)
+	}
+	out := Portable{Draft: draft, places: p.places}
+	for _, part := range p.Parts {
+		changed := rewrite(part.Schema, "", func(_ string, list []member) []member { return change(list) })
+		out.Parts = append(out.Parts, Part{Path: part.Path, Schema: changed})
+	}
+	return out, out.checkReferences()
+}
+
+// aloneWithRef drops what draft 7 ignores beside a reference.
+func aloneWithRef(list []member) []member {
+	if find(list, "$ref") == nil {
+		return list
+	}
+	return slices.DeleteFunc(list, func(m member) bool {
+		return !slices.Contains([]string{"$ref", "$defs", "definitions", "title", "description"}, m.name)
+	})
+}
+
+// in2020 renames what older drafts call otherwise.
+func in2020(list []member) []member {
+	tuple := find(list, "items").Kind() == '['
+	var out []member
+	for _, m := range list {
+		switch {
+		case m.name == "items" && tuple:
+			m.name = "prefixItems"
+		case m.name == "additionalItems" && tuple:
+			m.name = "items"
+		case m.name == "additionalItems":
+			continue
+		case m.name == "dependencies":
+			out = append(out, splitDependencies(m)...)
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func splitDependencies(m member) []member {
+	named, ok := members(m.value)
+	if !ok {
+		return nil
+	}
+	var required, schemas, out []member
+	for _, each := range named {
+		if each.value.Kind() == '[' {
+			required = append(required, each)
+		} else {
+			schemas = append(schemas, each)
+		}
+	}
+	if required != nil {
+		out = append(out, member{"dependentRequired", objectOf(required)})
+	}
+	if schemas != nil {
+		out = append(out, member{"dependentSchemas", objectOf(schemas)})
+	}
+	return out
+}
+
+// in7 renames what draft 7 calls otherwise.
+func in7(list []member) []member {
+	tuple := find(list, "prefixItems") != nil
+	var out, dependencies []member
+	for _, m := range list {
+		switch {
+		case slices.Contains([]string{"unevaluatedItems", "unevaluatedProperties", "minContains", "maxContains"}, m.name):
+			continue
+		case m.name == "prefixItems":
+			m.name = "items"
+		case m.name == "items" && tuple:
+			m.name = "additionalItems"
+		case m.name == "dependentRequired" || m.name == "dependentSchemas":
+			named, _ := members(m.value)
+			dependencies = append(dependencies, named...)
+			continue
+		}
+		out = append(out, m)
+	}
+	if dependencies != nil {
+		out = append(out, member{"dependencies", objectOf(dependencies)})
+	}
+	return refInAllOf(out)
+}
+
+// refInAllOf keeps what stands beside a reference, which draft 7 ignores there.
+func refInAllOf(list []member) []member {
+	ref := find(list, "$ref")
+	if ref == nil || len(aloneWithRef(slices.Clone(list))) == len(list) {
+		return list
+	}
+	all, _ := elements(find(list, "allOf"))
+	all = append(all, objectOf([]member{{"$ref", ref}}))
+	list = slices.DeleteFunc(list, func(m member) bool { return m.name == "$ref" || m.name == "allOf" })
+	return append(list, member{"allOf", arrayOf(all)})
+}
+
+// checkReferences follows every reference: one that leads nowhere would spoil
+// the whole document for its readers.
+func (p Portable) checkReferences() error {
+	var lost string
+	for _, part := range p.Parts {
+		rewrite(part.Schema, "", func(_ string, list []member) []member {
+			if ref, ok := textOf(find(list, "$ref")); ok && !p.leadsSomewhere(ref) {
+				lost = ref
+			}
+			return list
+		})
+	}
+	if lost != "" {
+		return fmt.Errorf("%w: the reference %s leads nowhere there", ErrNotPortable, lost)
+	}
+	return nil
+}
+
+func (p Portable) leadsSomewhere(ref string) bool {
+	pointer, err := url.PathUnescape(strings.TrimPrefix(ref, "#"))
+	if err != nil {
+		return false
+	}
+	// The longest place wins: that of a bundle's own file is the empty one.
+	var at *Part
+	longest := -1
+	for i, part := range p.Parts {
+		place := p.places[part.Path]
+		if len(place) > longest && (pointer == place || strings.HasPrefix(pointer, place+"/")) {
+			at, longest = &p.Parts[i], len(place)
+		}
+	}
+	return at != nil && standsAt(at.Schema, pointer[longest:])
+}
+
+func standsAt(v jsontext.Value, pointer string) bool {
+	if pointer == "" {
+		return true
+	}
+	token, rest, _ := strings.Cut(pointer[1:], "/")
+	if rest != "" || strings.HasSuffix(pointer[1:], "/") {
+		rest = "/" + rest
+	}
+	name, ok := unescapeToken(token)
+	if !ok {
+		return false
+	}
+	if list, ok := elements(v); ok {
+		i, ok := arrayIndex(name)
+		return ok && i < len(list) && standsAt(list[i], rest)
+	}
+	list, _ := members(v)
+	child := find(list, name)
+	return child != nil && standsAt(child, rest)
+}

@@ -1,0 +1,168 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// ErrNotPortable says that a schema cannot stand in another document: it has
+// dynamic references, refers to a metaschema, or mixes drafts.
+var ErrNotPortable = errors.New("schema cannot stand in another document")
+
+// Part is one schema file that a version consists of.
+type Part struct {
+	Path   string // inside the folder, for example _shared/address.json
+	Schema []byte // compact JSON in the order of the file, without names of its own ($id, anchors)
+}
+
+// Portable is a version's schema for a document that gathers many.
+type Portable struct {
+	Draft string // 4, 6, 7, 2019-09 or 2020-12
+	Parts []Part // the version's own file first, then the files that it refers to
+
+	places map[string]string // by path
+}
+
+// Gather returns a version's schema ("" is the newest) with every reference
+// rewritten to "#" and a JSON Pointer: place says where in the gathering document a
+// file will stand. The error is an *event.Error, unknown-event-type, or
+// ErrNotPortable.
+func (s *Set) Gather(eventType, version string, place func(path string) string) (Portable, error) {
+	v, err := s.version(eventType, version)
+	if err != nil {
+		return Portable{}, err
+	}
+	g := gatherer{library: s.library, place: place, places: make(map[string]string)}
+	g.want(v.path)
+	for i := 0; i < len(g.parts) && g.err == nil; i++ { // grows as references are found
+		g.gather(i)
+	}
+	return Portable{Draft: g.draft, Parts: g.parts, places: g.places}, g.err
+}
+
+// Bundle is a version's schema ("" is the newest) as one document that refers to
+// nothing but itself: other files stand under "$defs". Errors are those of Gather.
+func (s *Set) Bundle(eventType, version string) ([]byte, error) {
+	first := true
+	gathered, err := s.Gather(eventType, version, func(path string) string {
+		if first { // the version's own file
+			first = false
+			return ""
+		}
+		return "/$defs/" + escapeToken(path)
+	})
+	if err != nil {
+		return nil, err
+	}
+	root, ok := members(gathered.Parts[0].Schema)
+	if !ok {
+		return gathered.Parts[0].Schema, nil
+	}
+	at := slices.IndexFunc(root, func(m member) bool { return m.name == "$defs" })
+	if at < 0 {
+		at = len(root)
+		root = append(root, member{"$defs", jsontext.Value("{}")})
+	}
+	defs, _ := members(root[at].value)
+	for _, part := range gathered.Parts[1:] {
+		defs = append(defs, member{part.Path, part.Schema})
+	}
+	if root[at].value = objectOf(defs); len(defs) == 0 {
+		root = root[:at]
+	}
+	return objectOf(slices.Insert(root, 0, member{"$schema", stringOf(draftURLs[gathered.Draft])})), nil
+}
+
+// gatherer follows references from file to file.
+type gatherer struct {
+	*library
+	place  func(string) string
+	places map[string]string
+	draft  string
+	parts  []Part
+	err    error
+}
+
+// want adds a file once and returns where it will stand.
+func (g *gatherer) want(path string) string {
+	place, known := g.places[path]
+	if !known {
+		place = g.place(path)
+		g.places[path] = place
+		g.parts = append(g.parts, Part{Path: path})
+	}
+	return place
+}
+
+func (g *gatherer) gather(i int) {
+	s := g.byPath[g.parts[i].Path]
+	switch draft := s.draft; {
+	case i == 0:
+		g.draft = draft
+	case draft != g.draft:
+		g.fail("%s is of draft %s, and what refers to it of draft %s", s.path, draft, g.draft)
+		return
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, s.data); err != nil {
+		g.fail("%v", err) // cannot be: it has been parsed
+		return
+	}
+	bases := map[string]string{"": s.base()}
+	g.parts[i].Schema = rewrite(compact.Bytes(), "", func(at string, list []member) []member {
+		base := baseAt(bases, at)
+		if id, ok := textOf(find(list, idOf(g.draft))); ok && at != "" && !strings.HasPrefix(id, "#") {
+			base = resolve(base, id)
+			bases[at] = base
+		}
+		return g.point(base, list)
+	})
+}
+
+// baseAt is the base URI of the nearest schema around a pointer that has one.
+func baseAt(bases map[string]string, at string) string {
+	for {
+		if base, ok := bases[at]; ok {
+			return base
+		}
+		at = at[:strings.LastIndexByte(at, '/')]
+	}
+}
+
+// point rewrites one schema object: its reference, and away with its names.
+func (g *gatherer) point(base string, list []member) []member {
+	kept := list[:0]
+	for _, m := range list {
+		switch m.name {
+		case "$schema", "$anchor", "$vocabulary", idOf(g.draft):
+			if m.value.Kind() == '"' || m.value.Kind() == '{' {
+				continue
+			}
+		case "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor":
+			g.fail("%s has no meaning elsewhere", m.name)
+		case "$ref":
+			ref, ok := textOf(m.value)
+			path, pointer, found := g.locate(base, ref)
+			if !ok || !found {
+				g.fail("%q is no file of the folder", ref)
+				break
+			}
+			m.value = stringOf("#" + (&url.URL{Fragment: g.want(path) + pointer}).EscapedFragment())
+		}
+		kept = append(kept, m)
+	}
+	return kept
+}
+
+func (g *gatherer) fail(format string, args ...any) {
+	if g.err == nil {
+		g.err = fmt.Errorf("%w: %s", ErrNotPortable, fmt.Sprintf(format, args...))
+	}
+}

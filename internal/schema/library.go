@@ -1,0 +1,117 @@
+package schema
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// library is the files of one folder by all their names.
+type library struct {
+	byPath map[string]*source
+	byURL  map[string]*source // by place and by $id
+	bases  []string           // URLs that an absolute $id makes another name of the folder
+}
+
+// find returns the file that a URL names, or nil.
+func (l *library) find(u string) *source {
+	if s, ok := l.byURL[u]; ok {
+		return s
+	}
+	for _, base := range l.bases {
+		if rest, ok := strings.CutPrefix(u, base); ok {
+			if plain, err := url.PathUnescape(rest); err == nil {
+				return l.byPath[plain]
+			}
+		}
+	}
+	return nil
+}
+
+func (l *library) paths() []string { return sortedKeys(l.byPath) }
+
+// locate returns the file and the JSON Pointer that a reference leads to.
+func (l *library) locate(base, reference string) (path, pointer string, ok bool) {
+	u := base
+	if reference != "" {
+		u = resolve(base, reference)
+	}
+	u, fragment, _ := strings.Cut(u, "#")
+	fragment, err := url.PathUnescape(fragment)
+	if err != nil {
+		return "", "", false
+	}
+	s, at := l.find(u), ""
+	if s == nil {
+		if s, at = l.embedded(u); s == nil {
+			return "", "", false
+		}
+	}
+	if fragment == "" || strings.HasPrefix(fragment, "/") {
+		return s.path, at + fragment, true
+	}
+	at, ok = findSchema(s.tree, "", func(_ string, node map[string]any) bool {
+		return node["$anchor"] == fragment || node[idOf(s.draft)] == "#"+fragment
+	})
+	return s.path, at, ok
+}
+
+// embedded finds the schema inside a file that has that "$id".
+func (l *library) embedded(u string) (*source, string) {
+	for _, path := range l.paths() {
+		s := l.byPath[path]
+		bases := map[string]string{"": s.base()}
+		at, ok := findSchema(s.tree, "", func(at string, node map[string]any) bool {
+			id, ok := node[idOf(s.draft)].(string)
+			if !ok || at == "" || strings.HasPrefix(id, "#") {
+				return false
+			}
+			bases[at] = resolve(baseAt(bases, at), id)
+			return bases[at] == u
+		})
+		if ok {
+			return s, at
+		}
+	}
+	return nil, ""
+}
+
+// findSchema returns the place of the first schema object that is wanted.
+func findSchema(tree any, at string, wanted func(at string, node map[string]any) bool) (string, bool) {
+	node, ok := tree.(map[string]any)
+	if !ok {
+		return "", false
+	}
+	if wanted(at, node) {
+		return at, true
+	}
+	for _, name := range sortedKeys(node) {
+		here := at + "/" + escapeToken(name)
+		var children map[string]any // by pointer
+		switch value := node[name].(type) {
+		case map[string]any:
+			children = map[string]any{here: value}
+			if places[name] == namedSchemas {
+				children = make(map[string]any, len(value))
+				for each, v := range value {
+					children[here+"/"+escapeToken(each)] = v
+				}
+			}
+		case []any:
+			children = make(map[string]any, len(value))
+			for i, v := range value {
+				children[here+"/"+strconv.Itoa(i)] = v
+			}
+		}
+		if places[name] == 0 {
+			continue
+		}
+		for _, child := range slices.Sorted(slices.Values(sortedKeys(children))) {
+			if found, ok := findSchema(children[child], child, wanted); ok {
+				return found, true
+			}
+		}
+	}
+	return "", false
+}
