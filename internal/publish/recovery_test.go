@@ -2,8 +2,10 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventgateway/internal/event"
 )
@@ -158,6 +161,40 @@ func TestWhenTheLogCanTell(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, tt.want, max(0, tt.r.left(ended, ended.Add(tt.now))))
+		})
+	}
+}
+
+// librdkafka calls a question for offsets that broke off answered; nothing may be
+// concluded from it.
+func TestRecoveryNeedsAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, answered := range map[string]int{"the end is not known": 0, "the beginning is not known": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+			r := recoveryRig{start(t, cluster.ListenAddrs(), []string{"t"}), "t"}
+			began := time.Now()
+			_ = r.place(t, "t", nil)
+			want := r.write(t, r.claimed(1, 0))
+			var asked atomic.Int32
+			cluster.ControlKey(kmsg.ListOffsets.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+				cluster.KeepControl()
+				if int(asked.Add(1)) <= answered {
+					return nil, nil, false
+				}
+				return nil, errors.New("connection closed"), true
+			})
+			_, found, err := r.Find(t.Context(), claimOf(1), r.prior(began, 0))
+			require.False(t, found)
+			requireError(t, err, event.OutcomeUnknown, event.Unknown)
+			require.ErrorContains(t, err, "no answer")
+
+			asked.Store(-1000)
+			receipt, found, err := r.Find(t.Context(), claimOf(1), r.prior(began, 0))
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, want, receipt)
 		})
 	}
 }

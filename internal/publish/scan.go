@@ -125,7 +125,8 @@ func (p *Producer) newConsumer() (*kafka.Consumer, error) {
 
 // offsets asks each partition's leader: for its high watermark if at is zero,
 // else for its first record with a timestamp of at or later (-1 if there is
-// none). Both look behind the last stable offset, at open transactions.
+// none). Both look behind the last stable offset, at open transactions. Without an
+// error there is an answer for each partition.
 func (p *Producer) offsets(ctx context.Context, parts []partition, at time.Time) (map[partition]int64, error) {
 	spec := kafka.LatestOffsetSpec
 	if !at.IsZero() {
@@ -145,13 +146,29 @@ func (p *Producer) offsets(ctx context.Context, parts []partition, at time.Time)
 	if err != nil {
 		return nil, fmt.Errorf("ask kafka for offsets: %w", err)
 	}
+	least := int64(0)
+	if !at.IsZero() {
+		least = noneThatYoung
+	}
 	found := make(map[partition]int64, len(parts))
 	for at, info := range result.ResultInfos {
 		part := partition{*at.Topic, at.Partition}
 		if info.Error.Code() != kafka.ErrNoError {
 			return nil, fmt.Errorf("ask kafka for offsets of %s: %w", partitionLabel(part.topic, part.number), info.Error)
 		}
-		found[part] = int64(info.Offset)
+		// librdkafka reports no error when its request times out or its connection
+		// breaks: only the offset is none.
+		if int64(info.Offset) >= least {
+			found[part] = int64(info.Offset)
+		}
+	}
+	for _, part := range parts {
+		if _, ok := found[part]; !ok {
+			return nil, fmt.Errorf("ask kafka for offsets of %s: no answer", partitionLabel(part.topic, part.number))
+		}
 	}
 	return found, nil
 }
+
+// noneThatYoung is Kafka's answer when no record has the timestamp or a later one.
+const noneThatYoung = -1
