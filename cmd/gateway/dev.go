@@ -97,9 +97,8 @@ func awaitReady(ctx context.Context, gateway *app.App) {
 
 const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.
 
-  event types   http://%[1]s/v1/event-types   (from %[4]s, reloaded on change)
-  problems      http://%[1]s/problems
-  API           http://%[1]s/openapi.yaml
+  open this     http://%[1]s/   (event types from %[4]s, reloaded on change)
+  try the API   http://%[1]s/docs
   metrics       http://%[2]s/metrics
   Kafka         %[3]s   (kcat -b %[3]s -t %[5]s -C, or any driver)
 `

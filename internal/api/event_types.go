@@ -82,9 +82,3 @@ func (s *Server) getSchema(c *fiber.Ctx) error {
 	c.Response().Header.SetContentType("application/schema+json")
 	return c.Send(raw)
 }
-
-// getOpenAPI is GET /openapi.yaml.
-func (s *Server) getOpenAPI(c *fiber.Ctx) error {
-	c.Response().Header.SetContentType("application/yaml")
-	return c.Send(s.cfg.OpenAPI)
-}

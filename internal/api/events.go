@@ -25,7 +25,7 @@ const (
 	statusAcceptedWithReceipt = fiber.StatusAccepted
 )
 
-// postEvent is POST /v1/events/{type}[?version=].
+// postEvent is POST /v1/events/{type}[?version=] and POST /v1/events/{type}/{version}.
 func (s *Server) postEvent(c *fiber.Ctx) error {
 	req, err := s.eventRequest(c)
 	keyed := !req.Identity.IsZero()
@@ -57,19 +57,26 @@ func writeReceipt(c *fiber.Ctx, status int, receipt event.Receipt) error {
 // eventRequest reads a request up to its body. On an error the request holds
 // what was read so far.
 func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, error) {
+	req, err := s.eventData(c)
+	if err != nil {
+		return req, err
+	}
+	h := &c.Request().Header
+	if req.Attributes, err = attributes(h, req.Type); err != nil {
+		return req, err
+	}
+	req.Identity, err = identity(h, req)
+	return req, err
+}
+
+// eventData reads what an event is: type, version, media type, data.
+func (s *Server) eventData(c *fiber.Ctx) (ingest.Request, error) {
 	req := ingest.Request{Client: anonymous, Type: strings.Clone(c.Params("type"))}
 	def, err := s.lookup(c, &req)
 	if err != nil {
 		return req, err
 	}
-	h := &c.Request().Header
-	if req.MediaType, err = mediaType(h); err != nil {
-		return req, err
-	}
-	if req.Attributes, err = attributes(h, req.Type); err != nil {
-		return req, err
-	}
-	if req.Identity, err = identity(h, req); err != nil {
+	if req.MediaType, err = mediaType(&c.Request().Header); err != nil {
 		return req, err
 	}
 	req.Data = c.Request().Body()
@@ -99,10 +106,16 @@ func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) (*event.Definition, e
 	return def, nil
 }
 
-// version is the query parameter of that name, empty if it is not there.
+// version is the path's or the query's parameter of that name, empty if neither is
+// there.
 func version(c *fiber.Ctx) (string, error) {
+	inPath := strings.Clone(c.Params("version"))
 	v := c.Context().QueryArgs().PeekMulti("version")
 	switch {
+	case inPath != "" && len(v) > 0:
+		return "", event.Refuse(event.MalformedRequest, "The version is in the path already; leave the query parameter version out.")
+	case inPath != "":
+		return inPath, nil
 	case len(v) == 0:
 		return "", nil
 	case len(v) > 1 || len(v[0]) == 0:

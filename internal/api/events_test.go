@@ -161,6 +161,7 @@ func (anything) Lookup(t, v string) (*event.Definition, error) {
 	return &event.Definition{Type: strings.Clone(t), Version: strings.Clone(v)}, nil
 }
 func (anything) Types() []schema.EventType             { return nil }
+func (anything) Set() *schema.Set                      { return nil }
 func (anything) Schema(string, string) ([]byte, error) { return []byte("{}"), nil }
 
 // fasthttp reuses a connection's buffers for the next request. The idempotency

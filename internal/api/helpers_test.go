@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/schema"
@@ -76,6 +79,27 @@ func samples(tb testing.TB) *schema.Set {
 	return set
 }
 
+// typesOf loads a schemas folder of these files.
+func typesOf(tb testing.TB, files map[string]string) *schema.Set {
+	tb.Helper()
+	dir := tb.TempDir()
+	for name, text := range files {
+		at := filepath.Join(dir, filepath.FromSlash(name))
+		require.NoError(tb, os.MkdirAll(filepath.Dir(at), 0o750))
+		require.NoError(tb, os.WriteFile(at, []byte(text), 0o600))
+	}
+	set, err := schema.Load(dir)
+	require.NoError(tb, err)
+	return set
+}
+
+// fixed is a catalog that never changes.
+type fixed struct{ *eventTypes }
+
+type eventTypes = schema.Set
+
+func (f fixed) Set() *schema.Set { return f.eventTypes }
+
 // gateway is a Server under test, on a TCP listener.
 type gateway struct {
 	*Server
@@ -92,12 +116,15 @@ func withReadTimeout(d time.Duration) option {
 	return func(c *Config, _ *Catalog) { c.ReadTimeout = d }
 }
 func withCatalog(other Catalog) option { return func(_ *Config, c *Catalog) { *c = other } }
-func withOpenAPI(text []byte) option   { return func(c *Config, _ *Catalog) { c.OpenAPI = text } }
 
 func start(tb testing.TB, d door, opts ...option) *gateway {
 	tb.Helper()
-	cfg := Config{BodyLimit: 64 << 10, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: []byte("openapi: 3.1.0\n")}
-	var catalog Catalog = samples(tb)
+	text, err := os.ReadFile("../../openapi.yaml")
+	require.NoError(tb, err)
+	base, err := describe.NewBase(text)
+	require.NoError(tb, err)
+	cfg := Config{BodyLimit: 64 << 10, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: base}
+	var catalog Catalog = fixed{samples(tb)}
 	for _, o := range opts {
 		o(&cfg, &catalog)
 	}

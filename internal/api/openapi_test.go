@@ -45,11 +45,17 @@ func TestOpenAPIHasExactlyTheRoutes(t *testing.T) {
 var (
 	everywhere = []event.Kind{event.MalformedRequest, event.RequestTimeout, event.EventTooLarge, event.HeadersTooLarge, event.Internal}
 
+	publishing = append([]event.Kind{
+		event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
+		event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing, event.IdempotencyKeyReused,
+		event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
+	}, everywhere...)
+
 	kindsOf = map[string][]event.Kind{
-		"POST /v1/events/{type}": append([]event.Kind{
-			event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
-			event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing, event.IdempotencyKeyReused,
-			event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
+		"POST /v1/events/{type}":           publishing,
+		"POST /v1/events/{type}/{version}": publishing,
+		"POST /v1/event-types/{type}/validate": append([]event.Kind{
+			event.MalformedJSON, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing,
 		}, everywhere...),
 		"GET /v1/receipts": append([]event.Kind{
 			event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
@@ -59,7 +65,12 @@ var (
 		"GET /v1/event-types/{type}/schema": append([]event.Kind{event.UnknownEventType}, everywhere...),
 		"GET /problems":                     everywhere,
 		"GET /problems/{slug}":              append([]event.Kind{event.NotFound}, everywhere...),
+		"GET /":                             everywhere,
+		"GET /docs":                         everywhere,
+		"GET /docs/assets/{file}":           append([]event.Kind{event.NotFound}, everywhere...),
+		"GET /openapi.json":                 everywhere,
 		"GET /openapi.yaml":                 everywhere,
+		"GET /asyncapi.json":                everywhere,
 	}
 	// offPaths are answered where there is no operation to say so at.
 	offPaths = map[string]event.Kind{"NotFound": event.NotFound, "MethodNotAllowed": event.MethodNotAllowed}
@@ -176,7 +187,7 @@ func TestOpenAPIExamplesAreValid(t *testing.T) {
 				requireExampleOfProblem(t, event.Kind(name), value.(map[string]any))
 			}
 		}
-		isText := strings.HasSuffix(pointer, "/text~1html") || strings.HasSuffix(pointer, "/application~1yaml")
+		isText := regexp.MustCompile(`/(text~1\w+|application~1yaml|image~1png)$`).MatchString(pointer)
 		require.True(t, isText || node["example"] != nil || len(examples) > 0, "%s has no example", pointer)
 	})
 	require.Greater(t, checked, 30, "examples were not found")

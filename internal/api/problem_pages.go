@@ -37,7 +37,7 @@ func (s *Server) getProblem(c *fiber.Ctx) error {
 	if !ok {
 		return s.writeProblem(c, event.Refuse(event.NotFound, "There is no such problem; /problems lists them."), false)
 	}
-	return writePage(c, page, problemTemplate)
+	return writePage(c, page, problemTemplate, page)
 }
 
 // listProblems is GET /problems.
@@ -53,34 +53,30 @@ func (s *Server) listProblems(c *fiber.Ctx) error {
 		}
 		return bytes.Compare([]byte(a.Slug), []byte(b.Slug))
 	})
-	return writePage(c, map[string]any{"problems": pages}, problemListTemplate)
+	list := map[string]any{"problems": pages}
+	return writePage(c, list, problemListTemplate, list)
 }
 
-func writePage(c *fiber.Ctx, v any, t *template.Template) error {
+// writePage answers with the page that t makes of data to who prefers HTML, with v
+// as JSON to everybody else.
+func writePage(c *fiber.Ctx, v any, t *template.Template, data any) error {
 	c.Vary(fiber.HeaderAccept)
 	if c.Accepts(mediaTypeJSON, fiber.MIMETextHTML) != fiber.MIMETextHTML {
 		return writeJSON(c, fiber.StatusOK, v)
 	}
 	var b bytes.Buffer
-	if err := t.Execute(&b, v); err != nil {
+	if err := t.Execute(&b, data); err != nil {
 		return fmt.Errorf("render page: %w", err)
 	}
-	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'")
-	c.Response().Header.SetContentType("text/html; charset=utf-8")
-	return c.Send(b.Bytes())
+	return sendPage(c, b.Bytes())
 }
 
-const pageHead = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body{font:16px/1.55 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:#1c2330;background:#fff}
-h1{font-size:1.5rem;margin:.2rem 0 1rem}code{background:#eef1f5;padding:.1rem .35rem;border-radius:.25rem}
-dt{font-weight:600;margin-top:1rem}dd{margin:.2rem 0 0}table{border-collapse:collapse;width:100%}
-td,th{text-align:left;padding:.4rem .6rem .4rem 0;border-bottom:1px solid #dde2e8;vertical-align:top}a{color:#0b57b8}
-</style>`
+const pageHead = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/docs/assets/page.css"><link rel="icon" href="/docs/assets/favicon-32x32.png">`
 
 var problemTemplate = template.Must(template.New("problem").Parse(pageHead + `
-<title>{{.Title}}</title>
-<p><a href="/problems">Problems</a> / <code>{{.Slug}}</code></p>
+<title>{{.Title}}</title></head><body>
+<p><a href="/">Event gateway</a> / <a href="/problems">Problems</a> / <code>{{.Slug}}</code></p>
 <h1>{{.Title}}</h1>
 <dl>
 <dt>HTTP status</dt><dd>{{.Status}}</dd>
@@ -91,7 +87,8 @@ var problemTemplate = template.Must(template.New("problem").Parse(pageHead + `
 </dl>`))
 
 var problemListTemplate = template.Must(template.New("problems").Parse(pageHead + `
-<title>Problems</title>
+<title>Problems</title></head><body>
+<p><a href="/">Event gateway</a> / Problems</p>
 <h1>Problems</h1>
 <table><tr><th>Status</th><th>Slug</th><th>Title</th></tr>
 {{range .problems}}<tr><td>{{.Status}}</td><td><a href="{{.Type}}"><code>{{.Slug}}</code></a></td><td>{{.Title}}</td></tr>

@@ -24,6 +24,9 @@ func TestMethodsThatAPathHasNot(t *testing.T) {
 		"/problems":                            {"GET, HEAD", []string{"POST", "OPTIONS"}},
 		"/problems/internal":                   {"GET, HEAD", []string{"DELETE", "OPTIONS"}},
 		"/openapi.yaml":                        {"GET, HEAD", []string{"POST", "OPTIONS"}},
+		"/":                                    {"GET, HEAD", []string{"POST", "OPTIONS"}},
+		"/docs":                                {"GET, HEAD", []string{"POST", "OPTIONS"}},
+		"/v1/events/orders.placed/v1":          {"POST", []string{"GET", "PUT", "OPTIONS"}},
 	} {
 		for _, method := range c.methods {
 			t.Run(method+" "+path, func(t *testing.T) {
@@ -43,8 +46,8 @@ func TestPathsThatAreNot(t *testing.T) {
 	t.Parallel()
 	g := start(t, accepting)
 	for _, path := range []string{
-		"/", "/v1", "/v1/", "/v1/events", "/v1/events/", "/v1/events/a/b", "/v1/events/orders.placed/", "/V1/event-types",
-		"/v1/event-types/", "/v1/event-types/orders.placed/schema/", "/problems/", "/openapi.json", "/metrics", "/livez",
+		"/v1", "/v1/", "/v1/events", "/v1/events/", "/v1/events/a/b/c", "/docs/", "/docs/assets/../docs.html", "/docs/assets/no.such", "/v1/events/orders.placed/", "/V1/event-types",
+		"/v1/event-types/", "/v1/event-types/orders.placed/schema/", "/problems/", "/openapi", "/metrics", "/livez",
 		"/problems/no-such-problem", "/problems/%3Cscript%3E", "/%00",
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -61,7 +64,8 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	g := start(t, accepting)
 	for _, path := range []string{
 		"/v1/event-types", "/v1/event-types/orders.placed", "/v1/event-types/orders.placed/schema", "/problems",
-		"/problems/internal", "/openapi.yaml", "/v1/event-types/no.such", "/nowhere",
+		"/problems/internal", "/openapi.json", "/openapi.yaml", "/asyncapi.json", "/", "/docs", "/docs/assets/page.css",
+		"/v1/event-types/no.such", "/nowhere",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +80,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
-	g := start(t, accepting, withOpenAPI([]byte("openapi: 3.1.0 # as it is\n")))
+	g := start(t, accepting)
 
 	list := g.do(t, http.MethodGet, "/v1/event-types", "")
 	require.Equal(t, http.StatusOK, list.StatusCode)
@@ -104,10 +108,6 @@ func TestEventTypes(t *testing.T) {
 		require.Equal(t, "application/schema+json", got.Header.Get("Content-Type"))
 		require.Equal(t, string(want), string(got.body), "the schema must come as it is")
 	}
-
-	file := g.do(t, http.MethodGet, "/openapi.yaml", "")
-	require.Equal(t, "openapi: 3.1.0 # as it is\n", string(file.body))
-	require.Equal(t, "application/yaml", file.Header.Get("Content-Type"))
 
 	for _, path := range []string{"/v1/event-types/no.such", "/v1/event-types/no.such/schema"} {
 		requireRefused(t, g.do(t, http.MethodGet, path, ""), event.UnknownEventType, "no.such")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/schema"
@@ -37,6 +39,7 @@ type Catalog interface {
 	Lookup(eventType, version string) (*event.Definition, error)
 	Types() []schema.EventType
 	Schema(eventType, version string) ([]byte, error)
+	Set() *schema.Set // the event types at this moment
 }
 
 // Config sets the server's limits.
@@ -44,7 +47,8 @@ type Config struct {
 	BodyLimit    int           // bytes of one request's body
 	ReadTimeout  time.Duration // for a whole request to arrive
 	WriteTimeout time.Duration // for an answer to be taken
-	OpenAPI      []byte        // openapi.yaml, served as it is
+	PublicURL    string        // where clients reach the gateway; empty: as their requests say
+	OpenAPI      *describe.Base
 }
 
 // Server is the public HTTP server.
@@ -56,6 +60,9 @@ type Server struct {
 	metrics *metrics
 	app     *fiber.App
 
+	documents documents
+	assets    func() (map[string]file, error) // of the pages, read when first asked for
+
 	mu      sync.Mutex
 	stopped bool          // Shutdown was called
 	serving chan struct{} // closed once Serve can be shut down; nil before Serve
@@ -64,6 +71,7 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg)}
+	s.documents.base, s.assets = cfg.OpenAPI, sync.OnceValues(loadAssets)
 	s.app = fiber.New(fiber.Config{
 		AppName:                      "event gateway",
 		DisableStartupMessage:        true,
@@ -89,13 +97,20 @@ func (s *Server) routes() {
 	s.app.Use(s.observe)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events/:type", s.postEvent)
+	v1.Post("/events/:type/:version", s.postEvent)
 	v1.Get("/receipts", s.getReceipt)
 	v1.Get("/event-types", s.listEventTypes)
 	v1.Get("/event-types/:type", s.getEventType)
 	v1.Get("/event-types/:type/schema", s.getSchema)
+	v1.Post("/event-types/:type/validate", s.validate)
 	s.app.Get("/problems", s.listProblems)
 	s.app.Get("/problems/:slug", s.getProblem)
-	s.app.Get("/openapi.yaml", s.getOpenAPI)
+	s.app.Get("/", s.getLanding)
+	s.app.Get("/docs", s.getDocs)
+	s.app.Get("/docs/assets/:file", s.getAsset)
+	s.app.Get("/openapi.json", s.sendDocument(func(r rendered) file { return r.openJSON }))
+	s.app.Get("/openapi.yaml", s.sendDocument(func(r rendered) file { return r.openYAML }))
+	s.app.Get("/asyncapi.json", s.sendDocument(func(r rendered) file { return r.async }))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.
@@ -176,7 +191,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 	switch status {
 	case fiber.StatusNotFound:
 		return event.Refuse(event.NotFound,
-			"There is nothing at this path. Events are posted to /v1/events/{type}; /v1/event-types lists the types and /openapi.yaml describes everything.")
+			"There is nothing at this path. Events are posted to /v1/events/{type}; /v1/event-types lists the types and /docs describes everything.")
 	case fiber.StatusMethodNotAllowed:
 		return event.Refuse(event.MethodNotAllowed, "%s is not allowed here; allowed is: %s.", safeMethod(c), c.GetRespHeader(fiber.HeaderAllow))
 	case fiber.StatusRequestEntityTooLarge:
@@ -194,11 +209,11 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 	return failure(c, err)
 }
 
-// failure is an error in the gateway itself. Behind a POST the event may have
-// been written before it; nothing else writes.
+// failure is an error in the gateway itself. Behind a POST of an event, it may have
+// been written before; nothing else writes.
 func failure(c *fiber.Ctx, cause error) *event.Error {
 	e := event.Failure(cause)
-	if c.Method() != fiber.MethodPost {
+	if c.Method() != fiber.MethodPost || !strings.HasPrefix(c.Path(), "/v1/events/") {
 		e.Outcome = event.NotWritten
 	}
 	return e

@@ -25,7 +25,7 @@ func TestShutdownAtAnyTimeEndsServe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for range 50 {
-				s := New(Config{BodyLimit: kib}, door(accepting), catalog, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+				s := New(Config{BodyLimit: kib}, door(accepting), fixed{catalog}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 				ln, err := net.Listen("tcp", "127.0.0.1:0")
 				require.NoError(t, err)
 				served := make(chan error, 1)
@@ -63,7 +63,7 @@ func (l slowListener) Addr() net.Addr {
 
 func TestShutdownWhileServeBegins(t *testing.T) {
 	t.Parallel()
-	s := New(Config{BodyLimit: kib}, door(accepting), samples(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	s := New(Config{BodyLimit: kib}, door(accepting), fixed{samples(t)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	slow := slowListener{ln, make(chan struct{}, 1), make(chan struct{})}

@@ -15,6 +15,7 @@ import (
 
 	"eventgateway/internal/api"
 	"eventgateway/internal/config"
+	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/ingest"
@@ -98,9 +99,13 @@ func (a *App) build(openAPI []byte) error {
 		Catalog: a.catalog, Claims: a.store, Endings: a.store, Log: a.producer,
 		Metrics: ingest.NewMetrics(a.registry),
 	})
+	description, err := describe.NewBase(openAPI)
+	if err != nil {
+		return err //nolint:wrapcheck // says what failed
+	}
 	a.api = api.New(api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
-		OpenAPI: openAPI,
+		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description,
 	}, door, a.catalog, a.logger, a.registry)
 	a.admin = newAdmin(a.registry, &a.ready, map[string]func(context.Context) error{
 		"kafka": a.producer.Ping, "redis": a.store.Ping,

@@ -1,8 +1,6 @@
 package schema
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -19,7 +17,7 @@ var ErrNotPortable = errors.New("schema cannot stand in another document")
 // Part is one schema file that a version consists of.
 type Part struct {
 	Path   string // inside the folder, for example _shared/address.json
-	Schema []byte // compact JSON in the order of the file, without names of its own ($id, anchors)
+	Schema []byte // compact JSON in the order of the file, without its names ($id, anchors), x-event and examples
 }
 
 // Portable is a version's schema for a document that gathers many.
@@ -110,17 +108,21 @@ func (g *gatherer) gather(i int) {
 		g.fail("%s is of draft %s, and what refers to it of draft %s", s.path, draft, g.draft)
 		return
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, s.data); err != nil {
+	// Strings without needless escapes: YAML has no surrogate pairs.
+	compact, err := jsontext.AppendFormat(nil, s.data, jsontext.EscapeForJS(true))
+	if err != nil {
 		g.fail("%v", err) // cannot be: it has been parsed
 		return
 	}
 	bases := map[string]string{"": s.base()}
-	g.parts[i].Schema = rewrite(compact.Bytes(), "", func(at string, list []member) []member {
+	g.parts[i].Schema = rewrite(compact, "", func(at string, list []member) []member {
 		base := baseAt(bases, at)
 		if id, ok := textOf(find(list, idOf(g.draft))); ok && at != "" && !strings.HasPrefix(id, "#") {
 			base = resolve(base, id)
 			bases[at] = base
+		}
+		if at == "" {
+			list = slices.DeleteFunc(list, func(m member) bool { return m.name == "x-event" || m.name == "examples" })
 		}
 		return g.point(base, list)
 	})

@@ -195,7 +195,7 @@ func TestGatherKeepsTheOrderOfTheFile(t *testing.T) {
 	set := one(t, `{"$id":"https://example.com/t","type":"object","x-event":{"key":"/z"},"properties":{"z":{"type":"string"},"a":{"maximum":10.50},"m":true}}`)
 	bundle, err := set.Bundle("t", "")
 	require.NoError(t, err)
-	require.Equal(t, `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","x-event":{"key":"/z"},"properties":{"z":{"type":"string"},"a":{"maximum":10.50},"m":true}}`, string(bundle))
+	require.Equal(t, `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{"z":{"type":"string"},"a":{"maximum":10.50},"m":true}}`, string(bundle))
 	_, err = set.Bundle("unknown", "")
 	refusal(t, err)
 }

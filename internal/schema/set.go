@@ -110,6 +110,28 @@ func (s *Set) Types() []EventType {
 	return list
 }
 
+// Version describes one version of an event type.
+type Version struct {
+	Definition  *event.Definition
+	Title       string
+	Description string
+	Draft       string            // of JSON Schema: 4, 6, 7, 2019-09 or 2020-12
+	Examples    []json.RawMessage // valid data, without white space
+}
+
+// Version describes a version ("" is the newest). The error is an *event.Error,
+// unknown-event-type.
+func (s *Set) Version(eventType, version string) (Version, error) {
+	v, err := s.version(eventType, version)
+	if err != nil {
+		return Version{}, err
+	}
+	return Version{
+		Definition: v.def, Title: v.title, Description: v.description,
+		Draft: s.library.byPath[v.path].draft, Examples: slices.Clone(v.examples),
+	}, nil
+}
+
 // Topics returns the topics of all versions of all types, ordered by name.
 func (s *Set) Topics() []string { return slices.Clone(s.topics) }
 

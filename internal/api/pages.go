@@ -1,0 +1,168 @@
+package api
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"regexp"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	swaggerui "github.com/swaggest/swgui/v5/static"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/schema"
+)
+
+//go:embed pages
+var ownPages embed.FS
+
+// pagePolicy lets pages load what the gateway itself serves and nothing else.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// loadAssets reads the files of the pages by name: our own and Swagger UI's.
+func loadAssets() (map[string]file, error) {
+	files := map[string]file{}
+	for name, at := range map[string]string{"page.css": cssType, "landing.js": scriptType, "docs.js": scriptType} {
+		text, err := ownPages.ReadFile("pages/" + name)
+		if err == nil {
+			files[name], err = newFile(at, text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read page asset %s: %w", name, err)
+		}
+	}
+	for name, mediaType := range map[string]string{
+		"swagger-ui.css": cssType, "swagger-ui-bundle.js": scriptType,
+	} {
+		zipped, err := swaggerui.FS.ReadFile(name + ".gz")
+		if err == nil {
+			files[name], err = zippedFile(mediaType, zipped)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read page asset %s: %w", name, err)
+		}
+	}
+	icon, err := swaggerui.FS.ReadFile(iconName)
+	if err == nil {
+		files[iconName], err = newFile("image/png", icon)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read page asset %s: %w", iconName, err)
+	}
+	return files, nil
+}
+
+const (
+	cssType    = "text/css; charset=utf-8"
+	scriptType = "text/javascript; charset=utf-8"
+	iconName   = "favicon-32x32.png"
+)
+
+// getAsset is GET /docs/assets/{file}.
+func (s *Server) getAsset(c *fiber.Ctx) error {
+	files, err := s.assets()
+	if err != nil {
+		return err
+	}
+	f, ok := files[c.Params("file")]
+	if !ok {
+		return s.writeProblem(c, event.Refuse(event.NotFound, "There is no such file; /docs is the page that uses them."), false)
+	}
+	return f.send(c)
+}
+
+// getDocs is GET /docs.
+func (s *Server) getDocs(c *fiber.Ctx) error { return sendPage(c, docsPage) }
+
+var (
+	docsPage        = mustRead("pages/docs.html")
+	landingTemplate = template.Must(template.New("landing").Parse(string(mustRead("pages/landing.html"))))
+)
+
+// mustRead reads what is embedded.
+func mustRead(name string) []byte {
+	text, err := ownPages.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func sendPage(c *fiber.Ctx, text []byte) error {
+	c.Set(fiber.HeaderContentSecurityPolicy, pagePolicy)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Response().Header.SetContentType("text/html; charset=utf-8")
+	return c.Send(text)
+}
+
+// landingType is an event type on the landing page.
+type landingType struct {
+	Name, Title, Description, Topic string
+	Key                             []string
+	Versions                        []landingVersion // newest first
+	Docs                            string           // its place in the pages
+	Required                        bool
+	Curl                            string // empty without an example
+}
+
+type landingVersion struct{ Name, Schema string }
+
+// getLanding is GET /: what there is, for browsers a page.
+func (s *Server) getLanding(c *fiber.Ctx) error {
+	set := s.catalog.Set()
+	described, err := s.documents.get(set)
+	if err != nil {
+		return err
+	}
+	origin := s.origin(c)
+	var types []landingType
+	for _, t := range set.Types() {
+		types = append(types, landing(t, origin, described.anchors[t.Name]))
+	}
+	index := map[string]string{
+		"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",
+	}
+	return writePage(c, index, landingTemplate, map[string]any{"Types": types})
+}
+
+func landing(t schema.EventType, origin, anchor string) landingType {
+	l := landingType{
+		Name: t.Name, Title: t.Title, Description: t.Description, Topic: t.Newest.Topic, Key: t.Newest.KeyPointers,
+		Docs: "/docs#" + anchor, Required: t.Newest.IdempotencyRequired,
+	}
+	for i := len(t.Versions) - 1; i >= 0; i-- {
+		l.Versions = append(l.Versions, landingVersion{t.Versions[i], "/v1/event-types/" + t.Name + "/schema?version=" + t.Versions[i]})
+	}
+	if len(t.Examples) > 0 {
+		l.Curl = curlLine(origin, t.Name, t.Examples[0])
+	}
+	return l
+}
+
+// curlLine posts an example. The key belongs to the example: whoever pastes the
+// line again gets a replay, and another example is another event.
+func curlLine(origin, eventType string, data []byte) string {
+	sum := sha256.Sum256(append([]byte(eventType+" "), data...))
+	return "curl -i " + origin + "/v1/events/" + eventType + " \\\n" +
+		"  -H 'Content-Type: application/json' -H 'Idempotency-Key: try-" + hex.EncodeToString(sum[:6]) + "' \\\n" +
+		"  -d '" + strings.ReplaceAll(string(data), "'", `'\''`) + "'"
+}
+
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
+
+// origin is where the client reaches the gateway. The Host header goes into lines
+// that people paste into shells: only a plain one is believed.
+func (s *Server) origin(c *fiber.Ctx) string {
+	if s.cfg.PublicURL != "" {
+		return strings.TrimSuffix(s.cfg.PublicURL, "/")
+	}
+	if host := string(c.Request().Host()); plainHost.MatchString(host) {
+		return c.Protocol() + "://" + host
+	}
+	return "http://127.0.0.1:8080"
+}

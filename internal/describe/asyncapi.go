@@ -1,0 +1,169 @@
+package describe
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/schema"
+)
+
+// kafkaBinding is the version of the AsyncAPI Kafka bindings that is spoken here.
+const kafkaBinding = "0.5.0"
+
+type (
+	asyncDocument struct {
+		AsyncAPI    string                    `json:"asyncapi"`
+		Info        asyncInfo                 `json:"info"`
+		ContentType string                    `json:"defaultContentType"`
+		Channels    map[string]asyncChannel   `json:"channels"`
+		Operations  map[string]asyncOperation `json:"operations"`
+		Components  asyncComponents           `json:"components"`
+	}
+	asyncInfo struct {
+		Title       string `json:"title"`
+		Version     string `json:"version"`
+		Description string `json:"description"`
+	}
+	asyncChannel struct {
+		Address     string               `json:"address"`
+		Description string               `json:"description"`
+		Messages    map[string]reference `json:"messages"`
+		Bindings    map[string]any       `json:"bindings"`
+	}
+	asyncOperation struct {
+		Action   string      `json:"action"`
+		Channel  reference   `json:"channel"`
+		Summary  string      `json:"summary"`
+		Messages []reference `json:"messages"`
+	}
+	asyncComponents struct {
+		Messages map[string]asyncMessage    `json:"messages"`
+		Schemas  map[string]json.RawMessage `json:"schemas,omitempty"`
+	}
+	asyncMessage struct {
+		Name        string         `json:"name"`
+		Title       string         `json:"title,omitempty"`
+		Summary     string         `json:"summary,omitempty"`
+		ContentType string         `json:"contentType"`
+		Headers     any            `json:"headers"`
+		Payload     any            `json:"payload"`
+		Bindings    map[string]any `json:"bindings"`
+		Examples    []asyncExample `json:"examples,omitempty"`
+	}
+	asyncExample struct {
+		Payload json.RawMessage `json:"payload"`
+	}
+	reference struct {
+		Ref string `json:"$ref"`
+	}
+	object map[string]any
+)
+
+// AsyncAPI describes what consumers find in Kafka, an AsyncAPI 3.0 document: a
+// channel for each topic with the messages of all event types in it. Payloads are
+// in the words of draft 7, which its schemas are a superset of.
+func AsyncAPI(set *schema.Set) ([]byte, error) {
+	doc := asyncDocument{
+		AsyncAPI: "3.0.0", ContentType: "application/json",
+		Info: asyncInfo{
+			Title: "Events in Kafka", Version: "1",
+			Description: "What the event gateway writes. Values are the events' data to the byte; everything else about them is in the record's headers (CloudEvents 1.0, Kafka binding, binary mode). " +
+				"Records of one key are in order. Be idempotent on ce_id; with kafka.guarantee: transactional, read committed.",
+		},
+		Channels: map[string]asyncChannel{}, Operations: map[string]asyncOperation{},
+		Components: asyncComponents{Messages: map[string]asyncMessage{}, Schemas: map[string]json.RawMessage{}},
+	}
+	schemas := newComponents("7")
+	for _, t := range set.Types() {
+		for _, version := range t.Versions {
+			v, err := set.Version(t.Name, version)
+			if err != nil {
+				return nil, fmt.Errorf("describe %s: %w", t.Name, err)
+			}
+			doc.add(message(set, schemas, v), v.Definition)
+		}
+	}
+	for _, name := range schemas.order {
+		doc.Components.Schemas[name] = schemas.schemas[name]
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("describe events: %w", err)
+	}
+	return text, nil
+}
+
+// add puts a message into its topic's channel.
+func (d *asyncDocument) add(m asyncMessage, def *event.Definition) {
+	channel, ok := d.Channels[def.Topic]
+	if !ok {
+		channel = asyncChannel{
+			Address: def.Topic, Description: "The Kafka topic " + def.Topic + ".", Messages: map[string]reference{},
+			Bindings: map[string]any{"kafka": object{"topic": def.Topic, "bindingVersion": kafkaBinding}},
+		}
+	}
+	channel.Messages[m.Name] = reference{"#/components/messages/" + m.Name}
+	d.Channels[def.Topic] = channel
+	d.Components.Messages[m.Name] = m
+
+	op := d.Operations[def.Topic]
+	op.Action, op.Channel = "send", reference{"#/channels/" + def.Topic}
+	op.Summary = "The gateway writes accepted events to " + def.Topic + "."
+	op.Messages = append(op.Messages, reference{"#/channels/" + def.Topic + "/messages/" + m.Name})
+	d.Operations[def.Topic] = op
+}
+
+func message(set *schema.Set, schemas *components, v schema.Version) asyncMessage {
+	def := v.Definition
+	m := asyncMessage{
+		Name: def.Type + "." + def.Version, Title: summary(def.Type, v), Summary: v.Description, ContentType: "application/json",
+		Headers: headers(def), Payload: object{"description": "Its schema cannot be shown here: see /v1/event-types/" + def.Type + "/schema?version=" + def.Version + "."},
+		Bindings: map[string]any{"kafka": object{"key": key(def), "bindingVersion": kafkaBinding}},
+	}
+	if ref, ok := schemas.add(set, def.Type, def.Version); ok {
+		m.Payload = reference{ref}
+	}
+	for _, each := range v.Examples {
+		m.Examples = append(m.Examples, asyncExample{each})
+	}
+	return m
+}
+
+// key describes the record's key.
+func key(def *event.Definition) object {
+	switch n := len(def.KeyPointers); {
+	case n == 0:
+		return object{"type": "null", "description": "No key: the events belong to no entity and may be in any partition."}
+	case n == 1:
+		return object{"type": "string", "description": "The value at " + def.KeyPointers[0] + ", as text."}
+	default:
+		return object{"type": "string", "description": fmt.Sprintf("The values at %q, joined with \":\"; \"%%\" and \":\" inside them are percent-encoded.", def.KeyPointers)}
+	}
+}
+
+// headers describes the record's headers. All are UTF-8 text.
+func headers(def *event.Definition) object {
+	text := func(description string) object { return object{"type": "string", "description": description} }
+	properties := object{
+		event.HeaderSpecVersion: object{"type": "string", "const": "1.0"},
+		event.HeaderID:          text("Identifies the event within its source: the same for every attempt to publish it."),
+		event.HeaderType:        object{"type": "string", "const": def.Type},
+		event.HeaderSource:      object{"type": "string", "format": "uri-reference", "description": "Where the event comes from; /clients/ and the client's name unless the client said otherwise."},
+		event.HeaderTime:        object{"type": "string", "format": "date-time", "description": "When it happened, as the client said, or when the gateway took it."},
+		event.HeaderContentType: object{"type": "string", "description": "The media type of the value: application/json, or application/ and a name that ends in +json."},
+		event.HeaderVersion:     object{"type": "string", "const": def.Version, "description": "The version of the event type that the value was held to."},
+		event.HeaderDataSchema:  object{"type": "string", "format": "uri", "description": "Where the JSON Schema is, if the gateway knows its public address or the schema has an absolute $id."},
+		event.HeaderSubject:     text("What the event is about within its source."),
+		event.HeaderTraceParent: text("W3C trace context."),
+		event.HeaderTraceState:  text("W3C trace state."),
+		event.HeaderClaim:       object{"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The gateway's: identifies the idempotency key."},
+		event.HeaderFingerprint: object{"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The gateway's: identifies the request."},
+	}
+	required := []string{
+		event.HeaderSpecVersion, event.HeaderID, event.HeaderType, event.HeaderSource, event.HeaderTime, event.HeaderContentType, event.HeaderVersion,
+	}
+	slices.Sort(required)
+	return object{"type": "object", "required": required, "properties": properties}
+}

@@ -1,0 +1,66 @@
+package describe
+
+import (
+	"fmt"
+	"strings"
+
+	"eventgateway/internal/schema"
+)
+
+// components gathers schemas from all event types under names that are legal in
+// OpenAPI and AsyncAPI (letters, digits, ".", "-" and "_").
+type components struct {
+	draft   string            // 7 or 2020-12
+	names   map[string]string // by path in the schemas folder
+	taken   map[string]bool
+	order   []string // names
+	schemas map[string][]byte
+}
+
+func newComponents(draft string) *components {
+	return &components{draft: draft, names: map[string]string{}, taken: map[string]bool{}, schemas: map[string][]byte{}}
+}
+
+// add takes in a version's schema with all that it refers to and returns the
+// reference to it; false if it cannot stand in such a document.
+func (c *components) add(set *schema.Set, eventType, version string) (ref string, ok bool) {
+	gathered, err := set.Gather(eventType, version, func(path string) string { return prefix + c.name(path) })
+	if err != nil {
+		return "", false
+	}
+	if gathered, err = gathered.As(c.draft); err != nil {
+		return "", false
+	}
+	for _, part := range gathered.Parts {
+		name := c.name(part.Path)
+		if _, known := c.schemas[name]; !known {
+			c.order = append(c.order, name)
+			c.schemas[name] = part.Schema
+		}
+	}
+	return "#" + prefix + c.name(gathered.Parts[0].Path), true
+}
+
+const prefix = "/components/schemas/"
+
+// name of a file: orders.placed/v1.json is orders.placed.v1.
+func (c *components) name(path string) string {
+	if name, ok := c.names[path]; ok {
+		return name
+	}
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r == '/':
+			return '.'
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, strings.TrimSuffix(path, ".json"))
+	name := plain
+	for n := 2; c.taken[name]; n++ {
+		name = fmt.Sprintf("%s_%d", plain, n)
+	}
+	c.names[path], c.taken[name] = name, true
+	return name
+}

@@ -1,0 +1,200 @@
+package describe
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/schema"
+)
+
+// operation is POST for one version of one event type.
+type operation struct {
+	ID          string            `json:"operationId"`
+	Tags        []string          `json:"tags"`
+	Summary     string            `json:"summary"`
+	Description string            `json:"description"`
+	Docs        externalDocs      `json:"externalDocs"`
+	Parameters  []json.RawMessage `json:"parameters"`
+	Body        requestBody       `json:"requestBody"`
+	Responses   json.RawMessage   `json:"responses"`
+}
+
+type externalDocs struct {
+	Description string `json:"description"`
+	URL         string `json:"url"`
+}
+
+type requestBody struct {
+	Required bool                 `json:"required"`
+	Content  map[string]mediaType `json:"content"`
+}
+
+type mediaType struct {
+	Schema   json.RawMessage `json:"schema"`
+	Examples json.RawMessage `json:"examples,omitempty"`
+}
+
+// entry is one addition to a place in the document.
+type entry struct {
+	name  string // empty in a list
+	value []byte
+}
+
+// OpenAPI is the hand-written description with a path for each version of each
+// event type. Both notations say the same.
+type OpenAPI struct {
+	JSON, YAML []byte
+	Anchors    map[string]string // by event type: the newest version's tag and operation, as in Swagger UI's links
+}
+
+// OpenAPI describes the interface with a set of event types.
+func (b *Base) OpenAPI(set *schema.Set) (OpenAPI, error) {
+	schemas := newComponents("2020-12")
+	ids := map[string]bool{}
+	out := OpenAPI{Anchors: map[string]string{}}
+	additions := map[string][]entry{"parameters": b.parameters}
+	var tags []string
+	for _, t := range set.Types() {
+		if tag := tagOf(t.Name); !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+		for _, version := range slices.Backward(t.Versions) { // the newest first
+			id := operationID(t.Name, version, ids)
+			path, item, err := b.path(set, schemas, t, version, id)
+			if err != nil {
+				return OpenAPI{}, err
+			}
+			additions["paths"] = append(additions["paths"], entry{path, item})
+			if version == t.Newest.Version {
+				out.Anchors[t.Name] = "/" + tagOf(t.Name) + "/" + id
+			}
+		}
+	}
+	for _, tag := range tags {
+		item, err := json.Marshal(map[string]string{"name": tag, "description": "Publish events of these types."})
+		if err != nil {
+			return OpenAPI{}, fmt.Errorf("describe tag: %w", err)
+		}
+		additions["tags"] = append(additions["tags"], entry{"", item})
+	}
+	for _, name := range schemas.order {
+		additions["schemas"] = append(additions["schemas"], entry{name, schemas.schemas[name]})
+	}
+	out.JSON, out.YAML = b.spliceJSON(additions), b.spliceYAML(additions)
+	return out, nil
+}
+
+// path describes one version. The newest is what a path without version leads to.
+func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, version, id string) (string, []byte, error) {
+	v, err := set.Version(t.Name, version)
+	if err != nil {
+		return "", nil, fmt.Errorf("describe %s: %w", t.Name, err)
+	}
+	path := "/v1/events/" + t.Name
+	op := operation{
+		ID: id, Tags: []string{tagOf(t.Name)},
+		Summary: summary(t.Name, v), Description: description(v),
+		Docs:       externalDocs{"The JSON Schema as it is", "/v1/event-types/" + t.Name + "/schema?version=" + version},
+		Parameters: b.refs, Responses: b.responses,
+	}
+	if version == t.Newest.Version {
+		pin := fmt.Appendf(nil, `{"name":"version","in":"query","description":"Pins this version: without it, events are held to whichever is the newest.","schema":{"type":"string","enum":[%q]}}`, version)
+		op.Parameters = slices.Insert(slices.Clone(op.Parameters), 0, json.RawMessage(pin))
+	} else {
+		path += "/" + version
+	}
+	body := mediaType{Schema: json.RawMessage("{}"), Examples: examples(v.Examples)}
+	if ref, ok := schemas.add(set, t.Name, version); ok {
+		body.Schema = fmt.Appendf(nil, `{"$ref":%q}`, ref)
+	} else {
+		op.Description += fmt.Sprintf("\n\nIts schema (draft %s) cannot be shown here: see the link.", v.Draft)
+	}
+	op.Body = requestBody{Required: true, Content: map[string]mediaType{"application/json": body}}
+	item, err := json.Marshal(map[string]operation{"post": op})
+	if err != nil {
+		return "", nil, fmt.Errorf("describe %s %s: %w", t.Name, version, err)
+	}
+	return path, item, nil
+}
+
+// tagOf puts event types into the groups that their names begin with.
+func tagOf(eventType string) string {
+	if group, _, ok := strings.Cut(eventType, "."); ok && group != "" {
+		return group + ".*"
+	}
+	return "other event types"
+}
+
+// operationID is what generated clients make their functions' names of.
+func operationID(eventType, version string, ids map[string]bool) string {
+	plain := "publish_" + strings.NewReplacer(".", "_", "-", "_").Replace(eventType) + "_" + version
+	id := plain
+	for n := 2; ids[id]; n++ {
+		id = fmt.Sprintf("%s_%d", plain, n)
+	}
+	ids[id] = true
+	return id
+}
+
+func summary(eventType string, v schema.Version) string {
+	if v.Title == "" {
+		return eventType + " " + v.Definition.Version
+	}
+	return v.Title + " (" + v.Definition.Version + ")"
+}
+
+// description says what becomes of an event of this type, in Markdown.
+func description(v schema.Version) string {
+	def := v.Definition
+	var b strings.Builder
+	if v.Description != "" {
+		b.WriteString(v.Description + "\n\n")
+	}
+	fmt.Fprintf(&b, "Goes to the Kafka topic `%s`", def.Topic)
+	if len(def.KeyPointers) == 0 {
+		b.WriteString("; these events belong to no entity and have no order.")
+	} else {
+		fmt.Fprintf(&b, ", in order per entity; its key is `%s`.", strings.Join(def.KeyPointers, "`, `"))
+	}
+	if def.IdempotencyRequired {
+		b.WriteString(" An `Idempotency-Key` or `ce-id` is required.")
+	}
+	if def.OnStoreFailure == event.PublishOnStoreFailure {
+		b.WriteString(" While the idempotency store is away, events are published without deduplication.")
+	}
+	if def.BodyLimit > 0 {
+		fmt.Fprintf(&b, " The data may have %d bytes.", def.BodyLimit)
+	}
+	return b.String()
+}
+
+// examples as OpenAPI has them: by name.
+func examples(list []json.RawMessage) json.RawMessage {
+	if len(list) == 0 {
+		return nil
+	}
+	var entries []entry
+	for i, each := range list {
+		entries = append(entries, entry{fmt.Sprintf("example %d", i+1), fmt.Appendf(nil, `{"value":%s}`, each)})
+	}
+	return append(append([]byte{'{'}, joined(entries)...), '}')
+}
+
+// joined puts entries behind each other, with commas between them.
+func joined(entries []entry) []byte {
+	var b bytes.Buffer
+	for i, e := range entries {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if e.name != "" {
+			fmt.Fprintf(&b, "%q:", e.name) // names are plain ASCII
+		}
+		b.Write(e.value)
+	}
+	return b.Bytes()
+}
