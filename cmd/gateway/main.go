@@ -21,6 +21,9 @@ const usage = `gateway publishes events posted over HTTP to Kafka, once per idem
 
   gateway dev              everything embedded, nothing to install
   gateway serve -c FILE    the gateway on real Kafka and Redis
+  gateway check -c FILE    is all there that the gateway rests on? What to do if not
+  gateway idempotency show -c FILE KEY
+                           what Redis holds for an idempotency key, and what it means
   gateway idempotency rebuild -c FILE
                            learn from Kafka which keyed events were written
   gateway version          which version this is
@@ -31,7 +34,9 @@ gateway COMMAND --help lists a command's flags.
 type command func(ctx context.Context, args []string, out, errOut io.Writer) error
 
 func commands() map[string]command {
-	return map[string]command{"dev": runDev, "serve": runServe, "idempotency": runIdempotency, "version": runVersion}
+	return map[string]command{
+		"dev": runDev, "serve": runServe, "check": runCheck, "idempotency": runIdempotency, "version": runVersion,
+	}
 }
 
 // gcPercent lets the heap grow by some tens of megabytes before it is collected:

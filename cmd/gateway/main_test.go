@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,15 +57,32 @@ func TestRun(t *testing.T) {
 		"dev, kafka's port taken":   {[]string{"dev", "--kafka-listen", taken.Addr().String()}, 1, "", "--kafka-listen"},
 		"dev, port taken":           {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--schemas", schemas, "--listen", taken.Addr().String()}, 1, "", "--listen"},
 		"dev, no such schemas":      {[]string{"dev", "--kafka-listen", "127.0.0.1:0", "--schemas", filepath.Join(dir, "none")}, 1, "", "schemas"},
-		"idempotency --help":        {[]string{"idempotency", "--help"}, 0, "", "--since 0s reads nothing"},
+		"idempotency --help":        {[]string{"idempotency", "--help"}, 0, "", "what Redis holds for an idempotency key"},
 		"rebuild --help":            {[]string{"idempotency", "rebuild", "--help"}, 0, "", "asserts that no keyed event was"},
 		"idempotency of what":       {[]string{"idempotency", "-c", good}, 2, "", "gateway idempotency rebuild -c"},
-		"idempotency, unknown verb": {[]string{"idempotency", "forget"}, 2, "", `"forget" is one argument too many`},
+		"idempotency, unknown verb": {[]string{"idempotency", "forget"}, 2, "", `there is no verb "forget"`},
+		"idempotency alone":         {[]string{"idempotency"}, 2, "", "gateway idempotency show -c"},
 		"rebuild without a file":    {[]string{"idempotency", "rebuild"}, 2, "", "gateway idempotency rebuild -c"},
 		"rebuild since when":        {[]string{"idempotency", "rebuild", "-c", good, "--since", "yesterday"}, 2, "", "yesterday"},
 		"rebuild of the future":     {[]string{"idempotency", "rebuild", "-c", good, "--since", "-1h"}, 2, "", "must not be negative"},
 		"rebuild, no such file":     {[]string{"idempotency", "rebuild", "-c", filepath.Join(dir, "missing.yaml")}, 1, "", "missing.yaml"},
 		"rebuild without Redis":     {[]string{"idempotency", "rebuild", "-c", noRedis, "--since", "0s"}, 1, "", "connection refused"},
+		"show --help":               {[]string{"idempotency", "show", "--help"}, 0, "", "It only reads."},
+		"show without a file":       {[]string{"idempotency", "show", "k"}, 2, "", "gateway idempotency show -c"},
+		"show of what":              {[]string{"idempotency", "show", "-c", good}, 2, "", "name one thing"},
+		"show of two keys":          {[]string{"idempotency", "show", "-c", good, "a", "b"}, 2, "", `"b" is one argument too many`},
+		"show of key and event":     {[]string{"idempotency", "show", "-c", good, "a", "--id", "1", "--source", "/s"}, 2, "", "name one thing"},
+		"show of half an event":     {[]string{"idempotency", "show", "-c", good, "--id", "1"}, 2, "", "name one thing"},
+		"show of no claim":          {[]string{"idempotency", "show", "-c", good, "--claim", strings.Repeat("ab", 40)}, 2, "", "64 hexadecimal digits"},
+		"show, odd key":             {[]string{"idempotency", "show", "-c", good, `"a\"b"`}, 2, "", "without its quotes"},
+		"show, unknown flag":        {[]string{"idempotency", "show", "--no-such"}, 2, "", "no-such"},
+		"show, unknown format":      {[]string{"idempotency", "show", "-c", good, "k", "--format", "xml"}, 2, "", "text or json"},
+		"show without Redis":        {[]string{"idempotency", "show", "-c", noRedis, "k"}, 1, "", "connection refused"},
+		"check --help":              {[]string{"check", "--help"}, 0, "", "It changes nothing anywhere"},
+		"check without a file":      {[]string{"check"}, 2, "", "gateway check -c gateway.yaml"},
+		"check, unknown format":     {[]string{"check", "-c", good, "--format", "yaml"}, 2, "", "text or json"},
+		"check, no time":            {[]string{"check", "-c", good, "--timeout", "0s"}, 2, "", "more than 0"},
+		"check, odd rate":           {[]string{"check", "-c", good, "--expected-rate", "NaN"}, 2, "", "events a second"},
 		"version has no flags, too": {[]string{"version", "--help"}, 0, "gateway", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,14 +17,25 @@ const maxFileBytes = 1 << 20
 //
 // Flags come after: apply each with [Config.Set], then call [Config.Validate].
 func Load(path string, environ []string) (*Config, error) {
-	if path == "" {
-		return load("", nil, environ)
-	}
-	data, err := readFile(path)
+	cfg, err := Examine(path, environ)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
-	return load(path, data, environ)
+	return cfg, nil
+}
+
+// Examine is Load for a report: beside [Errors] it returns what could be read,
+// with the default where a value is wrong. The Config is nil if the file could
+// not be read at all.
+func Examine(path string, environ []string) (*Config, error) {
+	var data []byte
+	if path != "" {
+		var err error
+		if data, err = readFile(path); err != nil {
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+	}
+	return examine(path, data, environ)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -45,6 +56,14 @@ func readFile(path string) ([]byte, error) {
 
 // load does what Load says with a file already read; name is "" without one.
 func load(name string, data []byte, environ []string) (*Config, error) {
+	cfg, err := examine(name, data, environ)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+func examine(name string, data []byte, environ []string) (*Config, error) {
 	cfg, env, errs := Defaults(), environment(environ), &collector{}
 	sound := true
 	if name != "" {
@@ -52,13 +71,11 @@ func load(name string, data []byte, environ []string) (*Config, error) {
 		sound = d.decode(data)
 	}
 	override(cfg, env, errs)
-	if sound {
-		cfg.validate(errs)
+	if !sound {
+		return nil, errs.err()
 	}
-	if err := errs.err(); err != nil {
-		return nil, err
-	}
-	return cfg, nil
+	cfg.validate(errs)
+	return cfg, errs.err()
 }
 
 // Set gives the key at path, "http.listen" for example, a value written as in a

@@ -287,3 +287,29 @@ func TestLogLevels(t *testing.T) {
 		require.Equal(t, want, level.Slog())
 	}
 }
+
+// TestExamine: a report goes on with what could be read, if anything could.
+func TestExamine(t *testing.T) {
+	t.Parallel()
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "gateway.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	cfg, err := Examine(write("redis: {addresses: [\"redis:6379\"]}\nkafka: {delivery_timeout: soon}\n"), nil)
+	var errs Errors
+	require.ErrorAs(t, err, &errs)
+	require.Len(t, errs, 2) // and auth
+	require.Equal(t, []string{"redis:6379"}, cfg.Redis.Addresses)
+	require.Equal(t, Defaults().Kafka.DeliveryTimeout, cfg.Kafka.DeliveryTimeout)
+
+	cfg, err = Examine(write("auth: none\n"), nil)
+	require.NoError(t, err)
+	require.Equal(t, AuthNone, cfg.Auth)
+
+	for _, path := range []string{write("auth: [\n"), write(""), filepath.Join(t.TempDir(), "missing.yaml")} {
+		cfg, err = Examine(path, nil)
+		require.Error(t, err)
+		require.Nil(t, cfg)
+	}
+}

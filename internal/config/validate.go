@@ -18,9 +18,9 @@ const (
 	// A request waits this long for its answer. Below a second, a broker that
 	// merely elects a leader makes every outcome unknown.
 	minDeliveryTimeout, maxDeliveryTimeout = time.Second, time.Hour
-	// leaseMargin is what a lease has on top of the delivery time-out, for the
+	// LeaseMargin is what a lease has on top of the delivery time-out, for the
 	// claim before and the settling after it (design section 7).
-	leaseMargin = 3 * time.Second
+	LeaseMargin = 3 * time.Second
 )
 
 // transactionalIDPrefix leaves room for what is put behind it in a topic's name.
@@ -177,9 +177,9 @@ func (v validator) idempotency() {
 	i, delivery := v.c.Idempotency, v.c.Kafka.DeliveryTimeout
 	// With a delivery time-out beyond its limit the sum would be no help, or overflow.
 	judge := !v.known.has("kafka.delivery_timeout") && delivery >= minDeliveryTimeout && delivery <= maxDeliveryTimeout
-	least := delivery + leaseMargin
+	least := delivery + LeaseMargin
 	v.check(!judge || i.Lease >= least, "idempotency.lease",
-		fmt.Sprintf("%s is less than kafka.delivery_timeout (%s) plus %s: a key could change hands while its record is on the way", i.Lease, delivery, leaseMargin),
+		fmt.Sprintf("%s is less than kafka.delivery_timeout (%s) plus %s: a key could change hands while its record is on the way", i.Lease, delivery, LeaseMargin),
 		fmt.Sprintf("write at least %s", least))
 	v.check(i.TTL >= i.Lease || v.known.has("idempotency.lease"), "idempotency.ttl",
 		fmt.Sprintf("%s is less than idempotency.lease (%s): a key would be forgotten while it is held", i.TTL, i.Lease), "write for example 24h")

@@ -40,6 +40,8 @@ var conformance = []struct {
 	{"a waiting caller gives up", testWaitingCallerGivesUp},
 	{"nobody waits for a silent Redis for long", testSilentRedis},
 	{"an unreadable record", testUnreadableRecord},
+	{"show", testShow},
+	{"show after the lease", testShowAbandoned},
 
 	{"settle", testSettle},
 	{"doubt", testDoubt},

@@ -20,5 +20,8 @@
 //   - a settled record is never overwritten;
 //   - only facts are remembered locally: receipts of written events.
 //
-// It imports only internal/event and internal/crash.
+// Inspect gathers what a preflight judges, and Show what a claim holds: both
+// only read.
+//
+// It imports only internal/event, internal/crash and internal/preflight.
 package idempotency

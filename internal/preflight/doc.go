@@ -2,4 +2,6 @@
 // types against what the promise needs, and says what to do about each finding.
 // Its rules are pure functions from facts to findings: internal/publish and
 // internal/idempotency gather the facts, `gateway check` prints the findings.
+//
+// It imports nothing of internal/.
 package preflight

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"eventgateway/internal/config"
+	"eventgateway/internal/event"
+	"eventgateway/internal/idempotency"
+	"eventgateway/internal/preflight"
+)
+
+// RedisCheck is what a preflight of Redis is told beside the configuration.
+type RedisCheck struct {
+	Now          func() time.Time // the gateway's clock
+	ExpectedRate float64          // keyed events a second; 0 if nobody said
+	File         string           // the configuration file
+}
+
+// CheckRedis looks at the Redis of the configuration until ctx ends, and judges
+// it and its clock. It changes nothing there.
+func CheckRedis(ctx context.Context, cfg *config.Config, c RedisCheck) []preflight.Finding {
+	client, err := redisConfig(cfg.Redis)
+	if err != nil {
+		return []preflight.Finding{{
+			Severity: preflight.Error, Check: "redis.tls", What: err.Error(), Do: "correct the path, or the file: it must be PEM and readable for the gateway",
+		}}
+	}
+	facts := idempotency.Inspect(ctx, client, c.Now)
+	needs := preflight.RedisNeeds{
+		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
+		ClockSlack:    cfg.Idempotency.Lease - cfg.Kafka.DeliveryTimeout - config.LeaseMargin,
+		Transactional: cfg.Kafka.Guarantee == config.GuaranteeTransactional,
+		ExpectedRate:  c.ExpectedRate, File: c.File,
+	}
+	return append(preflight.Redis(facts, needs), preflight.RedisClock(facts, needs)...)
+}
+
+// ShowClaim reads what Redis holds for a claim. It changes nothing there.
+func ShowClaim(ctx context.Context, cfg *config.Config, id event.ClaimID) (shown idempotency.Shown, err error) {
+	err = withStore(cfg, slog.New(slog.DiscardHandler), func(s *idempotency.Store) (err error) {
+		shown, err = s.Show(ctx, id)
+		return err
+	})
+	return shown, err
+}

@@ -1,0 +1,180 @@
+package idempotency
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/preflight"
+)
+
+// Inspect finds out what a preflight has to know about the Redis of the claims,
+// until ctx ends. It changes nothing there. now is the gateway's clock.
+func Inspect(ctx context.Context, cfg ClientConfig, now func() time.Time) preflight.RedisFacts {
+	i := inspector{cfg: cfg, master: cfg.Master, now: now}
+	f := preflight.RedisFacts{Topology: i.topology()}
+	f.Addresses = i.askAll(ctx, f.Topology)
+	switch f.Topology {
+	case preflight.RedisCluster:
+		i.cluster(ctx, &f)
+	case preflight.RedisSentinel:
+		if addr := firstMaster(f.Addresses); addr != "" {
+			i.single(ctx, &f, addr)
+		}
+	default:
+		if a := f.Addresses[0]; a.Failure == nil && (a.Mode == "" || a.Mode == preflight.ModeStandalone) {
+			i.single(ctx, &f, a.Address)
+		}
+	}
+	return f
+}
+
+type inspector struct {
+	cfg    ClientConfig
+	master string // as the sentinels know it
+	now    func() time.Time
+}
+
+func (i inspector) topology() preflight.RedisTopology {
+	switch {
+	case i.cfg.Master != "":
+		return preflight.RedisSentinel
+	case len(i.cfg.Addresses) > 1:
+		return preflight.RedisCluster
+	default:
+		return preflight.RedisSingle
+	}
+}
+
+// to is a client of one server, whatever else the configuration names.
+func (i inspector) to(addr string) Client {
+	cfg := i.cfg
+	cfg.Addresses, cfg.Master = []string{addr}, ""
+	return NewClient(cfg)
+}
+
+// askAll asks every address who it is, all at once: several may not answer.
+func (i inspector) askAll(ctx context.Context, t preflight.RedisTopology) []preflight.RedisAddress {
+	list := make([]preflight.RedisAddress, len(i.cfg.Addresses))
+	var asking sync.WaitGroup
+	for n, addr := range i.cfg.Addresses {
+		asking.Go(func() {
+			list[n] = i.ask(ctx, addr, t == preflight.RedisSentinel)
+		})
+	}
+	asking.Wait()
+	return list
+}
+
+func (i inspector) ask(ctx context.Context, addr string, sentinel bool) preflight.RedisAddress {
+	a := preflight.RedisAddress{Address: addr}
+	if sentinel {
+		i.cfg.Username, i.cfg.Password = "", "" // as a gateway asks sentinels
+	}
+	rdb := i.to(addr)
+	defer func() { _ = rdb.Close() }()
+	if err := rdb.Ping(ctx).Err(); err != nil {
+		a.Failure = failureOf(err)
+		if i.cfg.TLS != nil && a.Failure.Kind == preflight.FailedTimeout && speaksPlain(ctx, addr) {
+			a.Failure.Kind = preflight.FailedNoTLS
+		}
+		return a
+	}
+	if text, err := rdb.Info(ctx, "server").Result(); err == nil {
+		a.Mode = parseInfo(text)["redis_mode"]
+	}
+	if !sentinel || a.Mode != preflight.ModeSentinel {
+		return a
+	}
+	named, err := rdb.Do(ctx, "SENTINEL", "get-master-addr-by-name", i.master).StringSlice()
+	if err == nil && len(named) == 2 {
+		a.Master = net.JoinHostPort(named[0], named[1])
+	}
+	return a
+}
+
+// firstMaster is the one that the first sentinel names.
+func firstMaster(addrs []preflight.RedisAddress) string {
+	for _, a := range addrs {
+		if a.Failure == nil && a.Master != "" {
+			return a.Master
+		}
+	}
+	return ""
+}
+
+// single looks at the one server that holds all claims.
+func (i inspector) single(ctx context.Context, f *preflight.RedisFacts, addr string) {
+	rdb := i.to(addr)
+	defer func() { _ = rdb.Close() }()
+	m := i.look(ctx, rdb, addr, 0)
+	m.Buckets = bucketCount
+	f.Masters = []preflight.RedisMaster{m}
+	if m.Failure == nil {
+		f.Claims = markers(ctx, rdb)
+	}
+}
+
+// cluster looks at every master that claims live on.
+func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
+	member := false
+	for _, a := range f.Addresses {
+		member = member || a.Failure == nil && (a.Mode == "" || a.Mode == preflight.ModeCluster)
+	}
+	rdb, ok := NewClient(i.cfg).(*redis.ClusterClient)
+	if !member || !ok {
+		return
+	}
+	defer func() { _ = rdb.Close() }()
+	owned := make(map[*redis.Client][]byte)
+	var masters []*redis.Client
+	for _, b := range everyBucket() {
+		m, err := rdb.MasterForKey(ctx, markerKey(b))
+		if err != nil {
+			f.NoMasters = failureOf(err)
+			return
+		}
+		if owned[m] == nil {
+			masters = append(masters, m)
+		}
+		owned[m] = append(owned[m], b)
+	}
+	f.Masters = make([]preflight.RedisMaster, len(masters))
+	var looking sync.WaitGroup
+	for n, m := range masters {
+		looking.Go(func() {
+			f.Masters[n] = i.look(ctx, m, m.Options().Addr, owned[m][0])
+			f.Masters[n].Buckets = len(owned[m])
+		})
+	}
+	looking.Wait()
+	slices.SortFunc(f.Masters, func(a, b preflight.RedisMaster) int { return strings.Compare(a.Address, b.Address) })
+	f.Claims = markers(ctx, rdb)
+}
+
+// markers counts the buckets whose claims are whole.
+func markers(ctx context.Context, rdb Client) preflight.RedisClaims {
+	c := preflight.RedisClaims{Buckets: bucketCount}
+	s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	err := s.askBuckets(ctx, question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
+		switch v {
+		case bucketReady:
+			c.Ready++
+		case bucketMissing:
+			c.Missing++
+		case bucketForeign:
+			c.Foreign++
+		}
+	})
+	if err != nil {
+		c.Failure = failureOf(err)
+	}
+	return c
+}

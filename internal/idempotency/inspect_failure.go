@@ -1,0 +1,87 @@
+package idempotency
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/preflight"
+)
+
+// failureOf sorts an error of Redis, or of the way to it. Errors of go-redis
+// carry addresses and user names, but no passwords.
+func failureOf(err error) *preflight.Failure {
+	return &preflight.Failure{Kind: kindOf(err), Text: err.Error()}
+}
+
+func kindOf(err error) preflight.FailureKind {
+	switch {
+	case redis.IsAuthError(err) && redis.HasErrorPrefix(err, "NOAUTH"):
+		return preflight.FailedNoPassword
+	case redis.IsAuthError(err):
+		return preflight.FailedPassword
+	case redis.IsPermissionError(err):
+		return preflight.FailedPermission
+	case redis.IsLoadingError(err):
+		return preflight.FailedLoading
+	case redis.IsMaxClientsError(err):
+		return preflight.FailedFull
+	case redis.IsClusterDownError(err):
+		return preflight.FailedClusterDown
+	}
+	if kind := tlsKind(err); kind != "" {
+		return kind
+	}
+	var unknownName *net.DNSError
+	var failed net.Error
+	switch {
+	case errors.As(err, &unknownName):
+		return preflight.FailedName
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return preflight.FailedRefused
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return preflight.FailedClosed
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &failed) && failed.Timeout():
+		return preflight.FailedTimeout
+	}
+	return preflight.FailedOther
+}
+
+func tlsKind(err error) preflight.FailureKind {
+	var untrusted *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &untrusted):
+		return preflight.FailedCertificate
+	case errors.As(err, &plain):
+		return preflight.FailedNoTLS
+	case errors.As(err, &op) && op.Op == "remote error": // an alert: crypto/tls has no type for it
+		return preflight.FailedClientCert
+	}
+	return ""
+}
+
+// speaksPlain asks without TLS, and without telling who asks. A Redis without
+// TLS waits for more of what it takes for a command, where it should shake hands.
+func speaksPlain(ctx context.Context, addr string) bool {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(ioTimeout))
+	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+		return false
+	}
+	answer := make([]byte, 1)
+	_, err = io.ReadFull(conn, answer)
+	return err == nil && (answer[0] == '+' || answer[0] == '-') // +PONG, or an error
+}

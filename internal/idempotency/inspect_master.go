@@ -1,0 +1,89 @@
+package idempotency
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/preflight"
+)
+
+// clockSamples: the quickest answer tells the most.
+const clockSamples = 5
+
+// look finds out about one server, which holds the bucket.
+func (i inspector) look(ctx context.Context, rdb Client, addr string, bucket byte) preflight.RedisMaster {
+	m := preflight.RedisMaster{Address: addr}
+	if err := rdb.Ping(ctx).Err(); err != nil {
+		m.Failure = failureOf(err)
+		return m
+	}
+	i.clock(ctx, rdb, &m)
+	if text, err := rdb.Info(ctx).Result(); err == nil {
+		readInfo(&m, parseInfo(text))
+	}
+	readConfig(ctx, rdb, &m)
+	probe(ctx, rdb, &m, bucket)
+	return m
+}
+
+// clock measures how far Redis' clock is ahead: its time must have been read in
+// the middle of the round trip, give or take half of it.
+func (i inspector) clock(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
+	for range clockSamples {
+		asked := i.now()
+		there, err := rdb.Time(ctx).Result()
+		trip := i.now().Sub(asked)
+		if err != nil {
+			return
+		}
+		if m.Ahead == nil || trip < m.RoundTrip {
+			ahead := there.Sub(asked.Add(trip / 2))
+			m.Ahead, m.RoundTrip = &ahead, trip
+		}
+	}
+}
+
+func readInfo(m *preflight.RedisMaster, info map[string]string) {
+	m.InfoKnown = true
+	m.Version, m.Replica = info["redis_version"], info["role"] == "slave"
+	m.Replicas = int(number(info, "connected_slaves"))
+	m.AOF = info["aof_enabled"] == "1"
+	m.Memory = preflight.RedisMemory{
+		Used: number(info, "used_memory"), Max: number(info, "maxmemory"), System: number(info, "total_system_memory"),
+		Policy: info["maxmemory_policy"], Evicted: number(info, "evicted_keys"),
+	}
+	// db0:keys=300,expires=44,avg_ttl=0
+	for part := range strings.SplitSeq(info["db0"], ",") {
+		if n, ok := strings.CutPrefix(part, "expires="); ok {
+			m.ExpiringKeys, _ = strconv.ParseInt(n, 10, 64)
+		}
+	}
+}
+
+// readConfig reads what INFO does not tell. Hosted services seldom permit it.
+func readConfig(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
+	names := []string{"appendfsync", "save", "min-replicas-to-write", "min-replicas-max-lag"}
+	values := make(map[string]string)
+	cmds, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, name := range names {
+			pipe.ConfigGet(ctx, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	for n, cmd := range cmds {
+		if answer, ok := cmd.(*redis.MapStringStringCmd); ok {
+			values[names[n]] = answer.Val()[names[n]]
+		}
+	}
+	m.ConfigKnown = true
+	m.AppendFsync, m.Save = values["appendfsync"], values["save"]
+	m.MinReplicas = int(number(values, "min-replicas-to-write"))
+	m.MinReplicasMaxLag = time.Duration(number(values, "min-replicas-max-lag")) * time.Second
+}

@@ -1,0 +1,85 @@
+package idempotency
+
+import (
+	"context"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/preflight"
+)
+
+// probeScript: KEYS = a key that never exists. It runs every command that the
+// scripts of this package use, those that write in a form that changes nothing,
+// and answers with "<command> <error>" for each that failed.
+var probeScript = redis.NewScript(`
+local out = {}
+local function try(...)
+  local r = redis.pcall(...)
+  if type(r) == 'table' and r.err then out[#out + 1] = select(1, ...) .. ' ' .. r.err end
+end
+try('INFO', 'replication')
+try('TIME')
+try('GET', KEYS[1])
+try('MGET', KEYS[1])
+try('SET', KEYS[1], '', 'XX', 'GET', 'PX', 1)
+try('DEL', KEYS[1])
+try('PEXPIRE', KEYS[1], 1)
+return out
+`)
+
+// probe tries what the gateway's user may do. ACL DRYRUN would say the same,
+// but only to a user who may run it.
+func probe(ctx context.Context, rdb Client, m *preflight.RedisMaster, bucket byte) {
+	keys := []string{strings.TrimSuffix(markerKey(bucket), "m") + "probe"}
+	for _, try := range []struct {
+		name string
+		run  func() error
+	}{
+		{"script|load", func() error { return probeScript.Load(ctx, rdb).Err() }},
+		{"eval", func() error { return readProbe(m, probeScript.Eval(ctx, rdb, keys)) }},
+		{"evalsha", func() error { return probeScript.EvalSha(ctx, rdb, keys).Err() }},
+	} {
+		switch err := try.run(); {
+		case err == nil:
+		case m.KeysDenied || m.Refused != "": // told already
+		case redis.IsPermissionError(err) && try.name != "script|load" && mayRun(ctx, rdb, try.name):
+			m.KeysDenied = true
+		case redis.IsPermissionError(err):
+			m.Denied = append(m.Denied, try.name)
+		case redis.HasErrorPrefix(err, "NOSCRIPT"): // it could not be loaded
+		default:
+			m.Refused = err.Error()
+		}
+	}
+}
+
+// mayRun tells a command that is denied from keys that are: without keys only
+// the command is judged.
+func mayRun(ctx context.Context, rdb Client, name string) bool {
+	script := redis.NewScript("return 1")
+	if name == "eval" {
+		return !redis.IsPermissionError(script.Eval(ctx, rdb, nil).Err())
+	}
+	return !redis.IsPermissionError(script.EvalSha(ctx, rdb, nil).Err())
+}
+
+// readProbe sorts what the script answered. An error with another code than
+// these is no matter of permissions.
+func readProbe(m *preflight.RedisMaster, cmd *redis.Cmd) error {
+	failed, err := cmd.StringSlice()
+	if err != nil {
+		return err //nolint:wrapcheck // the caller looks at its code
+	}
+	for _, one := range failed {
+		name, text, _ := strings.Cut(one, " ")
+		code, _, _ := strings.Cut(text, " ")
+		switch {
+		case code == "ERR" || code == "NOPERM":
+			m.Denied = append(m.Denied, strings.ToLower(name))
+		case m.Refused == "":
+			m.Refused = text
+		}
+	}
+	return nil
+}

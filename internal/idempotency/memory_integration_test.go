@@ -1,0 +1,78 @@
+//go:build integration
+
+package idempotency
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/preflight"
+	"eventgateway/test/services"
+)
+
+// TestMemoryPerClaim holds the figure that `gateway check` and
+// docs/operations.md give for a key to what Redis itself counts. GATEWAY_TEST_CLAIMS
+// is how many settled claims to write: hash tables double, so that a claim costs
+// up to 48 bytes more right behind a power of two.
+func TestMemoryPerClaim(t *testing.T) {
+	t.Parallel()
+	n := 100_000
+	if text := os.Getenv("GATEWAY_TEST_CLAIMS"); text != "" {
+		var err error
+		n, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	require.NoError(t, endScript.Load(t.Context(), rdb).Err())
+
+	before := usedMemory(t, rdb)
+	s := &Store{cfg: Config{TTL: time.Hour}}
+	for done := 0; done < n; done += maxBatch {
+		batch := make([]*ending, min(maxBatch, n-done))
+		for i := range batch {
+			batch[i] = settledAsUsual(done + i)
+		}
+		keys, args := s.endArgs(batch)
+		require.NoError(t, endScript.EvalSha(t.Context(), rdb, keys, args...).Err())
+	}
+	size, err := rdb.DBSize(t.Context()).Result()
+	require.NoError(t, err)
+	require.EqualValues(t, n, size)
+	perClaim := float64(usedMemory(t, rdb)-before) / float64(n)
+	t.Logf("%d settled claims: %.1f bytes each", n, perClaim)
+	require.InEpsilon(t, preflight.BytesPerKey, perClaim, 0.1)
+}
+
+func usedMemory(t *testing.T, rdb *redis.Client) int64 {
+	t.Helper()
+	info, err := rdb.Info(t.Context(), "memory").Result()
+	require.NoError(t, err)
+	n, err := strconv.ParseInt(parseInfo(info)["used_memory"], 10, 64)
+	require.NoError(t, err)
+	return n
+}
+
+// settledAsUsual is the ending of an event of the samples: an order with a
+// number and an Idempotency-Key.
+func settledAsUsual(n int) *ending {
+	var id event.ClaimID
+	_, _ = rand.Read(id[:])
+	key := fmt.Sprintf("c56a4180-65aa-42ec-a945-%012d", n)
+	r := event.Receipt{
+		ID: "0b54cf5c-5b3b-8e4e-9f0e-2f6f0d6f7a11", Type: "orders.placed", Version: "v2", Topic: "orders.placed",
+		Partition: int32(n % 12), Offset: 1_000_000 + int64(n), Key: &key, Time: "2026-01-31T12:00:00.123456789Z",
+	}
+	return &ending{op: stateSettled, claim: event.Claim{ID: id, Token: "t"}, record: settledRecord(event.Fingerprint(id), r)}
+}

@@ -1,0 +1,132 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/event"
+)
+
+// Shown is what Redis holds for an identity, for a person to read.
+type Shown struct {
+	Claim     event.ClaimID
+	RecordKey string
+	Bucket    byte
+	MarkerKey string
+	Marker    Marker
+
+	State ShownState
+	// Expires is how long the record is still kept; nil if that may not be asked.
+	Expires     *time.Duration
+	Fingerprint event.Fingerprint
+
+	// Of a claim that is not settled:
+	Token      string
+	Owner      string // the producer incarnation that alone may write it
+	Topic      string
+	Partitions []int32       // where its record may be
+	From       time.Time     // of the first attempt, by its gateway's clock
+	LeaseLeft  time.Duration // by Redis' clock; 0 or less: it is over
+
+	Receipt event.Receipt // if it is settled
+}
+
+// ShownState is the state of a record, in words.
+type ShownState string
+
+// The states.
+const (
+	ShownAbsent  ShownState = "absent"
+	ShownClaimed ShownState = "claimed" // an attempt holds it, or ended without a word
+	ShownUnknown ShownState = "unknown" // its attempt was not acknowledged
+	ShownSettled ShownState = "settled"
+)
+
+// Marker says whether the claims of a bucket are whole.
+type Marker string
+
+// The markers.
+const (
+	MarkerReady   Marker = "ready"
+	MarkerMissing Marker = "missing" // Redis is new, was emptied, or a rebuild is under way
+	MarkerForeign Marker = "foreign" // Redis was restarted or promoted since
+)
+
+// showScript: KEYS = record, marker. The result is the time in ms, a
+// verdict on the marker, the record or "", and its time to live in ms, -3 if
+// the user may not ask for it. It only reads.
+var showScript = redis.NewScript(luaReplid + luaNow + `
+local rec, marker = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+local ttl = redis.pcall('PTTL', KEYS[1])
+if type(ttl) == 'table' then ttl = -3 end
+return {now, not marker and '-' or marker == replid and '=' or '!', rec or '', ttl}
+`)
+
+// Show reads what stands, and changes nothing.
+func (s *Store) Show(ctx context.Context, id event.ClaimID) (Shown, error) {
+	shown := Shown{Claim: id, RecordKey: recordKey(id), Bucket: bucketOf(id), MarkerKey: markerKey(bucketOf(id)), State: ShownAbsent}
+	reply, err := showScript.Run(ctx, s.rdb, []string{shown.RecordKey, shown.MarkerKey}).Slice()
+	if err != nil {
+		return shown, fmt.Errorf("read claim: %w", err)
+	}
+	now, verdictText, text, ttlMs, err := readShown(reply)
+	if err != nil {
+		return shown, err
+	}
+	switch verdict(verdictText) {
+	case bucketReady:
+		shown.Marker = MarkerReady
+	case bucketMissing:
+		shown.Marker = MarkerMissing
+	default:
+		shown.Marker = MarkerForeign
+	}
+	if text == "" {
+		return shown, nil
+	}
+	if ttlMs >= 0 {
+		ttl := time.Duration(ttlMs) * time.Millisecond
+		shown.Expires = &ttl
+	}
+	rec, err := parseRecord(text)
+	if err != nil {
+		return shown, fmt.Errorf("read %s: %w", shown.RecordKey, err)
+	}
+	shown.fill(rec, now)
+	return shown, nil
+}
+
+func (shown *Shown) fill(rec stored, nowMs int64) {
+	shown.Fingerprint = decodeFingerprint(rec.fingerprint)
+	if rec.state == stateSettled {
+		shown.State, shown.Receipt = ShownSettled, rec.receipt
+		return
+	}
+	shown.State = ShownClaimed
+	if rec.state == stateUnknown {
+		shown.State = ShownUnknown
+	}
+	shown.Token, shown.Owner, shown.Topic, shown.Partitions = rec.token, rec.owner, rec.topic, rec.partitions
+	shown.From = time.UnixMilli(rec.fromMs)
+	shown.LeaseLeft = time.Duration(rec.leaseEndMs-nowMs) * time.Millisecond
+}
+
+var errBadShown = errors.New("read answer of the show script")
+
+func readShown(reply []any) (nowMs int64, marker, record string, ttlMs int64, err error) {
+	if len(reply) != 4 {
+		return 0, "", "", 0, errBadShown
+	}
+	nowMs, ok1 := reply[0].(int64)
+	marker, ok2 := reply[1].(string)
+	record, ok3 := reply[2].(string)
+	ttlMs, ok4 := reply[3].(int64)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return 0, "", "", 0, errBadShown
+	}
+	return nowMs, marker, record, ttlMs, nil
+}

@@ -1,0 +1,154 @@
+package preflight
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Redis judges what was found out about the Redis of the claims.
+func Redis(f RedisFacts, needs RedisNeeds) []Finding {
+	list := addresses(f)
+	list = append(list, topology(f)...)
+	var known []RedisMaster
+	for _, m := range f.Masters {
+		if m.Failure != nil {
+			list = append(list, masterAway(m, f.Topology))
+			continue
+		}
+		known = append(known, m)
+		list = append(list, master(m, f.Topology, needs)...)
+	}
+	list = append(list, room(known, f.Claims.Buckets, needs)...)
+	return append(list, claims(f, needs)...)
+}
+
+// masterAway: where a master is, sentinels and Clusters say.
+func masterAway(m RedisMaster, t RedisTopology) Finding {
+	found := redisUnreachable("redis.master", m.Address, *m.Failure)
+	if t != RedisSingle && away(m.Failure.Kind) {
+		found.Do = "start it; or, if it runs, let it be known by an address that gateways reach: replica-announce-ip or cluster-announce-ip"
+	}
+	return found
+}
+
+// master judges one server that answers.
+func master(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
+	list := append(permissions(m), writes(m)...)
+	if !m.InfoKnown {
+		return append(list, Finding{
+			Warning, "redis.info", m.Address, "version, memory and persistence are not known: the user may not run INFO",
+			"give the user +info",
+		})
+	}
+	list = append(list, version(m))
+	list = append(list, eviction(m, needs)...)
+	list = append(list, limit(m)...)
+	list = append(list, persistence(m, needs)...)
+	return append(list, splitBrain(m, t, needs)...)
+}
+
+// minVersion is the first with SET … NX GET, which a claim is.
+const minVersion = 7
+
+func version(m RedisMaster) Finding {
+	const check = "redis.version"
+	major, _, _ := strings.Cut(m.Version, ".")
+	n, err := strconv.Atoi(major)
+	switch {
+	case err != nil:
+		return Finding{Warning, check, m.Address, fmt.Sprintf("its version %q cannot be read", m.Version), "make sure that it does what Redis 7.0 does"}
+	case n < minVersion:
+		return Finding{Error, check, m.Address, fmt.Sprintf("Redis %s: claims need 7.0 or newer (SET with NX and GET)", m.Version), "upgrade Redis"}
+	}
+	return Finding{OK, check, m.Address, "Redis " + m.Version, ""}
+}
+
+// permissions: the scripts need them all; one that is missing shows itself only
+// when the event comes that needs it.
+func permissions(m RedisMaster) []Finding {
+	const check = "redis.permissions"
+	var list []Finding
+	if m.KeysDenied {
+		list = append(list, Finding{Error, check, m.Address, "the user may not use keys that begin with gw:", "let it: ACL SETUSER <user> ~gw:*"})
+	}
+	if len(m.Denied) > 0 {
+		list = append(list, Finding{
+			Error, check, m.Address, "the user may not run what the gateway's scripts need: " + strings.Join(m.Denied, ", "),
+			"let it: ACL SETUSER <user> +" + strings.Join(m.Denied, " +"),
+		})
+	}
+	if len(list) == 0 {
+		list = append(list, Finding{OK, check, m.Address, "the user may run what the gateway's scripts need", ""})
+	}
+	return list
+}
+
+// writes: a server can answer and yet refuse every claim.
+func writes(m RedisMaster) []Finding {
+	const check = "redis.writes"
+	code, _, _ := strings.Cut(m.Refused, " ")
+	do := "see what the error says; keyed events get 503 until it is mended"
+	if m.Replica { // whether it takes writes or not
+		return []Finding{{Error, check, m.Address, "is a replica: what is written there is not kept", "name the master in redis.addresses; if masters change, use Sentinel or Cluster"}}
+	}
+	switch code {
+	case "":
+		if len(m.Denied) > 0 || m.KeysDenied {
+			return nil // could not be tried
+		}
+		return []Finding{{OK, check, m.Address, "takes writes, and answers in " + milliseconds(m.RoundTrip), ""}}
+	case "READONLY":
+		do = "name the master in redis.addresses; if masters change, use Sentinel or Cluster"
+	case "NOREPLICAS":
+		do = "bring replicas back: fewer than min-replicas-to-write are in step"
+	case "OOM":
+		do = "raise maxmemory, or remove what does not belong there; never set an evicting maxmemory-policy"
+	case "CLUSTERDOWN":
+		do = "mend the Cluster: redis-cli --cluster check " + m.Address
+	case "MISCONF":
+		do = "mend its disk: it could not save, see its log"
+	}
+	return []Finding{{Error, check, m.Address, "refuses writes: " + m.Refused, do}}
+}
+
+// claims says whether keyed events would be taken now.
+func claims(f RedisFacts, needs RedisNeeds) []Finding {
+	const check = "redis.claims"
+	c := f.Claims
+	switch {
+	case c.Buckets == 0: // not asked: nothing was there to ask
+		return nil
+	case c.Failure != nil:
+		return []Finding{{Error, check, "", "the markers of the buckets of keys cannot be read: " + c.Failure.Text, "mend what stands above, or see what the error says, then check again"}}
+	case c.Ready == c.Buckets:
+		return []Finding{{OK, check, "", fmt.Sprintf("all %d buckets of keys are ready", c.Buckets), ""}}
+	case c.Missing == c.Buckets:
+		return []Finding{{
+			Warning, check, "", "Redis is new or was emptied: keyed events get 503 until a gateway has learnt from Kafka which were written",
+			fmt.Sprintf("start a gateway: it does so by itself, %s; or, on a first installation, where no keyed event was ever written: gateway idempotency rebuild -c %s --since 0s",
+				rebuildTime(needs), needs.file()),
+		}}
+	}
+	return []Finding{{
+		Warning, check, "", fmt.Sprintf("%d of %d buckets of keys are not ready, %d of them because Redis was restarted or promoted: their keyed events get 503 until a gateway has learnt from Kafka which were written",
+			c.Buckets-c.Ready, c.Buckets, c.Foreign),
+		"running gateways do so by themselves, " + rebuildTime(needs) + "; if none runs, start one",
+	}}
+}
+
+// rebuildTime is what a rebuild takes, in words.
+func rebuildTime(needs RedisNeeds) string {
+	wait := fmt.Sprintf("after idempotency.lease (%s)", needs.Lease)
+	if needs.Transactional {
+		wait = "after fencing all producers"
+	}
+	return fmt.Sprintf("%s, by reading the last %s of the topics", wait, needs.TTL)
+}
+
+func (n RedisNeeds) file() string {
+	if n.File == "" {
+		return "FILE"
+	}
+	return n.File
+}

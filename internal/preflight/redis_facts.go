@@ -1,0 +1,133 @@
+package preflight
+
+import "time"
+
+// RedisFacts is what was found out about the Redis of the claims.
+type RedisFacts struct {
+	Topology  RedisTopology
+	Addresses []RedisAddress // of redis.addresses: servers or sentinels
+	// NoMasters says why no server that holds claims is known; nil if some is.
+	NoMasters *Failure
+	Masters   []RedisMaster // more than one in a Cluster
+	Claims    RedisClaims
+}
+
+// RedisTopology is how redis.addresses is meant.
+type RedisTopology string
+
+// The topologies.
+const (
+	RedisSingle   RedisTopology = "single"
+	RedisSentinel RedisTopology = "sentinel"
+	RedisCluster  RedisTopology = "cluster"
+)
+
+// What a server says of itself (redis_mode in INFO).
+const (
+	ModeStandalone = "standalone"
+	ModeSentinel   = "sentinel"
+	ModeCluster    = "cluster"
+)
+
+// RedisAddress is what came of asking one configured address.
+type RedisAddress struct {
+	Address string
+	Failure *Failure // nil: it answers
+	Mode    string   // "" if it does not say
+	Master  string   // of a sentinel: where the master is; "" if it knows none
+}
+
+// Failure is why something could not be asked.
+type Failure struct {
+	Kind FailureKind
+	Text string // the error; holds no secret
+}
+
+// FailureKind sorts failures by what is to be done about them.
+type FailureKind string
+
+// The kinds of failures.
+const (
+	FailedRefused     FailureKind = "refused"        // nothing listens
+	FailedName        FailureKind = "name"           // the host name is not known
+	FailedTimeout     FailureKind = "timeout"        // no answer
+	FailedNoPassword  FailureKind = "no-password"    // it wants one
+	FailedPassword    FailureKind = "wrong-password" // or user name
+	FailedCertificate FailureKind = "certificate"    // its own is not trusted
+	FailedNoTLS       FailureKind = "no-tls"         // it speaks plain text
+	FailedClosed      FailureKind = "closed"         // it hung up: it may want TLS, or a client certificate
+	FailedClientCert  FailureKind = "no-client-cert" // it refuses this client's certificate, or the lack of one
+	FailedPermission  FailureKind = "permission"     // the user may not ask
+	FailedLoading     FailureKind = "loading"        // it reads its data from disk
+	FailedFull        FailureKind = "max-clients"    // it takes no more connections
+	FailedClusterDown FailureKind = "cluster-down"   // slots are not served
+	FailedOther       FailureKind = "other"
+)
+
+// RedisMaster is one server that holds claims. Known says which groups of facts
+// the server, or what is between, let itself be asked for.
+type RedisMaster struct {
+	Address string
+	Buckets int      // of claims that live there, of RedisClaims.Buckets
+	Failure *Failure // nothing below is known
+	// RoundTrip is the shortest of a few.
+	RoundTrip time.Duration
+	// Ahead is how far its clock is ahead of the gateway's, to within half a
+	// round trip; nil if it may not be asked.
+	Ahead *time.Duration
+
+	InfoKnown bool
+	Version   string
+	Replica   bool // it follows another server
+	Replicas  int  // connected
+	Memory    RedisMemory
+	AOF       bool
+	// ExpiringKeys are claims, unless others share this Redis.
+	ExpiringKeys int64
+
+	ConfigKnown       bool // CONFIG GET is allowed: it is not on most hosted services
+	AppendFsync       string
+	Save              string // the schedule of snapshots; "" for none
+	MinReplicas       int    // min-replicas-to-write
+	MinReplicasMaxLag time.Duration
+
+	// Denied are the commands that the gateway's scripts need and its user may
+	// not run, as an ACL rule names them.
+	Denied     []string
+	KeysDenied bool // the user may not use keys that begin with gw:
+	// Refused is why the server takes no writes now; "" if it does.
+	Refused string
+}
+
+// RedisMemory is in bytes.
+type RedisMemory struct {
+	Used    int64
+	Max     int64 // 0: no limit
+	System  int64 // of the machine; 0 if not known
+	Policy  string
+	Evicted int64 // keys, since the server was started
+}
+
+// RedisClaims is the state of the markers, which say whether a bucket's claims
+// are whole.
+type RedisClaims struct {
+	Failure *Failure // nil: all were asked
+	Buckets int      // there are
+	Ready   int
+	Missing int // without a marker: Redis is new, or was emptied
+	Foreign int // with the marker of another Redis: restarted or promoted since
+}
+
+// RedisNeeds is what the gateway's configuration wants of Redis.
+type RedisNeeds struct {
+	TTL   time.Duration // how long a key is remembered
+	Lease time.Duration // how long one is held
+	// ClockSlack is by how much Redis' clock may jump: the lease, less the
+	// delivery time-out, less the margin of both.
+	ClockSlack time.Duration
+	// ExpectedRate is how many keyed events a second there will be; 0 if
+	// nobody said.
+	ExpectedRate  float64
+	Transactional bool
+	File          string // the configuration file, for commands to copy
+}
