@@ -48,7 +48,7 @@ type checker struct {
 
 // runCheck is `gateway check`.
 func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
-	c := checker{environ: os.Environ(), now: time.Now, kafka: inspectKafka}
+	c := checker{environ: os.Environ(), now: time.Now, kafka: app.CheckKafka}
 	if err := c.parse(args, errOut); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ const usage = `gateway publishes events posted over HTTP to Kafka, once per idem
   gateway dev              everything embedded, nothing to install
   gateway serve -c FILE    the gateway on real Kafka and Redis
   gateway check -c FILE    is all there that the gateway rests on? What to do if not
+  gateway topics apply -c FILE
+                           create the Kafka topics of event types that are missing
   gateway idempotency show -c FILE KEY
                            what Redis holds for an idempotency key, and what it means
   gateway idempotency rebuild -c FILE
@@ -35,7 +37,7 @@ type command func(ctx context.Context, args []string, out, errOut io.Writer) err
 
 func commands() map[string]command {
 	return map[string]command{
-		"dev": runDev, "serve": runServe, "check": runCheck, "idempotency": runIdempotency, "version": runVersion,
+		"dev": runDev, "serve": runServe, "check": runCheck, "topics": runTopics, "idempotency": runIdempotency, "version": runVersion,
 	}
 }
 

@@ -83,6 +83,15 @@ func TestRun(t *testing.T) {
 		"check, unknown format":     {[]string{"check", "-c", good, "--format", "yaml"}, 2, "", "text or json"},
 		"check, no time":            {[]string{"check", "-c", good, "--timeout", "0s"}, 2, "", "more than 0"},
 		"check, odd rate":           {[]string{"check", "-c", good, "--expected-rate", "NaN"}, 2, "", "events a second"},
+		"topics --help":             {[]string{"topics", "--help"}, 0, "", "min.insync.replicas=2 if it has three replicas"},
+		"topics apply --help":       {[]string{"topics", "apply", "--help"}, 0, "", "-dry-run"},
+		"topics of what":            {[]string{"topics", "-c", good}, 2, "", "gateway topics apply -c"},
+		"topics, unknown verb":      {[]string{"topics", "delete"}, 2, "", `"delete" is one argument too many`},
+		"topics without a file":     {[]string{"topics", "apply"}, 2, "", "gateway topics apply -c"},
+		"topics, no such file":      {[]string{"topics", "apply", "-c", filepath.Join(dir, "missing.yaml")}, 1, "", "missing.yaml"},
+		"topics, no partitions":     {[]string{"topics", "apply", "-c", good, "--partitions", "0"}, 2, "", "--partitions must be at least 1"},
+		"topics, no replicas":       {[]string{"topics", "apply", "-c", good, "--replication", "-1"}, 2, "", "--replication must be at least 1"},
+		"topics without Kafka":      {[]string{"topics", "apply", "-c", good}, 1, "", "Connection refused"},
 		"version has no flags, too": {[]string{"version", "--help"}, 0, "gateway", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

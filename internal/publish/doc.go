@@ -24,5 +24,9 @@
 //   - asking for metadata never creates a topic, and a missing topic or an
 //     absent Kafka is refused at once, never after a time-out.
 //
-// It imports only internal/event and internal/crash. It is the only user of confluent-kafka-go.
+// Beside the producer, [Inspect] gathers what `gateway check` judges, and
+// [ApplyTopics] creates topics. Neither writes records.
+//
+// It imports only internal/event, internal/crash and, for the facts that Inspect
+// returns, internal/preflight. It is the only user of confluent-kafka-go.
 package publish

@@ -34,7 +34,21 @@ type registration struct {
 
 func newRegistry(p *Producer) *registry {
 	host, _ := os.Hostname() // "" if there is none
-	return &registry{p: p, topic: p.cfg.TransactionalIDPrefix + "-incarnations", host: host}
+	return &registry{p: p, topic: registryTopic(p.cfg), host: host}
+}
+
+func registryTopic(cfg Config) string { return cfg.TransactionalIDPrefix + "-incarnations" }
+
+// registrySpec is how the topic is created.
+func registrySpec(cfg Config) kafka.TopicSpecification {
+	spec := kafka.TopicSpecification{Topic: registryTopic(cfg), NumPartitions: 1, Config: map[string]string{
+		"cleanup.policy": "compact",
+		"segment.bytes":  "16777216", // only full segments are compacted, and ids are small
+	}}
+	if cfg.CreateTopics.Enabled {
+		spec.ReplicationFactor = cfg.CreateTopics.Replication // else the cluster's default
+	}
+	return spec
 }
 
 // prepare makes sure that the topic exists.
@@ -78,13 +92,7 @@ func (r *registry) exists(ctx context.Context) (bool, error) {
 func (r *registry) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 	defer cancel()
-	spec := kafka.TopicSpecification{Topic: r.topic, NumPartitions: 1, Config: map[string]string{
-		"cleanup.policy": "compact",
-		"segment.bytes":  "16777216", // only full segments are compacted, and ids are small
-	}}
-	if r.p.cfg.CreateTopics.Enabled {
-		spec.ReplicationFactor = r.p.cfg.CreateTopics.Replication // else the cluster's default
-	}
+	spec := registrySpec(r.p.cfg)
 	var results []kafka.TopicResult
 	err := r.p.present().use(func(admin *kafka.AdminClient) (err error) {
 		results, err = admin.CreateTopics(ctx, []kafka.TopicSpecification{spec})

@@ -224,12 +224,17 @@ func (t *topics) reportMissing(ctx context.Context, missing []string) {
 	}
 }
 
+// spec is how a topic is created. All its settings are the brokers' defaults.
+func (c CreateTopics) spec(name string) kafka.TopicSpecification {
+	return kafka.TopicSpecification{Topic: name, NumPartitions: c.Partitions, ReplicationFactor: c.Replication}
+}
+
 func (t *topics) createMissing(ctx context.Context, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 	defer cancel()
 	specs := make([]kafka.TopicSpecification, len(names))
 	for i, n := range names {
-		specs[i] = kafka.TopicSpecification{Topic: n, NumPartitions: t.create.Partitions, ReplicationFactor: t.create.Replication}
+		specs[i] = t.create.spec(n)
 	}
 	var results []kafka.TopicResult
 	err := t.current().use(func(admin *kafka.AdminClient) (err error) {

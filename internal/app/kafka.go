@@ -1,0 +1,97 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"eventgateway/internal/config"
+	"eventgateway/internal/preflight"
+	"eventgateway/internal/publish"
+	"eventgateway/internal/schema"
+)
+
+// CheckKafka holds Kafka to what the configuration and the event types need of
+// it. It takes some seconds, half a minute if brokers do not answer.
+func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []preflight.Finding {
+	facts := publish.Inspect(ctx, producerConfig(cfg), set.Topics())
+	return preflight.Kafka(facts, kafkaNeeds(cfg, set))
+}
+
+func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
+	return preflight.KafkaNeeds{
+		Bootstrap:  strings.Join(cfg.Kafka.Brokers, ","),
+		Topics:     topicNeeds(cfg, set),
+		KeyWindow:  cfg.Idempotency.TTL,
+		Partitions: cfg.Kafka.CreateTopics.Partitions, Replication: cfg.Kafka.CreateTopics.Replication,
+		CreateTopics:          cfg.Kafka.CreateTopics.Enabled,
+		TransactionTimeout:    cfg.Kafka.TransactionTimeout,
+		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,
+	}
+}
+
+// topicNeeds is what all versions of all event types ask of their topics,
+// ordered by topic.
+func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
+	topics := set.Topics()
+	needs := make([]preflight.TopicNeeds, len(topics))
+	for i, name := range topics {
+		needs[i].Name = name
+	}
+	for _, t := range set.Types() {
+		for _, version := range t.Versions {
+			def, err := set.Lookup(t.Name, version)
+			if err != nil {
+				continue // the set has told this version itself
+			}
+			at, _ := slices.BinarySearch(topics, def.Topic)
+			n := &needs[at]
+			n.Types = appendOnce(n.Types, t.Name)
+			if len(def.KeyPointers) == 0 {
+				n.Keyless = appendOnce(n.Keyless, t.Name)
+			}
+			data := int(cfg.HTTP.BodyLimit.Bytes())
+			if def.BodyLimit > 0 {
+				data = min(data, def.BodyLimit)
+			}
+			if data > n.MaxData {
+				n.MaxData, n.Largest = data, t.Name
+			}
+		}
+	}
+	return needs
+}
+
+func appendOnce(list []string, one string) []string {
+	if slices.Contains(list, one) {
+		return list
+	}
+	return append(list, one)
+}
+
+// NewTopics is how missing topics are to be created.
+type NewTopics struct {
+	Partitions, Replication int  // 0: as kafka.create_topics says
+	DryRun                  bool // only ask Kafka whether it would
+}
+
+// ApplyTopics creates the missing topics of all event types, with settings that
+// keep the promise. It changes no topic that is there.
+func ApplyTopics(ctx context.Context, cfg *config.Config, how NewTopics) ([]publish.TopicOutcome, error) {
+	set, err := schema.Load(cfg.Schemas.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("schemas: %w", err)
+	}
+	needs := kafkaNeeds(cfg, set)
+	var plans []publish.TopicPlan
+	for _, n := range needs.Topics {
+		plans = append(plans, publish.TopicPlan{
+			Name:       n.Name,
+			Partitions: cmp.Or(how.Partitions, needs.Partitions), Replication: cmp.Or(how.Replication, needs.Replication),
+			Retention: needs.Retention(), MaxRecord: n.MaxData + preflight.HeaderRoom,
+		})
+	}
+	return publish.ApplyTopics(ctx, producerConfig(cfg), plans, how.DryRun) //nolint:wrapcheck // says what failed
+}

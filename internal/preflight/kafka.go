@@ -1,0 +1,146 @@
+package preflight
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Kafka judges what Kafka is like against what the promise needs of it
+// (docs/guarantees.md, "What it rests on"). Where one lost broker loses
+// acknowledged events, or a retry can be published again, that is an error;
+// where two things must go wrong, a warning. A cluster of one broker can promise no
+// more than its disk, which is a warning: such a cluster is for development.
+func Kafka(facts KafkaFacts, needs KafkaNeeds) []Finding {
+	if facts.Unreachable != nil {
+		return []Finding{unreachable(*facts.Unreachable, needs)}
+	}
+	k := kafka{facts: facts, needs: needs}
+	findings := []Finding{{
+		Severity: OK, Check: "kafka.reach", Subject: needs.Bootstrap,
+		What: fmt.Sprintf("cluster %s answers; it has %s", facts.ClusterID, count(len(facts.Brokers), "broker")),
+	}}
+	findings = append(findings, k.brokers()...)
+	findings = append(findings, k.producer()...)
+	findings = append(findings, k.topics()...)
+	if facts.Registry != nil {
+		findings = append(findings, k.registry()...)
+	}
+	if facts.Transactions != nil {
+		findings = append(findings, k.transactions())
+	}
+	return findings
+}
+
+type kafka struct {
+	facts KafkaFacts
+	needs KafkaNeeds
+}
+
+func unreachable(u Unreachable, needs KafkaNeeds) Finding {
+	do := map[Obstacle]string{
+		BadSettings:  "correct kafka.properties",
+		NoSuchHost:   "correct the host in kafka.brokers, or the name service of this machine",
+		NoConnection: "see that brokers listen at kafka.brokers and that no firewall is between; security.protocol in kafka.properties must be that of the brokers' listener; an address that is not in kafka.brokers is one that a broker advertises (advertised.listeners)",
+		NoTLS:        "name the authority that signed the brokers' certificates with ssl.ca.location in kafka.properties; kafka.brokers must use the names in the certificates",
+		NoLogin:      "correct sasl.mechanisms, sasl.username and sasl.password in kafka.properties",
+		NoAnswer:     "see that brokers listen at kafka.brokers and that no firewall drops packets between",
+	}[u.Obstacle]
+	what := "no broker answers, so all events are refused (503 log-unavailable): "
+	if u.Obstacle == BadSettings {
+		what = "the Kafka client does not start: "
+	}
+	return Finding{Severity: Error, Check: "kafka.reach", Subject: needs.Bootstrap, What: what + u.What, Do: do}
+}
+
+// brokers holds every broker to the address that it advertises: the first
+// connection may be to another one.
+func (k kafka) brokers() []Finding {
+	var findings []Finding
+	answering, told := 0, 0
+	for _, b := range k.facts.Brokers {
+		if b.Unreachable != "" {
+			findings = append(findings, Finding{
+				Severity: Error, Check: "kafka.broker", Subject: b.Address,
+				What: fmt.Sprintf("broker %d does not answer at the address that it advertises: %s; events for partitions that it leads are refused or get 504", b.ID, b.Unreachable),
+				Do:   "make that address reachable from here, or correct advertised.listeners of the broker; if the broker is down, start it",
+			})
+			continue
+		}
+		answering++
+		if b.Settings != nil {
+			told++
+		}
+	}
+	if answering > 0 {
+		findings = append(findings, Finding{
+			Severity: OK, Check: "kafka.broker",
+			What: count(answering, "broker") + " answered at the advertised address",
+		})
+	}
+	if answering > told {
+		findings = append(findings, Finding{
+			Severity: Warning, Check: "kafka.broker.settings",
+			What: "brokers do not tell this user their settings: recovery reads on quiet partitions wait by Kafka's default replica.lag.time.max.ms (30 s), right or not",
+			Do:   k.allow("DescribeConfigs", "--cluster"),
+		})
+	}
+	return findings
+}
+
+func (k kafka) producer() []Finding {
+	if k.facts.ProducerRefused == "" {
+		return nil
+	}
+	return []Finding{{
+		Severity: Error, Check: "kafka.producer",
+		What: "Kafka refuses this user an idempotent producer, so nothing can be written: " + k.facts.ProducerRefused,
+		Do:   "allow Write on the topics of the event types; Kafka before 2.8 also needs " + k.allow("IdempotentWrite", "--cluster"),
+	}}
+}
+
+// setTopic is the command line that changes a topic's setting.
+func (k kafka) setTopic(name, setting string, value any) string {
+	return fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s --add-config %s=%v",
+		k.needs.Bootstrap, name, setting, value)
+}
+
+// allow is the command line that gives the gateway's user a permission.
+func (k kafka) allow(operation, on string) string {
+	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal User:GATEWAY_USER --operation %s %s", k.needs.Bootstrap, operation, on)
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// span is a duration without the zeros behind it.
+func span(d time.Duration) string {
+	text := d.String()
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = short + "m"
+	}
+	if short, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = short + "h"
+	}
+	return text
+}
+
+const namedAtMost = 3
+
+// several names the first of many.
+func several[T any](list []T) string {
+	names := make([]string, 0, namedAtMost)
+	for _, one := range list[:min(namedAtMost, len(list))] {
+		names = append(names, fmt.Sprint(one))
+	}
+	text := strings.Join(names, ", ")
+	if more := len(list) - namedAtMost; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}

@@ -1,0 +1,172 @@
+package preflight
+
+import (
+	"strconv"
+	"time"
+)
+
+// KafkaFacts is what Kafka said of itself. Whatever it did not say is nil or
+// accompanied by the reason: not known is never the same as not there.
+type KafkaFacts struct {
+	// Unreachable says why no broker answers; nothing else is known then.
+	Unreachable *Unreachable
+	ClusterID   string
+	Brokers     []BrokerFacts
+	// ProducerRefused is why Kafka gives this user no idempotent producer; empty
+	// if it does, or did not say.
+	ProducerRefused string
+	Topics          []TopicFacts
+	// Registry is the topic that lists transactional ids, Transactions what came of
+	// initialising a transactional producer; both are nil with the idempotent guarantee.
+	Registry     *TopicFacts
+	Transactions *TransactionFacts
+}
+
+// Unreachable is what stands between the gateway and Kafka.
+type Unreachable struct {
+	Obstacle Obstacle
+	What     string // librdkafka's own words
+}
+
+// Obstacle is where a connection fails.
+type Obstacle string
+
+// Obstacles, from the first that a connection meets to the last.
+const (
+	BadSettings  Obstacle = "settings"   // librdkafka refuses kafka.properties
+	NoSuchHost   Obstacle = "host"       // a name cannot be resolved
+	NoConnection Obstacle = "connection" // refused, cut, or the wrong protocol
+	NoTLS        Obstacle = "tls"        // no handshake, or a certificate that is not trusted
+	NoLogin      Obstacle = "login"      // SASL refuses user, password or mechanism
+	NoAnswer     Obstacle = "answer"     // nothing was heard at all
+)
+
+// BrokerFacts is one broker as the cluster lists it.
+type BrokerFacts struct {
+	ID      int
+	Address string // as it advertises itself
+	// Unreachable is why this broker does not answer at that address; empty if it does.
+	Unreachable string
+	// Settings is nil if the broker does not tell them.
+	Settings Settings
+}
+
+// Presence says whether a topic is there.
+type Presence int
+
+// What Kafka can say of a topic.
+const (
+	Unclear Presence = iota // Kafka answered with an error
+	Present
+	Missing
+	Hidden // this user may not know
+)
+
+// TopicFacts is what Kafka said of one topic.
+type TopicFacts struct {
+	Name       string
+	Presence   Presence
+	Problem    string // Kafka's words if the topic is unclear
+	Partitions []PartitionFacts
+	// Settings is nil if Kafka does not tell them; SettingsProblem says why.
+	Settings        Settings
+	SettingsProblem string
+	Allowed         Operations
+	// Creation is what Kafka said when it was asked, without doing it, to create
+	// the topic; nil if it was not asked.
+	Creation *CreationFacts
+}
+
+// CreationFacts is whether Kafka would create a topic.
+type CreationFacts struct {
+	NotAllowed bool
+	Refused    string // Kafka's words; empty if it would create the topic
+}
+
+// PartitionFacts is the state of one partition.
+type PartitionFacts struct {
+	ID       int
+	Led      bool // there is a leader
+	Replicas int
+	InSync   int
+}
+
+// TransactionFacts is what came of initialising a transactional producer.
+type TransactionFacts struct {
+	ID      string // the transactional id that was tried
+	Problem TransactionProblem
+	What    string // Kafka's words
+}
+
+// TransactionProblem is why a transactional producer cannot be initialised.
+type TransactionProblem string
+
+// What can be wrong with transactions.
+const (
+	TransactionsWork       TransactionProblem = ""
+	TransactionsNotAllowed TransactionProblem = "not allowed"
+	TransactionsTooLong    TransactionProblem = "time-out too long" // beyond the brokers' transaction.max.timeout.ms
+	TransactionsFail       TransactionProblem = "fail"
+)
+
+// Operation is something that a user may do with a topic, in the words of kafka-acls.
+type Operation string
+
+// The operations that a gateway needs.
+const (
+	Describe        Operation = "Describe"
+	DescribeConfigs Operation = "DescribeConfigs"
+	Read            Operation = "Read"
+	Write           Operation = "Write"
+)
+
+// Operations are those that a user is allowed; nil if it is not known which.
+type Operations map[Operation]bool
+
+// Settings are the settings in force for a topic or broker, defaults included.
+type Settings map[string]string
+
+// Number is a setting's value, and whether it is known.
+func (s Settings) Number(name string) (n int64, known bool) {
+	n, err := strconv.ParseInt(s[name], 10, 64)
+	return n, err == nil
+}
+
+// Duration is the value of a setting that counts units, and whether it is known.
+// Endless, which Kafka writes as -1, is Forever.
+func (s Settings) Duration(name string, unit time.Duration) (d time.Duration, known bool) {
+	n, ok := s.Number(name)
+	switch {
+	case !ok:
+		return 0, false
+	case n < 0 || n > int64(Forever/unit):
+		return Forever, true
+	}
+	return time.Duration(n) * unit, true
+}
+
+// Forever is longer than any window.
+const Forever = time.Duration(1<<63 - 1)
+
+// FewestReplicas is the least number of replicas of any partition.
+func (t TopicFacts) FewestReplicas() int {
+	if len(t.Partitions) == 0 {
+		return 0
+	}
+	fewest := t.Partitions[0].Replicas
+	for _, p := range t.Partitions {
+		fewest = min(fewest, p.Replicas)
+	}
+	return fewest
+}
+
+// numbers lists the partitions for which is holds.
+func (t TopicFacts) numbers(is func(PartitionFacts) bool) []int {
+	var ids []int
+	for _, p := range t.Partitions {
+		if is(p) {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,106 @@
+package preflight
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The log is the truth about keys, and Redis only remembers it. These rules ask
+// whether what a retry looks for is still in the log, and is found there.
+
+const publishedAgain = "a retry, or a key that Redis lost, finds its event gone and is published again"
+
+func (c topicCheck) size() []verdict {
+	most, known := c.facts.Settings.Number("max.message.bytes")
+	if !known || c.needs.MaxData == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("max.message.bytes is %d, key and headers included, and %s may have %d bytes of data: ", most, c.needs.Largest, c.needs.MaxData)
+	do := c.set("max.message.bytes", c.needs.MaxData+HeaderRoom) + ", or lower body_limit of the event type or http.body_limit"
+	switch {
+	case most < int64(c.needs.MaxData):
+		return []verdict{{Error, what + "larger ones are refused with 413 event-too-large", do}}
+	case most < int64(c.needs.MaxData+HeaderRoom):
+		return []verdict{{Warning, what + "the largest are refused with 413 event-too-large because of their headers", do}}
+	}
+	return fine("takes records of %d bytes; events have at most %d", most, c.needs.MaxData)
+}
+
+// policies are the values of cleanup.policy.
+func (c topicCheck) policies() []string {
+	return strings.Split(strings.ReplaceAll(c.facts.Settings["cleanup.policy"], " ", ""), ",")
+}
+
+func (c topicCheck) retention() []verdict {
+	kept, known := c.facts.Settings.Duration("retention.ms", time.Millisecond)
+	if !known || !slices.Contains(c.policies(), "delete") {
+		return nil
+	}
+	need, window := c.kafka.needs.Retention(), c.kafka.needs.KeyWindow
+	do := c.set("retention.ms", need.Milliseconds()) + ", or shorten idempotency.ttl"
+	var found []verdict
+	switch {
+	case kept < window:
+		found = append(found, verdict{Error, fmt.Sprintf("records are kept for %s and keys for %s (idempotency.ttl): after %[1]s %[3]s", span(kept), span(window), publishedAgain), do})
+	case kept < need:
+		found = append(found, verdict{Warning, fmt.Sprintf("records are kept for %s, hardly longer than keys (%s): a rebuild that takes long, or a clock that is off, misses events", span(kept), span(window)), do})
+	}
+	if size, ok := c.facts.Settings.Number("retention.bytes"); ok && size >= 0 {
+		found = append(found, verdict{
+			Warning, fmt.Sprintf("retention.bytes is %d: a partition that gets more than %.0f bytes/s deletes records before %s are over, and then %s",
+				size, float64(size)/need.Seconds(), span(need), publishedAgain),
+			c.set("retention.bytes", -1) + ", and give the disks room for " + span(need),
+		})
+	}
+	switch {
+	case found != nil:
+		return found
+	case kept == Forever:
+		return fine("keeps records for ever")
+	}
+	return fine("keeps records for %s; %s are needed", span(kept), span(need))
+}
+
+func (c topicCheck) compaction() []verdict {
+	policies := c.policies()
+	if _, known := c.facts.Settings["cleanup.policy"]; !known {
+		return nil
+	}
+	if !slices.Contains(policies, "compact") {
+		return fine("not compacted")
+	}
+	var found []verdict
+	if len(c.needs.Keyless) > 0 {
+		found = append(found, verdict{
+			Error, fmt.Sprintf("the topic is compacted and takes no records without a key: all events of %s are refused", several(c.needs.Keyless)),
+			"give those event types a topic of their own, or a key in x-event; or " + c.set("cleanup.policy", "delete"),
+		})
+	}
+	need := c.kafka.needs.Retention()
+	if lag, known := c.facts.Settings.Duration("min.compaction.lag.ms", time.Millisecond); !known || lag < need {
+		found = append(found, verdict{
+			Error, fmt.Sprintf("the topic is compacted after %s (min.compaction.lag.ms) and keys are kept for %s: once a younger event of an entity is there, the older ones may go, and then %s, behind the younger one",
+				span(lag), span(c.kafka.needs.KeyWindow), publishedAgain),
+			c.set("min.compaction.lag.ms", need.Milliseconds()),
+		})
+	}
+	if found == nil {
+		return fine("compacted, but nothing that is younger than %s", span(need))
+	}
+	return found
+}
+
+func (c topicCheck) timestamps() []verdict {
+	switch c.facts.Settings["message.timestamp.type"] {
+	case "":
+		return nil
+	case "LogAppendTime":
+		return []verdict{{
+			Warning, "records carry the brokers' time (LogAppendTime), and a recovery read looks for them by the gateways' time: with clocks more than 10 s apart it begins behind a record, and the event is published again",
+			c.set("message.timestamp.type", "CreateTime") + ", or keep the clocks of brokers and gateways within 10 s",
+		}}
+	}
+	return fine("records carry the gateway's time")
+}

@@ -1,0 +1,214 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/preflight"
+)
+
+// TopicPlan is how a topic is to be if it is missing.
+type TopicPlan struct {
+	Name                    string
+	Partitions, Replication int
+	// Retention is how long records must be kept, MaxRecord how large they get, in bytes.
+	Retention time.Duration
+	MaxRecord int
+}
+
+// TopicOutcome is what became of one plan.
+type TopicOutcome struct {
+	Name string
+	// Created says that the topic was missing; Settings are those it was given.
+	Created  bool
+	Settings map[string]string
+	// Partitions and Replication are those that it has now, Asked the partitions
+	// that were planned.
+	Partitions, Replication, Asked int
+	// Err is why the topic is neither there nor created.
+	Err error
+}
+
+// UnreachableError says that no broker answers.
+type UnreachableError struct{ preflight.Unreachable }
+
+func (e UnreachableError) Error() string { return "reach kafka: " + e.What }
+
+// TooFewBrokersError says that topics cannot have that many replicas.
+type TooFewBrokersError struct{ Brokers, Replication int }
+
+func (e TooFewBrokersError) Error() string {
+	brokers := "brokers"
+	if e.Brokers == 1 {
+		brokers = "broker"
+	}
+	return fmt.Sprintf("create topics with replication %d: the cluster has %d %s", e.Replication, e.Brokers, brokers)
+}
+
+// ApplyTopics creates the topics that are missing and leaves all others as they
+// are. With dryRun, Kafka is only asked whether it would. The error concerns all
+// topics, those in the outcomes one each; outcomes are in the order of plans.
+func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool) ([]TopicOutcome, error) {
+	in, err := newInspector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer in.inc.close(0)
+	if obstacle := in.reach(ctx); obstacle != nil {
+		return nil, UnreachableError{*obstacle}
+	}
+	names := make([]string, len(plans))
+	for i, p := range plans {
+		names[i] = p.Name
+	}
+	found := make(map[string]preflight.TopicFacts, len(plans))
+	for _, t := range in.topics(ctx, names) {
+		found[t.Name] = t
+	}
+	_, brokers := in.brokers(ctx)
+	defaults := brokerDefaults(brokers)
+	outcomes := make([]TopicOutcome, len(plans))
+	var specs []kafka.TopicSpecification
+	for i, p := range plans {
+		outcomes[i] = p.outcome(found[p.Name])
+		if found[p.Name].Presence != preflight.Missing {
+			continue
+		}
+		if p.Replication > len(brokers) {
+			return nil, TooFewBrokersError{Brokers: len(brokers), Replication: p.Replication}
+		}
+		outcomes[i].Settings = p.settings(defaults)
+		specs = append(specs, kafka.TopicSpecification{
+			Topic: p.Name, NumPartitions: p.Partitions, ReplicationFactor: p.Replication, Config: outcomes[i].Settings,
+		})
+	}
+	return outcomes, in.createAll(ctx, specs, outcomes, dryRun)
+}
+
+// outcome is what can be said before anything is done.
+func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
+	o := TopicOutcome{Name: p.Name, Asked: p.Partitions}
+	switch t.Presence {
+	case preflight.Present:
+		o.Partitions, o.Replication = len(t.Partitions), t.FewestReplicas()
+	case preflight.Missing:
+		o.Partitions, o.Replication = p.Partitions, p.Replication
+	case preflight.Hidden:
+		o.Err = fmt.Errorf("describe topic %s: %w", p.Name, kafka.NewError(kafka.ErrTopicAuthorizationFailed, "", false))
+	case preflight.Unclear:
+		o.Err = fmt.Errorf("describe topic %s: %s", p.Name, t.Problem)
+	}
+	return o
+}
+
+// createAll creates topics and says so in their outcomes.
+func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecification, outcomes []TopicOutcome, dryRun bool) error {
+	if len(specs) == 0 {
+		return nil
+	}
+	results, err := in.create(ctx, specs, dryRun)
+	if err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.Settings == nil {
+			continue // not one of those
+		}
+		failure, ok := results[o.Name]
+		code, _ := errorCode(failure)
+		switch {
+		case !ok:
+			o.Err = fmt.Errorf("create topic %s: kafka did not answer for it", o.Name)
+		case failure == nil:
+			o.Created = true
+		case code == kafka.ErrTopicAlreadyExists: // by somebody else, this moment
+			o.Settings, o.Partitions, o.Replication = nil, 0, 0
+			if again := in.topics(ctx, []string{o.Name}); again[0].Presence == preflight.Present {
+				o.Partitions, o.Replication = len(again[0].Partitions), again[0].FewestReplicas()
+			}
+		default:
+			o.Err = fmt.Errorf("create topic %s: %w", o.Name, failure)
+		}
+	}
+	return nil
+}
+
+// create asks Kafka to create topics, or, with dryRun, whether it would. Of each
+// topic that Kafka answered for it returns the error or nil.
+func (in *inspector) create(ctx context.Context, specs []kafka.TopicSpecification, dryRun bool) (map[string]error, error) {
+	var results []kafka.TopicResult
+	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx, specs, kafka.SetAdminValidateOnly(dryRun),
+			kafka.SetAdminOperationTimeout(inspectTimeout), kafka.SetAdminRequestTimeout(inspectTimeout))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answers := make(map[string]error, len(results))
+	for _, r := range results {
+		answers[r.Topic] = nil
+		if r.Error.Code() != kafka.ErrNoError {
+			answers[r.Topic] = r.Error
+		}
+	}
+	return answers, nil
+}
+
+// kafkaRetention is Kafka's own retention.ms.
+const kafkaRetention = 7 * 24 * time.Hour
+
+// settings are those that a topic needs and the brokers' defaults do not give it.
+// defaults is nil if they are not known.
+func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
+	set := map[string]string{"cleanup.policy": "delete"}
+	if p.Replication >= 3 { // with two, one broker less would stop all writes
+		set["min.insync.replicas"] = "2"
+	}
+	switch retention, known := defaultRetention(defaults); {
+	case !known: // an explicit setting must not shorten what brokers may do by default
+		set["retention.ms"] = milliseconds(max(p.Retention, kafkaRetention))
+	case retention < p.Retention:
+		set["retention.ms"] = milliseconds(p.Retention)
+	}
+	if size, _ := defaults.Number("log.retention.bytes"); size >= 0 { // set, or not known
+		set["retention.bytes"] = "-1"
+	}
+	largest, known := defaults.Number("message.max.bytes")
+	if !known {
+		largest = defaultTopicBytes
+	}
+	if int64(p.MaxRecord) > largest {
+		set["max.message.bytes"] = strconv.Itoa(p.MaxRecord)
+	}
+	return set
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// brokerDefaults are the settings of the first broker that tells them.
+func brokerDefaults(brokers []preflight.BrokerFacts) preflight.Settings {
+	for _, b := range brokers {
+		if b.Settings != nil {
+			return b.Settings
+		}
+	}
+	return nil
+}
+
+// defaultRetention is what topics without a setting of their own have: brokers
+// take the first of three.
+func defaultRetention(broker preflight.Settings) (retention time.Duration, known bool) {
+	if retention, known = broker.Duration("log.retention.ms", time.Millisecond); known {
+		return retention, true
+	}
+	if retention, known = broker.Duration("log.retention.minutes", time.Minute); known {
+		return retention, true
+	}
+	return broker.Duration("log.retention.hours", time.Hour)
+}

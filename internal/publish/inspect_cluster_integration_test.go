@@ -1,0 +1,166 @@
+//go:build integration
+
+package publish
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventgateway/internal/preflight"
+	"eventgateway/test/services"
+)
+
+// pair is a broker that is the controller as well, and one that may be away.
+type pair struct{ stays, leaves *services.Kafka }
+
+func startPair(t *testing.T) pair {
+	t.Helper()
+	dir := t.TempDir()
+	ports := [3]int{}
+	for i := range ports {
+		var err error
+		ports[i], err = services.FreePort()
+		require.NoError(t, err)
+	}
+	cfg := services.KafkaConfig{
+		Dir: filepath.Join(dir, "1"), Port: ports[0], ControllerPort: ports[1], ClusterID: "aW5zcGVjdC1pbnNwZWN0LQ",
+		JVMArgs: []string{"-Xms128m", "-Xmx256m"}, Properties: map[string]string{
+			"transaction.state.log.replication.factor": "3",     // more than there are: transactions cannot work
+			"broker.session.timeout.ms":                "12000", // a paused broker is still listed
+		},
+	}
+	start := func(cfg services.KafkaConfig) *services.Kafka {
+		k, err := services.StartKafka(t.Context(), cfg)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, k.Kill()) })
+		return k
+	}
+	p := pair{stays: start(cfg)}
+	cfg.Dir, cfg.Port, cfg.NodeID = filepath.Join(dir, "2"), ports[2], 2
+	cfg.Voters = map[int]string{1: fmt.Sprintf("127.0.0.1:%d", ports[1])}
+	cfg.Properties = maps.Clone(cfg.Properties)
+	cfg.Properties["process.roles"] = "broker"
+	cfg.Properties["listeners"] = fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", ports[2])
+	p.leaves = start(cfg)
+	return p
+}
+
+// Not parallel: two brokers keep two cores busy by themselves.
+func TestInspectFindsWhatReplicationLacks(t *testing.T) {
+	cluster := startPair(t)
+	brokers := []string{cluster.stays.Addr()}
+	names := makeOnBrokers(t, brokers)
+	look := func(label string) []preflight.Finding {
+		return inspected(t, Config{Brokers: brokers}, preflight.KafkaNeeds{Topics: needing(names[label]), KeyWindow: day})
+	}
+
+	t.Run("both there", func(t *testing.T) {
+		for label, c := range map[string]struct {
+			severity preflight.Severity
+			check    string
+			what     string
+		}{
+			"one":     {preflight.Error, "kafka.topic.replication", "1 replica in a cluster of 2 brokers"},
+			"weak":    {preflight.Error, "kafka.topic.min-insync", "min.insync.replicas is 1"},
+			"strict":  {preflight.Warning, "kafka.topic.min-insync", "2 of 2 replicas: one broker that is restarted stops all writes"},
+			"unclean": {preflight.Warning, "kafka.topic.unclean-election", "may lead"},
+		} {
+			t.Run(label, func(t *testing.T) {
+				t.Parallel()
+				found := look(label)
+				requireFinding(t, found, c.severity, c.check, names[label], c.what)
+				requireFinding(t, found, preflight.OK, "kafka.topic.in-sync", names[label], "all replicas are in sync")
+				requireFinding(t, found, preflight.OK, "kafka.broker", "", "2 brokers answered")
+			})
+		}
+		t.Run("transactions", func(t *testing.T) {
+			t.Parallel()
+			cfg := Config{Brokers: brokers, Transactional: true, TransactionalIDPrefix: "test"}
+			found := inspected(t, cfg, preflight.KafkaNeeds{KeyWindow: day})
+			requireFinding(t, found, preflight.Error, "kafka.transactions", "test-check", "could not be initialised")
+		})
+	})
+
+	require.NoError(t, cluster.leaves.Pause())
+	requireFinding(t, look("weak"), preflight.Error, "kafka.broker", cluster.leaves.Addr(), "broker 2 does not answer")
+	require.NoError(t, cluster.leaves.Kill())
+	awaitInSync(t, brokers, names["weak"], 1)
+	requireFinding(t, look("weak"), preflight.Warning, "kafka.topic.in-sync", names["weak"], "1 of 1 partition with replicas that are not in sync (0)")
+	requireFinding(t, look("strict"), preflight.Error, "kafka.topic.in-sync", names["strict"], "fewer replicas in sync than min.insync.replicas, which is 2 (0)")
+	requireFinding(t, look("one"), preflight.Error, "kafka.topic.in-sync", names["one"], "1 of 1 partition without a leader (0)")
+
+	require.NoError(t, cluster.stays.Pause())
+	found := look("weak")
+	requireFinding(t, found, preflight.Error, "kafka.reach", brokers[0], "no broker answers")
+	require.Contains(t, found[0].Do, "firewall")
+	t.Log(found[0].What)
+}
+
+// makeOnBrokers makes topics of one partition, on brokers that are told.
+func makeOnBrokers(t *testing.T, brokers []string) map[string]string {
+	t.Helper()
+	names := map[string]string{}
+	for label, c := range map[string]struct {
+		replicas []int32
+		settings map[string]string
+	}{
+		"one":     {[]int32{2}, nil},
+		"weak":    {[]int32{1, 2}, nil},
+		"strict":  {[]int32{1, 2}, map[string]string{"min.insync.replicas": "2"}},
+		"unclean": {[]int32{1, 2}, map[string]string{"unclean.leader.election.enable": "true"}},
+	} {
+		names[label] = label
+		createOn(t, brokers, label, c.replicas, c.settings)
+		awaitTopic(t, brokers, label)
+	}
+	return names
+}
+
+// createOn creates a topic of one partition with its replicas on these brokers.
+func createOn(t *testing.T, brokers []string, name string, replicas []int32, settings map[string]string) {
+	t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = 20_000
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, -1, -1
+	assignment := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+	assignment.Replicas = replicas
+	topic.ReplicaAssignment = append(topic.ReplicaAssignment, assignment)
+	for key, value := range settings {
+		config := kmsg.NewCreateTopicsRequestTopicConfig()
+		config.Name, config.Value = key, kadm.StringPtr(value)
+		topic.Configs = append(topic.Configs, config)
+	}
+	req.Topics = append(req.Topics, topic)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	require.NoError(t, err)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, cl)
+	require.NoError(t, err)
+	require.NoError(t, kerr.ErrorForCode(resp.Topics[0].ErrorCode))
+}
+
+func awaitInSync(t *testing.T, brokers []string, name string, n int) {
+	t.Helper()
+	realAdmin(t, brokers, func(ctx context.Context, adm *kadm.Client) error {
+		for ctx.Err() == nil {
+			if found, err := adm.ListTopics(ctx, name); err == nil && len(found[name].Partitions[0].ISR) == n {
+				return nil
+			}
+			waitUntil(ctx, time.Now().Add(tick))
+		}
+		return ctx.Err()
+	})
+}

@@ -1,0 +1,156 @@
+package publish
+
+import (
+	"context"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/preflight"
+)
+
+// topics describes topics, in the order given.
+func (in *inspector) topics(ctx context.Context, names []string) []preflight.TopicFacts {
+	facts := make([]preflight.TopicFacts, len(names))
+	for i, name := range names {
+		facts[i].Name = name
+	}
+	if len(names) == 0 {
+		return facts
+	}
+	var described kafka.DescribeTopicsResult
+	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
+		described, err = admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(names),
+			kafka.SetAdminOptionIncludeAuthorizedOperations(true), kafka.SetAdminRequestTimeout(inspectTimeout))
+		return err
+	})
+	byName := map[string]kafka.TopicDescription{}
+	for _, d := range described.TopicDescriptions {
+		byName[d.Name] = d
+	}
+	for i, name := range names {
+		d, ok := byName[name]
+		if !ok {
+			facts[i].Problem = "kafka did not answer for this topic"
+			if err != nil {
+				facts[i].Problem = reason(err)
+			}
+			continue
+		}
+		describe(&facts[i], d)
+	}
+	in.topicSettings(ctx, facts)
+	return facts
+}
+
+func describe(facts *preflight.TopicFacts, d kafka.TopicDescription) {
+	switch d.Error.Code() {
+	case kafka.ErrNoError:
+		facts.Presence = preflight.Present
+	case kafka.ErrUnknownTopicOrPart:
+		facts.Presence = preflight.Missing
+		return
+	case kafka.ErrTopicAuthorizationFailed:
+		facts.Presence = preflight.Hidden
+		return
+	default:
+		facts.Problem = d.Error.Error()
+		return
+	}
+	for _, p := range d.Partitions {
+		facts.Partitions = append(facts.Partitions, preflight.PartitionFacts{
+			ID: p.Partition, Led: p.Leader != nil && p.Leader.ID >= 0, Replicas: len(p.Replicas), InSync: len(p.Isr),
+		})
+	}
+	facts.Allowed = operations(d.AuthorizedOperations)
+}
+
+// operations translates what Kafka allows. It tells nothing to some clients and
+// for some brokers: nil stays nil.
+func operations(granted []kafka.ACLOperation) preflight.Operations {
+	if granted == nil {
+		return nil
+	}
+	allowed := preflight.Operations{}
+	for _, o := range granted {
+		switch o {
+		case kafka.ACLOperationDescribe:
+			allowed[preflight.Describe] = true
+		case kafka.ACLOperationDescribeConfigs:
+			allowed[preflight.DescribeConfigs] = true
+		case kafka.ACLOperationRead:
+			allowed[preflight.Read] = true
+		case kafka.ACLOperationWrite:
+			allowed[preflight.Write] = true
+		default: // nothing that a gateway does
+		}
+	}
+	return allowed
+}
+
+// topicSettings adds the settings of the topics that are there.
+func (in *inspector) topicSettings(ctx context.Context, facts []preflight.TopicFacts) {
+	at := map[string]*preflight.TopicFacts{}
+	var resources []kafka.ConfigResource
+	for i := range facts {
+		if facts[i].Presence == preflight.Present {
+			at[facts[i].Name] = &facts[i]
+			resources = append(resources, kafka.ConfigResource{Type: kafka.ResourceTopic, Name: facts[i].Name})
+		}
+	}
+	if len(resources) == 0 {
+		return
+	}
+	var results []kafka.ConfigResourceResult
+	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
+		results, err = admin.DescribeConfigs(ctx, resources, kafka.SetAdminRequestTimeout(inspectTimeout))
+		return err
+	})
+	for _, t := range at {
+		if err != nil {
+			t.SettingsProblem = reason(err)
+		}
+	}
+	for _, r := range results {
+		t := at[r.Name]
+		switch {
+		case t == nil:
+		case r.Error.Code() != kafka.ErrNoError:
+			t.SettingsProblem = r.Error.Error()
+		default:
+			t.Settings = settingsOf(r)
+		}
+	}
+}
+
+// tryCreation asks Kafka whether it would create those topics that are missing,
+// if they were specified so. Nothing is created.
+func (in *inspector) tryCreation(ctx context.Context, facts []preflight.TopicFacts, specify func(name string) kafka.TopicSpecification) {
+	at := map[string]*preflight.TopicFacts{}
+	var specs []kafka.TopicSpecification
+	for i := range facts {
+		if facts[i].Presence == preflight.Missing {
+			at[facts[i].Name] = &facts[i]
+			specs = append(specs, specify(facts[i].Name))
+		}
+	}
+	if len(specs) == 0 {
+		return
+	}
+	results, err := in.create(ctx, specs, true)
+	for name, t := range at {
+		answer, ok := results[name]
+		if err != nil {
+			answer = err
+		} else if !ok {
+			continue // kafka did not say
+		}
+		if code, _ := errorCode(answer); code == kafka.ErrTopicAlreadyExists {
+			t.Presence, t.Problem = preflight.Unclear, "somebody created it this moment"
+			continue
+		}
+		t.Creation = &preflight.CreationFacts{NotAllowed: NotAllowed(answer)}
+		if answer != nil {
+			t.Creation.Refused = reason(answer)
+		}
+	}
+}
