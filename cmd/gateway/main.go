@@ -28,6 +28,9 @@ const usage = `gateway publishes events posted over HTTP to Kafka, once per idem
                            what Redis holds for an idempotency key, and what it means
   gateway idempotency rebuild -c FILE
                            learn from Kafka which keyed events were written
+  gateway schemas check    do the event types load, and what did a change break
+  gateway schemas new TYPE --from FILE
+                           draft an event type from sample events
   gateway version          which version this is
 
 gateway COMMAND --help lists a command's flags.
@@ -37,7 +40,8 @@ type command func(ctx context.Context, args []string, out, errOut io.Writer) err
 
 func commands() map[string]command {
 	return map[string]command{
-		"dev": runDev, "serve": runServe, "check": runCheck, "topics": runTopics, "idempotency": runIdempotency, "version": runVersion,
+		"dev": runDev, "serve": runServe, "check": runCheck, "topics": runTopics,
+		"idempotency": runIdempotency, "schemas": runSchemas, "version": runVersion,
 	}
 }
 
@@ -75,6 +79,8 @@ func run(args []string, out, errOut io.Writer) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return 0
+	case errors.Is(err, errReported):
+		return 1
 	case errors.As(err, &usageErr):
 		_, _ = fmt.Fprintf(errOut, "gateway %s: %v\n", args[0], err)
 		return 2
@@ -84,6 +90,9 @@ func run(args []string, out, errOut io.Writer) int {
 	}
 }
 
+// errReported is the failure of a command whose output has said everything.
+var errReported = errors.New("the output says what is wrong")
+
 // usageError is a mistake on the command line.
 type usageError string
 
@@ -91,6 +100,33 @@ func (e usageError) Error() string { return string(e) }
 
 // parseFlags parses args and refuses what is left over.
 func parseFlags(fs *flag.FlagSet, args []string, errOut io.Writer) error {
+	if err := parseSome(fs, args, errOut); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return oneTooMany(fs.Arg(0))
+	}
+	return nil
+}
+
+// parseFlagsAndName parses args that hold one name, wherever it stands: the
+// flag package stops at the first argument that is no flag.
+func parseFlagsAndName(fs *flag.FlagSet, args []string, errOut io.Writer) (name string, err error) {
+	for {
+		if err := parseSome(fs, args, errOut); err != nil {
+			return "", err
+		}
+		if fs.NArg() == 0 {
+			return name, nil
+		}
+		if name != "" {
+			return "", oneTooMany(fs.Arg(0))
+		}
+		name, args = fs.Arg(0), fs.Args()[1:]
+	}
+}
+
+func parseSome(fs *flag.FlagSet, args []string, errOut io.Writer) error {
 	fs.SetOutput(errOut)
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -98,10 +134,11 @@ func parseFlags(fs *flag.FlagSet, args []string, errOut io.Writer) error {
 		}
 		return usageError("see --help") // the flag package has said what is wrong
 	}
-	if fs.NArg() > 0 {
-		return usageError(fmt.Sprintf("%q is one argument too many; see --help", fs.Arg(0)))
-	}
 	return nil
+}
+
+func oneTooMany(arg string) error {
+	return usageError(fmt.Sprintf("%q is one argument too many; see --help", arg))
 }
 
 func runVersion(_ context.Context, _ []string, out, _ io.Writer) error {

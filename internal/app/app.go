@@ -75,7 +75,7 @@ func (a *App) build(openAPI []byte) error {
 	}
 	a.catalog, err = schema.New(schema.Config{
 		Dir: cfg.Schemas.Dir, Watch: cfg.Schemas.Watch,
-		OnChange: func(s *schema.Set) { a.producer.SetTopics(s.Topics()) },
+		OnChange: a.schemasChanged,
 	}, a.logger, a.registry)
 	if err != nil {
 		return fmt.Errorf("schemas: %w", err)

@@ -133,10 +133,10 @@ func message(set *schema.Set, schemas *components, v schema.Version) asyncMessag
 
 // key describes the record's key.
 func key(def *event.Definition) object {
-	switch n := len(def.KeyPointers); {
-	case n == 0:
+	switch len(def.KeyPointers) {
+	case 0:
 		return object{"type": "null", "description": "No key: the events belong to no entity and may be in any partition."}
-	case n == 1:
+	case 1:
 		return object{"type": "string", "description": "The value at " + def.KeyPointers[0] + ", as text."}
 	default:
 		return object{"type": "string", "description": fmt.Sprintf("The values at %q, joined with \":\"; \"%%\" and \":\" inside them are percent-encoded.", def.KeyPointers)}

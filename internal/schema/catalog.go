@@ -28,9 +28,10 @@ type Config struct {
 	Dir      string
 	Watch    bool          // reload on change
 	Interval time.Duration // between two looks at the folder; 0 is one second
-	// OnChange, if set, is called by Run after each reload, with the new set.
-	// It is not called for the set that New has loaded.
-	OnChange func(*Set)
+	// OnChange, if set, is called by Run after each reload, with the set that
+	// was in use until then and the new one, which is in use already. It is not
+	// called for the set that New has loaded.
+	OnChange func(before, after *Set)
 }
 
 // Catalog is the present set of event types, reloaded when the folder changes.
@@ -138,12 +139,12 @@ func (c *Catalog) reload(f folder) {
 		return
 	}
 	w.loaded, w.refused = content, digest{}
-	c.set.Store(set)
+	before := c.set.Swap(set)
 	c.metrics.reloads.WithLabelValues("loaded").Inc()
 	c.metrics.loaded(set)
 	c.log.Info("schemas reloaded", "dir", c.cfg.Dir, "event_types", len(set.names))
 	if c.cfg.OnChange != nil {
-		c.cfg.OnChange(set)
+		c.cfg.OnChange(before, set)
 	}
 }
 

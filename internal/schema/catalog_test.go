@@ -23,6 +23,8 @@ type watched struct {
 	dir     string
 	log     *bytes.Buffer
 	changes int
+	before  *Set // as told by the last change
+	after   *Set
 }
 
 func watchFolder(t *testing.T, f files) *watched {
@@ -37,7 +39,10 @@ func watchFolder(t *testing.T, f files) *watched {
 func (w *watched) open(t *testing.T) {
 	t.Helper()
 	var err error
-	w.Catalog, err = New(Config{Dir: w.dir, Watch: true, OnChange: func(*Set) { w.changes++ }},
+	w.Catalog, err = New(Config{Dir: w.dir, Watch: true, OnChange: func(before, after *Set) {
+		w.changes++
+		w.before, w.after = before, after
+	}},
 		slog.New(slog.NewTextHandler(w.log, nil)), prometheus.NewRegistry())
 	require.NoError(t, err)
 }
@@ -111,6 +116,8 @@ func TestReload(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "a", def.Topic, "a set never changes")
 		require.Equal(t, 1, w.changes)
+		require.Same(t, before, w.before)
+		require.Same(t, w.Set(), w.after)
 		require.Equal(t, 1, w.count("loaded"))
 	})
 	t.Run("types come and go", func(t *testing.T) {
@@ -251,7 +258,7 @@ func TestRun(t *testing.T) {
 		dir := t.TempDir()
 		files{"t/v1.json": topic("a")}.write(t, dir)
 		changed := make(chan *Set, 1)
-		c, err := New(Config{Dir: dir, Watch: true, Interval: 5 * time.Millisecond, OnChange: func(s *Set) { changed <- s }},
+		c, err := New(Config{Dir: dir, Watch: true, Interval: 5 * time.Millisecond, OnChange: func(_, s *Set) { changed <- s }},
 			slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())

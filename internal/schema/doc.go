@@ -1,7 +1,8 @@
 // Package schema knows the event types: it reads them from a folder
 // schemas/<event type>/<version>.json, checks data against their JSON Schemas
-// and finds the entity key. It is the only user of the jsonschema library and
-// imports of internal/ only event.
+// and finds the entity key. It also says what changed between two sets, or two
+// versions of one. It is the only user of the jsonschema library and imports of
+// internal/ only event and schema/compat.
 //
 // # The folder
 //

@@ -23,11 +23,13 @@ var portable = map[string]struct {
 }{
 	"no reference": {
 		files{"t/v1.json": `{` + event1 + `,"properties":{"id":{"type":"string","maxLength":3}}}`},
-		[]string{`{"id":"a"}`}, []string{`{"id":"long"}`},
+		[]string{`{"id":"a"}`},
+		[]string{`{"id":"long"}`},
 	},
 	"own definitions": {
 		files{"t/v1.json": `{` + event1 + `,"properties":{"id":{"$ref":"#/$defs/a~1b%25"}},"$defs":{"a/b%":{"type":"string"}}}`},
-		[]string{`{"id":"a"}`}, []string{`{"id":1}`},
+		[]string{`{"id":"a"}`},
+		[]string{`{"id":1}`},
 	},
 	"another file, and one behind it": {
 		files{
@@ -35,18 +37,21 @@ var portable = map[string]struct {
 			"_shared/address.json":  `{"$defs":{"place":{"properties":{"zip":{"$ref":"deep/zip.json"}}}}}`,
 			"_shared/deep/zip.json": `{"type":"string","minLength":5}`,
 		},
-		[]string{`{"id":"a","at":{"zip":"12345"}}`}, []string{`{"id":"a","at":{"zip":"1"}}`, `{"id":"a","at":{"zip":1}}`},
+		[]string{`{"id":"a","at":{"zip":"12345"}}`},
+		[]string{`{"id":"a","at":{"zip":"1"}}`, `{"id":"a","at":{"zip":1}}`},
 	},
 	"a tree of itself": {
 		files{"t/v1.json": `{` + event1 + `,"properties":{"id":{"type":"integer"},"sub":{"items":{"$ref":"#"}}}}`},
-		[]string{`{"id":1,"sub":[{"id":2,"sub":[]}]}`}, []string{`{"id":1,"sub":[{"id":2,"sub":[{"id":"x"}]}]}`},
+		[]string{`{"id":1,"sub":[{"id":2,"sub":[]}]}`},
+		[]string{`{"id":1,"sub":[{"id":2,"sub":[{"id":"x"}]}]}`},
 	},
 	"files that refer to each other": {
 		files{
 			"t/v1.json":      `{` + event1 + `,"properties":{"id":{"type":"integer"},"b":{"$ref":"../_shared/b.json"}}}`,
 			"_shared/b.json": `{"properties":{"t":{"$ref":"../t/v1.json"}},"required":["t"]}`,
 		},
-		[]string{`{"id":1,"b":{"t":{"id":2}}}`}, []string{`{"id":1,"b":{"t":{"id":"x"}}}`, `{"id":1,"b":{}}`},
+		[]string{`{"id":1,"b":{"t":{"id":2}}}`},
+		[]string{`{"id":1,"b":{"t":{"id":"x"}}}`, `{"id":1,"b":{}}`},
 	},
 	"absolute ids, anchors and embedded ids": {
 		files{
@@ -60,35 +65,43 @@ var portable = map[string]struct {
 	},
 	"data that looks like a reference": {
 		files{"t/v1.json": `{` + event1 + `,"properties":{"a":{"const":{"$ref":"nowhere.json"}},"$ref":{"type":"string"}},"examples":[{"id":"1","a":{"$ref":"nowhere.json"}}]}`},
-		[]string{`{"id":"1","a":{"$ref":"nowhere.json"},"$ref":"x"}`}, []string{`{"id":"1","a":{}}`, `{"id":"1","$ref":2}`},
+		[]string{`{"id":"1","a":{"$ref":"nowhere.json"},"$ref":"x"}`},
+		[]string{`{"id":"1","a":{}}`, `{"id":"1","$ref":2}`},
 	},
 	"tuples": {
 		files{"t/v1.json": `{` + event1 + `,"properties":{"id":{"type":"string"},"a":{"prefixItems":[{"type":"string"},{"$ref":"#/properties/id"}],"items":false}}}`},
-		[]string{`{"id":"1","a":["x","y"]}`}, []string{`{"id":"1","a":[1]}`, `{"id":"1","a":["x","y",1]}`},
+		[]string{`{"id":"1","a":["x","y"]}`},
+		[]string{`{"id":"1","a":[1]}`, `{"id":"1","a":["x","y",1]}`},
 	},
 	"tuples of draft 7": {
 		files{"t/v1.json": `{` + draft7 + `,` + event1 + `,"properties":{"a":{"items":[{"type":"string"}],"additionalItems":{"type":"null"}},"b":{"items":{"type":"null"},"additionalItems":false}}}`},
-		[]string{`{"id":"1","a":["x",null],"b":[null,null]}`}, []string{`{"id":"1","a":[1]}`, `{"id":"1","a":["x",1]}`, `{"id":"1","b":[1]}`},
+		[]string{`{"id":"1","a":["x",null],"b":[null,null]}`},
+		[]string{`{"id":"1","a":[1]}`, `{"id":"1","a":["x",1]}`, `{"id":"1","b":[1]}`},
 	},
 	"tuples of 2019-09": {
 		files{"t/v1.json": `{` + draft2019 + `,` + event1 + `,"properties":{"a":{"items":[{"type":"string"}],"additionalItems":false}}}`},
-		[]string{`{"id":"1","a":["x"]}`}, []string{`{"id":"1","a":["x",1]}`},
+		[]string{`{"id":"1","a":["x"]}`},
+		[]string{`{"id":"1","a":["x",1]}`},
 	},
 	"dependencies of draft 7": {
 		files{"t/v1.json": `{` + draft7 + `,` + event1 + `,"dependencies":{"a":["b"],"c":{"required":["d"]}}}`},
-		[]string{`{"id":"1","a":1,"b":1}`, `{"id":"1","c":1,"d":1}`}, []string{`{"id":"1","a":1}`, `{"id":"1","c":1}`},
+		[]string{`{"id":"1","a":1,"b":1}`, `{"id":"1","c":1,"d":1}`},
+		[]string{`{"id":"1","a":1}`, `{"id":"1","c":1}`},
 	},
 	"dependent schemas": {
 		files{"t/v1.json": `{` + event1 + `,"dependentRequired":{"a":["b"]},"dependentSchemas":{"c":{"required":["d"]}}}`},
-		[]string{`{"id":"1","a":1,"b":1}`, `{"id":"1","c":1,"d":1}`}, []string{`{"id":"1","a":1}`, `{"id":"1","c":1}`},
+		[]string{`{"id":"1","a":1,"b":1}`, `{"id":"1","c":1,"d":1}`},
+		[]string{`{"id":"1","a":1}`, `{"id":"1","c":1}`},
 	},
 	"what stands beside a reference": {
 		files{"t/v1.json": `{` + event1 + `,"properties":{"a":{"$ref":"#/$defs/s","maxLength":2,"allOf":[{"minLength":1}]}},"$defs":{"s":{"type":"string"}}}`},
-		[]string{`{"id":"1","a":"xx"}`}, []string{`{"id":"1","a":1}`, `{"id":"1","a":"xxx"}`, `{"id":"1","a":""}`},
+		[]string{`{"id":"1","a":"xx"}`},
+		[]string{`{"id":"1","a":1}`, `{"id":"1","a":"xxx"}`, `{"id":"1","a":""}`},
 	},
 	"what draft 7 ignores beside a reference": {
 		files{"t/v1.json": `{` + draft7 + `,` + event1 + `,"properties":{"a":{"$ref":"#/definitions/s","maxLength":2}},"definitions":{"s":{"type":"string"}}}`},
-		[]string{`{"id":"1","a":"xxx"}`}, []string{`{"id":"1","a":1}`},
+		[]string{`{"id":"1","a":"xxx"}`},
+		[]string{`{"id":"1","a":1}`},
 	},
 }
 
@@ -195,7 +208,8 @@ func TestGatherKeepsTheOrderOfTheFile(t *testing.T) {
 	set := one(t, `{"$id":"https://example.com/t","type":"object","x-event":{"key":"/z"},"properties":{"z":{"type":"string"},"a":{"maximum":10.50},"m":true}}`)
 	bundle, err := set.Bundle("t", "")
 	require.NoError(t, err)
-	require.Equal(t, `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{"z":{"type":"string"},"a":{"maximum":10.50},"m":true}}`, string(bundle))
+	want := `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{"z":{"type":"string"},"a":{"maximum":10.50},"m":true}}`
+	require.Zero(t, strings.Compare(want, string(bundle)), "%s", bundle)
 	_, err = set.Bundle("unknown", "")
 	refusal(t, err)
 }
@@ -208,7 +222,7 @@ func TestGatherOfAllSamples(t *testing.T) {
 		for _, version := range described.Versions {
 			bundle, err := set.Bundle(described.Name, version)
 			require.NoError(t, err)
-			require.False(t, strings.Contains(string(bundle), `.json#`))
+			require.NotContains(t, string(bundle), `.json#`)
 			compileAlone(t, bundle, "")
 		}
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -55,6 +56,11 @@ func compareVersions(a, b string) int {
 		return len(a) - len(b)
 	}
 	return strings.Compare(a, b)
+}
+
+// sortedVersions returns the versions' names, oldest first.
+func sortedVersions[V any](m map[string]V) []string {
+	return slices.SortedFunc(maps.Keys(m), compareVersions)
 }
 
 func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }

@@ -19,15 +19,27 @@ func TestFindings(t *testing.T) {
 		says           []string
 		witness        string
 	}{
-		{"limit", `{"type":"object","properties":{"a":{"maxLength":9}}}`, `{"type":"object","properties":{"a":{"maxLength":8}}}`,
-			Backward, "/properties/a/maxLength", "maxLength", []string{"/a: maxLength 9 → 8", "publishers"}, `{"a":"aaaaaaaaa"}`},
+		{
+			"limit", `{"type":"object","properties":{"a":{"maxLength":9}}}`, `{"type":"object","properties":{"a":{"maxLength":8}}}`,
+			Backward, "/properties/a/maxLength", "maxLength",
+			[]string{"/a: maxLength 9 → 8", "publishers"},
+			`{"a":"aaaaaaaaa"}`,
+		},
 		{"required", `{"type":"object"}`, `{"type":"object","required":["id"]}`, Backward, "/required", "required", []string{`"id"`, "new schema only"}, `{}`},
 		{"required no more", `{"type":"object","required":["id"]}`, `{"type":"object"}`, Forward, "/required", "required", []string{`"id"`, "old schema only", "consumers"}, `{}`},
-		{"the new document's place", `{"properties":{"a":{"maximum":1}}}`, `{"properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"maximum":2}}}`,
-			Forward, "/$defs/n/maximum", "maximum", []string{"maximum 1 → 2"}, `{"a":2}`},
+		{
+			"the new document's place", `{"properties":{"a":{"maximum":1}}}`, `{"properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"maximum":2}}}`,
+			Forward, "/$defs/n/maximum", "maximum",
+			[]string{"maximum 1 → 2"},
+			`{"a":2}`,
+		},
 		{"only in the old document", `{"type":"object","properties":{"a":{"minimum":1}}}`, `{"type":"object"}`, Forward, "/properties/a/minimum", "minimum", []string{"minimum 1 → absent"}, `{"a":0}`},
-		{"closed", `{"type":"object","properties":{"a/b":{"type":"null"}}}`, `{"type":"object","additionalProperties":false}`,
-			Backward, "/additionalProperties", "additionalProperties", []string{`"a/b"`, "forbidden"}, `{"a/b":null}`},
+		{
+			"closed", `{"type":"object","properties":{"a/b":{"type":"null"}}}`, `{"type":"object","additionalProperties":false}`,
+			Backward, "/additionalProperties", "additionalProperties",
+			[]string{`"a/b"`, "forbidden"},
+			`{"a/b":null}`,
+		},
 		{"type", `{"type":["string","null"]}`, `{"type":"string"}`, Backward, "/type", "type", []string{`["string","null"] → "string"`}, `null`},
 		{"item", `{"type":"array","items":{"enum":[1,2]}}`, `{"type":"array","items":{"enum":[1]}}`, Backward, "/items/enum", "enum", []string{"/*: enum [1,2] → [1]"}, `[2]`},
 		{"cannot tell", `{"type":"string","pattern":"^aa*$"}`, `{"type":"string","pattern":"^a+$"}`, Backward, "/pattern", "pattern", []string{"cannot be told", "not compared"}, ``},

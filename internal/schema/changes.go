@@ -1,0 +1,235 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"eventgateway/internal/schema/compat"
+)
+
+// ChangeKind says what changed.
+type ChangeKind string
+
+// Kinds of changes.
+const (
+	TypeAdded      ChangeKind = "type-added"
+	TypeRemoved    ChangeKind = "type-removed"
+	VersionAdded   ChangeKind = "version-added"
+	VersionRemoved ChangeKind = "version-removed"
+	XEventChanged  ChangeKind = "x-event" // what the gateway does with the type
+	SchemaChanged  ChangeKind = "schema"  // what is accepted
+)
+
+// Both is the direction of a change that hurts who publishes and who consumes.
+const Both compat.Direction = "both"
+
+// Change is one difference that matters to those who publish or consume.
+type Change struct {
+	EventType string
+	Version   string // "" if it is about the whole type
+	// Since is the older version of the same folder that Version was compared
+	// with; "" if it was the same version of an older set.
+	Since     string
+	Kind      ChangeKind
+	Verdict   compat.Verdict   // compatible only for what was added
+	Direction compat.Direction // "" if compatible
+	File      string           // inside the folder of the new set; of the old one for what was removed
+	Line      int              // from 1; 0 if it is about the whole file
+	Pointer   string           // JSON Pointer into the schema
+	Keyword   string
+	Message   string
+	Witness   json.RawMessage // an event that shows it, if there is one
+}
+
+// Changes compares the versions that two sets have in common and lists what
+// came and went, ordered by event type and version. A published version should
+// not change; whether one may is for the caller to say.
+func Changes(before, after *Set) []Change {
+	var changes []Change
+	names := make(map[string]bool)
+	for _, name := range append(before.names[:len(before.names):len(before.names)], after.names...) {
+		names[name] = true
+	}
+	for _, name := range sortedKeys(names) {
+		old, now := before.types[name], after.types[name]
+		switch {
+		case now == nil:
+			changes = append(changes, Change{
+				EventType: name, Kind: TypeRemoved, Verdict: compat.Breaking, Direction: Both, File: name,
+				Message: "the event type is gone: its events are refused (404) and its consumers get no more",
+			})
+		case old == nil:
+			changes = append(changes, Change{
+				EventType: name, Kind: TypeAdded, Verdict: compat.Compatible, File: name,
+				Message: "the event type is new",
+			})
+		default:
+			changes = append(changes, typeChanges(before, after, old, now)...)
+		}
+	}
+	return changes
+}
+
+// typeChanges compares an event type that both sets have.
+func typeChanges(before, after *Set, old, now *eventType) []Change {
+	var changes []Change
+	versions := make(map[string]bool)
+	for _, v := range append(old.versions[:len(old.versions):len(old.versions)], now.versions...) {
+		versions[v.def.Version] = true
+	}
+	for _, name := range sortedVersions(versions) {
+		was, is := old.byName[name], now.byName[name]
+		c := Change{EventType: now.name, Version: name, File: now.name + "/" + name + ".json"}
+		switch {
+		case is == nil:
+			c.Kind, c.Verdict, c.Direction = VersionRemoved, compat.Breaking, Both
+			c.Message = "the version is gone: events that name it are refused (404)"
+			if old.newest() == was {
+				c.Message += fmt.Sprintf("; events that name no version are checked against %s from now on", now.newest().def.Version)
+			}
+			changes = append(changes, c)
+		case was == nil:
+			c.Kind, c.Verdict = VersionAdded, compat.Compatible
+			c.Message = "the version is new"
+			if now.newest() == is {
+				c.Message += "; events that name no version are checked against it from now on"
+			}
+			changes = append(changes, c)
+		default:
+			changes = append(changes, versionChanges(before, was, after, is)...)
+		}
+	}
+	return changes
+}
+
+// VersionChanges compares each version of a type with the one before it. A new
+// version may break: it exists for that.
+func (s *Set) VersionChanges() []Change {
+	var changes []Change
+	for _, name := range s.names {
+		versions := s.types[name].versions
+		for i := 1; i < len(versions); i++ {
+			found := versionChanges(s, versions[i-1], s, versions[i])
+			for j := range found {
+				found[j].Since = versions[i-1].def.Version
+			}
+			changes = append(changes, found...)
+		}
+	}
+	return changes
+}
+
+// versionChanges compares two versions of one type.
+func versionChanges(before *Set, old *version, after *Set, now *version) []Change {
+	changes := append(xeventChanges(old.def, now.def), schemaChanges(before, old, after, now)...)
+	for i := range changes {
+		c := &changes[i]
+		c.EventType, c.Version = now.def.Type, now.def.Version
+		c.File = now.def.Type + "/" + now.def.Version + ".json"
+		c.Line = nearestLine(now.raw, c.Pointer)
+	}
+	return changes
+}
+
+// schemaChanges compares what two versions accept. A comparison that fails or
+// panics must not take a gateway down, nor pass for a good one.
+func schemaChanges(before *Set, old *version, after *Set, now *version) (changes []Change) {
+	cannotTell := func(why any) []Change {
+		return []Change{{
+			Kind: SchemaChanged, Verdict: compat.CannotTell, Direction: Both,
+			Message: shorten(fmt.Sprintf("the schemas cannot be compared: %v", why)),
+		}}
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			changes = cannotTell(r)
+		}
+	}()
+	was, err := before.tree(old)
+	is, err2 := after.tree(now)
+	if err = errors.Join(err, err2); err != nil {
+		if bytes.Equal(old.raw, now.raw) && sameFiles(before.library, after.library) {
+			return nil
+		}
+		return cannotTell(err)
+	}
+	if reflect.DeepEqual(was, is) {
+		return nil
+	}
+	return findings(compat.Compare(was, is))
+}
+
+// tree is a version's bundle, parsed.
+func (s *Set) tree(v *version) (any, error) {
+	bundle, err := s.Bundle(v.def.Type, v.def.Version)
+	if err != nil {
+		return nil, err
+	}
+	tree, _, err := parse(bundle) // never released: the comparison keeps parts of it
+	return tree, err
+}
+
+// sameFiles reports whether what schemas can refer to is the same.
+func sameFiles(a, b *library) bool {
+	if len(a.byPath) != len(b.byPath) {
+		return false
+	}
+	for path, s := range a.byPath {
+		if other := b.byPath[path]; other == nil || !bytes.Equal(s.data, other.data) {
+			return false
+		}
+	}
+	return true
+}
+
+// findings turns a report into changes. A verdict without a finding still counts.
+func findings(r compat.Report) []Change {
+	var changes []Change
+	said := make(map[compat.Direction]compat.Verdict)
+	for _, f := range r.Findings {
+		if f.Verdict == compat.Compatible {
+			continue
+		}
+		if said[f.Direction] != compat.Breaking {
+			said[f.Direction] = f.Verdict
+		}
+		changes = append(changes, Change{
+			Kind: SchemaChanged, Verdict: f.Verdict, Direction: f.Direction,
+			Pointer: f.Pointer, Keyword: f.Keyword, Message: f.Message, Witness: f.Witness,
+		})
+	}
+	for _, whole := range []struct {
+		direction compat.Direction
+		verdict   compat.Verdict
+	}{{compat.Backward, r.Backward}, {compat.Forward, r.Forward}} {
+		missing := whole.verdict == compat.Breaking && said[whole.direction] != compat.Breaking ||
+			whole.verdict == compat.CannotTell && said[whole.direction] == ""
+		if missing {
+			changes = append(changes, Change{
+				Kind: SchemaChanged, Verdict: whole.verdict, Direction: whole.direction,
+				Message: "the schema as a whole accepts other events than before",
+			})
+		}
+	}
+	return changes
+}
+
+// nearestLine finds the line of the value at a pointer or, where the file has
+// nothing there (it was removed, or stands in a shared file), of the nearest
+// value around it.
+func nearestLine(data []byte, pointer string) int {
+	for {
+		if line := lineOf(data, pointer); line > 0 {
+			return line
+		}
+		cut := strings.LastIndexByte(pointer, '/')
+		if cut < 0 {
+			return 1
+		}
+		pointer = pointer[:cut]
+	}
+}
