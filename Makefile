@@ -9,7 +9,7 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build test lint fuzz bench soak torture services-up services-down
+.PHONY: help dev build test lint fuzz bench soak torture image image-test services-up services-down
 
 help: ## Explain each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,12 @@ soak: build ## Ten minutes of load: is memory flat?
 
 torture: ## Hours of crashes, pauses and network cuts against the promise (TORTURE="-seed 1" for flags)
 	@test/torture/run $(TORTURE)
+
+image: ## Build the container image with docker, podman or buildah (VERSION=, IMAGE=)
+	@deploy/build-image
+
+image-test: ## Build the image and run it, locked down, on real Kafka and Redis (root, Debian; no registry, no engine)
+	@test/image/run
 
 services-up: ## Start Apache Kafka, Redis and PostgreSQL on free loopback ports
 	@$(SERVICES) up

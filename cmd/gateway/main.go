@@ -31,6 +31,7 @@ const usage = `gateway publishes events posted over HTTP to Kafka, once per idem
   gateway schemas check    do the event types load, and what did a change break
   gateway schemas new TYPE --from FILE
                            draft an event type from sample events
+  gateway healthcheck      does the gateway of this container or machine live?
   gateway version          which version this is
 
 gateway COMMAND --help lists a command's flags.
@@ -41,7 +42,7 @@ type command func(ctx context.Context, args []string, out, errOut io.Writer) err
 func commands() map[string]command {
 	return map[string]command{
 		"dev": runDev, "serve": runServe, "check": runCheck, "topics": runTopics,
-		"idempotency": runIdempotency, "schemas": runSchemas, "version": runVersion,
+		"idempotency": runIdempotency, "schemas": runSchemas, "healthcheck": runHealthcheck, "version": runVersion,
 	}
 }
 
