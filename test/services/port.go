@@ -31,29 +31,41 @@ const (
 // state: a test process starts few servers, and ports have no other owner.
 var handedOut sync.Map
 
+// clusterBus is how far above its port a node of a Redis Cluster listens for the
+// others.
+const clusterBus = 10_000
+
 // freePort returns a port of 127.0.0.1 that nobody listens on at this moment.
-func freePort() (int, error) {
+func freePort() (int, error) { return freePorts(0) }
+
+// freePorts returns a port that is free, as is the one that many above it.
+func freePorts(above int) (int, error) {
 	const tries = 200
 	for range tries {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		if _, taken := handedOut.LoadOrStore(port, true); taken {
-			continue
+		port := firstPort + rand.IntN(lastPort-above-firstPort)
+		if take(port) && (above == 0 || take(port+above)) {
+			return port, nil
 		}
-		l, err := net.Listen("tcp", addr(port))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			return 0, fmt.Errorf("release port %d: %w", port, err)
-		}
-		return port, nil
 	}
 	return 0, fmt.Errorf("find free port on %s between %d and %d: none in %d tries", loopback, firstPort, lastPort, tries)
+}
+
+// take hands a port out if it is free.
+func take(port int) bool {
+	if _, taken := handedOut.LoadOrStore(port, true); taken {
+		return false
+	}
+	l, err := net.Listen("tcp", addr(port))
+	return err == nil && l.Close() == nil
 }
 
 // FreePort returns a port of 127.0.0.1 that nobody listens on at this moment and
 // that no server started by this process gets.
 func FreePort() (int, error) { return freePort() }
+
+// FreeClusterPort is FreePort for a node of a Redis Cluster, which also listens
+// 10,000 above it.
+func FreeClusterPort() (int, error) { return freePorts(clusterBus) }
 
 // portOr returns port, or a free one if port is 0.
 func portOr(port int) (int, error) {

@@ -65,7 +65,14 @@ func newRedis(cfg RedisConfig) (*Redis, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create redis directory: %w", err)
 	}
-	port, err := portOr(cfg.Port)
+	port, err := cfg.Port, error(nil)
+	switch {
+	case port != 0:
+	case slices.Contains(cfg.Args, "--cluster-enabled"):
+		port, err = FreeClusterPort()
+	default:
+		port, err = freePort()
+	}
 	if err != nil {
 		return nil, err
 	}

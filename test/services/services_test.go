@@ -88,6 +88,22 @@ func TestTailFile(t *testing.T) {
 	require.Contains(t, tailFile(path+"x", 0, 1), "no such file")
 }
 
+func TestFreeClusterPortHasTwo(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		port, err := FreeClusterPort()
+		require.NoError(t, err)
+		require.Less(t, port+clusterBus, lastPort)
+		for _, each := range []int{port, port + clusterBus} {
+			_, given := handedOut.Load(each)
+			require.True(t, given)
+			l, err := net.Listen("tcp", addr(each))
+			require.NoError(t, err)
+			require.NoError(t, l.Close())
+		}
+	}
+}
+
 func TestFreePortIsFreeAndGivenOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[int]bool{}

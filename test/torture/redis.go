@@ -86,7 +86,7 @@ const clusterNodes = 3
 func (s *store) startCluster(ctx context.Context, dir string) error {
 	var shared []*proxy
 	for i := range clusterNodes {
-		port, err := services.FreePort()
+		port, err := services.FreeClusterPort()
 		if err != nil {
 			return err
 		}
