@@ -149,9 +149,12 @@ func badPaths() (all []badRequest) {
 		add(name, rawRequest(path, jsonType, validOrder()), http.StatusNotFound, "unknown-event-type", "")
 		add(name+", with a key", rawRequest(path, jsonType+"Idempotency-Key: k\r\n", validOrder()), http.StatusNotFound, "unknown-event-type", "")
 	}
-	for _, path := range []string{"/", "/v1/events/", "/v1/events/bad/", "/v1/events/bad/x", "/v2/events/bad", "/v1/event/bad"} {
+	for _, path := range []string{"/v1/events", "/v1/events/", "/v1/events/bad/", "/v1/events/bad/v1/x", "/v2/events/bad", "/v1/event/bad"} {
 		add(path, rawRequest(path, jsonType, validOrder()), http.StatusNotFound, "not-found", "")
 	}
+	add("no such version", rawRequest("/v1/events/bad/v9", jsonType, validOrder()), http.StatusNotFound, "unknown-event-type", "")
+	add("version in path and query", rawRequest("/v1/events/bad/v1?version=v1", jsonType, validOrder()), http.StatusBadRequest, "malformed-request", "")
+	add("post to the landing page", rawRequest("/", jsonType, validOrder()), http.StatusMethodNotAllowed, "method-not-allowed", "Allow: GET, HEAD")
 	add("empty version", rawRequest("/v1/events/bad?version=", jsonType, validOrder()), http.StatusBadRequest, "malformed-request", "")
 	add("version twice", rawRequest("/v1/events/bad?version=v1&version=v1", jsonType, validOrder()), http.StatusBadRequest, "malformed-request", "")
 	for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "OPTIONS"} {
