@@ -59,7 +59,7 @@ func New(cfg Config, logger *slog.Logger, registerer prometheus.Registerer) (*Ca
 		cfg.Interval = defaultInterval
 	}
 	f, _ := steady(cfg.Dir)
-	set, err := build(f)
+	set, err := build(f, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (c *Catalog) reload(f folder) {
 		}
 		return
 	}
-	set, err := build(f)
+	set, err := build(f, c.set.Load())
 	if err != nil {
 		w.refused = content
 		c.metrics.reloads.WithLabelValues("refused").Inc()

@@ -125,6 +125,9 @@ func (s *Set) VersionChanges() []Change {
 
 // versionChanges compares two versions of one type.
 func versionChanges(before *Set, old *version, after *Set, now *version) []Change {
+	if old == now { // taken over with all that it refers to
+		return nil
+	}
 	changes := append(xeventChanges(old.def, now.def), schemaChanges(before, old, after, now)...)
 	for i := range changes {
 		c := &changes[i]

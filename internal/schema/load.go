@@ -18,7 +18,7 @@ const readAttempts = 3
 // *LoadError with everything that is wrong.
 func Load(dir string) (*Set, error) {
 	f, _ := steady(dir)
-	return build(f)
+	return build(f, nil)
 }
 
 // steady reads a folder, again if it changes under the read, and says whether
@@ -33,13 +33,19 @@ func steady(dir string) (folder, bool) {
 	}
 }
 
-// build compiles what was read.
-func build(f folder) (*Set, error) {
+// build compiles what was read. What is as it was in the set before, if there is
+// one, is taken over.
+func build(f folder, before *Set) (*Set, error) {
 	problems := slices.Concat(f.problems, f.unread)
+	kept := reuse{before: before}
 	var sources []*source
 	for _, file := range f.files {
 		if file.data == nil {
 			continue // not read; said so already
+		}
+		if s := kept.source(file); s != nil {
+			sources = append(sources, s)
+			continue
 		}
 		s, problem := newSource(file)
 		if problem != nil {
@@ -53,12 +59,16 @@ func build(f folder) (*Set, error) {
 	broken := len(problems) > 0
 	c, conflicts := newCompiler(sources)
 	problems = append(problems, conflicts...)
+	kept.files = c.library
 	for _, s := range sources {
+		if kept.source(s.file) == s {
+			continue // was good then
+		}
 		found := c.check(s)
 		broken = broken || len(found) > 0
 		problems = append(problems, found...)
 	}
-	b := builder{compiler: c, find: literalsOf(sources), compile: !broken && len(conflicts) == 0, types: make(map[string]*eventType)}
+	b := builder{compiler: c, kept: kept, find: literalsOf(sources), compile: !broken && len(conflicts) == 0, types: make(map[string]*eventType)}
 	slices.SortStableFunc(sources, sharedFirst)
 	for _, s := range sources {
 		problems = append(problems, b.add(s)...)
@@ -88,12 +98,20 @@ func sharedFirst(a, b *source) int {
 // builder collects the versions of all types.
 type builder struct {
 	compiler *compiler
+	kept     reuse
 	find     literals
 	compile  bool // false: only look at x-event
 	types    map[string]*eventType
 }
 
 func (b *builder) add(s *source) []Problem {
+	if v := b.kept.version(s); v != nil {
+		b.keep(s, v)
+		return nil
+	}
+	if s.eventType == "" && b.kept.same(s) {
+		return nil
+	}
 	var problems []Problem
 	v := &version{find: b.find, path: s.path, raw: s.data}
 	if s.eventType != "" {
@@ -112,6 +130,11 @@ func (b *builder) add(s *source) []Problem {
 	if problems = checkExamples(v, s); len(problems) > 0 {
 		return problems
 	}
+	b.keep(s, v)
+	return nil
+}
+
+func (b *builder) keep(s *source, v *version) {
 	t := b.types[s.eventType]
 	if t == nil {
 		t = &eventType{name: s.eventType, byName: make(map[string]*version)}
@@ -119,7 +142,6 @@ func (b *builder) add(s *source) []Problem {
 	}
 	t.byName[s.version] = v
 	t.versions = append(t.versions, v)
-	return nil
 }
 
 // describe reads what the gateway itself wants from a schema file.

@@ -1,0 +1,67 @@
+package schema
+
+import (
+	"bytes"
+	"strings"
+)
+
+// reuse takes over from the set before what a change of files did not touch:
+// compiling hundreds of event types takes seconds, and most reloads change one.
+type reuse struct {
+	before *Set // nil: there is none
+	files  *library
+}
+
+// source is the parsed file as it was, nil if it is another now.
+func (r reuse) source(f file) *source {
+	if r.before == nil {
+		return nil
+	}
+	if s := r.before.library.byPath[f.path]; s != nil && bytes.Equal(s.data, f.data) {
+		return s
+	}
+	return nil
+}
+
+// same reports whether a file, and every file that it refers to, is as before.
+func (r reuse) same(s *source) bool {
+	if r.before == nil {
+		return false
+	}
+	seen := map[*source]bool{s: true}
+	for queue := []*source{s}; len(queue) > 0; queue = queue[1:] {
+		next := queue[0]
+		if r.before.library.byPath[next.path] != next {
+			return false
+		}
+		known := true
+		findReference(next.tree, next.base(), "", func(target string) bool {
+			u, _, _ := strings.Cut(target, "#")
+			to := r.files.find(u)
+			switch {
+			case to == nil:
+				known = false // an embedded "$id", or a metaschema
+			case !seen[to]:
+				seen[to] = true
+				queue = append(queue, to)
+			}
+			return false // go on to the next one
+		})
+		if !known {
+			return false
+		}
+	}
+	return true
+}
+
+// version is a version as it was, nil if anything that it consists of is another now.
+func (r reuse) version(s *source) *version {
+	if s.eventType == "" || !r.same(s) {
+		return nil
+	}
+	t := r.before.types[s.eventType]
+	if t == nil {
+		return nil
+	}
+	return t.byName[s.version]
+}
