@@ -56,6 +56,30 @@ func (d *documents) get(set *schema.Set) (rendered, error) {
 	return r, nil
 }
 
+// getOpenAPI is GET /openapi.json[?type=]: of all event types, of one, or, if type is
+// empty, of none.
+func (s *Server) getOpenAPI(c *fiber.Ctx) error {
+	only := c.Context().QueryArgs()
+	if !only.Has("type") {
+		return s.sendDocument(func(r rendered) file { return r.openJSON })(c)
+	}
+	set, name := s.catalog.Set(), string(only.Peek("type"))
+	if name != "" {
+		if _, err := set.Lookup(name, ""); err != nil {
+			return s.writeProblem(c, err, false)
+		}
+	}
+	described, err := s.documents.base.OpenAPIOf(set, name)
+	if err != nil {
+		return fmt.Errorf("describe the interface: %w", err)
+	}
+	f, err := newFile(mediaTypeJSON, described.JSON)
+	if err != nil {
+		return err
+	}
+	return f.send(c)
+}
+
 // sendDocument is GET for one of the documents.
 func (s *Server) sendDocument(which func(rendered) file) fiber.Handler {
 	return func(c *fiber.Ctx) error {

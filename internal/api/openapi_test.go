@@ -68,7 +68,7 @@ var (
 		"GET /":                             everywhere,
 		"GET /docs":                         everywhere,
 		"GET /docs/assets/{file}":           append([]event.Kind{event.NotFound}, everywhere...),
-		"GET /openapi.json":                 everywhere,
+		"GET /openapi.json":                 append([]event.Kind{event.UnknownEventType}, everywhere...),
 		"GET /openapi.yaml":                 everywhere,
 		"GET /asyncapi.json":                everywhere,
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -26,7 +27,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // loadAssets reads the files of the pages by name: our own and Swagger UI's.
 func loadAssets() (map[string]file, error) {
 	files := map[string]file{}
-	for name, at := range map[string]string{"page.css": cssType, "landing.js": scriptType, "docs.js": scriptType} {
+	for name, at := range map[string]string{"page.css": cssType, "docs.css": cssType, "landing.js": scriptType, "docs.js": scriptType} {
 		text, err := ownPages.ReadFile("pages/" + name)
 		if err == nil {
 			files[name], err = newFile(at, text)
@@ -75,11 +76,26 @@ func (s *Server) getAsset(c *fiber.Ctx) error {
 	return f.send(c)
 }
 
-// getDocs is GET /docs.
-func (s *Server) getDocs(c *fiber.Ctx) error { return sendPage(c, docsPage) }
+// manyTypes is from how many event types on Swagger UI is shown one at a time: with
+// 500 it takes half a minute to open.
+const manyTypes = 40
+
+// getDocs is GET /docs[?type=].
+func (s *Server) getDocs(c *fiber.Ctx) error {
+	types := len(s.catalog.Set().Types())
+	name := c.Query("type")
+	page := struct {
+		Document string
+		Types    int // 0: all are shown
+	}{Document: "/openapi.json"}
+	if name != "" || types >= manyTypes {
+		page.Document, page.Types = "/openapi.json?type="+url.QueryEscape(name), types
+	}
+	return renderPage(c, docsTemplate, page)
+}
 
 var (
-	docsPage        = mustRead("pages/docs.html")
+	docsTemplate    = template.Must(template.New("docs").Parse(string(mustRead("pages/docs.html"))))
 	landingTemplate = template.Must(template.New("landing").Parse(string(mustRead("pages/landing.html"))))
 )
 
@@ -121,8 +137,13 @@ func (s *Server) getLanding(c *fiber.Ctx) error {
 	}
 	origin := s.origin(c)
 	var types []landingType
-	for _, t := range set.Types() {
-		types = append(types, landing(t, origin, described.anchors[t.Name]))
+	all := set.Types()
+	for _, t := range all {
+		docs := "/docs"
+		if len(all) >= manyTypes {
+			docs += "?type=" + t.Name
+		}
+		types = append(types, landing(t, origin, docs+"#"+described.anchors[t.Name]))
 	}
 	index := map[string]string{
 		"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",
@@ -130,10 +151,10 @@ func (s *Server) getLanding(c *fiber.Ctx) error {
 	return writePage(c, index, landingTemplate, map[string]any{"Types": types})
 }
 
-func landing(t schema.EventType, origin, anchor string) landingType {
+func landing(t schema.EventType, origin, docs string) landingType {
 	l := landingType{
 		Name: t.Name, Title: t.Title, Description: t.Description, Topic: t.Newest.Topic, Key: t.Newest.KeyPointers,
-		Docs: "/docs#" + anchor, Required: t.Newest.IdempotencyRequired,
+		Docs: docs, Required: t.Newest.IdempotencyRequired,
 	}
 	for i := len(t.Versions) - 1; i >= 0; i-- {
 		l.Versions = append(l.Versions, landingVersion{t.Versions[i], "/v1/event-types/" + t.Name + "/schema?version=" + t.Versions[i]})

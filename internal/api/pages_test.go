@@ -3,6 +3,7 @@ package api
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -154,4 +155,34 @@ func TestVersionInThePath(t *testing.T) {
 	require.Equal(t, "v1", (<-seen).Version)
 	requireRefused(t, g.do(t, http.MethodPost, "/v1/events/payments.captured/v9", "{}"), event.UnknownEventType, "v9")
 	requireRefused(t, g.do(t, http.MethodPost, "/v1/events/payments.captured/v1?version=v1", "{}"), event.MalformedRequest, "in the path")
+}
+
+func TestDocumentOfOneType(t *testing.T) {
+	t.Parallel()
+	g := start(t, accepting)
+	one := string(g.do(t, http.MethodGet, "/openapi.json?type=payments.captured", "").body)
+	require.Contains(t, one, `"/v1/events/payments.captured/v1":`)
+	require.NotContains(t, one, `"/v1/events/orders.placed":`)
+	none := string(g.do(t, http.MethodGet, "/openapi.json?type=", "").body)
+	require.Contains(t, none, `"/v1/events/{type}":`)
+	require.NotContains(t, none, `"/v1/events/payments.captured":`)
+	requireRefused(t, g.do(t, http.MethodGet, "/openapi.json?type=payments.captred", ""), event.UnknownEventType, "payments.captured")
+	page := g.do(t, http.MethodGet, "/docs?type=%22onload%3D%3C", "")
+	requireWebPage(t, page)
+	require.Contains(t, string(page.body), `data-document="/openapi.json?type=%22onload%3D%3C"`)
+}
+
+// Swagger UI takes half a minute for 500 event types: it is given one at a time.
+func TestDocsOfManyTypes(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for n := range manyTypes {
+		files[fmt.Sprintf("t%d.x/v1.json", n)] = `{"x-event":{"key":"/id"}}`
+	}
+	set := typesOf(t, files)
+	g := start(t, accepting, withCatalog(fixed{set}))
+	page := string(g.do(t, http.MethodGet, "/docs", "").body)
+	require.Contains(t, page, `data-document="/openapi.json?type="`)
+	require.Contains(t, page, `<a href="/">All 40 event types</a>`)
+	require.Contains(t, string(g.do(t, http.MethodGet, "/", "", browserAccept).body), `href="/docs?type=t7.x#/t7.*/publish_t7_x_v1"`)
 }

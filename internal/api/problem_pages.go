@@ -64,6 +64,10 @@ func writePage(c *fiber.Ctx, v any, t *template.Template, data any) error {
 	if c.Accepts(mediaTypeJSON, fiber.MIMETextHTML) != fiber.MIMETextHTML {
 		return writeJSON(c, fiber.StatusOK, v)
 	}
+	return renderPage(c, t, data)
+}
+
+func renderPage(c *fiber.Ctx, t *template.Template, data any) error {
 	var b bytes.Buffer
 	if err := t.Execute(&b, data); err != nil {
 		return fmt.Errorf("render page: %w", err)

@@ -108,7 +108,7 @@ func (s *Server) routes() {
 	s.app.Get("/", s.getLanding)
 	s.app.Get("/docs", s.getDocs)
 	s.app.Get("/docs/assets/:file", s.getAsset)
-	s.app.Get("/openapi.json", s.sendDocument(func(r rendered) file { return r.openJSON }))
+	s.app.Get("/openapi.json", s.getOpenAPI)
 	s.app.Get("/openapi.yaml", s.sendDocument(func(r rendered) file { return r.openYAML }))
 	s.app.Get("/asyncapi.json", s.sendDocument(func(r rendered) file { return r.async }))
 }

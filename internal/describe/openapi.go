@@ -52,13 +52,22 @@ type OpenAPI struct {
 }
 
 // OpenAPI describes the interface with a set of event types.
-func (b *Base) OpenAPI(set *schema.Set) (OpenAPI, error) {
+func (b *Base) OpenAPI(set *schema.Set) (OpenAPI, error) { return b.openAPI(set, set.Types()) }
+
+// OpenAPIOf describes the interface with one event type, or, if it has no name, with
+// none: pages cannot show hundreds at once.
+func (b *Base) OpenAPIOf(set *schema.Set, eventType string) (OpenAPI, error) {
+	types := slices.DeleteFunc(set.Types(), func(t schema.EventType) bool { return t.Name != eventType })
+	return b.openAPI(set, types)
+}
+
+func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, error) {
 	schemas := newComponents("2020-12")
 	ids := map[string]bool{}
 	out := OpenAPI{Anchors: map[string]string{}}
 	additions := map[string][]entry{"parameters": b.parameters}
 	var tags []string
-	for _, t := range set.Types() {
+	for _, t := range types {
 		if tag := tagOf(t.Name); !slices.Contains(tags, tag) {
 			tags = append(tags, tag)
 		}

@@ -17,7 +17,7 @@ var ErrNotPortable = errors.New("schema cannot stand in another document")
 // Part is one schema file that a version consists of.
 type Part struct {
 	Path   string // inside the folder, for example _shared/address.json
-	Schema []byte // compact JSON in the order of the file, without its names ($id, anchors), x-event and examples
+	Schema []byte // compact JSON in the order of the file, without its names ($id, anchors, title), x-event and examples
 }
 
 // Portable is a version's schema for a document that gathers many.
@@ -122,7 +122,10 @@ func (g *gatherer) gather(i int) {
 			bases[at] = base
 		}
 		if at == "" {
-			list = slices.DeleteFunc(list, func(m member) bool { return m.name == "x-event" || m.name == "examples" })
+			// The title too: generators name types after it, and all versions of an event type share it.
+			list = slices.DeleteFunc(list, func(m member) bool {
+				return m.name == "x-event" || m.name == "examples" || m.name == "title"
+			})
 		}
 		return g.point(base, list)
 	})
