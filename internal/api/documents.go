@@ -15,45 +15,51 @@ import (
 type documents struct {
 	base *describe.Base
 
-	mu    sync.Mutex
-	of    *schema.Set
-	ready rendered
+	mu  sync.Mutex
+	of  *schema.Set
+	are described
 }
 
-type rendered struct {
-	openJSON, openYAML, async file
-	anchors                   map[string]string // of event types in /docs
+// described makes each document once.
+type described struct {
+	openJSON, openYAML, async func() (file, error)
 }
 
 // get returns the documents of a set.
-func (d *documents) get(set *schema.Set) (rendered, error) {
+func (d *documents) get(set *schema.Set) described {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.of == set {
-		return d.ready, nil
+	if d.of != set {
+		d.of, d.are = set, d.describe(set)
 	}
-	open, err := d.base.OpenAPI(set)
-	if err != nil {
-		return rendered{}, fmt.Errorf("describe the interface: %w", err)
+	return d.are
+}
+
+func (d *documents) describe(set *schema.Set) described {
+	open := sync.OnceValues(func() (describe.OpenAPI, error) { return d.base.OpenAPI(set) })
+	return described{
+		openJSON: sync.OnceValues(func() (file, error) {
+			doc, err := open()
+			if err != nil {
+				return file{}, fmt.Errorf("describe the interface: %w", err)
+			}
+			return newFile(mediaTypeJSON, doc.JSON)
+		}),
+		openYAML: sync.OnceValues(func() (file, error) {
+			doc, err := open()
+			if err != nil {
+				return file{}, fmt.Errorf("describe the interface: %w", err)
+			}
+			return newFile("application/yaml", doc.YAML())
+		}),
+		async: sync.OnceValues(func() (file, error) {
+			text, err := describe.AsyncAPI(set)
+			if err != nil {
+				return file{}, fmt.Errorf("describe the topics: %w", err)
+			}
+			return newFile(mediaTypeJSON, text)
+		}),
 	}
-	async, err := describe.AsyncAPI(set)
-	if err != nil {
-		return rendered{}, fmt.Errorf("describe the topics: %w", err)
-	}
-	r := rendered{anchors: open.Anchors}
-	for _, each := range []struct {
-		to        *file
-		mediaType string
-		text      []byte
-	}{
-		{&r.openJSON, mediaTypeJSON, open.JSON}, {&r.openYAML, "application/yaml", open.YAML}, {&r.async, mediaTypeJSON, async},
-	} {
-		if *each.to, err = newFile(each.mediaType, each.text); err != nil {
-			return rendered{}, err
-		}
-	}
-	d.of, d.ready = set, r
-	return r, nil
 }
 
 // getOpenAPI is GET /openapi.json[?type=]: of all event types, of one, or, if type is
@@ -61,7 +67,7 @@ func (d *documents) get(set *schema.Set) (rendered, error) {
 func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 	only := c.Context().QueryArgs()
 	if !only.Has("type") {
-		return s.sendDocument(func(r rendered) file { return r.openJSON })(c)
+		return s.sendDocument(func(d described) (file, error) { return d.openJSON() })(c)
 	}
 	set, name := s.catalog.Set(), string(only.Peek("type"))
 	if name != "" {
@@ -69,11 +75,11 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 			return s.writeProblem(c, err, false)
 		}
 	}
-	described, err := s.documents.base.OpenAPIOf(set, name)
+	doc, err := s.documents.base.OpenAPIOf(set, name)
 	if err != nil {
 		return fmt.Errorf("describe the interface: %w", err)
 	}
-	f, err := newFile(mediaTypeJSON, described.JSON)
+	f, err := newFile(mediaTypeJSON, doc.JSON)
 	if err != nil {
 		return err
 	}
@@ -81,12 +87,12 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 }
 
 // sendDocument is GET for one of the documents.
-func (s *Server) sendDocument(which func(rendered) file) fiber.Handler {
+func (s *Server) sendDocument(which func(described) (file, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		r, err := s.documents.get(s.catalog.Set())
+		f, err := which(s.documents.get(s.catalog.Set()))
 		if err != nil {
 			return err
 		}
-		return which(r).send(c)
+		return f.send(c)
 	}
 }

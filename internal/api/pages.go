@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	swaggerui "github.com/swaggest/swgui/v5/static"
 
+	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/schema"
 )
@@ -131,10 +132,7 @@ type landingVersion struct{ Name, Schema string }
 // getLanding is GET /: what there is, for browsers a page.
 func (s *Server) getLanding(c *fiber.Ctx) error {
 	set := s.catalog.Set()
-	described, err := s.documents.get(set)
-	if err != nil {
-		return err
-	}
+	anchors := describe.Anchors(set)
 	origin := s.origin(c)
 	var types []landingType
 	all := set.Types()
@@ -143,7 +141,7 @@ func (s *Server) getLanding(c *fiber.Ctx) error {
 		if len(all) >= manyTypes {
 			docs += "?type=" + t.Name
 		}
-		types = append(types, landing(t, origin, docs+"#"+described.anchors[t.Name]))
+		types = append(types, landing(t, origin, docs+"#"+anchors[t.Name]))
 	}
 	index := map[string]string{
 		"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",

@@ -109,8 +109,8 @@ func (s *Server) routes() {
 	s.app.Get("/docs", s.getDocs)
 	s.app.Get("/docs/assets/:file", s.getAsset)
 	s.app.Get("/openapi.json", s.getOpenAPI)
-	s.app.Get("/openapi.yaml", s.sendDocument(func(r rendered) file { return r.openYAML }))
-	s.app.Get("/asyncapi.json", s.sendDocument(func(r rendered) file { return r.async }))
+	s.app.Get("/openapi.yaml", s.sendDocument(func(d described) (file, error) { return d.openYAML() }))
+	s.app.Get("/asyncapi.json", s.sendDocument(func(d described) (file, error) { return d.async() }))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.

@@ -47,8 +47,8 @@ type entry struct {
 // OpenAPI is the hand-written description with a path for each version of each
 // event type. Both notations say the same.
 type OpenAPI struct {
-	JSON, YAML []byte
-	Anchors    map[string]string // by event type: the newest version's tag and operation, as in Swagger UI's links
+	JSON []byte
+	YAML func() []byte // made when it is called
 }
 
 // OpenAPI describes the interface with a set of event types.
@@ -64,7 +64,6 @@ func (b *Base) OpenAPIOf(set *schema.Set, eventType string) (OpenAPI, error) {
 func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, error) {
 	schemas := newComponents("2020-12")
 	ids := map[string]bool{}
-	out := OpenAPI{Anchors: map[string]string{}}
 	additions := map[string][]entry{"parameters": b.parameters}
 	var tags []string
 	for _, t := range types {
@@ -78,9 +77,6 @@ func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, erro
 				return OpenAPI{}, err
 			}
 			additions["paths"] = append(additions["paths"], entry{path, item})
-			if version == t.Newest.Version {
-				out.Anchors[t.Name] = "/" + tagOf(t.Name) + "/" + id
-			}
 		}
 	}
 	for _, tag := range tags {
@@ -93,8 +89,23 @@ func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, erro
 	for _, name := range schemas.order {
 		additions["schemas"] = append(additions["schemas"], entry{name, schemas.schemas[name]})
 	}
-	out.JSON, out.YAML = b.spliceJSON(additions), b.spliceYAML(additions)
-	return out, nil
+	return OpenAPI{b.spliceJSON(additions), func() []byte { return b.spliceYAML(additions) }}, nil
+}
+
+// Anchors are the places of event types' newest versions in Swagger UI's links: tag
+// and operation.
+func Anchors(set *schema.Set) map[string]string {
+	ids := map[string]bool{}
+	anchors := map[string]string{}
+	for _, t := range set.Types() {
+		for _, version := range slices.Backward(t.Versions) {
+			id := operationID(t.Name, version, ids)
+			if version == t.Newest.Version {
+				anchors[t.Name] = "/" + tagOf(t.Name) + "/" + id
+			}
+		}
+	}
+	return anchors
 }
 
 // path describes one version. The newest is what a path without version leads to.

@@ -19,7 +19,7 @@ func members(v jsontext.Value) ([]member, bool) {
 	if v.Kind() != '{' {
 		return nil, false
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v))
+	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true)) // the strict parse has looked
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, false
 	}
@@ -44,7 +44,7 @@ func elements(v jsontext.Value) ([]jsontext.Value, bool) {
 	if v.Kind() != '[' {
 		return nil, false
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v))
+	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true)) // the strict parse has looked
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, false
 	}
