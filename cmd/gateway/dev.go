@@ -60,6 +60,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}
+	fitCollector()
 	ended := make(chan error, 1)
 	go func() { ended <- gateway.Run(ctx) }()
 	awaitReady(ctx, gateway)

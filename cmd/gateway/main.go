@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
@@ -46,15 +45,7 @@ func commands() map[string]command {
 	}
 }
 
-// gcPercent lets the heap grow by some tens of megabytes before it is collected:
-// the live heap is small, so with Go's default of 100 that would be many times a
-// second. Collecting even less was measured to gain nothing. GOGC overrides.
-const gcPercent = 400
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

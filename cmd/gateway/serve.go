@@ -39,6 +39,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}
+	fitCollector()
 	return gateway.Run(ctx) //nolint:wrapcheck // says what failed
 }
 
