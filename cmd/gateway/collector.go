@@ -32,5 +32,5 @@ func fitCollector() {
 }
 
 func gcPercentFor(liveBytes uint64) int {
-	return int(min(mostGCPercent, max(leastGCPercent, heapRoom*100/max(liveBytes, 1)))) //nolint:gosec // at most 400
+	return int(min(mostGCPercent, max(leastGCPercent, heapRoom*100/max(liveBytes, 1))))
 }
