@@ -32,6 +32,8 @@ func kindOf(err error) preflight.FailureKind {
 		return preflight.FailedLoading
 	case redis.IsMaxClientsError(err):
 		return preflight.FailedFull
+	case redis.HasErrorPrefix(err, "MISCONF"):
+		return preflight.FailedSaving
 	case redis.IsClusterDownError(err):
 		return preflight.FailedClusterDown
 	}

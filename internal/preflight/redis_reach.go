@@ -35,7 +35,7 @@ func addresses(f RedisFacts) []Finding {
 // away: one of several may be, and the rest does.
 func away(k FailureKind) bool {
 	switch k {
-	case FailedRefused, FailedName, FailedTimeout, FailedLoading, FailedFull:
+	case FailedRefused, FailedName, FailedTimeout, FailedLoading, FailedFull, FailedSaving:
 		return true
 	default:
 		return false
@@ -61,7 +61,7 @@ func redisUnreachable(check, subject string, f Failure) Finding {
 	case FailedNoTLS:
 		what, do = "does not speak TLS: it answers in plain text", "name Redis' TLS port in redis.addresses, or remove redis.tls"
 	case FailedClosed:
-		what, do = "closes the connection: "+f.Text, "if this is its TLS port, set redis.tls.enabled: true"
+		what, do = "closes the connection: "+f.Text, "if this is its TLS port, set redis.tls.enabled: true; if it has no connection left, raise its maxclients"
 	case FailedClientCert:
 		what, do = "refuses the gateway's certificate, or the lack of one: "+f.Text, "set redis.tls.cert and redis.tls.key to one that Redis trusts"
 	case FailedPermission:
@@ -70,6 +70,8 @@ func redisUnreachable(check, subject string, f Failure) Finding {
 		what, do = "still reads its data from disk", "wait, then check again"
 	case FailedFull:
 		what, do = "takes no more connections: "+f.Text, "raise its maxclients; a gateway uses up to 16"
+	case FailedSaving:
+		what, do = "serves nothing, since it could not save: "+f.Text, "mend its disk: its log says why"
 	case FailedClusterDown:
 		what, do = "the cluster does not serve all slots: "+f.Text, "mend it: redis-cli --cluster check "+subject
 	}
