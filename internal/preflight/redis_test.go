@@ -125,7 +125,7 @@ func TestRedis(t *testing.T) {
 		"closed":           {unreachable(FailedClosed), "error redis.address redis:6379: closes the connection: the error", "redis.tls.enabled"},
 		"client cert":      {unreachable(FailedClientCert), "error redis.address redis:6379: refuses the gateway's certificate, or the lack of one: the error", "redis.tls.cert"},
 		"loading":          {unreachable(FailedLoading), "error redis.address redis:6379: still reads its data from disk", "wait"},
-		"cannot save":      {unreachable(FailedSaving), "error redis.address redis:6379: serves nothing, since it could not save", "mend its disk"},
+		"cannot save":      {unreachable(FailedSaving), "error redis.address redis:6379: serves nothing, since it could not save: the error", "mend its disk"},
 		"max clients":      {unreachable(FailedFull), "error redis.address redis:6379: takes no more connections: the error", "maxclients"},
 		"other":            {unreachable(FailedOther), "error redis.address redis:6379: cannot be asked: the error", "error says"},
 		"may not ping":     {unreachable(FailedPermission), "error redis.address redis:6379: the user may not ask it: the error", "operations.md"},
