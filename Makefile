@@ -9,7 +9,7 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build test lint fuzz bench soak torture image image-test services-up services-down
+.PHONY: help dev build test lint fuzz bench soak torture pages-test image image-test services-up services-down
 
 help: ## Explain each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ image: ## Build the container image with docker, podman or buildah (VERSION=, IM
 
 image-test: ## Build the image and run it, locked down, on real Kafka and Redis (root, Debian; no registry, no engine)
 	@test/image/run
+
+pages-test: ## Look at the pages in Chromium, and generate clients from what they offer
+	@test/pages/run
 
 services-up: ## Start Apache Kafka, Redis and PostgreSQL on free loopback ports
 	@$(SERVICES) up
