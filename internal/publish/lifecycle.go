@@ -68,9 +68,17 @@ func (p *Producer) refreshed(begun time.Time, err error) {
 	}
 	p.awaySince = time.Time{}
 	p.up()
-	limit := p.batchLimit()
+}
+
+// prepare makes batches fit the topics that are about to be known, before the first
+// record can be placed in one of them: a batch that is too large fails all its records.
+func (p *Producer) prepare(smallest int) {
+	limit := batchLimitOf(smallest)
 	if limit < p.present().batchBytes {
-		p.requestReplace("a topic takes smaller batches")
+		if err := p.replaceWith("a topic takes smaller batches", limit); err != nil {
+			p.logger.Error("replacing the kafka producer failed", "error", err)
+			p.requestReplace("a topic takes smaller batches")
+		}
 	}
 	if p.lanes != nil {
 		p.lanes.shrink(limit)
@@ -92,9 +100,9 @@ func (p *Producer) replaceIfStuck(begun time.Time, alive bool) {
 }
 
 // batchLimit is the largest batch that every topic takes.
-func (p *Producer) batchLimit() int {
-	return max(1, min(defaultBatchBytes, p.topics.smallestLimit()-batchOverhead))
-}
+func (p *Producer) batchLimit() int { return batchLimitOf(p.topics.smallestLimit()) }
+
+func batchLimitOf(smallest int) int { return max(1, min(defaultBatchBytes, smallest-batchOverhead)) }
 
 func (p *Producer) up() {
 	if p.down.Load() && p.down.Swap(false) {
@@ -127,8 +135,10 @@ func (p *Producer) giveUp(inc *incarnation) {
 
 // reincarnate starts a new librdkafka producer. The old one still takes
 // records of claims that name it, unless it failed, and is then closed.
-func (p *Producer) reincarnate(reason string) error {
-	next, err := p.incarnate(p.batchLimit())
+func (p *Producer) reincarnate(reason string) error { return p.replaceWith(reason, p.batchLimit()) }
+
+func (p *Producer) replaceWith(reason string, batchBytes int) error {
+	next, err := p.incarnate(batchBytes)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ type Producer struct {
 // the configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
 	p := &Producer{stuck: stuckAfter, cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
-	p.topics = newTopics(p.present, cfg.CreateTopics, logger)
+	p.topics = newTopics(p.present, p.prepare, cfg.CreateTopics, logger)
 	p.searches = newSearches(p.recoverAll)
 	p.running, p.end = context.WithCancel(context.Background())
 	p.mu.Lock() // the first incarnation may report an error before it is current

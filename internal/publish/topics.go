@@ -40,6 +40,7 @@ type topic struct {
 // topics caches the cluster's metadata for the topics of the event types.
 type topics struct {
 	current func() *incarnation
+	prepare func(smallest int) // told the least max.message.bytes before topics become known
 	create  CreateTopics
 	logger  *slog.Logger
 	born    time.Time
@@ -55,8 +56,8 @@ type topics struct {
 	limitsAt time.Time
 }
 
-func newTopics(current func() *incarnation, create CreateTopics, logger *slog.Logger) *topics {
-	return &topics{current: current, create: create, logger: logger, born: crash.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
+func newTopics(current func() *incarnation, prepare func(int), create CreateTopics, logger *slog.Logger) *topics {
+	return &topics{current: current, prepare: prepare, create: create, logger: logger, born: crash.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
 }
 
 func (t *topics) want(names []string) {
@@ -152,6 +153,7 @@ func (t *topics) refresh(ctx context.Context) error {
 		p.maxBytes = t.limit(name)
 		present[name] = p
 	}
+	t.prepare(smallestOf(present))
 	t.known.Store(&present)
 	t.reportMissing(ctx, missing)
 	return nil
@@ -307,11 +309,16 @@ func (t *topics) limit(name string) int {
 
 // smallestLimit is the least max.message.bytes of all known topics.
 func (t *topics) smallestLimit() int {
-	least := defaultTopicBytes
 	if known := t.known.Load(); known != nil {
-		for _, k := range *known {
-			least = min(least, k.maxBytes)
-		}
+		return smallestOf(*known)
+	}
+	return defaultTopicBytes
+}
+
+func smallestOf(present map[string]topic) int {
+	least := defaultTopicBytes
+	for _, k := range present {
+		least = min(least, k.maxBytes)
 	}
 	return least
 }
