@@ -143,6 +143,8 @@ func TestOpenAPI(t *testing.T) {
 	require.False(t, described)
 	require.Contains(t, d.get(t, "#/components/schemas/seven.v1/properties/t"), "prefixItems")
 
+	require.NotContains(t, d.get(t, "#/components/schemas/a.b.v1"), "title", "versions share it, and generators name types after it")
+
 	old := d.get(t, "#/paths/~1v1~1events~1old/post")
 	require.Contains(t, old["description"], "draft 4) cannot be shown here")
 	require.Equal(t, "/v1/event-types/old/schema?version=v1", old["externalDocs"].(map[string]any)["url"])

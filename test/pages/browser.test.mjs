@@ -93,6 +93,29 @@ test("every operation gets an Idempotency-Key of its own, also where pages are n
   await page.close();
 });
 
+test("every operation opens, with its schema", async () => {
+  const { page, blameless } = await openPage(browser);
+  await page.goto(`${gateway}/docs`);
+  await page.locator(".opblock-tag").first().waitFor();
+  for (const tag of await page.locator(".opblock-tag").all()) await tag.click();
+  const { paths } = await (await fetch(`${gateway}/openapi.json`)).json();
+  const operations = await page.locator(".opblock").all();
+  assert.equal(operations.length, Object.values(paths).flatMap(Object.keys).length);
+  for (const operation of operations) {
+    await operation.locator(".opblock-summary-control").click();
+    await operation.locator(".responses-inner").waitFor();
+    const schema = operation.getByRole("tab", { name: "Schema" }).first();
+    if (await schema.count()) {
+      await schema.click();
+      await operation.locator('[role="tabpanel"][data-name="modelPanel"]').first().waitFor();
+    }
+    await operation.locator(".opblock-summary-control").click();
+  }
+  assert.equal(await page.locator(".errors-wrapper").count(), 0);
+  blameless();
+  await page.close();
+});
+
 test("the curl line is copied, or selected where pages may not write to the clipboard", async () => {
   const { page, blameless } = await openPage(browser);
   await page.goto(`${gateway}/`);
