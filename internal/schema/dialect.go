@@ -28,11 +28,24 @@ func (p Portable) As(draft string) (Portable, error) {
 		return Portable{}, fmt.Errorf("%w: it is of draft %s", ErrNotPortable, p.Draft)
 	}
 	out := Portable{Draft: draft, places: p.places}
+	var refs []string
 	for _, part := range p.Parts {
-		changed := rewrite(part.Schema, "", func(_ string, list []member) []member { return change(list) })
+		changed := rewrite(part.Schema, "", func(_ string, list []member) []member {
+			list = change(list)
+			if ref, ok := textOf(find(list, "$ref")); ok {
+				refs = append(refs, ref)
+			}
+			return list
+		})
 		out.Parts = append(out.Parts, Part{Path: part.Path, Schema: changed})
 	}
-	return out, out.checkReferences()
+	// One that leads nowhere would spoil the whole document for its readers.
+	for _, ref := range refs {
+		if !out.leadsSomewhere(ref) {
+			return out, fmt.Errorf("%w: the reference %s leads nowhere there", ErrNotPortable, ref)
+		}
+	}
+	return out, nil
 }
 
 // aloneWithRef drops what draft 7 ignores beside a reference.
@@ -123,24 +136,6 @@ func refInAllOf(list []member) []member {
 	all = append(all, objectOf([]member{{"$ref", ref}}))
 	list = slices.DeleteFunc(list, func(m member) bool { return m.name == "$ref" || m.name == "allOf" })
 	return append(list, member{"allOf", arrayOf(all)})
-}
-
-// checkReferences follows every reference: one that leads nowhere would spoil
-// the whole document for its readers.
-func (p Portable) checkReferences() error {
-	var lost string
-	for _, part := range p.Parts {
-		rewrite(part.Schema, "", func(_ string, list []member) []member {
-			if ref, ok := textOf(find(list, "$ref")); ok && !p.leadsSomewhere(ref) {
-				lost = ref
-			}
-			return list
-		})
-	}
-	if lost != "" {
-		return fmt.Errorf("%w: the reference %s leads nowhere there", ErrNotPortable, lost)
-	}
-	return nil
 }
 
 func (p Portable) leadsSomewhere(ref string) bool {

@@ -61,7 +61,7 @@ func build(f folder, before *Set) (*Set, error) {
 	problems = append(problems, conflicts...)
 	kept.files = c.library
 	for _, s := range sources {
-		if kept.source(s.file) == s {
+		if kept.has(s) {
 			continue // was good then
 		}
 		found := c.check(s)

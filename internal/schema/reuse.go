@@ -23,15 +23,15 @@ func (r reuse) source(f file) *source {
 	return nil
 }
 
+// has reports whether a file is as it was.
+func (r reuse) has(s *source) bool { return r.before != nil && r.before.library.byPath[s.path] == s }
+
 // same reports whether a file, and every file that it refers to, is as before.
 func (r reuse) same(s *source) bool {
-	if r.before == nil {
-		return false
-	}
 	seen := map[*source]bool{s: true}
 	for queue := []*source{s}; len(queue) > 0; queue = queue[1:] {
 		next := queue[0]
-		if r.before.library.byPath[next.path] != next {
+		if !r.has(next) {
 			return false
 		}
 		known := true
