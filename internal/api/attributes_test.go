@@ -125,7 +125,7 @@ func TestIllFormedAttributes(t *testing.T) {
 		"extension with underscore": {"ce-my_ext: x", "not a name for an extension"},
 		"extension of 65":           {"ce-" + strings.Repeat("x", 65) + ": v", "not a name for an extension"},
 		"no name":                   {"ce-: v", "not a name for an extension"},
-		"33 extensions":             {extensions(33), "More than 32"},
+		"33 extensions":             {extensions(33), "more than 32"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,6 +28,12 @@ const (
 // postEvent is POST /v1/events/{type}[?version=] and POST /v1/events/{type}/{version}.
 func (s *Server) postEvent(c *fiber.Ctx) error {
 	req, err := s.eventRequest(c)
+	return s.accept(c, req, err)
+}
+
+// accept passes a request through the door and answers; err says why it is not to
+// be.
+func (s *Server) accept(c *fiber.Ctx, req ingest.Request, err error) error {
 	keyed := !req.Identity.IsZero()
 	if err != nil {
 		return s.writeProblem(c, err, keyed)
@@ -38,13 +44,17 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return s.writeProblem(c, err, keyed)
 	}
-	if result.Replayed {
+	markResult(c, result.Replayed, result.Bypassed)
+	return writeReceipt(c, statusAcceptedWithReceipt, result.Receipt)
+}
+
+func markResult(c *fiber.Ctx, replayed, bypassed bool) {
+	if replayed {
 		c.Set(headerIdempotentReplayed, "true")
 	}
-	if result.Bypassed {
+	if bypassed {
 		c.Set(headerIdempotencyStatus, "bypassed")
 	}
-	return writeReceipt(c, statusAcceptedWithReceipt, result.Receipt)
 }
 
 func writeReceipt(c *fiber.Ctx, status int, receipt event.Receipt) error {
@@ -72,38 +82,32 @@ func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, error) {
 // eventData reads what an event is: type, version, media type, data.
 func (s *Server) eventData(c *fiber.Ctx) (ingest.Request, error) {
 	req := ingest.Request{Client: anonymous, Type: strings.Clone(c.Params("type"))}
-	def, err := s.lookup(c, &req)
-	if err != nil {
+	if err := s.lookup(c, &req); err != nil {
 		return req, err
 	}
+	var err error
 	if req.MediaType, err = mediaType(&c.Request().Header); err != nil {
 		return req, err
 	}
 	req.Data = c.Request().Body()
-	if def.BodyLimit > 0 && len(req.Data) > def.BodyLimit {
-		return req, event.Refuse(event.EventTooLarge, "The body has %d bytes; events of type %s may have %d.", len(req.Data), req.Type, def.BodyLimit)
-	}
 	return req, nil
 }
 
-// lookup finds the definition, so that an unknown type is refused whatever
+// lookup looks for the definition, so that an unknown type is refused whatever
 // else is wrong. The door looks again: types may be reloaded in between.
-func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) (*event.Definition, error) {
+func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) error {
 	var err error
 	if req.Version, err = version(c); err != nil {
-		return nil, err
+		return err
 	}
-	def, err := s.catalog.Lookup(req.Type, req.Version)
-	if err != nil {
-		var e *event.Error
-		// A keyed event may have been written before its type went away: the
-		// door knows. Everybody else is told at once.
-		if errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c) {
-			return &event.Definition{}, nil
-		}
-		return nil, err
+	_, err = s.catalog.Lookup(req.Type, req.Version)
+	var e *event.Error
+	// A keyed event may have been written before its type went away: the
+	// door knows. Everybody else is told at once.
+	if errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c) {
+		return nil
 	}
-	return def, nil
+	return err
 }
 
 // version is the path's or the query's parameter of that name, empty if neither is

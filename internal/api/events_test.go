@@ -144,16 +144,6 @@ func TestKeyedRetryOfATypeThatIsGoneReachesTheDoor(t *testing.T) {
 	require.Empty(t, seen, "a name that no type can have was never published")
 }
 
-func TestBodyLimitOfTheType(t *testing.T) {
-	t.Parallel()
-	g := start(t, accepting)
-	const limit = 16 << 10 // of payments.captured
-	path := "/v1/events/payments.captured"
-	require.Equal(t, http.StatusAccepted, g.do(t, http.MethodPost, path, strings.Repeat(" ", limit)).StatusCode)
-	requireRefused(t, g.do(t, http.MethodPost, path, strings.Repeat(" ", limit+1)), event.EventTooLarge, "may have 16384")
-	require.Equal(t, http.StatusAccepted, g.do(t, http.MethodPost, "/v1/events/orders.placed", strings.Repeat(" ", limit+1)).StatusCode)
-}
-
 // anything is a catalog that knows every type.
 type anything struct{}
 

@@ -43,6 +43,17 @@ type door func(r ingest.Request) (ingest.Result, error)
 
 func (d door) Accept(_ context.Context, r ingest.Request) (ingest.Result, error) { return d(r) }
 
+// AcceptBatch asks the same function for each event that has no fault.
+func (d door) AcceptBatch(_ context.Context, rs []ingest.Request) ([]ingest.Answer, error) {
+	answers := make([]ingest.Answer, len(rs))
+	for i, r := range rs {
+		if answers[i].Err = r.Fault; r.Fault == nil {
+			answers[i].Result, answers[i].Err = d(r)
+		}
+	}
+	return answers, nil
+}
+
 // Receipt asks the same function, with nothing but client and identity.
 func (d door) Receipt(_ context.Context, client string, identity event.Identity) (event.Receipt, error) {
 	result, err := d(ingest.Request{Client: client, Identity: identity})
@@ -60,6 +71,18 @@ func accepting(r ingest.Request) (ingest.Result, error) {
 // failing answers every event with err.
 func failing(err error) door {
 	return func(ingest.Request) (ingest.Result, error) { return ingest.Result{}, err }
+}
+
+// noBatches is a door that takes no batch at all.
+func noBatches(err error) Door { return shut{failing(err), err} }
+
+type shut struct {
+	door
+	err error
+}
+
+func (s shut) AcceptBatch(context.Context, []ingest.Request) ([]ingest.Answer, error) {
+	return nil, s.err
 }
 
 // recording answers like accepting and passes each request on.
@@ -118,6 +141,11 @@ func withReadTimeout(d time.Duration) option {
 func withCatalog(other Catalog) option { return func(_ *Config, c *Catalog) { *c = other } }
 
 func start(tb testing.TB, d door, opts ...option) *gateway {
+	tb.Helper()
+	return startWith(tb, d, opts...)
+}
+
+func startWith(tb testing.TB, d Door, opts ...option) *gateway {
 	tb.Helper()
 	text, err := os.ReadFile("../../openapi.yaml")
 	require.NoError(tb, err)

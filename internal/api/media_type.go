@@ -9,13 +9,51 @@ import (
 	"eventgateway/internal/event"
 )
 
+const (
+	mediaTypeStructured = "application/cloudevents+json"
+	mediaTypeBatch      = "application/cloudevents-batch+json"
+)
+
 // mediaType checks Content-Type and Content-Encoding and returns the media
 // type in lower case without parameters; none is taken as JSON.
 func mediaType(h *fasthttp.RequestHeader) (string, error) {
-	if coding := h.Peek("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(string(coding), "identity") {
-		return "", event.Refuse(event.UnsupportedMediaType, "Compressed bodies are not supported yet: send the body without Content-Encoding.")
+	if err := uncompressed(h); err != nil {
+		return "", err
 	}
-	raw := string(h.ContentType())
+	return jsonType(string(h.ContentType()))
+}
+
+func uncompressed(h *fasthttp.RequestHeader) error {
+	if coding := h.Peek("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(string(coding), "identity") {
+		return event.Refuse(event.UnsupportedMediaType, "Compressed bodies are not supported yet: send the body without Content-Encoding.")
+	}
+	return nil
+}
+
+// jsonType checks that a content type is JSON in UTF-8 and returns the media type.
+func jsonType(raw string) (string, error) {
+	mt, err := parseType(raw)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case mt == mediaTypeJSON:
+		return mt, nil
+	case mt == "application/x-www-form-urlencoded":
+		return "", event.Refuse(event.UnsupportedMediaType,
+			"The body came as a form, which is what curl -d says unless told otherwise. Add -H 'Content-Type: application/json'.")
+	case mt == mediaTypeStructured || mt == mediaTypeBatch:
+		return "", event.Refuse(event.UnsupportedMediaType,
+			"Structured CloudEvents go to /v1/events. Here, send the event's data as the body and its attributes as ce-* headers.")
+	case strings.HasPrefix(mt, "application/") && strings.HasSuffix(mt, "+json"):
+		return mt, nil
+	}
+	return "", event.Refuse(event.UnsupportedMediaType, "This media type is not supported; send JSON with Content-Type: application/json.")
+}
+
+// parseType returns the media type in lower case without parameters. A charset, if
+// there is one, must be UTF-8.
+func parseType(raw string) (string, error) {
 	if raw == "" || raw == mediaTypeJSON {
 		return mediaTypeJSON, nil
 	}
@@ -26,17 +64,5 @@ func mediaType(h *fasthttp.RequestHeader) (string, error) {
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return "", event.Refuse(event.UnsupportedMediaType, "JSON is UTF-8 (RFC 8259 §8.1); another charset is not supported.")
 	}
-	switch {
-	case mt == mediaTypeJSON:
-		return mt, nil
-	case mt == "application/x-www-form-urlencoded":
-		return "", event.Refuse(event.UnsupportedMediaType,
-			"The body came as a form, which is what curl -d says unless told otherwise. Add -H 'Content-Type: application/json'.")
-	case mt == "application/cloudevents+json" || mt == "application/cloudevents-batch+json":
-		return "", event.Refuse(event.UnsupportedMediaType,
-			"Structured CloudEvents are not supported here: send the event's data as the body and its attributes as ce-* headers.")
-	case strings.HasPrefix(mt, "application/") && strings.HasSuffix(mt, "+json"):
-		return mt, nil
-	}
-	return "", event.Refuse(event.UnsupportedMediaType, "This media type is not supported; send JSON with Content-Type: application/json.")
+	return mt, nil
 }

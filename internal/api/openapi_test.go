@@ -51,7 +51,12 @@ var (
 		event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 	}, everywhere...)
 
+	// cloudEvents always have an identity.
+	cloudEvents = slices.DeleteFunc(slices.Clone(publishing), func(k event.Kind) bool { return k == event.IdempotencyKeyMissing })
+
 	kindsOf = map[string][]event.Kind{
+		"POST /v1/events":                  cloudEvents,
+		"OPTIONS /v1/events":               everywhere,
 		"POST /v1/events/{type}":           publishing,
 		"POST /v1/events/{type}/{version}": publishing,
 		"POST /v1/event-types/{type}/validate": append([]event.Kind{
@@ -125,6 +130,16 @@ func TestOpenAPIHasExactlyTheProblems(t *testing.T) {
 		require.Equal(t, []string{string(kind)}, kindsIn(t, response))
 		check(response, strconv.Itoa(problems[kind].status), string(kind))
 	}
+	// An event of a batch has its problem in the batch's answer.
+	var ofItems []string
+	for _, kind := range append([]event.Kind{event.HeldBack}, cloudEvents...) {
+		if kind != event.RequestTimeout && kind != event.HeadersTooLarge { // which concern whole requests
+			ofItems = append(ofItems, "/problems/"+string(kind))
+		}
+	}
+	item := doc.at("/components/schemas/BatchItemProblem").members["allOf"].([]any)[1].(map[string]any)
+	require.ElementsMatch(t, ofItems, item["properties"].(map[string]any)["type"].(map[string]any)["enum"])
+	documented[string(event.HeldBack)] = true
 	for kind := range problems {
 		require.True(t, documented[string(kind)], "%s is in no response", kind)
 	}

@@ -30,6 +30,23 @@ type problemDocument struct {
 // writeProblem answers with err. keyed says whether a retry of the request
 // would be recognised.
 func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
+	p, after := s.problem(err, keyed)
+	if after > 0 {
+		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode problem: %w", err)
+	}
+	c.Status(p.Status)
+	c.Response().Header.SetContentType(mediaTypeProblem)
+	c.Response().SetBodyRaw(body)
+	return nil
+}
+
+// problem says what there is to say of err, and after what time a retry has a
+// chance, 0 if none has. Errors of the gateway's own are logged.
+func (s *Server) problem(err error, keyed bool) (problemDocument, time.Duration) {
 	var e *event.Error
 	if !errors.As(err, &e) {
 		e = event.Failure(err)
@@ -45,20 +62,14 @@ func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 	if p.status >= fiber.StatusInternalServerError && e.Err != nil {
 		s.logger.Error("request failed", "problem", kind, "outcome", e.Outcome, "error", e.Err)
 	}
-	if after := max(e.RetryAfter, p.retryAfter); after > 0 && retryable {
-		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
+	var after time.Duration
+	if retryable {
+		after = max(e.RetryAfter, p.retryAfter)
 	}
-	body, err := json.Marshal(problemDocument{
+	return problemDocument{
 		Type: "/problems/" + string(kind), Title: p.title, Status: p.status, Detail: sentence(e.Detail),
 		Outcome: e.Outcome, Retryable: retryable, Errors: e.Violations,
-	})
-	if err != nil {
-		return fmt.Errorf("encode problem: %w", err)
-	}
-	c.Status(p.status)
-	c.Response().Header.SetContentType(mediaTypeProblem)
-	c.Response().SetBodyRaw(body)
-	return nil
+	}, after
 }
 
 // sentence gives a detail, which may come from another package, its capital

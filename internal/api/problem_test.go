@@ -33,6 +33,7 @@ var contract = map[event.Kind]struct {
 	"schema-violation":              {422, notWritten, false, ""},
 	"key-missing":                   {422, notWritten, false, ""},
 	"idempotency-key-reused":        {422, notWritten, false, ""},
+	"held-back":                     {424, notWritten, true, ""},
 	"headers-too-large":             {431, notWritten, false, ""},
 	"internal":                      {500, either, true, ""},
 	"overloaded":                    {503, notWritten, true, "1"},

@@ -49,7 +49,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.UnknownEventType: {
 		status: fiber.StatusNotFound, title: "No such event type or version", outcomes: notWritten,
-		meaning: "The gateway has no schema for the event type or version in the path.",
+		meaning: "The gateway has no schema for the event type or version in the path or in the CloudEvent.",
 		action:  "GET /v1/event-types lists what there is. Names are case-sensitive. To add a type, put its schema at schemas/<event type>/v1.json.",
 	},
 	event.NotFound: {
@@ -74,8 +74,8 @@ var problems = map[event.Kind]problem{
 	},
 	event.EventTooLarge: {
 		status: fiber.StatusRequestEntityTooLarge, title: "The event is too large", outcomes: notWritten,
-		meaning: "The body is larger than the gateway, the event type, or the Kafka topic accepts: detail names the limit.",
-		action:  "Publish a reference to large data instead of the data. The operator can raise http.body_limit together with the topic's max.message.bytes.",
+		meaning: "The body is larger than the gateway, the event type, or the Kafka topic accepts, or a batch has too many events: detail names the limit.",
+		action:  "Send a batch in parts. Publish a reference to large data instead of the data. The operator can raise http.body_limit together with the topic's max.message.bytes.",
 	},
 	event.UnsupportedMediaType: {
 		status: fiber.StatusUnsupportedMediaType, title: "The body's media type is not supported", outcomes: notWritten,
@@ -96,6 +96,11 @@ var problems = map[event.Kind]problem{
 		status: fiber.StatusUnprocessableEntity, title: "The Idempotency-Key belongs to another event", outcomes: notWritten,
 		meaning: "The key was used before with another event type, version, media type or body, and that event keeps it for the idempotency window (idempotency.ttl).",
 		action:  "Use a new key for a new event. A retry must repeat the first request to the byte: store the body, not the object it was made from.",
+	},
+	event.HeldBack: {
+		status: fiber.StatusFailedDependency, title: "An earlier event of the same entity was not accepted", outcomes: notWritten, retryable: true,
+		meaning: "In the batch, an earlier event with the same entity key failed. This one was not tried, so that it cannot overtake the other.",
+		action:  "See to the earlier event first, then send both again in their order: events that were accepted are recognised.",
 	},
 	event.HeadersTooLarge: {
 		status: fiber.StatusRequestHeaderFieldsTooLarge, title: "The headers are too large", outcomes: notWritten,

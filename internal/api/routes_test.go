@@ -18,6 +18,7 @@ func TestMethodsThatAPathHasNot(t *testing.T) {
 		methods []string // refused
 	}{
 		"/v1/events/orders.placed":             {"POST", []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}},
+		"/v1/events":                           {"POST, OPTIONS", []string{"GET", "HEAD", "PUT", "DELETE"}},
 		"/v1/event-types":                      {"GET, HEAD", []string{"POST", "PUT", "DELETE", "OPTIONS"}},
 		"/v1/event-types/orders.placed":        {"GET, HEAD", []string{"POST", "OPTIONS"}},
 		"/v1/event-types/orders.placed/schema": {"GET, HEAD", []string{"PUT", "OPTIONS"}},
@@ -46,7 +47,7 @@ func TestPathsThatAreNot(t *testing.T) {
 	t.Parallel()
 	g := start(t, accepting)
 	for _, path := range []string{
-		"/v1", "/v1/", "/v1/events", "/v1/events/", "/v1/events/a/b/c", "/docs/", "/docs/assets/../docs.html", "/docs/assets/no.such", "/v1/events/orders.placed/", "/V1/event-types",
+		"/v1", "/v1/", "/v1/events/", "/v1/events/a/b/c", "/docs/", "/docs/assets/../docs.html", "/docs/assets/no.such", "/v1/events/orders.placed/", "/V1/event-types",
 		"/v1/event-types/", "/v1/event-types/orders.placed/schema/", "/problems/", "/openapi", "/metrics", "/livez",
 		"/problems/no-such-problem", "/problems/%3Cscript%3E", "/%00",
 	} {

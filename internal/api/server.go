@@ -31,6 +31,7 @@ const (
 // Door is the way in for events.
 type Door interface {
 	Accept(ctx context.Context, r ingest.Request) (ingest.Result, error)
+	AcceptBatch(ctx context.Context, rs []ingest.Request) ([]ingest.Answer, error)
 	Receipt(ctx context.Context, client string, identity event.Identity) (event.Receipt, error)
 }
 
@@ -96,6 +97,8 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 func (s *Server) routes() {
 	s.app.Use(s.observe)
 	v1 := s.app.Group("/v1")
+	v1.Post("/events", s.postCloudEvent)
+	v1.Options("/events", s.handshake)
 	v1.Post("/events/:type", s.postEvent)
 	v1.Post("/events/:type/:version", s.postEvent)
 	v1.Get("/receipts", s.getReceipt)
@@ -213,7 +216,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 // been written before; nothing else writes.
 func failure(c *fiber.Ctx, cause error) *event.Error {
 	e := event.Failure(cause)
-	if c.Method() != fiber.MethodPost || !strings.HasPrefix(c.Path(), "/v1/events/") {
+	if c.Method() != fiber.MethodPost || !strings.HasPrefix(c.Path(), "/v1/events") && !strings.HasPrefix(c.Path(), "/v1/webhooks/") {
 		e.Outcome = event.NotWritten
 	}
 	return e
@@ -223,7 +226,8 @@ func failure(c *fiber.Ctx, cause error) *event.Error {
 // where the request was not read to its end.
 func hasKey(c *fiber.Ctx) bool {
 	h := &c.Request().Header
-	return len(h.Peek(headerIdempotencyKey)) > 0 || len(h.Peek("ce-id")) > 0
+	return len(h.Peek(headerIdempotencyKey)) > 0 || len(h.Peek("ce-id")) > 0 ||
+		strings.HasPrefix(string(h.ContentType()), "application/cloudevents") // whose events all have an id
 }
 
 // safeMethod is the request's method if it is a known one: an error answer

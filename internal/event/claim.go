@@ -14,14 +14,17 @@ type IdentityKind string
 // The kinds of identity that gw_claim distinguishes (design section 6).
 const (
 	IdentityKey        IdentityKind = "key"        // an Idempotency-Key
+	IdentityBatch      IdentityKind = "batch"      // a batch's Idempotency-Key, and the item's index
 	IdentityCloudEvent IdentityKind = "cloudevent" // a CloudEvent's (source, id)
+	IdentityWebhook    IdentityKind = "webhook"    // a webhook delivery's id; the client is the source
 )
 
 // Identity is what makes two requests the same event. The zero Identity means
 // that the event is not deduplicated.
 type Identity struct {
 	Kind  IdentityKind
-	Parts []string // the key, or source and id
+	Parts []string // the key, source and id, or the delivery's id
+	Index string   // of an item that shares its key with others, in decimal; else empty
 }
 
 // IsZero reports whether the event is not deduplicated.
@@ -34,9 +37,8 @@ type ClaimID [sha256.Size]byte
 // String returns the 64 lower-case hexadecimal digits of gw_claim.
 func (c ClaimID) String() string { return hex.EncodeToString(c[:]) }
 
-// ClaimID hashes the length-prefixed kind, client, key parts and index (the
-// empty string: the event did not come in a batch). Each part is preceded by
-// its length in bytes as a big-endian uint32.
+// ClaimID hashes the length-prefixed kind, client, key parts and index. Each
+// part is preceded by its length in bytes as a big-endian uint32.
 func (i Identity) ClaimID(client string) ClaimID {
 	b := make([]byte, 0, 512) // most fit
 	b = appendPart(b, string(i.Kind))
@@ -44,7 +46,7 @@ func (i Identity) ClaimID(client string) ClaimID {
 	for _, p := range i.Parts {
 		b = appendPart(b, p)
 	}
-	return sha256.Sum256(appendPart(b, ""))
+	return sha256.Sum256(appendPart(b, i.Index))
 }
 
 // Fingerprint is the SHA-256 over what a request asked to publish. The same

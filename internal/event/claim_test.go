@@ -33,19 +33,26 @@ func TestClaimIDVectors(t *testing.T) {
 	}{
 		{
 			"key",
-			Identity{IdentityKey, []string{"order-1"}},
+			Identity{Kind: IdentityKey, Parts: []string{"order-1"}},
 			"web",
 			[]byte("\x00\x00\x00\x03key\x00\x00\x00\x03web\x00\x00\x00\x07order-1\x00\x00\x00\x00"),
 		},
-		{"long key", Identity{IdentityKey, []string{long}}, "web", prefixed("key", "web", long, "")},
-		{"no client", Identity{IdentityKey, []string{"a"}}, "", prefixed("key", "", "a", "")},
-		{"text beyond ASCII", Identity{IdentityKey, []string{"ключ"}}, "web", prefixed("key", "web", "ключ", "")},
+		{"long key", Identity{Kind: IdentityKey, Parts: []string{long}}, "web", prefixed("key", "web", long, "")},
+		{"no client", Identity{Kind: IdentityKey, Parts: []string{"a"}}, "", prefixed("key", "", "a", "")},
+		{"text beyond ASCII", Identity{Kind: IdentityKey, Parts: []string{"ключ"}}, "web", prefixed("key", "web", "ключ", "")},
 		{
 			"cloudevent",
-			Identity{IdentityCloudEvent, []string{"/shop", "1"}},
+			Identity{Kind: IdentityCloudEvent, Parts: []string{"/shop", "1"}},
 			"web",
 			prefixed("cloudevent", "web", "/shop", "1", ""),
 		},
+		{
+			"item of a batch",
+			Identity{Kind: IdentityBatch, Parts: []string{"night-run"}, Index: "10"},
+			"web",
+			prefixed("batch", "web", "night-run", "10"),
+		},
+		{"webhook", Identity{Kind: IdentityWebhook, Parts: []string{"evt_1"}}, "stripe", prefixed("webhook", "stripe", "evt_1", "")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,7 +68,7 @@ func TestClaimIDVectors(t *testing.T) {
 // A value computed once by another program (sha256sum) holds the format still.
 func TestClaimIDIsFrozen(t *testing.T) {
 	t.Parallel()
-	id := Identity{IdentityKey, []string{"order-1"}}.ClaimID("web")
+	id := Identity{Kind: IdentityKey, Parts: []string{"order-1"}}.ClaimID("web")
 	require.Equal(t, "0e269e2c6c439dff32838dcfa26057229a8b77a2e0c54a0ca1a345da03ef720b", id.String())
 }
 
@@ -73,17 +80,20 @@ func TestDistinctIdentitiesHaveDistinctClaims(t *testing.T) {
 		client   string
 	}
 	callers := []caller{
-		{"base", Identity{IdentityKey, []string{"ab"}}, "c"},
-		{"client and key shifted", Identity{IdentityKey, []string{"b"}}, "ca"},
-		{"other client", Identity{IdentityKey, []string{"ab"}}, "d"},
-		{"other key", Identity{IdentityKey, []string{"ba"}}, "c"},
-		{"other kind", Identity{IdentityCloudEvent, []string{"ab"}}, "c"},
-		{"source and id", Identity{IdentityCloudEvent, []string{"a", "bc"}}, "c"},
-		{"source and id shifted", Identity{IdentityCloudEvent, []string{"ab", "c"}}, "c"},
-		{"source and id swapped", Identity{IdentityCloudEvent, []string{"bc", "a"}}, "c"},
-		{"source and id in one", Identity{IdentityCloudEvent, []string{"abc"}}, "c"},
-		{"empty id", Identity{IdentityCloudEvent, []string{"abc", ""}}, "c"},
-		{"a key that looks like a length", Identity{IdentityKey, []string{"a\x00\x00\x00\x01b"}}, "c"},
+		{"base", Identity{Kind: IdentityKey, Parts: []string{"ab"}}, "c"},
+		{"client and key shifted", Identity{Kind: IdentityKey, Parts: []string{"b"}}, "ca"},
+		{"other client", Identity{Kind: IdentityKey, Parts: []string{"ab"}}, "d"},
+		{"other key", Identity{Kind: IdentityKey, Parts: []string{"ba"}}, "c"},
+		{"other kind", Identity{Kind: IdentityCloudEvent, Parts: []string{"ab"}}, "c"},
+		{"source and id", Identity{Kind: IdentityCloudEvent, Parts: []string{"a", "bc"}}, "c"},
+		{"source and id shifted", Identity{Kind: IdentityCloudEvent, Parts: []string{"ab", "c"}}, "c"},
+		{"source and id swapped", Identity{Kind: IdentityCloudEvent, Parts: []string{"bc", "a"}}, "c"},
+		{"source and id in one", Identity{Kind: IdentityCloudEvent, Parts: []string{"abc"}}, "c"},
+		{"item of a batch", Identity{Kind: IdentityBatch, Parts: []string{"ab"}, Index: "0"}, "c"},
+		{"next item", Identity{Kind: IdentityBatch, Parts: []string{"ab"}, Index: "1"}, "c"},
+		{"index shifted into the key", Identity{Kind: IdentityBatch, Parts: []string{"ab1"}}, "c"},
+		{"empty id", Identity{Kind: IdentityCloudEvent, Parts: []string{"abc", ""}}, "c"},
+		{"a key that looks like a length", Identity{Kind: IdentityKey, Parts: []string{"a\x00\x00\x00\x01b"}}, "c"},
 	}
 	seen := map[ClaimID]string{}
 	for _, c := range callers {

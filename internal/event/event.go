@@ -25,6 +25,9 @@ type Definition struct {
 	BodyLimit int
 	// SchemaID is the schema's absolute $id, or empty.
 	SchemaID string
+	// Structured writes records in the structured mode of the CloudEvents Kafka
+	// binding: the value is the whole event as JSON, not its data alone.
+	Structured bool
 }
 
 // StoreFailurePolicy says what to do with a deduplicated event whose claim
@@ -40,7 +43,8 @@ const (
 // Checked is what validation found out about one event's data.
 type Checked struct {
 	Definition *Definition
-	// Key is the entity key as UTF-8 text; nil for a type without entity.
+	// Key is the entity key as UTF-8 text; nil for a type without entity. Beside
+	// an error it is there if it could be told all the same.
 	Key *string
 }
 

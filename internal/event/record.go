@@ -36,6 +36,9 @@ const (
 	HeaderContentType = "content-type"
 	HeaderTraceParent = "traceparent"
 	HeaderTraceState  = "tracestate"
+	// On dead letters: the problem's slug and what is wrong.
+	HeaderProblem       = "gw_problem"
+	HeaderProblemDetail = "gw_problem_detail"
 
 	HeaderSpecVersion = "ce_specversion"
 	HeaderID          = "ce_id"
@@ -63,6 +66,9 @@ type Attributes struct {
 // dataSchema is an absolute URI or empty.
 func NewHeaders(def *Definition, a Attributes, mediaType, dataSchema string, claim *Claim) []Header {
 	hs := make([]Header, 0, 13+len(a.Extensions))
+	if def.Structured {
+		mediaType = MediaTypeStructured
+	}
 	hs = append(hs,
 		Header{HeaderSpecVersion, "1.0"},
 		Header{HeaderID, a.ID},

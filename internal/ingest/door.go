@@ -72,28 +72,63 @@ func New(cfg Config, deps Deps) *Door {
 // Accept takes one event through the door and returns when its fate is known,
 // or known to be unknown. Errors are *event.Error.
 func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
-	size := int64(len(req.Data))
+	leave, err := d.admit(int64(len(req.Data)))
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
+	checked, err := d.check(req)
+	return d.enter(ctx, req, checked, err)
+}
+
+// admit counts bytes as being under way until leave is called.
+func (d *Door) admit(size int64) (leave func(), err error) {
 	if d.inFlight.Add(size) > d.cfg.InFlightLimit {
 		d.inFlight.Add(-size)
 		// Nobody has looked yet whether there is such a type: it is no label.
-		return Result{}, d.count("", event.Refuse(event.Overloaded,
+		return nil, d.count("", event.Refuse(event.Overloaded,
 			"More than %d bytes of events are waiting to be written. Nothing was written; send it again shortly.", d.cfg.InFlightLimit))
 	}
-	defer d.inFlight.Add(-size)
+	return func() { d.inFlight.Add(-size) }, nil
+}
 
+// check validates, times it, and finds the key where the request says it is.
+func (d *Door) check(req Request) (event.Checked, error) {
 	start := d.now()
 	checked, err := d.catalog.Check(req.Type, req.Version, req.Data)
+	if req.Key != nil && checked.Definition != nil && (err == nil || kindOf(err) == event.KeyMissing) {
+		checked.Key, err = d.catalog.Key(req.Key.Pointers, req.Data)
+	}
 	d.metrics.parse.Observe(d.now().Sub(start).Seconds())
-	if err != nil {
-		result, err := d.refuseInvalid(ctx, req, err)
-		return result, d.count(req.Type, err)
+	if req.Fault != nil {
+		err = req.Fault
+	}
+	return checked, err
+}
+
+// enter takes a checked event on, and counts what becomes of it.
+func (d *Door) enter(ctx context.Context, req Request, checked event.Checked, invalid error) (Result, error) {
+	if invalid != nil && keepable(invalid) && req.DeadLetter != nil {
+		return d.keep(ctx, req, invalid)
+	}
+	if invalid != nil {
+		result, err := d.refuseInvalid(ctx, req, invalid)
+		return result, d.count(label(checked), err)
 	}
 	result, err := d.accept(ctx, req, checked)
 	if err != nil {
-		return Result{}, d.count(req.Type, err)
+		return Result{}, d.count(label(checked), err)
 	}
-	d.metrics.accepted(req.Type, result)
+	d.metrics.accepted(label(checked), result)
 	return result, nil
+}
+
+// label is the event type for metrics: only one that there is.
+func label(checked event.Checked) string {
+	if checked.Definition == nil {
+		return ""
+	}
+	return checked.Definition.Type
 }
 
 func (d *Door) accept(ctx context.Context, req Request, checked event.Checked) (Result, error) {
@@ -134,13 +169,21 @@ func (d *Door) record(req Request, checked event.Checked, place event.Placement,
 		id = req.Identity.ClaimID(req.Client)
 	}
 	def := checked.Definition
-	return event.Record{
+	attributes, dataSchema := d.attributes(req, id, now), d.dataSchema(def)
+	record := event.Record{
 		Placement: place,
 		Key:       keyBytes(checked.Key),
 		Value:     req.Data,
-		Headers:   event.NewHeaders(def, d.attributes(req, id, now), req.MediaType, d.dataSchema(def), claim),
+		Headers:   event.NewHeaders(def, attributes, req.MediaType, dataSchema, claim),
 		Timestamp: now,
 	}
+	if def.Structured {
+		record.Value = event.Structured(def, attributes, req.MediaType, dataSchema, req.Data)
+	}
+	if req.DeadLetter != nil && def.Topic == req.DeadLetter.Topic {
+		record.Headers = append(record.Headers, req.DeadLetter.Headers...)
+	}
+	return record
 }
 
 func keyBytes(key *string) []byte {
@@ -173,14 +216,28 @@ func (d *Door) refuseInvalid(ctx context.Context, req Request, invalid error) (R
 
 // mayHaveBeenValid reports whether a change of schemas can explain the error.
 func mayHaveBeenValid(err error) bool {
-	var e *event.Error
-	if !errors.As(err, &e) {
-		return false
+	switch kindOf(err) {
+	case event.SchemaViolation, event.KeyMissing, event.UnknownEventType:
+		return true
 	}
-	return e.Kind == event.SchemaViolation || e.Kind == event.KeyMissing || e.Kind == event.UnknownEventType
+	return false
 }
 
+// kindOf is the kind of an *event.Error, and empty for every other error.
+func kindOf(err error) event.Kind {
+	var e *event.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Kind
+}
+
+// fingerprint is what a retry must repeat. A webhook's provider repeats only its
+// delivery's id: the body may count attempts, or come in other company.
 func fingerprint(req Request) event.Fingerprint {
+	if req.Identity.Kind == event.IdentityWebhook {
+		return event.NewFingerprint("", "", "", nil)
+	}
 	return event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data)
 }
 

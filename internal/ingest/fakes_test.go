@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ type world struct {
 
 	// Answers. Those that are nil have a default.
 	check    func(eventType, version string, data []byte) (event.Checked, error)
+	key      func(pointers []string, data []byte) (*string, error)
 	claim    func(ctx context.Context, c event.Claim) (event.Standing, error)
 	takeOver func(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error)
 	look     func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error)
@@ -105,6 +107,14 @@ func (f fakeCatalog) Check(eventType, version string, data []byte) (event.Checke
 		return f.check(eventType, version, data)
 	}
 	return checked(), nil
+}
+
+func (f fakeCatalog) Key(pointers []string, data []byte) (*string, error) {
+	f.note("key " + strings.Join(pointers, ","))
+	if f.key != nil {
+		return f.key(pointers, data)
+	}
+	return nil, nil
 }
 
 type fakeClaims struct{ *world }

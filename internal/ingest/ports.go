@@ -10,8 +10,12 @@ import (
 type Catalog interface {
 	// Check validates data against the type's schema (version "": the newest)
 	// and finds its entity key. On bad data the result still carries the
-	// definition, if there is one. Errors are *event.Error.
+	// definition, if there is one, and the key, if it can be told. Errors are
+	// *event.Error.
 	Check(eventType, version string, data []byte) (event.Checked, error)
+	// Key finds the entity key by other pointers than the type's; none is no
+	// entity. Errors are *event.Error.
+	Key(pointers []string, data []byte) (*string, error)
 }
 
 // Claims is the idempotency store, on the latency path.

@@ -18,6 +18,26 @@ type Request struct {
 	Identity  event.Identity // zero: not deduplicated
 	// Attributes as sent; empty ones get their defaults.
 	Attributes event.Attributes
+	// Key, if set, says where the entity key is, instead of the event type.
+	Key *KeyRule
+	// DeadLetter, if set, keeps the event if it does not fit its schema.
+	DeadLetter *DeadLetter
+	// Fault, if set, is why the caller's own reading refuses the event, an
+	// *event.Error. It goes through the door all the same: in a batch it holds
+	// later events of its entity back.
+	Fault error
+}
+
+// KeyRule is where an entity key is. No pointers: there is no entity.
+type KeyRule struct {
+	Pointers []string // JSON Pointers into the data
+}
+
+// DeadLetter is where an event goes that does not fit its schema: to a topic of
+// its own, without entity, under the identity that it has.
+type DeadLetter struct {
+	Topic   string
+	Headers []event.Header // of the record, beside the usual ones
 }
 
 // Result is what became of an accepted event.

@@ -165,6 +165,11 @@ func (c *Catalog) Check(eventType, version string, data []byte) (event.Checked, 
 	return c.set.Load().Check(eventType, version, data)
 }
 
+// Key is EntityKey.
+func (c *Catalog) Key(pointers []string, data []byte) (*string, error) {
+	return EntityKey(pointers, data)
+}
+
 // Lookup is Set.Lookup on the present set.
 func (c *Catalog) Lookup(eventType, version string) (*event.Definition, error) {
 	return c.set.Load().Lookup(eventType, version)

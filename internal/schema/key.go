@@ -47,6 +47,29 @@ func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
 	return &text, nil
 }
 
+// EntityKey finds the entity key of data by other pointers than its event
+// type's; none is no entity. The error is an *event.Error: malformed-json or
+// key-missing.
+func EntityKey(pointers []string, data []byte) (*string, error) {
+	parsed := make([]pointer, len(pointers))
+	for i, text := range pointers {
+		var err error
+		if parsed[i], err = parsePointer(text); err != nil {
+			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is no JSON Pointer")
+		}
+	}
+	tree, p, err := parse(data)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	defer p.release()
+	key, missing := entityKey(parsed, tree)
+	if missing != nil {
+		return nil, keyMissing(pointers, "this source", missing)
+	}
+	return key, nil
+}
+
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // keyPart returns the text of one part, or why it is no key.
@@ -85,10 +108,10 @@ func keyViolation(p pointer, why string) event.Violation {
 }
 
 // keyMissing makes the error of an event without entity key.
-func keyMissing(def *event.Definition, missing []event.Violation) *event.Error {
+func keyMissing(pointers []string, owner string, missing []event.Violation) *event.Error {
 	err := event.Refuse(event.KeyMissing,
-		"the entity key of %s %s is the string, integer or boolean at %s; %s %s",
-		def.Type, def.Version, strings.Join(def.KeyPointers, " and "),
+		"the entity key of %s is the string, integer or boolean at %s; %s %s",
+		owner, strings.Join(pointers, " and "),
 		pointerName(missing[0].Pointer), strings.TrimPrefix(missing[0].Message, "the entity key "))
 	err.Violations = missing
 	return err

@@ -67,9 +67,10 @@ func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }
 
 // Check validates data against a version ("" is the newest) of an event type
 // and finds its entity key. The error is an *event.Error: unknown-event-type,
-// malformed-json, schema-violation or key-missing with Violations, or internal;
-// the outcome is always not-written. Once the version is known, the result
-// carries its Definition even beside an error. Check does not keep data.
+// event-too-large, malformed-json, schema-violation or key-missing with
+// Violations, or internal; the outcome is always not-written. Once the version is
+// known, the result carries its Definition even beside an error, and the key if
+// the data have one. Check does not keep data.
 func (s *Set) Check(eventType, version string, data []byte) (event.Checked, error) {
 	v, err := s.version(eventType, version)
 	if err != nil {
@@ -86,6 +87,20 @@ func (s *Set) Lookup(eventType, version string) (*event.Definition, error) {
 		return nil, err
 	}
 	return v.def, nil
+}
+
+// VersionOfSchema finds the version of an event type whose schema has this $id.
+func (s *Set) VersionOfSchema(eventType, id string) (version string, ok bool) {
+	t, ok := s.types[eventType]
+	if !ok || id == "" {
+		return "", false
+	}
+	for _, v := range t.versions {
+		if v.def.SchemaID == id {
+			return v.def.Version, true
+		}
+	}
+	return "", false
 }
 
 // Schema returns a version's file ("" is the newest) as it is; the caller must

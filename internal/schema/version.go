@@ -27,19 +27,20 @@ type version struct {
 	examples    []json.RawMessage
 }
 
-// check parses, validates and finds the key.
+// check parses, validates and finds the key, which invalid data may have, too.
 func (v *version) check(data []byte) (event.Checked, error) {
 	checked := event.Checked{Definition: v.def}
+	if v.def.BodyLimit > 0 && len(data) > v.def.BodyLimit {
+		return checked, event.Refuse(event.EventTooLarge, "The data has %d bytes; events of type %s may have %d.", len(data), v.def.Type, v.def.BodyLimit)
+	}
 	tree, p, err := parse(data)
 	if err != nil {
 		return checked, malformed(err)
 	}
 	err = v.validate(tree)
-	if err == nil {
-		var missing []event.Violation
-		if checked.Key, missing = entityKey(v.key, tree); missing != nil {
-			err = keyMissing(v.def, missing)
-		}
+	var missing []event.Violation
+	if checked.Key, missing = entityKey(v.key, tree); missing != nil && err == nil {
+		err = keyMissing(v.def.KeyPointers, v.def.Type+" "+v.def.Version, missing)
 	}
 	p.release()
 	return checked, err

@@ -18,7 +18,7 @@ const maxBodyLimit = 1 << 30
 var (
 	topicName     = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 	bodyLimit     = regexp.MustCompile(`^([1-9][0-9]{0,9})(B|KiB|MiB)$`)
-	xeventMembers = []string{"body_limit", "idempotency", "key", "on_store_failure", "topic"}
+	xeventMembers = []string{"body_limit", "content_mode", "idempotency", "key", "on_store_failure", "topic"}
 )
 
 // xevent reads the keyword "x-event" into a definition.
@@ -58,6 +58,7 @@ func readXEvent(eventType, version string, root map[string]any) *xevent {
 	x.readTopic(members)
 	x.readIdempotency(members)
 	x.readBodyLimit(members)
+	x.readContentMode(members)
 	return x
 }
 
@@ -135,6 +136,20 @@ func (x *xevent) readIdempotency(members map[string]any) {
 		default:
 			x.problem("/x-event/on_store_failure", "must be %q or %q", event.RejectOnStoreFailure, event.PublishOnStoreFailure)
 		}
+	}
+}
+
+func (x *xevent) readContentMode(members map[string]any) {
+	value, ok := members["content_mode"]
+	if !ok {
+		return
+	}
+	switch value {
+	case "structured":
+		x.def.Structured = true
+	case "binary":
+	default:
+		x.problem("/x-event/content_mode", "must be \"binary\" (the record's value is the data) or \"structured\" (it is the whole CloudEvent)")
 	}
 }
 

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"eventgateway/internal/cloudevent"
+	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
+)
+
+// postBatch publishes each event of a batch on its own.
+func (s *Server) postBatch(c *fiber.Ctx) error {
+	key, err := batchKey(&c.Request().Header)
+	if err != nil {
+		return s.writeProblem(c, err, hasKey(c))
+	}
+	texts, err := cloudevent.Split(c.Request().Body())
+	if err != nil {
+		return s.writeProblem(c, err, true)
+	}
+	reqs := make([]ingest.Request, len(texts))
+	for i, text := range texts {
+		reqs[i] = s.batchItem(text, key, i)
+	}
+	return s.acceptBatch(c, reqs)
+}
+
+// batchItem reads one event. What is wrong with it is in the request.
+func (s *Server) batchItem(text []byte, key string, index int) ingest.Request {
+	req, err := s.cloudEventRequest(cloudevent.Parse(text))
+	req.Fault = err
+	switch {
+	case key != "":
+		req.Identity = event.Identity{Kind: event.IdentityBatch, Parts: []string{key}, Index: strconv.Itoa(index)}
+	case req.Attributes.ID != "" && req.Attributes.Source != "":
+		req.Identity = event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{req.Attributes.Source, req.Attributes.ID}}
+	}
+	return req
+}
+
+// batchKey is the Idempotency-Key of a batch, empty if there is none.
+func batchKey(h *fasthttp.RequestHeader) (string, error) {
+	id, err := identity(h, ingest.Request{})
+	if err != nil || id.IsZero() {
+		return "", err
+	}
+	return id.Parts[0], nil
+}
+
+// acceptBatch passes requests through the door and answers them item by item.
+func (s *Server) acceptBatch(c *fiber.Ctx, reqs []ingest.Request) error {
+	answers, err := s.door.AcceptBatch(context.Background(), reqs) // as for a single event
+	if err != nil {
+		return s.writeProblem(c, err, true)
+	}
+	return s.writeBatch(c, reqs, answers)
+}
+
+// writeBatch answers 202 if every event was accepted, else 207 (RFC 4918 §11.1).
+func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.Answer) error {
+	status := fiber.StatusAccepted
+	replayed, bypassed := len(answers) > 0, false
+	var wait time.Duration
+	body := append(make([]byte, 0, (receiptBytes+64)*len(answers)+16), `{"items":[`...)
+	for i, a := range answers {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = strconv.AppendInt(append(body, `{"index":`...), int64(i), 10)
+		if a.Err == nil {
+			body = a.Result.Receipt.AppendJSON(append(body, `,"status":202,"receipt":`...))
+			body = append(body, '}')
+			replayed = replayed && a.Result.Replayed
+			bypassed = bypassed || a.Result.Bypassed
+			continue
+		}
+		p, after := s.problem(a.Err, !reqs[i].Identity.IsZero())
+		text, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("encode problem: %w", err)
+		}
+		body = strconv.AppendInt(append(body, `,"status":`...), int64(p.Status), 10)
+		body = append(append(append(body, `,"problem":`...), text...), '}')
+		status, replayed, wait = fiber.StatusMultiStatus, false, max(wait, after)
+	}
+	if wait > 0 {
+		c.Set(fiber.HeaderRetryAfter, retryAfter(wait))
+	}
+	markResult(c, replayed, bypassed)
+	c.Status(status)
+	c.Response().Header.SetContentType(mediaTypeJSON)
+	c.Response().SetBodyRaw(append(body, `]}`...))
+	return nil
+}

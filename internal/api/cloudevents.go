@@ -1,0 +1,98 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/cloudevent"
+	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
+)
+
+// postCloudEvent is POST /v1/events: a CloudEvent in binary or structured mode, or
+// a batch of them (CloudEvents HTTP binding 1.0 §3).
+func (s *Server) postCloudEvent(c *fiber.Ctx) error {
+	h := &c.Request().Header
+	if err := uncompressed(h); err != nil {
+		return s.writeProblem(c, err, hasKey(c))
+	}
+	mt, err := parseType(string(h.ContentType()))
+	if err != nil {
+		return s.writeProblem(c, err, hasKey(c))
+	}
+	var e cloudevent.Event
+	switch mt {
+	case mediaTypeBatch:
+		return s.postBatch(c)
+	case mediaTypeStructured:
+		e, err = cloudevent.Parse(c.Request().Body())
+	default:
+		e, err = binary(c)
+	}
+	req, err := s.cloudEventRequest(e, err)
+	if err == nil {
+		req.Identity, err = identity(h, req)
+	}
+	return s.accept(c, req, err)
+}
+
+// binary reads an event whose attributes are headers and whose data is the body.
+func binary(c *fiber.Ctx) (cloudevent.Event, error) {
+	h := &c.Request().Header
+	e, err := envelope(h)
+	if err != nil {
+		return e, err
+	}
+	if missing := e.Missing(); len(missing) > 0 {
+		return e, event.Refuse(event.MalformedRequest,
+			"This is no CloudEvent: the header ce-%s is missing. Send ce-specversion (1.0), ce-id, ce-source and ce-type; or Content-Type: application/cloudevents+json; or post plain data to /v1/events/{type}.", missing[0])
+	}
+	e.DataContentType, e.Data = string(h.ContentType()), c.Request().Body()
+	return e, nil
+}
+
+// cloudEventRequest makes a request of an event that was read, or could not be:
+// what there is of it then still tells its entity. Strings that are slices of the
+// body are none: cloudevent copies them.
+func (s *Server) cloudEventRequest(e cloudevent.Event, fault error) (ingest.Request, error) {
+	req := ingest.Request{Client: anonymous, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}
+	mt, err := jsonType(e.DataContentType)
+	if err == nil {
+		req.MediaType = mt
+	} else if fault == nil {
+		fault = err
+	}
+	version, err := s.versionOf(e.Type, e.DataSchema)
+	if err == nil {
+		req.Version = version
+	} else if fault == nil {
+		fault = err
+	}
+	return req, fault
+}
+
+// versionOf finds the version that a dataschema names: by the schema's $id, or by
+// the address under which the gateway itself serves it.
+func (s *Server) versionOf(eventType, dataSchema string) (string, error) {
+	if dataSchema == "" {
+		return "", nil
+	}
+	set := s.catalog.Set()
+	if _, err := set.Lookup(eventType, ""); err != nil {
+		return "", nil //nolint:nilerr // the door says so, and knows what was written before
+	}
+	if version, ok := set.VersionOfSchema(eventType, dataSchema); ok {
+		return version, nil
+	}
+	own, _ := strings.CutPrefix(dataSchema, s.cfg.PublicURL)
+	if version, ok := strings.CutPrefix(own, "/v1/event-types/"+eventType+"/schema?version="); ok && version != "" {
+		if _, err := set.Lookup(eventType, version); err == nil {
+			return version, nil
+		}
+	}
+	e := event.Refuse(event.SchemaViolation,
+		"The attribute dataschema names no version of %s that the gateway has. Leave it out to mean the newest; GET /v1/event-types/%s lists the versions.", eventType, eventType)
+	e.Violations = []event.Violation{{Pointer: "", Keyword: "dataschema", Message: "is the schema of no known version"}}
+	return "", e
+}

@@ -1,0 +1,113 @@
+package cloudevent
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"eventgateway/internal/event"
+)
+
+// Limits of an event's context.
+const (
+	MaxAttributeBytes = 2048
+	maxExtensions     = 32
+	// MaxBatch is how many events a batch may have.
+	MaxBatch = 1000
+)
+
+var (
+	extensionName = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+	// timestamp is RFC 3339 §5.6, of which time.Parse takes more: hours of one
+	// digit, a comma for the point, offsets of a day. It checks the rest.
+	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+)
+
+// Event is a CloudEvent as sent. What is unset is empty.
+type Event struct {
+	event.Attributes
+	SpecVersion     string
+	Type            string
+	DataSchema      string
+	DataContentType string
+	Data            []byte // nil: the event has none
+}
+
+// Set sets one attribute, and says what is wrong with it, as the end of a
+// sentence that begins with its name; empty if nothing is. Names are in lower
+// case. It does not know whether an attribute was set before.
+func (e *Event) Set(name, value string) (wrong string) {
+	if value == "" || len(value) > MaxAttributeBytes {
+		return "must not be empty or longer than 2048 bytes"
+	}
+	if !Plain(value) {
+		return "must be UTF-8 without control characters (CloudEvents §3)"
+	}
+	switch name {
+	case "id":
+		e.ID = value
+	case "source":
+		if _, err := url.Parse(value); err != nil {
+			return "must be a URI reference"
+		}
+		e.Source = value
+	case "time":
+		if _, err := time.Parse(time.RFC3339Nano, value); err != nil || !timestamp.MatchString(value) {
+			return "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)"
+		}
+		e.Time = value
+	case "subject":
+		e.Subject = value
+	case "specversion":
+		if value != "1.0" {
+			return "must be 1.0"
+		}
+		e.SpecVersion = value
+	case "type":
+		e.Type = value
+	case "dataschema":
+		if _, err := url.Parse(value); err != nil {
+			return "must be a URI"
+		}
+		e.DataSchema = value
+	case "datacontenttype":
+		e.DataContentType = value
+	default:
+		return e.setExtension(name, value)
+	}
+	return ""
+}
+
+func (e *Event) setExtension(name, value string) (wrong string) {
+	if !ValidName(name) {
+		return "is not a name for an extension: use a to z and 0 to 9"
+	}
+	if len(e.Extensions) == maxExtensions {
+		return "makes more than 32 extensions"
+	}
+	e.Extensions = append(e.Extensions, event.Header{Name: name, Value: value})
+	return ""
+}
+
+// ValidName reports whether an attribute may have this name (CloudEvents §3).
+func ValidName(name string) bool { return extensionName.MatchString(name) }
+
+// Missing lists the required attributes that are not there.
+func (e *Event) Missing() []string {
+	var names []string
+	for _, a := range []struct{ name, value string }{
+		{"specversion", e.SpecVersion}, {"id", e.ID}, {"source", e.Source}, {"type", e.Type},
+	} {
+		if a.value == "" {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+// Plain reports whether s is UTF-8 without control characters (CloudEvents §3.1).
+func Plain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f })
+}

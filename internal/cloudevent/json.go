@@ -1,0 +1,208 @@
+package cloudevent
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/event"
+)
+
+// Parse reads an event in the JSON format (CloudEvents JSON event format 1.0).
+// Beside an error the event holds what could be read, so that its entity may still
+// be told. The event's data are a slice of text.
+func Parse(text []byte) (Event, error) {
+	r := reader{text: text, dec: decoder(text)}
+	if err := r.object(); err != nil {
+		return r.event, err
+	}
+	if r.fault != nil {
+		return r.event, r.fault
+	}
+	if missing := r.event.Missing(); len(missing) > 0 {
+		return r.event, event.Refuse(event.MalformedRequest,
+			"The CloudEvent lacks the attribute %s. It needs specversion (\"1.0\"), id, source and type.", missing[0])
+	}
+	if r.event.Data == nil {
+		return r.event, event.Refuse(event.MalformedJSON, "The CloudEvent has no data; say what happened in its member \"data\".")
+	}
+	return r.event, nil
+}
+
+// Split cuts a batch (CloudEvents JSON event format 1.0 §4) into its items' texts,
+// which may each be bad in their own way.
+func Split(text []byte) ([][]byte, error) {
+	dec := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	open, err := dec.ReadToken()
+	if err != nil {
+		return nil, syntax(err, "batch")
+	}
+	if open.Kind() != jsontext.KindBeginArray {
+		return nil, event.Refuse(event.MalformedJSON, "A batch is a JSON array of CloudEvents; this is something else. Send a single event as application/cloudevents+json.")
+	}
+	items := [][]byte{}
+	for dec.PeekKind() != jsontext.KindEndArray {
+		if len(items) == MaxBatch {
+			return nil, event.Refuse(event.EventTooLarge, "The batch has more than %d events; send it in parts.", MaxBatch)
+		}
+		value, err := dec.ReadValue()
+		if err != nil {
+			return nil, syntax(err, "batch")
+		}
+		end := int(dec.InputOffset())
+		items = append(items, text[end-len(value):end])
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, syntax(err, "batch")
+	}
+	return items, trailing(dec, text, "batch")
+}
+
+// decoder reads text in place.
+func decoder(text []byte, options ...jsontext.Options) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(text), options...)
+}
+
+type reader struct {
+	text   []byte
+	dec    *jsontext.Decoder
+	event  Event
+	fault  error // the first attribute that is wrong
+	base64 bool  // the data came as data_base64
+}
+
+func (r *reader) object() error {
+	open, err := r.dec.ReadToken()
+	if err != nil {
+		return syntax(err, "CloudEvent")
+	}
+	if open.Kind() != jsontext.KindBeginObject {
+		return event.Refuse(event.MalformedJSON, "A CloudEvent is a JSON object; this is something else.")
+	}
+	for r.dec.PeekKind() != jsontext.KindEndObject {
+		name, err := r.dec.ReadToken()
+		if err != nil {
+			return syntax(err, "CloudEvent")
+		}
+		member := name.String()
+		value, err := r.dec.ReadValue()
+		if err != nil {
+			return syntax(err, "CloudEvent")
+		}
+		end := int(r.dec.InputOffset())
+		if wrong := r.member(member, r.text[end-len(value):end]); wrong != "" && r.fault == nil {
+			r.fault = refuseAttribute(member, wrong)
+		}
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return syntax(err, "CloudEvent")
+	}
+	return trailing(r.dec, r.text, "CloudEvent")
+}
+
+// member takes a member's value as it stands in the text; null is unset.
+func (r *reader) member(name string, raw []byte) (wrong string) {
+	if jsontext.Value(raw).Kind() == jsontext.KindNull {
+		return ""
+	}
+	switch name {
+	case "data":
+		if r.base64 {
+			return "is there beside data_base64; an event has one of them"
+		}
+		r.event.Data = raw
+		return ""
+	case "data_base64":
+		return r.setBase64(raw)
+	}
+	value, wrong := text(name, raw)
+	if wrong != "" {
+		return wrong
+	}
+	return r.event.Set(name, value)
+}
+
+func (r *reader) setBase64(raw []byte) (wrong string) {
+	if r.event.Data != nil {
+		return "is there beside data; an event has one of them"
+	}
+	encoded, wrong := text("data_base64", raw)
+	if wrong != "" {
+		return wrong
+	}
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "must be base64 (RFC 4648 §4)"
+	}
+	r.event.Data, r.base64 = data, true
+	return ""
+}
+
+// text is an attribute's value in its canonical string form (CloudEvents §3.1):
+// extensions may be integers and booleans, the others are strings.
+func text(name string, raw []byte) (value, wrong string) {
+	switch jsontext.Value(raw).Kind() {
+	case jsontext.KindString:
+		plain, err := jsontext.AppendUnquote(nil, raw)
+		if err != nil {
+			return "", "must be a string"
+		}
+		return string(plain), ""
+	case jsontext.KindTrue, jsontext.KindFalse:
+		value = string(raw)
+	case jsontext.KindNumber:
+		if bytes.ContainsAny(raw, ".eE") {
+			return "", "is a number with a fraction or exponent; attributes may be integers"
+		}
+		value = string(raw)
+	default:
+		return "", "is an object or array; attributes are strings, integers or booleans"
+	}
+	switch name {
+	case "id", "source", "type", "specversion", "time", "subject", "dataschema", "datacontenttype", "data_base64":
+		return "", "must be a string"
+	}
+	return value, ""
+}
+
+func refuseAttribute(name, wrong string) *event.Error {
+	if name != "data_base64" && !ValidName(name) {
+		return event.Refuse(event.MalformedRequest, "A member of the CloudEvent %s.", wrong)
+	}
+	return event.Refuse(event.MalformedRequest, "The attribute %s %s.", name, wrong)
+}
+
+func trailing(dec *jsontext.Decoder, text []byte, what string) error {
+	if rest := bytes.TrimLeft(text[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return event.Refuse(event.MalformedJSON, "More data follows the %s, at byte offset %d.", what, len(text)-len(rest))
+	}
+	return nil
+}
+
+// syntax translates the decoder's error.
+func syntax(err error, what string) *event.Error {
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return event.RefuseCause(event.MalformedJSON, err, "The %s ends inside a JSON value.", what)
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return event.RefuseCause(event.MalformedJSON, err, "The %s has the same member name twice in one object.", what)
+	case errors.As(err, &syntactic):
+		return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON: %v, at byte offset %d.", what, short(syntactic.Err), syntactic.ByteOffset)
+	}
+	return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON.", what)
+}
+
+// short keeps what an error echoes of a stranger's text in bounds.
+func short(err error) string {
+	const most = 100
+	text := fmt.Sprint(err)
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
+}

@@ -1,0 +1,30 @@
+package event
+
+// MediaTypeStructured is the content type of a record in structured mode
+// (CloudEvents Kafka binding 1.0 §3.3).
+const MediaTypeStructured = "application/cloudevents+json; charset=UTF-8"
+
+// Structured is the record's value in structured mode: the event in the JSON
+// format (CloudEvents JSON event format 1.0). data, which must be JSON, stands in
+// it to the byte.
+func Structured(def *Definition, a Attributes, mediaType, dataSchema string, data []byte) []byte {
+	b := make([]byte, 0, len(data)+512)
+	member := func(name, value string) {
+		if value != "" {
+			b = appendString(append(appendString(append(b, ','), name), ':'), value)
+		}
+	}
+	b = append(b, `{"specversion":"1.0"`...)
+	member("id", a.ID)
+	member("type", def.Type)
+	member("source", a.Source)
+	member("time", a.Time)
+	member("datacontenttype", mediaType)
+	member("dataschema", dataSchema)
+	member("subject", a.Subject)
+	for _, x := range a.Extensions {
+		member(x.Name, x.Value)
+	}
+	b = append(append(b, `,"data":`...), data...)
+	return append(b, '}')
+}

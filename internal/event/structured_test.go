@@ -1,0 +1,34 @@
+package event
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestStructured(t *testing.T) {
+	t.Parallel()
+	def := &Definition{Type: "orders.placed", Version: "v2", Topic: "orders", Structured: true}
+	data := "{ \"n\":12345678901234567890.10 }\n"
+	value := Structured(def, Attributes{
+		ID: "e \"1\"", Source: "/shop", Time: "2026-01-31T12:00:00Z", Subject: "größer", Extensions: []Header{{"tenant", "acme"}},
+		TraceParent: "00-aa-bb-01",
+	}, "application/json", "https://gw/schema", []byte(data))
+	require.JSONEq(t, `{"specversion":"1.0","id":"e \"1\"","type":"orders.placed","source":"/shop","time":"2026-01-31T12:00:00Z",
+		"datacontenttype":"application/json","dataschema":"https://gw/schema","subject":"größer","tenant":"acme",
+		"data":{"n":12345678901234567890.10}}`, string(value))
+	require.Contains(t, string(value), data, "to the byte")
+	require.True(t, json.Valid(Structured(def, Attributes{}, "", "", []byte("null"))))
+}
+
+// The Kafka binding (§3.3) tells structured records by their content type, and lets
+// them have the attributes as headers, too: receipts are read from those.
+func TestStructuredRecordsKeepTheirHeaders(t *testing.T) {
+	t.Parallel()
+	def := &Definition{Type: "orders.placed", Version: "v2", Topic: "orders", Structured: true}
+	headers := NewHeaders(def, Attributes{ID: "e-1", Source: "/shop", Time: "2026-01-31T12:00:00Z"}, "application/json", "", nil)
+	require.Contains(t, headers, Header{"content-type", "application/cloudevents+json; charset=UTF-8"})
+	require.Contains(t, headers, Header{"ce_id", "e-1"})
+	require.Equal(t, "e-1", ReceiptOf(Record{Headers: headers}, Position{}).ID)
+}
