@@ -1,0 +1,149 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"eventgateway/internal/event"
+)
+
+// maxItems bounds the events of one body.
+const maxItems = 1000
+
+const (
+	mediaJSON = "application/json"
+	mediaForm = "application/x-www-form-urlencoded"
+)
+
+// content is a believed body, read once.
+type content struct {
+	header    http.Header
+	data      []byte // strict JSON; the body itself if there is a fault
+	mediaType string
+	hash      string       // SHA-256 of the raw body in hex
+	fault     *event.Error // why data is not JSON
+}
+
+// read makes JSON of the body. The error is a body beyond the limits.
+func (s *Source) read(r Request) (content, *event.Error) {
+	sum := sha256.Sum256(r.Body)
+	c := content{header: r.Header, data: r.Body, hash: hex.EncodeToString(sum[:]), mediaType: mediaJSON}
+	sent := r.Header.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(sent)
+	if err != nil && media == "" {
+		media = strings.ToLower(strings.TrimSpace(sent))
+	}
+	if media == mediaForm {
+		return s.readForm(c, string(r.Body))
+	}
+	c.fault = checkJSON(r.Body)
+	isJSON := media == "" || media == mediaJSON || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	switch {
+	case isJSON && media != "":
+		c.mediaType = media
+	case c.fault != nil && !isJSON:
+		c.mediaType = media
+		c.fault = event.Refuse(event.UnsupportedMediaType, "The body is %q and not JSON; only JSON and forms can be published.", shorten(media))
+	}
+	return c, nil
+}
+
+// readForm makes a JSON object of a form, or takes the JSON in its one field that
+// the scheme puts everything into.
+func (s *Source) readForm(c content, body string) (content, *event.Error) {
+	fields, fault, tooMany := parseForm(body)
+	if tooMany != nil {
+		return content{}, tooMany
+	}
+	if fault != nil {
+		c.fault, c.mediaType = fault, mediaForm
+		return c, nil
+	}
+	if payload, ok := formValue(fields, s.scheme.formPayload); ok && s.scheme.formPayload != "" {
+		if c.fault = checkJSON([]byte(payload)); c.fault != nil {
+			c.mediaType = mediaForm
+			return c, nil
+		}
+		c.data = []byte(payload)
+		return c, nil
+	}
+	c.data = formJSON(fields)
+	return c, nil
+}
+
+// itemsRule says which array has one event per item.
+type itemsRule struct {
+	pointer  pointer
+	required bool // a body without that array is not what the scheme says
+}
+
+// deliveries makes one delivery of the body, or one of each item.
+func (s *Source) deliveries(c content) (Intake, error) {
+	if c.fault != nil || s.items == nil {
+		return Intake{Deliveries: []Delivery{s.delivery(c, c.data, "")}}, nil
+	}
+	array, ok := find(c.data, s.items.pointer)
+	if !ok || !isArray(array) {
+		if s.items.required {
+			c.fault = event.Refuse(event.MalformedRequest, "The body has no array of events at %q.", s.items.pointer.String())
+		}
+		return Intake{Deliveries: []Delivery{s.delivery(c, c.data, "")}}, nil
+	}
+	all, over := items(array, maxItems)
+	switch {
+	case over:
+		return Intake{}, event.Refuse(event.MalformedRequest,
+			"The body has more than %d events; have the provider send smaller batches.", maxItems)
+	case len(all) == 0: // an error would make the provider send it again
+		return Intake{Answer: &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: []byte("no events\n")}}, nil
+	}
+	in := Intake{Deliveries: make([]Delivery, len(all))}
+	for i, item := range all {
+		in.Deliveries[i] = s.delivery(c, item, ":"+strconv.Itoa(i))
+	}
+	return in, nil
+}
+
+// delivery maps one event. The suffix tells the items of one body apart.
+func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
+	d := Delivery{ID: c.hash + suffix, Data: data, MediaType: c.mediaType, Err: c.fault}
+	if c.fault != nil {
+		return d
+	}
+	providerType := ""
+	if !s.eventType.fixed {
+		providerType = s.providerType(c, data)
+	}
+	d.EventType = s.eventType.name(providerType)
+	id, of := first(s.id, c, data)
+	switch {
+	case d.EventType == "" && providerType == "":
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type is not there; it is looked for at %s.", where(s.typ))
+	case d.EventType == "":
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type makes no event type: %q.", shorten(providerType))
+	case id == "":
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's id is not there; it is looked for at %s.", where(s.id))
+	case !fit(id):
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's id, at %s, is longer than %d bytes or has control characters.", of, maxText)
+	default:
+		d.ID = id
+		if of.ofBody() {
+			d.ID += suffix
+		}
+	}
+	return d
+}
+
+func (s *Source) providerType(c content, data []byte) string {
+	if s.scheme.typeOf != nil && s.ownType {
+		if t := s.scheme.typeOf(data); t != "" {
+			return t
+		}
+	}
+	t, _ := first(s.typ, c, data)
+	return t
+}

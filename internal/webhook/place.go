@@ -1,0 +1,207 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxText bounds an id and a type, in bytes: ids stand in claims and record headers.
+const maxText = 255
+
+const (
+	headerPlace = "header:"
+	bodyHash    = "body-hash"
+)
+
+// place is where a text is: in a header, at a pointer, or it is the body's hash.
+type place struct {
+	header  string // canonical name
+	pointer pointer
+	hash    bool
+}
+
+// compound is one text of several places, all of which must have something. A text
+// that may have a ":" in it is escaped if it is one of several.
+type compound []place
+
+// alternatives reads the places of a scheme's table: each string is one choice, its
+// places separated by a space.
+func alternatives(choices ...string) []compound {
+	var all []compound
+	for _, choice := range choices {
+		var c compound
+		for _, text := range strings.Fields(choice) {
+			p, err := parsePlace(text)
+			if err != nil {
+				panic(err) // a row of our own table; the tests read them all
+			}
+			c = append(c, p)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func parsePlace(text string) (place, error) {
+	switch {
+	case text == bodyHash:
+		return place{hash: true}, nil
+	case strings.HasPrefix(text, headerPlace):
+		name := strings.TrimPrefix(text, headerPlace)
+		if !validHeaderName(name) {
+			return place{}, fmt.Errorf("%q names no header", text)
+		}
+		return place{header: http.CanonicalHeaderKey(name)}, nil
+	case strings.HasPrefix(text, "/"):
+		p, err := parsePointer(text)
+		return place{pointer: p}, err
+	}
+	return place{}, fmt.Errorf("%q is neither \"header:Name\" nor a JSON Pointer such as \"/id\"", text)
+}
+
+func (p place) String() string {
+	switch {
+	case p.hash:
+		return bodyHash
+	case p.header != "":
+		return "the header " + p.header
+	}
+	return p.pointer.String()
+}
+
+// in finds the text in a delivery; item is what pointers go into.
+func (p place) in(c content, item []byte) string {
+	switch {
+	case p.hash:
+		return c.hash
+	case p.header != "":
+		return c.header.Get(p.header)
+	}
+	return text(item, p.pointer)
+}
+
+// ofBody reports whether the text is the same for every item of a body.
+func (c compound) ofBody() bool {
+	for _, p := range c {
+		if !p.hash && p.header == "" {
+			return false
+		}
+	}
+	return true
+}
+
+func (c compound) String() string {
+	var names []string
+	for _, p := range c {
+		names = append(names, p.String())
+	}
+	return strings.Join(names, " with ")
+}
+
+var partEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
+
+// in finds the text, or "".
+func (c compound) in(body content, item []byte) string {
+	if len(c) == 1 {
+		return c[0].in(body, item)
+	}
+	var parts []string
+	for _, p := range c {
+		part := p.in(body, item)
+		if part == "" {
+			return ""
+		}
+		parts = append(parts, partEscapes.Replace(part))
+	}
+	return strings.Join(parts, ":")
+}
+
+// first finds the text of the first choice that has one.
+func first(choices []compound, body content, item []byte) (text string, of compound) {
+	for _, choice := range choices {
+		if text = choice.in(body, item); text != "" {
+			return text, choice
+		}
+	}
+	return "", nil
+}
+
+// fit reports whether a text may be an id or a type: it will stand in headers.
+func fit(s string) bool {
+	if len(s) > maxText || !utf8.ValidString(s) {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+}
+
+func where(choices []compound) string {
+	var names []string
+	for _, c := range choices {
+		names = append(names, c.String())
+	}
+	return strings.Join(names, " or ")
+}
+
+// pointer is a JSON Pointer (RFC 6901), split and unescaped.
+type pointer []string
+
+var errPointer = errors.New("is no JSON Pointer: it starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"")
+
+func parsePointer(s string) (pointer, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if s[0] != '/' {
+		return nil, fmt.Errorf("%q %w", s, errPointer)
+	}
+	tokens := strings.Split(s[1:], "/")
+	for i, token := range tokens {
+		plain := strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		if strings.Count(token, "~") != strings.Count(token, "~0")+strings.Count(token, "~1") {
+			return nil, fmt.Errorf("%q %w", s, errPointer)
+		}
+		tokens[i] = plain
+	}
+	return tokens, nil
+}
+
+func (p pointer) String() string {
+	var b strings.Builder
+	for _, token := range p {
+		b.WriteByte('/')
+		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1"))
+	}
+	return b.String()
+}
+
+// arrayIndex reads "0" or digits without a leading zero.
+func arrayIndex(token string) (int, bool) {
+	if token == "" || len(token) > 9 || len(token) > 1 && token[0] == '0' {
+		return 0, false
+	}
+	n := 0
+	for i := range len(token) {
+		if token[i] < '0' || token[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(token[i]-'0')
+	}
+	return n, true
+}
+
+// validHeaderName checks the token of RFC 9110 §5.6.2.
+func validHeaderName(name string) bool {
+	if name == "" {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,129 @@
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// Source is one third party, ready to receive. It never changes and is safe for
+// concurrent use.
+type Source struct {
+	name      string
+	scheme    scheme
+	verifier  verifier
+	tolerance time.Duration
+	eventType eventTypeTemplate
+	id        []compound // the first that is found
+	typ       []compound
+	ownType   bool       // Config does not override the type
+	items     *itemsRule // nil: never
+}
+
+// Request is a delivery as it arrived.
+type Request struct {
+	Method string
+	URL    string      // path and query as received
+	Header http.Header // canonical names, every value in order
+	Body   []byte      // raw
+}
+
+// Intake is what to do with a delivery that is believed: answer it, or publish the
+// deliveries, of which there is at least one.
+type Intake struct {
+	Answer     *Answer // challenge or ping: answer this, publish nothing
+	Deliveries []Delivery
+}
+
+// Answer is what a provider wants to read.
+type Answer struct {
+	Status      int
+	ContentType string
+	Body        []byte
+}
+
+// Delivery is one event.
+type Delivery struct {
+	// ID is what a redelivery repeats, unique within the source.
+	ID string
+	// EventType is the mapped name; "" if the provider's type could not be found.
+	EventType string
+	// Data is the JSON to publish. With an Err it may be anything.
+	Data []byte
+	// MediaType is "application/json", or application/*+json as sent. With an Err it
+	// may be anything.
+	MediaType string
+	// Err says why it cannot be published as it is; nil otherwise.
+	Err *event.Error
+}
+
+// verifier knows a source's secrets.
+type verifier interface {
+	// verify returns nil if it believes r.
+	verify(r Request, now time.Time) *Rejection
+	// sign does to r what makes verify believe it.
+	sign(r *Request, id string, now time.Time) error
+}
+
+// Receive verifies r and says what to do with it. The error is a *Rejection or, for
+// a believed body beyond the limits, an *event.Error.
+func (s *Source) Receive(r Request, now time.Time) (Intake, error) {
+	if rejection := s.believe(r, now); rejection != nil {
+		return Intake{}, rejection
+	}
+	c, tooMuch := s.read(r)
+	if tooMuch != nil {
+		return Intake{}, tooMuch
+	}
+	if s.scheme.answer != nil && c.fault == nil {
+		if answer := s.scheme.answer(c); answer != nil {
+			return Intake{Answer: answer}, nil
+		}
+	}
+	return s.deliveries(c)
+}
+
+// believe looks at the signature, and at the headers that the id and the type are in.
+func (s *Source) believe(r Request, now time.Time) *Rejection {
+	if rejection := s.verifier.verify(r, now); rejection != nil {
+		return rejection
+	}
+	for _, choices := range [][]compound{s.id, s.typ} {
+		for _, choice := range choices {
+			for _, part := range choice {
+				if part.header != "" && len(r.Header.Values(part.header)) > 1 {
+					return repeated(part.header)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Sign sets on r the headers, or the members of the body, with which the provider
+// would send it: what depends on the secret, the time and the id. The id is ignored
+// where a scheme has it in the body. Schemes whose secrets are public keys cannot
+// sign; the error says so.
+func (s *Source) Sign(r *Request, id string, now time.Time) error {
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if err := s.verifier.sign(r, id, now); err != nil {
+		return fmt.Errorf("sign for %s (%s): %w", s.name, s.scheme.name, err)
+	}
+	if id != "" && len(s.id) > 0 && len(s.id[0]) == 1 && s.id[0][0].header != "" {
+		r.Header.Set(s.id[0][0].header, id)
+	}
+	return nil
+}
+
+// Challenge is the WWW-Authenticate value of a 401.
+func (s *Source) Challenge() string {
+	kind := s.scheme.challenge
+	if kind == "" {
+		kind = "Signature"
+	}
+	return fmt.Sprintf("%s realm=%q", kind, s.name)
+}
