@@ -25,6 +25,7 @@ type content struct {
 	data      []byte // strict JSON; the body itself if there is a fault
 	mediaType string
 	hash      string       // SHA-256 of the raw body in hex
+	form      bool         // data is made of a form's fields
 	fault     *event.Error // why data is not JSON
 }
 
@@ -71,7 +72,7 @@ func (s *Source) readForm(c content, body string) (content, *event.Error) {
 		c.data = []byte(payload)
 		return c, nil
 	}
-	c.data = formJSON(fields)
+	c.data, c.form = formJSON(fields), true
 	return c, nil
 }
 
@@ -99,7 +100,7 @@ func (s *Source) deliveries(c content) (Intake, error) {
 		return Intake{}, event.Refuse(event.MalformedRequest,
 			"The body has more than %d events; have the provider send smaller batches.", maxItems)
 	case len(all) == 0: // an error would make the provider send it again
-		return Intake{Answer: &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: []byte("no events\n")}}, nil
+		return Intake{Answer: plainAnswer("no events\n")}, nil
 	}
 	in := Intake{Deliveries: make([]Delivery, len(all))}
 	for i, item := range all {
@@ -139,11 +140,8 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 }
 
 func (s *Source) providerType(c content, data []byte) string {
-	if s.scheme.typeOf != nil && s.ownType {
-		if t := s.scheme.typeOf(data); t != "" {
-			return t
-		}
+	if t, _ := first(s.typ, c, data); t != "" || s.scheme.typeOf == nil || !s.ownType {
+		return t
 	}
-	t, _ := first(s.typ, c, data)
-	return t
+	return s.scheme.typeOf(data)
 }

@@ -46,10 +46,10 @@ func (t eventTypeTemplate) name(providerType string) string {
 // plain puts a "." for every character that no event type may have.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x80 && plainByte(byte(r)) {
-			return r
+		if r >= 0x80 || !plainByte(byte(r&0x7f)) {
+			return '.'
 		}
-		return '.'
+		return r
 	}, s)
 }
 

@@ -13,12 +13,12 @@ import (
 // maxFields bounds the fields of a form body.
 const maxFields = 1000
 
-// field is one field of a form, decoded.
-type field struct{ name, value string }
+// formField is one field of a form, decoded.
+type formField struct{ name, value string }
 
 // parseForm reads application/x-www-form-urlencoded in the order it was sent. tooMany
 // is a form beyond the limit, fault one that is ill-formed.
-func parseForm(body string) (fields []field, fault, tooMany *event.Error) {
+func parseForm(body string) (fields []formField, fault, tooMany *event.Error) {
 	n := 0
 	for rest := body; rest != ""; {
 		var pair string
@@ -35,7 +35,7 @@ func parseForm(body string) (fields []field, fault, tooMany *event.Error) {
 		if err == nil {
 			var value string
 			if value, err = url.QueryUnescape(rawValue); err == nil && utf8.ValidString(name) && utf8.ValidString(value) {
-				fields = append(fields, field{name, value})
+				fields = append(fields, formField{name, value})
 				continue
 			}
 		}
@@ -50,7 +50,7 @@ func parseForm(body string) (fields []field, fault, tooMany *event.Error) {
 }
 
 // formValue is the value of a form's first field of a name.
-func formValue(fields []field, name string) (string, bool) {
+func formValue(fields []formField, name string) (string, bool) {
 	for _, f := range fields {
 		if f.name == name {
 			return f.value, true
@@ -61,7 +61,7 @@ func formValue(fields []field, name string) (string, bool) {
 
 // formJSON makes a JSON object of a form: members in the order of their first
 // field, strings; a field that is there several times is an array of strings.
-func formJSON(fields []field) []byte {
+func formJSON(fields []formField) []byte {
 	values := make(map[string][]string, len(fields))
 	var names []string
 	for _, f := range fields {

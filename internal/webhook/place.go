@@ -199,7 +199,7 @@ func validHeaderName(name string) bool {
 	}
 	for i := range len(name) {
 		c := name[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		if !plainByte(c) && strings.IndexByte("!#$%&'*+^`|~", c) < 0 {
 			return false
 		}
 	}

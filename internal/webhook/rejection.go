@@ -28,7 +28,7 @@ const (
 	TimestampTooOld   Reason = "timestamp-too-old"
 	TimestampInFuture Reason = "timestamp-in-future"
 	SignatureMismatch Reason = "signature-mismatch"
-	WrongCredentials  Reason = "wrong-credentials"
+	WrongCredentials  Reason = "wrong-credentials" //nolint:gosec // a reason's name
 )
 
 func reject(reason Reason, format string, args ...any) *Rejection {

@@ -12,7 +12,7 @@ type scheme struct {
 	// typ is where the provider's type is; none means that Config must say.
 	typ []string
 	// items is the JSON Pointer of the array of events: "" the body if it is an
-	// array.
+	// array, "-" never.
 	items         string
 	itemsRequired bool
 	// formPayload is the field of a form that has all as JSON.
@@ -33,7 +33,43 @@ var schemes = []scheme{
 		name: "standard", verifier: newStandard,
 		id: []string{"header:Webhook-Id", "header:Svix-Id"}, typ: []string{"/type"},
 	},
+	{
+		// The event's id: a redelivery is the same event, with another pending_webhooks
+		// and another signature.
+		name: "stripe", verifier: listSpec{header: "Stripe-Signature", between: ",", timestamp: "t", signature: "v1", separator: "."}.with,
+		id: []string{"/id"}, typ: []string{"/type"},
+	},
+	{
+		// A redelivery, by hand or through the API, keeps X-GitHub-Delivery. The SHA-1
+		// signature that GitHub also sends is never looked at.
+		name: "github", verifier: hmacSpec{header: "X-Hub-Signature-256", prefix: "sha256=", encoding: encodingHex, signed: mustTemplate("{body}")}.with,
+		id: []string{"header:X-Github-Delivery"}, typ: []string{"header:X-Github-Event"},
+		formPayload: "payload", answer: answerPing("X-Github-Event", "ping"),
+	},
+	{
+		// X-Shopify-Webhook-Id is one delivery to one subscription, the same in every
+		// retry. X-Shopify-Event-Id is not enough: orders/create and orders/paid of one
+		// order may share it.
+		name: "shopify", verifier: hmacSpec{header: "X-Shopify-Hmac-Sha256", encoding: encodingBase64, signed: mustTemplate("{body}")}.with,
+		id: []string{"header:X-Shopify-Webhook-Id"}, typ: []string{"header:X-Shopify-Topic"},
+	},
+	{
+		// event_id is "globally unique across workspaces" and kept by retries.
+		// Interactions and slash commands are not retried; their trigger_id is one click.
+		name: "slack", verifier: hmacSpec{
+			header: "X-Slack-Signature", prefix: "v0=", encoding: encodingHex, signed: mustTemplate("v0:{timestamp}:{body}"),
+			timestamp: "X-Slack-Request-Timestamp", format: unixSeconds,
+		}.with,
+		id: []string{"/event_id", "/trigger_id", bodyHash}, typ: []string{"/event/type", "/type"},
+		formPayload: "payload", typeOf: slackType, answer: answerSlack, items: never,
+	},
+	{name: genericHMAC, verifier: newGeneric, id: []string{bodyHash}},
+	{name: "basic", verifier: newBasic, id: []string{bodyHash}, challenge: "Basic"},
+	{name: "bearer", verifier: newBearer, id: []string{bodyHash}, challenge: "Bearer"},
 }
+
+// never says that a body is one event, whatever it is.
+const never = "-"
 
 const genericHMAC = "hmac"
 
@@ -79,17 +115,16 @@ func (s *Source) places(cfg Config, f *faults) {
 	if len(s.typ) == 0 && !s.eventType.fixed {
 		f.add("type", "is missing; {type} in event_type needs it with the scheme %q: say \"header:X-Event\" or \"/type\"", s.scheme.name)
 	}
-	switch rule := (&itemsRule{required: s.scheme.itemsRequired}); cfg.Items {
-	case "-":
-	case "":
-		rule.pointer, _ = parsePointer(s.scheme.items) // the tests read them all
-		s.items = rule
-	default:
-		var err error
-		if rule.pointer, err = parsePointer(cfg.Items); err != nil {
-			f.add("items", "%v", err)
-		}
-		rule.required = true
-		s.items = rule
+	items, required := cfg.Items, true
+	if items == "" {
+		items, required = s.scheme.items, s.scheme.itemsRequired
 	}
+	if items == never {
+		return
+	}
+	p, err := parsePointer(items)
+	if err != nil {
+		f.add("items", "%v", err)
+	}
+	s.items = &itemsRule{pointer: p, required: required}
 }

@@ -54,8 +54,9 @@ func fresh(signed, now time.Time, tolerance time.Duration, where string) *Reject
 	switch age := now.Sub(signed); {
 	case age > tolerance:
 		return reject(TimestampTooOld, "The timestamp in %s is %s old; %s is allowed.", where, age.Round(time.Second), tolerance)
-	case -age > tolerance:
-		return reject(TimestampInFuture, "The timestamp in %s is %s in the future; %s is allowed. Is this gateway's clock right?", where, -age.Round(time.Second), tolerance)
+	case age < -tolerance: // not -age > tolerance: the least duration has no opposite
+		return reject(TimestampInFuture, "The timestamp in %s is %s in the future; %s is allowed. Is this gateway's clock right?",
+			where, signed.Sub(now).Round(time.Second), tolerance)
 	}
 	return nil
 }

@@ -1,0 +1,171 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"strings"
+	"time"
+)
+
+// hmacSpec is a scheme that sends one HMAC in a header: most of the table.
+type hmacSpec struct {
+	header    string
+	prefix    string
+	encoding  encoding
+	hash      func() hash.Hash // nil: SHA-256
+	signed    template
+	timestamp string // header; "" if there is none
+	format    timestampFormat
+	// url is how the scheme writes the URL that it signs, if not as it is.
+	url func(string) string
+}
+
+// hmacVerifier is an hmacSpec with a source's keys.
+type hmacVerifier struct {
+	hmacSpec
+	keys      [][]byte
+	publicURL string
+	tolerance time.Duration
+}
+
+// with makes a row's verifier function: the secrets are the keys, byte by byte.
+func (spec hmacSpec) with(cfg Config, _ *faults) verifier {
+	v := &hmacVerifier{hmacSpec: spec, publicURL: cfg.PublicURL, tolerance: cfg.Tolerance}
+	if v.hash == nil {
+		v.hash = sha256.New
+	}
+	for _, secret := range cfg.Secrets {
+		v.keys = append(v.keys, []byte(secret))
+	}
+	return v
+}
+
+func (v *hmacVerifier) verify(r Request, now time.Time) *Rejection {
+	sent, rejection := v.signature(r)
+	if rejection != nil {
+		return rejection
+	}
+	vars, rejection := v.variables(r)
+	if rejection != nil {
+		return rejection
+	}
+	if v.timestamp != "" {
+		if rejection := checkTimestamp(vars.timestamp, v.format, now, v.tolerance, v.timestamp); rejection != nil {
+			return rejection
+		}
+	}
+	ok := false
+	for _, key := range v.keys {
+		ok = hmac.Equal(v.mac(key, vars), sent) || ok
+	}
+	if !ok {
+		return mismatch(v.header)
+	}
+	return nil
+}
+
+// signature reads the header with the signature.
+func (v *hmacVerifier) signature(r Request) ([]byte, *Rejection) {
+	header, rejection := single(r.Header, v.header)
+	if rejection != nil {
+		return nil, rejection
+	}
+	text, ok := strings.CutPrefix(header, v.prefix)
+	if !ok {
+		return nil, reject(MalformedHeader, "The %s header must start with %q.", v.header, v.prefix)
+	}
+	sent, err := v.encoding.decode(text)
+	if size := v.hash().Size(); err != nil || len(sent) != size {
+		return nil, reject(MalformedHeader, "The %s header must have a signature of %d bytes in %s.", v.header, size, v.encoding)
+	}
+	return sent, nil
+}
+
+// variables gathers what the template may ask for.
+func (v *hmacVerifier) variables(r Request) (variables, *Rejection) {
+	vars := variables{method: r.Method, body: r.Body, url: signedURL(v.publicURL, r.URL)}
+	if v.url != nil {
+		vars.url = v.url(vars.url)
+	}
+	var rejection *Rejection
+	if v.timestamp != "" {
+		if vars.timestamp, rejection = single(r.Header, v.timestamp); rejection != nil {
+			return vars, rejection
+		}
+	}
+	for _, part := range v.signed {
+		if part.field != fieldHeader {
+			continue
+		}
+		text, rejection := single(r.Header, part.text)
+		if rejection != nil {
+			return vars, rejection
+		}
+		vars.headers = append(vars.headers, text)
+	}
+	return vars, nil
+}
+
+func (v *hmacVerifier) mac(key []byte, vars variables) []byte {
+	mac := hmac.New(v.hash, key)
+	v.signed.write(mac, vars)
+	return mac.Sum(nil)
+}
+
+func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
+	if v.timestamp != "" {
+		r.Header.Set(v.timestamp, v.format.write(now))
+	}
+	if name := v.signed.idHeader(); name != "" && id != "" {
+		r.Header.Set(name, id)
+	}
+	vars, rejection := v.variables(*r)
+	if rejection != nil {
+		return rejection
+	}
+	r.Header.Set(v.header, v.prefix+v.encoding.encode(v.mac(v.keys[0], vars)))
+	return nil
+}
+
+// signedURL is the URL that the provider called: the one that it was given, with the
+// query as it arrived, because providers add to it (Twilio's bodySHA256).
+func signedURL(publicURL, received string) string {
+	base, _, _ := strings.Cut(publicURL, "#")
+	base, _, _ = strings.Cut(base, "?")
+	if _, query, ok := strings.Cut(received, "?"); ok {
+		return base + "?" + query
+	}
+	return base
+}
+
+// encoding is how a signature is written.
+type encoding string
+
+const (
+	encodingHex       encoding = "hex"
+	encodingBase64    encoding = "base64"
+	encodingBase64URL encoding = "base64url" // read with or without padding
+)
+
+func (e encoding) decode(s string) ([]byte, error) {
+	switch e {
+	case encodingBase64:
+		return base64.StdEncoding.DecodeString(s)
+	case encodingBase64URL:
+		return base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	}
+	return hex.DecodeString(s)
+}
+
+func (e encoding) encode(b []byte) string {
+	switch e {
+	case encodingBase64:
+		return base64.StdEncoding.EncodeToString(b)
+	case encodingBase64URL:
+		return base64.URLEncoding.EncodeToString(b)
+	}
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,102 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+)
+
+// listSpec is a scheme whose one header has a timestamp and HMAC-SHA256 signatures
+// in hex as a list of names and values: Stripe's "t=1,v1=…,v1=…", Paddle's
+// "ts=1;h1=…". Signed is the timestamp, a separator and the body.
+type listSpec struct {
+	header    string
+	between   string // the list's separator
+	timestamp string // the timestamp's name; it is Unix seconds
+	signature string // the signatures' name; other names are ignored
+	separator string // between the timestamp and the body
+}
+
+type listVerifier struct {
+	listSpec
+	keys      [][]byte
+	tolerance time.Duration
+}
+
+func (spec listSpec) with(cfg Config, _ *faults) verifier {
+	v := &listVerifier{listSpec: spec, tolerance: cfg.Tolerance}
+	for _, secret := range cfg.Secrets {
+		v.keys = append(v.keys, []byte(secret))
+	}
+	return v
+}
+
+func (v *listVerifier) verify(r Request, now time.Time) *Rejection {
+	header, rejection := single(r.Header, v.header)
+	if rejection != nil {
+		return rejection
+	}
+	timestamp, signatures, rejection := v.parse(header)
+	if rejection != nil {
+		return rejection
+	}
+	if rejection := checkTimestamp(timestamp, unixSeconds, now, v.tolerance, v.header); rejection != nil {
+		return rejection
+	}
+	ok := false
+	for _, key := range v.keys {
+		want := v.mac(key, timestamp, r.Body)
+		for _, sent := range signatures {
+			ok = hmac.Equal(want, sent) || ok
+		}
+	}
+	if !ok {
+		return mismatch(v.header)
+	}
+	return nil
+}
+
+// parse reads the header.
+func (spec listSpec) parse(header string) (timestamp string, signatures [][]byte, _ *Rejection) {
+	for rest := header; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, spec.between)
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		switch name {
+		case spec.timestamp:
+			if timestamp != "" {
+				return "", nil, reject(MalformedHeader, "The %s header has more than one %s=.", spec.header, spec.timestamp)
+			}
+			timestamp = value
+		case spec.signature:
+			sent, err := hex.DecodeString(value)
+			if err != nil || len(sent) != sha256.Size {
+				return "", nil, reject(MalformedHeader, "The %s header must have signatures of %d bytes in hex after %s=.", spec.header, sha256.Size, spec.signature)
+			}
+			if len(signatures) == maxSignatures {
+				return "", nil, reject(MalformedHeader, "The %s header has more than %d signatures.", spec.header, maxSignatures)
+			}
+			signatures = append(signatures, sent)
+		}
+	}
+	if timestamp == "" || signatures == nil {
+		return "", nil, reject(MalformedHeader, "The %s header must have %s= and %s=.", spec.header, spec.timestamp, spec.signature)
+	}
+	return timestamp, signatures, nil
+}
+
+func (v *listVerifier) mac(key []byte, timestamp string, body []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(timestamp + v.separator))
+	mac.Write(body)
+	return mac.Sum(nil)
+}
+
+func (v *listVerifier) sign(r *Request, _ string, now time.Time) error {
+	timestamp := unixSeconds.write(now)
+	signature := hex.EncodeToString(v.mac(v.keys[0], timestamp, r.Body))
+	r.Header.Set(v.header, v.timestamp+"="+timestamp+v.between+v.signature+"="+signature)
+	return nil
+}

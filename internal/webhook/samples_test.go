@@ -1,0 +1,313 @@
+package webhook
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sample is a delivery of one scheme, for the tests that hold for every scheme.
+type sample struct {
+	scheme  string
+	secrets [2]string // two good ones
+	body    string
+	header  http.Header // what Sign does not set
+	cfg     Config      // further fields
+	// counts are the headers that the verifier reads.
+	counts []string
+	// signed are the headers besides the signature that are signed.
+	signed []string
+	// stamped says that the scheme signs a timestamp; it is in the header stampIn, if not
+	// in the body.
+	stamped bool
+	stampIn string
+	// unsigned says that the body is not signed.
+	unsigned bool
+	// change changes what is signed in the body; nil appends a space.
+	change func(body string) string
+	// sign signs with one of the secrets, where Sign cannot.
+	sign func(t testing.TB, secret string, r *Request, now time.Time)
+	// wrong is the reason of a wrong secret, if not SignatureMismatch.
+	wrong Reason
+}
+
+var samples = []sample{
+	{
+		scheme: "standard", secrets: [2]string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_plJ3nmyCDGBKInavdOK15jsl"},
+		body:   `{"type":"invoice.paid","data":{"id":"in_1"}}`,
+		counts: []string{"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"}, signed: []string{"Webhook-Id"}, stamped: true, stampIn: "Webhook-Timestamp",
+	},
+	{
+		scheme: "stripe", secrets: [2]string{"whsec_first", "whsec_second"}, body: chargeSucceeded,
+		counts: []string{"Stripe-Signature"}, stamped: true, stampIn: "Stripe-Signature",
+	},
+	{
+		scheme: "github", secrets: [2]string{"first-secret", "second-secret"}, body: `{"action":"opened"}`,
+		header: header("X-GitHub-Event", "issues"), counts: []string{"X-Hub-Signature-256"},
+	},
+	{
+		scheme: "shopify", secrets: [2]string{"first-secret", "second-secret"}, body: `{"id":820982911946154508}`,
+		header: header("X-Shopify-Topic", "orders/create"), counts: []string{"X-Shopify-Hmac-Sha256"},
+	},
+	{
+		scheme: "slack", secrets: [2]string{"first-secret", "second-secret"}, body: `{"type":"event_callback","event_id":"Ev1","event":{"type":"app_mention"}}`,
+		counts: []string{"X-Slack-Signature", "X-Slack-Request-Timestamp"}, stamped: true, stampIn: "X-Slack-Request-Timestamp",
+	},
+	{
+		scheme: "hmac", secrets: [2]string{"first-secret", "second-secret"}, body: `{"kind":"a"}`,
+		cfg: Config{
+			ID: "header:X-Id", Type: "/kind", PublicURL: "https://events.example.com/hook",
+			HMAC: &HMAC{Header: "X-Sig", Signed: "{id} {timestamp} {method} {url} {header:X-Tenant} {body}", Timestamp: "X-Time"},
+		},
+		header: header("X-Tenant", "t1"),
+		counts: []string{"X-Sig", "X-Time", "X-Id", "X-Tenant"}, signed: []string{"X-Id", "X-Tenant"}, stamped: true, stampIn: "X-Time",
+	},
+	{
+		scheme: "basic", secrets: [2]string{"user:first-secret", "user:second-secret"}, body: `{"kind":"a"}`, cfg: Config{Type: "/kind"},
+		counts: []string{"Authorization"}, unsigned: true, wrong: WrongCredentials,
+	},
+	{
+		scheme: "bearer", secrets: [2]string{"first-secret", "second-secret"}, body: `{"kind":"a"}`, cfg: Config{Type: "/kind"},
+		counts: []string{"Authorization"}, unsigned: true, wrong: WrongCredentials,
+	},
+}
+
+// now is the time of the samples.
+var now = time.Unix(1_700_000_000, 0)
+
+// source makes the sample's source with some secrets.
+func (m sample) source(t testing.TB, secrets ...string) *Source {
+	cfg := m.cfg
+	cfg.Name, cfg.Scheme, cfg.Secrets, cfg.EventType = "src", m.scheme, secrets, m.scheme+".{type}"
+	s, err := New(cfg)
+	require.NoError(t, err)
+	return s
+}
+
+// request makes the sample's request, signed with a secret at a time.
+func (m sample) request(t testing.TB, secret string, at time.Time) Request {
+	r := Request{Method: http.MethodPost, URL: "/v1/webhooks/src?tenant=7", Header: m.header.Clone(), Body: []byte(m.body)}
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if m.sign != nil {
+		m.sign(t, secret, &r, at)
+		return r
+	}
+	require.NoError(t, m.source(t, secret).Sign(&r, "id-1", at))
+	return r
+}
+
+func (m sample) wrongReason() Reason {
+	if m.wrong != "" {
+		return m.wrong
+	}
+	return SignatureMismatch
+}
+
+func requireRejection(t testing.TB, err error, reasons ...Reason) {
+	var rejection *Rejection
+	require.ErrorAs(t, err, &rejection)
+	require.Contains(t, reasons, rejection.Reason, rejection.Detail)
+	require.NotEmpty(t, rejection.Detail)
+}
+
+func requireBelieved(t testing.TB, s *Source, r Request, at time.Time) []Delivery {
+	in, err := s.Receive(r, at)
+	require.NoError(t, err)
+	require.Nil(t, in.Answer)
+	require.NotEmpty(t, in.Deliveries)
+	for _, d := range in.Deliveries {
+		require.Nil(t, d.Err)
+		require.NotEmpty(t, d.ID)
+		require.NotEmpty(t, d.EventType)
+		require.NotEmpty(t, d.Data)
+	}
+	return in.Deliveries
+}
+
+func eachSample(t *testing.T, f func(t *testing.T, m sample)) {
+	t.Parallel()
+	have := map[string]bool{}
+	for _, m := range samples {
+		have[m.scheme] = true
+		name := m.scheme
+		if len(m.counts) > 0 {
+			name += " " + m.counts[0]
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, m)
+		})
+	}
+	for _, name := range Schemes() {
+		require.True(t, have[name], "%s has no sample", name)
+	}
+}
+
+func TestEverySchemeBelievesItsProvider(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+	})
+}
+
+func TestEverySchemeTriesEverySecret(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		both := m.source(t, m.secrets[0], m.secrets[1])
+		requireBelieved(t, both, m.request(t, m.secrets[0], now), now)
+		requireBelieved(t, both, m.request(t, m.secrets[1], now), now)
+	})
+}
+
+func TestEverySchemeRefusesAnotherSecret(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		_, err := m.source(t, m.secrets[1]).Receive(m.request(t, m.secrets[0], now), now)
+		requireRejection(t, err, m.wrongReason())
+		require.NotContains(t, err.Error(), m.secrets[0])
+		require.NotContains(t, err.Error(), m.secrets[1])
+	})
+}
+
+func TestEverySchemeRefusesAChangedBody(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		r := m.request(t, m.secrets[0], now)
+		if m.change != nil {
+			r.Body = []byte(m.change(string(r.Body)))
+		} else {
+			r.Body = append(r.Body, ' ')
+		}
+		_, err := m.source(t, m.secrets[0]).Receive(r, now)
+		if m.unsigned {
+			require.NoError(t, err)
+			return
+		}
+		requireRejection(t, err, SignatureMismatch)
+	})
+}
+
+func TestEverySchemeRefusesAChangedSignedHeader(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		s := m.source(t, m.secrets[0])
+		for _, name := range m.signed {
+			r := m.request(t, m.secrets[0], now)
+			r.Header.Set(name, r.Header.Get(name)+"x")
+			_, err := s.Receive(r, now)
+			requireRejection(t, err, SignatureMismatch)
+		}
+	})
+}
+
+func TestEverySchemeRefusesAChangedTimestamp(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		if m.stampIn == "" {
+			return
+		}
+		r, later := m.request(t, m.secrets[0], now), m.request(t, m.secrets[0], now.Add(2*time.Second))
+		sent := r.Header.Get(m.stampIn)
+		changed := strings.Replace(sent, "1700000000", "1700000002", 1)
+		if changed == sent { // not in Unix time
+			changed = later.Header.Get(m.stampIn)
+		}
+		require.NotEqual(t, sent, changed)
+		r.Header.Set(m.stampIn, changed)
+		_, err := m.source(t, m.secrets[0]).Receive(r, now)
+		requireRejection(t, err, SignatureMismatch)
+	})
+}
+
+func TestEverySchemeHoldsTheToleranceInBothDirections(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		s, r := m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now)
+		if !m.stamped {
+			requireBelieved(t, s, r, now.Add(1000*time.Hour))
+			requireBelieved(t, s, r, now.Add(-1000*time.Hour))
+			return
+		}
+		requireBelieved(t, s, r, now.Add(defaultTolerance))
+		requireBelieved(t, s, r, now.Add(-defaultTolerance))
+		_, err := s.Receive(r, now.Add(defaultTolerance+time.Second))
+		requireRejection(t, err, TimestampTooOld)
+		_, err = s.Receive(r, now.Add(-defaultTolerance-time.Second))
+		requireRejection(t, err, TimestampInFuture)
+	})
+}
+
+func TestEverySchemeRefusesMissingHeaders(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		s := m.source(t, m.secrets[0])
+		for _, name := range m.counts {
+			r := m.request(t, m.secrets[0], now)
+			r.Header.Del(name)
+			_, err := s.Receive(r, now)
+			requireRejection(t, err, MissingHeader)
+			r.Header.Set(name, "")
+			_, err = s.Receive(r, now)
+			requireRejection(t, err, MissingHeader)
+		}
+	})
+}
+
+func TestEverySchemeRefusesRepeatedHeaders(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		s := m.source(t, m.secrets[0])
+		names := append([]string{}, m.counts...)
+		for _, choices := range [][]compound{s.id, s.typ} {
+			for _, choice := range choices {
+				for _, part := range choice {
+					if part.header != "" {
+						names = append(names, part.header)
+					}
+				}
+			}
+		}
+		for _, name := range names {
+			r := m.request(t, m.secrets[0], now)
+			if r.Header.Get(name) == "" {
+				continue // of a choice that this sample does not take
+			}
+			r.Header.Add(name, r.Header.Get(name))
+			_, err := s.Receive(r, now)
+			requireRejection(t, err, RepeatedHeader)
+		}
+	})
+}
+
+func TestEverySchemeRefusesGarbage(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		s := m.source(t, m.secrets[0])
+		for _, name := range m.counts {
+			for _, value := range []string{" ", "=", ",", ";", "\x00\xff", "v1,", "v1,%%%", "t=,v1=", "sha256=zz", "-1", "99999999999999999999", "Basic", "Basic ===", "Bearer"} {
+				r := m.request(t, m.secrets[0], now)
+				r.Header.Set(name, value)
+				_, err := s.Receive(r, now)
+				require.Error(t, err, "%s: %q", name, value)
+				requireRejection(t, err, MalformedHeader, SignatureMismatch, WrongCredentials, TimestampTooOld)
+			}
+		}
+	})
+}
+
+func TestEverySchemeGivesARedeliveryTheSameID(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		s := m.source(t, m.secrets[0], m.secrets[1])
+		first := requireBelieved(t, s, m.request(t, m.secrets[0], now), now)
+		again := requireBelieved(t, s, m.request(t, m.secrets[1], now.Add(time.Minute)), now)
+		require.Len(t, again, len(first))
+		for i := range first {
+			require.Equal(t, first[i].ID, again[i].ID)
+		}
+	})
+}
+
+func TestEverySchemeChallenges(t *testing.T) {
+	eachSample(t, func(t *testing.T, m sample) {
+		want := map[string]string{"basic": `Basic realm="src"`, "bearer": `Bearer realm="src"`}[m.scheme]
+		if want == "" {
+			want = `Signature realm="src"`
+		}
+		require.Equal(t, want, m.source(t, m.secrets[0]).Challenge())
+	})
+}

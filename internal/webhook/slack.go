@@ -1,0 +1,38 @@
+package webhook
+
+import "net/http"
+
+// answerSlack answers what Slack sends to see whether the URL is ours: the challenge
+// of the Events API, and the ssl_check of slash commands.
+func answerSlack(c content) *Answer {
+	if text(c.data, pointer{"type"}) == "url_verification" {
+		return plainAnswer(text(c.data, pointer{"challenge"}))
+	}
+	if c.form && text(c.data, pointer{"ssl_check"}) == "1" {
+		return plainAnswer("")
+	}
+	return nil
+}
+
+// slackType is the type of a slash command, which has none of its own: its name is
+// the user's choice.
+func slackType(data []byte) string {
+	if text(data, pointer{"command"}) != "" {
+		return "slash_command"
+	}
+	return ""
+}
+
+func plainAnswer(body string) *Answer {
+	return &Answer{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: []byte(body)}
+}
+
+// answerPing answers a ping that a header announces.
+func answerPing(header, ping string) func(content) *Answer {
+	return func(c content) *Answer {
+		if c.header.Get(header) == ping {
+			return plainAnswer("pong\n")
+		}
+		return nil
+	}
+}
