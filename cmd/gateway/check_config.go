@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/preflight"
 	"eventgateway/internal/schema"
@@ -15,6 +16,9 @@ import (
 func (c *checker) configuration() (cfg *config.Config, wrong config.Errors, list []preflight.Finding) {
 	const check = "config.file"
 	cfg, err := config.Examine(c.file, c.environ)
+	if err == nil {
+		err = app.CheckWebhooks(cfg)
+	}
 	switch {
 	case err == nil:
 		return cfg, nil, []preflight.Finding{{Severity: preflight.OK, Check: check, Subject: c.file, What: "is valid"}}

@@ -45,8 +45,11 @@ func (d *document) requireResponse(t *testing.T, response object, a answer) {
 		if slices.Contains([]string{"Content-Type", "Content-Length", "Date", "Connection"}, name) {
 			continue
 		}
-		if name == "Etag" {
-			name = "ETag" // as RFC 9110 §8.8.3 writes it
+		switch name { // as RFC 9110 writes it
+		case "Etag":
+			name = "ETag"
+		case "Www-Authenticate":
+			name = "WWW-Authenticate"
 		}
 		header := headers.get(name)
 		require.NotNil(t, header.members, "%s: header %s is not documented", response.pointer, name)

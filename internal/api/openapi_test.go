@@ -62,6 +62,11 @@ var (
 		"POST /v1/event-types/{type}/validate": append([]event.Kind{
 			event.MalformedJSON, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing,
 		}, everywhere...),
+		"POST /v1/webhooks/{source}": append([]event.Kind{
+			event.MalformedJSON, event.Unauthenticated, event.UnknownSource, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation,
+			event.KeyMissing, event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
+		}, everywhere...),
+		"OPTIONS /v1/webhooks/{source}": append([]event.Kind{event.UnknownSource}, everywhere...),
 		"GET /v1/receipts": append([]event.Kind{
 			event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),

@@ -23,6 +23,8 @@ var contract = map[event.Kind]struct {
 	"malformed-json":                {400, notWritten, false, ""},
 	"malformed-request":             {400, notWritten, false, ""},
 	"idempotency-key-missing":       {400, notWritten, false, ""},
+	"unauthenticated":               {401, notWritten, false, ""},
+	"unknown-source":                {404, notWritten, false, ""},
 	"unknown-event-type":            {404, notWritten, false, ""},
 	"not-found":                     {404, notWritten, false, ""},
 	"method-not-allowed":            {405, notWritten, false, ""},

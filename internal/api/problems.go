@@ -47,6 +47,16 @@ var problems = map[event.Kind]problem{
 		meaning: "The event type's schema says idempotency: required, and the request has neither an Idempotency-Key nor a ce-id header.",
 		action:  "Choose one value for the event (a UUID, or the id that your own database gave it) and send it as Idempotency-Key, the same one with every retry.",
 	},
+	event.Unauthenticated: {
+		status: fiber.StatusUnauthorized, title: "It is not sure who sent this", outcomes: notWritten,
+		meaning: "The webhook's signature or credentials are missing, wrong or too old: detail says which.",
+		action:  "Compare the secret and the URL that the provider has with the gateway's configuration, and both clocks. Save the request and run gateway webhooks verify to find out which part differs.",
+	},
+	event.UnknownSource: {
+		status: fiber.StatusNotFound, title: "No such webhook source", outcomes: notWritten,
+		meaning: "The gateway's configuration has no webhook source of the name in the path.",
+		action:  "Look at the URL that the provider has: it ends with the name of an entry of webhooks in the gateway's configuration.",
+	},
 	event.UnknownEventType: {
 		status: fiber.StatusNotFound, title: "No such event type or version", outcomes: notWritten,
 		meaning: "The gateway has no schema for the event type or version in the path or in the CloudEvent.",

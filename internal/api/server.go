@@ -50,6 +50,7 @@ type Config struct {
 	WriteTimeout time.Duration // for an answer to be taken
 	PublicURL    string        // where clients reach the gateway; empty: as their requests say
 	OpenAPI      *describe.Base
+	Webhooks     map[string]Webhook // by name
 }
 
 // Server is the public HTTP server.
@@ -101,6 +102,8 @@ func (s *Server) routes() {
 	v1.Options("/events", s.handshake)
 	v1.Post("/events/:type", s.postEvent)
 	v1.Post("/events/:type/:version", s.postEvent)
+	v1.Post("/webhooks/:source", s.postWebhook)
+	v1.Options("/webhooks/:source", s.webhookHandshake)
 	v1.Get("/receipts", s.getReceipt)
 	v1.Get("/event-types", s.listEventTypes)
 	v1.Get("/event-types/:type", s.getEventType)

@@ -68,7 +68,10 @@ func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) 
 
 func (a *App) build(openAPI []byte) error {
 	cfg := a.cfg
-	var err error
+	webhooks, err := webhookSources(cfg)
+	if err != nil {
+		return fmt.Errorf("the configuration cannot be used:\n%w", err)
+	}
 	a.producer, err = publish.New(producerConfig(cfg), a.logger, publish.NewMetrics(a.registry))
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
@@ -80,7 +83,7 @@ func (a *App) build(openAPI []byte) error {
 	if err != nil {
 		return fmt.Errorf("schemas: %w", err)
 	}
-	a.producer.SetTopics(a.catalog.Set().Topics())
+	a.producer.SetTopics(topics(cfg, a.catalog.Set()))
 	client, err := redisConfig(cfg.Redis)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
@@ -105,7 +108,7 @@ func (a *App) build(openAPI []byte) error {
 	}
 	a.api = api.New(api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
-		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description,
+		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 	}, door, a.catalog, a.logger, a.registry)
 	a.admin = newAdmin(a.registry, &a.ready, map[string]func(context.Context) error{
 		"kafka": a.producer.Ping, "redis": a.store.Ping,

@@ -16,7 +16,7 @@ import (
 // CheckKafka holds Kafka to what the configuration and the event types need of
 // it. It takes some seconds, half a minute if brokers do not answer.
 func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []preflight.Finding {
-	facts := publish.Inspect(ctx, producerConfig(cfg), set.Topics())
+	facts := publish.Inspect(ctx, producerConfig(cfg), topics(cfg, set))
 	return preflight.Kafka(facts, kafkaNeeds(cfg, set))
 }
 
@@ -32,12 +32,12 @@ func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
 	}
 }
 
-// topicNeeds is what all versions of all event types ask of their topics,
-// ordered by topic.
+// topicNeeds is what all versions of all event types, and dead letters, ask of
+// their topics, ordered by topic.
 func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
-	topics := set.Topics()
-	needs := make([]preflight.TopicNeeds, len(topics))
-	for i, name := range topics {
+	names := topics(cfg, set)
+	needs := make([]preflight.TopicNeeds, len(names))
+	for i, name := range names {
 		needs[i].Name = name
 	}
 	for _, t := range set.Types() {
@@ -46,7 +46,7 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 			if err != nil {
 				continue // the set has told this version itself
 			}
-			at, _ := slices.BinarySearch(topics, def.Topic)
+			at, _ := slices.BinarySearch(names, def.Topic)
 			n := &needs[at]
 			n.Types = appendOnce(n.Types, t.Name)
 			if len(def.KeyPointers) == 0 {
@@ -61,6 +61,7 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 			}
 		}
 	}
+	needDeadLetters(cfg, needs)
 	return needs
 }
 

@@ -40,7 +40,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	producer.SetTopics(set.Topics())
+	producer.SetTopics(topics(cfg, set))
 	running.Go(func() { producer.Run(background) })
 	if err := awaitTopics(ctx, producer); err != nil {
 		return idempotency.Tally{}, err

@@ -14,7 +14,7 @@ const maxReloadWarnings = 20
 // schemasChanged is told of every reload. Topics come first: events wait for
 // them, nobody waits for the warnings.
 func (a *App) schemasChanged(before, after *schema.Set) {
-	a.producer.SetTopics(after.Topics())
+	a.producer.SetTopics(topics(a.cfg, after))
 	warnOfBreakingChanges(a.logger, schema.Changes(before, after))
 }
 

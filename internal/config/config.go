@@ -14,6 +14,7 @@ type Config struct {
 	Redis       Redis       `yaml:"redis"`
 	Schemas     Schemas     `yaml:"schemas"`
 	Idempotency Idempotency `yaml:"idempotency"`
+	Webhooks    []Webhook   `yaml:"webhooks"`
 	Log         Log         `yaml:"log"`
 
 	// SoleWriter says that no other gateway has ever written to this Kafka, so

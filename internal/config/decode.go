@@ -83,12 +83,19 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		d.errs.add(path, d.at(n), "authentication is not available yet", authFix)
 	case v.Type() == reflect.TypeFor[Auth]() && isNull(n):
 		// The same as leaving it out: Validate asks for the decision.
+	case v.Type() == reflect.TypeFor[EntityKey]():
+		d.entityKey(path, n, v)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(path, n, v.Elem())
+	case v.Type() == reflect.TypeFor[[]Webhook]():
+		d.webhooks(path, n, v)
 	case v.Kind() == reflect.Struct:
 		d.cfg.origins[path] = origin{source: d.at(n)}
 		d.mapping(path, n, v)
 	case v.Kind() == reflect.Map:
 		d.properties(path, n)
-	case v.Kind() == reflect.Slice && n.Kind != yaml.ScalarNode:
+	case v.Kind() == reflect.Slice && (n.Kind != yaml.ScalarNode || v.Type() == reflect.TypeFor[[]Secret]()):
 		d.list(path, n, v)
 	default:
 		d.scalar(path, n, v)
@@ -169,14 +176,14 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 		d.errs.add(path, d.at(n), "is "+kindName(n)+", not a list", `write ["first", "second"]`)
 		return
 	}
-	items := make([]string, 0, len(n.Content))
+	items := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, node := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		text, o, _ := d.text(at, node, false)
-		items = append(items, text)
+		text, o, _ := d.text(at, node, v.Type() == reflect.TypeFor[[]Secret]())
+		items.Index(i).SetString(text)
 		d.cfg.origins[at] = o
 	}
-	v.Set(reflect.ValueOf(items))
+	v.Set(items)
 	d.cfg.origins[path] = origin{source: d.at(n)}
 }
 

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -57,6 +60,39 @@ func TestDocumentedDefaults(t *testing.T) {
 	}
 }
 
+// itemRow matches | `webhooks[].key` | type | default | meaning |.
+var itemRow = regexp.MustCompile("^\\| `(webhooks\\[\\]\\.[a-z_.]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
+
+// TestWebhooksAreDocumented holds the table of webhooks to the structs.
+func TestWebhooksAreDocumented(t *testing.T) {
+	t.Parallel()
+	rows := map[string]string{}
+	for line := range strings.Lines(readText(t, docsFile)) {
+		if row := itemRow.FindStringSubmatch(strings.TrimSpace(line)); row != nil {
+			rows[row[1]] = row[3]
+		}
+	}
+	var paths []string
+	names, _ := fieldNames(reflect.TypeFor[Webhook]())
+	for _, name := range names {
+		if name != "hmac" {
+			paths = append(paths, "webhooks[]."+name)
+		}
+	}
+	names, _ = fieldNames(reflect.TypeFor[WebhookHMAC]())
+	for _, name := range names {
+		paths = append(paths, "webhooks[].hmac."+name)
+	}
+	require.ElementsMatch(t, paths, slices.Collect(maps.Keys(rows)))
+
+	defaults := newWebhook()
+	require.Equal(t, "`"+string(defaults.OnInvalid)+"`", rows["webhooks[].on_invalid"])
+	require.Equal(t, "`5m`", rows["webhooks[].tolerance"])
+	require.Equal(t, 5*time.Minute, defaults.Tolerance)
+	defaults.Name = "<name>"
+	require.Equal(t, "`"+defaults.DeadLetters()+"`", rows["webhooks[].dead_letter_topic"])
+}
+
 func docsType(v reflect.Value) string {
 	switch v.Type().Name() {
 	case "Size":
@@ -99,6 +135,7 @@ func TestExample(t *testing.T) {
 	want := Defaults()
 	want.Auth = AuthNone
 	want.Kafka.Properties = Properties{"client.id": "eventgateway", "linger.ms": "5", "compression.type": "lz4"}
+	want.Webhooks = []Webhook{}
 	want.origins = cfg.origins
 	require.Equal(t, want, cfg)
 

@@ -9,7 +9,7 @@ import (
 const envPrefix = "GATEWAY_"
 
 // laterKeys are names of the configuration contract whose work is still to come.
-var laterKeys = []string{"webhooks", "outbox", "subscriptions", "lag", "tracing", "http.tls", "http.cors"}
+var laterKeys = []string{"outbox", "subscriptions", "lag", "tracing", "http.tls", "http.cors"}
 
 // leaf is a key that holds a value and not further keys.
 type leaf struct {
@@ -37,6 +37,11 @@ func appendLeaves(list []leaf, t reflect.Type, prefix string, index []int) []lea
 			list = appendLeaves(list, field.Type, path, at)
 		case reflect.Map:
 			list = append(list, leaf{path: path, index: at})
+		case reflect.Slice:
+			if field.Type.Elem().Kind() == reflect.Struct { // whose items have the keys
+				continue
+			}
+			fallthrough
 		default:
 			list = append(list, leaf{path: path, env: envName(path), index: at})
 		}

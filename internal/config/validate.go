@@ -44,6 +44,7 @@ func (c *Config) validate(errs *collector) {
 	v.redis()
 	v.check(c.Schemas.Dir != "", "schemas.dir", "is empty", "name the folder of the event types, for example schemas")
 	v.idempotency()
+	v.webhooks()
 	oneOf(v, "log.format", c.Log.Format, LogJSON, LogText)
 	oneOf(v, "log.level", c.Log.Level, LogDebug, LogInfo, LogWarn, LogError)
 }
@@ -62,14 +63,7 @@ func (v validator) check(ok bool, path, problem, fix string) {
 	}
 }
 
-// origin is that of the path, or of the list that the path is an item of.
-func (v validator) origin(path string) origin {
-	if o, ok := v.c.origins[path]; ok {
-		return o
-	}
-	list, _, _ := strings.Cut(path, "[")
-	return v.c.origins[list]
-}
+func (v validator) origin(path string) origin { return v.c.origin(path) }
 
 func (v validator) show(path, value string) string { return v.origin(path).show(value) }
 

@@ -112,10 +112,10 @@ func (v vector) request() (Config, Request) {
 		url = "/v1/webhooks/" + v.scheme
 	}
 	return Config{
-			Name: v.scheme, Scheme: v.scheme, Secrets: []string{v.secret}, EventType: "some.event", PublicURL: v.public, HMAC: v.hmac, ID: v.id,
-		}, Request{
-			Method: http.MethodPost, URL: url, Header: v.header.Clone(), Body: []byte(v.body),
-		}
+		Name: v.scheme, Scheme: v.scheme, Secrets: []string{v.secret}, EventType: "some.event", PublicURL: v.public, HMAC: v.hmac, ID: v.id,
+	}, Request{
+		Method: http.MethodPost, URL: url, Header: v.header.Clone(), Body: []byte(v.body),
+	}
 }
 
 func TestVectors(t *testing.T) {

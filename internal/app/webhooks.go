@@ -1,0 +1,105 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"eventgateway/internal/api"
+	"eventgateway/internal/config"
+	"eventgateway/internal/ingest"
+	"eventgateway/internal/preflight"
+	"eventgateway/internal/schema"
+	"eventgateway/internal/webhook"
+)
+
+// CheckWebhooks reports what is wrong with the webhook sources of a configuration
+// that is valid otherwise. The error is [config.Errors].
+func CheckWebhooks(cfg *config.Config) error {
+	_, err := webhookSources(cfg)
+	return err
+}
+
+// webhookSources makes the sources of the configuration, by name.
+func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
+	sources := make(map[string]api.Webhook, len(cfg.Webhooks))
+	var wrong config.Errors
+	for i, w := range cfg.Webhooks {
+		source, err := WebhookSource(w)
+		if err != nil {
+			wrong = append(wrong, webhookErrors(cfg, fmt.Sprintf("webhooks[%d]", i), err)...)
+			continue
+		}
+		s := api.Webhook{Source: source, DeadLetters: w.DeadLetters()}
+		if w.Key.Given {
+			s.Key = &ingest.KeyRule{Pointers: w.Key.Pointers}
+		}
+		sources[w.Name] = s
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return sources, nil
+}
+
+// WebhookSource makes one source. The error joins one for each fault, each of
+// which begins with the key's name.
+func WebhookSource(w config.Webhook) (*webhook.Source, error) {
+	c := webhook.Config{
+		Name: w.Name, Scheme: w.Scheme, EventType: w.EventType, Tolerance: w.Tolerance,
+		PublicURL: w.PublicURL, ID: w.ID, Type: w.Type, Items: w.Items,
+	}
+	for _, secret := range w.Secrets {
+		c.Secrets = append(c.Secrets, secret.Reveal())
+	}
+	if w.HMAC != nil {
+		hmac := webhook.HMAC(*w.HMAC)
+		c.HMAC = &hmac
+	}
+	return webhook.New(c) //nolint:wrapcheck // says what is wrong
+}
+
+func webhookErrors(cfg *config.Config, at string, err error) config.Errors {
+	faults := []error{err}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		faults = joined.Unwrap()
+	}
+	list := make(config.Errors, len(faults))
+	for i, fault := range faults {
+		field, problem, _ := strings.Cut(fault.Error(), ": ")
+		path := at + "." + field
+		list[i] = &config.Error{Path: path, Problem: problem, Fix: "docs/webhooks.md has an example for each scheme", Source: cfg.Source(path)}
+	}
+	return list
+}
+
+// topics are those of the event types and those for dead letters, sorted.
+func topics(cfg *config.Config, set *schema.Set) []string {
+	names := set.Topics()
+	for _, w := range cfg.Webhooks {
+		if topic := w.DeadLetters(); topic != "" {
+			names = append(names, topic)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// needDeadLetters adds what dead letters ask of their topics, which are among
+// needs.
+func needDeadLetters(cfg *config.Config, needs []preflight.TopicNeeds) {
+	for _, w := range cfg.Webhooks {
+		at := slices.IndexFunc(needs, func(n preflight.TopicNeeds) bool { return n.Name == w.DeadLetters() })
+		if at < 0 {
+			continue
+		}
+		n, what := &needs[at], "dead letters of "+w.Name
+		n.Types = appendOnce(n.Types, what)
+		n.Keyless = appendOnce(n.Keyless, what)
+		if data := int(cfg.HTTP.BodyLimit.Bytes()); data > n.MaxData {
+			n.MaxData, n.Largest = data, what
+		}
+	}
+}
