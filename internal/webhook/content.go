@@ -33,11 +33,7 @@ type content struct {
 func (s *Source) read(r Request) (content, *event.Error) {
 	sum := sha256.Sum256(r.Body)
 	c := content{header: r.Header, data: r.Body, hash: hex.EncodeToString(sum[:]), mediaType: mediaJSON}
-	sent := r.Header.Get("Content-Type")
-	media, _, err := mime.ParseMediaType(sent)
-	if err != nil && media == "" {
-		media = strings.ToLower(strings.TrimSpace(sent))
-	}
+	media := mediaType(r.Header.Get("Content-Type"))
 	if media == mediaForm {
 		return s.readForm(c, string(r.Body))
 	}
@@ -51,6 +47,15 @@ func (s *Source) read(r Request) (content, *event.Error) {
 		c.fault = event.Refuse(event.UnsupportedMediaType, "The body is %q and not JSON; only JSON and forms can be published.", shorten(media))
 	}
 	return c, nil
+}
+
+// mediaType is a Content-Type without its parameters; what is ill-formed stays.
+func mediaType(sent string) string {
+	media, _, err := mime.ParseMediaType(sent)
+	if err != nil && media == "" {
+		return strings.ToLower(strings.TrimSpace(sent))
+	}
+	return media
 }
 
 // readForm makes a JSON object of a form, or takes the JSON in its one field that

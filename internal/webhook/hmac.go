@@ -19,6 +19,8 @@ type hmacSpec struct {
 	signed    template
 	timestamp string // header; "" if there is none
 	format    timestampFormat
+	// inBody is where the timestamp is if it is in the body, which is signed.
+	inBody pointer
 	// url is how the scheme writes the URL that it signs, if not as it is.
 	url func(string) string
 }
@@ -63,6 +65,9 @@ func (v *hmacVerifier) verify(r Request, now time.Time) *Rejection {
 	}
 	if !ok {
 		return mismatch(v.header)
+	}
+	if v.inBody != nil {
+		return checkBodyTimestamp(text(r.Body, v.inBody), v.format, now, v.tolerance, v.inBody)
 	}
 	return nil
 }
@@ -119,6 +124,13 @@ func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
 	if v.timestamp != "" {
 		r.Header.Set(v.timestamp, v.format.write(now))
 	}
+	if v.inBody != nil {
+		body, err := stamped(r.Body, v.inBody, v.format, now)
+		if err != nil {
+			return err
+		}
+		r.Body = body
+	}
 	if name := v.signed.idHeader(); name != "" && id != "" {
 		r.Header.Set(name, id)
 	}
@@ -128,6 +140,14 @@ func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
 	}
 	r.Header.Set(v.header, v.prefix+v.encoding.encode(v.mac(v.keys[0], vars)))
 	return nil
+}
+
+// stamped puts the time into a body.
+func stamped(body []byte, p pointer, format timestampFormat, now time.Time) ([]byte, error) {
+	if fault := checkJSON(body); fault != nil {
+		return nil, fault
+	}
+	return put(body, p, []byte(format.write(now)))
 }
 
 // signedURL is the URL that the provider called: the one that it was given, with the

@@ -58,26 +58,35 @@ func checked(data []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
-// find returns the bytes of the value at a pointer, as they stand in data, which
-// checkJSON has accepted.
+// find returns the bytes of the value at a pointer, as they stand in data. On what
+// checkJSON has not accepted it finds something or nothing.
 func find(data []byte, p pointer) ([]byte, bool) {
+	start, end, ok := span(data, p)
+	if !ok {
+		return nil, false
+	}
+	return data[start:end:end], true
+}
+
+// span is where the value at a pointer starts and ends.
+func span(data []byte, p pointer) (start, end int, ok bool) {
 	dec := checked(data)
 	for _, token := range p {
 		if !enter(dec, token) {
-			return nil, false
+			return 0, 0, false
 		}
 	}
-	return value(data, dec)
+	return next(dec)
 }
 
-// value returns the bytes of the next value.
-func value(data []byte, dec *jsontext.Decoder) ([]byte, bool) {
+// next is where the next value starts and ends.
+func next(dec *jsontext.Decoder) (start, end int, ok bool) {
 	v, err := dec.ReadValue()
 	if err != nil {
-		return nil, false
+		return 0, 0, false
 	}
-	end := int(dec.InputOffset())
-	return data[end-len(v) : end : end], true
+	end = int(dec.InputOffset())
+	return end - len(v), end, true
 }
 
 // enter goes to a member or an item of the next value.
@@ -129,11 +138,11 @@ func items(array []byte, limit int) (all [][]byte, over bool) {
 		if len(all) == limit {
 			return nil, true
 		}
-		item, ok := value(array, dec)
+		start, end, ok := next(dec)
 		if !ok {
 			return nil, false
 		}
-		all = append(all, item)
+		all = append(all, array[start:end:end])
 	}
 	return all, false
 }
@@ -150,6 +159,19 @@ func scalar(v []byte) (string, bool) {
 		return string(v), true
 	}
 	return "", false
+}
+
+// written is a scalar, true or false, as they are written in a signed text.
+func written(data []byte, p pointer) string {
+	v, ok := find(data, p)
+	if !ok {
+		return ""
+	}
+	if s := string(v); s == "true" || s == "false" {
+		return s
+	}
+	s, _ := scalar(v)
+	return s
 }
 
 // text is the string or number at a pointer; "" if there is none.

@@ -72,13 +72,17 @@ func (p place) String() string {
 	return p.pointer.String()
 }
 
-// in finds the text in a delivery; item is what pointers go into.
-func (p place) in(c content, item []byte) string {
+// in finds the text in a delivery; item is what pointers go into. Only a part of
+// several may be true or false: alone they tell nothing apart.
+func (p place) in(c content, item []byte, part bool) string {
 	switch {
 	case p.hash:
 		return c.hash
 	case p.header != "":
 		return c.header.Get(p.header)
+	}
+	if part {
+		return written(item, p.pointer)
 	}
 	return text(item, p.pointer)
 }
@@ -106,11 +110,11 @@ var partEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 // in finds the text, or "".
 func (c compound) in(body content, item []byte) string {
 	if len(c) == 1 {
-		return c[0].in(body, item)
+		return c[0].in(body, item, false)
 	}
 	var parts []string
 	for _, p := range c {
-		part := p.in(body, item)
+		part := p.in(body, item, true)
 		if part == "" {
 			return ""
 		}

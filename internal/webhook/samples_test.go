@@ -1,7 +1,13 @@
 package webhook
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +63,62 @@ var samples = []sample{
 		counts: []string{"X-Slack-Signature", "X-Slack-Request-Timestamp"}, stamped: true, stampIn: "X-Slack-Request-Timestamp",
 	},
 	{
+		scheme: "gitlab", secrets: [2]string{"first-token", "second-token"}, body: `{"object_kind":"push"}`,
+		counts: []string{"X-Gitlab-Token"}, unsigned: true, wrong: WrongCredentials,
+	},
+	{
+		scheme: "gitlab", secrets: [2]string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_plJ3nmyCDGBKInavdOK15jsl"}, body: `{"object_kind":"push"}`,
+		counts: []string{"Webhook-Signature", "Webhook-Id", "Webhook-Timestamp"}, signed: []string{"Webhook-Id"}, stamped: true, stampIn: "Webhook-Timestamp",
+	},
+	{
+		scheme: "bitbucket", secrets: [2]string{"first-secret", "second-secret"}, body: `{"push":{}}`,
+		header: header("X-Event-Key", "repo:push"), counts: []string{"X-Hub-Signature"},
+	},
+	{
+		scheme: "twilio", secrets: [2]string{"first-secret", "second-secret"}, body: "MessageSid=SM1&MessageStatus=sent&To=%2B1", cfg: Config{PublicURL: "https://events.example.com/sms"},
+		header: header("Content-Type", formType), counts: []string{"X-Twilio-Signature"},
+	},
+	{
+		scheme: "sendgrid", secrets: [2]string{sendgridPublic, otherSendgridPublic}, body: `[{"event":"open","sg_event_id":"a"},{"event":"click","sg_event_id":"b"}]`,
+		counts: []string{"X-Twilio-Email-Event-Webhook-Signature", "X-Twilio-Email-Event-Webhook-Timestamp"}, stamped: true, stampIn: "X-Twilio-Email-Event-Webhook-Timestamp",
+		sign: signSendgrid,
+	},
+	{
+		scheme: "square", secrets: [2]string{"first-secret", "second-secret"}, body: `{"type":"payment.updated","event_id":"e1"}`, cfg: Config{PublicURL: "https://events.example.com/sq"},
+		counts: []string{"X-Square-Hmacsha256-Signature"},
+	},
+	{
+		scheme: "paddle", secrets: [2]string{"first-secret", "second-secret"}, body: `{"event_type":"price.created","event_id":"e1"}`,
+		counts: []string{"Paddle-Signature"}, stamped: true, stampIn: "Paddle-Signature",
+	},
+	{
+		scheme: "hubspot", secrets: [2]string{"first-secret", "second-secret"}, cfg: Config{PublicURL: "https://events.example.com/hs"},
+		body:   `[{"eventId":1,"subscriptionId":2,"portalId":3,"occurredAt":4,"objectId":5,"subscriptionType":"contact.creation","attemptNumber":0}]`,
+		counts: []string{"X-Hubspot-Signature-V3", "X-Hubspot-Request-Timestamp"}, stamped: true, stampIn: "X-Hubspot-Request-Timestamp",
+	},
+	{
+		scheme: "linear", secrets: [2]string{"first-secret", "second-secret"}, body: `{"action":"create","type":"Issue"}`,
+		counts: []string{"Linear-Signature"}, stamped: true,
+	},
+	{
+		scheme: "zendesk", secrets: [2]string{"first-secret", "second-secret"}, body: `{"type":"zen:event-type:user.created"}`,
+		counts: []string{"X-Zendesk-Webhook-Signature", "X-Zendesk-Webhook-Signature-Timestamp"}, stamped: true, stampIn: "X-Zendesk-Webhook-Signature-Timestamp",
+	},
+	{
+		scheme: "mailgun", secrets: [2]string{"first-secret", "second-secret"}, body: `{"event-data":{"event":"opened","id":"e1"}}`, stamped: true,
+		change: func(body string) string { return strings.Replace(body, `"token":"`, `"token":"0`, 1) },
+	},
+	{
+		scheme: "intercom", secrets: [2]string{"first-secret", "second-secret"}, body: `{"topic":"user.created","id":"notif_1"}`,
+		counts: []string{"X-Hub-Signature"},
+	},
+	{
+		scheme: "adyen", secrets: [2]string{"4478", "2DEF"},
+		body: `{"notificationItems":[{"NotificationRequestItem":{"pspReference":"1","eventCode":"CAPTURE","success":"true","amount":{"value":1130,"currency":"EUR"}}},` +
+			`{"NotificationRequestItem":{"pspReference":"2","eventCode":"REFUND","success":"false"}}]}`,
+		change: func(body string) string { return strings.Replace(body, "1130", "1131", 1) },
+	},
+	{
 		scheme: "hmac", secrets: [2]string{"first-secret", "second-secret"}, body: `{"kind":"a"}`,
 		cfg: Config{
 			ID: "header:X-Id", Type: "/kind", PublicURL: "https://events.example.com/hook",
@@ -75,6 +137,33 @@ var samples = []sample{
 	},
 }
 
+// The first pair is that of github.com/sendgrid/sendgrid-go,
+// helpers/eventwebhook/eventwebhook_test.go; openssl made the other one.
+const (
+	sendgridPublic       = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEDr2LjtURuePQzplybdC+u4CwrqDqBaWjcMMsTbhdbcwHBcepxo7yAQGhHPTnlvFYPAZFceEu/1FwCM/QmGUhA=="
+	sendgridPrivate      = "MHcCAQEEIEQmZgBEh9DcU9zMl34czK3xov4AYvm9P3r7rNB2dNXtoAoGCCqGSM49AwEHoUQDQgAEEDr2LjtURuePQzplybdC+u4CwrqDqBaWjcMMsTbhdbcwHBcepxo7yAQGhHPTnlvFYPAZFceEu/1FwCM/QmGUhA=="
+	otherSendgridPublic  = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJK7fMl7nqlYOhW+OaVb5TdEMuGy/vLphvW2w3ocXkbIwmQ7llm8LaRph/l4nLPXW+I2u4CUWZ5zJucURDsTDtw=="
+	otherSendgridPrivate = "MHcCAQEEIPxHkv/k/M64I+BXT2gApyyfUkLDJuuBYtWfxfcvONvioAoGCCqGSM49AwEHoUQDQgAEJK7fMl7nqlYOhW+OaVb5TdEMuGy/vLphvW2w3ocXkbIwmQ7llm8LaRph/l4nLPXW+I2u4CUWZ5zJucURDsTDtw=="
+)
+
+// signSendgrid signs as the provider does, with the private key of a public one.
+func signSendgrid(t testing.TB, secret string, r *Request, at time.Time) {
+	private := sendgridPrivate
+	if secret == otherSendgridPublic {
+		private = otherSendgridPrivate
+	}
+	der, err := base64.StdEncoding.DecodeString(private)
+	require.NoError(t, err)
+	key, err := x509.ParseECPrivateKey(der)
+	require.NoError(t, err)
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	sum := sha256.Sum256(append([]byte(timestamp), r.Body...))
+	signature, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
+	require.NoError(t, err)
+	r.Header.Set("X-Twilio-Email-Event-Webhook-Timestamp", timestamp)
+	r.Header.Set("X-Twilio-Email-Event-Webhook-Signature", base64.StdEncoding.EncodeToString(signature))
+}
+
 // now is the time of the samples.
 var now = time.Unix(1_700_000_000, 0)
 
@@ -89,10 +178,7 @@ func (m sample) source(t testing.TB, secrets ...string) *Source {
 
 // request makes the sample's request, signed with a secret at a time.
 func (m sample) request(t testing.TB, secret string, at time.Time) Request {
-	r := Request{Method: http.MethodPost, URL: "/v1/webhooks/src?tenant=7", Header: m.header.Clone(), Body: []byte(m.body)}
-	if r.Header == nil {
-		r.Header = http.Header{}
-	}
+	r := Request{Method: http.MethodPost, URL: "/v1/webhooks/src?tenant=7", Header: cloned(m.header), Body: []byte(m.body)}
 	if m.sign != nil {
 		m.sign(t, secret, &r, at)
 		return r

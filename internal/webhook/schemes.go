@@ -1,6 +1,9 @@
 package webhook
 
-import "slices"
+import (
+	"crypto/sha1" //nolint:gosec // what Intercom signs with
+	"slices"
+)
 
 // scheme is a row of the table: how one provider signs, and where it says what a
 // delivery is.
@@ -63,9 +66,108 @@ var schemes = []scheme{
 		id: []string{"/event_id", "/trigger_id", bodyHash}, typ: []string{"/event/type", "/type"},
 		formPayload: "payload", typeOf: slackType, answer: answerSlack, items: never,
 	},
+	{
+		// Both ids are one to GitLab, the same in every retry; only webhook-id is signed.
+		// X-Gitlab-Event-UUID is not enough: an event that sets off others shares it.
+		name: "gitlab", verifier: newGitLab,
+		id: []string{"header:Webhook-Id", "header:Idempotency-Key", bodyHash}, typ: []string{"/object_kind", "/event_name"},
+	},
+	{
+		// Cloud counts attempts in X-Attempt-Number, beside X-Request-UUID; Data Center
+		// has X-Request-Id and does not retry.
+		name: "bitbucket", verifier: hmacSpec{header: "X-Hub-Signature", prefix: "sha256=", encoding: encodingHex, signed: mustTemplate("{body}")}.with,
+		id: []string{"header:X-Request-Uuid", "header:X-Request-Id", bodyHash}, typ: []string{"header:X-Event-Key"},
+		answer: answerPing("X-Event-Key", "diagnostics:ping"),
+	},
+	{
+		// Event Streams sends CloudEvents, which have an id. Other callbacks have a token
+		// that is the same in every retry; else a message has one callback per status. A
+		// call has many with the same CallSid and CallStatus (every <Gather>, say), so
+		// that these alone would lose some.
+		name: "twilio", verifier: newTwilio, signsURL: true,
+		id: []string{
+			"/id", "header:I-Twilio-Idempotency-Token", "/MessageSid /MessageStatus", "/MessageSid /SmsStatus", "/CallSid /CallStatus /SequenceNumber", bodyHash,
+		},
+		typ: []string{"/EventType", "/type", "/StatusCallbackEvent"}, typeOf: twilioType,
+	},
+	{
+		// sg_event_id is "a unique ID to this event that you can use for deduplication".
+		name: "sendgrid", verifier: newSendGrid,
+		id: []string{"/sg_event_id"}, typ: []string{"/event"}, itemsRequired: true,
+	},
+	{
+		// event_id is the event's; square-retry-number counts its retries.
+		name: "square", signsURL: true,
+		verifier: hmacSpec{header: "X-Square-Hmacsha256-Signature", encoding: encodingBase64, signed: mustTemplate("{url}{body}")}.with,
+		id:       []string{"/event_id"}, typ: []string{"/type"},
+	},
+	{
+		// event_id is the event's. notification_id is another one in a replay.
+		name: "paddle", verifier: listSpec{header: "Paddle-Signature", between: ";", timestamp: "ts", signature: "h1", separator: ":"}.with,
+		id: []string{"/event_id"}, typ: []string{"/event_type"},
+	},
+	{
+		// eventId "is not guaranteed to be unique", so everything goes in that says which
+		// change it was, for whom; attemptNumber, which a retry changes, does not.
+		name: "hubspot", signsURL: true, verifier: hubspotSpec.with,
+		id: []string{
+			"/portalId /subscriptionId /eventId /occurredAt /objectId",
+			"/portalId /subscriptionId /eventId /occurredAt /fromObjectId /toObjectId",
+			"/portalId /subscriptionId /eventId /occurredAt",
+		},
+		typ: []string{"/subscriptionType"}, itemsRequired: true,
+	},
+	{
+		// Linear-Delivery identifies the payload. The body has no id of the delivery, and
+		// its webhookTimestamp is the time of sending: a hash would be another one.
+		name: "linear", verifier: hmacSpec{
+			header: "Linear-Signature", encoding: encodingHex, signed: mustTemplate("{body}"), inBody: pointer{"webhookTimestamp"}, format: unixMilliseconds,
+		}.with,
+		id: []string{"header:Linear-Delivery"}, typ: []string{"/type"},
+	},
+	{
+		// The invocation is one event for one webhook; its attempts share it. "/id" is not
+		// enough: the body of a trigger's webhook is what its author wrote.
+		name: "zendesk", verifier: hmacSpec{
+			header: "X-Zendesk-Webhook-Signature", encoding: encodingBase64, signed: mustTemplate("{timestamp}{body}"),
+			timestamp: "X-Zendesk-Webhook-Signature-Timestamp", format: rfc3339,
+		}.with,
+		id: []string{"header:X-Zendesk-Webhook-Invocation-Id", bodyHash}, typ: []string{"/type"},
+	},
+	{
+		// The event's id, as the Events API has it. What routes forward has none; then the
+		// signature's token, which is one attempt's.
+		name: "mailgun", verifier: newMailgun,
+		id: []string{"/event-data/id", "/signature/token", "/token"}, typ: []string{"/event-data/event", "/event"},
+	},
+	{
+		// The notification's id; delivery_attempts and first_sent_at change. SHA-1 is all
+		// that Intercom offers: as an HMAC it is not known to be forgeable, but nothing
+		// new should rely on it.
+		name: "intercom", verifier: hmacSpec{
+			header: "X-Hub-Signature", prefix: "sha1=", encoding: encodingHex, hash: sha1.New, signed: mustTemplate("{body}"),
+		}.with,
+		id: []string{"/id"}, typ: []string{"/topic"}, answer: answerIntercom,
+	},
+	{
+		// Adyen's own advice: a duplicate has the same pspReference and eventCode, and
+		// success tells the second thoughts from the first. Any 2xx accepts.
+		name: "adyen", verifier: newAdyen,
+		id:    []string{"/NotificationRequestItem/pspReference /NotificationRequestItem/eventCode /NotificationRequestItem/success"},
+		typ:   []string{"/NotificationRequestItem/eventCode"},
+		items: "/notificationItems", itemsRequired: true,
+	},
 	{name: genericHMAC, verifier: newGeneric, id: []string{bodyHash}},
 	{name: "basic", verifier: newBasic, id: []string{bodyHash}, challenge: "Basic"},
 	{name: "bearer", verifier: newBearer, id: []string{bodyHash}, challenge: "Bearer"},
+}
+
+// answerIntercom answers the ping that Intercom sends when a webhook is saved.
+func answerIntercom(c content) *Answer {
+	if text(c.data, pointer{"topic"}) == "ping" {
+		return plainAnswer("pong\n")
+	}
+	return nil
 }
 
 // never says that a body is one event, whatever it is.

@@ -22,6 +22,7 @@ const maxSignatures = 16
 type standard struct {
 	keys      [][]byte
 	public    []ed25519.PublicKey
+	sets      []standardHeaders // by preference
 	tolerance time.Duration
 }
 
@@ -34,7 +35,11 @@ var (
 )
 
 func newStandard(cfg Config, f *faults) verifier {
-	s := &standard{tolerance: cfg.Tolerance}
+	return newStandardOf(cfg, f, webhookHeaders, svixHeaders)
+}
+
+func newStandardOf(cfg Config, f *faults, sets ...standardHeaders) *standard {
+	s := &standard{tolerance: cfg.Tolerance, sets: sets}
 	for i, secret := range cfg.Secrets {
 		public, isPublic := strings.CutPrefix(secret, "whpk_")
 		text := strings.TrimPrefix(public, "whsec_")
@@ -55,24 +60,21 @@ func newStandard(cfg Config, f *faults) verifier {
 	return s
 }
 
-// headersOf chooses the set of headers. A delivery with any of the webhook- ones is
-// taken by them, so that the id that is used is one that was signed.
-func headersOf(h http.Header) standardHeaders {
-	for _, name := range []string{webhookHeaders.id, webhookHeaders.timestamp, webhookHeaders.signature} {
-		if len(h.Values(name)) > 0 {
-			return webhookHeaders
+// headersOf chooses the set of headers: the first of which there is any, so that the
+// id that is used later is one that was signed.
+func (s *standard) headersOf(h http.Header) standardHeaders {
+	for _, set := range s.sets {
+		for _, name := range []string{set.id, set.timestamp, set.signature} {
+			if len(h.Values(name)) > 0 {
+				return set
+			}
 		}
 	}
-	for _, name := range []string{svixHeaders.id, svixHeaders.timestamp, svixHeaders.signature} {
-		if len(h.Values(name)) > 0 {
-			return svixHeaders
-		}
-	}
-	return webhookHeaders
+	return s.sets[0]
 }
 
 func (s *standard) verify(r Request, now time.Time) *Rejection {
-	names := headersOf(r.Header)
+	names := s.headersOf(r.Header)
 	id, rejection := single(r.Header, names.id)
 	if rejection != nil {
 		return rejection
@@ -175,7 +177,7 @@ func (s *standard) sign(r *Request, id string, now time.Time) error {
 	if id == "" {
 		return errors.New("an id is needed: it is signed")
 	}
-	names := webhookHeaders
+	names := s.sets[0]
 	timestamp := unixSeconds.write(now)
 	r.Header.Set(names.id, id)
 	r.Header.Set(names.timestamp, timestamp)

@@ -69,3 +69,12 @@ func checkTimestamp(text string, format timestampFormat, now time.Time, toleranc
 	}
 	return fresh(signed, now, tolerance, where)
 }
+
+// checkBodyTimestamp is checkTimestamp for one in the body.
+func checkBodyTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where pointer) *Rejection {
+	signed, ok := format.parse(text)
+	if !ok {
+		return reject(MalformedBody, "The timestamp at %s in the body is missing or ill-formed.", where)
+	}
+	return fresh(signed, now, tolerance, where.String()+" in the body")
+}

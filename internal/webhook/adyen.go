@@ -1,0 +1,125 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// adyen verifies the standard webhooks of payments: an HMAC-SHA256 of its own in
+// every item, over eight of its members joined by ":". The rest of an item
+// (additionalData, operations, the payment method) is not signed. The keys are hex.
+type adyen struct{ keys [][]byte }
+
+const adyenItem = "NotificationRequestItem"
+
+// adyenSigned are the signed members, in order; what is missing is signed as empty.
+var adyenSigned = []pointer{
+	{adyenItem, "pspReference"},
+	{adyenItem, "originalReference"},
+	{adyenItem, "merchantAccountCode"},
+	{adyenItem, "merchantReference"},
+	{adyenItem, "amount", "value"},
+	{adyenItem, "amount", "currency"},
+	{adyenItem, "eventCode"},
+	{adyenItem, "success"},
+}
+
+var (
+	adyenItems     = pointer{"notificationItems"}
+	adyenSignature = pointer{adyenItem, "additionalData", "hmacSignature"}
+)
+
+func newAdyen(cfg Config, f *faults) verifier {
+	v := &adyen{}
+	for i, secret := range cfg.Secrets {
+		key, err := hex.DecodeString(secret)
+		if err != nil || len(key) == 0 {
+			f.add("secrets", "the %s must be hexadecimal, as Adyen shows its HMAC keys", ordinal(i))
+			continue
+		}
+		v.keys = append(v.keys, key)
+	}
+	return v
+}
+
+func (v *adyen) verify(r Request, _ time.Time) *Rejection {
+	all, rejection := adyenItemsOf(r.Body)
+	if rejection != nil {
+		return rejection
+	}
+	for i, item := range all { // one that is not believed spoils all
+		if rejection := v.verifyItem(i, item); rejection != nil {
+			return rejection
+		}
+	}
+	return nil
+}
+
+// adyenItemsOf returns the items of a strict body: a member that is there twice would
+// be signed once and read otherwise.
+func adyenItemsOf(body []byte) ([][]byte, *Rejection) {
+	if fault := checkJSON(body); fault != nil {
+		return nil, unreadable(fault.Detail)
+	}
+	array, ok := find(body, adyenItems)
+	if !ok || !isArray(array) {
+		return nil, reject(MalformedBody, "The body has no array at %s, whose items have the signatures.", adyenItems)
+	}
+	all, over := items(array, maxItems)
+	switch {
+	case over:
+		return nil, reject(MalformedBody, "The body has more than %d items.", maxItems)
+	case len(all) == 0:
+		return nil, reject(MalformedBody, "The array at %s is empty: there is no signature.", adyenItems)
+	}
+	return all, nil
+}
+
+func (v *adyen) verifyItem(i int, item []byte) *Rejection {
+	header := text(item, adyenSignature)
+	sent, err := base64.StdEncoding.DecodeString(header)
+	if err != nil || len(sent) != sha256.Size {
+		return reject(MalformedBody, "Item %d has no signature of %d bytes in base64 at %s. Is HMAC switched on for this webhook at Adyen?", i, sha256.Size, adyenSignature)
+	}
+	ok := false
+	for _, key := range v.keys {
+		ok = hmac.Equal(adyenMAC(key, item), sent) || ok
+	}
+	if !ok {
+		return mismatch("item " + strconv.Itoa(i) + " of the body")
+	}
+	return nil
+}
+
+func adyenMAC(key, item []byte) []byte {
+	parts := make([]string, len(adyenSigned))
+	for i, p := range adyenSigned {
+		parts[i] = written(item, p)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(strings.Join(parts, ":")))
+	return mac.Sum(nil)
+}
+
+func (v *adyen) sign(r *Request, _ string, _ time.Time) error {
+	all, rejection := adyenItemsOf(r.Body)
+	if rejection != nil {
+		return errors.New(rejection.Detail)
+	}
+	for i, item := range all {
+		signature := base64.StdEncoding.EncodeToString(adyenMAC(v.keys[0], item))
+		at := append(pointer{adyenItems[0], strconv.Itoa(i)}, adyenSignature...)
+		body, err := put(r.Body, at, []byte(`"`+signature+`"`))
+		if err != nil {
+			return err
+		}
+		r.Body = body
+	}
+	return nil
+}

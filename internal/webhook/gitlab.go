@@ -1,0 +1,52 @@
+package webhook
+
+import (
+	"strings"
+	"time"
+)
+
+// gitlab verifies both of GitLab's ways: the secret token, sent along in
+// X-Gitlab-Token, and the newer signing token, which signs as Standard Webhooks do
+// and is written in that form (whsec_ and base64). A delivery with a signature is
+// judged by it alone if there is a signing token.
+type gitlab struct {
+	tokens *credentials // nil: none
+	signed *standard    // nil: none
+}
+
+func newGitLab(cfg Config, f *faults) verifier {
+	var g gitlab
+	tokens, signing := cfg, cfg
+	tokens.Secrets, signing.Secrets = nil, nil
+	for _, secret := range cfg.Secrets {
+		if strings.HasPrefix(secret, "whsec_") {
+			signing.Secrets = append(signing.Secrets, secret)
+		} else {
+			tokens.Secrets = append(tokens.Secrets, secret)
+		}
+	}
+	if tokens.Secrets != nil {
+		g.tokens = newCredentials(tokens, credentials{header: "X-Gitlab-Token"})
+	}
+	if signing.Secrets != nil {
+		g.signed = newStandardOf(signing, f, webhookHeaders)
+	}
+	return &g
+}
+
+func (g *gitlab) verify(r Request, now time.Time) *Rejection {
+	if g.tokens == nil || g.signed != nil && len(r.Header.Values(webhookHeaders.signature)) > 0 {
+		return g.signed.verify(r, now)
+	}
+	return g.tokens.verify(r, now)
+}
+
+func (g *gitlab) sign(r *Request, id string, now time.Time) error {
+	if g.signed == nil {
+		if id != "" {
+			r.Header.Set("Idempotency-Key", id)
+		}
+		return g.tokens.sign(r, id, now)
+	}
+	return g.signed.sign(r, id, now)
+}
