@@ -18,8 +18,9 @@ type adyen struct{ keys [][]byte }
 
 const adyenItem = "NotificationRequestItem"
 
-// adyenSigned are the signed members, in order; what is missing is signed as empty.
-var adyenSigned = []pointer{
+// adyenPointers are the signed members, in order, and the signature. What is missing
+// is signed as empty.
+var adyenPointers = []pointer{
 	{adyenItem, "pspReference"},
 	{adyenItem, "originalReference"},
 	{adyenItem, "merchantAccountCode"},
@@ -28,6 +29,7 @@ var adyenSigned = []pointer{
 	{adyenItem, "amount", "currency"},
 	{adyenItem, "eventCode"},
 	{adyenItem, "success"},
+	adyenSignature,
 }
 
 var (
@@ -67,12 +69,10 @@ func adyenItemsOf(body []byte) ([][]byte, *Rejection) {
 	if fault := checkJSON(body); fault != nil {
 		return nil, unreadable(fault.Detail)
 	}
-	array, ok := find(body, adyenItems)
-	if !ok || !isArray(array) {
-		return nil, reject(MalformedBody, "The body has no array at %s, whose items have the signatures.", adyenItems)
-	}
-	all, over := items(array, maxItems)
+	all, found, over := items(body, adyenItems, maxItems)
 	switch {
+	case !found:
+		return nil, reject(MalformedBody, "The body has no array at %s, whose items have the signatures.", adyenItems)
 	case over:
 		return nil, reject(MalformedBody, "The body has more than %d items.", maxItems)
 	case len(all) == 0:
@@ -82,14 +82,14 @@ func adyenItemsOf(body []byte) ([][]byte, *Rejection) {
 }
 
 func (v *adyen) verifyItem(i int, item []byte) *Rejection {
-	header := text(item, adyenSignature)
-	sent, err := base64.StdEncoding.DecodeString(header)
+	signed, signature := adyenParts(item)
+	sent, err := base64.StdEncoding.DecodeString(signature)
 	if err != nil || len(sent) != sha256.Size {
 		return reject(MalformedBody, "Item %d has no signature of %d bytes in base64 at %s. Is HMAC switched on for this webhook at Adyen?", i, sha256.Size, adyenSignature)
 	}
 	ok := false
 	for _, key := range v.keys {
-		ok = hmac.Equal(adyenMAC(key, item), sent) || ok
+		ok = hmac.Equal(adyenMAC(key, signed), sent) || ok
 	}
 	if !ok {
 		return mismatch("item " + strconv.Itoa(i) + " of the body")
@@ -97,13 +97,20 @@ func (v *adyen) verifyItem(i int, item []byte) *Rejection {
 	return nil
 }
 
-func adyenMAC(key, item []byte) []byte {
-	parts := make([]string, len(adyenSigned))
-	for i, p := range adyenSigned {
-		parts[i] = written(item, p)
+// adyenParts returns what is signed in an item, and its signature.
+func adyenParts(item []byte) (signed, signature string) {
+	values := findAll(item, adyenPointers)
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = written(value)
 	}
+	last := len(texts) - 1
+	return strings.Join(texts[:last], ":"), texts[last]
+}
+
+func adyenMAC(key []byte, signed string) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(strings.Join(parts, ":")))
+	mac.Write([]byte(signed))
 	return mac.Sum(nil)
 }
 
@@ -113,7 +120,8 @@ func (v *adyen) sign(r *Request, _ string, _ time.Time) error {
 		return errors.New(rejection.Detail)
 	}
 	for i, item := range all {
-		signature := base64.StdEncoding.EncodeToString(adyenMAC(v.keys[0], item))
+		signed, _ := adyenParts(item)
+		signature := base64.StdEncoding.EncodeToString(adyenMAC(v.keys[0], signed))
 		at := append(pointer{adyenItems[0], strconv.Itoa(i)}, adyenSignature...)
 		body, err := put(r.Body, at, []byte(`"`+signature+`"`))
 		if err != nil {

@@ -92,14 +92,13 @@ func (s *Source) deliveries(c content) (Intake, error) {
 	if c.fault != nil || s.items == nil {
 		return Intake{Deliveries: []Delivery{s.delivery(c, c.data, "")}}, nil
 	}
-	array, ok := find(c.data, s.items.pointer)
-	if !ok || !isArray(array) {
+	all, found, over := items(c.data, s.items.pointer, maxItems)
+	if !found {
 		if s.items.required {
 			c.fault = event.Refuse(event.MalformedRequest, "The body has no array of events at %q.", s.items.pointer.String())
 		}
 		return Intake{Deliveries: []Delivery{s.delivery(c, c.data, "")}}, nil
 	}
-	all, over := items(array, maxItems)
 	switch {
 	case over:
 		return Intake{}, event.Refuse(event.MalformedRequest,
@@ -120,12 +119,13 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 	if c.fault != nil {
 		return d
 	}
+	found := findAll(data, s.pointers)
 	providerType := ""
 	if !s.eventType.fixed {
-		providerType = s.providerType(c, data)
+		providerType = s.providerType(c, data, found)
 	}
 	d.EventType = s.eventType.name(providerType)
-	id, of := first(s.id, c, data)
+	id, of := first(s.id, c, found)
 	switch {
 	case d.EventType == "" && providerType == "":
 		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type is not there; it is looked for at %s.", where(s.typ))
@@ -144,8 +144,8 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 	return d
 }
 
-func (s *Source) providerType(c content, data []byte) string {
-	if t, _ := first(s.typ, c, data); t != "" || s.scheme.typeOf == nil || !s.ownType {
+func (s *Source) providerType(c content, data []byte, found [][]byte) string {
+	if t, _ := first(s.typ, c, found); t != "" || s.scheme.typeOf == nil || !s.ownType {
 		return t
 	}
 	return s.scheme.typeOf(data)

@@ -84,10 +84,7 @@ func FuzzReceive(f *testing.F) {
 			return
 		}
 		// A request that the provider could have sent is believed, whatever is in it …
-		m.body, m.header = string(body), m.header.Clone()
-		if m.header == nil {
-			m.header = http.Header{}
-		}
+		m.body, m.header = string(body), cloned(m.header)
 		m.header.Set("Content-Type", media)
 		if !m.signable(t, now) {
 			return
@@ -98,7 +95,7 @@ func FuzzReceive(f *testing.F) {
 		require.NotErrorAs(t, err, &rejection)
 		holds(t, in, err, []string{m.secrets[0]})
 		// … and no other body is under its signature.
-		if m.unsigned || m.change != nil || len(r.Body) == 0 {
+		if m.unsigned || m.loose || m.change != nil || len(r.Body) == 0 {
 			return
 		}
 		r.Body[int(uint(at)%uint(len(r.Body)))] ^= 1
@@ -113,7 +110,7 @@ func (m sample) signable(t *testing.T, at time.Time) bool {
 	if m.sign != nil {
 		return true
 	}
-	r := Request{Method: http.MethodPost, URL: "/", Header: m.header.Clone(), Body: []byte(m.body)}
+	r := Request{Method: http.MethodPost, URL: "/", Header: cloned(m.header), Body: []byte(m.body)}
 	return m.source(t, m.secrets[0]).Sign(&r, "id-1", at) == nil
 }
 
@@ -202,6 +199,53 @@ func FuzzSignatureHeader(f *testing.F) {
 		}
 		for _, c := range []*credentials{{header: authorization, kind: "Basic", base64: true}, {header: authorization, kind: "Bearer"}} {
 			_, _ = c.read(text)
+		}
+	})
+}
+
+// FuzzPointers: one pass over the data finds what a pass for each pointer finds, and
+// what is put at a pointer is found there.
+func FuzzPointers(f *testing.F) {
+	for _, seed := range []string{
+		`{"a":[0,{"b":null,"a":"x"}],"":{"":"z"},"a/b":7}`, `[[["deep"]],{"0":1}]`, `"s"`, `{"a":{"a":{"a":[]}}}`, "", "{", `{"a":1,"a":2}`, `[1,2] 3`,
+		strings.Repeat("[", 65) + strings.Repeat("]", 65), `{"\u0061":1,"b\\":"}{"}`,
+	} {
+		f.Add([]byte(seed), "/a", "/a/1/b", "/0/0")
+		f.Add([]byte(seed), "", "//", "/a~1b")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, first, second, third string) {
+		if len(data) > 16<<10 {
+			return
+		}
+		var pointers []pointer
+		for _, text := range []string{first, second, third} {
+			if p, err := parsePointer(text); err == nil && len(p) < maxDepth {
+				pointers = append(pointers, p)
+			}
+		}
+		found := findAll(data, pointers) // never panics, whatever the data
+		if checkJSON(data) != nil {
+			return
+		}
+		require.True(t, json.Valid(data))
+		for i, p := range pointers {
+			want, ok := find(data, p)
+			if len(p) == 0 {
+				want, ok = data, true
+			}
+			require.Equal(t, ok, found[i] != nil)
+			require.Equal(t, string(want), string(found[i]))
+			changed, err := put(data, p, []byte(`"new"`))
+			if err != nil || len(p) == 0 {
+				continue
+			}
+			if fault := checkJSON(changed); fault != nil {
+				require.Contains(t, fault.Detail, "deep") // the objects that were made
+				continue
+			}
+			got, ok := find(changed, p)
+			require.True(t, ok)
+			require.Equal(t, []byte(`"new"`), got)
 		}
 	})
 }

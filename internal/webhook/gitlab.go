@@ -16,20 +16,20 @@ type gitlab struct {
 
 func newGitLab(cfg Config, f *faults) verifier {
 	var g gitlab
-	tokens, signing := cfg, cfg
-	tokens.Secrets, signing.Secrets = nil, nil
-	for _, secret := range cfg.Secrets {
-		if strings.HasPrefix(secret, "whsec_") {
-			signing.Secrets = append(signing.Secrets, secret)
-		} else {
+	tokens := cfg
+	tokens.Secrets = nil
+	for i, secret := range cfg.Secrets {
+		if !strings.HasPrefix(secret, "whsec_") {
 			tokens.Secrets = append(tokens.Secrets, secret)
+			continue
 		}
+		if g.signed == nil {
+			g.signed = &standard{tolerance: cfg.Tolerance, sets: []standardHeaders{webhookHeaders}}
+		}
+		g.signed.add(i, secret, f)
 	}
 	if tokens.Secrets != nil {
 		g.tokens = newCredentials(tokens, credentials{header: "X-Gitlab-Token"})
-	}
-	if signing.Secrets != nil {
-		g.signed = newStandardOf(signing, f, webhookHeaders)
 	}
 	return &g
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -24,20 +25,39 @@ func checkJSON(data []byte) *event.Error {
 		return event.Refuse(event.MalformedJSON, "The body starts with a byte order mark (EF BB BF); it must be UTF-8 without one.")
 	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data)) // reads in place
-	for {
-		if _, err := dec.ReadToken(); err != nil {
-			return malformed(data, err)
-		}
-		switch dec.StackDepth() {
-		case 0:
-			if rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-				return event.Refuse(event.MalformedJSON, "More data follows the JSON value, at byte %d; it must be one value.", len(data)-len(rest))
+	if _, err := dec.ReadValue(); err != nil {
+		return malformed(data, err)
+	}
+	if rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return event.Refuse(event.MalformedJSON, "More data follows the JSON value, at byte %d; it must be one value.", len(data)-len(rest))
+	}
+	if at := tooDeep(data); at >= 0 {
+		return event.Refuse(event.MalformedJSON, "Arrays and objects are nested more than %d deep, at byte %d.", maxDepth, at)
+	}
+	return nil
+}
+
+// tooDeep is where valid JSON is nested more than maxDepth deep, or -1. The decoder
+// has a limit of its own, but a higher one.
+func tooDeep(data []byte) int {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
 			}
-			return nil
-		case maxDepth + 1:
-			return event.Refuse(event.MalformedJSON, "Arrays and objects are nested more than %d deep, at byte %d.", maxDepth, dec.InputOffset())
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return i
+			}
+		case '}', ']':
+			depth--
 		}
 	}
+	return -1
 }
 
 func malformed(data []byte, err error) *event.Error {
@@ -121,30 +141,113 @@ func enter(dec *jsontext.Decoder, token string) bool {
 	return false
 }
 
-// isArray reports whether a JSON value is an array.
-func isArray(v []byte) bool {
-	v = bytes.TrimLeft(v, " \t\r\n")
-	return len(v) > 0 && v[0] == '['
+// wanted is a pointer that is looked for, and where its value goes.
+type wanted struct {
+	pointer pointer
+	at      int
 }
 
-// items returns the bytes of an array's items, but no more than limit; over says
-// that there are more.
-func items(array []byte, limit int) (all [][]byte, over bool) {
-	dec := checked(array)
+// findAll is find for several pointers in one pass; what is not there is nil.
+func findAll(data []byte, pointers []pointer) [][]byte {
+	out := make([][]byte, len(pointers))
+	all := make([]wanted, 0, len(pointers))
+	for i, p := range pointers {
+		if len(p) == 0 {
+			out[i] = data
+		} else {
+			all = append(all, wanted{p, i})
+		}
+	}
+	if len(all) > 0 {
+		gather(data, checked(data), all, out)
+	}
+	return out
+}
+
+// gather reads the next value for what is wanted of its members or items; no pointer
+// is empty. It reports whether there was a whole value.
+func gather(data []byte, dec *jsontext.Decoder, all []wanted, out [][]byte) bool {
+	kind := dec.PeekKind()
+	if kind != '{' && kind != '[' {
+		return dec.SkipValue() == nil
+	}
 	if _, err := dec.ReadToken(); err != nil {
-		return nil, false
+		return false
+	}
+	for i := 0; dec.PeekKind() != '}' && dec.PeekKind() != ']'; i++ {
+		token := ""
+		if kind == '[' {
+			token = strconv.Itoa(i)
+		} else {
+			name, err := dec.ReadToken()
+			if err != nil {
+				return false
+			}
+			token = name.String()
+		}
+		if !gatherOne(data, dec, token, all, out) {
+			return false
+		}
+	}
+	_, err := dec.ReadToken()
+	return err == nil
+}
+
+// gatherOne reads the value of one member or item.
+func gatherOne(data []byte, dec *jsontext.Decoder, token string, all []wanted, out [][]byte) bool {
+	var here, inside []wanted
+	for _, w := range all {
+		switch {
+		case w.pointer[0] != token:
+		case len(w.pointer) == 1:
+			here = append(here, w)
+		default:
+			inside = append(inside, wanted{w.pointer[1:], w.at})
+		}
+	}
+	switch {
+	case here == nil && inside == nil:
+		return dec.SkipValue() == nil
+	case here == nil:
+		return gather(data, dec, inside, out)
+	}
+	start, end, ok := next(dec)
+	if !ok {
+		return false
+	}
+	value := data[start:end:end]
+	for _, w := range here {
+		out[w.at] = value
+	}
+	return inside == nil || gather(value, checked(value), inside, out)
+}
+
+// items returns the bytes of the items of the array at a pointer, but no more than
+// limit; over says that there are more. Without an array there, found is false.
+func items(data []byte, p pointer, limit int) (all [][]byte, found, over bool) {
+	dec := checked(data)
+	for _, token := range p {
+		if !enter(dec, token) {
+			return nil, false, false
+		}
+	}
+	if dec.PeekKind() != '[' {
+		return nil, false, false
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, false, false
 	}
 	for dec.PeekKind() != ']' {
 		if len(all) == limit {
-			return nil, true
+			return nil, true, true
 		}
 		start, end, ok := next(dec)
 		if !ok {
-			return nil, false
+			return nil, false, false
 		}
-		all = append(all, array[start:end:end])
+		all = append(all, data[start:end:end])
 	}
-	return all, false
+	return all, true, false
 }
 
 // scalar is the text of a JSON string, or of a number as written.
@@ -161,12 +264,8 @@ func scalar(v []byte) (string, bool) {
 	return "", false
 }
 
-// written is a scalar, true or false, as they are written in a signed text.
-func written(data []byte, p pointer) string {
-	v, ok := find(data, p)
-	if !ok {
-		return ""
-	}
+// written is the text of a scalar, or "true" or "false"; "" for anything else.
+func written(v []byte) string {
 	if s := string(v); s == "true" || s == "false" {
 		return s
 	}

@@ -20,6 +20,7 @@ const (
 type place struct {
 	header  string // canonical name
 	pointer pointer
+	at      int // of the pointer's value in what was found
 	hash    bool
 }
 
@@ -72,9 +73,9 @@ func (p place) String() string {
 	return p.pointer.String()
 }
 
-// in finds the text in a delivery; item is what pointers go into. Only a part of
+// in finds the text in a delivery; found has the pointers' values. Only a part of
 // several may be true or false: alone they tell nothing apart.
-func (p place) in(c content, item []byte, part bool) string {
+func (p place) in(c content, found [][]byte, part bool) string {
 	switch {
 	case p.hash:
 		return c.hash
@@ -82,9 +83,10 @@ func (p place) in(c content, item []byte, part bool) string {
 		return c.header.Get(p.header)
 	}
 	if part {
-		return written(item, p.pointer)
+		return written(found[p.at])
 	}
-	return text(item, p.pointer)
+	s, _ := scalar(found[p.at])
+	return s
 }
 
 // ofBody reports whether the text is the same for every item of a body.
@@ -108,13 +110,13 @@ func (c compound) String() string {
 var partEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // in finds the text, or "".
-func (c compound) in(body content, item []byte) string {
+func (c compound) in(body content, found [][]byte) string {
 	if len(c) == 1 {
-		return c[0].in(body, item, false)
+		return c[0].in(body, found, false)
 	}
 	var parts []string
 	for _, p := range c {
-		part := p.in(body, item, true)
+		part := p.in(body, found, true)
 		if part == "" {
 			return ""
 		}
@@ -124,13 +126,30 @@ func (c compound) in(body content, item []byte) string {
 }
 
 // first finds the text of the first choice that has one.
-func first(choices []compound, body content, item []byte) (text string, of compound) {
+func first(choices []compound, body content, found [][]byte) (text string, of compound) {
 	for _, choice := range choices {
-		if text = choice.in(body, item); text != "" {
+		if text = choice.in(body, found); text != "" {
 			return text, choice
 		}
 	}
 	return "", nil
+}
+
+// pointersOf gathers the pointers of choices, and tells each place where the value of
+// its own will be.
+func pointersOf(choices ...[]compound) []pointer {
+	var all []pointer
+	for _, of := range choices {
+		for _, c := range of {
+			for i := range c {
+				if c[i].header == "" && !c[i].hash {
+					c[i].at = len(all)
+					all = append(all, c[i].pointer)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // fit reports whether a text may be an id or a type: it will stand in headers.

@@ -12,8 +12,9 @@ func put(data []byte, p pointer, value []byte) ([]byte, error) {
 	if len(p) == 0 {
 		return value, nil
 	}
-	if start, end, ok := span(data, p[:1]); ok {
-		child, err := put(data[start:end], p[1:], value)
+	name, inner := p[0], p[1:]
+	if start, end, ok := span(data, pointer{name}); ok {
+		child, err := put(data[start:end], inner, value)
 		if err != nil {
 			return nil, err
 		}
@@ -23,10 +24,10 @@ func put(data []byte, p pointer, value []byte) ([]byte, error) {
 	if open < 0 || len(bytes.TrimLeft(data[:open], " \t\r\n")) > 0 {
 		return nil, errors.New("the body must be a JSON object: the signature goes into it")
 	}
-	for i := len(p) - 1; i > 0; i-- {
-		value = slices.Concat(append(quote([]byte{'{'}, p[i]), ':'), value, []byte{'}'})
+	for _, token := range slices.Backward(inner) {
+		value = slices.Concat(append(quote([]byte{'{'}, token), ':'), value, []byte{'}'})
 	}
-	member := append(append(quote(nil, p[0]), ':'), value...)
+	member := append(append(quote(nil, name), ':'), value...)
 	rest := data[open+1:]
 	if !bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte{'}'}) {
 		member = append(member, ',')

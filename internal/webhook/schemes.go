@@ -217,6 +217,7 @@ func (s *Source) places(cfg Config, f *faults) {
 	if len(s.typ) == 0 && !s.eventType.fixed {
 		f.add("type", "is missing; {type} in event_type needs it with the scheme %q: say \"header:X-Event\" or \"/type\"", s.scheme.name)
 	}
+	s.pointers = pointersOf(s.id, s.typ)
 	items, required := cfg.Items, true
 	if items == "" {
 		items, required = s.scheme.items, s.scheme.itemsRequired

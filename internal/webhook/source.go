@@ -18,6 +18,7 @@ type Source struct {
 	eventType eventTypeTemplate
 	id        []compound // the first that is found
 	typ       []compound
+	pointers  []pointer  // of id and typ
 	ownType   bool       // Config does not override the type
 	items     *itemsRule // nil: never
 }

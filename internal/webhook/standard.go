@@ -35,29 +35,30 @@ var (
 )
 
 func newStandard(cfg Config, f *faults) verifier {
-	return newStandardOf(cfg, f, webhookHeaders, svixHeaders)
-}
-
-func newStandardOf(cfg Config, f *faults, sets ...standardHeaders) *standard {
-	s := &standard{tolerance: cfg.Tolerance, sets: sets}
+	s := &standard{tolerance: cfg.Tolerance, sets: []standardHeaders{webhookHeaders, svixHeaders}}
 	for i, secret := range cfg.Secrets {
-		public, isPublic := strings.CutPrefix(secret, "whpk_")
-		text := strings.TrimPrefix(public, "whsec_")
-		key, err := base64.StdEncoding.DecodeString(text)
-		switch {
-		case strings.HasPrefix(secret, "whsk_"):
-			f.add("secrets", "the %s is a private key (whsk_); the provider keeps that, here goes the public one (whpk_)", ordinal(i))
-		case err != nil || len(key) == 0:
-			f.add("secrets", "the %s must be whsec_ (or, of a public key, whpk_) and then base64", ordinal(i))
-		case isPublic && len(key) != ed25519.PublicKeySize:
-			f.add("secrets", "the %s is no ed25519 public key: it has %d bytes, not %d", ordinal(i), len(key), ed25519.PublicKeySize)
-		case isPublic:
-			s.public = append(s.public, key)
-		default:
-			s.keys = append(s.keys, key)
-		}
+		s.add(i, secret, f)
 	}
 	return s
+}
+
+// add takes the i-th secret.
+func (s *standard) add(i int, secret string, f *faults) {
+	public, isPublic := strings.CutPrefix(secret, "whpk_")
+	text := strings.TrimPrefix(public, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(text)
+	switch {
+	case strings.HasPrefix(secret, "whsk_"):
+		f.add("secrets", "the %s is a private key (whsk_); the provider keeps that, here goes the public one (whpk_)", ordinal(i))
+	case err != nil || len(key) == 0:
+		f.add("secrets", "the %s must be whsec_ (or, of a public key, whpk_) and then base64", ordinal(i))
+	case isPublic && len(key) != ed25519.PublicKeySize:
+		f.add("secrets", "the %s is no ed25519 public key: it has %d bytes, not %d", ordinal(i), len(key), ed25519.PublicKeySize)
+	case isPublic:
+		s.public = append(s.public, key)
+	default:
+		s.keys = append(s.keys, key)
+	}
 }
 
 // headersOf chooses the set of headers: the first of which there is any, so that the

@@ -240,11 +240,8 @@ func (v vector) request() (Config, Request) {
 	if url == "" {
 		url = "/v1/webhooks/" + v.scheme
 	}
-	return Config{
-			Name: v.scheme, Scheme: v.scheme, Secrets: []string{v.secret}, EventType: "some.event", PublicURL: v.public, HMAC: v.hmac, ID: v.id,
-		}, Request{
-			Method: http.MethodPost, URL: url, Header: cloned(v.header), Body: []byte(v.body),
-		}
+	cfg := Config{Name: v.scheme, Scheme: v.scheme, Secrets: []string{v.secret}, EventType: "some.event", PublicURL: v.public, HMAC: v.hmac, ID: v.id}
+	return cfg, Request{Method: http.MethodPost, URL: url, Header: cloned(v.header), Body: []byte(v.body)}
 }
 
 // cloned is a copy to which can be added.
