@@ -58,14 +58,13 @@ type HMAC struct {
 // its field's name.
 func New(cfg Config) (*Source, error) {
 	f := &faults{}
-	s := &Source{name: cfg.Name, tolerance: cfg.Tolerance}
+	s := &Source{name: cfg.Name}
 	if !validName(cfg.Name) {
 		f.add("name", "must be 1 to %d letters, digits, \".\", \"_\" or \"-\", and not \".\" or \"..\"", maxNameLength)
 	}
 	if cfg.Tolerance < 0 {
 		f.add("tolerance", "is negative")
 	} else if cfg.Tolerance == 0 {
-		s.tolerance = defaultTolerance
 		cfg.Tolerance = defaultTolerance
 	}
 	row, known := schemeNamed(cfg.Scheme)

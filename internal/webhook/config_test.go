@@ -35,6 +35,7 @@ func TestNewSaysAllThatIsWrong(t *testing.T) {
 		{name: "id in a bad header", change: func(c *Config) { c.ID = "header:a b" }, want: []string{`id: "header:a b" names no header`}},
 		{name: "type by hash", change: func(c *Config) { c.Type = "body-hash" }, want: []string{"type: a hash names no type"}},
 		{name: "type at a bad pointer", change: func(c *Config) { c.Type = "/a~2" }, want: []string{`type: "/a~2" is no JSON Pointer`}},
+		{name: "type at a pointer that is not UTF-8", change: func(c *Config) { c.Type = "/\xff" }, want: []string{`type: "/\xff" is no JSON Pointer`}},
 		{name: "items at a bad pointer", change: func(c *Config) { c.Items = "data" }, want: []string{`items: "data" is no JSON Pointer`}},
 		{name: "no type for the template", change: func(c *Config) { c.Scheme = "bearer" }, want: []string{`type: is missing; {type} in event_type needs it with the scheme "bearer"`}},
 		{name: "hmac elsewhere", change: func(c *Config) { c.HMAC = &HMAC{Header: "X"} }, want: []string{`hmac: is for the scheme "hmac" only`}},

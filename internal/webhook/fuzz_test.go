@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,10 @@ func FuzzReceive(f *testing.F) {
 		f.Add(i, values[0], values[1], values[2], now.Unix(), r.Body, "application/json", false)
 		f.Add(i, values[0], values[1], values[2], now.Unix(), []byte(`[{"id":1,"type":"a"},{"id":2}]`), formType, true)
 		f.Add(i, "sha256=,", "t=1,v1=00", "v1,AAAA v1a,", int64(-1), []byte("payload=%7B%7D&a=%zz"), "text/xml; q=\"", true)
+	}
+	for _, tc := range mappings {
+		index := slices.IndexFunc(samples, func(m sample) bool { return m.scheme == tc.scheme })
+		f.Add(index, "", "", "", now.Unix(), []byte(readFile(f, tc.file)), tc.header.Get("Content-Type"), true)
 	}
 	f.Fuzz(func(t *testing.T, index int, first, second, third string, at int64, body []byte, media string, signed bool) {
 		if len(body) > 64<<10 || len(media) > 1<<10 {

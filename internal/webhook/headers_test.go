@@ -60,6 +60,7 @@ func TestStandardHeaders(t *testing.T) {
 	const good, other = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="
 	const goodA = "v1a,tQ9V2XOqn7jL/DQenEFpqIugdBVtiMmER5mhSkXBNwM0mkATuDe6KYYUuxqtaiHeYGb7KaaBRdM5WqyeFiL8Ag=="
 	const secret, public = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_ZlN4eg7dSSqi0moX9hQUk3orrOouK3QVQSlJa248c/g="
+	const other25519 = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" // source: RFC 8032 §7.1, test 1
 	for _, tc := range []struct {
 		name, header string
 		secrets      []string
@@ -72,6 +73,9 @@ func TestStandardHeaders(t *testing.T) {
 		{name: "the last of 17", header: strings.Repeat(other+" ", 16) + good, want: MalformedHeader},
 		{name: "17 of a version to come", header: strings.Repeat("v2,x ", 17) + good, want: MalformedHeader},
 		{name: "public key", header: goodA, secrets: []string{public}},
+		{name: "another public key", header: goodA, secrets: []string{other25519}, want: SignatureMismatch},
+		{name: "two public keys, the first", header: goodA, secrets: []string{public, other25519}},
+		{name: "two public keys, the second", header: goodA, secrets: []string{other25519, public}},
 		{name: "both kinds of secret, v1a", header: goodA, secrets: []string{secret, public}},
 		{name: "both kinds of secret, v1", header: good, secrets: []string{public, secret}},
 		{name: "both kinds of signature", header: other + " " + goodA, secrets: []string{secret, public}},

@@ -171,13 +171,13 @@ func where(choices []compound) string {
 // pointer is a JSON Pointer (RFC 6901), split and unescaped.
 type pointer []string
 
-var errPointer = errors.New("is no JSON Pointer: it starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"")
+var errPointer = errors.New("is no JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"")
 
 func parsePointer(s string) (pointer, error) {
 	if s == "" {
 		return nil, nil
 	}
-	if s[0] != '/' {
+	if s[0] != '/' || !utf8.ValidString(s) { // no JSON that we take has other names
 		return nil, fmt.Errorf("%q %w", s, errPointer)
 	}
 	tokens := strings.Split(s[1:], "/")

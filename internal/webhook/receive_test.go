@@ -140,6 +140,7 @@ func TestReceiveSaysWhatCannotBePublished(t *testing.T) {
 		{name: "not UTF-8", body: "{\"id\":\"\xff\"}", kind: event.MalformedJSON, detail: "UTF-8"},
 		{name: "byte order mark", body: "\xef\xbb\xbf{}", kind: event.MalformedJSON, detail: "byte order mark"},
 		{name: "65 deep", body: strings.Repeat("[", 65) + strings.Repeat("]", 65), kind: event.MalformedJSON, detail: "more than 64 deep"},
+		{name: "20,000 deep", body: strings.Repeat("[", 20000) + strings.Repeat("]", 20000), kind: event.MalformedJSON, detail: "depth"},
 		{name: "XML", body: "<a/>", header: []string{"Content-Type", "text/xml"}, kind: event.UnsupportedMediaType, detail: `"text/xml"`},
 		{name: "multipart", body: "--b\r\n", header: []string{"Content-Type", "multipart/form-data; boundary=b"}, kind: event.UnsupportedMediaType, detail: "multipart/form-data"},
 		{name: "an ill-formed media type", body: "hello", header: []string{"Content-Type", ";;"}, kind: event.UnsupportedMediaType, detail: ";;"},
@@ -213,6 +214,7 @@ func TestReceiveLimits(t *testing.T) {
 		{name: "1,001 items", body: items(1001)},
 		{name: "1,000 fields", body: form(1000), media: formType, deliveries: 1},
 		{name: "1,001 fields", body: form(1001), media: formType},
+		{name: "brackets in a string", body: `{"id":"a","type":"b","x":"\"` + strings.Repeat("[", 100) + `\\"}`, deliveries: 1},
 		{name: "64 deep", body: `{"id":"a","type":"b","x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}`, deliveries: 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -221,6 +223,9 @@ func TestReceiveLimits(t *testing.T) {
 			if tc.deliveries > 0 {
 				require.NoError(t, err)
 				require.Len(t, in.Deliveries, tc.deliveries)
+				for _, d := range in.Deliveries {
+					require.Nil(t, d.Err)
+				}
 				return
 			}
 			var refusal *event.Error
@@ -239,6 +244,21 @@ func TestSlackLooksAtTheSSLCheck(t *testing.T) {
 	in, err := m.source(t, m.secrets[0]).Receive(m.request(t, m.secrets[0], now), now)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, in.Answer.Status)
+
+	m.body, m.header = `{"type":"event_callback","event_id":"Ev1","ssl_check":"1"}`, nil // an event is one, whatever it has
+	requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+}
+
+// With a type of one's own, the scheme's is not a way out.
+func TestTypeReplacesTheSchemes(t *testing.T) {
+	t.Parallel()
+	m := sampleOf(t, "twilio")
+	m.cfg.Type = "/Kind"
+	in, err := m.source(t, m.secrets[0]).Receive(m.request(t, m.secrets[0], now), now)
+	require.NoError(t, err)
+	require.ErrorContains(t, in.Deliveries[0].Err, "it is looked for at /Kind")
+	m.body += "&Kind=x"
+	require.Equal(t, "twilio.x", requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)[0].EventType)
 }
 
 func TestGitHubTakesFormDeliveries(t *testing.T) {

@@ -14,7 +14,6 @@ type Source struct {
 	name      string
 	scheme    scheme
 	verifier  verifier
-	tolerance time.Duration
 	eventType eventTypeTemplate
 	id        []compound // the first that is found
 	typ       []compound
