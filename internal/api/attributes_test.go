@@ -50,11 +50,11 @@ func TestAttributes(t *testing.T) {
 		"type percent-encoded":       {"ce-type: orders%2Eplaced", event.Attributes{}},
 		"extensions": {
 			"ce-traceid: t\r\nce-x9: %41",
-			event.Attributes{Extensions: []event.Header{{Name: "traceid", Value: "t"}, {Name: "x9", Value: "A"}}},
+			event.Attributes{Extensions: []event.Extension{{Name: "traceid", Value: "t"}, {Name: "x9", Value: "A"}}},
 		},
 		"extension of 64 characters": {
 			"ce-" + strings.Repeat("x", 64) + ": v",
-			event.Attributes{Extensions: []event.Header{{Name: strings.Repeat("x", 64), Value: "v"}}},
+			event.Attributes{Extensions: []event.Extension{{Name: strings.Repeat("x", 64), Value: "v"}}},
 		},
 		"2048 bytes":           {"ce-subject: " + strings.Repeat("s", 2048), event.Attributes{Subject: strings.Repeat("s", 2048)}},
 		"not a prefix":         {"cexid: 1\r\nce: 2", event.Attributes{}},

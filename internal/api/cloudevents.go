@@ -57,10 +57,7 @@ func binary(c *fiber.Ctx) (cloudevent.Event, error) {
 // body are none: cloudevent copies them.
 func (s *Server) cloudEventRequest(e cloudevent.Event, fault error) (ingest.Request, error) {
 	req := ingest.Request{Client: anonymous, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}
-	mt, err := jsonType(e.DataContentType)
-	if err == nil {
-		req.MediaType = mt
-	} else if fault == nil {
+	if err := setContentType(&req, e.DataContentType); err != nil && fault == nil {
 		fault = err
 	}
 	version, err := s.versionOf(e.Type, e.DataSchema)

@@ -54,7 +54,7 @@ func TestCloudEvents(t *testing.T) {
 		"percent-encoded, extension, binary": {
 			`{ "a":1 }`, append(binary, "ce-subject: Euro%20%E2%82%AC", "ce-tenant: %41"),
 			but(func(r *ingest.Request) {
-				r.Attributes.Subject, r.Attributes.Extensions = "Euro €", []event.Header{{Name: "tenant", Value: "A"}}
+				r.Attributes.Subject, r.Attributes.Extensions = "Euro €", []event.Extension{{Name: "tenant", Value: "A"}}
 			}),
 		},
 		"trace context of the request": {

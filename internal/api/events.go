@@ -85,8 +85,7 @@ func (s *Server) eventData(c *fiber.Ctx) (ingest.Request, error) {
 	if err := s.lookup(c, &req); err != nil {
 		return req, err
 	}
-	var err error
-	if req.MediaType, err = mediaType(&c.Request().Header); err != nil {
+	if err := setMediaType(&req, &c.Request().Header); err != nil {
 		return req, err
 	}
 	req.Data = c.Request().Body()

@@ -6,7 +6,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/cloudevent"
 	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
 )
 
 const (
@@ -14,13 +16,25 @@ const (
 	mediaTypeBatch      = "application/cloudevents-batch+json"
 )
 
-// mediaType checks Content-Type and Content-Encoding and returns the media
-// type in lower case without parameters; none is taken as JSON.
-func mediaType(h *fasthttp.RequestHeader) (string, error) {
+// setMediaType checks Content-Type and Content-Encoding.
+func setMediaType(req *ingest.Request, h *fasthttp.RequestHeader) error {
 	if err := uncompressed(h); err != nil {
-		return "", err
+		return err
 	}
-	return jsonType(string(h.ContentType()))
+	return setContentType(req, string(h.ContentType()))
+}
+
+// setContentType takes a content type that is JSON; none is taken as JSON.
+func setContentType(req *ingest.Request, raw string) error {
+	mt, err := jsonType(raw)
+	if err != nil {
+		return err
+	}
+	req.MediaType = mt
+	if raw != "" && raw != mt {
+		req.ContentType = raw
+	}
+	return nil
 }
 
 func uncompressed(h *fasthttp.RequestHeader) error {
@@ -58,7 +72,7 @@ func parseType(raw string) (string, error) {
 		return mediaTypeJSON, nil
 	}
 	mt, params, err := mime.ParseMediaType(raw)
-	if err != nil {
+	if err != nil || len(raw) > cloudevent.MaxAttributeBytes || !cloudevent.Plain(raw) { // it becomes an attribute
 		return "", event.Refuse(event.UnsupportedMediaType, "The Content-Type is ill-formed; send Content-Type: application/json.")
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +37,8 @@ func TestMediaTypes(t *testing.T) {
 		"batch of cloudevents":      {"Content-Type: application/cloudevents-batch+json", "", "ce-* headers"},
 		"ill-formed":                {"Content-Type: application/json; charset", "", "ill-formed"},
 		"two charsets":              {"Content-Type: application/json; charset=utf-8; charset=latin-1", "", "ill-formed"},
+		"a long one":                {"Content-Type: application/json; profile=" + strings.Repeat("x", 2048), "", "ill-formed"},
+		"beyond UTF-8":              {"Content-Type: application/json; profile=\"\xff\"", "", "ill-formed"},
 		"no subtype":                {"Content-Type: json", "", "send JSON"},
 		"gzip":                      {"Content-Encoding: gzip", "", "without Content-Encoding"},
 		"unknown coding":            {"Content-Encoding: x-secret", "", "without Content-Encoding"},
@@ -54,6 +58,38 @@ func TestMediaTypes(t *testing.T) {
 			}
 			require.Equal(t, http.StatusAccepted, a.StatusCode, string(a.body))
 			require.Equal(t, c.want, (<-seen).MediaType)
+		})
+	}
+}
+
+// The attribute datacontenttype is the content type as sent (CloudEvents HTTP
+// binding 1.0 §3.1.1).
+func TestContentTypesAreKept(t *testing.T) {
+	t.Parallel()
+	for sent, want := range map[string]string{
+		"":                                "",
+		"application/json":                "",
+		"application/vnd.shop+json":       "",
+		"Application/JSON":                "Application/JSON",
+		"application/json; charset=utf-8": "application/json; charset=utf-8",
+		"application/vnd.shop+json;v=2":   "application/vnd.shop+json;v=2",
+	} {
+		t.Run(sent, func(t *testing.T) {
+			t.Parallel()
+			d, seen := recording()
+			g := start(t, d)
+			headers := []string{"ce-specversion: 1.0", "ce-id: 1", "ce-source: /s", "ce-type: orders.placed"}
+			if sent != "" {
+				headers = append(headers, "Content-Type: "+sent)
+			}
+			for _, path := range []string{"/v1/events", "/v1/events/orders.placed"} {
+				a := g.do(t, http.MethodPost, path, "{}", headers...)
+				require.Equal(t, http.StatusAccepted, a.StatusCode, string(a.body))
+				require.Equal(t, want, (<-seen).ContentType, path)
+			}
+			a := g.do(t, http.MethodPost, "/v1/events", `{`+context1+`,"datacontenttype":"`+cmp.Or(sent, "application/json")+`","data":{}}`, structuredType)
+			require.Equal(t, http.StatusAccepted, a.StatusCode, string(a.body))
+			require.Equal(t, want, (<-seen).ContentType, "structured")
 		})
 	}
 }

@@ -75,19 +75,19 @@ func (e *Event) Set(name, value string) (wrong string) {
 	case "datacontenttype":
 		e.DataContentType = value
 	default:
-		return e.setExtension(name, value)
+		return e.setExtension(name, value, false)
 	}
 	return ""
 }
 
-func (e *Event) setExtension(name, value string) (wrong string) {
+func (e *Event) setExtension(name, value string, literal bool) (wrong string) {
 	if !ValidName(name) {
 		return "is not a name for an extension: use a to z and 0 to 9"
 	}
 	if len(e.Extensions) == maxExtensions {
 		return "makes more than 32 extensions"
 	}
-	e.Extensions = append(e.Extensions, event.Header{Name: name, Value: value})
+	e.Extensions = append(e.Extensions, event.Extension{Name: name, Value: value, Literal: literal})
 	return ""
 }
 

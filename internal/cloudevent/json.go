@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -123,6 +124,9 @@ func (r *reader) member(name string, raw []byte) (wrong string) {
 	if wrong != "" {
 		return wrong
 	}
+	if jsontext.Value(raw).Kind() != jsontext.KindString { // which only extensions may be
+		return r.event.setExtension(name, value, true)
+	}
 	return r.event.Set(name, value)
 }
 
@@ -158,7 +162,11 @@ func text(name string, raw []byte) (value, wrong string) {
 		if bytes.ContainsAny(raw, ".eE") {
 			return "", "is a number with a fraction or exponent; attributes may be integers"
 		}
-		value = string(raw)
+		n, err := strconv.ParseInt(string(raw), 10, 32)
+		if err != nil {
+			return "", "is an integer of more than 32 bits; send it as a string"
+		}
+		value = strconv.FormatInt(n, 10)
 	default:
 		return "", "is an object or array; attributes are strings, integers or booleans"
 	}

@@ -44,8 +44,9 @@ func TestParse(t *testing.T) {
 		"null is unset": {
 			with(`"subject":null,"time":null,"tenant":null,"data_base64":null,"data":{}`), least(func(*Event) {}),
 		},
-		"extensions": {with(`"a":"x","b":7,"c":-7,"d":true,"e":false,"data":{}`), least(func(e *Event) {
-			e.Extensions = []event.Header{{Name: "a", Value: "x"}, {Name: "b", Value: "7"}, {Name: "c", Value: "-7"}, {Name: "d", Value: "true"}, {Name: "e", Value: "false"}}
+		"extensions": {with(`"a":"x","b":7,"c":-2147483648,"d":true,"e":false,"f":"7","g":-0,"data":{}`), least(func(e *Event) {
+			e.Extensions = []event.Extension{{Name: "a", Value: "x"}, {Name: "b", Value: "7", Literal: true}, {Name: "c", Value: "-2147483648", Literal: true},
+				{Name: "d", Value: "true", Literal: true}, {Name: "e", Value: "false", Literal: true}, {Name: "f", Value: "7"}, {Name: "g", Value: "0", Literal: true}}
 		})},
 		"escaped member name": {with(`"d\u0061ta":{}`), least(func(*Event) {})},
 		"text beyond ASCII":   {with(`"subject":"Euro \u20ac 😀","data":{}`), least(func(e *Event) { e.Subject = "Euro € 😀" })},
@@ -96,6 +97,7 @@ func TestParseRefuses(t *testing.T) {
 		"no base64":              {with(`"data_base64":"{}"`), event.MalformedRequest, "The attribute data_base64 must be base64"},
 		"base64 no string":       {with(`"data_base64":7`), event.MalformedRequest, "must be a string"},
 		"extension an object":    {with(`"x":{},"data":{}`), event.MalformedRequest, "The attribute x is an object"},
+		"extension of 33 bits":   {with(`"x":2147483648,"data":{}`), event.MalformedRequest, "more than 32 bits; send it as a string"},
 		"extension a fraction":   {with(`"x":1.5,"data":{}`), event.MalformedRequest, "fraction"},
 		"extension in camelCase": {with(`"myExt":"x","data":{}`), event.MalformedRequest, "not a name for an extension"},
 		"extension with a dash":  {with(`"my-ext":"x","data":{}`), event.MalformedRequest, "not a name for an extension"},
@@ -204,7 +206,7 @@ func FuzzParse(f *testing.F) {
 		require.Empty(t, e.Missing())
 		require.NotNil(t, e.Data)
 		require.LessOrEqual(t, len(e.Extensions), maxExtensions)
-		for _, x := range append(e.Extensions, event.Header{Value: e.ID}, event.Header{Value: e.Source}, event.Header{Value: e.Subject}) {
+		for _, x := range append(e.Extensions, event.Extension{Value: e.ID}, event.Extension{Value: e.Source}, event.Extension{Value: e.Subject}) {
 			require.True(t, Plain(x.Value))
 			require.LessOrEqual(t, len(x.Value), MaxAttributeBytes)
 		}

@@ -56,18 +56,26 @@ type Attributes struct {
 	Source      string
 	Time        string // RFC 3339
 	Subject     string // optional
-	Extensions  []Header
+	Extensions  []Extension
 	TraceParent string // W3C trace context, optional
 	TraceState  string
+}
+
+// Extension is an attribute that CloudEvents does not define.
+type Extension struct {
+	Name  string
+	Value string // canonical (CloudEvents §3.1)
+	// Literal: it came as an integer or a boolean, and JSON says it without quotes.
+	Literal bool
 }
 
 // NewHeaders makes the headers of a record: CloudEvents binary mode, then the
 // gateway's own. claim is nil for an event that is not deduplicated;
 // dataSchema is an absolute URI or empty.
-func NewHeaders(def *Definition, a Attributes, mediaType, dataSchema string, claim *Claim) []Header {
+func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, claim *Claim) []Header {
 	hs := make([]Header, 0, 13+len(a.Extensions))
 	if def.Structured {
-		mediaType = MediaTypeStructured
+		contentType = MediaTypeStructured
 	}
 	hs = append(hs,
 		Header{HeaderSpecVersion, "1.0"},
@@ -75,7 +83,7 @@ func NewHeaders(def *Definition, a Attributes, mediaType, dataSchema string, cla
 		Header{HeaderType, def.Type},
 		Header{HeaderSource, a.Source},
 		Header{HeaderTime, a.Time},
-		Header{HeaderContentType, mediaType},
+		Header{HeaderContentType, contentType},
 		Header{HeaderVersion, def.Version},
 	)
 	optional := func(name, value string) {

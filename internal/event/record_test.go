@@ -19,7 +19,7 @@ func TestNewHeaders(t *testing.T) {
 	minimal := Attributes{ID: "e-1", Source: "/clients/web", Time: "2026-01-31T12:00:00Z"}
 	full := Attributes{
 		ID: "e-1", Source: "/shop", Time: "2026-01-31T12:00:00+01:00", Subject: "o-1",
-		Extensions: []Header{{"tenant", "acme"}, {"version", "9"}}, TraceParent: "00-aa-bb-01", TraceState: "x=y",
+		Extensions: []Extension{{Name: "tenant", Value: "acme"}, {Name: "version", Value: "9", Literal: true}}, TraceParent: "00-aa-bb-01", TraceState: "x=y",
 	}
 	tests := []struct {
 		name       string
@@ -90,7 +90,7 @@ func TestReceiptOfIsAFunctionOfTheRecord(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			headers := NewHeaders(definition(), Attributes{
-				ID: "e-1", Source: "/shop", Time: "2026-01-31T12:00:00Z", Extensions: []Header{{"version", "9"}, {"key", "x"}},
+				ID: "e-1", Source: "/shop", Time: "2026-01-31T12:00:00Z", Extensions: []Extension{{Name: "version", Value: "9"}, {Name: "key", Value: "x"}},
 			}, "application/json", "", &Claim{})
 			produced := Record{
 				Placement: Placement{Topic: "orders", Partition: 3, Owner: "gw-1"}, Key: tt.key, Value: []byte("{}"),

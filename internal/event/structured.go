@@ -7,7 +7,7 @@ const MediaTypeStructured = "application/cloudevents+json; charset=UTF-8"
 // Structured is the record's value in structured mode: the event in the JSON
 // format (CloudEvents JSON event format 1.0). data, which must be JSON, stands in
 // it to the byte.
-func Structured(def *Definition, a Attributes, mediaType, dataSchema string, data []byte) []byte {
+func Structured(def *Definition, a Attributes, contentType, dataSchema string, data []byte) []byte {
 	b := make([]byte, 0, len(data)+512)
 	member := func(name, value string) {
 		if value != "" {
@@ -19,11 +19,15 @@ func Structured(def *Definition, a Attributes, mediaType, dataSchema string, dat
 	member("type", def.Type)
 	member("source", a.Source)
 	member("time", a.Time)
-	member("datacontenttype", mediaType)
+	member("datacontenttype", contentType)
 	member("dataschema", dataSchema)
 	member("subject", a.Subject)
 	for _, x := range a.Extensions {
-		member(x.Name, x.Value)
+		if !x.Literal {
+			member(x.Name, x.Value)
+			continue
+		}
+		b = append(append(appendString(append(b, ','), x.Name), ':'), x.Value...)
 	}
 	b = append(append(b, `,"data":`...), data...)
 	return append(b, '}')

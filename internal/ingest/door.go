@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -170,15 +171,16 @@ func (d *Door) record(req Request, checked event.Checked, place event.Placement,
 	}
 	def := checked.Definition
 	attributes, dataSchema := d.attributes(req, id, now), d.dataSchema(def)
+	contentType := cmp.Or(req.ContentType, req.MediaType)
 	record := event.Record{
 		Placement: place,
 		Key:       keyBytes(checked.Key),
 		Value:     req.Data,
-		Headers:   event.NewHeaders(def, attributes, req.MediaType, dataSchema, claim),
+		Headers:   event.NewHeaders(def, attributes, contentType, dataSchema, claim),
 		Timestamp: now,
 	}
 	if def.Structured {
-		record.Value = event.Structured(def, attributes, req.MediaType, dataSchema, req.Data)
+		record.Value = event.Structured(def, attributes, contentType, dataSchema, req.Data)
 	}
 	if req.DeadLetter != nil && def.Topic == req.DeadLetter.Topic {
 		record.Headers = append(record.Headers, req.DeadLetter.Headers...)

@@ -117,8 +117,9 @@ func TestAttributes(t *testing.T) {
 	cloudEvent.Identity = event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/shop", "e-1"}}
 	cloudEvent.Attributes = event.Attributes{
 		ID: "e-1", Source: "/shop", Time: "2020-02-02T02:02:02+02:00", Subject: "o-1",
-		Extensions: []event.Header{{Name: "tenant", Value: "acme"}}, TraceParent: "00-ab-cd-01", TraceState: "x=y",
+		Extensions: []event.Extension{{Name: "tenant", Value: "acme"}}, TraceParent: "00-ab-cd-01", TraceState: "x=y",
 	}
+	cloudEvent.ContentType = "application/json; charset=utf-8"
 	odd := unkeyed()
 	odd.Client = "shop floor/1"
 	tests := []struct {
@@ -134,7 +135,7 @@ func TestAttributes(t *testing.T) {
 		{"a client's name is escaped", odd, map[string]string{"ce_source": "/clients/shop%20floor%2F1"}},
 		{"as sent", cloudEvent, map[string]string{
 			"ce_id": "e-1", "ce_source": "/shop", "ce_time": "2020-02-02T02:02:02+02:00", "ce_subject": "o-1",
-			"ce_tenant": "acme", "traceparent": "00-ab-cd-01", "tracestate": "x=y",
+			"ce_tenant": "acme", "content-type": "application/json; charset=utf-8", "traceparent": "00-ab-cd-01", "tracestate": "x=y",
 			"gw_claim": cloudEvent.Identity.ClaimID("web").String(),
 		}},
 	}

@@ -12,10 +12,13 @@ import (
 type Request struct {
 	Client    string // the authenticated caller
 	Type      string
-	Version   string         // as requested; empty if none was named
-	MediaType string         // lower case, without parameters
-	Data      []byte         // the event's data, published to the byte
-	Identity  event.Identity // zero: not deduplicated
+	Version   string // as requested; empty if none was named
+	MediaType string // lower case, without parameters
+	// ContentType is the media type as sent, for the record: a retry may spell it
+	// in another way. Empty: MediaType.
+	ContentType string
+	Data        []byte         // the event's data, published to the byte
+	Identity    event.Identity // zero: not deduplicated
 	// Attributes as sent; empty ones get their defaults.
 	Attributes event.Attributes
 	// Key, if set, says where the entity key is, instead of the event type.
