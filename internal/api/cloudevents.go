@@ -22,11 +22,14 @@ func (s *Server) postCloudEvent(c *fiber.Ctx) error {
 		return s.writeProblem(c, err, hasKey(c))
 	}
 	var e cloudevent.Event
-	switch mt {
-	case mediaTypeBatch:
+	switch {
+	case mt == mediaTypeBatch:
 		return s.postBatch(c)
-	case mediaTypeStructured:
+	case mt == mediaTypeStructured:
 		e, err = cloudevent.Parse(c.Request().Body())
+	case strings.HasPrefix(mt, mediaTypeCloudEvents): // CloudEvents HTTP binding 1.0 §3
+		return s.writeProblem(c, event.Refuse(event.UnsupportedMediaType,
+			"Of the formats of CloudEvents only JSON is supported: send application/cloudevents+json or application/cloudevents-batch+json."), hasKey(c))
 	default:
 		e, err = binary(c)
 	}

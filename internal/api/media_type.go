@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	mediaTypeStructured = "application/cloudevents+json"
-	mediaTypeBatch      = "application/cloudevents-batch+json"
+	mediaTypeCloudEvents = "application/cloudevents" // how those of all formats begin
+	mediaTypeStructured  = "application/cloudevents+json"
+	mediaTypeBatch       = "application/cloudevents-batch+json"
 )
 
 // setMediaType checks Content-Type and Content-Encoding.
