@@ -25,7 +25,8 @@ type eventTypeView struct {
 
 type eventTypeDetail struct {
 	eventTypeView
-	Examples []json.RawMessage `json:"examples"`
+	ContentMode string            `json:"content_mode"` // of the newest version's records
+	Examples    []json.RawMessage `json:"examples"`
 }
 
 func view(t schema.EventType) eventTypeView {
@@ -39,6 +40,13 @@ func view(t schema.EventType) eventTypeView {
 		Newest: t.Newest.Version, Versions: t.Versions,
 		Publish: "/v1/events/" + t.Name, Schema: "/v1/event-types/" + t.Name + "/schema",
 	}
+}
+
+func contentMode(def *event.Definition) string {
+	if def.Structured {
+		return "structured"
+	}
+	return "binary"
 }
 
 // listEventTypes is GET /v1/event-types.
@@ -59,7 +67,7 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 			if examples == nil {
 				examples = []json.RawMessage{}
 			}
-			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), examples})
+			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), examples})
 		}
 	}
 	_, err := s.catalog.Lookup(name, "")

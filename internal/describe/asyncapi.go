@@ -61,6 +61,16 @@ type (
 	object map[string]any
 )
 
+// What an attribute means, in headers and in structured values.
+const (
+	aboutID         = "Identifies the event within its source: the same for every attempt to publish it."
+	aboutSource     = "Where the event comes from; /clients/ and the client's name unless the client said otherwise."
+	aboutTime       = "When it happened, as the client said, or when the gateway took it."
+	aboutDataSchema = "Where the JSON Schema is, if the gateway knows its public address or the schema has an absolute $id."
+	aboutSubject    = "What the event is about within its source."
+	jsonTypes       = "application/json, or application/ and a name that ends in +json, with the parameters that the client sent."
+)
+
 // AsyncAPI describes what consumers find in Kafka, an AsyncAPI 3.0 document: a
 // channel for each topic with the messages of all event types in it. Payloads are
 // in the words of draft 7, which its schemas are a superset of.
@@ -70,6 +80,7 @@ func AsyncAPI(set *schema.Set) ([]byte, error) {
 		Info: asyncInfo{
 			Title: "Events in Kafka", Version: "1",
 			Description: "What the event gateway writes. Values are the events' data to the byte; everything else about them is in the record's headers (CloudEvents 1.0, Kafka binding, binary mode). " +
+				"Where the content type is application/cloudevents+json, the value is the whole event instead (structured mode), and the headers are there, too. " +
 				"Records of one key are in order. Be idempotent on ce_id; with kafka.guarantee: transactional, read committed.",
 		},
 		Channels: map[string]asyncChannel{}, Operations: map[string]asyncOperation{},
@@ -125,7 +136,13 @@ func message(set *schema.Set, schemas *components, v schema.Version) asyncMessag
 	if ref, ok := schemas.add(set, def.Type, def.Version); ok {
 		m.Payload = reference{ref}
 	}
+	if def.Structured {
+		m.ContentType, m.Payload = "application/cloudevents+json", envelope(def, m.Payload)
+	}
 	for _, each := range v.Examples {
+		if def.Structured {
+			each = envelopeExample(def, each)
+		}
 		m.Examples = append(m.Examples, asyncExample{each})
 	}
 	return m
@@ -146,16 +163,20 @@ func key(def *event.Definition) object {
 // headers describes the record's headers. All are UTF-8 text.
 func headers(def *event.Definition) object {
 	text := func(description string) object { return object{"type": "string", "description": description} }
+	contentType := text("The media type of the value: " + jsonTypes)
+	if def.Structured {
+		contentType = object{"type": "string", "const": event.MediaTypeStructured}
+	}
 	properties := object{
 		event.HeaderSpecVersion: object{"type": "string", "const": "1.0"},
-		event.HeaderID:          text("Identifies the event within its source: the same for every attempt to publish it."),
+		event.HeaderID:          text(aboutID),
 		event.HeaderType:        object{"type": "string", "const": def.Type},
-		event.HeaderSource:      object{"type": "string", "format": "uri-reference", "description": "Where the event comes from; /clients/ and the client's name unless the client said otherwise."},
-		event.HeaderTime:        object{"type": "string", "format": "date-time", "description": "When it happened, as the client said, or when the gateway took it."},
-		event.HeaderContentType: object{"type": "string", "description": "The media type of the value: application/json, or application/ and a name that ends in +json."},
+		event.HeaderSource:      object{"type": "string", "format": "uri-reference", "description": aboutSource},
+		event.HeaderTime:        object{"type": "string", "format": "date-time", "description": aboutTime},
+		event.HeaderContentType: contentType,
 		event.HeaderVersion:     object{"type": "string", "const": def.Version, "description": "The version of the event type that the value was held to."},
-		event.HeaderDataSchema:  object{"type": "string", "format": "uri", "description": "Where the JSON Schema is, if the gateway knows its public address or the schema has an absolute $id."},
-		event.HeaderSubject:     text("What the event is about within its source."),
+		event.HeaderDataSchema:  object{"type": "string", "format": "uri", "description": aboutDataSchema},
+		event.HeaderSubject:     text(aboutSubject),
 		event.HeaderTraceParent: text("W3C trace context."),
 		event.HeaderTraceState:  text("W3C trace state."),
 		event.HeaderClaim:       object{"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The gateway's: identifies the idempotency key."},

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v5"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"eventgateway/internal/event"
 	"eventgateway/internal/schema"
 )
 
@@ -167,6 +169,49 @@ func TestBaseNeedsItsPlaces(t *testing.T) {
 	}
 	_, err = NewBase([]byte("a: [1"))
 	require.ErrorContains(t, err, "read openapi.yaml")
+}
+
+// With content_mode: structured, consumers find the whole event in the value.
+func TestAsyncAPIOfStructuredTypes(t *testing.T) {
+	t.Parallel()
+	text, err := AsyncAPI(load(t, map[string]string{
+		"whole/v1.json": `{"x-event":{"key":"/id","content_mode":"structured"},"properties":{"id":{"type":"integer"}},"examples":[{ "id":9007199254740993 }]}`,
+		"old/v1.json":   `{"$schema":"http://json-schema.org/draft-04/schema#","x-event":{"key":null,"content_mode":"structured"}}`,
+		"plain/v1.json": `{"x-event":{"key":null},"examples":[{}]}`,
+	}))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "9007199254740993", "to the byte")
+	var d document
+	require.NoError(t, json.Unmarshal(text, &d.root))
+	requireReferencesHold(t, d, d.root)
+
+	whole := d.get(t, "#/components/messages/whole.v1")
+	require.Equal(t, "application/cloudevents+json", whole["contentType"])
+	require.Equal(t, map[string]any{"$ref": "#/components/schemas/whole.v1"}, d.get(t, "#/components/messages/whole.v1/payload/properties/data"))
+	require.Equal(t, "application/cloudevents+json; charset=UTF-8", d.get(t, "#/components/messages/whole.v1/headers/properties/content-type")["const"])
+	require.Contains(t, d.get(t, "#/components/messages/old.v1/payload/properties/data")["description"], "cannot be shown here")
+	require.Equal(t, "application/json", d.get(t, "#/components/messages/plain.v1")["contentType"])
+	require.Equal(t, map[string]any{"$ref": "#/components/schemas/plain.v1"}, d.get(t, "#/components/messages/plain.v1/payload"))
+
+	// The examples fit, and so does every value that the gateway writes.
+	payload, err := json.Marshal(map[string]any{"allOf": []any{whole["payload"]}, "components": map[string]any{"schemas": d.get(t, "#/components/schemas")}})
+	require.NoError(t, err)
+	compiled, err := jsonschema.CompileString("payload.json", string(payload))
+	require.NoError(t, err)
+	def := &event.Definition{Type: "whole", Version: "v1", Structured: true}
+	full := event.Attributes{
+		ID: "1", Source: "/s", Time: "2026-01-31T12:00:00Z", Subject: "s",
+		Extensions: []event.Extension{{Name: "a", Value: "x"}, {Name: "b", Value: "7", Literal: true}, {Name: "c", Value: "true", Literal: true}},
+	}
+	example, err := json.Marshal(whole["examples"].([]any)[0].(map[string]any)["payload"])
+	require.NoError(t, err)
+	for _, value := range [][]byte{example, event.Structured(def, full, "application/json", "https://gw/schema", []byte(`{"id":1}`))} {
+		var v any
+		require.NoError(t, json.Unmarshal(value, &v))
+		require.NoError(t, compiled.Validate(v), string(value))
+		v.(map[string]any)["data"] = map[string]any{"id": "no integer"}
+		require.Error(t, compiled.Validate(v))
+	}
 }
 
 func TestAsyncAPI(t *testing.T) {
