@@ -45,8 +45,15 @@ func TestParse(t *testing.T) {
 			with(`"subject":null,"time":null,"tenant":null,"data_base64":null,"data":{}`), least(func(*Event) {}),
 		},
 		"extensions": {with(`"a":"x","b":7,"c":-2147483648,"d":true,"e":false,"f":"7","g":-0,"data":{}`), least(func(e *Event) {
-			e.Extensions = []event.Extension{{Name: "a", Value: "x"}, {Name: "b", Value: "7", Literal: true}, {Name: "c", Value: "-2147483648", Literal: true},
-				{Name: "d", Value: "true", Literal: true}, {Name: "e", Value: "false", Literal: true}, {Name: "f", Value: "7"}, {Name: "g", Value: "0", Literal: true}}
+			e.Extensions = []event.Extension{
+				{Name: "a", Value: "x"},
+				{Name: "b", Value: "7", Literal: true},
+				{Name: "c", Value: "-2147483648", Literal: true},
+				{Name: "d", Value: "true", Literal: true},
+				{Name: "e", Value: "false", Literal: true},
+				{Name: "f", Value: "7"},
+				{Name: "g", Value: "0", Literal: true},
+			}
 		})},
 		"escaped member name": {with(`"d\u0061ta":{}`), least(func(*Event) {})},
 		"text beyond ASCII":   {with(`"subject":"Euro \u20ac 😀","data":{}`), least(func(e *Event) { e.Subject = "Euro € 😀" })},
