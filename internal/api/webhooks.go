@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -115,22 +116,44 @@ func (s *Server) acceptWebhook(c *fiber.Ctx, reqs []ingest.Request) error {
 }
 
 // decisive is the error that says what to do about all deliveries of a request:
-// the first that a redelivery can mend, else the first, else nil.
+// the first that a redelivery can mend, else the first, else nil. Its outcome is that
+// of all: it may not deny the deliveries beside it.
 func decisive(answers []ingest.Answer) error {
-	var first error
+	var first, mendable *event.Error
+	maybeWritten := 0
 	for _, a := range answers {
 		var e *event.Error
 		if a.Err == nil || !errors.As(webhookError(a.Err), &e) {
+			maybeWritten++
 			continue
 		}
-		if p := problems[e.Kind]; p.retryable && p.status >= fiber.StatusInternalServerError {
-			return e
+		if e.Outcome != event.NotWritten {
+			maybeWritten++
+		}
+		if p := problems[e.Kind]; mendable == nil && p.retryable && p.status >= fiber.StatusInternalServerError {
+			mendable = e
 		}
 		if first == nil {
 			first = e
 		}
 	}
-	return first
+	switch {
+	case first == nil:
+		return nil
+	case mendable == nil && maybeWritten == 0:
+		return first
+	case mendable == nil:
+		refused := *first
+		refused.Outcome = event.Unknown
+		refused.Detail = fmt.Sprintf("Of %d events, %d are written or may be; of another: %s", len(answers), maybeWritten, sentence(first.Detail))
+		return &refused
+	case mendable.Outcome != event.NotWritten || maybeWritten == 0:
+		return mendable
+	}
+	e := event.Doubt(event.OutcomeUnknown, mendable.Err,
+		"Of %d events, %d are written or may be; of another: %s Deliver all again: what was accepted is recognised.", len(answers), maybeWritten, sentence(mendable.Detail))
+	e.RetryAfter = mendable.RetryAfter
+	return e
 }
 
 // webhookError is what a provider is told: many take a 409 for a refusal for good.

@@ -173,18 +173,25 @@ func TestWebhookWithSeveralEvents(t *testing.T) {
 			return ingest.Result{}, refusal
 		case "shop.away":
 			return ingest.Result{}, away
+		case "shop.late":
+			return ingest.Result{}, event.Doubt(event.OutcomeUnknown, nil, "Late.")
 		}
 		return accepting(r)
 	})
 	g := start(t, reply, withWebhooks(t))
 	for name, c := range map[string]struct {
-		types  []string
-		status int
+		types   []string
+		status  int
+		outcome event.Outcome
 	}{
-		"all":                             {[]string{"x", "y"}, 202},
-		"one refused":                     {[]string{"x", "bad", "y"}, 422},
-		"one that may work later":         {[]string{"x", "away"}, 503},
-		"what may work later comes first": {[]string{"bad", "away", "bad"}, 503},
+		"all":                             {[]string{"x", "y"}, 202, ""},
+		"one refused":                     {[]string{"x", "bad", "y"}, 422, event.Unknown},
+		"all refused":                     {[]string{"bad", "bad"}, 422, event.NotWritten},
+		"one that may work later":         {[]string{"x", "away"}, 504, event.Unknown},
+		"the same, before it":             {[]string{"away", "x"}, 504, event.Unknown},
+		"none that was written":           {[]string{"away", "bad"}, 503, event.NotWritten},
+		"what may work later comes first": {[]string{"bad", "away", "bad"}, 503, event.NotWritten},
+		"one whose outcome is unknown":    {[]string{"away", "late"}, 504, event.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,9 +201,14 @@ func TestWebhookWithSeveralEvents(t *testing.T) {
 			}
 			a := deliver(t, g, "shop", "["+strings.Join(items, ",")+"]")
 			require.Equal(t, c.status, a.StatusCode, string(a.body))
+			openAPI(t).requireDocumented(t, receiveWebhook, a)
 			if c.status == 202 {
 				require.Len(t, a.items(t), len(c.types))
+				return
 			}
+			p := a.problem(t)
+			require.Equal(t, c.outcome, p.Outcome, "it may not deny what was written")
+			require.Equal(t, c.outcome == event.Unknown, strings.HasPrefix(p.Detail, "Of "), p.Detail)
 		})
 	}
 }
