@@ -10,12 +10,15 @@ import (
 
 // Record is what the checker reads of a Kafka record.
 type Record struct {
+	Topic     string
 	Partition int32
 	Offset    int64
 	Key       string
 	Claim     string // gw_claim
 	Value     string
-	Time      int64 // Unix milliseconds, by the clock of the gateway that wrote it
+	Attempt   int    // ce_attempt: which request wrote it; 0 in webhooks
+	Problem   string // gw_problem, of a dead letter
+	Time      int64  // Unix milliseconds, by the clock of the gateway that wrote it
 }
 
 // Violation is one broken rule.
@@ -39,17 +42,20 @@ func Check(keys []*Key, log []Record, facts Facts) []Violation {
 	c := newChecker(keys, log, facts)
 	for _, k := range keys {
 		c.receipts(k)
+		c.contents(k)
 		c.notWritten(k)
 		c.answers(k)
 	}
 	c.duplicates()
 	c.strangers()
 	c.order()
+	c.lanes(keys)
 	slices.SortStableFunc(c.found, func(a, b Violation) int { return cmp.Compare(a.Rule, b.Rule) })
 	return c.found
 }
 
 type position struct {
+	topic     string
 	partition int32
 	offset    int64
 }
@@ -76,8 +82,10 @@ func newChecker(keys []*Key, log []Record, facts Facts) *checker {
 	for i := range log {
 		r := &log[i]
 		c.byClaim[r.Claim] = append(c.byClaim[r.Claim], r)
-		c.at[position{r.Partition, r.Offset}] = r
-		c.entities[r.Key] = append(c.entities[r.Key], r)
+		c.at[position{r.Topic, r.Partition, r.Offset}] = r
+		if r.Topic == ordersTopic {
+			c.entities[r.Key] = append(c.entities[r.Key], r)
+		}
 	}
 	return c
 }
@@ -108,23 +116,52 @@ func (c *checker) receipts(k *Key) {
 }
 
 func (c *checker) holds(k *Key, r *Receipt) error {
-	rec := c.at[position{r.Partition, r.Offset}]
+	rec := c.at[position{r.Topic, r.Partition, r.Offset}]
 	switch {
 	case rec == nil:
-		return fmt.Errorf("nothing is in partition %d at offset %d", r.Partition, r.Offset)
+		return fmt.Errorf("nothing is in %s partition %d at offset %d", r.Topic, r.Partition, r.Offset)
 	case rec.Claim != k.Claim():
-		return fmt.Errorf("in partition %d at offset %d is another event: %s", r.Partition, r.Offset, rec.Value)
-	case rec.Key != k.Entity:
-		return fmt.Errorf("its record in partition %d at offset %d has the key %q, not %q", r.Partition, r.Offset, rec.Key, k.Entity)
-	case rec.Value != k.Body():
-		return fmt.Errorf("its record in partition %d at offset %d has the value %q", r.Partition, r.Offset, rec.Value)
+		return fmt.Errorf("in %s partition %d at offset %d is another event: %s", r.Topic, r.Partition, r.Offset, rec.Value)
 	}
 	return nil
 }
 
-// notWritten: (c) what was only ever said not to be written is not there.
+// contents: (a) what is in the log is what some request had in it, in its topic and
+// under its entity; and (c) that request was not told that it wrote nothing, as one
+// is whose event was held back.
+func (c *checker) contents(k *Key) {
+	for _, r := range c.byClaim[k.Claim()] {
+		where := places([]*Record{r})
+		switch {
+		case r.Topic != k.Topic():
+			c.report("a", []*Key{k}, "%s is in %s, not in %s", k.Name, where, k.Topic())
+		case r.Key != k.RecordKey():
+			c.report("a", []*Key{k}, "the record of %s in %s has the key %q, not %q", k.Name, where, r.Key, k.RecordKey())
+		case r.Topic == deadTopic && r.Problem == "":
+			c.report("a", []*Key{k}, "the dead letter %s in %s does not say why it is one", k.Name, where)
+		}
+		writers := k.writers(r)
+		if len(writers) == 0 {
+			c.report("a", []*Key{k}, "the record of %s in %s has the value %q of attempt %d, which nobody sent", k.Name, where, r.Value, r.Attempt)
+			continue
+		}
+		if !slices.ContainsFunc(writers, func(a *Attempt) bool { return a.Outcome != outcomeNotWritten }) {
+			a := writers[0]
+			c.report("c", []*Key{k}, "%s is in %s by attempt %d, which was answered %s", k.Name, where, a.Number, a.say())
+		}
+	}
+}
+
+// notWritten: (c) what can never be accepted is not there, nor what was only ever
+// said not to be written.
 func (c *checker) notWritten(k *Key) {
-	if records := c.byClaim[k.Claim()]; len(records) > 0 && k.SurelyNotWritten() {
+	records := c.byClaim[k.Claim()]
+	if len(records) == 0 {
+		return
+	}
+	if why, never := k.never(); never {
+		c.report("c", []*Key{k}, "%s is in %s, but %s", k.Name, places(records), why)
+	} else if k.SurelyNotWritten() {
 		c.report("c", []*Key{k}, "every answer to %s said not-written, but it is in %s", k.Name, places(records))
 	}
 }
@@ -132,7 +169,6 @@ func (c *checker) notWritten(k *Key) {
 // expected are the answers that a valid event may get. A gateway that stood
 // still while it read a request answers 408.
 var expected = map[string]bool{
-	"409 request-in-progress unknown":               true,
 	"503 overloaded not-written":                    true,
 	"503 log-unavailable not-written":               true,
 	"503 idempotency-store-unavailable not-written": true,
@@ -140,16 +176,30 @@ var expected = map[string]bool{
 	"408 request-timeout not-written":               true,
 }
 
+// allowed tells whether this key may be answered so: many webhook providers take a
+// 409 for good, and what does not fit is kept.
+func (k *Key) allowed(a *Attempt) bool {
+	switch said := fmt.Sprintf("%d %s %s", a.Status, a.Slug, a.Outcome); said {
+	case "409 request-in-progress unknown":
+		return !k.Via.webhook()
+	case "422 schema-violation not-written":
+		return !k.Valid && !k.Via.webhook()
+	case "424 held-back not-written":
+		return k.Via.batch() && a.Item
+	default:
+		return expected[said]
+	}
+}
+
 // answers: (g) no answer is outside the contract.
 func (c *checker) answers(k *Key) {
 	for i := range k.Attempts {
 		a := &k.Attempts[i]
-		if a.Status == 0 || a.Receipt != nil && k.Valid {
+		if _, never := k.never(); a.Status == 0 || a.Receipt != nil && !never {
 			continue
 		}
-		said := fmt.Sprintf("%d %s %s", a.Status, a.Slug, a.Outcome)
-		if !expected[said] && (k.Valid || said != "422 schema-violation not-written") {
-			c.report("g", []*Key{k}, "%s was answered %s", k.Name, said)
+		if !k.allowed(a) {
+			c.report("g", []*Key{k}, "%s was answered %d %s %s", k.Name, a.Status, a.Slug, a.Outcome)
 		}
 	}
 }
@@ -174,7 +224,7 @@ func (c *checker) duplicates() {
 func (c *checker) strangers() {
 	for i := range c.log {
 		if r := &c.log[i]; c.keyOf[r.Claim] == nil {
-			c.report("b", nil, "partition %d, offset %d: nobody posted an event with gw_claim %q", r.Partition, r.Offset, r.Claim)
+			c.report("b", nil, "%s: nobody posted an event with gw_claim %q", places([]*Record{r}), r.Claim)
 		}
 	}
 }
@@ -203,13 +253,42 @@ func (c *checker) order() {
 	}
 }
 
+// lanes: (d) in the answer to a batch, what is behind an event of its entity that
+// was not accepted is held back, and nothing else is.
+func (c *checker) lanes(keys []*Key) {
+	failed := map[int64]map[string]*Key{} // by request and entity
+	for _, k := range keys {
+		for i := range k.Attempts {
+			a := &k.Attempts[i]
+			if !a.Item {
+				continue
+			}
+			before := failed[a.Request][k.Entity]
+			switch heldBack := a.Slug == "held-back"; {
+			case heldBack && before == nil:
+				c.report("d", []*Key{k}, "%s was held back in request %d, but everything before it was accepted", k.Name, a.Request)
+			case !heldBack && before != nil:
+				c.report("d", []*Key{before, k}, "%s was answered %s in request %d, behind %s of the same entity, which was not accepted",
+					k.Name, a.say(), a.Request, before.Name)
+			}
+			if a.Receipt != nil || before != nil {
+				continue
+			}
+			if failed[a.Request] == nil {
+				failed[a.Request] = map[string]*Key{}
+			}
+			failed[a.Request][k.Entity] = k
+		}
+	}
+}
+
 func places(records []*Record) string {
 	var b strings.Builder
 	for i, r := range records {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "partition %d offset %d", r.Partition, r.Offset)
+		fmt.Fprintf(&b, "%s partition %d offset %d", r.Topic, r.Partition, r.Offset)
 	}
 	return b.String()
 }

@@ -21,11 +21,27 @@ func (s *story) order(entity string, seq int) *Key {
 	return k
 }
 
-// write puts the key's record into partition 0.
-func (s *story) write(k *Key) *Receipt {
+// write puts the key's record into partition 0, as its n-th attempt has it.
+func (s *story) writeAs(k *Key, n int) *Receipt {
 	offset := int64(len(s.log))
-	s.log = append(s.log, Record{Partition: 0, Offset: offset, Key: k.Entity, Claim: k.Claim(), Value: k.Body()})
-	return &Receipt{Partition: 0, Offset: offset, Body: fmt.Sprintf(`{"offset":%d}`, offset)}
+	r := Record{Topic: k.Topic(), Partition: 0, Offset: offset, Key: k.RecordKey(), Claim: k.Claim(), Value: k.Body(n), Attempt: n}
+	if k.Via.webhook() {
+		r.Attempt = 0
+	}
+	if r.Topic == deadTopic {
+		r.Problem = "schema-violation"
+	}
+	s.log = append(s.log, r)
+	return at(r.Topic, 0, offset)
+}
+
+func (s *story) write(k *Key) *Receipt { return s.writeAs(k, 0) }
+
+// last is the record that was written last.
+func (s *story) last() *Record { return &s.log[len(s.log)-1] }
+
+func at(topic string, partition int32, offset int64) *Receipt {
+	return &Receipt{Topic: topic, Partition: partition, Offset: offset, Body: fmt.Sprintf(`{"offset":%d}`, offset)}
 }
 
 func accepted(r *Receipt) Attempt { return Attempt{Status: 202, Receipt: r} }
@@ -49,7 +65,8 @@ func good() *story {
 			r := s.write(k)
 			k.add(refused())
 			k.add(accepted(r))
-			k.add(Attempt{Status: 202, Receipt: &Receipt{r.Partition, r.Offset, r.Body}, Replayed: true})
+			again := *r
+			k.add(Attempt{Status: 202, Receipt: &again, Replayed: true})
 		}
 	}
 	s.order("z", 0).add(refused())
@@ -82,12 +99,12 @@ func TestEveryRuleReports(t *testing.T) {
 		text  string
 	}{
 		"a: nothing is there": {func(s *story) {
-			s.order("n", 0).add(accepted(&Receipt{Partition: 7, Offset: 3}))
-		}, []string{"a"}, "nothing is in partition 7 at offset 3"},
+			s.order("n", 0).add(accepted(at(ordersTopic, 7, 3)))
+		}, []string{"a"}, "nothing is in torture partition 7 at offset 3"},
 		"a: another event is there": {func(s *story) {
 			k := s.order("n", 0)
 			s.write(k)
-			k.add(accepted(&Receipt{Partition: 0, Offset: 0}))
+			k.add(accepted(at(ordersTopic, 0, 0)))
 		}, []string{"a"}, "is another event"},
 		"a: other bytes are there": {func(s *story) {
 			k := s.order("n", 0)
@@ -102,7 +119,7 @@ func TestEveryRuleReports(t *testing.T) {
 		"b: twice": {func(s *story) {
 			k := s.keys[4]
 			s.write(k)
-		}, []string{"b"}, "is in the log 2 times: partition 0 offset 4, partition 0 offset 6"},
+		}, []string{"b"}, "is in the log 2 times: torture partition 0 offset 4, torture partition 0 offset 6"},
 		"b: twice, and nobody was told": {func(s *story) {
 			k := s.order("n", 0)
 			k.add(unknown())
@@ -110,7 +127,7 @@ func TestEveryRuleReports(t *testing.T) {
 			s.write(k)
 		}, []string{"b"}, "n-0 is in the log 2 times"},
 		"b: nobody posted it": {func(s *story) {
-			s.log = append(s.log, Record{Offset: 99, Claim: "c0ffee"})
+			s.log = append(s.log, Record{Topic: ordersTopic, Offset: 99, Claim: "c0ffee"})
 		}, []string{"b"}, `nobody posted an event with gw_claim "c0ffee"`},
 		"c: there in spite of not-written": {func(s *story) {
 			k := s.order("n", 0)
@@ -118,7 +135,7 @@ func TestEveryRuleReports(t *testing.T) {
 			k.add(refused())
 			s.write(k)
 		}, []string{"c"}, "every answer to n-0 said not-written"},
-		"c: an invalid event": {func(s *story) { s.write(s.keys[len(s.keys)-1]) }, []string{"c"}, "said not-written"},
+		"c: an invalid event": {func(s *story) { s.write(s.keys[len(s.keys)-1]) }, []string{"c"}, "but it is invalid"},
 		"d: two are swapped": {func(s *story) {
 			first, second := s.order("n", 0), s.order("n", 1)
 			second.add(accepted(s.write(second)))
@@ -127,19 +144,21 @@ func TestEveryRuleReports(t *testing.T) {
 		"d: a late copy": {func(s *story) { s.write(s.keys[0]) }, []string{"b", "d"}, ""},
 		"d: two partitions": {func(s *story) {
 			k := s.order("x", 3)
-			s.log = append(s.log, Record{Partition: 1, Key: k.Entity, Claim: k.Claim(), Value: k.Body()})
-			k.add(accepted(&Receipt{Partition: 1}))
+			s.log = append(s.log, Record{Topic: ordersTopic, Partition: 1, Key: k.Entity, Claim: k.Claim(), Value: k.Body(0)})
+			k.add(accepted(at(ordersTopic, 1, 0)))
 		}, []string{"d"}, "entity x is in partitions [0 1]"},
 		"e: another position": {func(s *story) {
 			k := s.order("n", 0)
 			k.add(accepted(s.write(k)))
-			k.add(Attempt{Status: 202, Replayed: true, Receipt: &Receipt{Partition: 0, Offset: 0, Body: "other"}})
+			k.add(Attempt{Status: 202, Replayed: true, Receipt: at(ordersTopic, 0, 0)})
 		}, []string{"a", "e"}, ""},
 		"e: another time": {func(s *story) {
 			k := s.order("n", 0)
 			r := s.write(k)
 			k.add(accepted(r))
-			k.add(Attempt{Status: 202, Replayed: true, Receipt: &Receipt{r.Partition, r.Offset, "later"}})
+			later := *r
+			later.Body = "later"
+			k.add(Attempt{Status: 202, Replayed: true, Receipt: &later})
 		}, []string{"e"}, "n-0 has two receipts"},
 		"g: reused": {func(s *story) {
 			s.order("n", 0).add(Attempt{Status: 422, Slug: "idempotency-key-reused", Outcome: outcomeNotWritten})
@@ -155,29 +174,34 @@ func TestEveryRuleReports(t *testing.T) {
 			t.Parallel()
 			s := good()
 			c.spoil(s)
-			found := Check(s.keys, s.log, Facts{})
-			rules := map[string]bool{}
-			var text string
-			for _, v := range found {
-				rules[v.Rule] = true
-				text += v.String() + "\n"
-			}
-			want := map[string]bool{}
-			for _, r := range c.want {
-				want[r] = true
-			}
-			require.Equal(t, want, rules, text)
-			require.Contains(t, text, c.text)
+			requireRules(t, s, c.want, c.text)
 		})
 	}
+}
+
+// requireRules checks that exactly these rules are reported, and one with the text.
+func requireRules(t *testing.T, s *story, want []string, text string) {
+	t.Helper()
+	rules := map[string]bool{}
+	var all string
+	for _, v := range Check(s.keys, s.log, Facts{}) {
+		rules[v.Rule] = true
+		all += v.String() + "\n"
+	}
+	wanted := map[string]bool{}
+	for _, r := range want {
+		wanted[r] = true
+	}
+	require.Equal(t, wanted, rules, all)
+	require.Contains(t, all, text)
 }
 
 func TestAddedPartitionsMayMoveAnEntity(t *testing.T) {
 	t.Parallel()
 	s := good()
 	k := s.order("x", 3)
-	s.log = append(s.log, Record{Partition: 1, Key: k.Entity, Claim: k.Claim(), Value: k.Body()})
-	k.add(accepted(&Receipt{Partition: 1}))
+	s.log = append(s.log, Record{Topic: ordersTopic, Partition: 1, Key: k.Entity, Claim: k.Claim(), Value: k.Body(0)})
+	k.add(accepted(at(ordersTopic, 1, 0)))
 	require.Empty(t, Check(s.keys, s.log, Facts{PartitionsAdded: true}))
 }
 

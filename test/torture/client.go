@@ -1,23 +1,16 @@
 package torture
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
-	"unique"
 )
-
-// eventType is the one that clients post.
-const eventType = "torture.order"
 
 // answerLimit is how long a client waits for an answer: longer than a gateway
 // that works needs, so that mostly those that do not work leave it open.
@@ -27,58 +20,52 @@ const answerLimit = deliveryTimeout + 4*time.Second
 type poster struct {
 	gateway int
 	url     string
+	hooks   hooks
 	http    *http.Client
 }
 
-func newPoster(gateway int, addr string) *poster {
+func newPoster(gateway int, addr string, h hooks) *poster {
 	return &poster{
-		gateway: gateway, url: "http://" + addr + "/v1/events/" + eventType,
+		gateway: gateway, url: "http://" + addr, hooks: h,
 		http: &http.Client{Timeout: answerLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true}},
 	}
 }
 
-// post sends the key's event once and returns what came of it. Of an answer it
-// also returns how long it asks to wait.
-func (p *poster) post(ctx context.Context, h *history, k *Key) (Attempt, time.Duration) {
-	a := Attempt{Gateway: p.gateway, Sent: h.since()}
-	status, header, raw, err := p.send(ctx, k)
+// post sends those keys of a job once, notes and returns what came of each, and
+// how long the answer asks to wait. A request is never cancelled: what was sent is
+// answered, or runs into the client's time-out.
+func (p *poster) post(ctx context.Context, h *history, j *job, keys []*Key) ([]Attempt, time.Duration) {
+	ctx = context.WithoutCancel(ctx)
+	a := Attempt{Gateway: p.gateway, Number: int(j.sent.Add(1)), Request: h.requests.Add(1), Sent: h.since()}
+	attempts, asked := p.exchange(ctx, h, j, keys, a)
+	j.add(h, keys, attempts)
+	return attempts, asked
+}
+
+func (p *poster) exchange(ctx context.Context, h *history, j *job, keys []*Key, a Attempt) ([]Attempt, time.Duration) {
+	out, err := j.request(p.hooks, keys, a.Number)
+	var header http.Header
+	var raw []byte
+	if err == nil {
+		a.Status, header, raw, err = p.send(ctx, out)
+	}
 	a.Answered = h.since()
 	if err != nil {
-		a.Slug = sayError(err)
-		return a, 0
+		a.Status, a.Slug = 0, sayError(err)
+		return each(keys, a), 0
 	}
-	a.Status, a.Replayed = status, header.Get("Idempotent-Replayed") == "true"
-	var body struct {
-		Type, Outcome string
-		Partition     int32
-		Offset        int64
-	}
-	if err := json.Unmarshal(raw, &body); err != nil {
-		a.Slug = "not JSON"
-		return a, 0
-	}
-	if status/100 == 2 {
-		a.Receipt = &Receipt{Partition: body.Partition, Offset: body.Offset, Body: string(raw)}
-		return a, 0
-	}
-	a.Slug = unique.Make(strings.TrimPrefix(body.Type, "/problems/")).Value()
-	a.Outcome = unique.Make(body.Outcome).Value()
-	seconds, _ := strconv.Atoi(header.Get("Retry-After")) // absent: 0
-	return a, time.Duration(seconds) * time.Second
+	return j.read(keys, a, header, raw)
 }
 
 // send posts once. Go's client would repeat a request that has an
 // Idempotency-Key when its connection breaks; here every attempt counts.
-func (p *poster) send(ctx context.Context, k *Key) (int, http.Header, []byte, error) {
-	text := []byte(k.Body())
-	body := io.NopCloser(bytes.NewReader(text)) // without GetBody nothing is repeated
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, body)
+func (p *poster) send(ctx context.Context, out outgoing) (int, http.Header, []byte, error) {
+	body := io.NopCloser(strings.NewReader(out.body)) // without GetBody nothing is repeated
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+out.path, body)
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	req.ContentLength = int64(len(text))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header["idempotency-key"] = []string{k.Name} // this spelling, too, hides it from Go's client
+	req.ContentLength, req.Header = int64(len(out.body)), out.header
 	resp, err := p.http.Do(req)
 	if err != nil {
 		return 0, nil, nil, err

@@ -23,7 +23,6 @@ import (
 // which advertises the address of a proxy that only this gateway uses. The
 // harness and the checker use the listener PLAINTEXT, past all proxies.
 type kafka struct {
-	topic   string
 	nodes   []*services.Kafka
 	proxies [][]*proxy // by gateway, then by broker
 	client  *kgo.Client
@@ -36,9 +35,9 @@ const (
 	adminTimeout    = 20 * time.Second
 )
 
-// startKafka starts the brokers side by side and makes the topic.
+// startKafka starts the brokers side by side and makes the topics.
 func startKafka(ctx context.Context, o *Options, dir string) (*kafka, error) {
-	k := &kafka{topic: "torture", nodes: make([]*services.Kafka, o.brokers()), proxies: make([][]*proxy, o.Gateways)}
+	k := &kafka{nodes: make([]*services.Kafka, o.brokers()), proxies: make([][]*proxy, o.Gateways)}
 	cfgs, err := k.configure(o, dir)
 	if err != nil {
 		return k, err
@@ -57,7 +56,12 @@ func startKafka(ctx context.Context, o *Options, dir string) (*kafka, error) {
 		return k, fmt.Errorf("make kafka client: %w", err)
 	}
 	k.admin = kadm.NewClient(k.client)
-	return k, k.createTopic(ctx, o)
+	for _, topic := range []string{ordersTopic, deadTopic} {
+		if err := k.createTopic(ctx, o, topic); err != nil {
+			return k, err
+		}
+	}
+	return k, nil
 }
 
 // configure opens the proxies and writes each broker's listeners.
@@ -147,13 +151,13 @@ func (k *kafka) through(gateway int) []string {
 	return addrs
 }
 
-func (k *kafka) createTopic(ctx context.Context, o *Options) error {
+func (k *kafka) createTopic(ctx context.Context, o *Options, topic string) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.brokers()), nil, k.topic)
+	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.brokers()), nil, topic)
 	for err == nil {
 		var ends kadm.ListedOffsets
-		if ends, err = k.admin.ListEndOffsets(ctx, k.topic); err == nil && ends.Error() == nil {
+		if ends, err = k.admin.ListEndOffsets(ctx, topic); err == nil && ends.Error() == nil {
 			return nil // every partition has a leader
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
@@ -167,23 +171,23 @@ func (k *kafka) createTopic(ctx context.Context, o *Options) error {
 func (k *kafka) leader(ctx context.Context, partition int32) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	md, err := k.admin.Metadata(ctx, k.topic)
+	md, err := k.admin.Metadata(ctx, ordersTopic)
 	if err != nil {
 		return 0, fmt.Errorf("find leader: %w", err)
 	}
-	leader := int(md.Topics[k.topic].Partitions[partition].Leader)
+	leader := int(md.Topics[ordersTopic].Partitions[partition].Leader)
 	if leader < 1 || leader > len(k.nodes) {
 		return 0, nil // none at the moment: any broker will do
 	}
 	return leader - 1, nil
 }
 
-// addPartitions makes the topic larger.
+// addPartitions makes the topic of all but dead letters larger.
 func (k *kafka) addPartitions(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	k.added += n
-	responses, err := k.admin.UpdatePartitions(ctx, firstPartitions+k.added, k.topic)
+	responses, err := k.admin.UpdatePartitions(ctx, firstPartitions+k.added, ordersTopic)
 	if err == nil {
 		err = responses.Error()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -114,13 +115,28 @@ func stableEnds(ctx context.Context, admin *kadm.Client, topic string) (map[int3
 }
 
 func recordOf(r *kgo.Record) Record {
-	rec := Record{Partition: r.Partition, Offset: r.Offset, Key: string(r.Key), Value: string(r.Value), Time: r.Timestamp.UnixMilli()}
+	rec := Record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
+		Key: string(r.Key), Value: string(r.Value), Time: r.Timestamp.UnixMilli(),
+	}
 	for _, h := range r.Headers {
-		if h.Key == "gw_claim" {
+		switch h.Key {
+		case "gw_claim":
 			rec.Claim = string(h.Value)
+		case "gw_problem":
+			rec.Problem = string(h.Value)
+		case "ce_attempt":
+			rec.Attempt, _ = strconv.Atoi(string(h.Value)) // 0 is nobody's
 		}
 	}
 	return rec
+}
+
+// seq is the number in the event's data; 0 if there is none.
+func (r *Record) seq() int {
+	_, rest, _ := strings.Cut(r.Value, `"seq":`)
+	n, _ := strconv.Atoi(rest[:max(strings.IndexAny(rest, ",}"), 0)])
+	return n
 }
 
 // tail watches the log while the run lasts. What it finds is only a reason to
@@ -130,11 +146,12 @@ type tail struct {
 	done                chan struct{}
 }
 
-// startTail reads until ctx ends; found is called at each duplicate.
-func startTail(ctx context.Context, o *Options, brokers, topic string, found func(Record)) (*tail, error) {
+// startTail reads until ctx ends; found is called at each duplicate, and at each
+// event that is behind a later one of its entity.
+func startTail(ctx context.Context, o *Options, brokers string, found func()) (*tail, error) {
 	consumer, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(o.isolation()),
-		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeTopics(ordersTopic, deadTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.MetadataMinAge(500*time.Millisecond), kgo.MetadataMaxAge(2*time.Second)) // partitions are added
 	if err != nil {
 		return nil, fmt.Errorf("watch log: %w", err)
@@ -144,15 +161,26 @@ func startTail(ctx context.Context, o *Options, brokers, topic string, found fun
 		defer close(t.done)
 		defer consumer.Close()
 		seen := map[string]bool{}
+		type place struct {
+			partition int32
+			entity    string
+		}
+		last := map[place]int{}
 		for ctx.Err() == nil {
 			consumer.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
 				rec := recordOf(r)
 				t.records.Add(1)
 				if seen[rec.Claim] {
 					t.duplicates.Add(1)
-					found(rec)
+					found()
 				}
 				seen[rec.Claim] = true
+				at := place{rec.Partition, rec.Key}
+				if seq := rec.seq(); rec.Topic == ordersTopic && seq < last[at] {
+					found()
+				} else {
+					last[at] = seq
+				}
 			})
 		}
 	}()

@@ -42,10 +42,13 @@ type Options struct {
 	Faults   int
 	Duration time.Duration
 
-	Clients int           // that post at the same time
-	Rate    int           // new keys a second, all clients together
-	Lease   time.Duration // idempotency.lease
-	Limit   time.Duration // for service to be back (rule f)
+	Clients int // that post at the same time
+	Rate    int // new keys a second, all clients together
+	// Batches and Webhooks are the shares of clients and rate, in percent, whose
+	// events come in batches and as webhooks.
+	Batches, Webhooks int
+	Lease             time.Duration // idempotency.lease
+	Limit             time.Duration // for service to be back (rule f)
 	// Rebuild is added to Limit behind faults that lose claims: they have to be
 	// read back from the log first.
 	Rebuild time.Duration
@@ -57,17 +60,18 @@ type Options struct {
 	Set    []string // further configuration: path=value
 	Only   []string // kinds of faults; empty: all that fit
 	Points []string // crash points; empty: all that fit
-	// StopAtDuplicate ends the run at the first duplicate.
-	StopAtDuplicate bool
-	Out             io.Writer
-	Results         string // folder for what a violation leaves; "": .torture of the repository
+	// StopEarly ends the run at the first record that is there twice, or behind a
+	// later one of its entity.
+	StopEarly bool
+	Out       io.Writer
+	Results   string // folder for what a violation leaves; "": .torture of the repository
 }
 
 // Defaults returns the options of a run that says nothing.
 func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
-		Duration: time.Minute, Clients: 48, Rate: 400, Lease: 9 * time.Second,
+		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Lease: 9 * time.Second,
 		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Out: os.Stdout,
 	}
 }
@@ -97,6 +101,8 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.DurationVar(&o.Duration, "duration", o.Duration, "end of the run whatever it has by then; 0: none")
 	fs.IntVar(&o.Clients, "clients", o.Clients, "clients that post at the same time")
 	fs.IntVar(&o.Rate, "rate", o.Rate, "new keys a second")
+	fs.IntVar(&o.Batches, "batches", o.Batches, "percent of clients and rate that post batches")
+	fs.IntVar(&o.Webhooks, "webhooks", o.Webhooks, "percent of clients and rate that deliver webhooks")
 	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease")
 	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
 	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit behind faults that lose claims")
@@ -104,7 +110,7 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Binary, "binary", o.Binary, "gateway built with -tags torture; none: build it")
 	fs.StringVar(&o.Root, "root", o.Root, "sources to build the gateway from; none: this repository")
 	fs.BoolVar(&o.Race, "race", o.Race, "build the gateway with the race detector")
-	fs.BoolVar(&o.StopAtDuplicate, "stop-at-duplicate", o.StopAtDuplicate, "end at the first duplicate")
+	fs.BoolVar(&o.StopEarly, "stop-early", o.StopEarly, "end at the first record that is there twice or out of order")
 	fs.Func("set", "further configuration, `PATH=VALUE`; may be repeated", func(s string) error {
 		o.Set = append(o.Set, s)
 		return nil
@@ -132,6 +138,7 @@ func (o *Options) validate() error {
 	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
+	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
 	check(o.Clients > 0 && o.Rate > 0, "clients and rate must be more than 0")
 	check(o.Lease > beforeStall, "lease %v: must be more than %v", o.Lease, beforeStall)
 	for _, kind := range o.Only {

@@ -49,12 +49,10 @@ func (w *world) awaitService(ctx context.Context, after string, limit time.Durat
 				for {
 					// A new key each time: a doubtful one has to wait for its lease.
 					n := w.probes.Add(1)
-					k := &Key{Name: fmt.Sprintf("probe-%d", n), Entity: fmt.Sprintf("probe-%d", n), Valid: true}
-					w.history.begin(k)
-					a, asked := p.post(context.WithoutCancel(ctx), w.history, k)
-					w.history.count(a, a.Receipt != nil)
-					k.add(a)
-					if a.Receipt != nil {
+					j := alone(&Key{Name: fmt.Sprintf("probe-%d", n), Entity: fmt.Sprintf("probe-%d", n), Valid: true})
+					w.history.begin(j.keys...)
+					a, asked := p.post(ctx, w.history, j, j.keys)
+					if a[0].Receipt != nil {
 						return
 					}
 					if !sleep(ctx, retryPause(asked, dice)) {

@@ -19,6 +19,7 @@ func (w *world) report(r *Result) {
 	o := w.opts
 	w.printf("\n%s, Kafka %s, Redis %s, %d gateways, seed %d, %v", o.Guarantee, o.Kafka, o.Redis, o.Gateways, r.Seed, r.Took.Round(time.Second))
 	w.printf("  %-34s %d posted, %d accepted, %d records", "events", r.Keys, r.Accepted, r.Records)
+	w.table(r.By)
 	faults := 0
 	for _, n := range r.Faults {
 		faults += n
@@ -86,7 +87,7 @@ func writeViolations(path string, o *Options, found []Violation, log []Record, s
 }
 
 func writeKey(out io.Writer, k *Key, records []Record, story []*injected) {
-	fmt.Fprintf(out, "  key %s, entity %s, event %d, gw_claim %s\n", k.Name, k.Entity, k.Seq, k.Claim())
+	fmt.Fprintf(out, "  %s %s (batch %q, index %d), entity %s, event %d, gw_claim %s\n", k.kind(), k.Name, k.Batch, k.Index, k.Entity, k.Seq, k.Claim())
 	if len(k.Attempts) == 0 {
 		return
 	}
@@ -98,10 +99,10 @@ func writeKey(out io.Writer, k *Key, records []Record, story []*injected) {
 		if a.Receipt != nil {
 			at = fmt.Sprintf(" partition %d offset %d", a.Receipt.Partition, a.Receipt.Offset)
 		}
-		fmt.Fprintf(out, "    %9.3fs to %9.3fs  gateway %d  %s%s\n", a.Sent.Seconds(), a.Answered.Seconds(), a.Gateway, a.say(), at)
+		fmt.Fprintf(out, "    %9.3fs to %9.3fs  gateway %d  attempt %d (request %d)  %s%s\n", a.Sent.Seconds(), a.Answered.Seconds(), a.Gateway, a.Number, a.Request, a.say(), at)
 	}
 	for _, r := range records {
-		fmt.Fprintf(out, "    record: partition %d offset %d, written at %s\n", r.Partition, r.Offset, time.UnixMilli(r.Time).UTC().Format("15:04:05.000"))
+		fmt.Fprintf(out, "    record: %s partition %d offset %d, of attempt %d, written at %s\n", r.Topic, r.Partition, r.Offset, r.Attempt, time.UnixMilli(r.Time).UTC().Format("15:04:05.000"))
 	}
 	const before = 10 * time.Second
 	for _, in := range story {

@@ -16,6 +16,7 @@ type Result struct {
 	Seed       uint64
 	Violations []Violation
 	Accepted   int            // keys with a 2xx
+	By         map[string]int // the same by how they came
 	Keys       int            // keys that were posted
 	Records    int            // records in the log
 	Faults     map[string]int // by kind
@@ -33,11 +34,11 @@ type Recovery struct {
 	Median, Most time.Duration
 }
 
-// Duplicates counts what broke rule (b).
-func (r *Result) Duplicates() int {
+// Broken counts what broke a rule.
+func (r *Result) Broken(rule string) int {
 	n := 0
 	for _, v := range r.Violations {
-		if v.Rule == "b" {
+		if v.Rule == rule {
 			n++
 		}
 	}
@@ -85,8 +86,8 @@ func (w *world) torture(ctx context.Context) (*Result, error) {
 		ctx, stop = context.WithTimeout(ctx, o.Duration)
 		defer stop()
 	}
-	t, err := startTail(tailCtx, o, joinAddrs(w.kafka.direct()), w.kafka.topic, func(r Record) {
-		if o.StopAtDuplicate {
+	t, err := startTail(tailCtx, o, joinAddrs(w.kafka.direct()), func() {
+		if o.StopEarly {
 			cancel()
 		}
 	})
@@ -97,8 +98,8 @@ func (w *world) torture(ctx context.Context) (*Result, error) {
 	defer stopPosting()
 	finishing, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
-	c := &clients{history: w.history, posters: w.posters, rate: o.Rate}
-	c.start(posting, finishing, o.Clients, o.Seed)
+	c := &clients{history: w.history, posters: w.posters}
+	c.start(posting, finishing, o)
 	go w.progress(tailCtx, t)
 
 	s := newScheduler(w)
@@ -148,9 +149,13 @@ func (w *world) finish(c *clients, giveUp context.CancelFunc) []Violation {
 
 // judge reads the log and holds everything against it.
 func (w *world) judge(s *scheduler, found []Violation) (*Result, error) {
-	log, err := readLog(context.Background(), w.opts, joinAddrs(w.kafka.direct()), w.kafka.topic)
-	if err != nil {
-		return nil, err
+	var log []Record
+	for _, topic := range []string{ordersTopic, deadTopic} {
+		records, err := readLog(context.Background(), w.opts, joinAddrs(w.kafka.direct()), topic)
+		if err != nil {
+			return nil, err
+		}
+		log = append(log, records...)
 	}
 	found = append(found, Check(w.history.keys, log, Facts{PartitionsAdded: w.kafka.added > 0})...)
 	r := &Result{
@@ -158,6 +163,7 @@ func (w *world) judge(s *scheduler, found []Violation) (*Result, error) {
 		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers,
 	}
 	r.Accepted, r.Keys = w.history.totals()
+	r.By = w.history.accepted
 	for _, in := range s.story {
 		r.Faults[in.kind]++
 	}
@@ -168,6 +174,7 @@ func (w *world) judge(s *scheduler, found []Violation) (*Result, error) {
 	}
 	r.Recoveries = sumUp(s.lost)
 	if len(found) > 0 {
+		var err error
 		if r.Folder, err = w.keep(s, found, log); err != nil {
 			return nil, err
 		}

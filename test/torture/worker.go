@@ -4,22 +4,33 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Shares of what clients do with a new key, in percent.
+// Shares of what clients do, in percent.
 const (
-	shareTwice   = 4  // posted through two gateways at once
-	shareReplay  = 6  // of rounds: an earlier key is posted again
-	shareInvalid = 1  // the body breaks the schema
-	shareAbandon = 10 // of not-written answers: the key is given up, if it never had another
+	shareTwice      = 4  // of jobs: posted through two gateways at once
+	shareReplay     = 6  // of rounds: an earlier job is posted again
+	shareInvalid    = 1  // of events: the data breaks the schema
+	shareDead       = 6  // of webhook events: the same, or they are not JSON
+	shareUnreadable = 40 // of those: not JSON
+	shareAbandon    = 10 // of not-written answers: the job is given up, if it never had others
 )
 
 const (
 	entitiesPerClient = 6
-	// replayAge bounds how old a key may be that is posted again: the gateway
+	// entitiesOfSeveral are those of a client whose requests have several events:
+	// one at a time makes long lanes, all at a time many.
+	entitiesOfSeveral = 40
+	mostPerBatch      = 50
+	mostPerFanOut     = 12
+	// perEntity bounds the events of an entity in a request, on average: they are
+	// written one after the other while the client waits.
+	perEntity = 6
+	// replayAge bounds how old a job may be that is posted again: the gateway
 	// forgets keys.
 	replayAge = claimTTL / 3
 	claimTTL  = time.Hour
@@ -29,31 +40,46 @@ const (
 type clients struct {
 	history *history
 	posters []*poster
-	rate    int
-	slot    atomic.Int64 // Unix nanoseconds of the next new key
 	workers sync.WaitGroup
 }
 
-// start runs n workers until ctx ends; after that they only finish the keys they
-// have, for as long as finish lasts.
-func (c *clients) start(ctx, finish context.Context, n int, seed uint64) {
-	for i := range n {
-		w := &worker{
-			clients: c, name: fmt.Sprintf("w%d", i), dice: rand.New(rand.NewPCG(seed, uint64(i)+1<<32)),
-			next: make([]int, entitiesPerClient), silent: make([]time.Duration, len(c.posters)),
+// start runs the workers until ctx ends; after that they only finish the jobs they
+// have, for as long as finish lasts. Batches and webhooks have their shares of the
+// workers and of the rate.
+func (c *clients) start(ctx, finish context.Context, o *Options) {
+	type crowd struct {
+		draw  func(*worker) *job
+		share int
+	}
+	n := 0
+	for _, crowd := range []crowd{
+		{(*worker).single, 100 - o.Batches - o.Webhooks}, {(*worker).batch, o.Batches}, {(*worker).delivery, o.Webhooks},
+	} {
+		if crowd.share == 0 {
+			continue
 		}
-		c.workers.Go(func() { w.run(ctx, finish) })
+		p := &pacer{step: int64(time.Second) * 100 / int64(o.Rate*crowd.share)}
+		for range max(1, o.Clients*crowd.share/100) {
+			w := newWorker(c, n, o, p, crowd.draw)
+			n++
+			c.workers.Go(func() { w.run(ctx, finish) })
+		}
 	}
 }
 
-// pace waits for the turn to use a new key. Turns that nobody could take are
+// pacer spreads new keys evenly.
+type pacer struct {
+	step int64        // nanoseconds between two keys
+	slot atomic.Int64 // Unix nanoseconds of the next new key
+}
+
+// wait waits for the turn to use n new keys. Turns that nobody could take are
 // lost: behind a fault there is no burst.
-func (c *clients) pace(ctx context.Context) bool {
-	step := int64(time.Second) / int64(c.rate)
+func (p *pacer) wait(ctx context.Context, n int) bool {
 	now := time.Now().UnixNano()
-	slot := c.slot.Add(step)
+	slot := p.slot.Add(p.step * int64(n))
 	if late := now - int64(time.Second); slot < late {
-		c.slot.CompareAndSwap(slot, now)
+		p.slot.CompareAndSwap(slot, now)
 	}
 	return sleep(ctx, time.Duration(slot-now))
 }
@@ -61,13 +87,23 @@ func (c *clients) pace(ctx context.Context) bool {
 // worker owns some entities and posts the events of each in order.
 type worker struct {
 	*clients
-	name string
-	dice *rand.Rand
-	next []int  // per entity, the sequence number of its next event
-	done []*Key // with a 2xx, oldest first
-	used int    // keys so far
-	// silent says of each gateway when it last gave no answer.
-	silent []time.Duration
+	pacer *pacer
+	draw  func(*worker) *job // a new one
+	name  string
+	dice  *rand.Rand
+	next  map[string]int // per entity, the sequence number of its next event
+	done  []*job         // settled, oldest first
+	used  int            // keys and jobs so far
+	// silent says of each gateway when, in nanoseconds of the run, it last gave no
+	// answer.
+	silent []atomic.Int64
+}
+
+func newWorker(c *clients, n int, o *Options, p *pacer, draw func(*worker) *job) *worker {
+	return &worker{
+		clients: c, pacer: p, draw: draw, name: fmt.Sprintf("w%d", n), dice: rand.New(rand.NewPCG(o.Seed, uint64(n)+1<<32)),
+		next: map[string]int{}, silent: make([]atomic.Int64, len(c.posters)),
+	}
 }
 
 // avoidTime is how long a client mostly leaves a gateway alone that gave no
@@ -75,102 +111,129 @@ type worker struct {
 const avoidTime = 6 * time.Second
 
 func (w *worker) run(ctx, finish context.Context) {
-	for w.pace(ctx) {
+	for {
+		j := w.draw(w)
+		if !w.pacer.wait(ctx, len(j.keys)) {
+			return
+		}
 		if w.dice.IntN(100) < shareReplay {
 			w.replay(finish)
 		}
-		entity := w.dice.IntN(entitiesPerClient)
-		k := &Key{
-			Name: fmt.Sprintf("%s-%d", w.name, w.used), Entity: fmt.Sprintf("%s-e%d", w.name, entity),
-			Seq: w.next[entity], Valid: w.dice.IntN(100) >= shareInvalid,
+		w.history.begin(j.keys...)
+		if w.dice.IntN(100) < shareTwice {
+			w.twice(finish, j)
+		} else {
+			w.settle(finish, j, w.pick, w.dice, true)
 		}
+		if j.settled() {
+			w.done = append(w.done, j)
+		}
+	}
+}
+
+// key is the next event of an entity.
+func (w *worker) key(v via, entity string, invalid int) *Key {
+	w.used++
+	k := &Key{
+		Via: v, Name: fmt.Sprintf("%s-%d", w.name, w.used), Entity: entity,
+		Seq: w.next[entity], Valid: w.dice.IntN(100) >= invalid,
+	}
+	w.next[entity]++
+	return k
+}
+
+func (w *worker) entity(of int) string { return fmt.Sprintf("%s-e%d", w.name, w.dice.IntN(of)) }
+
+func (w *worker) single() *job {
+	return alone(w.key(single, w.entity(entitiesPerClient), shareInvalid))
+}
+
+// batch is 1 to 50 events of one, some or many entities, with a key or without.
+func (w *worker) batch() *job {
+	j := &job{via: eventBatch}
+	if w.dice.IntN(2) == 0 {
 		w.used++
-		w.next[entity]++
-		w.history.begin(k)
-		switch {
-		case !k.Valid:
-			w.try(finish, k, w.pick())
-		case w.dice.IntN(100) < shareTwice:
-			w.twice(finish, k)
-		default:
-			w.settle(finish, k)
-		}
-		if k.Accepted() != nil {
-			w.done = append(w.done, k)
-		}
+		j.via, j.key = keyedBatch, fmt.Sprintf("%s-b%d", w.name, w.used)
+	}
+	w.fill(j, 1+w.dice.IntN(mostPerBatch), shareInvalid)
+	if j.via == eventBatch {
+		return j
+	}
+	stuck := map[string]bool{} // entities
+	for i, k := range j.keys {
+		k.Batch, k.Index, k.Hopeless = j.key, i, stuck[k.Entity]
+		stuck[k.Entity] = stuck[k.Entity] || !k.Valid
+	}
+	return j
+}
+
+// delivery is a webhook: one event, or several.
+func (w *worker) delivery() *job {
+	if w.dice.IntN(3) == 0 {
+		j := &job{via: fanOut}
+		w.fill(j, 1+w.dice.IntN(mostPerFanOut), shareDead)
+		return j
+	}
+	k := w.key(stripe, w.entity(entitiesPerClient), shareDead)
+	k.Unreadable = !k.Valid && w.dice.IntN(100) < shareUnreadable
+	return &job{via: stripe, keys: []*Key{k}}
+}
+
+// fill draws n events of one entity, some, or as many as there are.
+func (w *worker) fill(j *job, n, invalid int) {
+	entities := []int{1, 5, entitiesOfSeveral}[w.dice.IntN(3)]
+	n = min(n, entities*perEntity)
+	for range n {
+		j.keys = append(j.keys, w.key(j.via, w.entity(entities), invalid))
 	}
 }
 
 func (w *worker) pick() *poster {
 	n := w.dice.IntN(len(w.posters))
 	const mostly = 10
-	if at := w.silent[n]; at > 0 && w.history.since()-at < avoidTime && w.dice.IntN(mostly) > 0 {
+	if at := time.Duration(w.silent[n].Load()); at > 0 && w.history.since()-at < avoidTime && w.dice.IntN(mostly) > 0 {
 		n = (n + 1 + w.dice.IntN(len(w.posters)-1)) % len(w.posters)
 	}
 	return w.posters[n]
 }
 
-// try posts once and notes the answer. A request is never cancelled: what was
-// sent is answered, or runs into the client's time-out.
-func (w *worker) try(ctx context.Context, k *Key, p *poster) (Attempt, time.Duration) {
-	a, asked := p.post(context.WithoutCancel(ctx), w.history, k)
-	w.history.count(a, a.Receipt != nil && k.Accepted() == nil)
-	k.add(a)
-	if a.Status == 0 {
-		w.silent[p.gateway] = a.Answered
-	}
-	return a, asked
-}
-
-// settle posts until there is a 2xx, through any gateway. A share of the keys
-// that were surely not written is given up.
-func (w *worker) settle(ctx context.Context, k *Key) {
+// settle posts a job until every event that can be has a 2xx. A share of those
+// that were surely not written is given up, if they may be.
+func (w *worker) settle(ctx context.Context, j *job, pick func() *poster, dice *rand.Rand, mayGiveUp bool) {
+	keys := j.keys
 	for {
-		a, asked := w.try(ctx, k, w.pick())
-		if a.Receipt != nil || final(a) {
+		p := pick()
+		attempts, asked := p.post(ctx, w.history, j, keys)
+		if attempts[0].Status == 0 {
+			w.silent[p.gateway].Store(int64(attempts[0].Answered))
+		}
+		if answered(keys, attempts) {
 			return
 		}
-		if k.SurelyNotWritten() && w.dice.IntN(100) < shareAbandon {
+		if mayGiveUp && j.surelyNotWritten() && dice.IntN(100) < shareAbandon {
 			return
 		}
-		if !sleep(ctx, retryPause(asked, w.dice)) {
+		keys = j.again(keys, attempts)
+		if !sleep(ctx, retryPause(asked, dice)) {
 			return
 		}
 	}
 }
 
-// final tells whether repeating is of no use: the client's own fault. The
-// checker reports such an answer.
-func final(a Attempt) bool {
-	return a.Status >= 400 && a.Status < 500 && a.Status != 408 && a.Status != 409 && a.Status != 429
-}
-
-// twice posts the same key through two gateways at once, each until its 2xx.
-func (w *worker) twice(ctx context.Context, k *Key) {
+// twice posts the same job through two gateways at once, each until its 2xx.
+func (w *worker) twice(ctx context.Context, j *job) {
 	first := w.dice.IntN(len(w.posters))
 	second := (first + 1 + w.dice.IntN(len(w.posters)-1)) % len(w.posters)
 	var wg sync.WaitGroup
-	var mu sync.Mutex
 	for _, p := range []*poster{w.posters[first], w.posters[second]} {
 		dice := rand.New(rand.NewPCG(w.dice.Uint64(), 0))
-		wg.Go(func() {
-			for {
-				a, asked := p.post(context.WithoutCancel(ctx), w.history, k)
-				mu.Lock()
-				w.history.count(a, a.Receipt != nil && k.Accepted() == nil)
-				k.add(a)
-				mu.Unlock()
-				if a.Receipt != nil || final(a) || !sleep(ctx, retryPause(asked, dice)) {
-					return
-				}
-			}
-		})
+		wg.Go(func() { w.settle(ctx, j, func() *poster { return p }, dice, false) })
 	}
 	wg.Wait()
 }
 
-// replay posts an earlier key again until it is answered 2xx: near ones as
-// often as far ones.
+// replay posts an earlier job again until it is answered 2xx: near ones as often as
+// far ones.
 func (w *worker) replay(ctx context.Context) {
 	n := len(w.done)
 	if n == 0 {
@@ -179,14 +242,9 @@ func (w *worker) replay(ctx context.Context) {
 	if w.dice.IntN(2) == 0 {
 		n = min(n, 5)
 	}
-	k := w.done[len(w.done)-1-w.dice.IntN(n)]
-	if w.history.since()-k.Attempts[0].Sent > replayAge {
+	j := w.done[len(w.done)-1-w.dice.IntN(n)]
+	if w.history.since()-slices.MinFunc(j.keys, func(a, b *Key) int { return int(a.Attempts[0].Sent - b.Attempts[0].Sent) }).Attempts[0].Sent > replayAge {
 		return
 	}
-	for {
-		a, asked := w.try(ctx, k, w.pick())
-		if a.Receipt != nil || final(a) || !sleep(ctx, retryPause(asked, w.dice)) {
-			return
-		}
-	}
+	w.settle(ctx, j, w.pick, w.dice, false)
 }

@@ -26,6 +26,7 @@ type world struct {
 	kafka    *kafka
 	store    *store
 	gateways []*gateway
+	hooks    hooks
 	posters  []*poster
 	history  *history
 	probes   atomic.Int64
@@ -74,13 +75,16 @@ func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 		return w, err
 	}
 	w.printf("starting %d Kafka broker(s), Redis (%s) and %d gateways; logs are in %s", o.brokers(), o.Redis, o.Gateways, dir)
+	if w.hooks, err = newHooks(); err != nil {
+		return w, err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { w.kafka, err = startKafka(gctx, o, dir); return err })
 	g.Go(func() (err error) { w.store, err = startStore(gctx, o, dir); return err })
 	if err := g.Wait(); err != nil {
 		return w, err
 	}
-	if err := writeSchema(filepath.Join(dir, "schemas"), w.kafka.topic); err != nil {
+	if err := writeSchemas(filepath.Join(dir, "schemas")); err != nil {
 		return w, err
 	}
 	for i := range o.Gateways {
@@ -128,7 +132,7 @@ func (w *world) startGateway(i int, binary string) error {
 		return err
 	}
 	w.gateways = append(w.gateways, g)
-	w.posters = append(w.posters, newPoster(i, g.addr))
+	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks))
 	return nil
 }
 
@@ -143,6 +147,7 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		"redis":       map[string]any{"addresses": w.store.addresses(g.index)},
 		"schemas":     map[string]any{"dir": filepath.Join(w.dir, "schemas"), "watch": false},
 		"idempotency": map[string]any{"ttl": claimTTL.String(), "lease": o.Lease.String()},
+		"webhooks":    hookSettings(),
 	}
 	if o.Guarantee == transactional {
 		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String() //nolint:forcetypeassert // see above
@@ -169,21 +174,33 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 
 const schemaText = `{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "x-event": { "topic": %q, "key": "/entity", "idempotency": "required" },
-  "type": "object",
-  "required": ["entity", "seq"],
-  "properties": { "entity": { "type": "string" }, "seq": { "type": "integer" }, "key": { "type": "string" } }
+  "x-event": { "topic": %q, "key": %q, "idempotency": "required" },
+  %s
 }
 `
 
-func writeSchema(dir, topic string) error {
-	dir = filepath.Join(dir, eventType)
-	err := os.MkdirAll(dir, 0o755)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "v1.json"), fmt.Appendf(nil, schemaText, topic), 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("write schema: %w", err)
+// eventSchema describes what all events have; a delivery of the scheme stripe has it
+// inside.
+const eventSchema = `"type": "object", "required": ["entity", "seq"],
+  "properties": { "entity": { "type": "string" }, "seq": { "type": "integer" }, "key": { "type": "string" } }`
+
+const paidSchema = `"type": "object", "required": ["id", "data"],
+  "properties": { "data": { "type": "object", "required": ["object"], "properties": { "object": { ` + eventSchema + ` } } } }`
+
+func writeSchemas(dir string) error {
+	for name, text := range map[string]string{
+		orderType: fmt.Sprintf(schemaText, ordersTopic, "/entity", eventSchema),
+		paidType:  fmt.Sprintf(schemaText, ordersTopic, "/data/object/entity", paidSchema),
+		fanType:   fmt.Sprintf(schemaText, ordersTopic, "/entity", eventSchema),
+	} {
+		folder := filepath.Join(dir, name)
+		err := os.MkdirAll(folder, 0o755)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, "v1.json"), []byte(text), 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("write schema: %w", err)
+		}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // Verdict is what became of one mutation.
 type Verdict struct {
 	Mutation   Mutation
-	Duplicates int
+	Violations int // of the rule that it breaks
 	Events     int
 	Faults     int
 	Took       time.Duration
@@ -27,13 +27,13 @@ type Verdict struct {
 }
 
 // Found tells whether the suite noticed.
-func (v Verdict) Found() bool { return v.Err == nil && v.Duplicates > 0 }
+func (v Verdict) Found() bool { return v.Err == nil && v.Violations > 0 }
 
 // ErrPending says that a mutation has no edits yet.
 var ErrPending = errors.New("the mutation has no edits yet")
 
 // Run mutates a copy of the sources in root, builds the gateway from it and
-// tortures that until the first duplicate, for at most limit.
+// tortures that until the first violation that shows in the log, for at most limit.
 func Run(ctx context.Context, root string, m Mutation, seed uint64, limit time.Duration, out io.Writer) Verdict {
 	v := Verdict{Mutation: m}
 	dir, err := os.MkdirTemp("", "mutation-")
@@ -47,8 +47,9 @@ func Run(ctx context.Context, root string, m Mutation, seed uint64, limit time.D
 		return v
 	}
 	o := torture.Defaults()
+	o.Batches, o.Webhooks = 0, 0 // most show soonest with single events
 	m.Options(&o)
-	o.Seed, o.Binary, o.Duration, o.StopAtDuplicate, o.Out = seed, binary, limit, true, out
+	o.Seed, o.Binary, o.Duration, o.StopEarly, o.Out = seed, binary, limit, true, out
 	o.Results = filepath.Join(dir, "results") // that it fails is no news
 	begun := time.Now()
 	result, err := torture.Run(ctx, o)
@@ -57,7 +58,7 @@ func Run(ctx context.Context, root string, m Mutation, seed uint64, limit time.D
 		v.Err = err
 		return v
 	}
-	v.Duplicates, v.Events = result.Duplicates(), result.Accepted
+	v.Violations, v.Events = result.Broken(m.breaks()), result.Accepted
 	for _, n := range result.Faults {
 		v.Faults += n
 	}

@@ -1,6 +1,7 @@
 package mutations
 
 import (
+	"cmp"
 	"time"
 
 	"eventgateway/internal/crash"
@@ -9,13 +10,17 @@ import (
 
 // Mutation is one way to break the protocol.
 type Mutation struct {
-	Name  string
-	Rule  string // of design section 7: what it leaves out
-	Edits []Edit
+	Name string
+	Rule string // of the design, section 7 or else: what it leaves out
+	// Breaks is the checker's rule that reports it; empty: (b), no duplicates.
+	Breaks string
+	Edits  []Edit
 	// Options say how to run it: only faults that lead there, so that it is
 	// found soon.
 	Options func(o *torture.Options)
 }
+
+func (m Mutation) breaks() string { return cmp.Or(m.Breaks, "b") }
 
 // Edit replaces a snippet that is in the file exactly once.
 type Edit struct{ File, Old, New string }
@@ -99,6 +104,18 @@ func Table() []Mutation {
 			Options: func(o *torture.Options) {
 				o.Guarantee, o.Redis = "idempotent", "replica"
 				o.Only = []string{"redis-flushall", "redis-failover-losing-writes"}
+			},
+		},
+		{
+			Name: "no-held-back", Rule: "5: behind an event that failed, its entity's others wait", Breaks: "d",
+			Edits: []Edit{{
+				File: "internal/ingest/batch.go",
+				Old:  "if failed && it.checked.Key != nil {",
+				New:  "if false {",
+			}},
+			Options: func(o *torture.Options) {
+				o.Guarantee, o.Batches = "idempotent", 80
+				o.Only = []string{"kafka-cut", "redis-cut", "gateway-kill"}
 			},
 		},
 	}

@@ -68,7 +68,7 @@ func verdict(v mutations.Verdict) string {
 	case v.Err != nil:
 		return "ERROR: " + v.Err.Error()
 	case v.Found():
-		return fmt.Sprintf("yes: %d duplicates, %d faults, %d events, %v", v.Duplicates, v.Faults, v.Events, v.Took.Round(time.Second))
+		return fmt.Sprintf("yes: %d violations, %d faults, %d events, %v", v.Violations, v.Faults, v.Events, v.Took.Round(time.Second))
 	default:
 		return fmt.Sprintf("NO: %d faults, %d events, %v", v.Faults, v.Events, v.Took.Round(time.Second))
 	}

@@ -1,0 +1,215 @@
+package torture
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unique"
+)
+
+// job is what one request carries, and its retries again: an event, a batch, a
+// delivery.
+type job struct {
+	via  via
+	key  string // Idempotency-Key; empty: none
+	keys []*Key // in the order of the request
+	sent atomic.Int32
+
+	mu sync.Mutex // of the keys' attempts: two may post at once
+}
+
+// alone is a single event.
+func alone(k *Key) *job { return &job{via: single, key: k.Name, keys: []*Key{k}} }
+
+// add notes what a request was told.
+func (j *job) add(h *history, keys []*Key, attempts []Attempt) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i, k := range keys {
+		h.count(k, attempts[i], attempts[i].Receipt != nil && k.Accepted() == nil)
+		k.add(attempts[i])
+	}
+}
+
+// surelyNotWritten tells whether nothing that was not accepted can have been written.
+func (j *job) surelyNotWritten() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, k := range j.keys {
+		if k.Accepted() == nil && !k.SurelyNotWritten() {
+			return false
+		}
+	}
+	return true
+}
+
+// settled tells whether every event that can be is accepted. What was given up must
+// never be posted again: later events of its entity are there.
+func (j *job) settled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, k := range j.keys {
+		if _, never := k.never(); k.Accepted() == nil && !never {
+			return false
+		}
+	}
+	return true
+}
+
+// answered tells whether repeating a request that was told this is of no use.
+func answered(keys []*Key, attempts []Attempt) bool {
+	for i, k := range keys {
+		if attempts[i].Receipt == nil && !final(attempts[i]) && !k.Hopeless {
+			return false
+		}
+	}
+	return true
+}
+
+// again is what the next request carries: the same, less what was refused for good
+// where leaving it out changes no identity.
+func (j *job) again(keys []*Key, attempts []Attempt) []*Key {
+	if j.via != eventBatch {
+		return keys
+	}
+	var rest []*Key
+	for i, k := range keys {
+		if !final(attempts[i]) {
+			rest = append(rest, k)
+		}
+	}
+	return rest
+}
+
+// final tells whether repeating is of no use: the client's own fault. The
+// checker reports such an answer, if the event is valid.
+func final(a Attempt) bool {
+	return a.Status >= 400 && a.Status < 500 && a.Status != 408 && a.Status != 409 && a.Status != 424 && a.Status != 429
+}
+
+// outgoing is a request as it is sent.
+type outgoing struct {
+	path   string
+	header http.Header
+	body   string
+}
+
+// request makes the n-th request of the job.
+func (j *job) request(h hooks, keys []*Key, n int) (outgoing, error) {
+	out := outgoing{header: http.Header{"Content-Type": {"application/json"}}}
+	if j.key != "" {
+		out.header["idempotency-key"] = []string{j.key} // this spelling hides it from Go's client
+	}
+	bodies := make([]string, len(keys))
+	for i, k := range keys {
+		bodies[i] = k.Body(n)
+	}
+	switch {
+	case j.via == single:
+		out.path, out.body = "/v1/events/"+orderType, bodies[0]
+		out.header.Set("Ce-Attempt", strconv.Itoa(n))
+		return out, nil
+	case j.via.batch():
+		out.path = "/v1/events"
+		out.header.Set("Content-Type", "application/cloudevents-batch+json")
+		for i, k := range keys {
+			bodies[i] = fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":%q,"type":%q,"attempt":%d,"data":%s}`, k.Name, source, orderType, n, bodies[i])
+		}
+		out.body = "[" + strings.Join(bodies, ",\n") + "]"
+		return out, nil
+	}
+	out.path, out.body = "/v1/webhooks/"+j.via.sourceName(), bodies[0]
+	if j.via == fanOut {
+		out.body = "[" + strings.Join(bodies, ",") + "]"
+	}
+	signed, err := h.sign(j.via, out.path, out.body)
+	for name, values := range signed {
+		out.header[name] = values
+	}
+	return out, err
+}
+
+// said is a receipt or a problem.
+type said struct {
+	Type, Outcome, Topic string
+	Partition            int32
+	Offset               int64
+}
+
+// read makes attempts of an answer, one for each key, and returns how long it asks
+// to wait. What all attempts have is in base.
+func (j *job) read(keys []*Key, base Attempt, header http.Header, raw []byte) ([]Attempt, time.Duration) {
+	base.Replayed = header.Get("Idempotent-Replayed") == "true"
+	seconds, _ := strconv.Atoi(header.Get("Retry-After")) // absent: 0
+	asked := time.Duration(seconds) * time.Second
+	ok := base.Status/100 == 2
+	if j.via.batch() && ok || j.via == fanOut && ok && len(keys) > 1 {
+		return readItems(keys, base, raw), asked
+	}
+	base.read(raw)
+	return each(keys, base), asked
+}
+
+// each gives every key the same.
+func each(keys []*Key, a Attempt) []Attempt {
+	all := make([]Attempt, len(keys))
+	for i := range all {
+		all[i] = a
+	}
+	return all
+}
+
+// read takes a receipt or a problem, as the status says.
+func (a *Attempt) read(raw []byte) {
+	var s said
+	if err := json.Unmarshal(raw, &s); err != nil {
+		a.Slug = "not JSON"
+		return
+	}
+	if a.Status/100 == 2 {
+		a.Receipt = &Receipt{Topic: unique.Make(s.Topic).Value(), Partition: s.Partition, Offset: s.Offset, Body: string(raw)}
+		return
+	}
+	a.Slug = unique.Make(strings.TrimPrefix(s.Type, "/problems/")).Value()
+	a.Outcome = unique.Make(s.Outcome).Value()
+}
+
+// readItems takes the answer to a batch. One that is not as it should be has a slug
+// that no rule allows.
+func readItems(keys []*Key, base Attempt, raw []byte) []Attempt {
+	var body struct {
+		Items []struct {
+			Index, Status    int
+			Receipt, Problem json.RawMessage
+		}
+	}
+	err := json.Unmarshal(raw, &body)
+	if err != nil || len(body.Items) != len(keys) {
+		base.Slug = "not an item for each event"
+		return each(keys, base)
+	}
+	all, accepted := each(keys, base), true
+	for i, item := range body.Items {
+		a := &all[i]
+		a.Item, a.Status = true, item.Status
+		accepted = accepted && item.Status == http.StatusAccepted
+		text := item.Receipt
+		if item.Status != http.StatusAccepted {
+			text = item.Problem
+		}
+		a.read(text)
+		if item.Index != i {
+			a.Receipt, a.Slug = nil, "another item's index"
+		}
+	}
+	if accepted != (base.Status == http.StatusAccepted) {
+		base.Slug = "a status that its items do not have"
+		return each(keys, base)
+	}
+	return all
+}
