@@ -13,7 +13,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -44,27 +43,10 @@ func do(t *testing.T, addr string, args ...any) {
 // startSentinel watches a master under the name "gateways".
 func startSentinel(t *testing.T, master string) string {
 	t.Helper()
-	host, port, err := net.SplitHostPort(master)
+	s, err := services.StartSentinel(t.Context(), services.SentinelConfig{Dir: t.TempDir(), Master: master, Name: "gateways"})
 	require.NoError(t, err)
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := probe.Addr().String()
-	require.NoError(t, probe.Close())
-	_, own, err := net.SplitHostPort(addr)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "sentinel.conf") // the sentinel writes to it
-	require.NoError(t, os.WriteFile(file, []byte("bind 127.0.0.1\nport "+own+"\ndir "+filepath.Dir(file)+
-		"\nsentinel monitor gateways "+host+" "+port+" 1\n"), 0o600))
-	cmd := exec.CommandContext(t.Context(), "redis-server", file, "--sentinel")
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	rdb := redis.NewClient(&redis.Options{Addr: addr})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.Eventually(t, func() bool { return rdb.Ping(t.Context()).Err() == nil }, patience, pollEvery)
-	return addr
+	t.Cleanup(func() { require.NoError(t, s.Kill()) })
+	return s.Addr()
 }
 
 // secureRedis is a server that speaks only TLS and wants a client certificate,

@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -136,24 +134,14 @@ func TestRedisSentinel(t *testing.T) {
 	require.True(t, a.replayed(), "%d %s", a.status, a.body)
 }
 
-// startSentinel watches a master under the name "gateways" and alone decides
-// that it is dead. It returns its address.
+// startSentinel watches a master under the name "gateways". It returns its address.
 func startSentinel(t *testing.T, master string) string {
 	t.Helper()
-	host, port, err := net.SplitHostPort(master)
+	s, err := services.StartSentinel(t.Context(), services.SentinelConfig{
+		Dir: t.TempDir(), Master: master, Name: "gateways",
+		Lines: []string{"sentinel down-after-milliseconds gateways 1000", "sentinel failover-timeout gateways 5000"},
+	})
 	require.NoError(t, err)
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := probe.Addr().String()
-	require.NoError(t, probe.Close())
-	_, own, _ := net.SplitHostPort(addr)
-	dir := t.TempDir()
-	file := filepath.Join(dir, "sentinel.conf") // the sentinel writes to it
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil,
-		"bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor gateways %s %s 1\n"+
-			"sentinel down-after-milliseconds gateways 1000\nsentinel failover-timeout gateways 5000\n", own, dir, host, port), 0o600))
-	path, err := exec.LookPath("redis-server")
-	require.NoError(t, err)
-	launch(t, dir, path, file, "--sentinel")
-	return addr
+	t.Cleanup(func() { require.NoError(t, s.Kill()) })
+	return s.Addr()
 }

@@ -5,8 +5,9 @@
 //
 //   - [Up] and [Down], behind `make services-up` and `make services-down`, keep
 //     one server of each kind in the background. Tests reach them with [Shared].
-//   - [StartKafka], [StartKafkaCluster], [StartRedis] and [StartPostgres] start
-//     a private server that a test may pause, kill and restart.
+//   - [StartKafka], [StartKafkaCluster], [StartOldKafka], [StartRedis],
+//     [StartSentinel] and [StartPostgres] start a private server that a test may
+//     pause, kill and restart.
 //
 // Invariants:
 //

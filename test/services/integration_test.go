@@ -5,6 +5,7 @@ package services
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,44 @@ func createTopic(t *testing.T, cl *kgo.Client, replicas int16, topic string) {
 	defer cancel()
 	_, err := kadm.NewClient(cl).CreateTopic(ctx, 1, replicas, nil, topic)
 	require.NoError(t, err)
+}
+
+// TestOldKafka: it is as old as it is said to be.
+func TestOldKafka(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	k, err := StartOldKafka(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, k.Kill()) })
+	t.Logf("start took %v", time.Since(began))
+	cl := kafkaClient(t, k.Addr())
+	createTopic(t, cl, 1, "orders")
+	require.NoError(t, produce(t, cl, patient, "orders", "old"))
+	require.Equal(t, []string{"old"}, consume(t, k.Addr(), "orders", 1))
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	versions, err := kadm.NewClient(cl).ApiVersions(ctx)
+	require.NoError(t, err)
+	broker := versions[1]
+	most, ok := broker.KeyMaxVersion(3)
+	require.True(t, ok)
+	require.EqualValues(t, 7, most, "Metadata of Kafka 2.3 has version 8")
+}
+
+func TestSentinelFollowsItsMaster(t *testing.T) {
+	t.Parallel()
+	master, err := StartRedis(t.Context(), RedisConfig{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, master.Kill()) })
+	s, err := StartSentinel(t.Context(), SentinelConfig{Dir: t.TempDir(), Master: master.Addr(), Name: "gateways"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Kill()) })
+	require.NoError(t, s.Restart(t.Context()), "with the configuration that it has rewritten")
+	client := redis.NewSentinelClient(&redis.Options{Addr: s.Addr()})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	named, err := client.GetMasterAddrByName(t.Context(), "gateways").Result()
+	require.NoError(t, err)
+	require.Equal(t, master.Addr(), net.JoinHostPort(named[0], named[1]))
 }
 
 func TestKafkaPausesAndSurvivesAKill(t *testing.T) {

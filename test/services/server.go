@@ -41,15 +41,15 @@ func (s *server) Stop() error { return s.end(s.stopSignal) }
 // Restart starts the server again with the same data and address, after
 // stopping it if it still runs, and returns when it answers.
 func (s *server) Restart(ctx context.Context) error {
-	if err := s.launch(); err != nil {
+	if err := s.Launch(); err != nil {
 		return err
 	}
 	return s.waitReady(ctx)
 }
 
-// launch starts the process, after stopping it if it still runs, and does not
+// Launch starts the process, after stopping it if it still runs, and does not
 // wait for readiness.
-func (s *server) launch() error {
+func (s *server) Launch() error {
 	if err := s.Stop(); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 func TestPOMHasKafkaVersion(t *testing.T) {
 	t.Parallel()
 	require.Contains(t, string(kafkaPOM), "<kafka.version>"+KafkaVersion+"</kafka.version>")
+	require.Contains(t, string(oldKafkaPOM), "<kafka.version>"+OldKafkaVersion+"</kafka.version>")
 }
 
 func TestKafkaConfigComplete(t *testing.T) {
