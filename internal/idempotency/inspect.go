@@ -81,10 +81,7 @@ func (i inspector) ask(ctx context.Context, addr string, sentinel bool) prefligh
 	rdb := i.to(addr)
 	defer func() { _ = rdb.Close() }()
 	if err := rdb.Ping(ctx).Err(); err != nil {
-		a.Failure = failureOf(err)
-		if i.cfg.TLS != nil && a.Failure.Kind == preflight.FailedTimeout && speaksPlain(ctx, addr) {
-			a.Failure.Kind = preflight.FailedNoTLS
-		}
+		a.Failure = i.unanswered(ctx, addr, err)
 		return a
 	}
 	if text, err := rdb.Info(ctx, "server").Result(); err == nil {

@@ -1,11 +1,13 @@
 package idempotency
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,8 +36,6 @@ func kindOf(err error) preflight.FailureKind {
 		return preflight.FailedFull
 	case redis.HasErrorPrefix(err, "MISCONF"):
 		return preflight.FailedSaving
-	case redis.IsClusterDownError(err):
-		return preflight.FailedClusterDown
 	}
 	if kind := tlsKind(err); kind != "" {
 		return kind
@@ -68,6 +68,43 @@ func tlsKind(err error) preflight.FailureKind {
 		return preflight.FailedClientCert
 	}
 	return ""
+}
+
+// unanswered says why a server did not answer a PING. What go-redis' error leaves
+// open, one more connection shows.
+func (i inspector) unanswered(ctx context.Context, addr string, err error) *preflight.Failure {
+	f := failureOf(err)
+	switch {
+	case i.cfg.TLS != nil && f.Kind == preflight.FailedTimeout && speaksPlain(ctx, addr):
+		f.Kind = preflight.FailedNoTLS
+	case i.cfg.TLS == nil && f.Kind == preflight.FailedClosed:
+		if said := farewell(ctx, addr); said != "" {
+			f.Text = said
+			if strings.HasPrefix(said, "ERR max number of clients") {
+				f.Kind = preflight.FailedFull
+			}
+		}
+	}
+	return f
+}
+
+// farewell is the error that a server tells unasked before it hangs up; "" if it
+// says nothing. A Redis with no connection left does so, and one in protected mode:
+// go-redis takes it for an answer to HELLO, and drops it.
+func farewell(ctx context.Context, addr string) string {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(ioTimeout))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	said, isError := strings.CutPrefix(strings.TrimSpace(line), "-")
+	if err != nil || !isError {
+		return ""
+	}
+	return said
 }
 
 // speaksPlain asks without TLS, and without telling who asks. A Redis without

@@ -28,6 +28,12 @@ const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get
 // requireFinding wants the finding among those about what Inspect finds out.
 func requireFinding(t *testing.T, cfg ClientConfig, severity preflight.Severity, check, what string) {
 	t.Helper()
+	requireFindingFor(t, cfg, needs, severity, check, what)
+}
+
+// requireFindingFor is requireFinding with needs of its own.
+func requireFindingFor(t *testing.T, cfg ClientConfig, needs preflight.RedisNeeds, severity preflight.Severity, check, what string) {
+	t.Helper()
 	facts := Inspect(t.Context(), cfg, time.Now)
 	list := append(preflight.Redis(facts, needs), preflight.RedisClock(facts, needs)...)
 	for _, f := range list {
@@ -36,6 +42,14 @@ func requireFinding(t *testing.T, cfg ClientConfig, severity preflight.Severity,
 		}
 	}
 	require.Fail(t, "not found", "%s %s %q in %+v", severity, check, what, list)
+}
+
+// rulesOf are the rules of a user as ACL SETUSER takes them.
+func rulesOf(rules string) (args []any) {
+	for rule := range strings.FieldsSeq(rules) {
+		args = append(args, rule)
+	}
+	return args
 }
 
 func at(addrs ...string) ClientConfig { return ClientConfig{Addresses: addrs} }
@@ -79,11 +93,7 @@ func TestInspectUsers(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t).Addr()
 	user := func(name, rules string) ClientConfig {
-		args := []any{"ACL", "SETUSER", name, "on", ">secret"}
-		for rule := range strings.FieldsSeq(rules) {
-			args = append(args, rule)
-		}
-		do(t, addr, args...)
+		do(t, addr, append([]any{"ACL", "SETUSER", name, "on", ">secret"}, rulesOf(rules)...)...)
 		return ClientConfig{Addresses: []string{addr}, Username: name, Password: "secret"}
 	}
 	for name, c := range map[string]struct {
@@ -159,6 +169,16 @@ func TestInspectUnreachable(t *testing.T) {
 	})
 }
 
+// TestInspectFewPermissionsAndAOF: INFO tells of the file, and nobody how it is synced.
+func TestInspectFewPermissionsAndAOF(t *testing.T) {
+	t.Parallel()
+	addr := ownRedis(t, "--appendonly", "yes").Addr()
+	do(t, addr, append([]any{"ACL", "SETUSER", "documented", "on", ">secret"}, rulesOf(documentedUser)...)...)
+	cfg := ClientConfig{Addresses: []string{addr}, Username: "documented", Password: "secret"}
+	facts := Inspect(t.Context(), cfg, time.Now)
+	require.Contains(t, preflight.Redis(facts, needs), preflight.Finding{Severity: preflight.OK, Check: "redis.persistence", Subject: addr, What: "append-only file"})
+}
+
 // TestInspectClaims: markers that are there, foreign, and in part.
 func TestInspectClaims(t *testing.T) {
 	t.Parallel()
@@ -194,6 +214,16 @@ func TestInspectReplica(t *testing.T) {
 	do(t, master.Addr(), "CONFIG", "SET", "min-replicas-max-lag", "10")
 	requireFinding(t, at(master.Addr()), preflight.OK, "redis.split_brain", "1 replica; without 1 in step for 10s it takes no writes")
 
+	for _, r := range []*services.Redis{master, replica} {
+		do(t, r.Addr(), append([]any{"ACL", "SETUSER", "documented", "on", ">secret"}, rulesOf(documentedUser)...)...)
+		do(t, r.Addr(), append([]any{"ACL", "SETUSER", "no-info", "on", ">secret"}, rulesOf(documentedUser+" -info")...)...)
+	}
+	as := func(r *services.Redis, user string) ClientConfig {
+		return ClientConfig{Addresses: []string{r.Addr()}, Username: user, Password: "secret"}
+	}
+	requireFinding(t, as(master, "documented"), preflight.Warning, "redis.split_brain", "it is not known whether a master that lost its replicas stops taking writes")
+	requireFinding(t, as(replica, "no-info"), preflight.Error, "redis.writes", "refuses writes: READONLY")
+
 	t.Run("Sentinel", func(t *testing.T) {
 		sentinel := startSentinel(t, master.Addr())
 		cfg := ClientConfig{Addresses: []string{sentinel}, Master: "gateways"}
@@ -207,6 +237,12 @@ func TestInspectReplica(t *testing.T) {
 		requireFinding(t, cfg, preflight.Error, "redis.topology", "knows no master")
 		requireFinding(t, at(sentinel), preflight.Error, "redis.topology", "is a sentinel, but redis.master is empty")
 		requireFinding(t, ClientConfig{Addresses: []string{master.Addr()}, Master: "gateways"}, preflight.Error, "redis.topology", "is no sentinel")
+		do(t, sentinel, "ACL", "SETUSER", "default", "resetpass", ">secret")
+		cfg.Addresses, cfg.Master = []string{sentinel, startSentinel(t, master.Addr())}, "gateways"
+		requireFinding(t, cfg, preflight.Error, "redis.address", "wants a password")
+		for _, f := range preflight.Redis(Inspect(t.Context(), cfg, time.Now), needs) {
+			require.True(t, f.Severity != preflight.Error || strings.Contains(f.Do, "let the sentinels answer without a password") || f.Check == "redis.split_brain", f)
+		}
 	})
 }
 
@@ -312,11 +348,7 @@ func TestShowWithFewPermissions(t *testing.T) {
 	gateway := newRig(t, newBackend(addr, 0))
 	c := gateway.newClaim()
 	gateway.mustWin(t, c)
-	args := []any{"ACL", "SETUSER", "gateway", "on", ">secret"}
-	for rule := range strings.FieldsSeq(documentedUser) {
-		args = append(args, rule)
-	}
-	do(t, addr, args...)
+	do(t, addr, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret"}, rulesOf(documentedUser)...)...)
 	rdb := NewClient(ClientConfig{Addresses: []string{addr}, Username: "gateway", Password: "secret"})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	store := New(gateway.cfg, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))

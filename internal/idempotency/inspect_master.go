@@ -18,7 +18,7 @@ const clockSamples = 5
 func (i inspector) look(ctx context.Context, rdb Client, addr string, bucket byte) preflight.RedisMaster {
 	m := preflight.RedisMaster{Address: addr}
 	if err := rdb.Ping(ctx).Err(); err != nil {
-		m.Failure = failureOf(err)
+		m.Failure = i.unanswered(ctx, addr, err)
 		return m
 	}
 	i.clock(ctx, rdb, &m)

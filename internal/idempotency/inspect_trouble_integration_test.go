@@ -4,12 +4,12 @@ package idempotency
 
 import (
 	"bytes"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -34,20 +34,39 @@ func TestInspectTrouble(t *testing.T) {
 	})
 	t.Run("it cannot save", func(t *testing.T) {
 		t.Parallel()
-		dir := filepath.Join(t.TempDir(), "gone")
-		server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: dir})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, server.Kill()) })
-		do(t, server.Addr(), "CONFIG", "SET", "save", "3600 1")
-		require.NoError(t, os.RemoveAll(dir))
-		do(t, server.Addr(), "BGSAVE")
-		require.Eventually(t, func() bool {
-			rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-			defer func() { _ = rdb.Close() }()
-			info, err := rdb.Info(t.Context(), "persistence").Result()
-			return err == nil && strings.Contains(info, "rdb_last_bgsave_status:err")
-		}, patience, pollEvery)
-		requireFinding(t, at(server.Addr()), preflight.Error, "redis.address", "could not save: MISCONF")
+		addr, breakDisk := mortalRedis(t)
+		breakDisk()
+		requireFinding(t, at(addr), preflight.Error, "redis.address", "could not save: MISCONF")
+	})
+	t.Run("it cannot save while it is looked at", func(t *testing.T) {
+		t.Parallel()
+		addr, breakDisk := mortalRedis(t)
+		var once sync.Once
+		through := between(t, addr, func(request []byte) {
+			if bytes.Contains(request, []byte("time\r\n")) { // it has answered, and is about to be tried
+				once.Do(breakDisk)
+			}
+		}, nil)
+		requireFinding(t, at(through), preflight.Error, "redis.writes", "refuses writes: MISCONF")
+	})
+	t.Run("it still loads", func(t *testing.T) {
+		t.Parallel()
+		requireFinding(t, at(loadingRedis(t)), preflight.Error, "redis.address", "still reads its data from disk")
+	})
+	t.Run("it has lost its master", func(t *testing.T) {
+		t.Parallel()
+		addr := ownRedis(t, "--replica-serve-stale-data", "no").Addr()
+		do(t, addr, "REPLICAOF", "127.0.0.1", "1")
+		requireFinding(t, at(addr), preflight.Error, "redis.address", "cannot be asked: MASTERDOWN")
+	})
+	t.Run("hardly room for what will come", func(t *testing.T) {
+		t.Parallel()
+		cfg := at(ownRedis(t, "--maxmemory", "100mb").Addr())
+		needs := needs
+		needs.ExpectedRate = 0.9 * 100e6 / preflight.BytesPerKey / needs.TTL.Seconds()
+		requireFindingFor(t, cfg, needs, preflight.Warning, "redis.memory", "which is nearly all")
+		needs.ExpectedRate *= 2
+		requireFindingFor(t, cfg, needs, preflight.Error, "redis.memory", "when memory runs out")
 	})
 	t.Run("no more connections", func(t *testing.T) {
 		t.Parallel()
@@ -57,18 +76,83 @@ func TestInspectTrouble(t *testing.T) {
 		conn := held.Conn()
 		t.Cleanup(func() { require.NoError(t, conn.Close()) })
 		require.NoError(t, conn.ConfigSet(t.Context(), "maxclients", "1").Err())
-		// It answers and hangs up; which of the two is seen depends on the moment.
-		requireFinding(t, at(addr), preflight.Error, "redis.address", "connection")
+		requireFinding(t, at(addr), preflight.Error, "redis.address", "takes no more connections: ERR max number of clients reached")
 	})
-	t.Run("too old", func(t *testing.T) {
+	t.Run("says something else", func(t *testing.T) {
 		t.Parallel()
-		requireFinding(t, at(claiming(t, ownRedis(t).Addr(), "redis_version:7.", "redis_version:6.")), preflight.Error, "redis.version", "6.")
+		addr := ownRedis(t).Addr()
+		for text, c := range map[string]struct {
+			instead  string
+			severity preflight.Severity
+			check    string
+			what     string
+		}{
+			"redis_version:7.":  {"redis_version:6.", preflight.Error, "redis.version", "Redis 6."},
+			"redis_version:":    {"redis_version:v", preflight.Warning, "redis.version", "cannot be read"},
+			"maxmemory_policy:": {"maxmemory_pol1cy:", preflight.Warning, "redis.eviction", "does not say its maxmemory-policy"},
+			"total_system_memo": {"total_sYstem_memo", preflight.Warning, "redis.memory", "does not say how much memory it may use"},
+		} {
+			requireFinding(t, at(claiming(t, addr, text, c.instead)), c.severity, c.check, c.what)
+		}
 	})
 }
 
-// claiming is a way to a server on which a text is replaced by one that is as long:
-// only this version is at hand.
+// mortalRedis is a server whose disk can be taken away: its next save fails.
+func mortalRedis(t *testing.T) (addr string, breakDisk func()) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "gone")
+	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Kill()) })
+	do(t, server.Addr(), "CONFIG", "SET", "save", "3600 1")
+	return server.Addr(), func() {
+		require.NoError(t, os.RemoveAll(dir))
+		do(t, server.Addr(), "BGSAVE")
+		require.Eventually(t, func() bool {
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+			defer func() { _ = rdb.Close() }()
+			info, err := rdb.Info(t.Context(), "persistence").Result()
+			return err == nil && strings.Contains(info, "rdb_last_bgsave_status:err")
+		}, patience, pollEvery)
+	}
+}
+
+// loadingRedis is a server that was started again and takes 20 s to read its data:
+// key-load-delay is in microseconds for each key. Meanwhile it looks at its
+// connections every few keys.
+func loadingRedis(t *testing.T) string {
+	t.Helper()
+	server := ownRedis(t, "--save", "3600 1", "--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024")
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer func() { require.NoError(t, rdb.Close()) }()
+	_, err := rdb.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		for n := range 10_000 {
+			pipe.Set(t.Context(), "k"+strconv.Itoa(n), strings.Repeat("x", 100), 0)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, rdb.Save(t.Context()).Err())
+	require.NoError(t, server.Kill())
+	require.NoError(t, server.Launch())
+	require.Eventually(t, func() bool { // at first it does not listen
+		return redis.IsLoadingError(rdb.Ping(t.Context()).Err())
+	}, patience, pollEvery)
+	return server.Addr()
+}
+
+// claiming is a way to a server on which a text is replaced by another: only this
+// version is at hand.
 func claiming(t *testing.T, addr, text, by string) string {
+	t.Helper()
+	return between(t, addr, nil, func(answer []byte) []byte {
+		return bytes.Replace(answer, []byte(text), []byte(by), 1)
+	})
+}
+
+// between is a way to a server on which requests are seen before they get there,
+// and answers are changed; either may be nil.
+func between(t *testing.T, addr string, seen func(request []byte), changed func(answer []byte) []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -84,21 +168,33 @@ func claiming(t *testing.T, addr, text, by string) string {
 				_ = client.Close()
 				return
 			}
-			go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
-			go func() {
-				buf := make([]byte, 64<<10) // an INFO comes in one piece
-				for {
-					n, err := server.Read(buf)
-					_, _ = client.Write(bytes.Replace(buf[:n], []byte(text), []byte(by), 1))
-					if err != nil {
-						_ = client.Close()
-						return
-					}
+			go pass(client, server, func(b []byte) []byte {
+				if seen != nil {
+					seen(b)
 				}
-			}()
+				return b
+			})
+			go pass(server, client, func(b []byte) []byte {
+				if changed != nil {
+					return changed(b)
+				}
+				return b
+			})
 		}
 	}()
 	return l.Addr().String()
+}
+
+// pass copies until one side ends, and then ends the other.
+func pass(from, to net.Conn, through func([]byte) []byte) {
+	defer func() { _ = to.Close() }()
+	buf := make([]byte, 64<<10) // a request, and an INFO, come in one piece
+	for {
+		n, err := from.Read(buf)
+		if _, failed := to.Write(through(buf[:n])); failed != nil || err != nil {
+			return
+		}
+	}
 }
 
 // TestInspectSentinelTrouble: a master without replicas, sentinels that disagree,

@@ -61,7 +61,6 @@ const (
 	FailedLoading     FailureKind = "loading"        // it reads its data from disk
 	FailedFull        FailureKind = "max-clients"    // it takes no more connections
 	FailedSaving      FailureKind = "saving"         // MISCONF: it could not save, and serves nothing
-	FailedClusterDown FailureKind = "cluster-down"   // slots are not served
 	FailedOther       FailureKind = "other"
 )
 

@@ -72,8 +72,6 @@ func redisUnreachable(check, subject string, f Failure) Finding {
 		what, do = "takes no more connections: "+f.Text, "raise its maxclients; a gateway uses up to 16"
 	case FailedSaving:
 		what, do = "serves nothing, since it could not save: "+f.Text, "mend its disk: its log says why"
-	case FailedClusterDown:
-		what, do = "the cluster does not serve all slots: "+f.Text, "mend it: redis-cli --cluster check "+subject
 	}
 	return Finding{Error, check, subject, what, do}
 }

@@ -206,7 +206,7 @@ func TestRedis(t *testing.T) {
 			"warning redis.claims : 250 of 256 buckets of keys are not ready, 250 of them because Redis was restarted or promoted: their keyed events get 503 until a gateway has learnt from Kafka which were written", "after idempotency.lease (30s)",
 		},
 		"markers unread": {
-			func(f *RedisFacts) { f.Claims = RedisClaims{Buckets: 256, Failure: fail(FailedClusterDown)} },
+			func(f *RedisFacts) { f.Claims = RedisClaims{Buckets: 256, Failure: fail(FailedOther)} },
 			"error redis.claims : the markers of the buckets of keys cannot be read: the error", "mend",
 		},
 	} {
