@@ -66,14 +66,14 @@ const (
 type TopicFacts struct {
 	Name       string
 	Presence   Presence
-	Problem    string // Kafka's words if the topic is unclear
+	Problem    string // why it is unclear, or not known whether it would be created
 	Partitions []PartitionFacts
 	// Settings is nil if Kafka does not tell them; SettingsProblem says why.
 	Settings        Settings
 	SettingsProblem string
 	Allowed         Operations
 	// Creation is what Kafka said when it was asked, without doing it, to create
-	// the topic; nil if it was not asked.
+	// the topic; nil if it was not asked, or did not say.
 	Creation *CreationFacts
 }
 

@@ -222,7 +222,7 @@ func TestTopicsThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	missing := func(create bool, creation *CreationFacts) func(*KafkaFacts, *TopicFacts, *KafkaNeeds, *TopicNeeds) {
 		return func(_ *KafkaFacts, t *TopicFacts, n *KafkaNeeds, _ *TopicNeeds) {
-			*t = TopicFacts{Name: t.Name, Presence: Missing, Creation: creation}
+			*t = TopicFacts{Name: t.Name, Presence: Missing, Creation: creation, Problem: "why not"}
 			n.CreateTopics = create
 		}
 	}
@@ -231,7 +231,7 @@ func TestTopicsThatAreNotThere(t *testing.T) {
 		"the gateway creates it": {nil, missing(true, &CreationFacts{}), Warning, "kafka.topic.exists", "will create it with 12 partitions, 3 replicas", "gateway topics apply"},
 		"not allowed":            {nil, missing(true, &CreationFacts{NotAllowed: true, Refused: "denied"}), Error, "kafka.topic.exists", "may not create it: denied", "--operation Create --topic orders"},
 		"too many replicas":      {nil, missing(true, &CreationFacts{Refused: "1 broker"}), Error, "kafka.topic.exists", "would not create it with 12 partitions and 3 replicas: 1 broker", "kafka.create_topics"},
-		"kafka did not say":      {nil, missing(true, nil), Warning, "kafka.topic.exists", "did not say", "gateway topics apply"},
+		"kafka did not say":      {nil, missing(true, nil), Warning, "kafka.topic.exists", "did not say whether it would let the gateway create it: why not", "gateway topics apply"},
 		"may not be seen": {nil, func(_ *KafkaFacts, t *TopicFacts, _ *KafkaNeeds, _ *TopicNeeds) {
 			*t = TopicFacts{Name: t.Name, Presence: Hidden}
 		}, Error, "kafka.topic.exists", "may not see", "--operation Describe --topic orders"},

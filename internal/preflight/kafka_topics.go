@@ -96,7 +96,7 @@ func (k kafka) missing(t TopicFacts) []verdict {
 			apply + "; so does " + k.createLine(t.Name),
 		}}
 	case t.Creation == nil:
-		return []verdict{{Warning, "the topic is missing, and Kafka did not say whether it would let the gateway create it", apply}}
+		return []verdict{{Warning, t.creationUnsaid(), apply}}
 	case t.Creation.NotAllowed:
 		return []verdict{{
 			Error, "the topic is missing, and this user may not create it: " + t.Creation.Refused,
@@ -116,6 +116,11 @@ func (k kafka) missing(t TopicFacts) []verdict {
 	}}
 }
 
+// creationUnsaid: no answer is neither a yes nor a no.
+func (t TopicFacts) creationUnsaid() string {
+	return "the topic is missing, and Kafka did not say whether it would let the gateway create it: " + t.Problem
+}
+
 func (k kafka) createLine(name string) string {
 	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d --replication-factor %d --config min.insync.replicas=2",
 		k.needs.Bootstrap, name, k.needs.Partitions, k.needs.Replication)
@@ -124,7 +129,7 @@ func (k kafka) createLine(name string) string {
 func (c topicCheck) permissions() []verdict {
 	if c.facts.Allowed == nil {
 		return []verdict{{
-			Warning, "Kafka does not say what this user may do with the topic",
+			Warning, "Kafka does not say what this user may do with the topic (brokers before 2.3 never do)",
 			"see with kafka-acls.sh --list that the gateway's user may Describe, Read and Write",
 		}}
 	}

@@ -33,7 +33,7 @@ func (k kafka) registryPresence(t TopicFacts) []verdict {
 	case t.Presence != Missing:
 		return k.presence(t)
 	case t.Creation == nil:
-		return []verdict{{Warning, "the topic is missing, and Kafka did not say whether it would let the gateway create it", create}}
+		return []verdict{{Warning, t.creationUnsaid(), create}}
 	case t.Creation.Refused != "":
 		return []verdict{{
 			Error, "the topic, which lists transactional ids, is missing, and the gateway cannot create it, so no event can be written: " + t.Creation.Refused,
@@ -73,7 +73,7 @@ func (k kafka) transactions() Finding {
 		f.What = "this user may not use transactional ids of the gateway, so no event can be written: " + t.What
 		f.Do = k.allow("Write", fmt.Sprintf("--transactional-id %s --resource-pattern-type prefixed", k.needs.TransactionalIDPrefix+"-"))
 	case TransactionsTooLong:
-		f.What = fmt.Sprintf("kafka.transaction_timeout is %s and the brokers take at most %s (transaction.max.timeout.ms), so no event can be written: %s",
+		f.What = fmt.Sprintf("kafka.transaction_timeout is %s and the brokers take %s (transaction.max.timeout.ms), so no event can be written: %s",
 			span(k.needs.TransactionTimeout), k.longestTransaction(), t.What)
 		f.Do = "lower kafka.transaction_timeout, or raise transaction.max.timeout.ms of the brokers"
 	default:
@@ -87,7 +87,7 @@ func (k kafka) transactions() Finding {
 func (k kafka) longestTransaction() string {
 	for _, b := range k.facts.Brokers {
 		if most, known := b.Settings.Duration("transaction.max.timeout.ms", time.Millisecond); known {
-			return span(most)
+			return "at most " + span(most)
 		}
 	}
 	return "less"

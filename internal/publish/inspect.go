@@ -108,7 +108,7 @@ func NotAllowed(err error) bool {
 
 // reason is an error's text; a time-out is said in words.
 func reason(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if code, _ := errorCode(err); code == kafka.ErrTimedOut || errors.Is(err, context.DeadlineExceeded) {
 		return "no answer within " + inspectTimeout.String()
 	}
 	return err.Error()

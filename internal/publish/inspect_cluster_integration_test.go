@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,18 +16,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 
 	"eventgateway/internal/preflight"
 	"eventgateway/test/services"
 )
 
-// pair is a broker that is the controller as well, and one that may be away.
-type pair struct{ stays, leaves *services.Kafka }
+// trio is a broker that is the controller as well, one that may be away, and
+// one that is there for topics with three replicas only.
+type trio struct{ stays, leaves *services.Kafka }
 
-func startPair(t *testing.T) pair {
+func startTrio(t *testing.T) trio {
 	t.Helper()
 	dir := t.TempDir()
-	ports := [3]int{}
+	ports := [4]int{}
 	for i := range ports {
 		var err error
 		ports[i], err = services.FreePort()
@@ -35,44 +38,64 @@ func startPair(t *testing.T) pair {
 	cfg := services.KafkaConfig{
 		Dir: filepath.Join(dir, "1"), Port: ports[0], ControllerPort: ports[1], ClusterID: "aW5zcGVjdC1pbnNwZWN0LQ",
 		JVMArgs: []string{"-Xms128m", "-Xmx256m"}, Properties: map[string]string{
-			"transaction.state.log.replication.factor": "3",     // more than there are: transactions cannot work
+			"transaction.state.log.replication.factor": "4",     // more than there are: transactions cannot work
 			"broker.session.timeout.ms":                "12000", // a paused broker is still listed
 		},
 	}
-	start := func(cfg services.KafkaConfig) *services.Kafka {
+	start := func(cfg services.KafkaConfig) (*services.Kafka, error) {
 		k, err := services.StartKafka(t.Context(), cfg)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, k.Kill()) })
-		return k
+		if err == nil {
+			t.Cleanup(func() { require.NoError(t, k.Kill()) })
+		}
+		return k, err
 	}
-	p := pair{stays: start(cfg)}
-	cfg.Dir, cfg.Port, cfg.NodeID = filepath.Join(dir, "2"), ports[2], 2
-	cfg.Voters = map[int]string{1: fmt.Sprintf("127.0.0.1:%d", ports[1])}
-	cfg.Properties = maps.Clone(cfg.Properties)
-	cfg.Properties["process.roles"] = "broker"
-	cfg.Properties["listeners"] = fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", ports[2])
-	p.leaves = start(cfg)
+	var p trio
+	var err error
+	p.stays, err = start(cfg)
+	require.NoError(t, err)
+	var group errgroup.Group
+	for id, port := range map[int]int{2: ports[2], 3: ports[3]} {
+		cfg := cfg
+		cfg.Dir, cfg.Port, cfg.NodeID = filepath.Join(dir, strconv.Itoa(id)), port, id
+		cfg.Voters = map[int]string{1: fmt.Sprintf("127.0.0.1:%d", ports[1])}
+		cfg.Properties = maps.Clone(cfg.Properties)
+		cfg.Properties["process.roles"] = "broker"
+		cfg.Properties["listeners"] = fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", port)
+		group.Go(func() error {
+			k, err := start(cfg)
+			if id == 2 {
+				p.leaves = k
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
 	return p
 }
 
-// Not parallel: two brokers keep two cores busy by themselves.
+// Not parallel: three brokers keep two cores busy by themselves.
 func TestInspectFindsWhatReplicationLacks(t *testing.T) {
-	cluster := startPair(t)
+	cluster := startTrio(t)
 	brokers := []string{cluster.stays.Addr()}
 	names := makeOnBrokers(t, brokers)
 	look := func(label string) []preflight.Finding {
 		return inspected(t, Config{Brokers: brokers}, preflight.KafkaNeeds{Topics: needing(names[label]), KeyWindow: day})
 	}
 
-	t.Run("both there", func(t *testing.T) {
+	t.Run("all there", func(t *testing.T) {
 		for label, c := range map[string]struct {
 			severity preflight.Severity
 			check    string
 			what     string
 		}{
-			"one":     {preflight.Error, "kafka.topic.replication", "1 replica in a cluster of 2 brokers"},
+			"one":     {preflight.Error, "kafka.topic.replication", "1 replica in a cluster of 3 brokers"},
 			"weak":    {preflight.Error, "kafka.topic.min-insync", "min.insync.replicas is 1"},
 			"strict":  {preflight.Warning, "kafka.topic.min-insync", "2 of 2 replicas: one broker that is restarted stops all writes"},
+			"loose":   {preflight.Error, "kafka.topic.min-insync", "only one of its 3 replicas may have it"},
+			"tight":   {preflight.Warning, "kafka.topic.min-insync", "3 of 3 replicas: one broker that is restarted stops all writes"},
+			"good":    {preflight.OK, "kafka.topic.min-insync", "min.insync.replicas is 2 of 3 replicas"},
+			"copied":  {preflight.OK, "kafka.topic.replication", "3 replicas"},
+			"clean":   {preflight.OK, "kafka.topic.unclean-election", "no unclean leader election"},
 			"unclean": {preflight.Warning, "kafka.topic.unclean-election", "may lead"},
 		} {
 			t.Run(label, func(t *testing.T) {
@@ -80,7 +103,7 @@ func TestInspectFindsWhatReplicationLacks(t *testing.T) {
 				found := look(label)
 				requireFinding(t, found, c.severity, c.check, names[label], c.what)
 				requireFinding(t, found, preflight.OK, "kafka.topic.in-sync", names[label], "all replicas are in sync")
-				requireFinding(t, found, preflight.OK, "kafka.broker", "", "2 brokers answered")
+				requireFinding(t, found, preflight.OK, "kafka.broker", "", "3 brokers answered")
 			})
 		}
 		t.Run("transactions", func(t *testing.T) {
@@ -117,6 +140,11 @@ func makeOnBrokers(t *testing.T, brokers []string) map[string]string {
 		"one":     {[]int32{2}, nil},
 		"weak":    {[]int32{1, 2}, nil},
 		"strict":  {[]int32{1, 2}, map[string]string{"min.insync.replicas": "2"}},
+		"loose":   {[]int32{1, 2, 3}, nil},
+		"tight":   {[]int32{1, 2, 3}, map[string]string{"min.insync.replicas": "3"}},
+		"good":    {[]int32{1, 2, 3}, map[string]string{"min.insync.replicas": "2"}},
+		"copied":  {[]int32{1, 2, 3}, nil},
+		"clean":   {[]int32{1, 2, 3}, nil},
 		"unclean": {[]int32{1, 2}, map[string]string{"unclean.leader.election.enable": "true"}},
 	} {
 		names[label] = label

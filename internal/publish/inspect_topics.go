@@ -138,19 +138,19 @@ func (in *inspector) tryCreation(ctx context.Context, facts []preflight.TopicFac
 	}
 	results, err := in.create(ctx, specs, true)
 	for name, t := range at {
-		answer, ok := results[name]
-		if err != nil {
-			answer = err
-		} else if !ok {
-			continue // kafka did not say
-		}
-		if code, _ := errorCode(answer); code == kafka.ErrTopicAlreadyExists {
+		answer, said := results[name]
+		switch code, _ := errorCode(answer); {
+		case err != nil:
+			t.Problem = reason(err)
+		case !said || code == kafka.ErrRequestTimedOut: // the controller did not tell the broker
+			t.Problem = "no answer for this topic"
+		case code == kafka.ErrTopicAlreadyExists:
 			t.Presence, t.Problem = preflight.Unclear, "somebody created it this moment"
-			continue
-		}
-		t.Creation = &preflight.CreationFacts{NotAllowed: NotAllowed(answer)}
-		if answer != nil {
-			t.Creation.Refused = reason(answer)
+		default:
+			t.Creation = &preflight.CreationFacts{NotAllowed: NotAllowed(answer)}
+			if answer != nil {
+				t.Creation.Refused = reason(answer)
+			}
 		}
 	}
 }
