@@ -60,7 +60,8 @@ func markResult(c *fiber.Ctx, replayed, bypassed bool) {
 func writeReceipt(c *fiber.Ctx, status int, receipt event.Receipt) error {
 	c.Status(status)
 	c.Response().Header.SetContentType(mediaTypeJSON)
-	c.Response().SetBodyRaw(receipt.AppendJSON(make([]byte, 0, receiptBytes)))
+	var room [receiptBytes]byte
+	c.Response().SetBody(receipt.AppendJSON(room[:0])) // copies into a buffer that is used again
 	return nil
 }
 

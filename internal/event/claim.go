@@ -35,7 +35,7 @@ func (i Identity) IsZero() bool { return i.Kind == "" }
 type ClaimID [sha256.Size]byte
 
 // String returns the 64 lower-case hexadecimal digits of gw_claim.
-func (c ClaimID) String() string { return hex.EncodeToString(c[:]) }
+func (c ClaimID) String() string { return hexOf(c) }
 
 // ClaimID hashes the length-prefixed kind, client, key parts and index. Each
 // part is preceded by its length in bytes as a big-endian uint32.
@@ -47,6 +47,13 @@ func (i Identity) ClaimID(client string) ClaimID {
 		b = appendPart(b, p)
 	}
 	return sha256.Sum256(appendPart(b, i.Index))
+}
+
+// hexOf is hex.EncodeToString with one allocation instead of two.
+func hexOf(sum [sha256.Size]byte) string {
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // Fingerprint is the SHA-256 over what a request asked to publish. The same

@@ -1,9 +1,6 @@
 package event
 
-import (
-	"encoding/hex"
-	"time"
-)
+import "time"
 
 // Record is one Kafka record on its way to the log.
 type Record struct {
@@ -101,7 +98,7 @@ func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, c
 	if claim != nil {
 		hs = append(hs,
 			Header{HeaderClaim, claim.ID.String()},
-			Header{HeaderFingerprint, hex.EncodeToString(claim.Fingerprint[:])})
+			Header{HeaderFingerprint, hexOf(claim.Fingerprint)})
 	}
 	return hs
 }

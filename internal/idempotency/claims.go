@@ -72,7 +72,8 @@ func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
 	args := make([]any, 0, 4+2*len(calls))
 	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), from(calls))
 	var markers []string
-	var place [bucketCount]int // of a bucket's marker among markers, from 1
+	bodies := make([]byte, 0, claimBodyBytes*len(calls)) // if it grows, what was cut from it stays
+	var place [bucketCount]int                           // of a bucket's marker among markers, from 1
 	for _, c := range calls {
 		bucket := bucketOf(c.claim.ID)
 		if place[bucket] == 0 {
@@ -80,7 +81,9 @@ func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
 			place[bucket] = len(markers)
 		}
 		keys = append(keys, recordKey(c.claim.ID))
-		args = append(args, claimBody(c.claim, nil), place[bucket])
+		start := len(bodies)
+		bodies = appendClaimBody(bodies, c.claim, nil)
+		args = append(args, bodies[start:], place[bucket])
 	}
 	return append(keys, markers...), args
 }

@@ -25,7 +25,8 @@ const (
 // ending is one claim's end on its way to Redis.
 type ending struct {
 	op      string // S, U or D: see endScript
-	claim   event.Claim
+	id      event.ClaimID
+	token   string
 	record  []byte // the settled record
 	begun   time.Time
 	expires time.Time // no use in trying later
@@ -49,17 +50,17 @@ func newEndings(s *Store) *endings {
 func (s *Store) Settle(c event.Claim, r event.Receipt) {
 	record := settledRecord(c.Fingerprint, r)
 	s.recent.add(c.ID, c.Fingerprint, record[receiptAt:])
-	s.endings.add(&ending{op: "S", claim: c, record: record})
+	s.endings.add(&ending{op: "S", id: c.ID, token: c.Token, record: record})
 }
 
 // Doubt marks a claim unknown; its lease runs on.
-func (s *Store) Doubt(c event.Claim) { s.endings.add(&ending{op: "U", claim: c}) }
+func (s *Store) Doubt(c event.Claim) { s.endings.add(&ending{op: "U", id: c.ID, token: c.Token}) }
 
 // Release drops a claim under which surely nothing was or will be written. The
 // channel closes when that is done or given up.
 func (s *Store) Release(c event.Claim) <-chan struct{} {
 	crash.At(crash.Releasing)
-	e := &ending{op: "D", claim: c, done: make(chan struct{})}
+	e := &ending{op: "D", id: c.ID, token: c.Token, done: make(chan struct{})}
 	s.endings.add(e)
 	return e.done
 }
@@ -160,7 +161,7 @@ func (q *endings) apply(ctx context.Context, batch []*ending) {
 	defer cancel()
 	groups := [][]*ending{batch}
 	if s.cluster {
-		groups = byBucket(batch, func(e *ending) byte { return bucketOf(e.claim.ID) })
+		groups = byBucket(batch, func(e *ending) byte { return bucketOf(e.id) })
 	}
 	crash.At(crash.Settling)
 	err := s.runGroups(scriptCtx, len(groups), endScript, func(i int) ([]string, []any) { return s.endArgs(groups[i]) },
@@ -178,8 +179,8 @@ func (s *Store) endArgs(batch []*ending) ([]string, []any) {
 	args := make([]any, 0, 1+3*len(batch))
 	args = append(args, s.cfg.TTL.Milliseconds())
 	for _, e := range batch {
-		keys = append(keys, recordKey(e.claim.ID))
-		args = append(args, e.op, e.claim.Token, e.record)
+		keys = append(keys, recordKey(e.id))
+		args = append(args, &e.op, &e.token, e.record) // pointers, which need no memory of their own
 	}
 	return keys, args
 }

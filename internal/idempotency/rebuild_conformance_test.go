@@ -102,10 +102,14 @@ func testRestore(t *testing.T, l lab) {
 		kept   bool
 	}{
 		{"nothing", func(event.Claim) string { return "" }, false},
-		{"its claim", func(c event.Claim) string { return "C 1700000030000 1700000000000 " + string(claimBody(c, nil)) }, false},
-		{"its doubt", func(c event.Claim) string { return "U 1700000030000 1700000000000 " + string(claimBody(c, nil)) }, false},
+		{"its claim", func(c event.Claim) string {
+			return "C 1700000030000 1700000000000 " + string(appendClaimBody(nil, c, nil))
+		}, false},
+		{"its doubt", func(c event.Claim) string {
+			return "U 1700000030000 1700000000000 " + string(appendClaimBody(nil, c, nil))
+		}, false},
 		{"a claim for another payload", func(c event.Claim) string {
-			return "C 1700000030000 1700000000000 " + string(claimBody(otherPayload(c), nil))
+			return "C 1700000030000 1700000000000 " + string(appendClaimBody(nil, otherPayload(c), nil))
 		}, false},
 		{"its receipt", func(c event.Claim) string { return string(settledRecord(c.Fingerprint, receiptOf(c))) }, true},
 		{"another receipt", func(c event.Claim) string {
@@ -126,7 +130,7 @@ func testRestore(t *testing.T, l lab) {
 		}
 	}
 	untouched := r.newClaim() // and not in the log
-	stays := "C 1 1 " + string(claimBody(untouched, nil))
+	stays := "C 1 1 " + string(appendClaimBody(nil, untouched, nil))
 	require.NoError(t, r.raw.Set(t.Context(), recordKey(untouched.ID), stays, longTTL).Err())
 	second := entryOf(claims[0], time.Now()) // the log should not hold an event twice
 	second.Receipt.Offset = 99

@@ -93,10 +93,12 @@ func settledRecord(f event.Fingerprint, r event.Receipt) []byte {
 
 var receiptAt = len(stateSettled) + 1 + base64.RawURLEncoding.EncodedLen(len(event.Fingerprint{})) + 1
 
-// claimBody is the part of a claim record behind <from>. earlier are the
-// partitions that an abandoned claim named.
-func claimBody(c event.Claim, earlier []int32) []byte {
-	b := make([]byte, 0, 192) // most fit
+// claimBodyBytes is enough for most claim bodies.
+const claimBodyBytes = 160
+
+// appendClaimBody appends the part of a claim record behind <from>. earlier are
+// the partitions that an abandoned claim named.
+func appendClaimBody(b []byte, c event.Claim, earlier []int32) []byte {
 	b = base64.RawURLEncoding.AppendEncode(b, c.Fingerprint[:])
 	b = append(append(b, ' '), c.Token...)
 	b = append(b, ' ')
@@ -141,9 +143,14 @@ func recordKey(id event.ClaimID) string {
 	return string(hex.AppendEncode(append(b, "}:c:"...), id[:]))
 }
 
-func markerKey(bucket byte) string {
-	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:m"
-}
+func markerKey(bucket byte) string { return markerKeys[bucket] }
+
+var markerKeys = func() (keys [bucketCount]string) {
+	for b := range keys {
+		keys[b] = string(hex.AppendEncode([]byte(keyPrefix), []byte{byte(b)})) + "}:m"
+	}
+	return keys
+}()
 
 // lockKey is the lock under which a bucket is rebuilt.
 func lockKey(bucket byte) string {

@@ -96,7 +96,7 @@ func TestClaimBody(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			before := fmt.Sprint(tt.earlier)
-			require.Equal(t, start+tt.want, string(claimBody(claim, tt.earlier)))
+			require.Equal(t, start+tt.want, string(appendClaimBody(nil, claim, tt.earlier)))
 			require.Equal(t, before, fmt.Sprint(tt.earlier), "its input stays as it is")
 		})
 	}
@@ -203,7 +203,7 @@ func FuzzParseRecord(f *testing.F) {
 		case stateClaimed, stateUnknown:
 			require.NotEmpty(t, rec.partitions)
 			place := event.Placement{Topic: rec.topic, Owner: rec.owner, Partition: rec.partitions[0]}
-			body := claimBody(event.Claim{Token: rec.token, Placement: place}, rec.partitions)
+			body := appendClaimBody(nil, event.Claim{Token: rec.token, Placement: place}, rec.partitions)
 			again, err := parseRecord(fmt.Sprintf("%s %d %d %s", rec.state, rec.leaseEndMs, rec.fromMs, body))
 			require.NoError(t, err)
 			again.fingerprint = rec.fingerprint

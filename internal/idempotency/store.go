@@ -146,7 +146,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) 
 	}
 	from := min(prior.From.UnixMilli(), c.Begun.UnixMilli())
 	text, err := takeOverScript.Run(ctx, s.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
-		prior.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, claimBody(c, earlier)).Text()
+		prior.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.Standing{}, fmt.Errorf("take over claim: %w", err)

@@ -189,7 +189,11 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 	waiting := inc.overdue.begin()
 	defer waiting.Add(-1)
 	report, _ := reportChannels.Get().(chan kafka.Event)
-	if err := inc.produce(message(r), report); err != nil {
+	m, _ := parcels.Get().(*parcel)
+	err := inc.produce(m.pack(r), report) // copies the record
+	m.empty()
+	parcels.Put(m)
+	if err != nil {
 		reportChannels.Put(report)
 		return event.Position{}, p.failed(produceError(err))
 	}
@@ -253,24 +257,6 @@ func (p *Producer) failed(e *event.Error) *event.Error {
 	}
 	p.metrics.failures.WithLabelValues(string(e.Outcome), code).Inc()
 	return e
-}
-
-func message(r event.Record) *kafka.Message {
-	size := 0
-	for _, h := range r.Headers {
-		size += len(h.Value)
-	}
-	values := make([]byte, 0, size) // one allocation for all of them
-	headers := make([]kafka.Header, len(r.Headers))
-	for i, h := range r.Headers {
-		start := len(values)
-		values = append(values, h.Value...)
-		headers[i] = kafka.Header{Key: h.Name, Value: values[start:len(values):len(values)]}
-	}
-	return &kafka.Message{
-		TopicPartition: kafka.TopicPartition{Topic: &r.Topic, Partition: r.Partition},
-		Key:            r.Key, Value: r.Value, Headers: headers, Timestamp: r.Timestamp,
-	}
 }
 
 // recordSize is at least what the record takes in a batch of its own
