@@ -9,10 +9,10 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build test lint fuzz bench soak torture pages-test image image-test services-up services-down
+.PHONY: help dev build test lint fuzz bench soak torture pages-test cloudevents-test image image-test services-up services-down
 
 help: ## Explain each target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 dev: ## Run the gateway with an embedded Kafka and Redis: nothing to install
 	@go run ./cmd/gateway dev
@@ -50,6 +50,9 @@ image-test: ## Build the image and run it, locked down, on real Kafka and Redis 
 
 pages-test: ## Look at the pages in Chromium, and generate clients from what they offer
 	@test/pages/run
+
+cloudevents-test: ## Send and read with the official CloudEvents SDKs of Python and JavaScript, on the real services
+	@test/cloudevents/run
 
 services-up: ## Start Apache Kafka, Redis and PostgreSQL on free loopback ports
 	@$(SERVICES) up
