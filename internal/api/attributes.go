@@ -55,13 +55,18 @@ func envelope(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 	if failed != nil {
 		return e, failed
 	}
+	setTrace(&e.Attributes, h)
+	return e, nil
+}
+
+// setTrace takes the request's trace context, whatever mode its events are in.
+func setTrace(a *event.Attributes, h *fasthttp.RequestHeader) {
 	if tp := string(h.Peek("traceparent")); traceParent.MatchString(tp) {
-		e.TraceParent = tp
+		a.TraceParent = tp
 		if ts := string(h.Peek("tracestate")); len(ts) <= 512 {
-			e.TraceState = ts
+			a.TraceState = ts
 		}
 	}
-	return e, nil
 }
 
 func setFromHeader(e *cloudevent.Event, name, value string) (wrong string) {

@@ -26,8 +26,11 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 		return s.writeProblem(c, err, true)
 	}
 	reqs := make([]ingest.Request, len(texts))
+	var trace event.Attributes
+	setTrace(&trace, &c.Request().Header)
 	for i, text := range texts {
 		reqs[i] = s.batchItem(text, key, i)
+		reqs[i].Attributes.TraceParent, reqs[i].Attributes.TraceState = trace.TraceParent, trace.TraceState
 	}
 	return s.acceptBatch(c, reqs)
 }

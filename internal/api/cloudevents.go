@@ -27,6 +27,7 @@ func (s *Server) postCloudEvent(c *fiber.Ctx) error {
 		return s.postBatch(c)
 	case mt == mediaTypeStructured:
 		e, err = cloudevent.Parse(c.Request().Body())
+		setTrace(&e.Attributes, h)
 	case strings.HasPrefix(mt, mediaTypeCloudEvents): // CloudEvents HTTP binding 1.0 §3
 		return s.writeProblem(c, event.Refuse(event.UnsupportedMediaType,
 			"Of the formats of CloudEvents only JSON is supported: send application/cloudevents+json or application/cloudevents-batch+json."), hasKey(c))

@@ -60,6 +60,10 @@ func TestCloudEvents(t *testing.T) {
 		"trace context of the request": {
 			`{ "a":1 }`, append(binary, "traceparent: "+traceID), but(func(r *ingest.Request) { r.Attributes.TraceParent = traceID }),
 		},
+		"trace context, structured": {
+			`{` + context1 + `,"data":{ "a":1 }}`, []string{structuredType, "traceparent: " + traceID, "tracestate: x=y"},
+			but(func(r *ingest.Request) { r.Attributes.TraceParent, r.Attributes.TraceState = traceID, "x=y" }),
+		},
 		"version by the gateway's address": {
 			`{` + context1 + `,"data":{ "a":1 },"dataschema":"/v1/event-types/orders.placed/schema?version=v1"}`,
 			[]string{structuredType},
@@ -251,9 +255,11 @@ func TestBatchItemsHaveIdentities(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d, seen := recording()
-			a := start(t, d).do(t, http.MethodPost, "/v1/events", body, append(c.headers, batchType)...)
+			a := start(t, d).do(t, http.MethodPost, "/v1/events", body, append(c.headers, batchType, "traceparent: "+traceID)...)
 			require.Equal(t, http.StatusAccepted, a.StatusCode, string(a.body))
-			require.Equal(t, c.want, []event.Identity{(<-seen).Identity, (<-seen).Identity})
+			first, second := <-seen, <-seen
+			require.Equal(t, c.want, []event.Identity{first.Identity, second.Identity})
+			require.Equal(t, []string{traceID, traceID}, []string{first.Attributes.TraceParent, second.Attributes.TraceParent})
 		})
 	}
 }
