@@ -61,7 +61,8 @@ func TestCloudEvents(t *testing.T) {
 			`{ "a":1 }`, append(binary, "traceparent: "+traceID), but(func(r *ingest.Request) { r.Attributes.TraceParent = traceID }),
 		},
 		"trace context, structured": {
-			`{` + context1 + `,"data":{ "a":1 }}`, []string{structuredType, "traceparent: " + traceID, "tracestate: x=y"},
+			`{` + context1 + `,"data":{ "a":1 }}`,
+			[]string{structuredType, "traceparent: " + traceID, "tracestate: x=y"},
 			but(func(r *ingest.Request) { r.Attributes.TraceParent, r.Attributes.TraceState = traceID, "x=y" }),
 		},
 		"version by the gateway's address": {
