@@ -34,7 +34,7 @@ fuzz: ## Fuzz each target for FUZZTIME (default 30s)
 	@test/fuzz $(FUZZTIME)
 
 bench: build ## Measure the gateway beside a bare floor, on the real services
-	@test/with-services go run ./test/bench/cmd/bench run --max-cpu-ratio 1.8 --max-p50-ratio 1.5
+	@test/with-services go run ./test/bench/cmd/bench run --max-cpu-ratio 1.8 --max-p50-ratio 1.5 --max-batch-cpu-ratio 0.5
 
 soak: build ## Ten minutes of load: is memory flat?
 	@test/with-services go run ./test/bench/cmd/bench soak --duration 10m --connections 64

@@ -6,8 +6,8 @@
 //   - cmd/bench starts servers, drives them with its own load generator in
 //     interleaved rounds, and reports ratios with their spread.
 //
-// Duty: say what the gateway costs above the floor, as ratios taken within one
-// run, because absolute figures of a shared machine mean little from one run to
+// Duty: say what the gateway costs above the floor, and what an event in a batch
+// costs beside a single one, as ratios taken within one run, because absolute figures of a shared machine mean little from one run to
 // the next.
 //
 // Invariants:

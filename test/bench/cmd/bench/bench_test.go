@@ -64,6 +64,13 @@ func TestTargetsAreHeldAgainstTheirScenarios(t *testing.T) {
 	require.True(t, verdicts[1].Pass)
 	require.InDelta(t, 9, ratios["open"][report.LatencyP50].Median, 1e-9)
 
+	scenarios = append(scenarios, report.Scenario{Name: "batches", Connections: 8, Batch: 100, Loads: &report.Loads{}, Base: result(1, 80), Candidate: result(1, 44)})
+	_, verdicts = conclude(scenarios, options{maxCPURatio: 1.8, maxBatchRatio: 0.5})
+	require.Len(t, verdicts, 2)
+	require.InDelta(t, 1.9, verdicts[0].Value, 1e-9, "batches are no single posts")
+	require.InDelta(t, 0.55, verdicts[1].Value, 1e-9)
+	require.False(t, verdicts[1].Pass)
+
 	_, none := conclude(scenarios, options{})
 	require.Empty(t, none)
 }
@@ -76,18 +83,31 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, list{"a:1", "b:2"}, o.brokers)
 	require.Equal(t, list{"c:3"}, o.redis)
-	require.Len(t, o.scenarios(), 4, "three closed loops and the open one")
+	require.Len(t, o.scenarios("run"), 4, "three closed loops and the open one")
 
 	o, err = parseRounds("bench run", []string{"--connections", "7", "--open-rate", "0", "--property", "linger.ms=1,acks=all"}, none)
 	require.NoError(t, err)
 	require.Equal(t, numbers{7}, o.connections)
 	require.Equal(t, list{"linger.ms=1", "acks=all"}, o.properties)
-	require.Len(t, o.scenarios(), 1)
+	require.Len(t, o.scenarios("run"), 1)
 
 	_, err = parseRounds("bench run", []string{"--connections", "", "--open-rate", "0", "--rounds", "0", "--max-cpu-ratio", "2", "--property", "x"}, none)
 	for _, part := range []string{"no scenario", "rounds", "target needs", `property "x"`} {
 		require.ErrorContains(t, err, part)
 	}
+
+	batches := func(f *flag.FlagSet, o *options) {
+		o.registerBatches(f, 100)
+		f.Float64Var(&o.maxBatchRatio, "max-batch-cpu-ratio", 0, "")
+	}
+	o, err = parseRounds("bench run", []string{"--open-rate", "0"}, batches)
+	require.NoError(t, err)
+	all := o.scenarios("run")
+	require.Len(t, all, 4)
+	require.Equal(t, &report.Loads{Base: "single", Candidate: "batches", BaseConnections: 256}, all[3].Loads)
+	require.Nil(t, o.scenarios("compare")[3].Loads, "two gateways have batches both")
+	_, err = parseRounds("bench run", []string{"--batch", "0", "--max-batch-cpu-ratio", "0.5"}, batches)
+	require.ErrorContains(t, err, "target of batches")
 }
 
 func TestUnknownCommand(t *testing.T) {

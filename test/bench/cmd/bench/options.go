@@ -34,6 +34,10 @@ type options struct {
 	maxCPURatio     float64
 	maxP50Ratio     float64
 
+	batch            int // events in a request; 0: no such scenario
+	batchConnections int
+	maxBatchRatio    float64
+
 	maxGrowth float64 // soak
 }
 
@@ -64,10 +68,22 @@ func (o *options) registerRounds(f *flag.FlagSet) {
 	f.Float64Var(&o.maxP50Ratio, "max-p50-ratio", 0, "target: median latency, candidate/base, at the fewest connections; 0 for none")
 }
 
+// registerBatches adds the flags of the commands that may post batches.
+func (o *options) registerBatches(f *flag.FlagSet, batch int) {
+	f.IntVar(&o.batch, "batch", batch, "events in each request of the scenario with batches; 0 for none")
+	f.IntVar(&o.batchConnections, "batch-connections", 8, "connections that post batches")
+}
+
 func (o *options) validate() error {
 	var errs []error
 	if len(o.brokers) == 0 {
 		errs = append(errs, errors.New("no Kafka: set GATEWAY_TEST_KAFKA or --brokers"))
+	}
+	if o.batch < 0 || o.batch > 1000 || o.batch > 0 && o.batchConnections < 1 {
+		errs = append(errs, errors.New("batch must be 0 to 1,000, its connections positive"))
+	}
+	if o.maxBatchRatio > 0 && (o.batch == 0 || len(o.connections) == 0) {
+		errs = append(errs, errors.New("the target of batches needs batches and a closed-loop scenario: give --batch and --connections"))
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.warmUp < 0 {
 		errs = append(errs, errors.New("rounds and duration must be positive, warm-up not negative"))

@@ -108,7 +108,7 @@ func (s *session) gateway(ctx context.Context, name, binary, guarantee string) (
 // measure drives one server once and holds the answers against the log.
 func (s *session) measure(ctx context.Context, server *target.Server, o load.Options) (load.Result, error) {
 	o.Address, o.ServerPID = server.Address, server.PID
-	o.Path = "/v1/events/" + s.options.eventType
+	o.EventType = s.options.eventType
 	o.Body, o.OrderIDAt, o.WarmUp = s.body, s.orderIDAt, s.options.warmUp
 	before, err := s.topics.End(ctx, server.Spec.Topic)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ type outcome struct {
 func runCommand(ctx context.Context, args []string) error {
 	o, err := parseRounds("bench run", args, func(f *flag.FlagSet, o *options) {
 		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the gateway")
+		o.registerBatches(f, 100)
+		f.Float64Var(&o.maxBatchRatio, "max-batch-cpu-ratio", 0, "target: CPU per event, batches/single posts at the most connections; 0 for none")
 	})
 	if err != nil {
 		return err
@@ -58,6 +61,7 @@ func compareCommand(ctx context.Context, args []string) error {
 		f.StringVar(&o.old, "old", "", "older gateway `binary` to compare with (required)")
 		f.StringVar(&o.guarantee, "guarantee", "", "kafka.guarantee of the new gateway, to compare the two")
 		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the new gateway")
+		o.registerBatches(f, 0)
 	})
 	if err != nil {
 		return err
@@ -133,10 +137,10 @@ func (s *session) versus(ctx context.Context, command string, base, candidate ta
 	out := outcome{
 		Command: command, Time: time.Now().UTC(), Cores: runtime.NumCPU(), LoadAverage: loadAverage(),
 		Base: base.Name, Candidate: candidate.Name, Properties: s.options.properties,
-		Scenarios: s.options.scenarios(),
+		Scenarios: s.options.scenarios(command),
 	}
 	// A broker compiles its code as it warms up: the first figures count for nothing.
-	if err := s.round(ctx, 0, base, candidate, s.options.scenarios()); err != nil {
+	if err := s.round(ctx, 0, base, candidate, s.options.scenarios(command)); err != nil {
 		return fmt.Errorf("warm-up round: %w", err)
 	}
 	for round := range s.options.rounds {
@@ -190,22 +194,30 @@ func (s *session) round(ctx context.Context, round int, base, candidate target.S
 		results := [2]*[]load.Result{&sc.Base, &sc.Candidate}
 		for turn := range servers {
 			side := (turn + round) % len(servers)
-			result, err := s.measure(ctx, servers[side], load.Options{
-				Connections: sc.Connections, Rate: sc.Rate, Duration: s.options.duration,
-			})
+			server, name := servers[side], servers[side].Spec.Name
+			o := load.Options{Connections: sc.Connections, Rate: sc.Rate, Batch: sc.Batch, Duration: s.options.duration}
+			if sc.Loads != nil {
+				server, name = servers[1], sc.Loads.Candidate
+			}
+			if sc.Loads != nil && side == 0 {
+				o.Connections, o.Batch, name = sc.Loads.BaseConnections, 0, sc.Loads.Base
+			}
+			result, err := s.measure(ctx, server, o)
 			if err != nil {
 				return fmt.Errorf("%s: %w", sc.Name, err)
 			}
 			*results[side] = append(*results[side], result)
-			fmt.Fprintf(os.Stderr, "round %d/%d  %-28s %-8s %7.0f/s  p50 %6.0f us  p99 %6.0f us  CPU %5.1f us/event\n",
-				round+1, s.options.rounds, sc.Name, servers[side].Spec.Name,
+			fmt.Fprintf(os.Stderr, "round %d/%d  %-50s %-8s %7.0f/s  p50 %6.0f us  p99 %6.0f us  CPU %5.1f us/event\n",
+				round+1, s.options.rounds, sc.Name, name,
 				result.Throughput, result.Latency.P50, result.Latency.P99, result.CPUPerEvent)
 		}
 	}
 	return nil
 }
 
-func (o *options) scenarios() []report.Scenario {
+// scenarios are the kinds of load. Batches are compared with single posts to the
+// same gateway, or, between two gateways, with each other.
+func (o *options) scenarios(command string) []report.Scenario {
 	var out []report.Scenario
 	for _, n := range o.connections {
 		out = append(out, report.Scenario{Name: fmt.Sprintf("closed loop, %d connections", n), Connections: n})
@@ -215,6 +227,16 @@ func (o *options) scenarios() []report.Scenario {
 			Name: fmt.Sprintf("open loop, %.0f/s", o.openRate), Connections: o.openConnections, Rate: o.openRate,
 		})
 	}
+	if o.batch > 0 {
+		sc := report.Scenario{Name: fmt.Sprintf("batches of %d, %d connections", o.batch, o.batchConnections), Connections: o.batchConnections, Batch: o.batch}
+		if command == "run" && len(o.connections) > 0 {
+			sc.Loads = &report.Loads{Base: "single", Candidate: "batches", BaseConnections: slices.Max(o.connections)}
+			sc.Name += fmt.Sprintf(", single posts at %d", sc.Loads.BaseConnections)
+		}
+		if command == "compare" || sc.Loads != nil {
+			out = append(out, sc)
+		}
+	}
 	return out
 }
 
@@ -222,14 +244,17 @@ func (o *options) scenarios() []report.Scenario {
 // where the machine is full, latency where nothing waits for anything else.
 func conclude(scenarios []report.Scenario, o options) (map[string]map[string]report.Spread, []report.Verdict) {
 	ratios := make(map[string]map[string]report.Spread)
-	var fewest, most *report.Scenario
+	var fewest, most, batches *report.Scenario
 	for i := range scenarios {
 		sc := &scenarios[i]
 		ratios[sc.Name] = make(map[string]report.Spread)
 		for _, m := range report.Metrics() {
 			_, _, ratios[sc.Name][m.Name] = sc.Compare(m)
 		}
-		if sc.Rate > 0 {
+		if sc.Loads != nil {
+			batches = sc
+		}
+		if sc.Rate > 0 || sc.Batch > 0 {
 			continue
 		}
 		if fewest == nil || sc.Connections < fewest.Connections {
@@ -247,6 +272,10 @@ func conclude(scenarios []report.Scenario, o options) (map[string]map[string]rep
 	if o.maxP50Ratio > 0 {
 		ratio := ratios[fewest.Name][report.LatencyP50].Median
 		verdicts = append(verdicts, report.AtMost("median latency, ratio, "+fewest.Name, ratio, o.maxP50Ratio))
+	}
+	if o.maxBatchRatio > 0 {
+		ratio := ratios[batches.Name][report.CPUPerEvent].Median
+		verdicts = append(verdicts, report.AtMost("CPU per event, ratio, "+batches.Name, ratio, o.maxBatchRatio))
 	}
 	return ratios, verdicts
 }

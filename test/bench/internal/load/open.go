@@ -43,12 +43,12 @@ func (r *run) openLoop(ctx context.Context, w *worker, due <-chan time.Time, sta
 	for at := range due {
 		sent := time.Now()
 		if sent.After(giveUp) || ctx.Err() != nil {
-			w.unsent++
+			w.unsent += w.request.events()
 			continue
 		}
 		ok := w.exchange(ctx)
 		if ok {
-			r.answered.Add(1)
+			r.answered.Add(w.request.events())
 		}
 		if ok && !at.Before(from) {
 			w.latency.Record(time.Since(at))

@@ -9,9 +9,10 @@ import (
 // Options say what to send where. Rate 0 means closed loop.
 type Options struct {
 	Address     string // host:port, loopback
-	Path        string
-	Body        []byte
-	OrderIDAt   int // where in Body the id of idLen characters goes
+	EventType   string
+	Batch       int    // events in a request, as CloudEvents; 0: one, as plain data
+	Body        []byte // an event's data
+	OrderIDAt   int    // where in Body the id of idLen characters goes
 	Run         uint32
 	Connections int
 	Rate        float64 // requests per second over all connections
@@ -29,6 +30,9 @@ func (o Options) Validate() error {
 	if o.Rate < 0 || o.Rate > 1e6 {
 		errs = append(errs, fmt.Errorf("rate: %v is not in 0 to 1,000,000 per second", o.Rate))
 	}
+	if o.Batch < 0 || o.Batch > 1000 {
+		errs = append(errs, fmt.Errorf("batch: %d is not in 0 to 1,000", o.Batch))
+	}
 	if o.WarmUp < 0 || o.Duration <= 0 {
 		errs = append(errs, errors.New("duration must be positive, warm-up not negative"))
 	}
@@ -43,9 +47,10 @@ func (o Options) Validate() error {
 type Result struct {
 	Connections int     `json:"connections"`
 	Rate        float64 `json:"rate,omitempty"`
-	Seconds     float64 `json:"seconds"` // the measured window, as it really was
+	Batch       int     `json:"batch,omitempty"` // events in a request; 0: one
+	Seconds     float64 `json:"seconds"`         // the measured window, as it really was
 	Throughput  float64 `json:"throughput"`
-	Latency     Latency `json:"latency_us"`
+	Latency     Latency `json:"latency_us"` // of a request
 	// SendDelay is how late the generator itself sent, open loop only: it is
 	// part of Latency, and what of it a busy generator caused shows here.
 	SendDelay *Latency `json:"send_delay_us,omitempty"`
@@ -56,7 +61,7 @@ type Result struct {
 	Resident             int64   `json:"resident_bytes"`
 	PeakResident         int64   `json:"peak_resident_bytes"`
 
-	// Over the whole run, warm-up and tail included.
+	// In events, over the whole run, warm-up and tail included.
 	Acknowledged uint64            `json:"acknowledged"`
 	Unsent       uint64            `json:"unsent"`
 	Failures     map[string]uint64 `json:"failures,omitempty"` // by status or kind of error
@@ -71,7 +76,7 @@ type Latency struct {
 	Max float64 `json:"max"`
 }
 
-// FailureShare is the share of requests that were not acknowledged.
+// FailureShare is the share of events that were not acknowledged.
 func (r Result) FailureShare() float64 {
 	failed := r.Unsent
 	for _, n := range r.Failures {

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// idLen is the width of the id that each request carries twice, as its
-// Idempotency-Key and as its orderId: run (8), connection (4), sequence (12),
+// idLen is the width of the id that each event carries twice, as its
+// Idempotency-Key or CloudEvents id and as its orderId: run (8), connection (4), sequence (12),
 // all hexadecimal.
 const idLen = 8 + 4 + 12
 
@@ -41,33 +41,72 @@ func Body(schema []byte) ([]byte, int, error) {
 	return body, at + len(`"orderId":"`), nil
 }
 
-// request is one connection's HTTP request, patched in place for each event.
+// request is one connection's HTTP request, patched in place for each event in it.
 type request struct {
-	bytes     []byte
-	keyAt     int
-	orderIDAt int
-	sequence  uint64
+	bytes    []byte
+	ids      []place // one for each event
+	sequence uint64
 }
 
-func newRequest(host, path string, body []byte, orderIDAt int, run uint32, conn int) *request {
+// place is where an event's id stands: as its identity and as its orderId.
+type place struct{ identityAt, orderIDAt int }
+
+func newRequest(o Options, conn int) *request {
+	id := fmt.Sprintf("%08x%04x%012x", o.Run, conn&0xffff, 0)
+	r := &request{}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nIdempotency-Key: ",
-		path, host, len(body))
-	r := &request{keyAt: b.Len()}
-	fmt.Fprintf(&b, "%08x%04x%012x\r\n\r\n", run, conn&0xffff, 0)
-	r.orderIDAt = b.Len() + orderIDAt
-	b.Write(body)
+	if o.Batch == 0 {
+		fmt.Fprintf(&b, "POST /v1/events/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nIdempotency-Key: ",
+			o.EventType, o.Address, len(o.Body))
+		at := b.Len()
+		fmt.Fprintf(&b, "%s\r\n\r\n", id)
+		r.ids = []place{{at, b.Len() + o.OrderIDAt}}
+		b.Write(o.Body)
+	} else {
+		body, ids := batch(o)
+		fmt.Fprintf(&b, "POST /v1/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/cloudevents-batch+json\r\nContent-Length: %d\r\n\r\n", o.Address, len(body))
+		for _, p := range ids {
+			r.ids = append(r.ids, place{b.Len() + p.identityAt, b.Len() + p.orderIDAt})
+		}
+		b.Write(body)
+	}
 	r.bytes = b.Bytes()
-	copy(r.bytes[r.orderIDAt:], r.bytes[r.keyAt:r.keyAt+idLen])
+	for _, p := range r.ids {
+		copy(r.bytes[p.identityAt:], id)
+		copy(r.bytes[p.orderIDAt:], id)
+	}
 	return r
 }
 
-// next gives the request a fresh id and returns its bytes, valid until the next
-// call.
+// batch is a body of CloudEvents that are deduplicated on source and id.
+func batch(o Options) ([]byte, []place) {
+	var b bytes.Buffer
+	ids := make([]place, o.Batch)
+	separator := "["
+	for i := range ids {
+		b.WriteString(separator + `{"specversion":"1.0","id":"`)
+		ids[i].identityAt = b.Len()
+		fmt.Fprintf(&b, `%s","source":"/bench","type":%q,"data":`, bytes.Repeat([]byte("0"), idLen), o.EventType)
+		ids[i].orderIDAt = b.Len() + o.OrderIDAt
+		b.Write(o.Body)
+		b.WriteByte('}')
+		separator = ",\n"
+	}
+	b.WriteByte(']')
+	return b.Bytes(), ids
+}
+
+// events is how many each request has.
+func (r *request) events() uint64 { return uint64(len(r.ids)) }
+
+// next gives the request's events fresh ids and returns its bytes, valid until the
+// next call.
 func (r *request) next() []byte {
-	r.sequence++
-	putHex(r.bytes[r.keyAt+12:r.keyAt+idLen], r.sequence)
-	putHex(r.bytes[r.orderIDAt+12:r.orderIDAt+idLen], r.sequence)
+	for _, p := range r.ids {
+		r.sequence++
+		putHex(r.bytes[p.identityAt+12:p.identityAt+idLen], r.sequence)
+		putHex(r.bytes[p.orderIDAt+12:p.orderIDAt+idLen], r.sequence)
+	}
 	return r.bytes
 }
 

@@ -46,27 +46,50 @@ func TestRequestsAreWellFormedAndDistinct(t *testing.T) {
 	t.Parallel()
 	body, at, err := Body([]byte(schema))
 	require.NoError(t, err)
-	seen := make(map[string]bool)
-	for conn := range 3 {
-		r := newRequest("127.0.0.1:1", "/v1/events/x", body, at, 0xabcdef01, conn)
-		for range 300 {
-			req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(r.next())))
-			require.NoError(t, err)
-			require.Equal(t, "/v1/events/x", req.URL.Path)
-			require.Equal(t, "application/json", req.Header.Get("Content-Type"))
-			sent, err := io.ReadAll(req.Body)
-			require.NoError(t, err)
-			require.Len(t, sent, len(body))
-			var order struct {
-				OrderID string `json:"orderId"`
+	type item struct {
+		ID, Source, Type, SpecVersion string
+		Data                          json.RawMessage
+	}
+	for name, batch := range map[string]int{"single": 0, "batch of one": 1, "batch": 7} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := make(map[string]bool)
+			for conn := range 3 {
+				r := newRequest(Options{Address: "127.0.0.1:1", EventType: "x", Batch: batch, Body: body, OrderIDAt: at, Run: 0xabcdef01}, conn)
+				for range 300 {
+					req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(r.next())))
+					require.NoError(t, err)
+					sent, err := io.ReadAll(req.Body)
+					require.NoError(t, err)
+					items := []item{{ID: req.Header.Get("Idempotency-Key"), Data: sent}}
+					if batch == 0 {
+						require.Equal(t, "/v1/events/x", req.URL.Path)
+						require.Equal(t, "application/json", req.Header.Get("Content-Type"))
+						require.Len(t, sent, len(body))
+					} else {
+						require.Equal(t, "/v1/events", req.URL.Path)
+						require.Equal(t, "application/cloudevents-batch+json", req.Header.Get("Content-Type"))
+						require.Empty(t, req.Header.Get("Idempotency-Key"))
+						items = nil
+						require.NoError(t, json.Unmarshal(sent, &items))
+					}
+					require.Len(t, items, int(r.events()))
+					for _, i := range items {
+						var order struct {
+							OrderID string `json:"orderId"`
+						}
+						require.NoError(t, json.Unmarshal(i.Data, &order))
+						require.Equal(t, i.ID, order.OrderID)
+						require.Len(t, i.ID, idLen)
+						require.False(t, seen[i.ID], "key %s came twice", i.ID)
+						seen[i.ID] = true
+						if batch > 0 {
+							require.Equal(t, []string{"/bench", "x", "1.0"}, []string{i.Source, i.Type, i.SpecVersion})
+						}
+					}
+				}
 			}
-			require.NoError(t, json.Unmarshal(sent, &order))
-			key := req.Header.Get("Idempotency-Key")
-			require.Equal(t, key, order.OrderID)
-			require.Len(t, key, idLen)
-			require.False(t, seen[key], "key %s came twice", key)
-			seen[key] = true
-		}
+		})
 	}
 }
 
@@ -82,7 +105,7 @@ func TestPutHex(t *testing.T) {
 func BenchmarkNext(b *testing.B) {
 	body, at, err := Body([]byte(schema))
 	require.NoError(b, err)
-	r := newRequest("127.0.0.1:1", "/v1/events/x", body, at, 1, 1)
+	r := newRequest(Options{Address: "127.0.0.1:1", EventType: "x", Body: body, OrderIDAt: at, Run: 1}, 1)
 	for b.Loop() {
 		r.next()
 	}

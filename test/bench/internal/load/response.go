@@ -11,6 +11,9 @@ import (
 // responseBuffer bounds a response; a receipt or a problem is far smaller.
 const responseBuffer = 16 << 10
 
+// itemBuffer is what each event of a batch adds to it.
+const itemBuffer = 512
+
 var errUnreadable = errors.New("response unreadable")
 
 // response is one HTTP/1.1 response, as far as the generator needs it. The body

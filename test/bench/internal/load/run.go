@@ -92,7 +92,7 @@ func (r *run) closedLoop(ctx context.Context, w *worker) {
 		if !w.exchange(ctx) {
 			continue
 		}
-		r.answered.Add(1)
+		r.answered.Add(w.request.events())
 		if r.inWindow.Load() {
 			w.latency.Record(time.Since(sent))
 		}
@@ -109,6 +109,7 @@ func (r *run) result(first, last edge) (Result, error) {
 	out := Result{
 		Connections:  r.options.Connections,
 		Rate:         r.options.Rate,
+		Batch:        r.options.Batch,
 		Seconds:      seconds,
 		Throughput:   events / seconds,
 		CPUCores:     (last.server - first.server).Seconds() / seconds,

@@ -1,10 +1,12 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +26,7 @@ func testOptions(t *testing.T, h http.HandlerFunc) Options {
 	body, at, err := Body([]byte(schema))
 	require.NoError(t, err)
 	return Options{
-		Address: strings.TrimPrefix(server.URL, "http://"), Path: "/v1/events/x",
+		Address: strings.TrimPrefix(server.URL, "http://"), EventType: "x",
 		Body: body, OrderIDAt: at, Connections: 4, ServerPID: os.Getpid(),
 		WarmUp: 50 * time.Millisecond, Duration: 200 * time.Millisecond,
 	}
@@ -53,6 +55,29 @@ func TestClosedLoopCountsEveryAnswer(t *testing.T) {
 	require.Positive(t, got.Latency.P50)
 	require.Positive(t, got.CPUPerEvent)
 	require.Greater(t, got.FailureShare(), 0.05)
+}
+
+// Figures of batches are in events, whatever a request has.
+func TestBatchesCountEvents(t *testing.T) {
+	t.Parallel()
+	var accepted, refused atomic.Uint64
+	o := testOptions(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n := accepted.Load() + refused.Load(); n%10 == 9 {
+			refused.Add(1)
+			w.WriteHeader(http.StatusMultiStatus)
+			return
+		}
+		accepted.Add(1)
+		body := bytes.Repeat([]byte("x"), 50*itemBuffer)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write(body)
+	})
+	o.Connections, o.Batch = 1, 50
+	got, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, 50*accepted.Load(), got.Acknowledged)
+	require.Equal(t, map[string]uint64{"207": 50 * refused.Load()}, got.Failures)
 }
 
 func TestConnectionsThatCloseAreReplaced(t *testing.T) {
@@ -134,8 +159,8 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestValidateReportsEverything(t *testing.T) {
 	t.Parallel()
-	err := Options{Rate: -1, OrderIDAt: -1}.Validate()
-	for _, part := range []string{"connections", "rate", "duration", "order id"} {
+	err := Options{Rate: -1, OrderIDAt: -1, Batch: -1}.Validate()
+	for _, part := range []string{"connections", "rate", "duration", "order id", "batch"} {
 		require.ErrorContains(t, err, part)
 	}
 }

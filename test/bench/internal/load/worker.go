@@ -46,8 +46,8 @@ func newWorkers(o Options) []*worker {
 	for i := range workers {
 		workers[i] = &worker{
 			address:  o.Address,
-			request:  newRequest(o.Address, o.Path, o.Body, o.OrderIDAt, o.Run, i),
-			buf:      make([]byte, responseBuffer),
+			request:  newRequest(o, i),
+			buf:      make([]byte, responseBuffer+o.Batch*itemBuffer),
 			failures: make(map[string]uint64),
 			samples:  make(map[string]string),
 		}
@@ -55,7 +55,7 @@ func newWorkers(o Options) []*worker {
 	return workers
 }
 
-// exchange sends one event and reports whether it was acknowledged; anything
+// exchange sends one request and reports whether it was acknowledged; anything
 // else is counted, and the connection is replaced where it is of no more use.
 func (w *worker) exchange(ctx context.Context) bool {
 	if w.conn == nil {
@@ -86,7 +86,7 @@ func (w *worker) exchange(ctx context.Context) bool {
 		return w.drop(kind, err)
 	}
 	if resp.status == http.StatusAccepted {
-		w.acknowledged++
+		w.acknowledged += w.request.events()
 	} else {
 		w.fail(strconv.Itoa(resp.status), string(resp.body))
 	}
@@ -120,9 +120,10 @@ func (w *worker) close() {
 }
 
 func (w *worker) fail(kind, text string) {
-	if w.failures[kind]++; w.failures[kind] == 1 {
+	if w.failures[kind] == 0 {
 		w.samples[kind] = text[:min(len(text), maxSampleBytes)]
 	}
+	w.failures[kind] += w.request.events()
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -13,13 +13,23 @@ import (
 	"eventgateway/test/bench/internal/load"
 )
 
-// Scenario is one kind of load with the results of all rounds, in their order.
+// Scenario is one kind of load with the results of all rounds, in their order; or
+// two kinds on one server, which then have names of their own.
 type Scenario struct {
 	Name        string        `json:"name"`
 	Connections int           `json:"connections"`
 	Rate        float64       `json:"rate,omitempty"`
+	Batch       int           `json:"batch,omitempty"` // events in a request; 0: one
+	Loads       *Loads        `json:"loads,omitempty"`
 	Base        []load.Result `json:"base"`
 	Candidate   []load.Result `json:"candidate"`
+}
+
+// Loads are two kinds of load on the candidate: each side's name and connections.
+type Loads struct {
+	Base            string `json:"base"`
+	Candidate       string `json:"candidate"`
+	BaseConnections int    `json:"base_connections"`
 }
 
 // Metric is one row of a table.
@@ -76,6 +86,10 @@ func column(results []load.Result, m Metric) []float64 {
 // WriteTable prints medians with (min..max) of the rounds.
 func WriteTable(w io.Writer, baseName, candidateName string, scenarios []Scenario) error {
 	for _, s := range scenarios {
+		baseName, candidateName := baseName, candidateName
+		if s.Loads != nil {
+			baseName, candidateName = s.Loads.Base, s.Loads.Candidate
+		}
 		var text bytes.Buffer
 		fmt.Fprintf(&text, "\n%s, %d rounds\t%s\t\t%s\t\t%s/%s\t\t\n",
 			s.Name, len(s.Base), baseName, candidateName, candidateName, baseName)
