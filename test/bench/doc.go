@@ -7,8 +7,8 @@
 //     interleaved rounds, and reports ratios with their spread.
 //
 // Duty: say what the gateway costs above the floor, and what an event in a batch
-// costs beside a single one, as ratios taken within one run, because absolute figures of a shared machine mean little from one run to
-// the next.
+// costs beside a single one, as ratios taken within one run, because absolute
+// figures of a shared machine mean little from one run to the next.
 //
 // Invariants:
 //
