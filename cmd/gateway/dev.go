@@ -63,7 +63,11 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	fitCollector()
 	ended := make(chan error, 1)
 	go func() { ended <- gateway.Run(ctx) }()
-	awaitReady(ctx, gateway)
+	// The first pasted curl line finds a topic to write to, and a Redis that has
+	// learnt from the log what was written before.
+	ready, cancel := context.WithTimeout(ctx, 10*time.Second)
+	gateway.AwaitReady(ready)
+	cancel()
 	if ctx.Err() == nil {
 		printBanner(out, gateway, services, dir)
 	}
@@ -78,22 +82,6 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	stop()
 	watch.Wait()
 	return err
-}
-
-// awaitReady gives the first pasted curl line a topic to write to, and a Redis
-// that has learnt from the log what was written before.
-func awaitReady(ctx context.Context, gateway *app.App) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !gateway.Ready() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.

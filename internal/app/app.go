@@ -159,9 +159,14 @@ func (a *App) Sample(preferred string) (eventType string, data []byte) {
 	return eventType, data
 }
 
-// Ready reports whether keyed events of all event types can be written: Kafka
-// has answered and has their topics, and Redis has what it should remember.
-func (a *App) Ready() bool { return a.producer.Complete() && a.store.Ready() }
+// AwaitReady waits until keyed events of all event types can be written, or ctx
+// ends: until Kafka has answered and has their topics, and Redis has what it should
+// remember.
+func (a *App) AwaitReady(ctx context.Context) {
+	poll(ctx, readyPoll, func() bool { return a.producer.Complete() && a.store.Ready() })
+}
+
+const readyPoll = 20 * time.Millisecond
 
 // Run serves until ctx ends or a listener fails, then stops in order. It
 // returns nil after an orderly stop.

@@ -81,17 +81,25 @@ func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.St
 func awaitTopics(ctx context.Context, producer *publish.Producer) error {
 	limit, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	tick := time.NewTicker(topicsPoll)
+	if poll(limit, topicsPoll, producer.Complete) {
+		return nil
+	}
+	if last, _ := producer.Reached(); last.IsZero() || ctx.Err() != nil {
+		return fmt.Errorf("kafka: no answer from kafka.brokers: %w", limit.Err())
+	}
+	return errors.New("kafka: topics of event types are missing, and their events would be forgotten; create the topics, or remove the event types")
+}
+
+// poll asks until it is so, and reports whether that was before ctx ended.
+func poll(ctx context.Context, every time.Duration, so func() bool) bool {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for !producer.Complete() {
+	for !so() {
 		select {
 		case <-tick.C:
-		case <-limit.Done():
-			if last, _ := producer.Reached(); last.IsZero() || ctx.Err() != nil {
-				return fmt.Errorf("kafka: no answer from kafka.brokers: %w", limit.Err())
-			}
-			return errors.New("kafka: topics of event types are missing, and their events would be forgotten; create the topics, or remove the event types")
+		case <-ctx.Done():
+			return false
 		}
 	}
-	return nil
+	return true
 }

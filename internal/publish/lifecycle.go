@@ -74,14 +74,24 @@ func (p *Producer) refreshed(begun time.Time, err error) {
 // record can be placed in one of them: a batch that is too large fails all its records.
 func (p *Producer) prepare(smallest int) {
 	limit := batchLimitOf(smallest)
-	if limit < p.present().batchBytes {
-		if err := p.replaceWith("a topic takes smaller batches", limit); err != nil {
-			p.logger.Error("replacing the kafka producer failed", "error", err)
-			p.requestReplace("a topic takes smaller batches")
-		}
-	}
+	p.shrink(limit)
 	if p.lanes != nil {
 		p.lanes.shrink(limit)
+	}
+}
+
+// shrink sets the limit of batches, and replaces a producer that has a larger one.
+func (p *Producer) shrink(limit int) {
+	p.replacing.Lock()
+	defer p.replacing.Unlock()
+	p.limit.Store(int64(limit))
+	if limit >= p.present().batchBytes {
+		return
+	}
+	const reason = "a topic takes smaller batches"
+	if err := p.reincarnateLocked(reason); err != nil {
+		p.logger.Error("replacing the kafka producer failed", "error", err)
+		p.requestReplace(reason)
 	}
 }
 
@@ -99,8 +109,9 @@ func (p *Producer) replaceIfStuck(begun time.Time, alive bool) {
 	}
 }
 
-// batchLimit is the largest batch that every topic takes.
-func (p *Producer) batchLimit() int { return batchLimitOf(p.topics.smallestLimit()) }
+// batchLimit is the largest batch that every topic takes, those included that are
+// about to be known.
+func (p *Producer) batchLimit() int { return int(p.limit.Load()) }
 
 func batchLimitOf(smallest int) int { return max(1, min(defaultBatchBytes, smallest-batchOverhead)) }
 
@@ -135,10 +146,14 @@ func (p *Producer) giveUp(inc *incarnation) {
 
 // reincarnate starts a new librdkafka producer. The old one still takes
 // records of claims that name it, unless it failed, and is then closed.
-func (p *Producer) reincarnate(reason string) error { return p.replaceWith(reason, p.batchLimit()) }
+func (p *Producer) reincarnate(reason string) error {
+	p.replacing.Lock()
+	defer p.replacing.Unlock()
+	return p.reincarnateLocked(reason)
+}
 
-func (p *Producer) replaceWith(reason string, batchBytes int) error {
-	next, err := p.incarnate(batchBytes)
+func (p *Producer) reincarnateLocked(reason string) error {
+	next, err := p.incarnate(p.batchLimit())
 	if err != nil {
 		return err
 	}

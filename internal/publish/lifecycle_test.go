@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"golang.org/x/sync/errgroup"
 
 	"eventgateway/internal/event"
 )
@@ -37,6 +38,35 @@ func TestReplacedProducerServesItsClaims(t *testing.T) {
 	requireError(t, err, event.LogUnavailable, event.NotWritten)
 	require.Eventually(t, func() bool { return replaced.kp.IsClosed() }, patience, tick, "it must be closed in the end")
 	require.NoError(t, publishAt(p, after))
+}
+
+// A topic that takes small batches is about to be known while the producer is
+// replaced for another reason: whichever comes last, batches are small.
+func TestReplacedProducerHasTheLatestLimit(t *testing.T) {
+	t.Parallel()
+	const smallest = 100_000
+	for name, replace := range map[string]func(*Producer) error{
+		"after the limit":  func(p *Producer) error { p.prepare(smallest); return p.reincarnate("test") },
+		"before the limit": func(p *Producer) error { err := p.reincarnate("test"); p.prepare(smallest); return err },
+		"while the limit is set": func(p *Producer) error {
+			p.prepare(smallest)
+			p.prepare(defaultTopicBytes)
+			var group errgroup.Group
+			group.Go(func() error { return p.reincarnate("test") })
+			p.prepare(smallest)
+			return group.Wait()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := New(Config{Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: 20 * time.Second}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+			require.NoError(t, err)
+			t.Cleanup(func() { p.Close(context.Background()) })
+			require.NoError(t, replace(p))
+			require.Equal(t, batchLimitOf(smallest), p.present().batchBytes)
+			require.False(t, p.outdated())
+		})
+	}
 }
 
 func TestClaimOfAnotherProcessIsRefused(t *testing.T) {

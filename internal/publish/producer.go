@@ -62,6 +62,8 @@ type Producer struct {
 	awaySince time.Time
 	acked     atomic.Int64 // Unix nanoseconds of the last acknowledgement
 	replace   chan string  // a reason to start a new incarnation
+	replacing sync.Mutex   // held by who does so, and by who sets the limit, so that none is current with an old one
+	limit     atomic.Int64 // bytes of a batch, see batchLimit
 
 	mu       sync.RWMutex
 	current  *incarnation
@@ -80,6 +82,7 @@ type Producer struct {
 // the configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Producer, error) {
 	p := &Producer{stuck: stuckAfter, cfg: cfg, logger: logger, metrics: metrics, replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{}}
+	p.limit.Store(int64(batchLimitOf(defaultTopicBytes)))
 	p.topics = newTopics(p.present, p.prepare, cfg.CreateTopics, logger)
 	p.searches = newSearches(p.recoverAll)
 	p.running, p.end = context.WithCancel(context.Background())

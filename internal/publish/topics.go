@@ -307,14 +307,7 @@ func (t *topics) limit(name string) int {
 	return defaultTopicBytes
 }
 
-// smallestLimit is the least max.message.bytes of all known topics.
-func (t *topics) smallestLimit() int {
-	if known := t.known.Load(); known != nil {
-		return smallestOf(*known)
-	}
-	return defaultTopicBytes
-}
-
+// smallestOf is the least max.message.bytes of topics.
 func smallestOf(present map[string]topic) int {
 	least := defaultTopicBytes
 	for _, k := range present {

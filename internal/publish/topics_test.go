@@ -247,7 +247,7 @@ func TestTopicLimitThatMayNotBeAskedFor(t *testing.T) {
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	_, err := p.publish(t, "t", "{}")
 	require.NoError(t, err)
-	require.Equal(t, defaultTopicBytes, p.topics.smallestLimit())
+	require.Equal(t, batchLimitOf(defaultTopicBytes), p.batchLimit())
 }
 
 func TestKafkaThatWasNeverThere(t *testing.T) {
