@@ -9,9 +9,35 @@ function freshKey() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+const url = document.getElementById("swagger-ui").dataset.document;
+
+// prepare changes the document as Swagger UI reads it, and no other answer.
+function prepare(response) {
+  if (!response.ok || response.url !== new URL(url, document.baseURI).href) return response;
+  const read = JSON.parse(response.text);
+  // Before it resolves what is opened, it normalizes the whole document of OpenAPI
+  // 3.1, each time, and drops the outcome; not with this mark. Ours is normal: its
+  // ids are unique, and its paths have no parameters in common.
+  read.$$normalized = true;
+  // An example goes before the fresh key, and is the same for everybody.
+  delete read.components.parameters.IdempotencyKey.examples;
+  response.text = JSON.stringify(read);
+  return response;
+}
+
+// What is not in the document needs no resolving: without security schemes Swagger UI
+// takes all of it apart once more, to find none.
+const resolveWhatIsThere = {
+  statePlugins: { spec: { wrapActions: {
+    requestResolvedSubtree: (request, { specSelectors }) => (path) => (specSelectors.specJson().hasIn(path) ? request(path) : { type: "nothing_to_resolve" }),
+  } } },
+};
+
 // Long lists stay folded: what is not open costs nothing.
 window.ui = SwaggerUIBundle({
-  url: document.getElementById("swagger-ui").dataset.document,
+  url,
+  responseInterceptor: prepare,
+  plugins: [resolveWhatIsThere],
   dom_id: "#swagger-ui",
   deepLinking: true,
   docExpansion: "none",
