@@ -46,7 +46,7 @@ func TestBadInputIsRefused(t *testing.T) {
 		eventType{name: "small", xevent: map[string]any{"topic": badTopic, "body_limit": 100}},
 		eventType{name: "must", xevent: map[string]any{"topic": badTopic, "idempotency": "required"}})})
 	good := startLoad(t, g.addr, "good", 4, false)
-	requests := slices.Concat(badBodies(), badHeaders(), badPaths(), badSizes(), badHTTP())
+	requests := slices.Concat(badBodies(), badHeaders(), badPaths(), badCloudEvents(), badSizes(), badHTTP())
 	slow := slices.Repeat(slowRequests(), 50)
 
 	var mu sync.Mutex

@@ -149,7 +149,7 @@ func badPaths() (all []badRequest) {
 		add(name, rawRequest(path, jsonType, validOrder()), http.StatusNotFound, "unknown-event-type", "")
 		add(name+", with a key", rawRequest(path, jsonType+"Idempotency-Key: k\r\n", validOrder()), http.StatusNotFound, "unknown-event-type", "")
 	}
-	for _, path := range []string{"/v1/events", "/v1/events/", "/v1/events/bad/", "/v1/events/bad/v1/x", "/v2/events/bad", "/v1/event/bad"} {
+	for _, path := range []string{"/v1/events/", "/v1/events/bad/", "/v1/events/bad/v1/x", "/v2/events/bad", "/v1/event/bad"} {
 		add(path, rawRequest(path, jsonType, validOrder()), http.StatusNotFound, "not-found", "")
 	}
 	add("no such version", rawRequest("/v1/events/bad/v9", jsonType, validOrder()), http.StatusNotFound, "unknown-event-type", "")
@@ -160,6 +160,29 @@ func badPaths() (all []badRequest) {
 	for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 		add(method, method+" /v1/events/bad HTTP/1.1\r\nHost: gateway\r\nContent-Length: 0\r\n\r\n", http.StatusMethodNotAllowed, "method-not-allowed", "Allow: POST")
 	}
+	return all
+}
+
+// badCloudEvents are events over the limits, and what is none.
+func badCloudEvents() (all []badRequest) {
+	add := func(name, header, body string, status int, slug string) {
+		all = append(all, badRequest{name: "CloudEvent: " + name, text: rawRequest("/v1/events", header, body), status: status, slug: slug})
+	}
+	event := func(members string) string {
+		return `{"specversion":"1.0","id":"1","source":"/s","type":"bad",` + members + `"data":` + validOrder() + "}"
+	}
+	var many strings.Builder
+	for i := range 33 {
+		fmt.Fprintf(&many, `"x%d":1,`, i)
+	}
+	add("plain data", jsonType, validOrder(), http.StatusBadRequest, "malformed-request")
+	add("long attribute", structuredHeader, event(`"subject":"`+strings.Repeat("s", 2049)+`",`), http.StatusBadRequest, "malformed-request")
+	add("33 extensions", structuredHeader, event(many.String()), http.StatusBadRequest, "malformed-request")
+	add("integer of 33 bits", structuredHeader, event(`"x":4294967296,`), http.StatusBadRequest, "malformed-request")
+	add("unknown dataschema", structuredHeader, event(`"dataschema":"https://example.com/x",`), http.StatusUnprocessableEntity, "schema-violation")
+	add("1,001 events", batchHeader, "["+strings.Repeat("{},", 1000)+"{}]", http.StatusRequestEntityTooLarge, "event-too-large")
+	add("batch that is none", batchHeader, event(""), http.StatusBadRequest, "malformed-json")
+	add("Avro", "Content-Type: application/cloudevents+avro\r\n", event(""), http.StatusUnsupportedMediaType, "unsupported-media-type")
 	return all
 }
 
