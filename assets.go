@@ -1,5 +1,5 @@
 // Package eventgateway holds the files that the gateway's binary carries: the
-// description of its HTTP interface and the sample event types.
+// description of its HTTP interface, the sample event types and sample webhooks.
 package eventgateway
 
 import "embed"
@@ -13,3 +13,8 @@ var OpenAPI []byte
 //
 //go:embed all:schemas
 var Schemas embed.FS
+
+// Webhooks is the folder examples/webhooks: a delivery for each scheme.
+//
+//go:embed examples/webhooks/*.json examples/webhooks/*.form
+var Webhooks embed.FS

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,15 +13,9 @@ import (
 
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
-	"eventgateway/internal/config"
 	"eventgateway/internal/dev"
 	"eventgateway/internal/idempotency"
 )
-
-type devFlags struct {
-	listen, admin, kafka, schemas, dataDir string
-	verbose                                bool
-}
 
 // devPartitions is more than one, so that keys matter as they do in production.
 const devPartitions = 6
@@ -30,17 +23,14 @@ const devPartitions = 6
 // runDev is `gateway dev`: everything embedded, nothing to install.
 func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	var f devFlags
-	set := flag.NewFlagSet("dev", flag.ContinueOnError)
-	set.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDRESS` of the API")
-	set.StringVar(&f.admin, "admin-listen", "127.0.0.1:9090", "`ADDRESS` of health and metrics")
-	set.StringVar(&f.kafka, "kafka-listen", "127.0.0.1:9092", "`ADDRESS` of the embedded Kafka")
-	set.StringVar(&f.schemas, "schemas", "", "`DIR` of event types; default: ./schemas if it is there, else the samples")
-	set.StringVar(&f.dataDir, "data-dir", "", "`DIR` that keeps published records across restarts; default: in memory")
-	set.BoolVar(&f.verbose, "verbose", false, "log everything, not only warnings")
-	if err := parseFlags(set, args, errOut); err != nil {
+	if err := f.parse(args, errOut); err != nil {
 		return err
 	}
-	dir, cleanUp, err := devSchemas(f.schemas)
+	cfg, ignored, err := f.config(os.Environ())
+	if err != nil {
+		return err
+	}
+	dir, cleanUp, err := devSchemas(cfg.Schemas.Dir)
 	if err != nil {
 		return err
 	}
@@ -50,8 +40,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return fmt.Errorf("%w; stop what holds the port, or choose another with --kafka-listen", err)
 	}
 	defer services.Close()
-	cfg, err := devConfig(f, dir, services)
-	if err != nil {
+	if err := embed(cfg, dir, services); err != nil {
 		return err
 	}
 	logger := newLogger(cfg.Log, errOut)
@@ -70,6 +59,8 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	cancel()
 	if ctx.Err() == nil {
 		printBanner(out, gateway, services, dir)
+		printWebhooks(out, cfg, f.file, reachable(gateway.Addr()))
+		fmt.Fprint(out, ignored, "\nPublished records show up here:\n\n")
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
@@ -98,9 +89,6 @@ Publish an event (send it twice: the second answer is a replay of the first):
   curl -i http://%[1]s/v1/events/%[2]s \
     -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-event' \
     -d '%[3]s'
-
-Published records show up here:
-
 `
 
 func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas string) {
@@ -111,28 +99,6 @@ func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schema
 		quoted := strings.ReplaceAll(string(data), "'", `'\''`)
 		fmt.Fprintf(out, devCurl, base, eventType, quoted)
 	}
-}
-
-func devConfig(f devFlags, schemas string, services *dev.Services) (*config.Config, error) {
-	cfg := config.Defaults()
-	cfg.Auth = config.AuthNone
-	cfg.SoleWriter = true
-	cfg.HTTP.Listen, cfg.Admin.Listen = f.listen, f.admin
-	if _, port, err := net.SplitHostPort(f.listen); err == nil && port != "0" {
-		cfg.HTTP.PublicURL = "http://" + reachable(f.listen)
-	}
-	cfg.Kafka.Brokers = []string{services.KafkaAddr()}
-	cfg.Kafka.CreateTopics = config.CreateTopics{Enabled: true, Partitions: devPartitions, Replication: 1}
-	cfg.Redis.Addresses = []string{services.RedisAddr()}
-	cfg.Schemas.Dir = schemas
-	cfg.Log = config.Log{Format: config.LogText, Level: config.LogWarn}
-	if f.verbose {
-		cfg.Log.Level = config.LogDebug
-	}
-	if err := cfg.Validate(); err != nil {
-		return nil, usageError(err.Error())
-	}
-	return cfg, nil
 }
 
 // reachable is an address that a browser on this machine can use.

@@ -18,7 +18,7 @@ var version = "dev"
 
 const usage = `gateway publishes events posted over HTTP to Kafka, once per idempotency key.
 
-  gateway dev              everything embedded, nothing to install
+  gateway dev [-c FILE]    everything embedded, nothing to install
   gateway serve -c FILE    the gateway on real Kafka and Redis
   gateway check -c FILE    is all there that the gateway rests on? What to do if not
   gateway topics apply -c FILE
@@ -30,6 +30,12 @@ const usage = `gateway publishes events posted over HTTP to Kafka, once per idem
   gateway schemas check    do the event types load, and what did a change break
   gateway schemas new TYPE --from FILE
                            draft an event type from sample events
+  gateway webhooks send SOURCE FILE -c FILE
+                           sign a delivery as the provider would, and post it
+  gateway webhooks verify SOURCE FILE -c FILE
+                           why is this saved request not believed?
+  gateway webhooks sample SCHEME
+                           a sample delivery, to send
   gateway healthcheck      does the gateway of this container or machine live?
   gateway version          which version this is
 
@@ -41,7 +47,7 @@ type command func(ctx context.Context, args []string, out, errOut io.Writer) err
 func commands() map[string]command {
 	return map[string]command{
 		"dev": runDev, "serve": runServe, "check": runCheck, "topics": runTopics,
-		"idempotency": runIdempotency, "schemas": runSchemas, "healthcheck": runHealthcheck, "version": runVersion,
+		"idempotency": runIdempotency, "schemas": runSchemas, "webhooks": runWebhooks, "healthcheck": runHealthcheck, "version": runVersion,
 	}
 }
 
@@ -101,20 +107,29 @@ func parseFlags(fs *flag.FlagSet, args []string, errOut io.Writer) error {
 	return nil
 }
 
-// parseFlagsAndName parses args that hold one name, wherever it stands: the
-// flag package stops at the first argument that is no flag.
+// parseFlagsAndName parses args that hold one name, wherever it stands.
 func parseFlagsAndName(fs *flag.FlagSet, args []string, errOut io.Writer) (name string, err error) {
+	names, err := parseFlagsAndNames(fs, args, 1, errOut)
+	if err != nil || len(names) == 0 {
+		return "", err
+	}
+	return names[0], nil
+}
+
+// parseFlagsAndNames parses args that hold some names, wherever they stand: the
+// flag package stops at the first argument that is no flag.
+func parseFlagsAndNames(fs *flag.FlagSet, args []string, most int, errOut io.Writer) (names []string, err error) {
 	for {
 		if err := parseSome(fs, args, errOut); err != nil {
-			return "", err
+			return nil, err
 		}
 		if fs.NArg() == 0 {
-			return name, nil
+			return names, nil
 		}
-		if name != "" {
-			return "", oneTooMany(fs.Arg(0))
+		if len(names) == most {
+			return nil, oneTooMany(fs.Arg(0))
 		}
-		name, args = fs.Arg(0), fs.Args()[1:]
+		names, args = append(names, fs.Arg(0)), fs.Args()[1:]
 	}
 }
 

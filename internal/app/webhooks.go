@@ -46,6 +46,11 @@ func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 // WebhookSource makes one source. The error joins one for each fault, each of
 // which begins with the key's name.
 func WebhookSource(w config.Webhook) (*webhook.Source, error) {
+	return webhook.New(WebhookConfig(w)) //nolint:wrapcheck // says what is wrong
+}
+
+// WebhookConfig is a source's configuration as the verifier wants it.
+func WebhookConfig(w config.Webhook) webhook.Config {
 	c := webhook.Config{
 		Name: w.Name, Scheme: w.Scheme, EventType: w.EventType, Tolerance: w.Tolerance,
 		PublicURL: w.PublicURL, ID: w.ID, Type: w.Type, Items: w.Items,
@@ -57,7 +62,7 @@ func WebhookSource(w config.Webhook) (*webhook.Source, error) {
 		hmac := webhook.HMAC(*w.HMAC)
 		c.HMAC = &hmac
 	}
-	return webhook.New(c) //nolint:wrapcheck // says what is wrong
+	return c
 }
 
 func webhookErrors(cfg *config.Config, at string, err error) config.Errors {

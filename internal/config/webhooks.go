@@ -156,6 +156,17 @@ func (d *decoder) entityKey(path string, n *yaml.Node, v reflect.Value) {
 // from: a file and line, a variable, a flag, or nothing.
 func (c *Config) Source(path string) string { return c.origin(path).source }
 
+// Given reports whether anything in a section comes from elsewhere than the
+// defaults.
+func (c *Config) Given(section string) bool {
+	for path := range c.origins {
+		if path == section || strings.HasPrefix(path, section+".") {
+			return true
+		}
+	}
+	return false
+}
+
 // origin is that of the path, else, in a list, of what the path is in: a missing
 // key's item, an item's list.
 func (c *Config) origin(path string) origin {

@@ -34,15 +34,18 @@ func Watch(ctx context.Context, broker string, out io.Writer) error {
 
 // recordLine shows what there is to see of one record.
 func recordLine(r *kgo.Record) string {
-	var id string
+	var id, problem string
 	for _, h := range r.Headers {
-		if h.Key == "ce_id" {
+		switch h.Key {
+		case "ce_id":
 			id = string(h.Value)
+		case "gw_problem": // of a dead letter
+			problem = "  problem=" + string(h.Value)
 		}
 	}
 	key := "(none)"
 	if r.Key != nil {
 		key = string(r.Key)
 	}
-	return fmt.Sprintf("%s  %s[%d]@%d  key=%s  id=%s\n", r.Timestamp.Format("15:04:05.000"), r.Topic, r.Partition, r.Offset, key, id)
+	return fmt.Sprintf("%s  %s[%d]@%d  key=%s  id=%s%s\n", r.Timestamp.Format("15:04:05.000"), r.Topic, r.Partition, r.Offset, key, id, problem)
 }
