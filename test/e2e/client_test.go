@@ -148,11 +148,14 @@ func (a answer) mustBe(t *testing.T, status int, slug, outcome string) problem {
 	return p
 }
 
-// claimOf is gw_claim of an Idempotency-Key of the anonymous client: SHA-256
-// of the length-prefixed kind, client, key and (empty) index.
-func claimOf(key string) string {
+// claimOf is gw_claim of an Idempotency-Key of the anonymous client.
+func claimOf(key string) string { return claimOfParts("key", "anonymous", key) }
+
+// claimOfParts is SHA-256 of the length-prefixed kind, client, key parts and
+// (empty) index.
+func claimOfParts(parts ...string) string {
 	h := sha256.New()
-	for _, part := range []string{"key", "anonymous", key, ""} {
+	for _, part := range append(parts, "") {
 		_ = binary.Write(h, binary.BigEndian, uint32(len(part))) // a hash takes everything
 		h.Write([]byte(part))
 	}

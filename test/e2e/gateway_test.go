@@ -37,6 +37,7 @@ type options struct {
 	guarantee       string
 	onStoreLoss     string
 	lost            bool // Redis may have lost claims: it is not asserted to be a new one
+	webhooks        []map[string]any
 }
 
 // config is the gateway's configuration file. Ports are chosen by the kernel.
@@ -74,7 +75,8 @@ func (o options) config(t *testing.T) map[string]any {
 		httpSection["body_limit"] = o.bodyLimit
 	}
 	return map[string]any{
-		"auth": "none", "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
+		"webhooks": o.webhooks,
+		"auth":     "none", "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
 		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
 		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,
 	}

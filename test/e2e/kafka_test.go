@@ -46,14 +46,20 @@ func kafkaAdmin(t *testing.T, broker string) *kadm.Client {
 
 func createTopic(t *testing.T, broker, topic string, partitions int32) {
 	t.Helper()
+	createTopics(t, broker, partitions, topic)
+}
+
+func createTopics(t *testing.T, broker string, partitions int32, topics ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
 	admin := kafkaAdmin(t, broker)
-	_, err := admin.CreateTopic(ctx, partitions, 1, nil, topic)
+	created, err := admin.CreateTopics(ctx, partitions, 1, nil, topics...)
 	require.NoError(t, err)
+	require.NoError(t, created.Error())
 	// The controller answers before every broker knows.
-	eventually(t, patient, "topic has leaders", func() error {
-		ends, err := admin.ListEndOffsets(ctx, topic)
+	eventually(t, patient, "topics have leaders", func() error {
+		ends, err := admin.ListEndOffsets(ctx, topics...)
 		if err == nil {
 			err = ends.Error()
 		}

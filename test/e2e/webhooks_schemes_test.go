@@ -1,0 +1,256 @@
+//go:build integration
+
+package e2e
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"eventgateway/test/services"
+)
+
+// webhookDocs is docs/webhooks.md from one heading to another.
+func webhookDocs(t *testing.T, from, to string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(suite.root, "docs/webhooks.md"))
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(raw), "\n"+from+"\n")
+	require.True(t, found, from)
+	if to != "" {
+		text, _, found = strings.Cut(text, "\n"+to+"\n")
+		require.True(t, found, to)
+	}
+	return text
+}
+
+var (
+	yamlBlock  = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+	envInBlock = regexp.MustCompile(`\$\{(\w+)\}`)
+)
+
+// documented are the sources of the examples for each scheme, with secrets.
+func documented(t *testing.T) (sources []map[string]any) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	require.NoError(t, err)
+	for _, block := range yamlBlock.FindAllStringSubmatch(webhookDocs(t, "## Schemes", ""), -1) {
+		text := envInBlock.ReplaceAllStringFunc(block[1], func(name string) string {
+			switch name {
+			case "${SENDGRID_PUBLIC_KEY}":
+				return base64.StdEncoding.EncodeToString(der)
+			case "${ADYEN_HMAC_KEY}":
+				return "44782DEF547AAA06C910C43932B1EB0C"
+			case "${WAREHOUSE_SECRET}":
+				return "user:password"
+			}
+			return standardSecret
+		})
+		var cfg struct{ Webhooks []map[string]any }
+		require.NoError(t, yaml.Unmarshal([]byte(text), &cfg))
+		sources = append(sources, cfg.Webhooks...)
+	}
+	return sources
+}
+
+// command runs the gateway's binary.
+func command(t *testing.T, in []byte, args ...string) (status int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), suite.binary, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &o, &e
+	_ = cmd.Run() // the status says it
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// sample is the sample delivery of a scheme and the header that goes with it.
+func sample(t *testing.T, scheme string) (body []byte, header []string) {
+	t.Helper()
+	status, out, errOut := command(t, nil, "webhooks", "sample", scheme)
+	require.Zero(t, status, errOut)
+	if _, text, found := strings.Cut(strings.TrimSpace(errOut), "--header "); found {
+		header = []string{"--header", strings.Trim(text, "'")}
+	}
+	return []byte(out), header
+}
+
+// TestEveryWebhookScheme: the example of each scheme in the documentation, with the
+// scheme's sample delivery, signed by `gateway webhooks send`. Twice and more it is
+// one record and one receipt, as a dead letter (the first half of the sources) and as an event. Whatever
+// scheme is added is covered.
+func TestEveryWebhookScheme(t *testing.T) {
+	_, _, usage := command(t, nil, "webhooks", "sample", "--help")
+	_, listed, _ := strings.Cut(usage, "Schemes: ")
+	schemes := strings.Split(strings.TrimSpace(listed), ", ")
+	require.Contains(t, schemes, "stripe")
+
+	prefix := unique("e2e")
+	dir := t.TempDir()
+	writeType(t, dir, eventType{name: prefix + ".none", xevent: map[string]any{"key": nil}, schema: map[string]any{}})
+	o := options{schemas: dir}
+	type half struct{ scheme, dead, event, topic string }
+	var halves []half
+	for _, source := range documented(t) {
+		scheme := source["scheme"].(string)
+		if !slices.Contains(schemes, scheme) {
+			continue // described before it is there
+		}
+		h := half{scheme, unique("hook"), unique("hook"), newTopicName(t)}
+		halves = append(halves, h)
+		for _, name := range []string{h.dead, h.event} {
+			one := map[string]any{}
+			for key, value := range source {
+				one[key] = value
+			}
+			one["name"], one["event_type"] = name, h.event+".{type}"
+			one["dead_letter_topic"] = h.topic
+			o.webhooks = append(o.webhooks, one)
+		}
+	}
+	var covered []string
+	for _, h := range halves {
+		covered = append(covered, h.scheme)
+	}
+	require.Subset(t, covered, schemes, "each has an example")
+
+	var topics []string
+	for _, h := range halves {
+		topics = append(topics, h.topic)
+	}
+	createTopics(t, services.Shared(t).Kafka, 3, topics...)
+	g := startGateway(t, o)
+	file := writeConfig(t, o.config(t))
+	for _, h := range halves {
+		t.Run(h.scheme, func(t *testing.T) {
+			t.Parallel()
+			send := sender{t: t, gateway: g.addr, file: file, scheme: h.scheme}
+			first, ok := send.to(h.dead)
+			if !ok {
+				return
+			}
+			second, _ := send.to(h.dead)
+			require.Equal(t, first, second)
+			receipts := receiptsOf(t, first)
+			for i, r := range receipts {
+				require.Equal(t, h.topic, r.Topic, "a dead letter")
+				require.True(t, strings.HasPrefix(r.Type, h.event+"."), r.Type)
+				if !slices.ContainsFunc(receipts[:i], func(before receipt) bool { return before.Type == r.Type }) {
+					writeType(t, dir, eventType{name: r.Type, xevent: map[string]any{"topic": h.topic, "key": nil}, schema: map[string]any{}})
+				}
+			}
+			requireOneEach(t, h.topic, receipts)
+
+			// Now as events: the key is where the example says.
+			for _, r := range receipts {
+				awaitType(t, g.addr, r.Type)
+			}
+			answers := make([]string, 4)
+			each(len(answers), len(answers), func(i int) { answers[i], _ = send.untilAccepted(h.event) })
+			for _, a := range answers {
+				require.Equal(t, answers[0], a)
+			}
+			events := receiptsOf(t, answers[0])
+			require.Len(t, events, len(receipts))
+			for _, r := range events {
+				require.Equal(t, "v1", r.Version, "%s is an event, no dead letter", r.Type)
+			}
+			requireOneEach(t, h.topic, append(receipts, events...))
+		})
+	}
+}
+
+// sender sends a scheme's sample with the command.
+type sender struct {
+	t                     *testing.T
+	gateway, file, scheme string
+}
+
+// to returns the answer's body. It reports false for a scheme with public keys only.
+func (s sender) to(source string) (string, bool) {
+	s.t.Helper()
+	status, out, errOut := s.once(source)
+	if status == 1 && strings.Contains(errOut, "public key") {
+		return "", false
+	}
+	require.Zero(s.t, status, "%s%s", out, errOut)
+	return strings.Split(out, "\n\n")[1], true
+}
+
+func (s sender) once(source string) (status int, out, errOut string) {
+	s.t.Helper()
+	body, header := sample(s.t, s.scheme)
+	return command(s.t, body, append([]string{
+		"webhooks", "send", source, "-", "-c", s.file, "--url", "http://" + s.gateway + "/v1/webhooks/" + source,
+	}, header...)...)
+}
+
+// untilAccepted sends again what gets a 5xx, as providers do.
+func (s sender) untilAccepted(source string) (body string, ok bool) {
+	for range 50 {
+		_, out, _ := s.once(source)
+		if strings.HasPrefix(out, "202 ") {
+			return strings.Split(out, "\n\n")[1], true
+		}
+		if !strings.HasPrefix(out, "5") {
+			return out, false
+		}
+	}
+	return "never accepted", false
+}
+
+func receiptsOf(t *testing.T, body string) []receipt {
+	t.Helper()
+	a := answer{status: http.StatusAccepted, body: []byte(body)}
+	if strings.HasPrefix(body, `{"items":`) {
+		return a.items(t)
+	}
+	return []receipt{a.receipt(t)}
+}
+
+// requireOneEach: the topic has the records of these receipts, and no others.
+func requireOneEach(t *testing.T, topic string, receipts []receipt) {
+	t.Helper()
+	log := readTopic(t, services.Shared(t).Kafka, topic)
+	requireCount(t, log.records, len(receipts))
+	for _, r := range receipts {
+		rec := log.at[position{r.Partition, r.Offset}]
+		require.NotNil(t, rec)
+		require.Equal(t, r.ID, header(rec, "ce_id"))
+		require.True(t, json.Valid(rec.Value), "%s", rec.Value)
+		if r.Key != nil {
+			require.Equal(t, *r.Key, string(rec.Key))
+		}
+	}
+}
+
+func awaitType(t *testing.T, addr, eventType string) {
+	t.Helper()
+	eventually(t, patient, "event type is loaded", func() error {
+		resp, err := http.Get("http://" + addr + "/v1/event-types/" + eventType)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if resp.StatusCode != http.StatusOK {
+			return errExited
+		}
+		return nil
+	})
+}
