@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Config is who may call.
+type Config struct {
+	Clients []Client
+	Tokens  *TokenConfig // nil: no JSON Web Tokens
+}
+
+// Authenticator knows the clients. It is safe for concurrent use.
+type Authenticator struct {
+	book   atomic.Pointer[book]
+	tokens *tokens
+}
+
+// New returns an Authenticator. With tokens it fetches their keys in the
+// background until ctx ends; failed is told when that does not succeed.
+func New(ctx context.Context, cfg Config, failed func(error)) (*Authenticator, error) {
+	a := &Authenticator{}
+	a.Replace(cfg.Clients)
+	if cfg.Tokens != nil {
+		var err error
+		if a.tokens, err = newTokens(ctx, *cfg.Tokens, failed); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Replace exchanges the clients: those who are gone are refused from now on.
+func (a *Authenticator) Replace(clients []Client) { a.book.Store(newBook(clients)) }
+
+// Ready returns an error as long as no token can be verified because the keys were
+// never fetched.
+func (a *Authenticator) Ready(ctx context.Context) error {
+	if a.tokens == nil {
+		return nil
+	}
+	return a.tokens.ready(ctx)
+}
+
+// Credentials are what a request has to show.
+type Credentials struct {
+	Authorization []string // the header's values
+	// Certificate is the client's, verified against the authorities that are
+	// trusted for it; nil if it showed none.
+	Certificate *x509.Certificate
+}
+
+// Authenticate says who the caller is. The error is a *Refusal.
+func (a *Authenticator) Authenticate(ctx context.Context, c Credentials, now time.Time) (*Caller, error) {
+	switch {
+	case len(c.Authorization) > 1:
+		return nil, &Refusal{Reason: Malformed}
+	case len(c.Authorization) == 1:
+		secret, reason := credential(c.Authorization[0])
+		if reason != "" {
+			return nil, &Refusal{Reason: reason}
+		}
+		return a.bySecret(ctx, secret, now)
+	case c.Certificate != nil:
+		return a.byCertificate(c.Certificate)
+	}
+	return nil, &Refusal{Reason: Missing}
+}
+
+// credential takes the token out of `Bearer …` (RFC 6750 §2.1).
+func credential(header string) (string, Reason) {
+	scheme, secret, found := strings.Cut(strings.Trim(header, " \t"), " ")
+	secret = strings.TrimLeft(secret, " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") || secret == "" || strings.ContainsAny(secret, " \t,") {
+		return "", Malformed
+	}
+	return secret, ""
+}
+
+func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Time) (*Caller, error) {
+	book := a.book.Load()
+	if strings.Count(secret, ".") == 2 && !strings.HasPrefix(secret, keyPrefix) { // JWS compact form: no key has dots
+		if a.tokens == nil {
+			return nil, &Refusal{Reason: UnknownKey}
+		}
+		return a.tokens.caller(ctx, secret, book, now)
+	}
+	if len(secret) > maxKeyLength {
+		return nil, &Refusal{Reason: Malformed}
+	}
+	caller, reason := book.byKey(secret, now)
+	if reason != "" {
+		return nil, &Refusal{Reason: reason}
+	}
+	return caller, nil
+}
+
+func (a *Authenticator) byCertificate(cert *x509.Certificate) (*Caller, error) {
+	book := a.book.Load()
+	names := append([]string{}, cert.DNSNames...)
+	for _, uri := range cert.URIs {
+		names = append(names, uri.String())
+	}
+	for _, name := range append(names, cert.EmailAddresses...) {
+		if caller, ok := book.certificates[name]; ok {
+			return caller, nil
+		}
+	}
+	return nil, &Refusal{Reason: UnknownCertificate}
+}
+
+// Refusal is a caller who is not known. Reason is for the operator; callers are
+// not told.
+type Refusal struct {
+	Reason Reason
+	Err    error // of a token, if any; it has no credential in it
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	if r.Err != nil {
+		return fmt.Sprintf("%s: %v", r.Reason, r.Err)
+	}
+	return string(r.Reason)
+}
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Reason is why a caller is refused.
+type Reason string
+
+// The reasons.
+const (
+	Missing            Reason = "missing"
+	Malformed          Reason = "malformed"
+	UnknownKey         Reason = "unknown-key"
+	ExpiredKey         Reason = "expired-key"
+	UnknownCertificate Reason = "unknown-certificate"
+	BadToken           Reason = "bad-token"
+	ExpiredToken       Reason = "expired-token"
+)

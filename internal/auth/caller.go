@@ -1,0 +1,94 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+)
+
+// Anonymous is the caller where nobody is asked who they are. It may publish
+// everything.
+func Anonymous() *Caller {
+	return &Caller{Name: "anonymous", events: []pattern{parsePattern("*")}}
+}
+
+// Caller is who sent a request.
+type Caller struct {
+	// Name is the scope of idempotency keys.
+	Name   string
+	Rate   Rate // zero: no limit
+	events []pattern
+}
+
+// May reports whether the caller may publish events of a type, whether there is
+// one or not.
+func (c *Caller) May(eventType string) bool {
+	return slices.ContainsFunc(c.events, func(p pattern) bool { return p.matches(eventType) })
+}
+
+// Grants is the caller's patterns, sorted: callers with the same may see the same.
+func (c *Caller) Grants() string {
+	texts := make([]string, len(c.events))
+	for i, p := range c.events {
+		texts[i] = p.text
+	}
+	slices.Sort(texts)
+	return strings.Join(slices.Compact(texts), " ")
+}
+
+// Rate is how many events a caller may send: Events in each Per seconds.
+type Rate struct {
+	Events     int
+	PerSeconds int
+}
+
+// pattern is an event type in which each * stands for any text, dots included.
+type pattern struct {
+	text  string
+	parts []string // between the stars
+}
+
+// ValidPattern reports whether text may say which event types are meant.
+func ValidPattern(text string) bool {
+	if text == "" || len(text) > 200 {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '*' && r != '.' && r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
+
+func parsePattern(text string) pattern {
+	return pattern{text: text, parts: strings.Split(text, "*")}
+}
+
+// parsePatterns leaves out what is no pattern: it grants nothing.
+func parsePatterns(texts []string) []pattern {
+	var list []pattern
+	for _, text := range texts {
+		if ValidPattern(text) {
+			list = append(list, parsePattern(text))
+		}
+	}
+	return list
+}
+
+// matches takes the parts from the left, each at the first place where it stands:
+// what is left over can only be larger so.
+func (p pattern) matches(name string) bool {
+	last := len(p.parts) - 1
+	if last == 0 {
+		return name == p.text
+	}
+	rest, ok := strings.CutPrefix(name, p.parts[0])
+	if !ok {
+		return false
+	}
+	for _, part := range p.parts[1:last] {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			return false
+		}
+		rest = after
+	}
+	return strings.HasSuffix(rest, p.parts[last])
+}

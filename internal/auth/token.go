@@ -1,0 +1,133 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
+)
+
+const (
+	keysTimeout = 5 * time.Second
+	// keysInterval is how often the issuer's keys are fetched anew; a token with an
+	// unknown key has them fetched at once, unknownInterval apart.
+	keysInterval    = 15 * time.Minute
+	unknownInterval = 10 * time.Second
+	// lookTimeout bounds how long one request waits for such a fetch.
+	lookTimeout = 2 * time.Second
+	// leeway is for clocks that differ.
+	leeway        = 30 * time.Second
+	maxTokenBytes = 8 << 10
+	maxClientName = 200
+)
+
+// algorithms are all that a token may be signed with: asymmetric ones, so that
+// nobody who can verify can sign.
+var algorithms = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+// TokenConfig says whose JSON Web Tokens are believed.
+type TokenConfig struct {
+	Issuer, Audience string // both required
+	KeysURL          string // of the issuer's JSON Web Key Set (RFC 7517)
+	ClientClaim      string // names the client
+	EventsClaim      string // lists patterns: a list, or a text with spaces between them
+	Client           *http.Client
+}
+
+type tokens struct {
+	cfg    TokenConfig
+	keys   keyfunc.Keyfunc
+	parser func(now time.Time) *jwt.Parser
+}
+
+func newTokens(ctx context.Context, cfg TokenConfig, failed func(error)) (*tokens, error) {
+	if cfg.Issuer == "" || cfg.Audience == "" || cfg.KeysURL == "" || cfg.ClientClaim == "" || cfg.EventsClaim == "" {
+		return nil, errors.New("tokens need issuer, audience, keys and the names of both claims")
+	}
+	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{cfg.KeysURL}, keyfunc.Override{
+		Client: cfg.Client, HTTPTimeout: keysTimeout, RefreshInterval: keysInterval,
+		RefreshUnknownKID: rate.NewLimiter(rate.Every(unknownInterval), 1),
+		RateLimitWaitMax:  lookTimeout, // for the fetch as well; who would wait longer is refused at once
+		RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
+			return func(_ context.Context, err error) { failed(err) }
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("fetch keys of tokens: %w", err)
+	}
+	return &tokens{cfg: cfg, keys: keys, parser: func(now time.Time) *jwt.Parser {
+		return jwt.NewParser(
+			jwt.WithValidMethods(algorithms), jwt.WithIssuer(cfg.Issuer), jwt.WithAudience(cfg.Audience),
+			jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return now }),
+		)
+	}}, nil
+}
+
+func (t *tokens) ready(ctx context.Context) error {
+	set, err := t.keys.VerificationKeySet(ctx)
+	if err != nil {
+		return fmt.Errorf("read keys of tokens: %w", err)
+	}
+	if len(set.Keys) == 0 {
+		return errors.New("no key of the token's issuer has been fetched yet")
+	}
+	return nil
+}
+
+// caller verifies a token. A configured client of the name that the token gives
+// lends it its rate; the events are the token's.
+func (t *tokens) caller(ctx context.Context, text string, known *book, now time.Time) (*Caller, error) {
+	if len(text) > maxTokenBytes {
+		return nil, &Refusal{Reason: Malformed}
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	claims := jwt.MapClaims{}
+	_, err := t.parser(now).ParseWithClaims(text, claims, t.keys.KeyfuncCtx(ctx))
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return nil, &Refusal{Reason: ExpiredToken}
+	case err != nil:
+		return nil, &Refusal{Reason: BadToken, Err: err}
+	}
+	name, ok := claims[t.cfg.ClientClaim].(string)
+	if !ok || !validName(name) {
+		return nil, &Refusal{Reason: BadToken, Err: fmt.Errorf("the claim %q names no client", t.cfg.ClientClaim)}
+	}
+	caller := &Caller{Name: name, events: parsePatterns(texts(claims[t.cfg.EventsClaim]))}
+	if c, ok := known.callers[name]; ok {
+		caller.Rate = c.Rate
+	}
+	return caller, nil
+}
+
+func validName(name string) bool {
+	return name != "" && len(name) <= maxClientName && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f })
+}
+
+// texts reads a claim that is a list of texts, or one text of several words.
+func texts(claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		return strings.Fields(v)
+	case []any:
+		var list []string
+		for _, each := range v {
+			if text, ok := each.(string); ok {
+				list = append(list, text)
+			}
+		}
+		return list
+	}
+	return nil
+}
