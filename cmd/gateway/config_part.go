@@ -9,9 +9,9 @@ import (
 )
 
 // loadPart reads a configuration of which not everything matters: what is wrong
-// with a key that unused reports is not wrong here. What is returned has the
+// with a key of which unused reports that it is not used is not wrong here. What is returned has the
 // default there.
-func loadPart(file string, environ []string, unused func(path string) bool) (*config.Config, error) {
+func loadPart(file string, environ []string, unused func(wrong *config.Error) bool) (*config.Config, error) {
 	cfg, err := config.Examine(file, environ)
 	var wrong config.Errors
 	if !errors.As(err, &wrong) {
@@ -19,7 +19,7 @@ func loadPart(file string, environ []string, unused func(path string) bool) (*co
 	}
 	var left config.Errors
 	for _, one := range wrong {
-		if cfg == nil || !unused(one.Path) {
+		if cfg == nil || !unused(one) {
 			left = append(left, one)
 		}
 	}

@@ -55,8 +55,9 @@ func (f *devFlags) parse(args []string, errOut io.Writer) error {
 func (f *devFlags) config(environ []string) (cfg *config.Config, ignored string, err error) {
 	cfg = config.Defaults()
 	if f.file != "" {
-		cfg, err = loadPart(f.file, environ, func(path string) bool {
-			return inSections(path, "auth", "kafka", "redis") && path != "kafka.delivery_timeout"
+		cfg, err = loadPart(f.file, environ, func(wrong *config.Error) bool {
+			undecided := wrong.Path == "auth" && wrong.Source == "" // which here means everybody
+			return undecided || inSections(wrong.Path, "kafka", "redis") && wrong.Path != "kafka.delivery_timeout"
 		})
 		if err == nil {
 			err = app.CheckWebhooks(cfg)
@@ -130,7 +131,9 @@ func replaced(cfg *config.Config) string {
 
 // embed points a configuration to the embedded services.
 func embed(cfg *config.Config, schemas string, services *dev.Services) error {
-	cfg.Auth = config.AuthNone
+	if cfg.Auth.IsZero() {
+		cfg.Auth.None = true
+	}
 	cfg.SoleWriter = true
 	cfg.Kafka.Brokers = []string{services.KafkaAddr()}
 	cfg.Kafka.CreateTopics = config.CreateTopics{Enabled: true, Partitions: devPartitions, Replication: 1}

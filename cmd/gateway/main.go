@@ -27,6 +27,7 @@ const usage = `gateway publishes events posted over HTTP to Kafka, once per idem
                            what Redis holds for an idempotency key, and what it means
   gateway idempotency rebuild -c FILE
                            learn from Kafka which keyed events were written
+  gateway keys new         make an API key for a client
   gateway schemas check    do the event types load, and what did a change break
   gateway schemas new TYPE --from FILE
                            draft an event type from sample events
@@ -47,7 +48,7 @@ type command func(ctx context.Context, args []string, out, errOut io.Writer) err
 func commands() map[string]command {
 	return map[string]command{
 		"dev": runDev, "serve": runServe, "check": runCheck, "topics": runTopics,
-		"idempotency": runIdempotency, "schemas": runSchemas, "webhooks": runWebhooks, "healthcheck": runHealthcheck, "version": runVersion,
+		"idempotency": runIdempotency, "keys": runKeys, "schemas": runSchemas, "webhooks": runWebhooks, "healthcheck": runHealthcheck, "version": runVersion,
 	}
 }
 

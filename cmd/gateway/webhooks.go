@@ -108,7 +108,8 @@ func (f *webhookFlags) time(text string) error {
 // gateway listens and the event types need be right.
 func (f *webhookFlags) load(environ []string) (*config.Config, config.Webhook, error) {
 	at := -1
-	unused := func(path string) bool {
+	unused := func(wrong *config.Error) bool {
+		path := wrong.Path
 		if path == "webhooks" || inSections(path, "http.listen", "schemas") {
 			return false
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/config"
 	"eventgateway/internal/webhook"
 )
 
@@ -243,16 +244,16 @@ func TestLoadPart(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("http: {body_limit: many}\nkafka: {brokers: []}\n"), 0o600))
-	_, err := loadPart(file, nil, func(path string) bool { return inSections(path, "kafka", "auth") })
+	_, err := loadPart(file, nil, func(wrong *config.Error) bool { return inSections(wrong.Path, "kafka", "auth") })
 	require.ErrorContains(t, err, "http.body_limit")
 	require.NotContains(t, err.Error(), "kafka")
-	cfg, err := loadPart(file, nil, func(path string) bool { return inSections(path, "http", "kafka", "auth") })
+	cfg, err := loadPart(file, nil, func(wrong *config.Error) bool { return inSections(wrong.Path, "http", "kafka", "auth") })
 	require.NoError(t, err)
 	require.NotNil(t, cfg)
-	_, err = loadPart(file+".none", nil, func(string) bool { return true })
+	_, err = loadPart(file+".none", nil, func(*config.Error) bool { return true })
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, os.WriteFile(file, []byte("- no mapping\n"), 0o600))
-	_, err = loadPart(file, nil, func(string) bool { return true })
+	_, err = loadPart(file, nil, func(*config.Error) bool { return true })
 	require.ErrorContains(t, err, "not a mapping")
 	require.False(t, inSections("kafkaesque", "kafka"))
 }

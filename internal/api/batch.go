@@ -29,15 +29,16 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 	var trace event.Attributes
 	setTrace(&trace, &c.Request().Header)
 	for i, text := range texts {
-		reqs[i] = s.batchItem(text, key, i)
+		reqs[i] = s.batchItem(c, text, key, i)
 		reqs[i].Attributes.TraceParent, reqs[i].Attributes.TraceState = trace.TraceParent, trace.TraceState
 	}
 	return s.acceptBatch(c, reqs)
 }
 
 // batchItem reads one event. What is wrong with it is in the request.
-func (s *Server) batchItem(text []byte, key string, index int) ingest.Request {
-	req, err := s.cloudEventRequest(cloudevent.Parse(text))
+func (s *Server) batchItem(c *fiber.Ctx, text []byte, key string, index int) ingest.Request {
+	e, err := cloudevent.Parse(text)
+	req, err := s.cloudEventRequest(c, e, err)
 	req.Fault = err
 	switch {
 	case key != "":

@@ -34,7 +34,7 @@ func (s *Server) postCloudEvent(c *fiber.Ctx) error {
 	default:
 		e, err = binary(c)
 	}
-	req, err := s.cloudEventRequest(e, err)
+	req, err := s.cloudEventRequest(c, e, err)
 	if err == nil {
 		req.Identity, err = identity(h, req)
 	}
@@ -59,8 +59,15 @@ func binary(c *fiber.Ctx) (cloudevent.Event, error) {
 // cloudEventRequest makes a request of an event that was read, or could not be:
 // what there is of it then still tells its entity. Strings that are slices of the
 // body are none: cloudevent copies them.
-func (s *Server) cloudEventRequest(e cloudevent.Event, fault error) (ingest.Request, error) {
-	req := ingest.Request{Client: anonymous, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}
+func (s *Server) cloudEventRequest(c *fiber.Ctx, e cloudevent.Event, fault error) (ingest.Request, error) {
+	caller := s.caller(c)
+	req := ingest.Request{Client: caller.Name, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}
+	if e.Type != "" {
+		if err := s.permit(c, caller, e.Type); err != nil {
+			req.Data = nil // no key: what is held back behind it must not tell whether there is such a type
+			return req, err
+		}
+	}
 	if err := setContentType(&req, e.DataContentType); err != nil && fault == nil {
 		fault = err
 	}

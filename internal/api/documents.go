@@ -6,18 +6,29 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"eventgateway/internal/auth"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/schema"
 )
 
-// documents are made when they are first asked for after event types changed,
-// and kept: with hundreds of event types they have megabytes.
-type documents struct {
+// maxViews bounds what is kept for callers who may see different event types.
+const maxViews = 32
+
+// views are the event types as callers see them, and the documents about them. They
+// are made when they are first asked for after event types changed, and kept: with
+// hundreds of event types documents have megabytes.
+type views struct {
 	base *describe.Base
 
-	mu  sync.Mutex
-	of  *schema.Set
-	are described
+	mu       sync.Mutex
+	of       *schema.Set
+	byGrants map[string]seen
+}
+
+// seen is what callers with the same grants see.
+type seen struct {
+	set *schema.Set
+	described
 }
 
 // described makes each document once.
@@ -25,18 +36,28 @@ type described struct {
 	openJSON, openYAML, async func() (file, error)
 }
 
-// get returns the documents of a set.
-func (d *documents) get(set *schema.Set) described {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.of != set {
-		d.of, d.are = set, d.describe(set)
+// get returns what a caller sees of a set.
+func (v *views) get(set *schema.Set, caller *auth.Caller) seen {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.of != set || len(v.byGrants) == maxViews {
+		v.of, v.byGrants = set, map[string]seen{}
 	}
-	return d.are
+	grants := caller.Grants()
+	own, ok := v.byGrants[grants]
+	if !ok {
+		own.set = set.Only(caller.May)
+		own.described = v.describe(own.set)
+		v.byGrants[grants] = own
+	}
+	return own
 }
 
-func (d *documents) describe(set *schema.Set) described {
-	open := sync.OnceValues(func() (describe.OpenAPI, error) { return d.base.OpenAPI(set) })
+// view is what the request's caller may see.
+func (s *Server) view(c *fiber.Ctx) seen { return s.views.get(s.catalog.Set(), s.caller(c)) }
+
+func (v *views) describe(set *schema.Set) described {
+	open := sync.OnceValues(func() (describe.OpenAPI, error) { return v.base.OpenAPI(set) })
 	return described{
 		openJSON: sync.OnceValues(func() (file, error) {
 			doc, err := open()
@@ -69,13 +90,16 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 	if !only.Has("type") {
 		return s.sendDocument(func(d described) (file, error) { return d.openJSON() })(c)
 	}
-	set, name := s.catalog.Set(), string(only.Peek("type"))
+	set, name := s.view(c).set, string(only.Peek("type"))
 	if name != "" {
+		if err := s.permit(c, s.caller(c), name); err != nil {
+			return s.writeProblem(c, err, false)
+		}
 		if _, err := set.Lookup(name, ""); err != nil {
 			return s.writeProblem(c, err, false)
 		}
 	}
-	doc, err := s.documents.base.OpenAPIOf(set, name)
+	doc, err := s.views.base.OpenAPIOf(set, name)
 	if err != nil {
 		return fmt.Errorf("describe the interface: %w", err)
 	}
@@ -89,7 +113,7 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 // sendDocument is GET for one of the documents.
 func (s *Server) sendDocument(which func(described) (file, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		f, err := which(s.documents.get(s.catalog.Set()))
+		f, err := which(s.view(c).described)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func contentMode(def *event.Definition) string {
 // listEventTypes is GET /v1/event-types.
 func (s *Server) listEventTypes(c *fiber.Ctx) error {
 	views := []eventTypeView{}
-	for _, t := range s.catalog.Types() {
+	for _, t := range s.view(c).set.Types() {
 		views = append(views, view(t))
 	}
 	return writeJSON(c, fiber.StatusOK, map[string]any{"event_types": views})
@@ -61,6 +61,9 @@ func (s *Server) listEventTypes(c *fiber.Ctx) error {
 // getEventType is GET /v1/event-types/{type}.
 func (s *Server) getEventType(c *fiber.Ctx) error {
 	name := c.Params("type")
+	if err := s.permit(c, s.caller(c), name); err != nil {
+		return s.writeProblem(c, err, false)
+	}
 	for _, t := range s.catalog.Types() {
 		if t.Name == name {
 			examples := t.Examples
@@ -81,6 +84,9 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 func (s *Server) getSchema(c *fiber.Ctx) error {
 	v, err := version(c)
 	if err != nil {
+		return s.writeProblem(c, err, false)
+	}
+	if err := s.permit(c, s.caller(c), c.Params("type")); err != nil {
 		return s.writeProblem(c, err, false)
 	}
 	raw, err := s.catalog.Schema(c.Params("type"), v)

@@ -13,9 +13,6 @@ import (
 	"eventgateway/internal/ingest"
 )
 
-// anonymous is the client's name where auth is "none".
-const anonymous = "anonymous"
-
 const (
 	headerIdempotencyKey      = "Idempotency-Key"
 	headerIdempotentReplayed  = "Idempotent-Replayed"
@@ -82,7 +79,11 @@ func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, error) {
 
 // eventData reads what an event is: type, version, media type, data.
 func (s *Server) eventData(c *fiber.Ctx) (ingest.Request, error) {
-	req := ingest.Request{Client: anonymous, Type: strings.Clone(c.Params("type"))}
+	caller := s.caller(c)
+	req := ingest.Request{Client: caller.Name, Type: strings.Clone(c.Params("type"))}
+	if err := s.permit(c, caller, req.Type); err != nil {
+		return req, err
+	}
 	if err := s.lookup(c, &req); err != nil {
 		return req, err
 	}

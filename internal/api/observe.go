@@ -16,11 +16,15 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	rejected *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	return &metrics{
+		refused: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_refused_calls_total", Help: "Calls without valid credentials, or for an event type that the client may not use, by reason.",
+		}, []string{"reason"}),
 		rejected: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_webhook_rejections_total", Help: "Webhook deliveries that were not believed, by source and reason.",
 		}, []string{"source", "reason"}),

@@ -45,8 +45,10 @@ func TestOpenAPIHasExactlyTheRoutes(t *testing.T) {
 var (
 	everywhere = []event.Kind{event.MalformedRequest, event.RequestTimeout, event.EventTooLarge, event.HeadersTooLarge, event.Internal}
 
+	reading = append([]event.Kind{event.Unauthenticated}, everywhere...)
+
 	publishing = append([]event.Kind{
-		event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
+		event.Unauthenticated, event.Forbidden, event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
 		event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing, event.IdempotencyKeyReused,
 		event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 	}, everywhere...)
@@ -61,6 +63,7 @@ var (
 		"POST /v1/events/{type}/{version}": publishing,
 		"POST /v1/event-types/{type}/validate": append([]event.Kind{
 			event.MalformedJSON, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing,
+			event.Unauthenticated, event.Forbidden,
 		}, everywhere...),
 		"POST /v1/webhooks/{source}": append([]event.Kind{
 			event.MalformedJSON, event.Unauthenticated, event.UnknownSource, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation,
@@ -68,19 +71,19 @@ var (
 		}, everywhere...),
 		"OPTIONS /v1/webhooks/{source}": append([]event.Kind{event.UnknownSource}, everywhere...),
 		"GET /v1/receipts": append([]event.Kind{
-			event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
+			event.Unauthenticated, event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),
-		"GET /v1/event-types":               everywhere,
-		"GET /v1/event-types/{type}":        append([]event.Kind{event.UnknownEventType}, everywhere...),
-		"GET /v1/event-types/{type}/schema": append([]event.Kind{event.UnknownEventType}, everywhere...),
+		"GET /v1/event-types":               reading,
+		"GET /v1/event-types/{type}":        append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
+		"GET /v1/event-types/{type}/schema": append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
 		"GET /problems":                     everywhere,
 		"GET /problems/{slug}":              append([]event.Kind{event.NotFound}, everywhere...),
-		"GET /":                             everywhere,
-		"GET /docs":                         everywhere,
+		"GET /":                             reading,
+		"GET /docs":                         reading,
 		"GET /docs/assets/{file}":           append([]event.Kind{event.NotFound}, everywhere...),
-		"GET /openapi.json":                 append([]event.Kind{event.UnknownEventType}, everywhere...),
-		"GET /openapi.yaml":                 everywhere,
-		"GET /asyncapi.json":                everywhere,
+		"GET /openapi.json":                 append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
+		"GET /openapi.yaml":                 reading,
+		"GET /asyncapi.json":                reading,
 	}
 	// offPaths are answered where there is no operation to say so at.
 	offPaths = map[string]event.Kind{"NotFound": event.NotFound, "MethodNotAllowed": event.MethodNotAllowed}
@@ -138,7 +141,7 @@ func TestOpenAPIHasExactlyTheProblems(t *testing.T) {
 	// An event of a batch has its problem in the batch's answer.
 	var ofItems []string
 	for _, kind := range append([]event.Kind{event.HeldBack}, cloudEvents...) {
-		if kind != event.RequestTimeout && kind != event.HeadersTooLarge { // which concern whole requests
+		if kind != event.RequestTimeout && kind != event.HeadersTooLarge && kind != event.Unauthenticated { // which concern whole requests
 			ofItems = append(ofItems, "/problems/"+string(kind))
 		}
 	}
@@ -160,7 +163,13 @@ func TestOpenAPIReferencesLeadSomewhere(t *testing.T) {
 			used[ref] = true
 		}
 	})
+	for _, scheme := range doc.at("/components").get("securitySchemes").names() {
+		require.Contains(t, doc.root["security"], map[string]any{scheme: []any{}})
+	}
 	for _, kind := range doc.at("/components").names() {
+		if kind == "securitySchemes" {
+			continue // which are named, not referred to
+		}
 		for _, name := range doc.at("/components").get(kind).names() {
 			_, offPath := offPaths[name]
 			require.True(t, offPath || used["#/components/"+kind+"/"+name], "components/%s/%s is used nowhere", kind, name)

@@ -83,7 +83,7 @@ const manyTypes = 40
 
 // getDocs is GET /docs[?type=].
 func (s *Server) getDocs(c *fiber.Ctx) error {
-	types := len(s.catalog.Set().Types())
+	types := len(s.view(c).set.Types())
 	name := c.Query("type")
 	page := struct {
 		Document string
@@ -131,7 +131,7 @@ type landingVersion struct{ Name, Schema string }
 
 // getLanding is GET /: what there is, for browsers a page.
 func (s *Server) getLanding(c *fiber.Ctx) error {
-	set := s.catalog.Set()
+	set := s.view(c).set
 	anchors := describe.Anchors(set)
 	origin := s.origin(c)
 	var types []landingType

@@ -24,6 +24,7 @@ var contract = map[event.Kind]struct {
 	"malformed-request":             {400, notWritten, false, ""},
 	"idempotency-key-missing":       {400, notWritten, false, ""},
 	"unauthenticated":               {401, notWritten, false, ""},
+	"forbidden":                     {403, notWritten, false, ""},
 	"unknown-source":                {404, notWritten, false, ""},
 	"unknown-event-type":            {404, notWritten, false, ""},
 	"not-found":                     {404, notWritten, false, ""},

@@ -49,8 +49,13 @@ var problems = map[event.Kind]problem{
 	},
 	event.Unauthenticated: {
 		status: fiber.StatusUnauthorized, title: "It is not sure who sent this", outcomes: notWritten,
-		meaning: "The webhook's signature or credentials are missing, wrong or too old: detail says which.",
-		action:  "Compare the secret and the URL that the provider has with the gateway's configuration, and both clocks. Save the request and run gateway webhooks verify to find out which part differs.",
+		meaning: "The request has no valid credentials: none, unknown ones, or ones that have expired. Or a webhook's signature is missing, wrong or too old: detail says which.",
+		action:  "Send an API key, or a token, as Authorization: Bearer …; the operator makes keys with gateway keys new. For a webhook, compare the secret and the URL that the provider has with the gateway's configuration, and both clocks. Save the request and run gateway webhooks verify to find out which part differs.",
+	},
+	event.Forbidden: {
+		status: fiber.StatusForbidden, title: "The client may not use this event type", outcomes: notWritten,
+		meaning: "The credentials are valid, but the client is not granted event types of this name, whether there are any or not.",
+		action:  "GET /v1/event-types lists what the client may use. The operator grants others: events, below the client in the gateway's configuration, or in its token.",
 	},
 	event.UnknownSource: {
 		status: fiber.StatusNotFound, title: "No such webhook source", outcomes: notWritten,

@@ -18,7 +18,7 @@ func (s *Server) getReceipt(c *fiber.Ctx) error {
 	if err != nil {
 		return s.writeProblem(c, err, true)
 	}
-	receipt, err := s.door.Receipt(context.Background(), anonymous, identity)
+	receipt, err := s.door.Receipt(context.Background(), s.caller(c).Name, identity)
 	if err != nil {
 		return s.writeProblem(c, err, true)
 	}

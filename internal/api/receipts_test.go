@@ -29,7 +29,7 @@ func TestReceiptOfAnIdentity(t *testing.T) {
 			require.JSONEq(t, `{"id":"id-1","type":"","version":"v1","topic":"","partition":3,"offset":48211,"key":"o-1","time":"2026-11-23T09:15:30Z"}`, string(a.body))
 			asked := <-seen
 			require.Equal(t, c.want, asked.Identity)
-			require.Equal(t, anonymous, asked.Client)
+			require.Equal(t, "anonymous", asked.Client)
 		})
 	}
 }

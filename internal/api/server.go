@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/auth"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
@@ -51,6 +52,7 @@ type Config struct {
 	PublicURL    string        // where clients reach the gateway; empty: as their requests say
 	OpenAPI      *describe.Base
 	Webhooks     map[string]Webhook // by name
+	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
 }
 
 // Server is the public HTTP server.
@@ -62,7 +64,8 @@ type Server struct {
 	metrics *metrics
 	app     *fiber.App
 
-	documents documents
+	anonymous *auth.Caller
+	views     views
 	assets    func() (map[string]file, error) // of the pages, read when first asked for
 
 	mu      sync.Mutex
@@ -73,7 +76,7 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg)}
-	s.documents.base, s.assets = cfg.OpenAPI, sync.OnceValues(loadAssets)
+	s.anonymous, s.views.base, s.assets = auth.Anonymous(), cfg.OpenAPI, sync.OnceValues(loadAssets)
 	s.app = fiber.New(fiber.Config{
 		AppName:                      "event gateway",
 		DisableStartupMessage:        true,
@@ -98,25 +101,25 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 func (s *Server) routes() {
 	s.app.Use(s.observe)
 	v1 := s.app.Group("/v1")
-	v1.Post("/events", s.postCloudEvent)
+	v1.Post("/events", s.identify, s.postCloudEvent)
 	v1.Options("/events", s.handshake)
-	v1.Post("/events/:type", s.postEvent)
-	v1.Post("/events/:type/:version", s.postEvent)
-	v1.Post("/webhooks/:source", s.postWebhook)
+	v1.Post("/events/:type", s.identify, s.postEvent)
+	v1.Post("/events/:type/:version", s.identify, s.postEvent)
+	v1.Post("/webhooks/:source", s.postWebhook) // a signature says who it is
 	v1.Options("/webhooks/:source", s.webhookHandshake)
-	v1.Get("/receipts", s.getReceipt)
-	v1.Get("/event-types", s.listEventTypes)
-	v1.Get("/event-types/:type", s.getEventType)
-	v1.Get("/event-types/:type/schema", s.getSchema)
-	v1.Post("/event-types/:type/validate", s.validate)
+	v1.Get("/receipts", s.identify, s.getReceipt)
+	v1.Get("/event-types", s.identify, s.listEventTypes)
+	v1.Get("/event-types/:type", s.identify, s.getEventType)
+	v1.Get("/event-types/:type/schema", s.identifyReader, s.getSchema)
+	v1.Post("/event-types/:type/validate", s.identify, s.validate)
 	s.app.Get("/problems", s.listProblems)
 	s.app.Get("/problems/:slug", s.getProblem)
-	s.app.Get("/", s.getLanding)
-	s.app.Get("/docs", s.getDocs)
+	s.app.Get("/", s.identifyReader, s.getLanding)
+	s.app.Get("/docs", s.identifyReader, s.getDocs)
 	s.app.Get("/docs/assets/:file", s.getAsset)
-	s.app.Get("/openapi.json", s.getOpenAPI)
-	s.app.Get("/openapi.yaml", s.sendDocument(func(d described) (file, error) { return d.openYAML() }))
-	s.app.Get("/asyncapi.json", s.sendDocument(func(d described) (file, error) { return d.async() }))
+	s.app.Get("/openapi.json", s.identifyReader, s.getOpenAPI)
+	s.app.Get("/openapi.yaml", s.identifyReader, s.sendDocument(func(d described) (file, error) { return d.openYAML() }))
+	s.app.Get("/asyncapi.json", s.identifyReader, s.sendDocument(func(d described) (file, error) { return d.async() }))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"eventgateway/internal/api"
+	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
@@ -44,6 +45,8 @@ type App struct {
 	rdb      idempotency.Client
 	store    *idempotency.Store
 	api      *api.Server
+	auth     *auth.Authenticator // nil: everybody may call
+	endAuth  context.CancelFunc
 	admin    *admin
 	ready    atomic.Bool
 
@@ -106,13 +109,20 @@ func (a *App) build(openAPI []byte) error {
 	if err != nil {
 		return err //nolint:wrapcheck // says what failed
 	}
-	a.api = api.New(api.Config{
+	if err := a.authenticate(); err != nil {
+		return err
+	}
+	publicAPI := api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
-	}, door, a.catalog, a.logger, a.registry)
-	a.admin = newAdmin(a.registry, &a.ready, map[string]func(context.Context) error{
-		"kafka": a.producer.Ping, "redis": a.store.Ping,
-	})
+	}
+	checks := map[string]func(context.Context) error{"kafka": a.producer.Ping, "redis": a.store.Ping}
+	if a.auth != nil {
+		publicAPI.Auth = a.auth
+		checks["auth"] = a.auth.Ready
+	}
+	a.api = api.New(publicAPI, door, a.catalog, a.logger, a.registry)
+	a.admin = newAdmin(a.registry, &a.ready, checks)
 	return nil
 }
 
@@ -129,6 +139,9 @@ func (a *App) listen() error {
 
 // discard undoes a New that failed.
 func (a *App) discard() {
+	if a.endAuth != nil {
+		a.endAuth()
+	}
 	if a.producer != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -184,6 +197,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	watchers.Go(func() { a.store.Guard(background, a.producer) })
+	watchers.Go(func() { a.watchClients(background) })
 	storer.Go(func() { a.store.Run(storing, settleTime) })
 
 	failed := make(chan error, 2)
@@ -210,6 +224,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	stopStoring()
 	stopBackground()
+	a.endAuth()
 	storer.Wait()
 	watchers.Wait()
 	a.producer.Close(drain)

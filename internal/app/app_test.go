@@ -22,7 +22,7 @@ const patience = 60 * time.Second
 // testConfig is a gateway on free ports whose Kafka and Redis are not there.
 func testConfig() *config.Config {
 	cfg := config.Defaults()
-	cfg.Auth = config.AuthNone
+	cfg.Auth = config.Auth{None: true}
 	cfg.HTTP.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Kafka.Brokers = []string{"127.0.0.1:1"}
 	cfg.Kafka.DeliveryTimeout = time.Second

@@ -22,6 +22,9 @@ type Config struct {
 	// `gateway dev`, whose Kafka is its own, can know.
 	SoleWriter bool
 
+	// File is where it was read from, "" without one. It is not in the file.
+	File string
+
 	// origins says for each path that was set where its value came from.
 	// It holds no values: %+v prints unexported fields without asking them.
 	origins map[string]origin
@@ -42,10 +45,13 @@ type Admin struct {
 }
 
 // Auth says who may call. It has no default: leaving it open must be written down.
-type Auth string
-
-// AuthNone lets everybody publish; the client is "anonymous".
-const AuthNone Auth = "none"
+type Auth struct {
+	// None lets everybody publish; the client is "anonymous". It is written
+	// auth: none.
+	None    bool
+	Clients []AuthClient `yaml:"clients"`
+	JWT     *AuthJWT     `yaml:"jwt"`
+}
 
 // Kafka is the log that events are written to.
 type Kafka struct {

@@ -79,17 +79,15 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 	switch {
 	case n.Kind == yaml.AliasNode:
 		d.errs.add(path, d.at(n), aliasProblem, aliasFix)
-	case v.Type() == reflect.TypeFor[Auth]() && n.Kind != yaml.ScalarNode:
-		d.errs.add(path, d.at(n), "authentication is not available yet", authFix)
-	case v.Type() == reflect.TypeFor[Auth]() && isNull(n):
-		// The same as leaving it out: Validate asks for the decision.
+	case v.Type() == reflect.TypeFor[Auth]():
+		d.auth(path, n, v)
 	case v.Type() == reflect.TypeFor[EntityKey]():
 		d.entityKey(path, n, v)
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(path, n, v.Elem())
-	case v.Type() == reflect.TypeFor[[]Webhook]():
-		d.webhooks(path, n, v)
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		d.items(path, n, v)
 	case v.Kind() == reflect.Struct:
 		d.cfg.origins[path] = origin{source: d.at(n)}
 		d.mapping(path, n, v)
@@ -185,6 +183,26 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 	}
 	v.Set(items)
 	d.cfg.origins[path] = origin{source: d.at(n)}
+}
+
+// items decodes a list of mappings.
+func (d *decoder) items(path string, n *yaml.Node, v reflect.Value) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		d.errs.add(path, d.at(n), "is "+kindName(n)+", not a list", "write each item on lines of its own that begin with a dash")
+		return
+	}
+	d.cfg.origins[path] = origin{source: d.at(n)}
+	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	for i, node := range n.Content {
+		if item, ok := list.Index(i).Addr().Interface().(withDefaults); ok {
+			item.setDefaults()
+		}
+		d.value(fmt.Sprintf("%s[%d]", path, i), node, list.Index(i))
+	}
+	v.Set(list)
 }
 
 func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value) {

@@ -61,10 +61,27 @@ func TestDocumentedDefaults(t *testing.T) {
 }
 
 // itemRow matches | `webhooks[].key` | type | default | meaning |.
-var itemRow = regexp.MustCompile("^\\| `(webhooks\\[\\]\\.[a-z_.]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
+var itemRow = regexp.MustCompile("^\\| `((?:webhooks|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
 
-// TestWebhooksAreDocumented holds the table of webhooks to the structs.
-func TestWebhooksAreDocumented(t *testing.T) {
+// itemPaths are the keys below a list or an optional mapping.
+func itemPaths(t reflect.Type, prefix string) (paths []string) {
+	names, fields := fieldNames(t)
+	for _, name := range names {
+		of := t.Field(fields[name]).Type
+		switch {
+		case of.Kind() == reflect.Pointer:
+			paths = append(paths, itemPaths(of.Elem(), prefix+name+".")...)
+		case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
+			paths = append(paths, itemPaths(of.Elem(), prefix+name+"[].")...)
+		default:
+			paths = append(paths, prefix+name)
+		}
+	}
+	return paths
+}
+
+// TestListsAreDocumented holds the tables of webhooks and clients to the structs.
+func TestListsAreDocumented(t *testing.T) {
 	t.Parallel()
 	rows := map[string]string{}
 	for line := range strings.Lines(readText(t, docsFile)) {
@@ -72,17 +89,7 @@ func TestWebhooksAreDocumented(t *testing.T) {
 			rows[row[1]] = row[3]
 		}
 	}
-	var paths []string
-	names, _ := fieldNames(reflect.TypeFor[Webhook]())
-	for _, name := range names {
-		if name != "hmac" {
-			paths = append(paths, "webhooks[]."+name)
-		}
-	}
-	names, _ = fieldNames(reflect.TypeFor[WebhookHMAC]())
-	for _, name := range names {
-		paths = append(paths, "webhooks[].hmac."+name)
-	}
+	paths := append(itemPaths(reflect.TypeFor[Webhook](), "webhooks[]."), itemPaths(reflect.TypeFor[Auth](), "auth.")...)
 	require.ElementsMatch(t, paths, slices.Collect(maps.Keys(rows)))
 
 	defaults := newWebhook()
@@ -133,10 +140,10 @@ func TestExample(t *testing.T) {
 	require.NoError(t, err)
 
 	want := Defaults()
-	want.Auth = AuthNone
+	want.Auth = Auth{None: true}
 	want.Kafka.Properties = Properties{"client.id": "eventgateway", "linger.ms": "5", "compression.type": "lz4"}
 	want.Webhooks = []Webhook{}
-	want.origins = cfg.origins
+	want.origins, want.File = cfg.origins, cfg.File
 	require.Equal(t, want, cfg)
 
 	var tree map[string]any

@@ -34,6 +34,10 @@ func appendLeaves(list []leaf, t reflect.Type, prefix string, index []int) []lea
 		at := append(index[:len(index):len(index)], i)
 		switch field.Type.Kind() {
 		case reflect.Struct:
+			if field.Type == reflect.TypeFor[Auth]() { // "none", for a variable
+				list = append(list, leaf{path: path, env: envName(path), index: at})
+				continue
+			}
 			list = appendLeaves(list, field.Type, path, at)
 		case reflect.Map:
 			list = append(list, leaf{path: path, index: at})

@@ -35,7 +35,7 @@ func FuzzLoad(f *testing.F) {
 		cfg, err := load("gateway.yaml", data, append(strings.Split(environ, "\n"), "SECRET="+secret))
 		if err == nil {
 			require.NoError(t, cfg.Validate())
-			require.Equal(t, AuthNone, cfg.Auth)
+			require.Equal(t, Auth{None: true}, cfg.Auth)
 			return
 		}
 		require.Nil(t, cfg)

@@ -35,7 +35,11 @@ func Examine(path string, environ []string) (*Config, error) {
 			return nil, fmt.Errorf("read configuration: %w", err)
 		}
 	}
-	return examine(path, data, environ)
+	cfg, err := examine(path, data, environ)
+	if cfg != nil {
+		cfg.File = path
+	}
+	return cfg, err
 }
 
 func readFile(path string) ([]byte, error) {

@@ -48,7 +48,7 @@ log: { format: text, level: debug }
 	want := &Config{
 		HTTP:  HTTP{Listen: ":80", PublicURL: "https://events.example.com", BodyLimit: 1000000, InFlightLimit: GiB, ReadTimeout: 3 * time.Second},
 		Admin: Admin{Listen: "[::1]:9999"},
-		Auth:  AuthNone,
+		Auth:  Auth{None: true},
 		Kafka: Kafka{
 			Brokers: []string{"a:1", "[::2]:2"}, Guarantee: GuaranteeTransactional, DeliveryTimeout: 5 * time.Second,
 			TransactionalIDPrefix: "Orders_2.gw", TransactionTimeout: 6 * time.Second,
@@ -84,7 +84,7 @@ func TestLoadVariants(t *testing.T) {
 	t.Parallel()
 	base := func(change func(*Config)) *Config {
 		cfg := Defaults()
-		cfg.Auth = AuthNone
+		cfg.Auth = Auth{None: true}
 		change(cfg)
 		return cfg
 	}
@@ -192,7 +192,7 @@ func TestLoadFile(t *testing.T) {
 
 	cfg, err := Load("", []string{"GATEWAY_AUTH=none"})
 	require.NoError(t, err)
-	require.Equal(t, AuthNone, cfg.Auth)
+	require.Equal(t, Auth{None: true}, cfg.Auth)
 }
 
 func TestSet(t *testing.T) {
@@ -214,7 +214,7 @@ func TestDefaultsNeedADecisionOnly(t *testing.T) {
 	t.Parallel()
 	cfg := Defaults()
 	require.EqualError(t, cfg.Validate(), "auth: a decision is needed: it has no default; "+authFix)
-	cfg.Auth = AuthNone
+	cfg.Auth = Auth{None: true}
 	require.NoError(t, cfg.Validate())
 }
 
@@ -305,7 +305,7 @@ func TestExamine(t *testing.T) {
 
 	cfg, err = Examine(write("auth: none\n"), nil)
 	require.NoError(t, err)
-	require.Equal(t, AuthNone, cfg.Auth)
+	require.Equal(t, Auth{None: true}, cfg.Auth)
 
 	for _, path := range []string{write("auth: [\n"), write(""), filepath.Join(t.TempDir(), "missing.yaml")} {
 		cfg, err = Examine(path, nil)

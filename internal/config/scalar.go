@@ -41,6 +41,11 @@ func setText(v reflect.Value, text, shown string) *fault {
 			return &fault{shown + " is not a duration", "write a number with a unit, for example 500ms, 10s, 5m or 24h"}
 		}
 		*p = d
+	case *Auth:
+		if text != authNone {
+			return &fault{shown + " is not none", authFix}
+		}
+		*p = Auth{None: true}
 	case *[]string:
 		*p = splitList(text)
 	default:

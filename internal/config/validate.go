@@ -26,8 +26,6 @@ const (
 // transactionalIDPrefix leaves room for what is put behind it in a topic's name.
 var transactionalIDPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 
-const authFix = "write auth: none to let everybody publish; it is the only choice in this version"
-
 // Validate reports everything that is wrong with the values, as [Errors].
 func (c *Config) Validate() error {
 	errs := &collector{}
@@ -109,12 +107,6 @@ func checkPublicURL(text, shown string) (problem, fix string) {
 		return shown + " ends with a slash, and paths are put behind it", "remove the slash"
 	}
 	return "", ""
-}
-
-func (v validator) auth() {
-	auth := v.c.Auth
-	v.check(auth != "", "auth", "a decision is needed: it has no default", authFix)
-	v.check(auth == "" || auth == AuthNone, "auth", v.show("auth", string(auth))+" is not available yet", authFix)
 }
 
 func (v validator) kafka() {

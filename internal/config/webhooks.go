@@ -59,6 +59,11 @@ const (
 // deadLetterPrefix begins the name of a dead-letter topic that none is given for.
 const deadLetterPrefix = "webhooks."
 
+// withDefaults are items of lists that begin with more than zero values.
+type withDefaults interface{ setDefaults() }
+
+func (w *Webhook) setDefaults() { *w = newWebhook() }
+
 func newWebhook() Webhook {
 	return Webhook{OnInvalid: OnInvalidDeadLetter, Tolerance: 5 * time.Minute}
 }
@@ -113,24 +118,6 @@ func (w Webhook) example() string {
 		return "stripe"
 	}
 	return w.Name
-}
-
-// webhooks decodes the list of sources; each begins with its defaults.
-func (d *decoder) webhooks(path string, n *yaml.Node, v reflect.Value) {
-	if isNull(n) {
-		return
-	}
-	if n.Kind != yaml.SequenceNode {
-		d.errs.add(path, d.at(n), "is "+kindName(n)+", not a list", "write each source as an item that begins with - name:")
-		return
-	}
-	sources := make([]Webhook, len(n.Content))
-	d.cfg.origins[path] = origin{source: d.at(n)}
-	for i, node := range n.Content {
-		sources[i] = newWebhook()
-		d.value(fmt.Sprintf("%s[%d]", path, i), node, reflect.ValueOf(&sources[i]).Elem())
-	}
-	v.Set(reflect.ValueOf(sources))
 }
 
 // entityKey decodes a JSON Pointer, a list of them, or null.

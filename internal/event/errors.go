@@ -24,6 +24,7 @@ const (
 	MalformedRequest            Kind = "malformed-request"
 	IdempotencyKeyMissing       Kind = "idempotency-key-missing"
 	Unauthenticated             Kind = "unauthenticated"
+	Forbidden                   Kind = "forbidden"
 	UnknownEventType            Kind = "unknown-event-type"
 	UnknownSource               Kind = "unknown-source"
 	NotFound                    Kind = "not-found"

@@ -153,6 +153,20 @@ func (s *Set) Version(eventType, version string) (Version, error) {
 	}, nil
 }
 
+// Only returns the event types that may be seen. What they refer to is shared.
+func (s *Set) Only(see func(eventType string) bool) *Set {
+	types := make(map[string]*eventType)
+	for name, t := range s.types {
+		if see(name) {
+			types[name] = t
+		}
+	}
+	if len(types) == len(s.types) {
+		return s
+	}
+	return newSet(s.dir, types, s.library)
+}
+
 // Topics returns the topics of all versions of all types, ordered by name.
 func (s *Set) Topics() []string { return slices.Clone(s.topics) }
 

@@ -36,6 +36,7 @@ type options struct {
 	noTopics        bool // leave missing topics alone
 	guarantee       string
 	onStoreLoss     string
+	auth            any  // nil: none
 	lost            bool // Redis may have lost claims: it is not asserted to be a new one
 	webhooks        []map[string]any
 }
@@ -74,9 +75,12 @@ func (o options) config(t *testing.T) map[string]any {
 	if o.bodyLimit != "" {
 		httpSection["body_limit"] = o.bodyLimit
 	}
+	if o.auth == nil {
+		o.auth = "none"
+	}
 	return map[string]any{
 		"webhooks": o.webhooks,
-		"auth":     "none", "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
+		"auth":     o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
 		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
 		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,
 	}
@@ -104,7 +108,12 @@ type gateway struct {
 // it, if the test has not, and looks at its status and log.
 func startGateway(t *testing.T, o options) *gateway {
 	t.Helper()
-	file := writeConfig(t, o.config(t))
+	return startConfigured(t, o, writeConfig(t, o.config(t)))
+}
+
+// startConfigured starts one with a configuration file.
+func startConfigured(t *testing.T, o options, file string) *gateway {
+	t.Helper()
 	if !o.lost { // as an operator does at the first installation
 		out, err := exec.CommandContext(t.Context(), suite.binary, "idempotency", "rebuild", "-c", file, "--since", "0s").CombinedOutput()
 		require.NoError(t, err, "%s", out)

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/auth"
+	"eventgateway/internal/event"
+)
+
+// Authenticator says who a caller is. The error is an *auth.Refusal.
+type Authenticator interface {
+	Authenticate(ctx context.Context, c auth.Credentials, now time.Time) (*auth.Caller, error)
+}
+
+const (
+	callerLocal = "caller"
+	bearer      = `Bearer realm="events"`
+	basic       = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
+)
+
+// identify lets those through who say who they are.
+func (s *Server) identify(c *fiber.Ctx) error {
+	if s.cfg.Auth == nil {
+		return c.Next()
+	}
+	return s.admit(c, credentials(c), bearer)
+}
+
+// identifyReader is identify for pages, which browsers ask for: they can send a key
+// only as a password (RFC 7617).
+func (s *Server) identifyReader(c *fiber.Ctx) error {
+	if s.cfg.Auth == nil {
+		return c.Next()
+	}
+	shown := credentials(c)
+	if len(shown.Authorization) == 1 {
+		if key, ok := password(shown.Authorization[0]); ok {
+			shown.Authorization[0] = "Bearer " + key
+		}
+	}
+	return s.admit(c, shown, basic)
+}
+
+func (s *Server) admit(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
+	caller, err := s.cfg.Auth.Authenticate(context.Background(), shown, time.Now())
+	if err != nil {
+		var refusal *auth.Refusal
+		if !errors.As(err, &refusal) {
+			return err //nolint:wrapcheck // an error of the gateway's own: 500
+		}
+		s.refused(c, "", string(refusal.Reason), refusal.Err)
+		c.Set(fiber.HeaderWWWAuthenticate, challenge)
+		return s.writeProblem(c, event.Refuse(event.Unauthenticated,
+			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once."), false)
+	}
+	c.Locals(callerLocal, caller)
+	return c.Next()
+}
+
+// refused leaves a line, and a count, for each call that is not allowed.
+func (s *Server) refused(c *fiber.Ctx, client, reason string, cause error) {
+	s.metrics.refused.WithLabelValues(reason).Inc()
+	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", c.Context().RemoteAddr().String()}
+	if client != "" {
+		attributes = append(attributes, "client", client)
+	}
+	if cause != nil {
+		attributes = append(attributes, "error", cause)
+	}
+	s.logger.Warn("call refused", attributes...)
+}
+
+// credentials are what the request shows, copied.
+func credentials(c *fiber.Ctx) auth.Credentials {
+	var shown auth.Credentials
+	for _, value := range c.Request().Header.PeekAll(fiber.HeaderAuthorization) {
+		shown.Authorization = append(shown.Authorization, string(value))
+	}
+	if tls := c.Context().TLSConnectionState(); tls != nil && len(tls.VerifiedChains) > 0 {
+		shown.Certificate = tls.VerifiedChains[0][0]
+	}
+	return shown
+}
+
+// password is that of `Basic …`, whatever the name (RFC 7617 §2).
+func password(header string) (string, bool) {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return "", false
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return "", false
+	}
+	_, key, ok := strings.Cut(string(text), ":")
+	return key, ok
+}
+
+// caller is who sent the request.
+func (s *Server) caller(c *fiber.Ctx) *auth.Caller {
+	if caller, ok := c.Locals(callerLocal).(*auth.Caller); ok {
+		return caller
+	}
+	return s.anonymous // routes that need to know ask identify first
+}
+
+// permit refuses an event type that the caller may not use, whether there is one of
+// that name or not.
+func (s *Server) permit(c *fiber.Ctx, caller *auth.Caller, eventType string) error {
+	if caller.May(eventType) {
+		return nil
+	}
+	s.refused(c, caller.Name, string(event.Forbidden), nil)
+	return event.Refuse(event.Forbidden, "This client may not use an event type of this name. GET /v1/event-types lists those that it may; the operator grants others.")
+}

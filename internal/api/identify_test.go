@@ -1,0 +1,190 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/auth"
+	"eventgateway/internal/event"
+)
+
+// withAuth knows the client "web", who may publish orders.*, by the key that is
+// returned, and an expired one.
+func withAuth(t *testing.T) (o option, good string) {
+	t.Helper()
+	good, text := auth.NewKey()
+	hash, ok := auth.ParseHash(text)
+	require.True(t, ok)
+	a, err := auth.New(t.Context(), auth.Config{Clients: []auth.Client{{Name: "web", Keys: []auth.Key{{Hash: hash}}, Events: []string{"orders.*", "gone.*"}}}}, nil)
+	require.NoError(t, err)
+	return func(c *Config, _ *Catalog) { c.Auth = a }, good
+}
+
+// Every route but those that must be open asks who calls.
+func TestRoutesAskWhoCalls(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	g := start(t, accepting, with, withWebhooks(t))
+	open := map[string]bool{
+		"GET /problems": true, "GET /problems/internal": true, "GET /docs/assets/page.css": true, "OPTIONS /v1/events": true,
+		"OPTIONS /v1/webhooks/stripe": true, "POST /v1/webhooks/stripe": true, // by its signature
+	}
+	example := strings.NewReplacer("{type}", "orders.placed", "{version}", "v1", "{source}", "stripe", "{slug}", "internal", "{file}", "page.css")
+	doc := openAPI(t)
+	for name := range doc.operations() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			method, path, _ := strings.Cut(example.Replace(name), " ")
+			body := ""
+			if method == http.MethodPost {
+				body = "{}"
+			}
+			a := g.do(t, method, path, body)
+			if open[example.Replace(name)] {
+				if path != "/v1/webhooks/stripe" || method != http.MethodPost {
+					require.Equal(t, http.StatusOK, a.StatusCode)
+				}
+				return
+			}
+			requireRefused(t, a, event.Unauthenticated, "no credentials that are valid")
+			doc.requireDocumented(t, name, a)
+			for _, bad := range []string{"Bearer gwk_wrong", "Bearer " + good + "x", good, "Bearer a.b.c"} {
+				again := g.do(t, method, path, body, "Authorization: "+bad)
+				require.Equal(t, a.StatusCode, again.StatusCode)
+				require.Equal(t, string(a.body), string(again.body), "all are alike")
+				require.Equal(t, a.Header.Get("WWW-Authenticate"), again.Header.Get("WWW-Authenticate"))
+			}
+			require.NotEqual(t, http.StatusUnauthorized, g.do(t, method, path, body, "Authorization: Bearer "+good).StatusCode)
+		})
+	}
+}
+
+func TestClientIsTheScopeOfKeys(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	d, seen := recording()
+	g := start(t, d, with)
+	for name, send := range map[string]func() answer{
+		"event": func() answer { return g.post(t, "Authorization: Bearer "+good, "Idempotency-Key: k") },
+		"receipt": func() answer {
+			return g.do(t, http.MethodGet, "/v1/receipts?idempotency_key=k", "", "Authorization: Bearer "+good)
+		},
+		"cloud event": func() answer {
+			return g.do(t, http.MethodPost, "/v1/events", "{"+context1+`,"data":1}`, structuredType, "Authorization: Bearer "+good)
+		},
+		"batch": func() answer {
+			return g.do(t, http.MethodPost, "/v1/events", "[{"+context1+`,"data":1}]`, batchType, "Authorization: Bearer "+good)
+		},
+	} {
+		require.Less(t, send().StatusCode, 300, name)
+		require.Equal(t, "web", (<-seen).Client, name)
+	}
+}
+
+// Whether there is an event type is not told to those who may not use it.
+func TestEventTypesOfOthers(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	d, seen := recording()
+	g := start(t, d, with)
+	key := "Authorization: Bearer " + good
+	for _, c := range []struct{ method, path, body string }{
+		{http.MethodPost, "/v1/events/TYPE", "{}"},
+		{http.MethodPost, "/v1/events/TYPE/v1", "{}"},
+		{http.MethodPost, "/v1/events/TYPE?version=v9", "{}"},
+		{http.MethodPost, "/v1/event-types/TYPE/validate", "{}"},
+		{http.MethodGet, "/v1/event-types/TYPE", ""},
+		{http.MethodGet, "/v1/event-types/TYPE/schema", ""},
+		{http.MethodGet, "/openapi.json?type=TYPE", ""},
+		{http.MethodPost, "/v1/events", `{"specversion":"1.0","id":"1","source":"/s","type":"TYPE","data":{}}`},
+		{http.MethodPost, "/v1/events", `{"specversion":"1.0","id":"1","source":"/s","type":"TYPE","data":{},"time":"now"}`},
+	} {
+		t.Run(c.method+" "+c.path+" "+c.body, func(t *testing.T) {
+			t.Parallel()
+			var answers []string
+			for _, eventType := range []string{"payments.captured", "payments.no-such"} {
+				a := g.do(t, c.method, strings.ReplaceAll(c.path, "TYPE", eventType), strings.ReplaceAll(c.body, "TYPE", eventType), key, structuredTypeIf(c.path))
+				requireRefused(t, a, event.Forbidden, "may not use")
+				answers = append(answers, string(a.body))
+			}
+			require.Equal(t, answers[0], answers[1])
+		})
+	}
+	require.Empty(t, seen)
+	requireRefused(t, g.do(t, http.MethodPost, "/v1/events/orders.no-such", "{}", key), event.UnknownEventType, "orders.placed")
+}
+
+func structuredTypeIf(path string) string {
+	if path == "/v1/events" {
+		return structuredType
+	}
+	return "Content-Type: application/json"
+}
+
+// An event that may not be published holds nothing back: that would tell of its type.
+func TestForbiddenEventsOfABatch(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	d, _ := recording()
+	g := start(t, d, with)
+	batch := func(eventType string) string {
+		one := `{"specversion":"1.0","id":"1","source":"/s","type":"` + eventType + `","data":{"paymentId":"p-1"}}`
+		return "[" + one + "," + one + "]"
+	}
+	exists := g.do(t, http.MethodPost, "/v1/events", batch("payments.captured"), batchType, "Authorization: Bearer "+good)
+	not := g.do(t, http.MethodPost, "/v1/events", batch("payments.no-such"), batchType, "Authorization: Bearer "+good)
+	require.Equal(t, http.StatusMultiStatus, exists.StatusCode)
+	require.Equal(t, string(exists.body), string(not.body))
+	for _, each := range exists.items(t) {
+		require.Equal(t, http.StatusForbidden, each.Status)
+	}
+}
+
+// Pages and lists show a client what it may use, and take its key as a password.
+func TestClientsSeeTheirEventTypes(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	g := start(t, accepting, with)
+	browser := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+good))
+	for path, header := range map[string]string{
+		"/v1/event-types": "Authorization: Bearer " + good, "/openapi.json": browser, "/openapi.yaml": browser, "/asyncapi.json": browser, "/": browser,
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			a := g.do(t, http.MethodGet, path, "", header, "Accept: text/html, application/json")
+			require.Equal(t, http.StatusOK, a.StatusCode, string(a.body))
+			text := string(a.body)
+			require.Contains(t, text, "orders.cancelled")
+			if path != "/openapi.json" && path != "/openapi.yaml" { // whose hand-written examples have one
+				require.NotContains(t, text, "payments.captured")
+			}
+			require.NotContains(t, text, "publish_payments_captured")
+		})
+	}
+	for name, header := range map[string]string{
+		"wrong password": "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("me:x")),
+		"no password":    "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(good)),
+		"no base64":      "Authorization: Basic %",
+	} {
+		a := g.do(t, http.MethodGet, "/docs", "", header)
+		requireRefused(t, a, event.Unauthenticated, "")
+		require.Contains(t, a.Header.Get("WWW-Authenticate"), "Basic ", name)
+	}
+	requireRefused(t, g.do(t, http.MethodGet, "/v1/event-types", "", browser), event.Unauthenticated, "Bearer")
+}
+
+func TestRefusedCallsLeaveALine(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	g := start(t, accepting, with)
+	g.post(t, "Authorization: Bearer gwk_somebody-elses")
+	require.Contains(t, g.log.String(), `"msg":"call refused","reason":"unknown-key","route":"/v1/events/:type","remote":"127.0.0.1:`)
+	g.do(t, http.MethodPost, "/v1/events/payments.captured", "{}", "Authorization: Bearer "+good)
+	require.Contains(t, g.log.String(), `"reason":"forbidden"`)
+	require.Contains(t, g.log.String(), `"client":"web"`)
+	require.NotContains(t, g.log.String(), "gwk_", "no credential is logged")
+}

@@ -1,0 +1,168 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// AuthClient is somebody who may call, by a key or a client certificate.
+type AuthClient struct {
+	Name         string    `yaml:"name"`
+	Keys         []AuthKey `yaml:"keys"`
+	Certificates []string  `yaml:"certificates"` // names in client certificates
+	Events       []string  `yaml:"events"`       // patterns
+	Rate         string    `yaml:"rate"`         // "500/s"; "" is no limit
+}
+
+// AuthKey is one key of a client. The key itself is written nowhere.
+type AuthKey struct {
+	Hash    string `yaml:"hash"`    // sha256:…
+	Expires string `yaml:"expires"` // a day or a time; "" is never
+}
+
+// AuthJWT says whose JSON Web Tokens are believed.
+type AuthJWT struct {
+	Issuer      string `yaml:"issuer"`
+	Audience    string `yaml:"audience"`
+	JWKSURL     string `yaml:"jwks_url"`
+	ClientClaim string `yaml:"client_claim"` // "" is sub
+	EventsClaim string `yaml:"events_claim"` // "" is events
+}
+
+// Claims are the names of the claims for the client and its events.
+func (j AuthJWT) Claims() (client, events string) {
+	return cmp.Or(j.ClientClaim, "sub"), cmp.Or(j.EventsClaim, "events")
+}
+
+// IsZero reports whether nothing was decided.
+func (a Auth) IsZero() bool { return !a.None && a.Clients == nil && a.JWT == nil }
+
+// String says what was decided, without names.
+func (a Auth) String() string {
+	if a.None {
+		return authNone
+	}
+	return fmt.Sprintf("clients: %d, jwt: %t", len(a.Clients), a.JWT != nil)
+}
+
+const authNone = "none"
+
+const authFix = "write auth: none to let everybody publish, or clients or jwt below auth: (docs/security.md); gateway keys new makes a key"
+
+// auth decodes none, or who may call.
+func (d *decoder) auth(path string, n *yaml.Node, v reflect.Value) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if !isNull(n) { // else as if left out: Validate asks for the decision
+			d.scalar(path, n, v)
+		}
+	case yaml.MappingNode:
+		d.cfg.origins[path] = origin{source: d.at(n)}
+		d.mapping(path, n, v)
+	default:
+		d.errs.add(path, d.at(n), "is "+kindName(n)+", not who may call", authFix)
+	}
+}
+
+// ExpiresAt is when the key is no longer one, zero for never. A day ends when it
+// begins (UTC): what expires on 2027-01-01 is good until the year is over.
+func (k AuthKey) ExpiresAt() (time.Time, error) {
+	if k.Expires == "" {
+		return time.Time{}, nil
+	}
+	if day, err := time.Parse(time.DateOnly, k.Expires); err == nil {
+		return day, nil
+	}
+	return time.Parse(time.RFC3339, k.Expires)
+}
+
+var rateText = regexp.MustCompile(`^([1-9][0-9]{0,8})/(s|m|h)$`)
+
+// PerSecond reads a rate: so many events in so many seconds. Zero is no limit.
+func (c AuthClient) PerSecond() (events, seconds int, ok bool) {
+	if c.Rate == "" {
+		return 0, 0, true
+	}
+	match := rateText.FindStringSubmatch(c.Rate)
+	if match == nil {
+		return 0, 0, false
+	}
+	events, err := strconv.Atoi(match[1])
+	return events, map[string]int{"s": 1, "m": 60, "h": 3600}[match[2]], err == nil
+}
+
+var (
+	keyHash      = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	eventPattern = regexp.MustCompile(`^[A-Za-z0-9._*-]{1,200}$`)
+)
+
+func (v validator) auth() {
+	a := v.c.Auth
+	v.check(!a.IsZero(), "auth", "a decision is needed: it has no default", authFix)
+	v.check(a.IsZero() || a.None || len(a.Clients) > 0 || a.JWT != nil, "auth", "names nobody, so nobody could publish", authFix)
+	names, hashes := map[string]string{}, map[string]string{}
+	for i, c := range a.Clients {
+		at := fmt.Sprintf("auth.clients[%d]", i)
+		v.unique(names, at+".name", c.Name, "is the name of another client")
+		v.client(at, c)
+		for j, k := range c.Keys {
+			at := fmt.Sprintf("%s.keys[%d]", at, j)
+			v.check(keyHash.MatchString(k.Hash), at+".hash", "is not sha256: and 64 digits", "run gateway keys new, and write the hash that it prints; never the key itself")
+			v.unique(hashes, at+".hash", k.Hash, "is the hash of another key")
+			_, err := k.ExpiresAt()
+			v.check(err == nil, at+".expires", v.show(at+".expires", k.Expires)+" is no time", "write for example 2027-01-01, or 2027-01-01T12:00:00Z")
+		}
+	}
+	if a.JWT != nil {
+		v.jwt(*a.JWT)
+	}
+}
+
+// unique reports a value that another path has; seen are those so far.
+func (v validator) unique(seen map[string]string, path, value, problem string) {
+	other, taken := seen[value]
+	v.check(!taken || value == "", path, problem, "give each its own; "+other+" has it too")
+	if !taken {
+		seen[value] = path
+	}
+}
+
+func (v validator) client(at string, c AuthClient) {
+	plain := utf8.ValidString(c.Name) && !strings.ContainsFunc(c.Name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f })
+	v.check(c.Name != "" && len(c.Name) <= 200 && plain, at+".name", "is missing or longer than 200 bytes", "write who it is, for example web")
+	v.check(c.Name != "anonymous", at+".name", "is what callers without a name are called", "write another")
+	v.check(len(c.Keys)+len(c.Certificates) > 0, at, "has neither keys nor certificates, so it could never call", "run gateway keys new, and write the hash below keys:")
+	v.check(len(c.Events) > 0, at+".events", "is missing, so it could publish nothing", `write the event types, for example ["orders.*"], or ["*"] for all`)
+	for i, pattern := range c.Events {
+		path := fmt.Sprintf("%s.events[%d]", at, i)
+		v.check(eventPattern.MatchString(pattern), path, v.show(path, pattern)+" is no pattern of event types", `write an event type, in which * stands for any text, for example orders.*`)
+	}
+	_, _, ok := c.PerSecond()
+	v.check(ok, at+".rate", v.show(at+".rate", c.Rate)+" is no rate", "write events per second, minute or hour, for example 500/s or 1000/m")
+	for i, name := range c.Certificates {
+		v.check(name != "", fmt.Sprintf("%s.certificates[%d]", at, i), "is empty", "write a name that the client's certificate has")
+	}
+}
+
+func (v validator) jwt(j AuthJWT) {
+	v.check(j.Issuer != "", "auth.jwt.issuer", "is missing", "write the iss of the tokens, for example https://login.example.com/")
+	v.check(j.Audience != "", "auth.jwt.audience", "is missing: tokens that the issuer made for others would do", "write the aud of the tokens that are meant for this gateway")
+	u, err := url.Parse(j.JWKSURL)
+	sound := err == nil && u.Hostname() != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))
+	v.check(sound, "auth.jwt.jwks_url", "is not an https URL", "write where the issuer publishes its keys, for example https://login.example.com/.well-known/jwks.json")
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
