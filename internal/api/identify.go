@@ -20,7 +20,7 @@ type Authenticator interface {
 
 const (
 	callerLocal = "caller"
-	bearer      = `Bearer realm="events"`
+	bearer      = `Bearer realm="events"` //nolint:gosec // a challenge, no credential
 	basic       = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
 )
 

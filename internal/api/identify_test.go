@@ -1,10 +1,17 @@
 package api
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -187,4 +194,47 @@ func TestRefusedCallsLeaveALine(t *testing.T) {
 	require.Contains(t, g.log.String(), `"reason":"forbidden"`)
 	require.Contains(t, g.log.String(), `"client":"web"`)
 	require.NotContains(t, g.log.String(), "gwk_", "no credential is logged")
+}
+
+// A client certificate that the listener has verified is enough.
+func TestCertificatesIdentify(t *testing.T) {
+	t.Parallel()
+	a, err := auth.New(t.Context(), auth.Config{Clients: []auth.Client{{Name: "mobile", Certificates: []string{"example.com"}, Events: []string{"*"}}}}, nil)
+	require.NoError(t, err)
+	pair, roots := selfSigned(t)
+	d, seen := recording()
+	server := &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: roots, MinVersion: tls.VersionTLS12}
+	g := start(t, d, func(c *Config, _ *Catalog) { c.Auth, c.TLS = a, server })
+	for name, certificates := range map[string][]tls.Certificate{"shown": {pair}, "not shown": nil} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com", Certificates: certificates}}
+		client := http.Client{Transport: transport, Timeout: patience}
+		resp, err := client.Post("https://"+g.addr+"/v1/events/orders.placed", "application/json", strings.NewReader("{}"))
+		require.NoError(t, err, name)
+		body := read(t, resp)
+		transport.CloseIdleConnections()
+		if certificates == nil {
+			requireRefused(t, body, event.Unauthenticated, "")
+			continue
+		}
+		require.Equal(t, http.StatusAccepted, body.StatusCode, string(body.body))
+		require.Equal(t, "mobile", (<-seen).Client)
+	}
+}
+
+// selfSigned is a certificate of example.com, for both sides, and who vouches for it.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"example.com"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }

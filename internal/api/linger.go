@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync/atomic"
@@ -51,7 +52,11 @@ func (c *lingeringConn) Close() error {
 
 // lingerOnClose makes the request's connection linger when it is closed.
 func lingerOnClose(c *fiber.Ctx) {
-	if conn, ok := c.Context().Conn().(*lingeringConn); ok {
-		conn.linger.Store(true)
+	conn := c.Context().Conn()
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if lingering, ok := conn.(*lingeringConn); ok {
+		lingering.linger.Store(true)
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,6 +54,7 @@ type Config struct {
 	OpenAPI      *describe.Base
 	Webhooks     map[string]Webhook // by name
 	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
+	TLS          *tls.Config        // nil: plain HTTP
 }
 
 // Server is the public HTTP server.
@@ -136,7 +138,11 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	// fasthttp ignores a shutdown before it has taken up the listener, which it
 	// has when it accepts.
-	if err := s.app.Listener(lingeringListener{ln, begun}); err != nil {
+	ln = lingeringListener{ln, begun}
+	if s.cfg.TLS != nil {
+		ln = tls.NewListener(ln, s.cfg.TLS)
+	}
+	if err := s.app.Listener(ln); err != nil {
 		return fmt.Errorf("serve http: %w", err)
 	}
 	return nil

@@ -116,6 +116,9 @@ func (a *App) build(openAPI []byte) error {
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 	}
+	if publicAPI.TLS, err = publicTLS(cfg.HTTP.TLS, a.logger); err != nil {
+		return err
+	}
 	checks := map[string]func(context.Context) error{"kafka": a.producer.Ping, "redis": a.store.Ping}
 	if a.auth != nil {
 		publicAPI.Auth = a.auth

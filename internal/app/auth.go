@@ -41,10 +41,7 @@ func (a *App) authenticate() error {
 func clientsOf(a config.Auth) []auth.Client {
 	clients := make([]auth.Client, 0, len(a.Clients))
 	for _, c := range a.Clients {
-		events, seconds, _ := c.PerSecond()
-		client := auth.Client{
-			Name: c.Name, Certificates: c.Certificates, Events: c.Events, Rate: auth.Rate{Events: events, PerSeconds: seconds},
-		}
+		client := auth.Client{Name: c.Name, Certificates: c.Certificates, Events: c.Events}
 		for _, k := range c.Keys {
 			hash, _ := auth.ParseHash(k.Hash)
 			expires, _ := k.ExpiresAt()

@@ -83,17 +83,16 @@ func credential(header string) (string, Reason) {
 }
 
 func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Time) (*Caller, error) {
-	book := a.book.Load()
 	if strings.Count(secret, ".") == 2 && !strings.HasPrefix(secret, keyPrefix) { // JWS compact form: no key has dots
 		if a.tokens == nil {
 			return nil, &Refusal{Reason: UnknownKey}
 		}
-		return a.tokens.caller(ctx, secret, book, now)
+		return a.tokens.caller(ctx, secret, now)
 	}
 	if len(secret) > maxKeyLength {
 		return nil, &Refusal{Reason: Malformed}
 	}
-	caller, reason := book.byKey(secret, now)
+	caller, reason := a.book.Load().byKey(secret, now)
 	if reason != "" {
 		return nil, &Refusal{Reason: reason}
 	}

@@ -42,7 +42,7 @@ func clients(t testing.TB) (list []Client, good, expired string) {
 	expired, expiredHash := hashed()
 	return []Client{
 		{
-			Name: "web", Events: []string{"orders.*"}, Rate: Rate{Events: 500, PerSeconds: 1},
+			Name: "web", Events: []string{"orders.*"},
 			Keys: []Key{{Hash: goodHash, Expires: testNow.Add(time.Second)}, {Hash: expiredHash, Expires: testNow}},
 		},
 		{Name: "mobile", Events: []string{"payments.*"}, Certificates: []string{"mobile.example.com", "spiffe://example.com/mobile"}},
@@ -100,7 +100,6 @@ func TestKeys(t *testing.T) {
 			if c.reason == "" {
 				require.NoError(t, err)
 				require.Equal(t, "web", caller.Name)
-				require.Equal(t, Rate{Events: 500, PerSeconds: 1}, caller.Rate)
 				require.True(t, caller.May("orders.placed"))
 				require.False(t, caller.May("payments.captured"))
 				return
@@ -297,13 +296,12 @@ func TestTokens(t *testing.T) {
 			require.False(t, caller.May("orders.placed"))
 		}
 	})
-	t.Run("a configured client lends its rate, not its events", func(t *testing.T) {
+	t.Run("a configured client lends no events", func(t *testing.T) {
 		t.Parallel()
 		caller, err := a.Authenticate(t.Context(), Credentials{Authorization: []string{
 			"Bearer " + i.sign(t, claims(func(c jwt.MapClaims) { c["sub"] = "web"; c["events"] = "payments.*" })),
 		}}, testNow)
 		require.NoError(t, err)
-		require.Equal(t, Rate{Events: 500, PerSeconds: 1}, caller.Rate)
 		require.False(t, caller.May("orders.placed"))
 	})
 }

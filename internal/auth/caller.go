@@ -15,7 +15,6 @@ func Anonymous() *Caller {
 type Caller struct {
 	// Name is the scope of idempotency keys.
 	Name   string
-	Rate   Rate // zero: no limit
 	events []pattern
 }
 
@@ -33,12 +32,6 @@ func (c *Caller) Grants() string {
 	}
 	slices.Sort(texts)
 	return strings.Join(slices.Compact(texts), " ")
-}
-
-// Rate is how many events a caller may send: Events in each Per seconds.
-type Rate struct {
-	Events     int
-	PerSeconds int
 }
 
 // pattern is an event type in which each * stands for any text, dots included.

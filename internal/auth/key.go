@@ -56,14 +56,12 @@ type Client struct {
 	// alternative names have them) by which a client certificate is this client's.
 	Certificates []string
 	Events       []string // patterns
-	Rate         Rate
 }
 
 // book finds clients.
 type book struct {
 	keys         map[Hash]entry
 	certificates map[string]*Caller
-	callers      map[string]*Caller
 }
 
 type entry struct {
@@ -72,10 +70,9 @@ type entry struct {
 }
 
 func newBook(clients []Client) *book {
-	b := &book{keys: map[Hash]entry{}, certificates: map[string]*Caller{}, callers: map[string]*Caller{}}
+	b := &book{keys: map[Hash]entry{}, certificates: map[string]*Caller{}}
 	for _, c := range clients {
-		caller := &Caller{Name: c.Name, Rate: c.Rate, events: parsePatterns(c.Events)}
-		b.callers[c.Name] = caller
+		caller := &Caller{Name: c.Name, events: parsePatterns(c.Events)}
 		for _, k := range c.Keys {
 			b.keys[k.Hash] = entry{caller, k.Expires}
 		}

@@ -83,9 +83,8 @@ func (t *tokens) ready(ctx context.Context) error {
 	return nil
 }
 
-// caller verifies a token. A configured client of the name that the token gives
-// lends it its rate; the events are the token's.
-func (t *tokens) caller(ctx context.Context, text string, known *book, now time.Time) (*Caller, error) {
+// caller verifies a token. Name and events are the token's.
+func (t *tokens) caller(ctx context.Context, text string, now time.Time) (*Caller, error) {
 	if len(text) > maxTokenBytes {
 		return nil, &Refusal{Reason: Malformed}
 	}
@@ -103,11 +102,7 @@ func (t *tokens) caller(ctx context.Context, text string, known *book, now time.
 	if !ok || !validName(name) {
 		return nil, &Refusal{Reason: BadToken, Err: fmt.Errorf("the claim %q names no client", t.cfg.ClientClaim)}
 	}
-	caller := &Caller{Name: name, events: parsePatterns(texts(claims[t.cfg.EventsClaim]))}
-	if c, ok := known.callers[name]; ok {
-		caller.Rate = c.Rate
-	}
-	return caller, nil
+	return &Caller{Name: name, events: parsePatterns(texts(claims[t.cfg.EventsClaim]))}, nil
 }
 
 func validName(name string) bool {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,7 +20,6 @@ type AuthClient struct {
 	Keys         []AuthKey `yaml:"keys"`
 	Certificates []string  `yaml:"certificates"` // names in client certificates
 	Events       []string  `yaml:"events"`       // patterns
-	Rate         string    `yaml:"rate"`         // "500/s"; "" is no limit
 }
 
 // AuthKey is one key of a client. The key itself is written nowhere.
@@ -86,21 +84,6 @@ func (k AuthKey) ExpiresAt() (time.Time, error) {
 	return time.Parse(time.RFC3339, k.Expires)
 }
 
-var rateText = regexp.MustCompile(`^([1-9][0-9]{0,8})/(s|m|h)$`)
-
-// PerSecond reads a rate: so many events in so many seconds. Zero is no limit.
-func (c AuthClient) PerSecond() (events, seconds int, ok bool) {
-	if c.Rate == "" {
-		return 0, 0, true
-	}
-	match := rateText.FindStringSubmatch(c.Rate)
-	if match == nil {
-		return 0, 0, false
-	}
-	events, err := strconv.Atoi(match[1])
-	return events, map[string]int{"s": 1, "m": 60, "h": 3600}[match[2]], err == nil
-}
-
 var (
 	keyHash      = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	eventPattern = regexp.MustCompile(`^[A-Za-z0-9._*-]{1,200}$`)
@@ -147,8 +130,7 @@ func (v validator) client(at string, c AuthClient) {
 		path := fmt.Sprintf("%s.events[%d]", at, i)
 		v.check(eventPattern.MatchString(pattern), path, v.show(path, pattern)+" is no pattern of event types", `write an event type, in which * stands for any text, for example orders.*`)
 	}
-	_, _, ok := c.PerSecond()
-	v.check(ok, at+".rate", v.show(at+".rate", c.Rate)+" is no rate", "write events per second, minute or hour, for example 500/s or 1000/m")
+	v.check(len(c.Certificates) == 0 || v.c.HTTP.TLS.ClientCA != "", at+".certificates", "needs http.tls.client_ca: no client certificate could be verified", "name the file of the authorities that issue them")
 	for i, name := range c.Certificates {
 		v.check(name != "", fmt.Sprintf("%s.certificates[%d]", at, i), "is empty", "write a name that the client's certificate has")
 	}

@@ -37,7 +37,19 @@ type HTTP struct {
 	BodyLimit     Size          `yaml:"body_limit"`      // of one request
 	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
 	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
+	TLS           HTTPTLS       `yaml:"tls"`
 }
+
+// HTTPTLS encrypts the public listener. All files are PEM, and read again when
+// they change.
+type HTTPTLS struct {
+	Cert     string `yaml:"cert"`      // with Key, or plain HTTP
+	Key      string `yaml:"key"`       // file of the certificate's key
+	ClientCA string `yaml:"client_ca"` // authorities for client certificates; "" asks for none
+}
+
+// Enabled reports whether the listener is encrypted.
+func (t HTTPTLS) Enabled() bool { return t.Cert != "" }
 
 // Admin is the second listener: health and metrics, not for the public.
 type Admin struct {

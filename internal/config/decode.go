@@ -141,9 +141,11 @@ func (d *decoder) pairs(path string, n *yaml.Node, visit func(name string, key, 
 	}
 }
 
+var itemIndex = regexp.MustCompile(`\[[0-9]+\]`)
+
 func unknownKey(path, name string, siblings []string) (problem, fix string) {
 	for _, later := range laterKeys {
-		if path == later {
+		if itemIndex.ReplaceAllString(path, "[]") == later {
 			return "is not available in this version", "remove it"
 		}
 	}
@@ -244,7 +246,7 @@ func (d *decoder) text(path string, n *yaml.Node, secret bool) (string, origin, 
 		d.budget -= len(e.text)
 	}
 	if secret && e.text == "" && e.empty != "" {
-		d.errs.add(path, o.source, "is empty, because the variable "+quote(e.empty)+" is", "set it, or write ${NAME:-} if empty is meant")
+		d.errs.add(path, o.source, "is empty, because "+emptySource(e.empty)+" is", "set it, or write ${NAME:-} if empty is meant")
 		return "", o, false
 	}
 	if strings.ContainsRune(e.text, 0) {

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"regexp"
 	"strings"
 )
@@ -16,7 +19,7 @@ type expansion struct {
 	faults []fault // the text is unusable if there are any
 }
 
-// expand replaces ${NAME} and ${NAME:-default}; "$${" stands for "${". As in a
+// expand replaces ${NAME}, ${NAME:-default} and ${file:PATH}; "$${" stands for "${". As in a
 // shell, the default also replaces an empty variable. What is put in is not
 // expanded again. At most limit bytes come out.
 func expand(text string, env map[string]string, limit int) expansion {
@@ -43,9 +46,14 @@ func expand(text string, env map[string]string, limit int) expansion {
 		}
 		put(rest[:dollar])
 		inner, after, closed := strings.Cut(rest[dollar+2:], "}")
+		if path, isFile := strings.CutPrefix(inner, "file:"); isFile && closed {
+			put(e.readFile(path))
+			rest = after
+			continue
+		}
 		match := reference.FindStringSubmatch(inner)
 		if !closed || match == nil {
-			e.faults = append(e.faults, fault{`has a "${" that names no variable`, "write ${NAME} or ${NAME:-default}, or $${ for the characters themselves"})
+			e.faults = append(e.faults, fault{`has a "${" that names no variable`, "write ${NAME}, ${NAME:-default} or ${file:PATH}, or $${ for the characters themselves"})
 			break
 		}
 		put(e.lookUp(match[1], match[2], strings.Contains(inner, ":-"), env))
@@ -53,6 +61,47 @@ func expand(text string, env map[string]string, limit int) expansion {
 	}
 	e.text = out.String()
 	return e
+}
+
+// maxValueBytes bounds a file that holds one value.
+const maxValueBytes = 64 << 10
+
+// readFile is the text of a file that holds one value, as secrets are mounted,
+// without the line's end.
+func (e *expansion) readFile(path string) string {
+	e.used = true
+	info, err := os.Stat(path)
+	var raw []byte
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular() || info.Size() > maxValueBytes:
+		e.faults = append(e.faults, fault{"file " + quote(path) + " is no regular file of at most 64KiB", "name a file that holds this one value"})
+		return ""
+	default:
+		raw, err = os.ReadFile(path) //nolint:gosec // the operator names the file
+	}
+	if err != nil {
+		var cause *fs.PathError
+		text := "cannot be read"
+		if errors.As(err, &cause) {
+			text += ": " + cause.Err.Error()
+		}
+		e.faults = append(e.faults, fault{"file " + quote(path) + " " + text, "correct the path, or the file's permissions"})
+		return ""
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	if text == "" {
+		e.empty = "file:" + path
+	}
+	return text
+}
+
+// emptySource names what was empty: a variable or a file.
+func emptySource(name string) string {
+	if path, isFile := strings.CutPrefix(name, "file:"); isFile {
+		return "the file " + quote(path)
+	}
+	return "the variable " + quote(name)
 }
 
 func (e *expansion) lookUp(name, fallback string, hasFallback bool, env map[string]string) string {

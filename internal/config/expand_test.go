@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +40,36 @@ func TestExpand(t *testing.T) {
 			require.Len(t, expand(text, env, 100).faults, 1)
 		})
 	}
+}
+
+func TestExpandFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	for text, want := range map[string]expansion{
+		"a${file:" + file("plain", "s3cret") + "}b":     {text: "as3cretb", used: true},
+		"${file:" + file("line", "s3cret\n") + "}":      {text: "s3cret", used: true},
+		"${file:" + file("windows", "s3cret\r\n") + "}": {text: "s3cret", used: true},
+		"${file:" + file("lines", "a\nb\n\n") + "}":     {text: "a\nb\n", used: true},
+		"${file:" + file("nested", "${A}") + "}":        {text: "${A}", used: true},
+		"${file:" + file("empty", "\n") + "}":           {used: true, empty: "file:" + filepath.Join(dir, "empty")},
+		"$${file:" + filepath.Join(dir, "plain") + "}":  {text: "${file:" + filepath.Join(dir, "plain") + "}"},
+	} {
+		require.Equal(t, want, expand(text, map[string]string{"A": "x"}, 100), text)
+	}
+	for path, problem := range map[string]string{
+		filepath.Join(dir, "none"): "cannot be read: no such file", dir: "no regular file", file("large", strings.Repeat("x", maxValueBytes+1)): "no regular file", "": "cannot be read",
+	} {
+		e := expand("${file:"+path+"}", nil, 100)
+		require.Len(t, e.faults, 1, path)
+		require.Contains(t, e.faults[0].problem, problem)
+	}
+	_, err := load("gateway.yaml", []byte("auth: none\nredis: { password: \"${file:"+filepath.Join(dir, "empty")+"}\" }\n"), nil)
+	require.ErrorContains(t, err, "redis.password: is empty, because the file")
 }
 
 func TestExpandIsBounded(t *testing.T) {
