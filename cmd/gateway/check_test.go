@@ -57,7 +57,7 @@ func TestCheckText(t *testing.T) {
 			"config\n" +
 				"  ERROR    config.value http.body_limt: is an unknown key (%DIR%/gateway.yaml:4)\n           do: did you mean body_limit?\n" +
 				"  ERROR    config.value auth: a decision is needed: it has no default\n" +
-				"           do: write auth: none to let everybody publish; it is the only choice in this version\n\n" +
+				"           do: write auth: none to let everybody publish, or clients or jwt below auth: (docs/security.md); gateway keys new makes a key\n\n" +
 				schemasOK + "\n" + redisAway + "\n3 errors, 0 warnings" + some,
 			"3 errors",
 		},
