@@ -64,7 +64,9 @@ func measureRebuild(t *testing.T, l lab, n int) {
 	log := &madeLog{n: n}
 	tally, err := r.Rebuild(t.Context(), log, longTTL, nil)
 	require.NoError(t, err)
-	require.EqualValues(t, n, tally.Written)
+	// A batch whose answer came too late is written, asked again and found: kept.
+	require.EqualValues(t, n, tally.Written+tally.Kept)
+	require.Greater(t, tally.Written, tally.Kept)
 	t.Logf("%d records in %v: %.0f records/s; heap %.1f MB more at its peak", n, tally.Took.Round(time.Millisecond),
 		float64(n)/tally.Took.Seconds(), float64(log.peak-min(before.HeapAlloc, log.peak))/1e6)
 }
