@@ -58,7 +58,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	gateway.AwaitReady(ready)
 	cancel()
 	if ctx.Err() == nil {
-		printBanner(out, gateway, services, dir)
+		printBanner(out, gateway, services, dir, !cfg.Auth.None)
 		printWebhooks(out, cfg, f.file, reachable(gateway.Addr()))
 		fmt.Fprint(out, ignored, "\nPublished records show up here:\n\n")
 	}
@@ -86,18 +86,22 @@ const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctr
 const devCurl = `
 Publish an event (send it twice: the second answer is a replay of the first):
 
-  curl -i http://%[1]s/v1/events/%[2]s \
+  curl -i http://%[1]s/v1/events/%[2]s \%[4]s
     -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-event' \
     -d '%[3]s'
 `
 
-func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas string) {
+func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas string, asked bool) {
 	eventType, data := gateway.Sample("orders.placed")
 	base := reachable(gateway.Addr())
 	fmt.Fprintf(out, devBanner, base, reachable(gateway.AdminAddr()), services.KafkaAddr(), schemas, eventType)
 	if eventType != "" {
 		quoted := strings.ReplaceAll(string(data), "'", `'\''`)
-		fmt.Fprintf(out, devCurl, base, eventType, quoted)
+		who := ""
+		if asked {
+			who = "\n    -H \"Authorization: Bearer $GATEWAY_KEY\" \\"
+		}
+		fmt.Fprintf(out, devCurl, base, eventType, quoted, who)
 	}
 }
 

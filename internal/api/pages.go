@@ -87,8 +87,9 @@ func (s *Server) getDocs(c *fiber.Ctx) error {
 	name := c.Query("type")
 	page := struct {
 		Document string
-		Types    int // 0: all are shown
-	}{Document: "/openapi.json"}
+		Types    int  // 0: all are shown
+		Open     bool // nobody is asked who they are
+	}{Document: "/openapi.json", Open: s.cfg.Auth == nil}
 	if name != "" || types >= manyTypes {
 		page.Document, page.Types = "/openapi.json?type="+url.QueryEscape(name), types
 	}
@@ -141,7 +142,7 @@ func (s *Server) getLanding(c *fiber.Ctx) error {
 		if len(all) >= manyTypes {
 			docs += "?type=" + t.Name
 		}
-		types = append(types, landing(t, origin, docs+"#"+anchors[t.Name]))
+		types = append(types, landing(t, origin, docs+"#"+anchors[t.Name], s.cfg.Auth != nil))
 	}
 	index := map[string]string{
 		"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",
@@ -149,7 +150,7 @@ func (s *Server) getLanding(c *fiber.Ctx) error {
 	return writePage(c, index, landingTemplate, map[string]any{"Types": types})
 }
 
-func landing(t schema.EventType, origin, docs string) landingType {
+func landing(t schema.EventType, origin, docs string, asked bool) landingType {
 	l := landingType{
 		Name: t.Name, Title: t.Title, Description: t.Description, Topic: t.Newest.Topic, Key: t.Newest.KeyPointers,
 		Docs: docs, Required: t.Newest.IdempotencyRequired,
@@ -158,16 +159,21 @@ func landing(t schema.EventType, origin, docs string) landingType {
 		l.Versions = append(l.Versions, landingVersion{t.Versions[i], "/v1/event-types/" + t.Name + "/schema?version=" + t.Versions[i]})
 	}
 	if len(t.Examples) > 0 {
-		l.Curl = curlLine(origin, t.Name, t.Examples[0])
+		l.Curl = curlLine(origin, t.Name, t.Examples[0], asked)
 	}
 	return l
 }
 
 // curlLine posts an example. The key belongs to the example: whoever pastes the
-// line again gets a replay, and another example is another event.
-func curlLine(origin, eventType string, data []byte) string {
+// line again gets a replay, and another example is another event. Where callers are
+// asked who they are, their own key comes from a variable of their shell.
+func curlLine(origin, eventType string, data []byte, asked bool) string {
+	who := ""
+	if asked {
+		who = "  -H \"Authorization: Bearer $GATEWAY_KEY\" \\\n"
+	}
 	sum := sha256.Sum256(append([]byte(eventType+" "), data...))
-	return "curl -i " + origin + "/v1/events/" + eventType + " \\\n" +
+	return "curl -i " + origin + "/v1/events/" + eventType + " \\\n" + who +
 		"  -H 'Content-Type: application/json' -H 'Idempotency-Key: try-" + hex.EncodeToString(sum[:6]) + "' \\\n" +
 		"  -d '" + strings.ReplaceAll(string(data), "'", `'\''`) + "'"
 }

@@ -64,11 +64,14 @@ func TestLandingPageDoesNotRepeatAnyHost(t *testing.T) {
 func TestCurlLineIsOneShellWord(t *testing.T) {
 	t.Parallel()
 	data := `{"who":"O'Brien $HOME ` + "`id`" + `","n":1}`
-	line := curlLine("http://h", "orders.placed", []byte(data))
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", "curl() { for last; do :; done; printf %s \"$last\"; }\n"+line).Output()
-	require.NoError(t, err)
-	require.Equal(t, data, string(out))
-	require.NotEqual(t, line, curlLine("http://h", "orders.placed", []byte("{}")), "another event has another key")
+	for _, asked := range []bool{false, true} {
+		line := curlLine("http://h", "orders.placed", []byte(data), asked)
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", "curl() { for last; do :; done; printf %s \"$last\"; }\n"+line).Output()
+		require.NoError(t, err)
+		require.Equal(t, data, string(out))
+		require.Equal(t, asked, strings.Contains(line, `-H "Authorization: Bearer $GATEWAY_KEY"`))
+		require.NotEqual(t, line, curlLine("http://h", "orders.placed", []byte("{}"), asked), "another event has another key")
+	}
 }
 
 func TestDocsPage(t *testing.T) {

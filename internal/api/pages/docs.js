@@ -9,11 +9,13 @@ function freshKey() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-const url = document.getElementById("swagger-ui").dataset.document;
+// Without what stands before the host: a page that was opened as http://name:key@… may
+// not ask for it again.
+const url = new URL(document.getElementById("swagger-ui").dataset.document, location.origin).href;
 
 // prepare changes the document as Swagger UI reads it, and no other answer.
 function prepare(response) {
-  if (!response.ok || response.url !== new URL(url, document.baseURI).href) return response;
+  if (!response.ok || response.url !== url) return response;
   const read = JSON.parse(response.text);
   // Before it resolves what is opened, it normalizes the whole document of OpenAPI
   // 3.1, each time, and drops the outcome; not with this mark. Ours is normal: its
