@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// headerLimit is the largest header block (design section 5).
-	headerLimit = 16 << 10
+	// HeaderLimit is the largest header block, in bytes (design section 5).
+	HeaderLimit = 16 << 10
 	// idleTimeout closes kept-alive connections that say nothing.
 	idleTimeout = 2 * time.Minute
 )
@@ -85,7 +85,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 		CaseSensitive:                true,
 		StrictRouting:                true,
 		BodyLimit:                    cfg.BodyLimit,
-		ReadBufferSize:               headerLimit,
+		ReadBufferSize:               HeaderLimit,
 		ReadTimeout:                  cfg.ReadTimeout,
 		WriteTimeout:                 cfg.WriteTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -214,7 +214,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 		return event.Refuse(event.EventTooLarge, "The body is larger than %d bytes.", s.cfg.BodyLimit)
 	case fiber.StatusRequestHeaderFieldsTooLarge:
 		lingerOnClose(c)
-		return event.Refuse(event.HeadersTooLarge, "The request line and headers are larger than %d bytes together.", headerLimit)
+		return event.Refuse(event.HeadersTooLarge, "The request line and headers are larger than %d bytes together.", HeaderLimit)
 	case fiber.StatusRequestTimeout:
 		lingerOnClose(c)
 		return event.Refuse(event.RequestTimeout, "The request did not arrive within %s.", s.cfg.ReadTimeout)

@@ -48,6 +48,32 @@ func TestWhatKafkaIsNeededFor(t *testing.T) {
 	}, kafkaNeeds(cfg, set))
 }
 
+// Dead letters have no key, are as large as a request may be, and may share a
+// topic.
+func TestWhatDeadLettersNeed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "orders"), 0o700))
+	write(t, filepath.Join(dir, "orders"), "v1.json", []byte(`{"x-event":{"topic":"shared","key":"/id","body_limit":1000}}`))
+	set, err := schema.Load(dir)
+	require.NoError(t, err)
+	cfg := config.Defaults()
+	cfg.Webhooks = []config.Webhook{
+		{Name: "a", OnInvalid: config.OnInvalidDeadLetter},
+		{Name: "b", OnInvalid: config.OnInvalidDeadLetter, DeadLetterTopic: "shared"},
+		{Name: "c", OnInvalid: config.OnInvalidDeadLetter, DeadLetterTopic: "shared"},
+		{Name: "d", OnInvalid: config.OnInvalidReject},
+	}
+	const request = 900<<10 + 16<<10
+	require.Equal(t, []preflight.TopicNeeds{
+		{
+			Name: "shared", Types: []string{"orders", "dead letters of b", "dead letters of c"}, Largest: "dead letters of b", MaxData: request,
+			Keyless: []string{"dead letters of b", "dead letters of c"},
+		},
+		{Name: "webhooks.a.dead-letter", Types: []string{"dead letters of a"}, Largest: "dead letters of a", MaxData: request, Keyless: []string{"dead letters of a"}},
+	}, topicNeeds(cfg, set))
+}
+
 func TestCheckKafkaWithoutKafka(t *testing.T) {
 	t.Parallel()
 	set, err := schema.Load("../../schemas")

@@ -103,7 +103,8 @@ func needDeadLetters(cfg *config.Config, needs []preflight.TopicNeeds) {
 		n, what := &needs[at], "dead letters of "+w.Name
 		n.Types = appendOnce(n.Types, what)
 		n.Keyless = appendOnce(n.Keyless, what)
-		if data := int(cfg.HTTP.BodyLimit.Bytes()); data > n.MaxData {
+		// The request's headers are kept beside the body.
+		if data := int(cfg.HTTP.BodyLimit.Bytes()) + api.HeaderLimit; data > n.MaxData {
 			n.MaxData, n.Largest = data, what
 		}
 	}
