@@ -1,0 +1,20 @@
+package dev
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func TestRecordLine(t *testing.T) {
+	t.Parallel()
+	r := &kgo.Record{
+		Timestamp: time.Date(2026, 1, 31, 3, 4, 5, 6e6, time.UTC), Topic: "t", Partition: 1, Offset: 2, Key: []byte("k"),
+		Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("e-1")}},
+	}
+	require.Equal(t, "03:04:05.006  t[1]@2  key=k  id=e-1\n", recordLine(r))
+	r.Key, r.Headers = nil, append(r.Headers, kgo.RecordHeader{Key: "gw_problem", Value: []byte("schema-violation")})
+	require.Equal(t, "03:04:05.006  t[1]@2  key=(none)  id=e-1  problem=schema-violation\n", recordLine(r), "a dead letter")
+}
