@@ -36,7 +36,7 @@ func startDev(t *testing.T, args ...string) *devGateway {
 	eventually(t, patient, "banner", func() error {
 		out := g.out.String()
 		kafka, curl := bannerKafka.FindStringSubmatch(out), bannerCurl.FindString(out)
-		if g.exited() || kafka == nil || curl == "" {
+		if g.exited() || kafka == nil || curl == "" || !strings.Contains(out, "Published records") {
 			return fmt.Errorf("standard output: %s, standard error: %s", out, g.log.String())
 		}
 		g.kafka, g.curl = kafka[1], curl
