@@ -19,7 +19,7 @@ import (
 
 const topicsUsage = `gateway topics apply -c FILE [--partitions N] [--replication N] [--dry-run]
 
-Creates the Kafka topics of all event types that are missing, whatever
+Creates the Kafka topics of all event types, and for dead letters, that are missing, whatever
 kafka.create_topics.enabled says. Topics that are there are left as they are.
 
 A new topic gets min.insync.replicas=2 if it has three replicas or more, and

@@ -198,8 +198,12 @@ func concurrently(t *testing.T, h *hook, id string, body func(i int) string, hea
 				errs[i] = json.Unmarshal(a.body, &receipts[i])
 				return
 			}
-			if err != nil || a.status < 500 {
-				errs[i] = fmt.Errorf("%v %d %s", err, a.status, a.body)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			if a.status < 500 {
+				errs[i] = fmt.Errorf("%d %s", a.status, a.body)
 				return
 			}
 			pause(t.Context(), 50*time.Millisecond)

@@ -140,7 +140,8 @@ func TestEveryWebhookScheme(t *testing.T) {
 	for _, h := range halves {
 		t.Run(h.scheme, func(t *testing.T) {
 			t.Parallel()
-			send := sender{t: t, gateway: g.addr, file: file, scheme: h.scheme}
+			send := sender{t: t, gateway: g.addr, file: file}
+			send.body, send.header = sample(t, h.scheme)
 			first, ok := send.to(h.dead)
 			if !ok {
 				return
@@ -178,8 +179,10 @@ func TestEveryWebhookScheme(t *testing.T) {
 
 // sender sends a scheme's sample with the command.
 type sender struct {
-	t                     *testing.T
-	gateway, file, scheme string
+	t             *testing.T
+	gateway, file string
+	body          []byte
+	header        []string
 }
 
 // to returns the answer's body. It reports false for a scheme with public keys only.
@@ -195,10 +198,9 @@ func (s sender) to(source string) (string, bool) {
 
 func (s sender) once(source string) (status int, out, errOut string) {
 	s.t.Helper()
-	body, header := sample(s.t, s.scheme)
-	return command(s.t, body, append([]string{
+	return command(s.t, s.body, append([]string{
 		"webhooks", "send", source, "-", "-c", s.file, "--url", "http://" + s.gateway + "/v1/webhooks/" + source,
-	}, header...)...)
+	}, s.header...)...)
 }
 
 // untilAccepted sends again what gets a 5xx, as providers do.
