@@ -13,6 +13,7 @@ import (
 
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
+	"eventgateway/internal/config"
 	"eventgateway/internal/dev"
 	"eventgateway/internal/idempotency"
 )
@@ -58,8 +59,9 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	gateway.AwaitReady(ready)
 	cancel()
 	if ctx.Err() == nil {
-		printBanner(out, gateway, services, dir, !cfg.Auth.None)
-		printWebhooks(out, cfg, f.file, reachable(gateway.Addr()))
+		base := schemeOf(cfg) + "://" + reachable(gateway.Addr())
+		printBanner(out, gateway, services, dir, base, !cfg.Auth.None)
+		printWebhooks(out, cfg, f.file, base)
 		fmt.Fprint(out, ignored, "\nPublished records show up here:\n\n")
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -77,8 +79,8 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 
 const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.
 
-  open this     http://%[1]s/   (event types from %[4]s, reloaded on change)
-  try the API   http://%[1]s/docs
+  open this     %[1]s/   (event types from %[4]s, reloaded on change)
+  try the API   %[1]s/docs
   metrics       http://%[2]s/metrics
   Kafka         %[3]s   (kcat -b %[3]s -t %[5]s -C, or any driver)
 `
@@ -86,14 +88,13 @@ const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctr
 const devCurl = `
 Publish an event (send it twice: the second answer is a replay of the first):
 
-  curl -i http://%[1]s/v1/events/%[2]s \%[4]s
+  curl -i %[1]s/v1/events/%[2]s \%[4]s
     -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-event' \
     -d '%[3]s'
 `
 
-func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas string, asked bool) {
+func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas, base string, asked bool) {
 	eventType, data := gateway.Sample("orders.placed")
-	base := reachable(gateway.Addr())
 	fmt.Fprintf(out, devBanner, base, reachable(gateway.AdminAddr()), services.KafkaAddr(), schemas, eventType)
 	if eventType != "" {
 		quoted := strings.ReplaceAll(string(data), "'", `'\''`)
@@ -103,6 +104,13 @@ func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schema
 		}
 		fmt.Fprintf(out, devCurl, base, eventType, quoted, who)
 	}
+}
+
+func schemeOf(cfg *config.Config) string {
+	if cfg.HTTP.TLS.Enabled() {
+		return "https"
+	}
+	return "http"
 }
 
 // reachable is an address that a browser on this machine can use.

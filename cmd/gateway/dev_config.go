@@ -107,7 +107,7 @@ func (f *devFlags) setAddresses(cfg *config.Config) {
 	choose(&cfg.HTTP.Listen, "http.listen", f.listen, devListen)
 	choose(&cfg.Admin.Listen, "admin.listen", f.admin, devAdmin)
 	if _, port, err := net.SplitHostPort(cfg.HTTP.Listen); cfg.HTTP.PublicURL == "" && err == nil && port != "0" {
-		cfg.HTTP.PublicURL = "http://" + reachable(cfg.HTTP.Listen)
+		cfg.HTTP.PublicURL = schemeOf(cfg) + "://" + reachable(cfg.HTTP.Listen)
 	}
 }
 
@@ -153,7 +153,7 @@ func printWebhooks(out io.Writer, cfg *config.Config, file, base string) {
 	fmt.Fprint(out, "\nWebhooks, each with a line that sends a sample delivery:\n\n")
 	program := programName()
 	for _, w := range cfg.Webhooks {
-		url := "http://" + base + "/v1/webhooks/" + w.Name
+		url := base + "/v1/webhooks/" + w.Name
 		fmt.Fprintf(out, "  %s   (%s)\n", url, w.Scheme)
 		line := fmt.Sprintf("%[1]s webhooks sample %[2]s 2>/dev/null | %[1]s webhooks send %[3]s - -c %[4]s", program, w.Scheme, w.Name, quoteShell(file))
 		if header, ok := sampleHeaders[w.Scheme]; ok {

@@ -101,10 +101,10 @@ func TestDevRefusesAFile(t *testing.T) {
 func TestDevShowsWebhooks(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	printWebhooks(&out, &config.Config{}, "", "127.0.0.1:1")
+	printWebhooks(&out, &config.Config{}, "", "http://127.0.0.1:1")
 	require.Empty(t, out.String())
 	cfg := &config.Config{Webhooks: []config.Webhook{{Name: "shop", Scheme: "stripe"}, {Name: "gh", Scheme: "github"}}}
-	printWebhooks(&out, cfg, "my gateway.yaml", "127.0.0.1:8080")
+	printWebhooks(&out, cfg, "my gateway.yaml", "http://127.0.0.1:8080")
 	text := strings.ReplaceAll(out.String(), programName(), "gateway")
 	require.Contains(t, text, "  http://127.0.0.1:8080/v1/webhooks/shop   (stripe)\n"+
 		"  gateway webhooks sample stripe 2>/dev/null | gateway webhooks send shop - -c 'my gateway.yaml' --url http://127.0.0.1:8080/v1/webhooks/shop\n")

@@ -113,7 +113,7 @@ func (s *sender) target(cfg *config.Config) (*url.URL, error) {
 	if _, port, err := net.SplitHostPort(cfg.HTTP.Listen); err != nil || port == "0" {
 		return nil, usageError("http.listen names no port; say with --url where the gateway listens, as in http://127.0.0.1:8080/v1/webhooks/" + s.source)
 	}
-	return &url.URL{Scheme: "http", Host: reachable(cfg.HTTP.Listen), Path: "/v1/webhooks/" + s.source}, nil
+	return &url.URL{Scheme: schemeOf(cfg), Host: reachable(cfg.HTTP.Listen), Path: "/v1/webhooks/" + s.source}, nil
 }
 
 // sign signs as the provider would.

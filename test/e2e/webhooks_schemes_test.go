@@ -109,9 +109,7 @@ func TestEveryWebhookScheme(t *testing.T) {
 	var halves []half
 	for _, source := range documented(t) {
 		scheme := source["scheme"].(string)
-		if !slices.Contains(schemes, scheme) {
-			continue // described before it is there
-		}
+		require.Contains(t, schemes, scheme)
 		h := half{scheme, unique("hook"), unique("hook"), newTopicName(t)}
 		halves = append(halves, h)
 		for _, name := range []string{h.dead, h.event} {
