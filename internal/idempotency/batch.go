@@ -16,11 +16,11 @@ type gatherer[T any] struct {
 	busy    int
 }
 
-// add runs call, now or in a later batch. It returns before the call is
-// answered if another goroutine runs it.
-func (g *gatherer[T]) add(call T) {
+// add runs calls, now or in later batches. It returns before they are answered
+// if another goroutine runs them.
+func (g *gatherer[T]) add(calls ...T) {
 	g.mu.Lock()
-	g.waiting = append(g.waiting, call)
+	g.waiting = append(g.waiting, calls...)
 	if g.busy >= g.lanes {
 		g.mu.Unlock()
 		return

@@ -22,6 +22,7 @@ var conformance = []struct {
 }{
 	{"a claim finds what stands", testClaimFinds},
 	{"a claim after the lease", testClaimAfterLease},
+	{"many claims at once", testManyClaims},
 	{"a token is compared whole", testTokensAreComparedWhole},
 	{"record text", testRecordText},
 	{"expiry", testExpiry},
@@ -115,6 +116,53 @@ func testClaimFinds(t *testing.T, b backend) {
 			}
 		})
 	}
+}
+
+// Each is answered as if it had come alone, in the order of asking, however many
+// scripts it takes.
+func testManyClaims(t *testing.T, b backend) {
+	r := newRig(t, b)
+	const most = maxBatch + 44
+	claims := make([]event.Claim, 0, most)
+	want := make([]event.ClaimState, 0, most)
+	for i := range most {
+		c := r.newClaim()
+		state := event.Won
+		switch i % 11 {
+		case 3:
+			r.mustWin(t, c)
+			c, state = again(c), event.InProgress
+		case 5:
+			r.mustWin(t, c)
+			r.Settle(c, receiptOf(c)) // known here, before Redis has it
+			c, state = again(c), event.Settled
+		case 7:
+			r.mustWin(t, c)
+			c, state = otherPayload(c), event.Reused
+		}
+		claims, want = append(claims, c), append(want, state)
+	}
+	claims, want = append(claims, again(claims[0])), append(want, event.InProgress) // twice in one call
+	for i := range claims {
+		claims[i].Begun = time.Time{} // waiting for a turn is not what this is about
+	}
+	standings, errs := r.ClaimAll(t.Context(), claims)
+	require.Len(t, standings, len(claims))
+	for i, s := range standings {
+		require.NoError(t, errs[i])
+		require.Equal(t, want[i], s.State, "claim %d", i)
+		if s.State == event.Settled {
+			require.Equal(t, receiptOf(claims[i]).ID, s.Receipt.ID)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, errs = r.ClaimAll(ctx, []event.Claim{r.newClaim(), r.newClaim()})
+	require.ErrorIs(t, errs[0], context.Canceled)
+	require.ErrorIs(t, errs[1], context.Canceled)
+	standings, errs = r.ClaimAll(t.Context(), nil)
+	require.Empty(t, standings)
+	require.Empty(t, errs)
 }
 
 func testClaimAfterLease(t *testing.T, b backend) {

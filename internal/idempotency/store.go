@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,12 +108,9 @@ func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error
 	if standing, ok := s.recent.look(c.ID, c.Fingerprint); ok {
 		return standing, nil
 	}
-	text, err := s.askClaim(ctx, c)
-	if err != nil {
-		s.metrics.failed("claim")
-		return event.Standing{}, err
-	}
-	return s.answer(text, c.ID, c.Fingerprint)
+	call := newClaimCall(ctx, c)
+	s.claims.add(call)
+	return s.claimed(call)
 }
 
 // answer reads a script's answer. "M" is an *event.Rebuilding.
@@ -124,15 +122,44 @@ func (s *Store) answer(text string, id event.ClaimID, f event.Fingerprint) (even
 	return standing(text, f, s.cfg.Transactional)
 }
 
-func (s *Store) askClaim(ctx context.Context, c event.Claim) (string, error) {
-	call := &claimCall{ctx: ctx, claim: c, done: make(chan claimReply, 1)}
-	s.claims.add(call)
-	select {
-	case r := <-call.done:
-		return r.text, r.err
-	case <-ctx.Done():
-		return "", fmt.Errorf("claim: %w", ctx.Err())
+// ClaimAll is Claim for several: they share round trips, and their caller waits
+// once for all of them. What it returns is in the order of the claims.
+func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.Standing, []error) {
+	standings, errs := make([]event.Standing, len(claims)), make([]error, len(claims))
+	calls, asked := make([]*claimCall, 0, len(claims)), make([]int, 0, len(claims))
+	for i, c := range claims {
+		var ok bool
+		if standings[i], ok = s.recent.look(c.ID, c.Fingerprint); !ok {
+			calls = append(calls, newClaimCall(ctx, c))
+			asked = append(asked, i)
+		}
 	}
+	if len(calls) > 0 {
+		s.claims.add(calls...)
+	}
+	for n, i := range slices.Backward(asked) { // the last is answered last: its wait is the only one
+		standings[i], errs[i] = s.claimed(calls[n])
+	}
+	return standings, errs
+}
+
+func newClaimCall(ctx context.Context, c event.Claim) *claimCall {
+	return &claimCall{ctx: ctx, claim: c, done: make(chan claimReply, 1)}
+}
+
+// claimed waits for the answer to a call.
+func (s *Store) claimed(call *claimCall) (event.Standing, error) {
+	var r claimReply
+	select {
+	case r = <-call.done:
+	case <-call.ctx.Done():
+		r.err = fmt.Errorf("claim: %w", call.ctx.Err())
+	}
+	if r.err != nil {
+		s.metrics.failed("claim")
+		return event.Standing{}, r.err
+	}
+	return s.answer(r.text, call.claim.ID, call.claim.Fingerprint)
 }
 
 // TakeOver exchanges the abandoned record for c if it still stands as it was

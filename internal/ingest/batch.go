@@ -2,10 +2,7 @@ package ingest
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"eventgateway/internal/event"
 )
@@ -34,7 +31,7 @@ type item struct {
 // other. An error means that none was taken.
 //
 // The data's way: check all in order, sort them into lanes by entity, run the
-// lanes side by side.
+// lanes side by side: those of one event together, each other on a goroutine.
 func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) ([]Answer, error) {
 	size := int64(0)
 	for _, r := range reqs {
@@ -53,17 +50,41 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) ([]Answer, error
 		items[i].checked, items[i].invalid = d.check(r)
 	}
 	lanes := sortIntoLanes(items)
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(len(lanes), maxLanes) {
-		workers.Go(func() {
-			for n := next.Add(1) - 1; n < int64(len(lanes)); n = next.Add(1) - 1 {
-				d.runLane(ctx, lanes[n])
-			}
-		})
+	var together []*item
+	others := lanes[:0]
+	for _, lane := range lanes {
+		if len(lane) == 1 && lane[0].simple() {
+			together = append(together, lane[0])
+		} else {
+			others = append(others, lane)
+		}
 	}
-	workers.Wait()
+	w := newWorkers(maxLanes)
+	w.all.Go(func() {
+		for _, lane := range others {
+			w.run(func() { d.runLane(ctx, lane) })
+		}
+	})
+	d.enterTogether(ctx, together, w.run)
+	w.all.Wait()
 	return answers, nil
+}
+
+// workers run functions side by side, so many at a time.
+type workers struct {
+	free chan struct{}
+	all  sync.WaitGroup
+}
+
+func newWorkers(most int) *workers { return &workers{free: make(chan struct{}, most)} }
+
+// run waits for a free worker.
+func (w *workers) run(do func()) {
+	w.free <- struct{}{}
+	w.all.Go(func() {
+		defer func() { <-w.free }()
+		do()
+	})
 }
 
 // laneOf names what an event must stay in order with: its entity, else whatever
@@ -104,18 +125,9 @@ func (d *Door) runLane(ctx context.Context, lane []*item) {
 				"An earlier event of the entity %q in this batch was not accepted, so this one was held back to keep their order. Nothing was written; send it again behind the other.", *it.checked.Key))
 			continue
 		}
-		it.answer.Result, it.answer.Err = d.enterSafely(ctx, it)
+		d.guard(it, func() {
+			it.answer.Result, it.answer.Err = d.enter(ctx, it.req, it.checked, it.invalid)
+		})
 		failed = failed || it.answer.Err != nil
 	}
-}
-
-// enterSafely is enter on a goroutine of the door's own: a panic must end the
-// event, not the process.
-func (d *Door) enterSafely(ctx context.Context, it *item) (result Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = d.count(label(it.checked), event.Failure(fmt.Errorf("panic: %v\n%s", p, debug.Stack())))
-		}
-	}()
-	return d.enter(ctx, it.req, it.checked, it.invalid)
 }

@@ -117,6 +117,11 @@ func (d *Door) enter(ctx context.Context, req Request, checked event.Checked, in
 		return result, d.count(label(checked), err)
 	}
 	result, err := d.accept(ctx, req, checked)
+	return d.tell(checked, result, err)
+}
+
+// tell counts what became of a valid event, and passes it on.
+func (d *Door) tell(checked event.Checked, result Result, err error) (Result, error) {
 	if err != nil {
 		return Result{}, d.count(label(checked), err)
 	}
@@ -154,6 +159,11 @@ func (d *Door) accept(ctx context.Context, req Request, checked event.Checked) (
 // publish writes the record and times it.
 func (d *Door) publish(ctx context.Context, r event.Record) (event.Receipt, error) {
 	at, err := d.log.Publish(ctx, r)
+	return d.published(r, at, err)
+}
+
+// published is the receipt of a record that was acknowledged, and times it.
+func (d *Door) published(r event.Record, at event.Position, err error) (event.Receipt, error) {
 	d.metrics.publish.Observe(d.now().Sub(r.Timestamp).Seconds())
 	if err != nil {
 		return event.Receipt{}, err

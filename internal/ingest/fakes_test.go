@@ -133,6 +133,14 @@ func (f fakeClaims) Claim(ctx context.Context, c event.Claim) (event.Standing, e
 	return event.Standing{State: event.Won}, nil
 }
 
+func (f fakeClaims) ClaimAll(ctx context.Context, cs []event.Claim) ([]event.Standing, []error) {
+	standings, errs := make([]event.Standing, len(cs)), make([]error, len(cs))
+	for i, c := range cs {
+		standings[i], errs[i] = f.Claim(ctx, c)
+	}
+	return standings, errs
+}
+
 func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error) {
 	f.bounded(ctx)
 	f.noteClaim("take over "+prior.Text, c)
@@ -203,6 +211,20 @@ func (f fakeLog) Publish(ctx context.Context, r event.Record) (event.Position, e
 		return f.publish(ctx, r)
 	}
 	return event.Position{Partition: r.Partition, Offset: int64(40 + n)}, nil
+}
+
+func (f fakeLog) Hand(ctx context.Context, r event.Record) func() (event.Position, error) {
+	var at event.Position
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		at, err = f.Publish(ctx, r)
+	}()
+	return func() (event.Position, error) {
+		<-done
+		return at, err
+	}
 }
 
 func definition() *event.Definition {

@@ -15,25 +15,37 @@ const deliverySlack = 1500 * time.Millisecond
 
 // acceptOnce publishes an event that has an identity: design section 7.
 func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checked) (Result, error) {
-	def := checked.Definition
-	id := req.Identity.ClaimID(req.Client)
-	place, err := d.log.Place(def.Topic, keyBytes(checked.Key), spreadOf(id))
+	claim, err := d.claimOf(req, checked)
 	if err != nil {
-		return d.refuseUnplaced(ctx, req, id, err)
-	}
-	claim := event.Claim{
-		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: d.now(),
+		return d.refuseUnplaced(ctx, req, claim.ID, err)
 	}
 	standing, err := d.claims.Claim(ctx, claim)
-	now := d.now()
-	d.metrics.claim.Observe(now.Sub(claim.Begun).Seconds())
+	d.metrics.claim.Observe(d.now().Sub(claim.Begun).Seconds())
+	return d.proceed(ctx, req, checked, claim, standing, err)
+}
+
+// claimOf is what to claim for an event. An error says that its topic cannot be
+// written to now.
+func (d *Door) claimOf(req Request, checked event.Checked) (event.Claim, error) {
+	id := req.Identity.ClaimID(req.Client)
+	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), spreadOf(id))
 	if err != nil {
-		return d.withoutStore(ctx, req, checked, place, claim, err)
+		return event.Claim{ID: id}, err //nolint:wrapcheck // an *event.Error
+	}
+	return event.Claim{
+		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: d.now(),
+	}, nil
+}
+
+// proceed goes on from what the store said of a claim.
+func (d *Door) proceed(ctx context.Context, req Request, checked event.Checked, claim event.Claim, standing event.Standing, err error) (Result, error) {
+	if err != nil {
+		return d.withoutStore(ctx, req, checked, claim.Placement, claim, err)
 	}
 	switch standing.State {
 	case event.Won:
 		crash.At(crash.Claimed)
-		return d.publishClaimed(ctx, d.record(req, checked, place, &claim, now), claim)
+		return d.publishClaimed(ctx, d.record(req, checked, claim.Placement, &claim, d.now()), claim)
 	case event.Abandoned:
 		return d.resume(ctx, req, checked, claim, standing.Prior)
 	default:
@@ -43,13 +55,23 @@ func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checke
 
 // publishClaimed publishes under a claim that stands, and ends the claim.
 func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim event.Claim) (Result, error) {
-	if left := d.cfg.Lease - record.Timestamp.Sub(claim.Begun); left < d.cfg.DeliveryTimeout+deliverySlack {
+	if d.tooLate(record, claim) {
 		d.endUnwritten(claim)
 		return Result{}, event.Refuse(event.Overloaded,
 			"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
 	}
 	crash.At(crash.Publishing)
 	receipt, err := d.publish(ctx, record)
+	return d.end(claim, receipt, err)
+}
+
+// tooLate tells whether too little of the lease is left for a whole delivery.
+func (d *Door) tooLate(record event.Record, claim event.Claim) bool {
+	return d.cfg.Lease-record.Timestamp.Sub(claim.Begun) < d.cfg.DeliveryTimeout+deliverySlack
+}
+
+// end ends a claim as its record ended.
+func (d *Door) end(claim event.Claim, receipt event.Receipt, err error) (Result, error) {
 	if err == nil {
 		d.endings.Settle(claim, receipt)
 		return Result{Receipt: receipt}, nil

@@ -24,6 +24,9 @@ type Claims interface {
 	// error means that the store could not answer; the claim may then stand all
 	// the same. An *event.Rebuilding means that it does not stand.
 	Claim(ctx context.Context, c event.Claim) (event.Standing, error)
+	// ClaimAll is Claim for several at once. Standings and errors are in the order
+	// of the claims.
+	ClaimAll(ctx context.Context, cs []event.Claim) ([]event.Standing, []error)
 	// TakeOver exchanges an abandoned claim, if it still stands as it was found,
 	// for c. Errors are as for a claim.
 	TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error)
@@ -53,6 +56,9 @@ type Log interface {
 	// Publish produces and waits for the acknowledgement. Errors are
 	// *event.Error and say whether the record was written.
 	Publish(ctx context.Context, r event.Record) (event.Position, error)
+	// Hand begins to publish. The caller calls wait once, which ends as Publish
+	// does.
+	Hand(ctx context.Context, r event.Record) (wait func() (event.Position, error))
 	// Find is the recovery read: it looks for the record that the attempts
 	// before may have written under an abandoned claim. Not found is sure: no
 	// such record will appear any more. Errors are *event.Error, unknown.

@@ -93,13 +93,18 @@ type answer struct {
 
 var answers = sync.Pool{New: func() any { return make(chan answer, 1) }}
 
-// publish waits until the record's transaction is committed.
-func (l *lane) publish(ctx context.Context, r event.Record) (event.Position, error) {
-	done, _ := answers.Get().(chan answer)
+// enqueue queues a record for a transaction.
+func (l *lane) enqueue(r event.Record) (done chan answer, refused *event.Error) {
+	done, _ = answers.Get().(chan answer)
 	if !l.add(&entry{record: r, message: message(r), came: time.Now(), done: done}) {
 		answers.Put(done)
-		return event.Position{}, l.failed(ownerGone())
+		return nil, l.failed(ownerGone())
 	}
+	return done, nil
+}
+
+// await waits until the record's transaction is committed.
+func (l *lane) await(ctx context.Context, done chan answer) (event.Position, error) {
 	select {
 	case a := <-done:
 		answers.Put(done)

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"eventgateway/internal/event"
 )
 
 // laneCount is how many transactional producers there are: while one commits,
@@ -70,14 +68,6 @@ func (ls *lanes) lane(id string) *lane {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	return ls.replaced[id]
-}
-
-func (ls *lanes) publish(ctx context.Context, r event.Record) (event.Position, error) {
-	l := ls.lane(r.Owner)
-	if l == nil {
-		return event.Position{}, ls.p.failed(ownerGone())
-	}
-	return l.publish(ctx, r)
 }
 
 // ready reports whether any lane takes records.

@@ -178,38 +178,85 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 // Publish writes a record to its placement and returns where it landed.
 // Errors are *event.Error and say whether it was written.
 func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position, error) {
+	h := p.hand(r)
+	return h.wait(ctx)
+}
+
+// Hand hands a record over, as Publish does, and leaves the waiting to the caller,
+// who must call wait once.
+func (p *Producer) Hand(ctx context.Context, r event.Record) (wait func() (event.Position, error)) {
+	h := p.hand(r)
+	return func() (event.Position, error) { return h.wait(ctx) }
+}
+
+// pending is a record that was handed over, or refused.
+type pending struct {
+	p       *Producer
+	record  event.Record
+	refused *event.Error
+
+	inc     *incarnation
+	waiting *atomic.Int64
+	report  chan kafka.Event
+
+	lane *lane // in transactional mode
+	done chan answer
+}
+
+func (p *Producer) hand(r event.Record) pending {
+	h := pending{p: p, record: r}
 	if t, found := p.topics.lookup(r.Topic); found == topicFound && recordSize(r) > t.maxBytes {
-		return event.Position{}, event.Refuse(event.EventTooLarge,
+		h.refused = event.Refuse(event.EventTooLarge,
 			"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", recordSize(r), r.Topic, t.maxBytes)
+		return h
 	}
 	if p.lanes != nil {
-		return p.lanes.publish(ctx, r)
+		if h.lane = p.lanes.lane(r.Owner); h.lane == nil {
+			h.refused = p.failed(ownerGone())
+			return h
+		}
+		h.done, h.refused = h.lane.enqueue(r)
+		return h
 	}
-	inc := p.incarnation(r.Owner)
-	if inc == nil || inc.fatal.Load() {
-		return event.Position{}, p.failed(ownerGone())
+	if h.inc = p.incarnation(r.Owner); h.inc == nil || h.inc.fatal.Load() {
+		h.refused = p.failed(ownerGone())
+		return h
 	}
-	waiting := inc.overdue.begin()
-	defer waiting.Add(-1)
-	report, _ := reportChannels.Get().(chan kafka.Event)
+	h.waiting = h.inc.overdue.begin()
+	h.report, _ = reportChannels.Get().(chan kafka.Event)
 	m, _ := parcels.Get().(*parcel)
-	err := inc.produce(m.pack(r), report) // copies the record
+	err := h.inc.produce(m.pack(r), h.report) // copies the record
 	m.empty()
 	parcels.Put(m)
 	if err != nil {
-		reportChannels.Put(report)
-		return event.Position{}, p.failed(produceError(err))
+		h.waiting.Add(-1)
+		reportChannels.Put(h.report)
+		h.refused = p.failed(produceError(err))
+		return h
 	}
 	crash.At(crash.Handed)
+	return h
+}
+
+// wait waits for the record's fate.
+func (h *pending) wait(ctx context.Context) (event.Position, error) {
+	switch {
+	case h.refused != nil:
+		return event.Position{}, h.refused
+	case h.lane != nil:
+		return h.lane.await(ctx, h.done)
+	}
+	defer h.waiting.Add(-1)
+	p := h.p
 	select { // unless it ends by its report, the record may still be written, and the channel is left to that report
-	case ev := <-report:
-		reportChannels.Put(report)
-		at, err := p.position(ev, r)
+	case ev := <-h.report:
+		reportChannels.Put(h.report)
+		at, err := p.position(ev, h.record)
 		if err == nil {
 			crash.At(crash.Acked)
 		}
 		return at, err
-	case <-inc.failed:
+	case <-h.inc.failed:
 		return event.Position{}, p.failed(notAcknowledged(kafka.NewError(kafka.ErrMsgTimedOut, "not acknowledged in time", false)))
 	case <-ctx.Done():
 		return event.Position{}, p.failed(stoppedWaiting(ctx))

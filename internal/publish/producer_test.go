@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,32 @@ func TestAcknowledgedRecordHasItsPosition(t *testing.T) {
 		require.Equal(t, event.Position{Partition: place.Partition, Offset: offset}, at)
 	}
 	require.Len(t, records(t, cluster, "orders", 3), 3)
+}
+
+// Who hands records over may wait for them later, in any order.
+func TestHandedRecordsAreWaitedForLater(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(6, "orders"))
+	p := start(t, cluster.ListenAddrs(), []string{"orders"})
+	place := p.place(t, "orders", []byte("o-10492"))
+	gone := place
+	gone.Owner = "another"
+	refused := p.Hand(t.Context(), event.Record{Placement: gone, Value: []byte("{}"), Timestamp: time.Now()})
+	var waits []func() (event.Position, error)
+	for range 5 {
+		waits = append(waits, p.Hand(t.Context(), event.Record{Placement: place, Key: []byte("o-10492"), Value: []byte("{}"), Timestamp: time.Now()}))
+	}
+	for offset, wait := range slices.Backward(waits) {
+		at, err := wait()
+		require.NoError(t, err)
+		require.Equal(t, event.Position{Partition: place.Partition, Offset: int64(offset)}, at)
+	}
+	_, err := refused()
+	var e *event.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, event.NotWritten, e.Outcome)
+	require.False(t, p.present().overdue.any())
+	require.Len(t, records(t, cluster, "orders", 5), 5)
 }
 
 func TestRecordArrivesUnchanged(t *testing.T) {

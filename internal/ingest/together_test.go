@@ -1,0 +1,168 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
+)
+
+// several are events of as many entities, which go together.
+func several(n int) []Request {
+	reqs := make([]Request, n)
+	for i := range reqs {
+		reqs[i] = of("e"+strconv.Itoa(i), i)
+	}
+	return reqs
+}
+
+// one lets a fake treat the n-th of several otherwise.
+func one(n int) event.ClaimID { return several(n + 1)[n].Identity.ClaimID("web") }
+
+// All records are under way before the first is acknowledged, and each claim is
+// settled with its own receipt.
+func TestTogetherNobodyWaits(t *testing.T) {
+	t.Parallel()
+	w := batchWorld(t)
+	var handed sync.WaitGroup
+	handed.Add(5)
+	w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
+		handed.Done()
+		handed.Wait() // hangs unless all are under way at once
+		return event.Position{Partition: r.Partition, Offset: int64(len(r.Value))}, nil
+	}
+	require.Equal(t, []string{"ok", "ok", "ok", "ok", "ok"}, batch(t, w.door(Config{}, nil), several(5)...))
+	require.Len(t, w.settled, 5)
+	claims := 0
+	for i, call := range w.calls {
+		claims += map[bool]int{true: 1}[call == "claim"]
+		if call == "publish" {
+			require.Equal(t, 5, claims, "call %d", i)
+		}
+	}
+}
+
+// What leaves the usual way ends as it does alone, and holds nobody up.
+func TestTogetherEachEndsByItself(t *testing.T) {
+	t.Parallel()
+	claim := func(standing event.Standing, err error) func(*world) {
+		return func(w *world) {
+			w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+				if c.ID == one(1) {
+					return standing, err
+				}
+				return event.Standing{State: event.Won}, nil
+			}
+		}
+	}
+	publish := func(do func() (event.Position, error)) func(*world) {
+		return func(w *world) {
+			w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
+				if strings.HasPrefix(string(r.Value), "e1|") {
+					return do()
+				}
+				return event.Position{Offset: 7}, nil
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		given func(*world)
+		want  string
+		calls string // that belong to it, and to it alone
+	}{
+		"settled":     {claim(event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil), "ok", ""},
+		"in progress": {claim(event.Standing{State: event.InProgress}, nil), "request-in-progress", ""},
+		"reused":      {claim(event.Standing{State: event.Reused}, nil), "idempotency-key-reused", ""},
+		"in doubt":    {claim(event.Standing{State: event.InDoubt}, nil), "outcome-unknown", ""},
+		"abandoned":   {claim(event.Standing{State: event.Abandoned, Prior: event.Prior{Text: "prior"}}, nil), "ok", "find prior,take over prior"},
+		"store away":  {claim(event.Standing{}, errors.New("away")), "idempotency-store-unavailable", "release"},
+		"rebuilding":  {claim(event.Standing{}, &event.Rebuilding{}), "idempotency-store-unavailable", ""},
+		"refused": {publish(func() (event.Position, error) {
+			return event.Position{}, event.Refuse(event.LogUnavailable, "no leader")
+		}), "log-unavailable", "release"},
+		"not acknowledged": {publish(func() (event.Position, error) {
+			return event.Position{}, event.Doubt(event.OutcomeUnknown, nil, "late")
+		}), "outcome-unknown", "doubt"},
+		"no such topic": {func(w *world) {
+			w.place = func(topic string, key []byte, _ uint64) (event.Placement, error) {
+				if string(key) == "e1" {
+					return event.Placement{}, event.Refuse(event.LogUnavailable, "no topic")
+				}
+				return event.Placement{Topic: topic}, nil
+			}
+		}, "log-unavailable", "look"},
+		"a panic while placing": {func(w *world) {
+			w.place = func(topic string, key []byte, _ uint64) (event.Placement, error) {
+				if string(key) == "e1" {
+					panic("boom")
+				}
+				return event.Placement{Topic: topic}, nil
+			}
+		}, "internal", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := batchWorld(t)
+			c.given(w)
+			d := w.door(Config{}, nil)
+			require.Equal(t, []string{"ok", c.want, "ok"}, batch(t, d, several(3)...))
+			var special []string
+			for _, call := range w.calls {
+				if call != "check" && call != "claim" && call != "publish" && call != "settle" {
+					special = append(special, call)
+				}
+			}
+			require.Equal(t, c.calls, strings.Join(special, ","))
+			require.Zero(t, d.inFlight.Load())
+		})
+	}
+}
+
+// A claim that took too long leaves no time for a delivery: nothing is handed over.
+func TestTogetherTooLate(t *testing.T) {
+	t.Parallel()
+	w := batchWorld(t)
+	w.claim = func(_ context.Context, _ event.Claim) (event.Standing, error) {
+		w.clock.advance(testLease - testDelivery)
+		return event.Standing{State: event.Won}, nil
+	}
+	require.Equal(t, []string{"overloaded"}, batch(t, w.door(Config{}, nil), several(1)...))
+	require.Empty(t, published(w))
+	require.Contains(t, w.calls, "release")
+}
+
+// A panic of the one call for all ends them all, and the lanes beside them go on.
+func TestTogetherClaimingPanics(t *testing.T) {
+	t.Parallel()
+	w := batchWorld(t)
+	w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+		if c.ID == one(1) {
+			panic("boom")
+		}
+		return event.Standing{State: event.Won}, nil
+	}
+	reqs := append(several(3), of("lane", 8), of("lane", 9))
+	require.Equal(t, []string{"internal", "internal", "internal", "ok", "ok"}, batch(t, w.door(Config{}, nil), reqs...))
+}
+
+// A release that never comes back holds up its own event for as long as a claim may
+// take, side by side with all others.
+func TestTogetherReleasesSideBySide(t *testing.T) {
+	t.Parallel()
+	w := batchWorld(t)
+	w.neverReleased = true
+	w.publish = func(context.Context, event.Record) (event.Position, error) {
+		return event.Position{}, event.Refuse(event.LogUnavailable, "no leader")
+	}
+	begun := time.Now()
+	kinds := batch(t, w.door(Config{}, nil), several(20)...)
+	require.Equal(t, "log-unavailable", kinds[19])
+	require.Less(t, time.Since(begun), 3*testClaimTimeout)
+}
