@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -17,7 +18,9 @@ import (
 // Beside an error the event holds what could be read, so that its entity may still
 // be told. The event's data are a slice of text.
 func Parse(text []byte) (Event, error) {
-	r := reader{text: text, dec: decoder(text)}
+	d := decoder(text)
+	defer d.free()
+	r := reader{text: text, dec: &d.Decoder}
 	if err := r.object(); err != nil {
 		return r.event, err
 	}
@@ -37,7 +40,9 @@ func Parse(text []byte) (Event, error) {
 // Split cuts a batch (CloudEvents JSON event format 1.0 §4) into its items' texts,
 // which may each be bad in their own way.
 func Split(text []byte) ([][]byte, error) {
-	dec := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	defer d.free()
+	dec := &d.Decoder
 	open, err := dec.ReadToken()
 	if err != nil {
 		return nil, syntax(err, "batch")
@@ -63,9 +68,27 @@ func Split(text []byte) ([][]byte, error) {
 	return items, trailing(dec, text, "batch")
 }
 
-// decoder reads text in place.
-func decoder(text []byte, options ...jsontext.Options) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(text), options...)
+// pooled is a decoder that reads in place. What it keeps to find names that are
+// there twice is most of what a small event costs to read.
+type pooled struct {
+	jsontext.Decoder
+	source *bytes.Buffer
+}
+
+var decoders = sync.Pool{New: func() any { return &pooled{source: &bytes.Buffer{}} }}
+
+func decoder(text []byte, options ...jsontext.Options) *pooled {
+	d, _ := decoders.Get().(*pooled)
+	*d.source = *bytes.NewBuffer(text)
+	d.Reset(d.source, options...)
+	return d
+}
+
+// free forgets the text.
+func (d *pooled) free() {
+	*d.source = bytes.Buffer{}
+	d.Reset(d.source)
+	decoders.Put(d)
 }
 
 type reader struct {
@@ -151,6 +174,9 @@ func (r *reader) setBase64(raw []byte) (wrong string) {
 func text(name string, raw []byte) (value, wrong string) {
 	switch jsontext.Value(raw).Kind() {
 	case jsontext.KindString:
+		if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+			return string(inner), "" // the decoder has checked it
+		}
 		plain, err := jsontext.AppendUnquote(nil, raw)
 		if err != nil {
 			return "", "must be a string"
