@@ -19,7 +19,7 @@ import (
 // be told. The event's data are a slice of text.
 func Parse(text []byte) (Event, error) {
 	d := decoder(text)
-	defer d.free()
+	defer d.free(text)
 	r := reader{text: text, dec: &d.Decoder}
 	if err := r.object(); err != nil {
 		return r.event, err
@@ -41,7 +41,7 @@ func Parse(text []byte) (Event, error) {
 // which may each be bad in their own way.
 func Split(text []byte) ([][]byte, error) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	defer d.free()
+	defer d.free(text)
 	dec := &d.Decoder
 	open, err := dec.ReadToken()
 	if err != nil {
@@ -75,6 +75,10 @@ type pooled struct {
 	source *bytes.Buffer
 }
 
+// keptText bounds the texts whose decoders are kept: a large event must not leave
+// its memory behind in the pool.
+const keptText = 64 << 10
+
 var decoders = sync.Pool{New: func() any { return &pooled{source: &bytes.Buffer{}} }}
 
 func decoder(text []byte, options ...jsontext.Options) *pooled {
@@ -84,8 +88,11 @@ func decoder(text []byte, options ...jsontext.Options) *pooled {
 	return d
 }
 
-// free forgets the text.
-func (d *pooled) free() {
+// free forgets the text that was read.
+func (d *pooled) free(text []byte) {
+	if len(text) > keptText {
+		return
+	}
 	*d.source = bytes.Buffer{}
 	d.Reset(d.source)
 	decoders.Put(d)

@@ -57,8 +57,9 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 		d.guard(it, func() {
 			claim, err := d.claimOf(it.req, it.checked)
 			if err != nil {
+				id, unplaced := claim.ID, err // not the whole claim: what later keeps is on the heap
 				later(func() {
-					d.finish(it, func() (Result, error) { return d.refuseUnplaced(ctx, it.req, claim.ID, err) })
+					d.finish(it, func() (Result, error) { return d.refuseUnplaced(ctx, it.req, id, unplaced) })
 				})
 				return
 			}
@@ -74,15 +75,15 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 	}
 	now := d.now()
 	won := flights[:0]
-	for i, f := range flights {
-		d.metrics.claim.Observe(now.Sub(f.claim.Begun).Seconds())
-		standing, err := standings[i], errs[i]
-		if err == nil && standing.State == event.Won {
-			won = append(won, f)
+	for i := range flights {
+		d.metrics.claim.Observe(now.Sub(flights[i].claim.Begun).Seconds())
+		if errs[i] == nil && standings[i].State == event.Won {
+			won = append(won, flights[i])
 			continue
 		}
+		f := flights[i] // its place is taken by one that was won
 		later(func() {
-			d.finish(f.item, func() (Result, error) { return d.proceed(ctx, f.req, f.checked, f.claim, standing, err) })
+			d.finish(f.item, func() (Result, error) { return d.proceed(ctx, f.req, f.checked, f.claim, standings[i], errs[i]) })
 		})
 	}
 	return won
@@ -119,12 +120,15 @@ func (d *Door) hand(ctx context.Context, f *flight, later func(func())) {
 func (d *Door) land(f *flight, later func(func())) {
 	at, err := f.wait()
 	receipt, err := d.published(f.record, at, err)
-	end := func() (Result, error) { return d.end(f.claim, receipt, err) }
 	if err != nil { // a release is waited for
-		later(func() { d.finish(f.item, end) })
+		failed := err
+		later(func() {
+			d.finish(f.item, func() (Result, error) { return d.end(f.claim, event.Receipt{}, failed) })
+		})
 		return
 	}
-	d.finish(f.item, end)
+	result, err := d.end(f.claim, receipt, nil)
+	f.answer.Result, f.answer.Err = d.tell(f.checked, result, err)
 }
 
 // finish answers an event with what do says, and counts it.
