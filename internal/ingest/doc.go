@@ -6,8 +6,8 @@
 // data is valid and what its key is, claims the identity in the idempotency
 // store, publishes to the claimed partition, and returns the receipt once the
 // log has acknowledged. Settling the claim happens behind the answer.
-// [Door.AcceptBatch] does the same for each event of a batch, those of one entity
-// one after the other.
+// [Door.AcceptBatch] does the same for each event of a batch: those of one entity
+// one after the other, those that nothing waits behind together.
 //
 // Invariants:
 //   - nothing is published before its claim stands, unless the event type says
