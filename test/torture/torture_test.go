@@ -21,7 +21,7 @@ func TestTortureShort(t *testing.T) {
 		t.Run(guarantee, func(t *testing.T) {
 			o := Defaults()
 			o.Seed, o.Guarantee, o.Out = *seed, guarantee, t.Output()
-			o.Duration, o.Race, o.Rate = 70*time.Second, true, 200
+			o.Duration, o.Race, o.Rate = 60*time.Second, true, 200
 			result, err := Run(t.Context(), o)
 			require.NoError(t, err)
 			require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
