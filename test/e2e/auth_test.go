@@ -36,7 +36,7 @@ func clientsWith(hash string) map[string]any {
 func TestKeysAreReloaded(t *testing.T) {
 	t.Parallel()
 	name := unique("auth.orders")
-	o := options{schemas: schemasFolder(t, eventType{name: name})}
+	o := options{schemas: schemasFolder(t, eventType{name: name, xevent: map[string]any{"topic": newTopic(t)}})}
 	first, hash := newKey(t)
 	o.auth = clientsWith(hash)
 	cfg := o.config(t)
