@@ -13,21 +13,23 @@ import (
 )
 
 const (
-	defaultInterval = time.Second
+	// defaultInterval lets two looks and the reload of a large folder end within a
+	// second.
+	defaultInterval = 300 * time.Millisecond
 	// restless is how many polls in a row may see yet another state before the
 	// folder is read all the same.
-	restless = 10
+	restless = 30
 	// blindSpot is after how many polls the content is read although nothing
 	// seems to have changed: a file rewritten within the file system's clock
 	// tick, or behind a cache, keeps its fingerprint.
-	blindSpot = 30
+	blindSpot = 100
 )
 
 // Config says where the event types are.
 type Config struct {
 	Dir      string
 	Watch    bool          // reload on change
-	Interval time.Duration // between two looks at the folder; 0 is one second
+	Interval time.Duration // between two looks at the folder; 0 is 300 ms
 	// OnChange, if set, is called by Run after each reload, with the set that
 	// was in use until then and the new one, which is in use already. It is not
 	// called for the set that New has loaded.
