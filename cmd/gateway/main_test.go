@@ -97,7 +97,13 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out, errOut bytes.Buffer
-			require.Equal(t, c.status, run(c.args, &out, &errOut), errOut.String())
+			status := run(c.args, &out, &errOut)
+			for tries := 0; tries < 5 && strings.Contains(errOut.String(), "deadline exceeded"); tries++ { // on a machine that stood still
+				out.Reset()
+				errOut.Reset()
+				status = run(c.args, &out, &errOut)
+			}
+			require.Equal(t, c.status, status, errOut.String())
 			require.Contains(t, out.String(), c.out)
 			require.Contains(t, errOut.String(), c.errOut)
 			if c.status != 0 {

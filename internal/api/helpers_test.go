@@ -97,10 +97,22 @@ func recording() (door, <-chan ingest.Request) {
 // samples are the event types of the repository's schemas folder.
 func samples(tb testing.TB) *schema.Set {
 	tb.Helper()
-	set, err := schema.Load("../../schemas")
+	set, err := theSamples()
 	require.NoError(tb, err)
 	return set
 }
+
+// Sets and descriptions never change: one of each does for all tests.
+var (
+	theSamples = sync.OnceValues(func() (*schema.Set, error) { return schema.Load("../../schemas") })
+	theBase    = sync.OnceValues(func() (*describe.Base, error) {
+		text, err := os.ReadFile("../../openapi.yaml")
+		if err != nil {
+			return nil, err
+		}
+		return describe.NewBase(text)
+	})
+)
 
 // typesOf loads a schemas folder of these files.
 func typesOf(tb testing.TB, files map[string]string) *schema.Set {
@@ -147,9 +159,7 @@ func start(tb testing.TB, d door, opts ...option) *gateway {
 
 func startWith(tb testing.TB, d Door, opts ...option) *gateway {
 	tb.Helper()
-	text, err := os.ReadFile("../../openapi.yaml")
-	require.NoError(tb, err)
-	base, err := describe.NewBase(text)
+	base, err := theBase()
 	require.NoError(tb, err)
 	cfg := Config{BodyLimit: 64 << 10, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: base}
 	var catalog Catalog = fixed{samples(tb)}

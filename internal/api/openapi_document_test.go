@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -17,8 +18,10 @@ import (
 
 // document is openapi.yaml, with what is needed to ask it questions.
 type document struct {
-	raw      []byte
-	root     map[string]any
+	raw  []byte
+	root map[string]any
+
+	mu       sync.Mutex // of the compiler
 	compiler *jsonschema.Compiler
 }
 
@@ -33,19 +36,33 @@ const documentURL = "https://gateway.invalid/openapi.json"
 
 func openAPI(tb testing.TB) *document {
 	tb.Helper()
-	raw, err := os.ReadFile("../../openapi.yaml")
+	d, err := theDocument()
 	require.NoError(tb, err)
-	d := &document{raw: raw, compiler: jsonschema.NewCompiler()}
-	require.NoError(tb, yaml.Unmarshal(raw, &d.root))
-	text, err := json.Marshal(d.root)
-	require.NoError(tb, err)
-	// Once through JSON, so that values are of the types that validators know.
-	d.root = nil
-	require.NoError(tb, json.Unmarshal(text, &d.root))
-	d.compiler.AssertFormat = true
-	require.NoError(tb, d.compiler.AddResource(documentURL, bytes.NewReader(text)))
 	return d
 }
+
+// theDocument is read once: nobody changes it.
+var theDocument = sync.OnceValues(func() (*document, error) {
+	raw, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	d := &document{raw: raw, compiler: jsonschema.NewCompiler()}
+	if err := yaml.Unmarshal(raw, &d.root); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(d.root)
+	if err != nil {
+		return nil, err
+	}
+	// Once through JSON, so that values are of the types that validators know.
+	d.root = nil
+	if err := json.Unmarshal(text, &d.root); err != nil {
+		return nil, err
+	}
+	d.compiler.AssertFormat = true
+	return d, d.compiler.AddResource(documentURL, bytes.NewReader(text))
+})
 
 func (d *document) at(pointer string) object {
 	var node any = d.root
@@ -80,7 +97,9 @@ func (o object) names() []string { return slices.Sorted(maps.Keys(o.members)) }
 func (o object) validate(tb testing.TB, value any) {
 	tb.Helper()
 	require.NotNil(tb, o.members, "no schema at %s", o.pointer)
+	o.doc.mu.Lock()
 	schema, err := o.doc.compiler.Compile(documentURL + "#" + strings.NewReplacer("{", "%7B", "}", "%7D").Replace(o.pointer))
+	o.doc.mu.Unlock()
 	require.NoError(tb, err)
 	require.NoError(tb, schema.Validate(value), "%s", o.pointer)
 }
