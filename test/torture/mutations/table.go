@@ -48,8 +48,8 @@ func Table() []Mutation {
 				New:  "if err := error(nil); err != nil {",
 			}, {
 				File: "internal/ingest/once.go",
-				Old:  "\treceipt, err := d.publish(ctx, record)\n\tif err == nil {\n\t\td.endings.Settle(claim, receipt)\n\t\treturn Result{Receipt: receipt}, nil",
-				New:  "\tcrash.At(crash.Publishing)\n\treceipt, err := d.publish(ctx, record)\n\tif err == nil {\n\t\td.endings.Settle(claim, receipt)\n\t\treturn Result{Receipt: receipt}, nil",
+				Old:  "\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
+				New:  "\tcrash.At(crash.Publishing)\n\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
 			}},
 			// What reveals it stands still after its last look at the clock, while
 			// its producer has nothing under way: a transaction that is open for
