@@ -103,7 +103,7 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("describe the interface: %w", err)
 	}
-	f, err := newFile(mediaTypeJSON, doc.JSON)
+	f, err := newFile(mediaTypeJSON, doc)
 	if err != nil {
 		return err
 	}

@@ -88,8 +88,9 @@ func (s *Server) getDocs(c *fiber.Ctx) error {
 	page := struct {
 		Document string
 		Types    int  // 0: all are shown
+		One      bool // only one is
 		Open     bool // nobody is asked who they are
-	}{Document: "/openapi.json", Open: s.cfg.Auth == nil}
+	}{Document: "/openapi.json", One: name != "", Open: s.cfg.Auth == nil}
 	if name != "" || types >= manyTypes {
 		page.Document, page.Types = "/openapi.json?type="+url.QueryEscape(name), types
 	}

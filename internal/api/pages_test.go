@@ -166,6 +166,8 @@ func TestDocumentOfOneType(t *testing.T) {
 	one := string(g.do(t, http.MethodGet, "/openapi.json?type=payments.captured", "").body)
 	require.Contains(t, one, `"/v1/events/payments.captured/v1":`)
 	require.NotContains(t, one, `"/v1/events/orders.placed":`)
+	require.NotContains(t, one, `"/v1/webhooks/{source}":`, "other calls are not what somebody looks for who opens one type")
+	requireResolved(t, one)
 	none := string(g.do(t, http.MethodGet, "/openapi.json?type=", "").body)
 	require.Contains(t, none, `"/v1/events/{type}":`)
 	require.NotContains(t, none, `"/v1/events/payments.captured":`)
@@ -173,6 +175,21 @@ func TestDocumentOfOneType(t *testing.T) {
 	page := g.do(t, http.MethodGet, "/docs?type=%22onload%3D%3C", "")
 	requireWebPage(t, page)
 	require.Contains(t, string(page.body), `data-document="/openapi.json?type=%22onload%3D%3C"`)
+}
+
+// requireResolved fails if a document refers to what is not in it.
+func requireResolved(t *testing.T, text string) {
+	t.Helper()
+	var doc any
+	require.NoError(t, json.Unmarshal([]byte(text), &doc))
+	for _, ref := range regexp.MustCompile(`"\$ref":"#([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		at := doc
+		for _, token := range strings.Split(ref[1], "/")[1:] {
+			object, _ := at.(map[string]any)
+			at = object[strings.NewReplacer("~1", "/", "~0", "~").Replace(token)]
+		}
+		require.NotNil(t, at, "nothing is at %s", ref[1])
+	}
 }
 
 // Swagger UI takes half a minute for 500 event types: it is given one at a time.
@@ -187,5 +204,7 @@ func TestDocsOfManyTypes(t *testing.T) {
 	page := string(g.do(t, http.MethodGet, "/docs", "").body)
 	require.Contains(t, page, `data-document="/openapi.json?type="`)
 	require.Contains(t, page, `<a href="/">All 40 event types</a>`)
+	require.NotContains(t, page, `All other calls`)
+	require.Contains(t, string(g.do(t, http.MethodGet, "/docs?type=t7.x", "").body), `<a href="/docs">All other calls</a>`)
 	require.Contains(t, string(g.do(t, http.MethodGet, "/", "", browserAccept).body), `href="/docs?type=t7.x#/t7.*/publish_t7_x_v1"`)
 }

@@ -24,6 +24,7 @@ var allPlaces = []string{"tags", "paths", "parameters", "schemas"}
 type Base struct {
 	yaml       []byte
 	json       []byte            // its places are a last member or an element each
+	forOne     []byte            // the same for one event type, see withoutOthers
 	parameters []entry           // components for the operations of event types
 	refs       []json.RawMessage // to them
 	responses  json.RawMessage   // of publishPath
@@ -48,8 +49,12 @@ func NewBase(text []byte) (*Base, error) {
 	if b.json, err = appendJSON(nil, &root); err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
+	withoutOthers(&root)
+	if b.forOne, err = appendJSON(nil, &root); err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
 	for _, place := range allPlaces {
-		if bytes.Count(b.json, spliceAt(place)) != 1 {
+		if bytes.Count(b.json, spliceAt(place)) != 1 || bytes.Count(b.forOne, spliceAt(place)) != 1 {
 			return nil, fmt.Errorf("openapi.yaml must have the comment %q once, behind other entries", "# "+marker(place))
 		}
 	}

@@ -52,16 +52,25 @@ type OpenAPI struct {
 }
 
 // OpenAPI describes the interface with a set of event types.
-func (b *Base) OpenAPI(set *schema.Set) (OpenAPI, error) { return b.openAPI(set, set.Types()) }
-
-// OpenAPIOf describes the interface with one event type, or, if it has no name, with
-// none: pages cannot show hundreds at once.
-func (b *Base) OpenAPIOf(set *schema.Set, eventType string) (OpenAPI, error) {
-	types := slices.DeleteFunc(set.Types(), func(t schema.EventType) bool { return t.Name != eventType })
-	return b.openAPI(set, types)
+func (b *Base) OpenAPI(set *schema.Set) (OpenAPI, error) {
+	additions, err := b.additions(set, set.Types())
+	return OpenAPI{spliceJSON(b.json, additions), func() []byte { return b.spliceYAML(additions) }}, err
 }
 
-func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, error) {
+// OpenAPIOf describes one event type and nothing else that can be called but the
+// receipts; or, if it has no name, the interface without event types. Pages cannot
+// show hundreds at once, and take in the whole of what they are given to show one.
+func (b *Base) OpenAPIOf(set *schema.Set, eventType string) ([]byte, error) {
+	types := slices.DeleteFunc(set.Types(), func(t schema.EventType) bool { return t.Name != eventType })
+	additions, err := b.additions(set, types)
+	if eventType == "" {
+		return spliceJSON(b.json, additions), err
+	}
+	return spliceJSON(b.forOne, additions), err
+}
+
+// additions are what event types add, by place.
+func (b *Base) additions(set *schema.Set, types []schema.EventType) (map[string][]entry, error) {
 	schemas := newComponents("2020-12")
 	ids := map[string]bool{}
 	additions := map[string][]entry{"parameters": b.parameters}
@@ -74,7 +83,7 @@ func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, erro
 			id := operationID(t.Name, version, ids)
 			path, item, err := b.path(set, schemas, t, version, id)
 			if err != nil {
-				return OpenAPI{}, err
+				return nil, err
 			}
 			additions["paths"] = append(additions["paths"], entry{path, item})
 		}
@@ -82,14 +91,14 @@ func (b *Base) openAPI(set *schema.Set, types []schema.EventType) (OpenAPI, erro
 	for _, tag := range tags {
 		item, err := json.Marshal(map[string]string{"name": tag, "description": "Publish events of these types."})
 		if err != nil {
-			return OpenAPI{}, fmt.Errorf("describe tag: %w", err)
+			return nil, fmt.Errorf("describe tag: %w", err)
 		}
 		additions["tags"] = append(additions["tags"], entry{"", item})
 	}
 	for _, name := range schemas.order {
 		additions["schemas"] = append(additions["schemas"], entry{name, schemas.schemas[name]})
 	}
-	return OpenAPI{b.spliceJSON(additions), func() []byte { return b.spliceYAML(additions) }}, nil
+	return additions, nil
 }
 
 // Anchors are the places of event types' newest versions in Swagger UI's links: tag

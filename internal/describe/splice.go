@@ -8,9 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// spliceJSON puts additions at their places.
-func (b *Base) spliceJSON(additions map[string][]entry) []byte {
-	out := b.json
+// spliceJSON puts additions at their places in a description.
+func spliceJSON(out []byte, additions map[string][]entry) []byte {
 	for _, place := range allPlaces {
 		text := joined(additions[place])
 		if len(text) > 0 {

@@ -22,7 +22,7 @@ function prepare(response) {
   // ids are unique, and its paths have no parameters in common.
   read.$$normalized = true;
   // An example goes before the fresh key, and is the same for everybody.
-  delete read.components.parameters.IdempotencyKey.examples;
+  delete read.components.parameters.IdempotencyKey?.examples;
   response.text = JSON.stringify(read);
   return response;
 }

@@ -1,0 +1,83 @@
+package describe
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// receiptsPath stays in the description of one event type: whoever sent an event may
+// want to know what became of it.
+const receiptsPath = "/v1/receipts"
+
+// withoutOthers takes from a description all paths but the receipts', and then the
+// components that nothing is left to refer to, but for those that publishPath
+// needs. Markers stay.
+func withoutOthers(root *yaml.Node) {
+	doc := root.Content[0]
+	paths := value(doc, "paths")
+	needed := references(value(paths, publishPath))
+	keep(paths, func(name string) bool { return name == receiptsPath || isMarker(name) })
+	needed = append(needed, references(paths)...)
+	components := value(doc, "components")
+	for i := 0; i < len(needed); i++ { // it grows
+		if target := find(components, needed[i]); target != nil {
+			for _, each := range references(target) {
+				if !slices.Contains(needed, each) {
+					needed = append(needed, each)
+				}
+			}
+		}
+	}
+	for i := 0; i < len(components.Content); i += 2 {
+		kind := components.Content[i].Value
+		if kind == "securitySchemes" { // which are named, not referred to
+			continue
+		}
+		keep(components.Content[i+1], func(name string) bool {
+			return isMarker(name) || slices.Contains(needed, kind+"/"+name)
+		})
+	}
+}
+
+func isMarker(name string) bool { return strings.HasPrefix(name, marker("")) }
+
+// value is that of a mapping's member, an empty node without one.
+func value(mapping *yaml.Node, name string) *yaml.Node {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == name {
+			return mapping.Content[i+1]
+		}
+	}
+	return &yaml.Node{}
+}
+
+// find is the component of a kind and a name.
+func find(components *yaml.Node, ref string) *yaml.Node {
+	kind, name, _ := strings.Cut(ref, "/")
+	return value(value(components, kind), name)
+}
+
+// keep drops the members whose names are not good.
+func keep(mapping *yaml.Node, good func(name string) bool) {
+	kept := mapping.Content[:0]
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if good(mapping.Content[i].Value) {
+			kept = append(kept, mapping.Content[i], mapping.Content[i+1])
+		}
+	}
+	mapping.Content = kept
+}
+
+// references are those to components, as kind/name.
+func references(n *yaml.Node) []string {
+	var all []string
+	if name, ok := strings.CutPrefix(n.Value, "#/components/"); ok && n.Kind == yaml.ScalarNode {
+		all = append(all, name)
+	}
+	for _, each := range n.Content {
+		all = append(all, references(each)...)
+	}
+	return all
+}
