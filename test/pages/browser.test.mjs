@@ -125,6 +125,21 @@ test("every operation opens, with its schema", async () => {
   await page.close();
 });
 
+test("a schema within itself", async () => {
+  const { page, blameless } = await openPage(browser);
+  await page.goto(`${gateway}/docs#/trees.*/publish_trees_grown_v1`);
+  const operation = operationOf(page, "publish_trees_grown_v1");
+  await operation.locator("textarea.body-param__text").waitFor();
+  await operation.getByRole("tab", { name: "Schema" }).first().click();
+  const model = operation.locator('[role="tabpanel"][data-name="modelPanel"]').first();
+  await model.getByRole("button", { name: "Expand all" }).first().click();
+  for (const name of ["default", "root", "children"]) await model.getByText(name, { exact: true }).first().waitFor();
+  await execute(operation);
+  assert.equal((await answer(operation).locator(".response-col_status").innerText()).split("\n")[0], "202");
+  blameless();
+  await page.close();
+});
+
 test("the curl line is copied, or selected where pages may not write to the clipboard", async () => {
   const { page, blameless } = await openPage(browser);
   await page.goto(`${gateway}/`);

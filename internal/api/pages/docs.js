@@ -17,29 +17,55 @@ const url = new URL(document.getElementById("swagger-ui").dataset.document, loca
 function prepare(response) {
   if (!response.ok || response.url !== url) return response;
   const read = JSON.parse(response.text);
-  // Before it resolves what is opened, it normalizes the whole document of OpenAPI
-  // 3.1, each time, and drops the outcome; not with this mark. Ours is normal: its
-  // ids are unique, and its paths have no parameters in common.
-  read.$$normalized = true;
   // An example goes before the fresh key, and is the same for everybody.
   delete read.components.parameters.IdempotencyKey?.examples;
   response.text = JSON.stringify(read);
   return response;
 }
 
-// What is not in the document needs no resolving: without security schemes Swagger UI
-// takes all of it apart once more, to find none.
-const resolveWhatIsThere = {
-  statePlugins: { spec: { wrapActions: {
-    requestResolvedSubtree: (request, { specSelectors }) => (path) => (specSelectors.specJson().hasIn(path) ? request(path) : { type: "nothing_to_resolve" }),
-  } } },
-};
+// What is below these is an event's data, not a description, whatever it looks like;
+// but below those, a name is whatever an event's author chose.
+const data = new Set(["example", "examples", "default", "const", "enum"]);
+const chosen = new Set(["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"]);
+
+// resolve is a part of the document with what it refers to put in, as Swagger UI asks
+// for it when an operation is opened. Our documents refer to themselves only; Swagger
+// UI's own way, which may fetch others, goes through the whole document three times.
+async function resolve(document, path) {
+  const done = new Map(); // by reference; undefined while a schema is within itself
+  const at = (names) => names.reduce((node, name) => node?.[name], document);
+  const pointed = (ref) => at(decodeURIComponent(ref).split("/").slice(1).map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~")));
+
+  function withTargets(node, isChosen = false) {
+    if (Array.isArray(node)) return node.map((each) => withTargets(each));
+    if (node === null || typeof node !== "object") return node;
+    const own = Object.fromEntries(Object.entries(node).map(([name, value]) =>
+      [name, !isChosen && data.has(name) ? value : withTargets(value, !isChosen && chosen.has(name))]));
+    const ref = own.$ref;
+    if (isChosen || typeof ref !== "string" || !ref.startsWith("#/")) return own;
+    if (!done.has(ref)) {
+      done.set(ref, undefined);
+      done.set(ref, withTargets(pointed(ref)));
+    }
+    const target = done.get(ref);
+    if (target === undefined || typeof target !== "object") return target ?? own;
+    delete own.$ref;
+    return { ...target, ...own, $$ref: url + ref };
+  }
+
+  const spec = withTargets(at(path));
+  for (const parameter of spec?.parameters ?? []) {
+    // A key for each operation that is opened: executed again, it shows a replay.
+    if (parameter.name === "Idempotency-Key") parameter.default = freshKey();
+  }
+  return { spec, errors: [] };
+}
 
 // Long lists stay folded: what is not open costs nothing.
 window.ui = SwaggerUIBundle({
   url,
   responseInterceptor: prepare,
-  plugins: [resolveWhatIsThere],
+  plugins: [{ fn: { resolveSubtree: resolve } }],
   dom_id: "#swagger-ui",
   deepLinking: true,
   docExpansion: "none",
@@ -48,7 +74,4 @@ window.ui = SwaggerUIBundle({
   filter: true,
   tryItOutEnabled: true,
   validatorUrl: null,
-  // A key for each operation that is opened: executed again, it shows a replay. An
-  // empty default is none; undefined is not a value that Swagger UI can resolve.
-  parameterMacro: (_, parameter) => (parameter.name === "Idempotency-Key" ? freshKey() : ""),
 });
