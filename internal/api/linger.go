@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // A server that closes a connection while the client is still sending makes
@@ -51,8 +51,8 @@ func (c *lingeringConn) Close() error {
 }
 
 // lingerOnClose makes the request's connection linger when it is closed.
-func lingerOnClose(c *fiber.Ctx) {
-	conn := c.Context().Conn()
+func lingerOnClose(ctx *fasthttp.RequestCtx) {
+	conn := ctx.Conn()
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}

@@ -51,6 +51,9 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 			route = ""
 		}
 		s.metrics.requests.WithLabelValues(route, statusLabel(c.Response().StatusCode())).Inc()
+		if b := bodyOf(c); b != nil && !b.arrived.IsZero() { // the client's time is not the gateway's
+			start = b.arrived
+		}
 		s.metrics.duration.WithLabelValues(route).Observe(time.Since(start).Seconds())
 	}()
 	if err := c.Next(); err != nil {
