@@ -106,14 +106,14 @@ func (s *Server) lookup(c *fiber.Ctx, req ingest.Request) (int, error) {
 	definition, err := s.catalog.Lookup(req.Type, req.Version)
 	var e *event.Error
 	switch {
-	case err == nil && definition.BodyLimit > 0:
-		return min(s.cfg.BodyLimit, definition.BodyLimit), nil
+	case err == nil:
+		return s.limitOf(definition), nil
 	case errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c):
 		// A keyed event may have been written before its type went away: the
 		// door knows. Everybody else is told at once.
 		return s.cfg.BodyLimit, nil
 	}
-	return s.cfg.BodyLimit, err //nolint:wrapcheck // an *event.Error or nil
+	return 0, err //nolint:wrapcheck // an *event.Error
 }
 
 // readBody reads the body, inflated, of at most limit bytes.

@@ -47,6 +47,8 @@ type Catalog interface {
 type Config struct {
 	BodyLimit    int           // bytes of one request's body, as it is sent and as it is inflated
 	InFlight     int64         // bytes of the bodies of all requests under way
+	Connections  int           // open at once; 0: no limit
+	PerAddress   int           // of them from one IPv4 address or IPv6 /64; 0: no limit
 	ReadTimeout  time.Duration // for a whole request to arrive
 	WriteTimeout time.Duration // for an answer to be taken
 	PublicURL    string        // where clients reach the gateway; empty: as their requests say
@@ -65,10 +67,11 @@ type Server struct {
 	metrics *metrics
 	app     *fiber.App
 
-	admission admission
-	bodies    sync.Pool // of *body
-	buffers   buffers
-	inflaters inflaters
+	admission   admission
+	bodies      sync.Pool // of *body
+	buffers     buffers
+	inflaters   inflaters
+	connections connections
 
 	anonymous *auth.Caller
 	views     views
@@ -83,6 +86,8 @@ type Server struct {
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg)}
 	s.admission.limit, s.inflaters = cfg.InFlight, newInflaters()
+	s.connections.most, s.connections.mostPerAddress = cfg.Connections, cfg.PerAddress
+	s.observeIntake(reg)
 	s.anonymous, s.views.base, s.assets = auth.Anonymous(), cfg.OpenAPI, sync.OnceValues(loadAssets)
 	s.app = fiber.New(fiber.Config{
 		AppName:                      "event gateway",
@@ -144,7 +149,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	// fasthttp ignores a shutdown before it has taken up the listener, which it
 	// has when it accepts.
-	ln = lingeringListener{ln, begun}
+	ln = listener{ln, begun, &s.connections, func(reason string) { s.metrics.unconnected.WithLabelValues(reason).Inc() }}
 	if s.cfg.TLS != nil {
 		ln = tls.NewListener(ln, s.cfg.TLS)
 	}

@@ -113,6 +113,7 @@ func (a *App) build(openAPI []byte) error {
 	}
 	publicAPI := api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
+		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 	}
 	if publicAPI.TLS, err = publicTLS(cfg.HTTP.TLS, a.logger); err != nil {
