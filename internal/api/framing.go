@@ -44,21 +44,21 @@ func framingOf(h *fasthttp.RequestHeader) framing {
 			return framing{fault: fault}
 		}
 		switch {
-		case isHeader(name, "Host"):
+		case equalFold(name, "Host"):
 			hosts++
 			host = value
-		case isHeader(name, "Content-Length"):
+		case equalFold(name, "Content-Length"):
 			lengths++
 			if f.length, fault = contentLength(value); fault != "" {
 				return framing{fault: fault}
 			}
-		case isHeader(name, "Transfer-Encoding"):
-			if f.chunked || !bytes.EqualFold(value, []byte("chunked")) {
+		case equalFold(name, "Transfer-Encoding"):
+			if f.chunked || !equalFold(value, "chunked") {
 				return framing{fault: "the only Transfer-Encoding is chunked, once"}
 			}
 			f.chunked = true
-		case isHeader(name, "Expect"):
-			f.expects = bytes.EqualFold(value, []byte("100-continue"))
+		case equalFold(name, "Expect"):
+			f.expects = equalFold(value, "100-continue")
 		}
 	}
 	switch {
@@ -144,11 +144,20 @@ func sameHost(target, host []byte) bool {
 	if end := bytes.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
-	return bytes.EqualFold(rest, host)
+	return equalFold(rest, string(host))
 }
 
-func isHeader(name []byte, want string) bool {
-	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
+// equalFold is bytes.EqualFold of ASCII: there, the Kelvin sign is a k.
+func equalFold(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i, c := range a {
+		if c != b[i] && (c|0x20 != b[i]|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
 }
 
 // isToken tells the characters of methods and names (RFC 9110 §5.6.2).
