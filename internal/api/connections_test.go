@@ -109,7 +109,10 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 // Of each kind of waiting client, the connection ends by itself.
 func TestWaitingConnectionsEnd(t *testing.T) {
 	t.Parallel()
-	g := start(t, accepting, withReadTimeout(100*time.Millisecond))
+	g := start(t, accepting, withReadTimeout(100*time.Millisecond), func(c *Config, _ *Catalog) { c.IdleTimeout = 100 * time.Millisecond })
+	idle := g.dial(t)
+	idle.send(t, rawPost("", "{}"))
+	require.Equal(t, http.StatusAccepted, idle.answer(t).StatusCode)
 	for _, text := range []string{"", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\nX: ", toOrders + "Content-Length: 100\r\n\r\n{"} {
 		g.dial(t).send(t, text)
 	}

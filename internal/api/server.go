@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,7 +25,7 @@ import (
 const (
 	// HeaderLimit is the largest header block, in bytes (design section 5).
 	HeaderLimit = 16 << 10
-	// idleTimeout closes kept-alive connections that say nothing.
+	// idleTimeout closes kept-alive connections that say nothing, unless told otherwise.
 	idleTimeout = 2 * time.Minute
 )
 
@@ -51,6 +52,7 @@ type Config struct {
 	PerAddress   int           // of them from one IPv4 address or IPv6 /64; 0: no limit
 	ReadTimeout  time.Duration // for a whole request to arrive
 	WriteTimeout time.Duration // for an answer to be taken
+	IdleTimeout  time.Duration // between requests; 0: two minutes
 	PublicURL    string        // where clients reach the gateway; empty: as their requests say
 	OpenAPI      *describe.Base
 	Webhooks     map[string]Webhook // by name
@@ -98,7 +100,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 		ReadBufferSize:               HeaderLimit,
 		ReadTimeout:                  cfg.ReadTimeout,
 		WriteTimeout:                 cfg.WriteTimeout,
-		IdleTimeout:                  idleTimeout,
+		IdleTimeout:                  cmp.Or(cfg.IdleTimeout, idleTimeout),
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.serverError,
 	})
