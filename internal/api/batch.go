@@ -21,7 +21,11 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 	if err != nil {
 		return s.writeProblem(c, err, hasKey(c))
 	}
-	texts, err := cloudevent.Split(c.Request().Body())
+	text, err := s.readBody(c, s.cfg.BodyLimit)
+	if err != nil {
+		return s.writeProblem(c, err, hasKey(c))
+	}
+	texts, err := cloudevent.Split(text)
 	if err != nil {
 		return s.writeProblem(c, err, true)
 	}
@@ -60,11 +64,7 @@ func batchKey(h *fasthttp.RequestHeader) (string, error) {
 
 // acceptBatch passes requests through the door and answers them item by item.
 func (s *Server) acceptBatch(c *fiber.Ctx, reqs []ingest.Request) error {
-	answers, err := s.door.AcceptBatch(context.Background(), reqs) // as for a single event
-	if err != nil {
-		return s.writeProblem(c, err, true)
-	}
-	return s.writeBatch(c, reqs, answers)
+	return s.writeBatch(c, reqs, s.door.AcceptBatch(context.Background(), reqs)) // as for a single event
 }
 
 // writeBatch answers 202 if every event was accepted, else 207 (RFC 4918 §11.1).

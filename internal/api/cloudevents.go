@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"eventgateway/internal/cloudevent"
 	"eventgateway/internal/event"
@@ -14,26 +15,35 @@ import (
 // a batch of them (CloudEvents HTTP binding 1.0 §3).
 func (s *Server) postCloudEvent(c *fiber.Ctx) error {
 	h := &c.Request().Header
-	if err := uncompressed(h); err != nil {
-		return s.writeProblem(c, err, hasKey(c))
-	}
 	mt, err := parseType(string(h.ContentType()))
 	if err != nil {
 		return s.writeProblem(c, err, hasKey(c))
 	}
-	var e cloudevent.Event
 	switch {
 	case mt == mediaTypeBatch:
 		return s.postBatch(c)
 	case mt == mediaTypeStructured:
-		e, err = cloudevent.Parse(c.Request().Body())
-		setTrace(&e.Attributes, h)
+		return s.postStructured(c)
 	case strings.HasPrefix(mt, mediaTypeCloudEvents): // CloudEvents HTTP binding 1.0 §3
 		return s.writeProblem(c, event.Refuse(event.UnsupportedMediaType,
 			"Of the formats of CloudEvents only JSON is supported: send application/cloudevents+json or application/cloudevents-batch+json."), hasKey(c))
-	default:
-		e, err = binary(c)
 	}
+	return s.postBinary(c)
+}
+
+// postStructured takes an event that is the body.
+func (s *Server) postStructured(c *fiber.Ctx) error {
+	h := &c.Request().Header
+	_, err := identity(h, ingest.Request{}) // before the body
+	var text []byte
+	if err == nil {
+		text, err = s.readBody(c, s.cfg.BodyLimit)
+	}
+	if err != nil {
+		return s.writeProblem(c, err, hasKey(c))
+	}
+	e, err := cloudevent.Parse(text)
+	setTrace(&e.Attributes, h)
 	req, err := s.cloudEventRequest(c, e, err)
 	if err == nil {
 		req.Identity, err = identity(h, req)
@@ -41,9 +51,26 @@ func (s *Server) postCloudEvent(c *fiber.Ctx) error {
 	return s.accept(c, req, err)
 }
 
-// binary reads an event whose attributes are headers and whose data is the body.
-func binary(c *fiber.Ctx) (cloudevent.Event, error) {
+// postBinary takes an event whose attributes are headers and whose data is the body.
+func (s *Server) postBinary(c *fiber.Ctx) error {
 	h := &c.Request().Header
+	e, err := binary(h)
+	req, err := s.cloudEventRequest(c, e, err)
+	if err == nil {
+		req.Identity, err = identity(h, req)
+	}
+	var limit int
+	if err == nil {
+		limit, err = s.lookup(c, req)
+	}
+	if err == nil {
+		req.Data, err = s.readBody(c, limit)
+	}
+	return s.accept(c, req, err)
+}
+
+// binary reads an event's attributes from the headers.
+func binary(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 	e, err := envelope(h)
 	if err != nil {
 		return e, err
@@ -52,7 +79,7 @@ func binary(c *fiber.Ctx) (cloudevent.Event, error) {
 		return e, event.Refuse(event.MalformedRequest,
 			"This is no CloudEvent: the header ce-%s is missing. Send ce-specversion (1.0), ce-id, ce-source and ce-type; or Content-Type: application/cloudevents+json; or post plain data to /v1/events/{type}.", missing[0])
 	}
-	e.DataContentType, e.Data = string(h.ContentType()), c.Request().Body()
+	e.DataContentType = string(h.ContentType())
 	return e, nil
 }
 

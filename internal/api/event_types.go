@@ -26,6 +26,7 @@ type eventTypeView struct {
 type eventTypeDetail struct {
 	eventTypeView
 	ContentMode string            `json:"content_mode"` // of the newest version's records
+	BodyLimit   int               `json:"body_limit"`   // bytes of its data
 	Examples    []json.RawMessage `json:"examples"`
 }
 
@@ -49,6 +50,14 @@ func contentMode(def *event.Definition) string {
 	return "binary"
 }
 
+// limitOf is how many bytes the data of an event may have here.
+func (s *Server) limitOf(def *event.Definition) int {
+	if def.BodyLimit > 0 {
+		return min(s.cfg.BodyLimit, def.BodyLimit)
+	}
+	return s.cfg.BodyLimit
+}
+
 // listEventTypes is GET /v1/event-types.
 func (s *Server) listEventTypes(c *fiber.Ctx) error {
 	views := []eventTypeView{}
@@ -70,7 +79,7 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 			if examples == nil {
 				examples = []json.RawMessage{}
 			}
-			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), examples})
+			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), s.limitOf(t.Newest), examples})
 		}
 	}
 	_, err := s.catalog.Lookup(name, "")

@@ -24,7 +24,10 @@ const (
 
 // postEvent is POST /v1/events/{type}[?version=] and POST /v1/events/{type}/{version}.
 func (s *Server) postEvent(c *fiber.Ctx) error {
-	req, err := s.eventRequest(c)
+	req, limit, err := s.eventRequest(c)
+	if err == nil {
+		req.Data, err = s.readBody(c, limit)
+	}
 	return s.accept(c, req, err)
 }
 
@@ -62,53 +65,64 @@ func writeReceipt(c *fiber.Ctx, status int, receipt event.Receipt) error {
 	return nil
 }
 
-// eventRequest reads a request up to its body. On an error the request holds
-// what was read so far.
-func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, error) {
-	req, err := s.eventData(c)
+// eventRequest reads a request up to its body, and how large that may be. On an error
+// the request holds what was read so far.
+func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, int, error) {
+	req, limit, err := s.eventType(c)
 	if err != nil {
-		return req, err
+		return req, 0, err
 	}
 	h := &c.Request().Header
 	if req.Attributes, err = attributes(h, req.Type); err != nil {
-		return req, err
+		return req, 0, err
 	}
 	req.Identity, err = identity(h, req)
-	return req, err
+	return req, limit, err
 }
 
-// eventData reads what an event is: type, version, media type, data.
-func (s *Server) eventData(c *fiber.Ctx) (ingest.Request, error) {
+// eventType reads what an event is: type, version, media type; and how many bytes its
+// data may have.
+func (s *Server) eventType(c *fiber.Ctx) (ingest.Request, int, error) {
 	caller := s.caller(c)
 	req := ingest.Request{Client: caller.Name, Type: strings.Clone(c.Params("type"))}
 	if err := s.permit(c, caller, req.Type); err != nil {
-		return req, err
+		return req, 0, err
 	}
-	if err := s.lookup(c, &req); err != nil {
-		return req, err
-	}
-	if err := setMediaType(&req, &c.Request().Header); err != nil {
-		return req, err
-	}
-	req.Data = c.Request().Body()
-	return req, nil
-}
-
-// lookup looks for the definition, so that an unknown type is refused whatever
-// else is wrong. The door looks again: types may be reloaded in between.
-func (s *Server) lookup(c *fiber.Ctx, req *ingest.Request) error {
 	var err error
 	if req.Version, err = version(c); err != nil {
-		return err
+		return req, 0, err
 	}
-	_, err = s.catalog.Lookup(req.Type, req.Version)
+	limit, err := s.lookup(c, req)
+	if err == nil {
+		err = setContentType(&req, string(c.Request().Header.ContentType()))
+	}
+	return req, limit, err
+}
+
+// lookup looks for the definition, so that an unknown type is refused whatever else is
+// wrong, and returns how many bytes its data may have. The door looks again: types
+// may be reloaded in between.
+func (s *Server) lookup(c *fiber.Ctx, req ingest.Request) (int, error) {
+	definition, err := s.catalog.Lookup(req.Type, req.Version)
 	var e *event.Error
-	// A keyed event may have been written before its type went away: the
-	// door knows. Everybody else is told at once.
-	if errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c) {
-		return nil
+	switch {
+	case err == nil:
+		return s.limitOf(definition), nil
+	case errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c):
+		// A keyed event may have been written before its type went away: the
+		// door knows. Everybody else is told at once.
+		return s.cfg.BodyLimit, nil
 	}
-	return err
+	return 0, err //nolint:wrapcheck // an *event.Error
+}
+
+// readBody reads the body, inflated, of at most limit bytes.
+func (s *Server) readBody(c *fiber.Ctx, limit int) ([]byte, error) {
+	used, err := coding(c)
+	if err != nil {
+		return nil, err
+	}
+	return bodyOf(c).readDecoded(used, limit)
 }
 
 // version is the path's or the query's parameter of that name, empty if neither is

@@ -2,48 +2,171 @@ package api
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/valyala/fasthttp"
 )
 
-// framingFault says what makes it unsure where a request's body ends, or whom
-// it is for, and empty if nothing does. fasthttp lets these pass; behind a proxy
-// that reads them otherwise, one request could be smuggled in another
-// (RFC 9112 §3.2, §5.1, §6.1, §6.3).
-func framingFault(h *fasthttp.RequestHeader) string {
-	var hosts, lengths, codings int
-	for line := range bytes.SplitSeq(h.RawHeaders(), []byte("\n")) {
-		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
-			return "a header is folded over lines"
+// framing says where a request's body ends.
+type framing struct {
+	length  int64 // of the body in bytes
+	chunked bool  // its length is not known; length is 0
+	expects bool  // the client waits for 100 before it sends the body
+	// fault is what makes it unsure where the body ends, or whom the request is for;
+	// empty if nothing does.
+	fault string
+}
+
+func (f framing) hasBody() bool { return f.chunked || f.length > 0 }
+
+// framingOf reads the header as it came. fasthttp lets much of this pass; behind a
+// proxy that reads it otherwise, one request could be smuggled in another
+// (RFC 9112 §2.2, §3, §5, §6).
+func framingOf(h *fasthttp.RequestHeader) framing {
+	f, hosts, lengths := framing{}, 0, 0
+	if fault := requestLineFault(h); fault != "" {
+		return framing{fault: fault}
+	}
+	var host []byte
+	for rest := h.RawHeaders(); len(rest) > 0; {
+		line, after, _ := bytes.Cut(rest, []byte("\n"))
+		rest = after
+		n := len(line) - 1
+		if n < 0 || line[n] != '\r' {
+			return framing{fault: "a line ends in LF without CR"}
 		}
-		name, value, _ := bytes.Cut(line, []byte(":"))
+		line = line[:n]
+		if n == 0 {
+			break
+		}
+		name, value, fault := field(line)
+		if fault != "" {
+			return framing{fault: fault}
+		}
 		switch {
-		case len(name) > 0 && (name[len(name)-1] == ' ' || name[len(name)-1] == '\t'):
-			return "there is space between a header's name and its colon"
-		case isHeader(name, "Host"):
+		case equalFold(name, "Host"):
 			hosts++
-		case isHeader(name, "Content-Length"):
+			host = value
+		case equalFold(name, "Content-Length"):
 			lengths++
-		case isHeader(name, "Transfer-Encoding"):
-			codings++
-			if !bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked")) {
-				return "the only Transfer-Encoding is chunked"
+			if f.length, fault = contentLength(value); fault != "" {
+				return framing{fault: fault}
 			}
+		case equalFold(name, "Transfer-Encoding"):
+			if f.chunked || !equalFold(value, "chunked") {
+				return framing{fault: "the only Transfer-Encoding is chunked, once"}
+			}
+			f.chunked = true
+		case equalFold(name, "Expect"):
+			f.expects = equalFold(value, "100-continue")
 		}
 	}
 	switch {
 	case lengths > 1:
-		return "Content-Length is there more than once"
-	case codings > 1:
-		return "Transfer-Encoding is there more than once"
-	case codings > 0 && lengths > 0:
-		return "Content-Length and Transfer-Encoding exclude each other"
+		f.fault = "Content-Length is there more than once"
+	case f.chunked && lengths > 0:
+		f.fault = "Content-Length and Transfer-Encoding exclude each other"
+	case f.chunked && !h.IsHTTP11(): // RFC 9112 §6.1
+		f.fault = "HTTP/1.0 has no Transfer-Encoding"
 	case hosts > 1 || hosts == 0 && h.IsHTTP11():
-		return "the Host header must be there once"
+		f.fault = "the Host header must be there once"
+	case hosts == 1 && !sameHost(h.RequestURI(), host):
+		f.fault = "the request line and the Host header name different hosts"
+	}
+	f.expects = f.expects && h.IsHTTP11()
+	return f
+}
+
+// requestLineFault is what is wrong with the first line (RFC 9112 §3).
+func requestLineFault(h *fasthttp.RequestHeader) string {
+	for _, c := range h.Method() {
+		if !isToken[c] {
+			return "the method is ill-formed"
+		}
+	}
+	for _, c := range h.RequestURI() {
+		if c <= ' ' || c == 0x7f {
+			return "there is a space or a control character in the request's target"
+		}
+	}
+	if p := h.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
+		return "the protocol is neither HTTP/1.1 nor HTTP/1.0"
 	}
 	return ""
 }
 
-func isHeader(name []byte, want string) bool {
-	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
+// field takes a header or trailer line apart (RFC 9110 §5.5, §5.6.2).
+func field(line []byte) (name, value []byte, fault string) {
+	if line[0] == ' ' || line[0] == '\t' {
+		return nil, nil, "a header is folded over lines"
+	}
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok || len(name) == 0 {
+		return nil, nil, "a line is no header"
+	}
+	for _, c := range name {
+		if !isToken[c] {
+			return nil, nil, "there is a space or another character in a header's name that is none of a name"
+		}
+	}
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return nil, nil, "there is a control character in a header"
+		}
+	}
+	return name, bytes.Trim(value, " \t"), ""
 }
+
+// contentLength is digits and nothing else (RFC 9110 §8.6).
+func contentLength(value []byte) (n int64, fault string) {
+	for _, c := range value {
+		if c < '0' || c > '9' || n > (math.MaxInt64-9)/10 {
+			return 0, "Content-Length is no number of bytes"
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(value) == 0 {
+		return 0, "Content-Length is empty"
+	}
+	return n, ""
+}
+
+// sameHost reports whether a target in absolute form, as clients send it to
+// proxies, is for the host that the Host header names (RFC 9112 §3.2.2).
+func sameHost(target, host []byte) bool {
+	if len(target) == 0 || target[0] == '/' || target[0] == '*' {
+		return true
+	}
+	_, rest, ok := bytes.Cut(target, []byte("://"))
+	if !ok {
+		return true // no URL: there is nothing at this path
+	}
+	if end := bytes.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return equalFold(rest, string(host))
+}
+
+// equalFold is bytes.EqualFold of ASCII: there, the Kelvin sign is a k.
+func equalFold(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i, c := range a {
+		if c != b[i] && (c|0x20 != b[i]|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken tells the characters of methods and names (RFC 9110 §5.6.2).
+var isToken = func() (is [256]bool) {
+	for c := range is {
+		is[c] = '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		is[c] = true
+	}
+	return is
+}()

@@ -38,7 +38,7 @@ func TestFramingFault(t *testing.T) {
 				require.True(t, tt.fault, err) // fasthttp itself refuses it
 				return
 			}
-			require.Equal(t, tt.fault, framingFault(&h) != "", framingFault(&h))
+			require.Equal(t, tt.fault, framingOf(&h).fault != "", framingOf(&h).fault)
 		})
 	}
 }

@@ -44,14 +44,14 @@ type door func(r ingest.Request) (ingest.Result, error)
 func (d door) Accept(_ context.Context, r ingest.Request) (ingest.Result, error) { return d(r) }
 
 // AcceptBatch asks the same function for each event that has no fault.
-func (d door) AcceptBatch(_ context.Context, rs []ingest.Request) ([]ingest.Answer, error) {
+func (d door) AcceptBatch(_ context.Context, rs []ingest.Request) []ingest.Answer {
 	answers := make([]ingest.Answer, len(rs))
 	for i, r := range rs {
 		if answers[i].Err = r.Fault; r.Fault == nil {
 			answers[i].Result, answers[i].Err = d(r)
 		}
 	}
-	return answers, nil
+	return answers
 }
 
 // Receipt asks the same function, with nothing but client and identity.
@@ -71,18 +71,6 @@ func accepting(r ingest.Request) (ingest.Result, error) {
 // failing answers every event with err.
 func failing(err error) door {
 	return func(ingest.Request) (ingest.Result, error) { return ingest.Result{}, err }
-}
-
-// noBatches is a door that takes no batch at all.
-func noBatches(err error) Door { return shut{failing(err), err} }
-
-type shut struct {
-	door
-	err error
-}
-
-func (s shut) AcceptBatch(context.Context, []ingest.Request) ([]ingest.Answer, error) {
-	return nil, s.err
 }
 
 // recording answers like accepting and passes each request on.
@@ -161,7 +149,7 @@ func startWith(tb testing.TB, d Door, opts ...option) *gateway {
 	tb.Helper()
 	base, err := theBase()
 	require.NoError(tb, err)
-	cfg := Config{BodyLimit: 64 << 10, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: base}
+	cfg := Config{BodyLimit: 64 << 10, InFlight: 64 << 20, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: base}
 	var catalog Catalog = fixed{samples(tb)}
 	for _, o := range opts {
 		o(&cfg, &catalog)

@@ -159,12 +159,10 @@ func TestSlowRequestsTimeOut(t *testing.T) {
 func TestRequestsThatAreNoHTTP(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
-		"garbage":                "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-		"no method":              " / HTTP/1.1\r\nHost: gateway\r\n\r\n",
-		"bad length":             "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: -2\r\n\r\n{}",
-		"bad chunk":              "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
-		"unknown method":         "BREW /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\n\r\n",
-		"method of a lower case": "post /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{}",
+		"garbage":    "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+		"no method":  " / HTTP/1.1\r\nHost: gateway\r\n\r\n",
+		"bad length": "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: -2\r\n\r\n{}",
+		"bad chunk":  "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,8 +171,35 @@ func TestRequestsThatAreNoHTTP(t *testing.T) {
 			w.send(t, request)
 			a := w.answer(t)
 			requireRefused(t, a, event.MalformedRequest, "not well-formed HTTP")
-			require.NotContains(t, string(a.body), "BREW")
 			require.Empty(t, seen)
+		})
+	}
+}
+
+func TestStrangeMethods(t *testing.T) {
+	t.Parallel()
+	g := start(t, accepting)
+	for name, c := range map[string]struct {
+		request string
+		kind    event.Kind
+		allow   string
+	}{
+		"unknown":            {"BREW /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\n\r\n", event.MethodNotAllowed, "POST"},
+		"of a lower case":    {"post /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{}", event.MethodNotAllowed, "POST"},
+		"nothing there":      {"BREW /coffee HTTP/1.1\r\nHost: gateway\r\n\r\n", event.NotFound, ""},
+		"on a page":          {"BREW /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", event.MethodNotAllowed, "GET, HEAD"},
+		"known to none here": {"TRACE /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\n\r\n", event.MethodNotAllowed, "POST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := g.dial(t)
+			w.send(t, c.request)
+			a := w.answer(t)
+			requireRefused(t, a, c.kind, "")
+			require.Equal(t, c.allow, a.Header.Get("Allow"))
+			require.NotContains(t, string(a.body), "BREW")
+			w.send(t, rawPost("", "{}"))
+			require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode, "the connection is kept")
 		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // A server that closes a connection while the client is still sending makes
@@ -18,25 +18,36 @@ const (
 	lingerBytes = 8 << 20
 )
 
-// lingeringListener accepts connections that can linger.
-type lingeringListener struct {
+// listener accepts connections that can linger, and not too many.
+type listener struct {
 	net.Listener
 	accepting func() // called at every Accept
+	open      *connections
+	refused   func(reason string)
 }
 
-// Accept implements net.Listener.
-func (l lingeringListener) Accept() (net.Conn, error) {
-	l.accepting()
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // fasthttp looks at the error itself
+// Accept implements net.Listener. What is too many is closed at once: an answer
+// would need what the limits are to save, and before TLS is none that can be read.
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		l.accepting()
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err //nolint:wrapcheck // fasthttp looks at the error itself
+		}
+		leave, refusal := l.open.enter(c.RemoteAddr())
+		if refusal == "" {
+			return &lingeringConn{Conn: c, leave: leave}, nil
+		}
+		l.refused(refusal)
+		_ = c.Close()
 	}
-	return &lingeringConn{Conn: c}, nil
 }
 
 type lingeringConn struct {
 	net.Conn
 	linger atomic.Bool
+	leave  func()
 }
 
 // Close implements net.Conn.
@@ -47,12 +58,13 @@ func (c *lingeringConn) Close() error {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 		}
 	}
+	defer c.leave()
 	return c.Conn.Close() //nolint:wrapcheck // a wrapper has nothing to add
 }
 
 // lingerOnClose makes the request's connection linger when it is closed.
-func lingerOnClose(c *fiber.Ctx) {
-	conn := c.Context().Conn()
+func lingerOnClose(ctx *fasthttp.RequestCtx) {
+	conn := ctx.Conn()
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}

@@ -4,8 +4,6 @@ import (
 	"mime"
 	"strings"
 
-	"github.com/valyala/fasthttp"
-
 	"eventgateway/internal/cloudevent"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
@@ -17,14 +15,6 @@ const (
 	mediaTypeBatch       = "application/cloudevents-batch+json"
 )
 
-// setMediaType checks Content-Type and Content-Encoding.
-func setMediaType(req *ingest.Request, h *fasthttp.RequestHeader) error {
-	if err := uncompressed(h); err != nil {
-		return err
-	}
-	return setContentType(req, string(h.ContentType()))
-}
-
 // setContentType takes a content type that is JSON; none is taken as JSON.
 func setContentType(req *ingest.Request, raw string) error {
 	mt, err := jsonType(raw)
@@ -34,13 +24,6 @@ func setContentType(req *ingest.Request, raw string) error {
 	req.MediaType = mt
 	if raw != "" && raw != mt {
 		req.ContentType = raw
-	}
-	return nil
-}
-
-func uncompressed(h *fasthttp.RequestHeader) error {
-	if coding := h.Peek("Content-Encoding"); len(coding) > 0 && !strings.EqualFold(string(coding), "identity") {
-		return event.Refuse(event.UnsupportedMediaType, "Compressed bodies are not supported yet: send the body without Content-Encoding.")
 	}
 	return nil
 }

@@ -40,9 +40,10 @@ func TestMediaTypes(t *testing.T) {
 		"a long one":                {"Content-Type: application/json; profile=" + strings.Repeat("x", 2048), "", "ill-formed"},
 		"beyond UTF-8":              {"Content-Type: application/json; profile=\"\xff\"", "", "ill-formed"},
 		"no subtype":                {"Content-Type: json", "", "send JSON"},
-		"gzip":                      {"Content-Encoding: gzip", "", "without Content-Encoding"},
-		"unknown coding":            {"Content-Encoding: x-secret", "", "without Content-Encoding"},
-		"coding of the right media": {"Content-Type: application/json\r\nContent-Encoding: br", "", "without Content-Encoding"},
+		"unknown coding":            {"Content-Encoding: x-secret", "", "send one of gzip, zstd, br"},
+		"several codings":           {"Content-Encoding: gzip, br", "", "send one of gzip, zstd, br"},
+		"codings in several lines":  {"Content-Encoding: identity\r\nContent-Encoding: gzip", "", "send one of gzip, zstd, br"},
+		"coding of the right media": {"Content-Type: application/json\r\nContent-Encoding: deflate", "", "send one of gzip, zstd, br"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,11 +17,16 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	rejected *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	// unconnected are connections that were closed at once.
+	unconnected *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
-	return &metrics{
+	m := &metrics{
+		unconnected: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_http_connections_refused_total", Help: "Connections that were closed at once, by the limit that they were over.",
+		}, []string{"limit"}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_refused_calls_total", Help: "Calls without valid credentials, or for an event type that the client may not use, by reason.",
 		}, []string{"reason"}),
@@ -36,6 +41,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 	}
+	for _, limit := range []string{tooMany, tooManyPerAddress} {
+		m.unconnected.WithLabelValues(limit)
+	}
+	return m
+}
+
+// observeIntake shows what the intake holds at the moment.
+func (s *Server) observeIntake(reg prometheus.Registerer) {
+	f := promauto.With(reg)
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_http_body_bytes", Help: "Bytes of request bodies that are admitted, of http.in_flight_limit.",
+	}, func() float64 { return float64(s.admission.held.Load()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_http_connections", Help: "Open connections of the public listener.",
+	}, func() float64 { return float64(s.connections.count()) })
 }
 
 // observe counts a request, and turns a panic into a 500.
@@ -51,6 +71,9 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 			route = ""
 		}
 		s.metrics.requests.WithLabelValues(route, statusLabel(c.Response().StatusCode())).Inc()
+		if b := bodyOf(c); b != nil && !b.arrived.IsZero() { // the client's time is not the gateway's
+			start = b.arrived
+		}
 		s.metrics.duration.WithLabelValues(route).Observe(time.Since(start).Seconds())
 	}()
 	if err := c.Next(); err != nil {

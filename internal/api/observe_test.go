@@ -48,11 +48,9 @@ func TestStrangersDoNotMakeLabels(t *testing.T) {
 	}
 	require.Equal(t, map[string]float64{
 		" 404":                      5,
-		" 405":                      5,
-		" 400":                      5,
-		" 413":                      5,
+		" 405":                      10,
 		"/v1/event-types/:type 404": 5,
-		"/v1/events/:type 404":      5,
+		"/v1/events/:type 404":      10,
 	}, g.counted(t))
 }
 

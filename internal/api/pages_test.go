@@ -145,7 +145,7 @@ func TestDryRun(t *testing.T) {
 	require.Contains(t, string(old.body), `"version":"v1","topic":"payments.captured","key":"p:1"}`)
 	requireRefused(t, g.do(t, http.MethodPost, path, "{"), event.MalformedJSON, "")
 	requireRefused(t, g.do(t, http.MethodPost, path, "{}"), event.SchemaViolation, "")
-	requireRefused(t, g.do(t, http.MethodPost, path, strings.Repeat(" ", 16<<10+1)), event.EventTooLarge, "may have 16384")
+	requireRefused(t, g.do(t, http.MethodPost, path, strings.Repeat(" ", 16<<10+1)), event.EventTooLarge, "16384 bytes; events of this type")
 	requireRefused(t, g.do(t, http.MethodPost, path, "a=b", "Content-Type: application/x-www-form-urlencoded"), event.UnsupportedMediaType, "")
 	requireRefused(t, g.do(t, http.MethodPost, "/v1/event-types/no.such/validate", "{}", "Idempotency-Key: k"), event.UnknownEventType, "")
 }

@@ -39,7 +39,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.MalformedRequest: {
 		status: fiber.StatusBadRequest, title: "The request is ill-formed", outcomes: notWritten,
-		meaning: "A header or query parameter is ill-formed or repeated: detail says which.",
+		meaning: "A header or query parameter is ill-formed or repeated, the body ends too soon, or it is not what its Content-Encoding says: detail says which.",
 		action:  "Correct it and send the request again.",
 	},
 	event.IdempotencyKeyMissing: {
@@ -89,12 +89,12 @@ var problems = map[event.Kind]problem{
 	},
 	event.EventTooLarge: {
 		status: fiber.StatusRequestEntityTooLarge, title: "The event is too large", outcomes: notWritten,
-		meaning: "The body is larger than the gateway, the event type, or the Kafka topic accepts, or a batch has too many events: detail names the limit.",
+		meaning: "The body, or what it inflates to, is larger than the gateway, the event type, or the Kafka topic accepts, or a batch has too many events: detail names the limit.",
 		action:  "Send a batch in parts. Publish a reference to large data instead of the data. The operator can raise http.body_limit together with the topic's max.message.bytes.",
 	},
 	event.UnsupportedMediaType: {
 		status: fiber.StatusUnsupportedMediaType, title: "The body's media type is not supported", outcomes: notWritten,
-		meaning: "The Content-Type is not JSON in UTF-8, or the body has a Content-Encoding.",
+		meaning: "The Content-Type is not JSON in UTF-8, or the Content-Encoding is not one of those that Accept-Encoding names.",
 		action:  "Send JSON with Content-Type: application/json. With curl, add -H 'Content-Type: application/json'; -d alone says that the body is a form.",
 	},
 	event.SchemaViolation: {
@@ -124,7 +124,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.Overloaded: {
 		status: fiber.StatusServiceUnavailable, title: "The gateway has too much to do", outcomes: notWritten, retryable: true, retryAfter: time.Second,
-		meaning: "So many events wait for Kafka or the idempotency store that the gateway takes no more (http.in_flight_limit).",
+		meaning: "So many bytes of requests are being read or wait for Kafka or the idempotency store that the gateway takes no more (http.in_flight_limit).",
 		action:  "Send it again after Retry-After, with a pause that grows and a little chance in it.",
 	},
 	event.LogUnavailable: {

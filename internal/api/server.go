@@ -1,20 +1,19 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/describe"
@@ -26,14 +25,14 @@ import (
 const (
 	// HeaderLimit is the largest header block, in bytes (design section 5).
 	HeaderLimit = 16 << 10
-	// idleTimeout closes kept-alive connections that say nothing.
+	// idleTimeout closes kept-alive connections that say nothing, unless told otherwise.
 	idleTimeout = 2 * time.Minute
 )
 
 // Door is the way in for events.
 type Door interface {
 	Accept(ctx context.Context, r ingest.Request) (ingest.Result, error)
-	AcceptBatch(ctx context.Context, rs []ingest.Request) ([]ingest.Answer, error)
+	AcceptBatch(ctx context.Context, rs []ingest.Request) []ingest.Answer
 	Receipt(ctx context.Context, client string, identity event.Identity) (event.Receipt, error)
 }
 
@@ -47,9 +46,13 @@ type Catalog interface {
 
 // Config sets the server's limits.
 type Config struct {
-	BodyLimit    int           // bytes of one request's body
+	BodyLimit    int           // bytes of one request's body, as it is sent and as it is inflated
+	InFlight     int64         // bytes of the bodies of all requests under way
+	Connections  int           // open at once; 0: no limit
+	PerAddress   int           // of them from one IPv4 address or IPv6 /64; 0: no limit
 	ReadTimeout  time.Duration // for a whole request to arrive
 	WriteTimeout time.Duration // for an answer to be taken
+	IdleTimeout  time.Duration // between requests; 0: two minutes
 	PublicURL    string        // where clients reach the gateway; empty: as their requests say
 	OpenAPI      *describe.Base
 	Webhooks     map[string]Webhook // by name
@@ -66,6 +69,12 @@ type Server struct {
 	metrics *metrics
 	app     *fiber.App
 
+	admission   admission
+	bodies      sync.Pool // of *body
+	buffers     buffers
+	inflaters   inflaters
+	connections connections
+
 	anonymous *auth.Caller
 	views     views
 	assets    func() (map[string]file, error) // of the pages, read when first asked for
@@ -78,22 +87,26 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg)}
+	s.admission.limit, s.inflaters = cfg.InFlight, newInflaters()
+	s.connections.most, s.connections.mostPerAddress = cfg.Connections, cfg.PerAddress
+	s.observeIntake(reg)
 	s.anonymous, s.views.base, s.assets = auth.Anonymous(), cfg.OpenAPI, sync.OnceValues(loadAssets)
 	s.app = fiber.New(fiber.Config{
 		AppName:                      "event gateway",
 		DisableStartupMessage:        true,
 		CaseSensitive:                true,
 		StrictRouting:                true,
-		BodyLimit:                    cfg.BodyLimit,
+		StreamRequestBody:            true, // read where it is wanted: body.go
 		ReadBufferSize:               HeaderLimit,
 		ReadTimeout:                  cfg.ReadTimeout,
 		WriteTimeout:                 cfg.WriteTimeout,
-		IdleTimeout:                  idleTimeout,
+		IdleTimeout:                  cmp.Or(cfg.IdleTimeout, idleTimeout),
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.serverError,
 	})
 	s.app.Server().CloseOnShutdown = true
-	s.app.Server().Handler = s.wellFormed(s.app.Server().Handler)
+	s.app.Server().HeaderReceived = headerReceived
+	s.app.Server().Handler = s.receive(s.app.Server().Handler)
 	s.routes()
 	return s
 }
@@ -138,7 +151,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	// fasthttp ignores a shutdown before it has taken up the listener, which it
 	// has when it accepts.
-	ln = lingeringListener{ln, begun}
+	ln = listener{ln, begun, &s.connections, func(reason string) { s.metrics.unconnected.WithLabelValues(reason).Inc() }}
 	if s.cfg.TLS != nil {
 		ln = tls.NewListener(ln, s.cfg.TLS)
 	}
@@ -167,26 +180,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// wellFormed answers what fiber and fasthttp would let pass, or answer in plain
-// text: ambiguous framing, after which the connection is of no more use, and
-// methods that fiber does not know.
-func (s *Server) wellFormed(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	methods := s.app.Config().RequestMethods // Config copies the whole configuration
-	return func(ctx *fasthttp.RequestCtx) {
-		fault := framingFault(&ctx.Request.Header)
-		if fault == "" && slices.Contains(methods, string(ctx.Method())) {
-			next(ctx)
-			return
-		}
-		c := s.app.AcquireCtx(ctx)
-		defer s.app.ReleaseCtx(c)
-		_ = s.serverError(c, fiber.ErrBadRequest) // encoding a problem does not fail
-		if fault != "" {
-			ctx.SetConnectionClose()
-		}
-	}
-}
-
 // serverError answers and counts what reached no handler of ours: requests that
 // fasthttp could not read.
 func (s *Server) serverError(c *fiber.Ctx, err error) error {
@@ -208,20 +201,21 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *event.Error {
 		return event.Refuse(event.NotFound,
 			"There is nothing at this path. Events are posted to /v1/events/{type}; /v1/event-types lists the types and /docs describes everything.")
 	case fiber.StatusMethodNotAllowed:
-		return event.Refuse(event.MethodNotAllowed, "%s is not allowed here; allowed is: %s.", safeMethod(c), c.GetRespHeader(fiber.HeaderAllow))
-	case fiber.StatusRequestEntityTooLarge:
-		lingerOnClose(c)
-		return event.Refuse(event.EventTooLarge, "The body is larger than %d bytes.", s.cfg.BodyLimit)
+		return event.Refuse(event.MethodNotAllowed, "%s is not allowed here; allowed is: %s.", methodName(c), c.GetRespHeader(fiber.HeaderAllow))
 	case fiber.StatusRequestHeaderFieldsTooLarge:
-		lingerOnClose(c)
+		lingerOnClose(c.Context())
 		return event.Refuse(event.HeadersTooLarge, "The request line and headers are larger than %d bytes together.", HeaderLimit)
 	case fiber.StatusRequestTimeout:
-		lingerOnClose(c)
-		return event.Refuse(event.RequestTimeout, "The request did not arrive within %s.", s.cfg.ReadTimeout)
+		lingerOnClose(c.Context())
+		return s.tooSlow()
 	case fiber.StatusBadRequest, fiber.StatusBadGateway:
 		return event.RefuseCause(event.MalformedRequest, err, "The request is not well-formed HTTP.")
 	}
 	return failure(c, err)
+}
+
+func (s *Server) tooSlow() *event.Error {
+	return event.Refuse(event.RequestTimeout, "The request did not arrive within %s.", s.cfg.ReadTimeout)
 }
 
 // failure is an error in the gateway itself. Behind a POST of an event, it may have
@@ -240,15 +234,4 @@ func hasKey(c *fiber.Ctx) bool {
 	h := &c.Request().Header
 	return len(h.Peek(headerIdempotencyKey)) > 0 || len(h.Peek("ce-id")) > 0 ||
 		strings.HasPrefix(string(h.ContentType()), "application/cloudevents") // whose events all have an id
-}
-
-// safeMethod is the request's method if it is a known one: an error answer
-// does not echo what it cannot vouch for.
-func safeMethod(c *fiber.Ctx) string {
-	switch m := c.Method(); m {
-	case fiber.MethodGet, fiber.MethodHead, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete,
-		fiber.MethodConnect, fiber.MethodOptions, fiber.MethodTrace, fiber.MethodPatch:
-		return m
-	}
-	return "This method"
 }

@@ -16,7 +16,10 @@ type verdict struct {
 // validate is POST /v1/event-types/{type}/validate: a dry run. What a POST of the
 // event would be refused for, this is refused for, with the same problem.
 func (s *Server) validate(c *fiber.Ctx) error {
-	req, err := s.eventData(c)
+	req, limit, err := s.eventType(c)
+	if err == nil {
+		req.Data, err = s.readBody(c, limit)
+	}
 	if err != nil {
 		return s.writeProblem(c, err, false)
 	}

@@ -36,10 +36,11 @@ func (s *Server) postWebhook(c *fiber.Ctx) error {
 		return s.writeProblem(c, unknownSource(), true)
 	}
 	name = strings.Clone(name)
-	if err := uncompressed(&c.Request().Header); err != nil {
+	text, err := s.readUncompressed(c)
+	if err != nil {
 		return s.writeProblem(c, err, true)
 	}
-	request := webhook.Request{Method: fiber.MethodPost, URL: string(c.Request().RequestURI()), Header: headers(c), Body: c.Request().Body()}
+	request := webhook.Request{Method: fiber.MethodPost, URL: string(c.Request().RequestURI()), Header: headers(c), Body: text}
 	intake, err := source.Source.Receive(request, time.Now())
 	var rejection *webhook.Rejection
 	switch {
@@ -105,10 +106,7 @@ func (s *Server) acceptWebhook(c *fiber.Ctx, reqs []ingest.Request) error {
 		markResult(c, result.Replayed, result.Bypassed)
 		return writeReceipt(c, statusAcceptedWithReceipt, result.Receipt)
 	}
-	answers, err := s.door.AcceptBatch(context.Background(), reqs)
-	if err != nil {
-		return s.writeProblem(c, err, true)
-	}
+	answers := s.door.AcceptBatch(context.Background(), reqs)
 	if err := decisive(answers); err != nil {
 		return s.writeProblem(c, err, true)
 	}

@@ -95,7 +95,6 @@ func (a *App) build(openAPI []byte) error {
 	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	door := ingest.New(ingest.Config{
 		PublicURL:       cfg.HTTP.PublicURL,
-		InFlightLimit:   cfg.HTTP.InFlightLimit.Bytes(),
 		DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
 		Lease:           cfg.Idempotency.Lease,
 		ClaimTimeout:    claimTimeout,
@@ -113,7 +112,8 @@ func (a *App) build(openAPI []byte) error {
 		return err
 	}
 	publicAPI := api.Config{
-		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
+		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
+		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 	}
 	if publicAPI.TLS, err = publicTLS(cfg.HTTP.TLS, a.logger); err != nil {

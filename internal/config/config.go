@@ -37,7 +37,11 @@ type HTTP struct {
 	BodyLimit     Size          `yaml:"body_limit"`      // of one request
 	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
 	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
-	TLS           HTTPTLS       `yaml:"tls"`
+
+	MaxConnections           int `yaml:"max_connections"`             // open at once; 0: no limit
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // of them of one IPv4 address or IPv6 /64; 0: no limit
+
+	TLS HTTPTLS `yaml:"tls"`
 }
 
 // HTTPTLS encrypts the public listener. All files are PEM, and read again when

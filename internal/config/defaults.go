@@ -11,6 +11,8 @@ func Defaults() *Config {
 			BodyLimit:     900 * KiB, // below the 1 MB that brokers take by default, with room for headers
 			InFlightLimit: 256 * MiB,
 			ReadTimeout:   10 * time.Second,
+
+			MaxConnections: 10_000, // per address none: behind a proxy all come from one
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Kafka: Kafka{

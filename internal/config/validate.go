@@ -89,6 +89,8 @@ func (v validator) http() {
 		fmt.Sprintf("is more than http.in_flight_limit (%s), so the largest body would never be let in", h.InFlightLimit), "lower it or raise the other")
 	v.check((h.TLS.Cert == "") == (h.TLS.Key == ""), "http.tls", "has one of cert and key", "give both, or neither for plain HTTP")
 	v.check(h.TLS.ClientCA == "" || h.TLS.Enabled(), "http.tls.client_ca", "is given without cert and key: clients show certificates over TLS only", "give those too, or remove it")
+	v.check(h.MaxConnections >= 0, "http.max_connections", "is negative", "write for example 10000, or 0 for no limit")
+	v.check(h.MaxConnectionsPerAddress >= 0, "http.max_connections_per_address", "is negative", "write for example 100, or 0 for no limit")
 	v.check(h.ReadTimeout > 0, "http.read_timeout", "must be more than 0", "write for example 10s")
 }
 

@@ -48,8 +48,7 @@ func batchWorld(t *testing.T) *world {
 
 func batch(t *testing.T, d *Door, reqs ...Request) []string {
 	t.Helper()
-	answers, err := d.AcceptBatch(t.Context(), reqs)
-	require.NoError(t, err)
+	answers := d.AcceptBatch(t.Context(), reqs)
 	require.Len(t, answers, len(reqs))
 	var kinds []string
 	for _, a := range answers {
@@ -230,17 +229,6 @@ func TestBatchWithOneEventTwice(t *testing.T) {
 	twice.Identity = event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/s", "1"}}
 	require.Equal(t, []string{"ok", "ok"}, batch(t, w.door(Config{}, nil), twice, twice))
 	require.Len(t, published(w), 1)
-}
-
-func TestBatchTooLargeForTheGateway(t *testing.T) {
-	t.Parallel()
-	w := batchWorld(t)
-	d := w.door(Config{InFlightLimit: 8}, nil)
-	_, err := d.AcceptBatch(t.Context(), []Request{of("a", 0), of("a", 1), of("a", 2)})
-	requireError(t, err, event.Overloaded, event.NotWritten)
-	require.Empty(t, w.calls)
-	require.Equal(t, []string{"ok", "ok"}, batch(t, d, of("a", 0), of("a", 1)), "nothing is left counted")
-	require.Zero(t, d.inFlight.Load())
 }
 
 func TestBatchCountsByTypesThatThereAre(t *testing.T) {

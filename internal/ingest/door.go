@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/crash"
@@ -17,8 +16,6 @@ type Config struct {
 	// PublicURL is the gateway's own address as callers see it, without a
 	// trailing slash, or empty.
 	PublicURL string
-	// InFlightLimit bounds the data bytes that wait for the store and the log.
-	InFlightLimit int64
 	// DeliveryTimeout bounds how long the log may take to acknowledge.
 	DeliveryTimeout time.Duration
 	// Lease is how long a claim is held before another attempt may take over.
@@ -44,16 +41,15 @@ type Deps struct {
 
 // Door accepts events. It is safe for concurrent use.
 type Door struct {
-	cfg      Config
-	catalog  Catalog
-	claims   Claims
-	endings  Endings
-	log      Log
-	metrics  *Metrics
-	now      func() time.Time
-	newID    func() string
-	tokens   *tokens
-	inFlight atomic.Int64
+	cfg     Config
+	catalog Catalog
+	claims  Claims
+	endings Endings
+	log     Log
+	metrics *Metrics
+	now     func() time.Time
+	newID   func() string
+	tokens  *tokens
 }
 
 // New returns a Door.
@@ -73,24 +69,8 @@ func New(cfg Config, deps Deps) *Door {
 // Accept takes one event through the door and returns when its fate is known,
 // or known to be unknown. Errors are *event.Error.
 func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
-	leave, err := d.admit(int64(len(req.Data)))
-	if err != nil {
-		return Result{}, err
-	}
-	defer leave()
 	checked, err := d.check(req)
 	return d.enter(ctx, req, checked, err)
-}
-
-// admit counts bytes as being under way until leave is called.
-func (d *Door) admit(size int64) (leave func(), err error) {
-	if d.inFlight.Add(size) > d.cfg.InFlightLimit {
-		d.inFlight.Add(-size)
-		// Nobody has looked yet whether there is such a type: it is no label.
-		return nil, d.count("", event.Refuse(event.Overloaded,
-			"More than %d bytes of events are waiting to be written. Nothing was written; send it again shortly.", d.cfg.InFlightLimit))
-	}
-	return func() { d.inFlight.Add(-size) }, nil
 }
 
 // check validates, times it, and finds the key where the request says it is.

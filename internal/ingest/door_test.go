@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
@@ -271,74 +270,6 @@ func TestUnkeyedRefusals(t *testing.T) {
 			}
 			require.Zero(t, result)
 			require.Equal(t, tt.calls, w.calls)
-		})
-	}
-}
-
-func TestInFlightLimit(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	req := unkeyed()
-	size := int64(len(req.Data))
-	publishing, proceed := make(chan struct{}), make(chan struct{})
-	w.publish = func(context.Context, event.Record) (event.Position, error) {
-		publishing <- struct{}{}
-		<-proceed
-		return event.Position{}, nil
-	}
-	d := w.door(Config{InFlightLimit: 2 * size}, nil)
-	results := make(chan error)
-	for range 2 { // the limit itself is allowed
-		go func() {
-			_, err := d.Accept(context.Background(), req)
-			results <- err
-		}()
-		<-publishing
-	}
-	require.Equal(t, 2*size, d.inFlight.Load())
-
-	small := req
-	small.Data = []byte("1")
-	_, err := d.Accept(t.Context(), small)
-	_ = requireError(t, err, event.Overloaded, event.NotWritten)
-	require.Equal(t, 2*size, d.inFlight.Load(), "a refusal takes nothing along")
-
-	close(proceed)
-	for range 2 {
-		require.NoError(t, <-results)
-	}
-	require.Zero(t, d.inFlight.Load())
-}
-
-func TestInFlightReturnsToZero(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name  string
-		given func(*world)
-		req   Request
-		limit int64
-	}{
-		{"written", func(*world) {}, keyed(), 0},
-		{"too large by itself", func(*world) {}, keyed(), 1},
-		{"invalid", refusesData(invalid), keyed(), 0},
-		{"replayed", stands(event.Standing{State: event.Settled}), keyed(), 0},
-		{"store away", storeIsAway, keyed(), 0},
-		{"unknown", publishFails(unknown), unkeyed(), 0},
-		{"panic", func(w *world) {
-			w.publish = func(context.Context, event.Record) (event.Position, error) { panic("broken") }
-		}, unkeyed(), 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			tt.given(w)
-			d := w.door(Config{InFlightLimit: tt.limit}, nil)
-			func() {
-				defer func() { _ = recover() }()
-				_, _ = d.Accept(t.Context(), tt.req)
-			}()
-			require.Zero(t, d.inFlight.Load())
 		})
 	}
 }

@@ -70,9 +70,6 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) door(cfg Config, reg *prometheus.Registry) *Door {
-	if cfg.InFlightLimit == 0 {
-		cfg.InFlightLimit = 1 << 20
-	}
 	if cfg.OnStoreFailure == "" {
 		cfg.OnStoreFailure = event.RejectOnStoreFailure
 	}

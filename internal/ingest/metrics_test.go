@@ -54,10 +54,6 @@ func TestMetrics(t *testing.T) {
 			name: "a type that does not exist is no label", given: []func(*world){refusesData(event.Refuse(event.UnknownEventType, ""))},
 			req: keyed(), eventType: "", result: "unknown-event-type",
 		},
-		{
-			// Refused before anybody looked whether there is such a type.
-			name: "an unchecked type is no label", cfg: Config{InFlightLimit: 1}, req: keyed(), eventType: "", result: "overloaded",
-		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

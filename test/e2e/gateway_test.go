@@ -30,6 +30,8 @@ type options struct {
 	schemas         string   // folder of event types
 	publicURL       string
 	bodyLimit       string
+	maxConnections  int
+	plain           bool // without the race detector, where memory counts
 	readTimeout     time.Duration
 	deliveryTimeout time.Duration
 	lease           time.Duration
@@ -75,6 +77,9 @@ func (o options) config(t *testing.T) map[string]any {
 	if o.bodyLimit != "" {
 		httpSection["body_limit"] = o.bodyLimit
 	}
+	if o.maxConnections > 0 {
+		httpSection["max_connections"] = o.maxConnections
+	}
 	if o.auth == nil {
 		o.auth = "none"
 	}
@@ -118,7 +123,11 @@ func startConfigured(t *testing.T, o options, file string) *gateway {
 		out, err := exec.CommandContext(t.Context(), suite.binary, "idempotency", "rebuild", "-c", file, "--since", "0s").CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
-	g := &gateway{process: launch(t, suite.dir, suite.binary, "serve", "-c", file)}
+	binary := suite.binary
+	if o.plain {
+		binary = plainBinary(t)
+	}
+	g := &gateway{process: launch(t, suite.dir, binary, "serve", "-c", file)}
 	delivery := max(o.deliveryTimeout, 10*time.Second)
 	g.stopLimit = delivery + 3*time.Second + 5*time.Second + 7*time.Second // stop margin, settling, a busy machine
 	t.Cleanup(func() { g.stop(t) })

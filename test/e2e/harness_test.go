@@ -29,7 +29,8 @@ var suite struct {
 	dir    string
 	root   string // of the repository
 	binary string
-	kafka  *services.Kafka // private to this run; see privateKafka
+	plain  func() (string, error) // builds it without the race detector
+	kafka  *services.Kafka        // private to this run; see privateKafka
 	once   sync.Once
 	err    error
 }
@@ -57,6 +58,16 @@ func runSuite(m *testing.M) (status int, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build gateway: %w\n%s", err, out)
 	}
+	suite.plain = sync.OnceValues(func() (string, error) {
+		binary := filepath.Join(suite.dir, "gateway-plain")
+		build := exec.Command("go", "build", "-o", binary, "./cmd/gateway")
+		build.Dir = suite.root
+		out, err := build.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("build gateway: %w\n%s", err, out)
+		}
+		return binary, err
+	})
 	defer func() {
 		if suite.kafka != nil {
 			_ = suite.kafka.Kill()

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,8 +23,9 @@ func TestIdleConnectionsDoNoHarm(t *testing.T) {
 	raiseFileLimit(t, idle+1000)
 	topic := newTopic(t)
 	g := startGateway(t, options{
-		readTimeout: 2 * time.Minute, // else the silent half would be closed meanwhile
-		schemas:     schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}}),
+		maxConnections: idle + 1000,
+		readTimeout:    2 * time.Minute, // else the silent half would be closed meanwhile
+		schemas:        schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}}),
 	})
 	before, memoryBefore := p99OfLoad(t, g, conns, events), residentMemory(t, g)
 
@@ -97,17 +96,7 @@ func p99OfLoad(t *testing.T, g *gateway, conns, n int) time.Duration {
 // residentMemory is in bytes.
 func residentMemory(t *testing.T, g *gateway) int64 {
 	t.Helper()
-	_, metrics, err := g.ask("/metrics")
-	require.NoError(t, err)
-	for line := range strings.Lines(metrics) {
-		if value, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			require.NoError(t, err)
-			return int64(n)
-		}
-	}
-	require.FailNow(t, "no process_resident_memory_bytes in /metrics")
-	return 0
+	return int64(metric(t, g, "process_resident_memory_bytes"))
 }
 
 // raiseFileLimit lets this process, and those that it starts, open n files.

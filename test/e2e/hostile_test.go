@@ -1,0 +1,292 @@
+//go:build integration
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/services"
+)
+
+// plainBinary is the gateway without the race detector, which multiplies memory.
+func plainBinary(t *testing.T) string {
+	t.Helper()
+	binary, err := suite.plain()
+	require.NoError(t, err)
+	return binary
+}
+
+const gib = 1 << 30
+
+// bomb is a GiB of zero bytes in a content coding.
+func bomb(t *testing.T, coding string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	var err error
+	switch coding {
+	case "gzip":
+		w, err = gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	case "zstd":
+		w, err = zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	case "br":
+		w = brotli.NewWriterLevel(&b, brotli.BestSpeed)
+	}
+	require.NoError(t, err)
+	block := make([]byte, 1<<20)
+	for range gib / len(block) {
+		_, err := w.Write(block)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+// TestBombs: a GiB, compressed, is refused within what an honest body of the limit
+// costs, by many at once, and the gateway's memory does not grow beyond its limits.
+func TestBombs(t *testing.T) {
+	const (
+		limit     = 1100 << 10 // above what the bombs have when they are sent
+		clients   = 16
+		times     = 4
+		mayGrowBy = 400 << 20 // bytes; most of it is garbage of the decoders
+	)
+	topic := newTopic(t)
+	g := startGateway(t, options{plain: true, bodyLimit: strconv.Itoa(limit), schemas: schemasFolder(t,
+		eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})})
+	before := residentMemory(t, g)
+	for _, coding := range []string{"gzip", "zstd", "br"} {
+		body := bomb(t, coding)
+		require.Less(t, len(body), limit)
+		for how, text := range map[string]string{
+			"declared": rawRequest("/v1/events/orders.placed", jsonType+"Content-Encoding: "+coding+"\r\n", string(body)),
+			"chunked":  rawRequest("/v1/events/orders.placed", jsonType+"Content-Encoding: "+coding+"\r\nTransfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)),
+		} {
+			slowest := make([]time.Duration, clients*times)
+			errs := make([]error, clients*times)
+			each(clients, clients*times, func(i int) {
+				a, err := exchange(g.addr, text, true, patient)
+				if err == nil && a.status != http.StatusRequestEntityTooLarge {
+					err = fmt.Errorf("%d %s", a.status, a.body)
+				}
+				slowest[i], errs[i] = a.took, err
+			})
+			for _, err := range errs {
+				require.NoError(t, err)
+			}
+			t.Logf("%s, %s: %d KiB sent, slowest answer of %d at once: %v", coding, how, len(body)>>10, clients, slices.Max(slowest).Round(time.Millisecond))
+			require.Less(t, slices.Max(slowest), 10*time.Second)
+		}
+	}
+	after := residentMemory(t, g)
+	t.Logf("memory: %d MiB before, %d MiB after", before>>20, after>>20)
+	require.Less(t, after-before, int64(mayGrowBy))
+	require.Zero(t, metric(t, g, "gateway_http_body_bytes"))
+	require.Empty(t, readTopic(t, services.Shared(t).Kafka, topic).records)
+}
+
+// TestSlowClientsDoNoHarm: ten thousand connections that send headers and bodies byte
+// by byte, and some that never read, are ended in time, cost little memory, and hold up
+// nobody else.
+func TestSlowClientsDoNoHarm(t *testing.T) {
+	const (
+		slow        = 10_000
+		unread      = 50
+		events      = 500
+		conns       = 8
+		readTimeout = 20 * time.Second // long enough for all of them to be there at once
+		perConn     = 96 << 10         // bytes of memory
+	)
+	raiseFileLimit(t, slow+1000)
+	topic := newTopic(t)
+	g := startGateway(t, options{plain: true, maxConnections: slow + 1000, readTimeout: readTimeout, schemas: schemasFolder(t,
+		eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})})
+	measure := func(rounds int) (p99s []time.Duration) {
+		for range rounds {
+			p99s = append(p99s, p99OfLoad(t, g, conns, events))
+		}
+		return p99s
+	}
+	measure(1) // the first is slow
+	before, memoryBefore := measure(3), residentMemory(t, g)
+
+	begun := time.Now() // the first of them end readTimeout later
+	all := openSlow(t, g.addr, slow, unread)
+	trickling := all.trickle(t)
+	during, memoryDuring := measure(3), residentMemory(t, g)
+	open := metric(t, g, "gateway_http_connections")
+	require.Less(t, time.Since(begun), readTimeout, "the machine is too slow: they have begun to end")
+	require.GreaterOrEqual(t, open, float64(slow))
+	answered := all.answers(readTimeout + 15*time.Second)
+	trickling()
+	took := time.Since(begun)
+	eventually(t, patient, "those that never read end", func() error {
+		if n := metric(t, g, "gateway_http_connections"); n > conns {
+			return fmt.Errorf("%v connections are open", n)
+		}
+		return nil
+	})
+	after := measure(3)
+
+	quiet := median(append(before, after...))
+	t.Logf("p99: median %v without, %v with %d slow connections; memory %d and %d MiB, %d KiB a connection; the last ended after %v",
+		quiet, median(during), slow, memoryBefore>>20, memoryDuring>>20, (memoryDuring-memoryBefore)/slow>>10, took.Round(time.Millisecond))
+	require.Equal(t, map[int]int{http.StatusRequestTimeout: slow}, answered)
+	require.Less(t, median(during), 2*quiet+50*time.Millisecond)
+	require.Less(t, memoryDuring-memoryBefore, int64(slow*perConn))
+	require.Zero(t, metric(t, g, "gateway_http_body_bytes"))
+}
+
+// TestLargeObjectsAreAnswered: data that is odd, but valid.
+func TestLargeObjectsAreAnswered(t *testing.T) {
+	topic := newTopic(t)
+	g := startGateway(t, options{schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})})
+	var members strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&members, `,"member%d":%d`, i, i)
+	}
+	for name, body := range map[string]string{
+		"10,000 members":     with(`"x":{"y":1` + members.String() + `}`),
+		"64 levels":          with(`"x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63)),
+		"a number of 1,000":  with(`"x":` + strings.Repeat("9", 1000)),
+		"a thousand numbers": with(`"x":[` + strings.Repeat("1e400,-1e-400,", 500) + "0]"),
+		"100,000 brackets":   with(`"x":[` + strings.Repeat("[],", 100_000) + "[]]"),
+	} {
+		a, err := exchange(g.addr, rawRequest("/v1/events/orders.placed", jsonType, body), false, patient)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusAccepted, a.status, "%s: %s", name, a.body)
+		require.Less(t, a.took, 5*time.Second, name)
+	}
+}
+
+// slowClients are connections whose requests never become whole.
+type slowClients struct {
+	conns  []net.Conn
+	unread []net.Conn
+}
+
+func openSlow(t *testing.T, addr string, n, unread int) *slowClients {
+	t.Helper()
+	all := &slowClients{conns: make([]net.Conn, n), unread: make([]net.Conn, unread)}
+	errs := make([]error, n+unread)
+	t.Cleanup(func() {
+		for _, c := range slices.Concat(all.conns, all.unread) {
+			if c != nil {
+				_ = c.Close()
+			}
+		}
+	})
+	begin := []string{
+		"POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nX-Slow: ",
+		rawRequest("/v1/events/orders.placed", jsonType+"Content-Length: 900000\r\n", " "),
+		rawRequest("/v1/events/orders.placed", jsonType+"Content-Length: 5000\r\n", " "),
+		rawRequest("/v1/events/orders.placed", jsonType+"Transfer-Encoding: chunked\r\n", "1000\r\n "),
+	}
+	each(64, n+unread, func(i int) {
+		conn, err := net.DialTimeout("tcp", addr, patient)
+		if errs[i] = err; err != nil {
+			return
+		}
+		if i >= n {
+			all.unread[i-n] = conn
+			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+			_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			_, _ = io.WriteString(conn, strings.Repeat("GET /openapi.json HTTP/1.1\r\nHost: gateway\r\n\r\n", 1000))
+			return
+		}
+		all.conns[i] = conn
+		text := begin[0]
+		if i%200 == 0 { // they are admitted as declared: http.in_flight_limit is for 290 of them
+			text = begin[1]
+		} else if i%2 == 0 {
+			text = begin[2+i/2%2]
+		}
+		_, errs[i] = io.WriteString(conn, text)
+	})
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	return all
+}
+
+// trickle sends a byte on each connection, again and again.
+func (s *slowClients) trickle(t *testing.T) (stop func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			for i, c := range s.conns {
+				if i%100 == 0 {
+					select {
+					case <-done:
+						return
+					case <-time.After(20 * time.Millisecond):
+					}
+				}
+				_, _ = c.Write([]byte(" "))
+			}
+		}
+	})
+	stop = sync.OnceFunc(func() {
+		close(done)
+		running.Wait()
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// answers counts what the slow ones are told, by status; 0 is a connection without an
+// answer.
+func (s *slowClients) answers(limit time.Duration) map[int]int {
+	counts := map[int]int{}
+	var mu sync.Mutex
+	begun := time.Now()
+	each(64, len(s.conns), func(i int) {
+		_ = s.conns[i].SetReadDeadline(begun.Add(limit))
+		a, err := readAnswer(s.conns[i], begun)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			a.status = 0
+		}
+		counts[a.status]++
+	})
+	return counts
+}
+
+func median(all []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
+}
+
+// metric is the value of a metric without labels.
+func metric(t *testing.T, g *gateway, name string) float64 {
+	t.Helper()
+	_, text, err := g.ask("/metrics")
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			require.NoError(t, err)
+			return n
+		}
+	}
+	require.FailNow(t, "no "+name+" in /metrics")
+	return 0
+}
