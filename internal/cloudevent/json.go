@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -17,10 +18,13 @@ import (
 // Parse reads an event in the JSON format (CloudEvents JSON event format 1.0).
 // Beside an error the event holds what could be read, so that its entity may still
 // be told. The event's data are a slice of text.
+//
+// Names that are there twice inside the data are not noticed: the data are checked
+// like those of every event.
 func Parse(text []byte) (Event, error) {
-	d := decoder(text)
+	d := decoder(text, jsontext.AllowDuplicateNames(true))
 	defer d.free(text)
-	r := reader{text: text, dec: &d.Decoder}
+	r := reader{text: text, dec: &d.Decoder, names: d.names[:0]}
 	if err := r.object(); err != nil {
 		return r.event, err
 	}
@@ -73,6 +77,7 @@ func Split(text []byte) ([][]byte, error) {
 type pooled struct {
 	jsontext.Decoder
 	source *bytes.Buffer
+	names  [12]string // room for a reader's
 }
 
 // keptText bounds the texts whose decoders are kept: a large event must not leave
@@ -93,18 +98,25 @@ func (d *pooled) free(text []byte) {
 	if len(text) > keptText {
 		return
 	}
-	*d.source = bytes.Buffer{}
+	*d.source, d.names = bytes.Buffer{}, [len(d.names)]string{}
 	d.Reset(d.source)
 	decoders.Put(d)
 }
+
+const mediaTypeJSON = "application/json"
 
 type reader struct {
 	text   []byte
 	dec    *jsontext.Decoder
 	event  Event
-	fault  error // the first attribute that is wrong
-	base64 bool  // the data came as data_base64
+	fault  error    // the first attribute that is wrong
+	base64 bool     // the data came as data_base64
+	names  []string // of members so far
 }
+
+// maxMembers is more than an event has that sets everything, and so many extensions
+// to null again.
+const maxMembers = 10 + 2*maxExtensions
 
 func (r *reader) object() error {
 	open, err := r.dec.ReadToken()
@@ -115,11 +127,14 @@ func (r *reader) object() error {
 		return event.Refuse(event.MalformedJSON, "A CloudEvent is a JSON object; this is something else.")
 	}
 	for r.dec.PeekKind() != jsontext.KindEndObject {
-		name, err := r.dec.ReadToken()
+		name, err := r.dec.ReadValue()
 		if err != nil {
 			return syntax(err, "CloudEvent")
 		}
-		member := name.String()
+		member, err := r.name(name)
+		if err != nil {
+			return err
+		}
 		value, err := r.dec.ReadValue()
 		if err != nil {
 			return syntax(err, "CloudEvent")
@@ -133,6 +148,53 @@ func (r *reader) object() error {
 		return syntax(err, "CloudEvent")
 	}
 	return trailing(r.dec, r.text, "CloudEvent")
+}
+
+// name is that of a member, which must be there once.
+func (r *reader) name(raw []byte) (string, error) {
+	name := known(raw[1 : len(raw)-1])
+	if name == "" {
+		plain, err := jsontext.AppendUnquote(nil, raw)
+		if err != nil {
+			return "", syntax(err, "CloudEvent")
+		}
+		if name = known(plain); name == "" {
+			name = string(plain)
+		}
+	}
+	switch {
+	case slices.Contains(r.names, name):
+		return "", event.Refuse(event.MalformedJSON, "The CloudEvent has the same member name twice in one object.")
+	case len(r.names) == maxMembers:
+		return "", event.Refuse(event.MalformedRequest, "The CloudEvent has more than %d members.", maxMembers)
+	}
+	r.names = append(r.names, name)
+	return name, nil
+}
+
+// known spares the names that CloudEvents defines an allocation; empty for others.
+func known(name []byte) string {
+	switch string(name) {
+	case "specversion":
+		return "specversion"
+	case "id":
+		return "id"
+	case "source":
+		return "source"
+	case "type":
+		return "type"
+	case "time":
+		return "time"
+	case "subject":
+		return "subject"
+	case "dataschema":
+		return "dataschema"
+	case "datacontenttype":
+		return "datacontenttype"
+	case "data":
+		return "data"
+	}
+	return ""
 }
 
 // member takes a member's value as it stands in the text; null is unset.
@@ -181,7 +243,11 @@ func (r *reader) setBase64(raw []byte) (wrong string) {
 func text(name string, raw []byte) (value, wrong string) {
 	switch jsontext.Value(raw).Kind() {
 	case jsontext.KindString:
-		if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		inner := raw[1 : len(raw)-1]
+		switch {
+		case string(inner) == mediaTypeJSON: // what most say of their data
+			return mediaTypeJSON, ""
+		case bytes.IndexByte(inner, '\\') < 0:
 			return string(inner), "" // the decoder has checked it
 		}
 		plain, err := jsontext.AppendUnquote(nil, raw)

@@ -79,7 +79,9 @@ func TestParseRefuses(t *testing.T) {
 		"cut short":              {`{"id":"1`, event.MalformedJSON, "ends inside"},
 		"no JSON":                {`{"id":1x}`, event.MalformedJSON, "byte offset 7"},
 		"member twice":           {with(`"id":"2","data":{}`), event.MalformedJSON, "same member name twice"},
-		"member twice in data":   {with(`"data":{"a":1,"a":2}`), event.MalformedJSON, "same member name twice"},
+		"escaped member twice":   {with(`"data":{},"d\u0061ta":{}`), event.MalformedJSON, "same member name twice"},
+		"null twice":             {with(`"data":{},"a":null,"a":null`), event.MalformedJSON, "same member name twice"},
+		"too many members":       {with(`"data":{}` + manyNulls(maxMembers)), event.MalformedRequest, "more than 74 members"},
 		"not UTF-8":              {with("\"subject\":\"\xff\",\"data\":{}"), event.MalformedJSON, "not JSON"},
 		"lone surrogate":         {with(`"subject":"\ud800","data":{}`), event.MalformedJSON, "not JSON"},
 		"trailing data":          {with(`"data":{}`) + "{}", event.MalformedJSON, "More data follows"},
@@ -239,4 +241,13 @@ func FuzzSplit(f *testing.F) {
 		}
 		require.LessOrEqual(t, size, len(text))
 	})
+}
+
+// manyNulls are members that set nothing.
+func manyNulls(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"x%d":null`, i)
+	}
+	return b.String()
 }
