@@ -9,7 +9,7 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build test lint fuzz bench soak torture pages-test cloudevents-test image image-test services-up services-down
+.PHONY: help dev build test lint fuzz bench soak torture pages-test cloudevents-test contract-test image image-test services-up services-down
 
 help: ## Explain each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ pages-test: ## Look at the pages in Chromium, and generate clients from what the
 
 cloudevents-test: ## Send and read with the official CloudEvents SDKs of Python and JavaScript, on the real services
 	@test/cloudevents/run
+
+contract-test: ## Send what openapi.json describes, and what it does not, with schemathesis: open, closed, under faults
+	@test/contract/run
 
 services-up: ## Start Apache Kafka, Redis and PostgreSQL on free loopback ports
 	@$(SERVICES) up
