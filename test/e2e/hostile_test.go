@@ -107,9 +107,9 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 	const (
 		slow        = 10_000
 		unread      = 50
-		events      = 500
+		events      = 400
 		conns       = 8
-		readTimeout = 20 * time.Second // long enough for all of them to be there at once
+		readTimeout = 15 * time.Second // long enough for all of them to be there at once
 		perConn     = 96 << 10         // bytes of memory
 	)
 	raiseFileLimit(t, slow+1000)
