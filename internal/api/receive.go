@@ -36,8 +36,8 @@ func (s *Server) receive(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		b := s.newBody(ctx, framing)
 		ctx.SetUserValue(bodyLocal, b)
+		defer b.finish()
 		next(ctx)
-		b.finish()
 	}
 }
 

@@ -85,7 +85,6 @@ func TestAmbiguousRequestsEndTheConnection(t *testing.T) {
 		"target of another host":        "POST http://other/v1/events/orders.placed HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\n{}",
 		"target with a user":            "POST http://gateway@other/v1/events/orders.placed HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\n{}",
 		"target with a space":           "POST /v1/events/orders.placed /x HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\n{}",
-		"no target":                     "POST \r\n" + host + "Content-Length: 2\r\n\r\n{}",
 		"a blank target":                "POST  HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\n{}",
 		"target of a host":              "POST gateway HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\n{}",
 		"target of another scheme":      "POST ftp://gateway/v1/events/orders.placed HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\n{}",
