@@ -70,8 +70,8 @@ func framingOf(h *fasthttp.RequestHeader) framing {
 		f.fault = "HTTP/1.0 has no Transfer-Encoding"
 	case hosts > 1 || hosts == 0 && h.IsHTTP11():
 		f.fault = "the Host header must be there once"
-	case hosts == 1 && !sameHost(h.RequestURI(), host):
-		f.fault = "the request line and the Host header name different hosts"
+	default:
+		f.fault = targetFault(h.RequestURI(), host)
 	}
 	f.expects = f.expects && h.IsHTTP11()
 	return f
@@ -131,20 +131,23 @@ func contentLength(value []byte) (n int64, fault string) {
 	return n, ""
 }
 
-// sameHost reports whether a target in absolute form, as clients send it to
-// proxies, is for the host that the Host header names (RFC 9112 §3.2.2).
-func sameHost(target, host []byte) bool {
-	if len(target) == 0 || target[0] == '/' || target[0] == '*' {
-		return true
+// targetFault is what is wrong with whom a request is for (RFC 9112 §3.2): a path, or
+// a URL, as clients send it to proxies, of the host that the Host header names.
+func targetFault(target, host []byte) string {
+	if bytes.HasPrefix(target, []byte("/")) || string(target) == "*" {
+		return ""
 	}
-	_, rest, ok := bytes.Cut(target, []byte("://"))
-	if !ok {
-		return true // no URL: there is nothing at this path
+	scheme, rest, ok := bytes.Cut(target, []byte("://"))
+	if !ok || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
+		return "the request's target is neither a path nor a URL"
 	}
 	if end := bytes.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
-	return equalFold(rest, string(host))
+	if host != nil && !equalFold(rest, string(host)) {
+		return "the request line and the Host header name different hosts"
+	}
+	return ""
 }
 
 // equalFold is bytes.EqualFold of ASCII: there, the Kelvin sign is a k.

@@ -34,11 +34,11 @@ const (
 
 // inflaters bounds how many bodies are inflated at once, and so the windows that
 // decoders hold beside the bytes that are admitted. Inflating is work of the
-// processor alone: the compressed body is there by then.
+// processor alone, so one for each does: the compressed body is there by then.
 type inflaters chan *inflater
 
 func newInflaters() inflaters {
-	all := make(inflaters, 2*runtime.GOMAXPROCS(0))
+	all := make(inflaters, runtime.GOMAXPROCS(0))
 	for range cap(all) {
 		all <- &inflater{}
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"runtime/debug"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -17,6 +19,7 @@ func (s *Server) receive(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		methods[m] = true
 	}
 	return func(ctx *fasthttp.RequestCtx) {
+		defer s.survive(ctx)
 		framing := framingOf(&ctx.Request.Header)
 		if framing.fault != "" {
 			s.refuse(ctx, event.Refuse(event.MalformedRequest, "The request is not well-formed HTTP: %s.", framing.fault))
@@ -33,9 +36,20 @@ func (s *Server) receive(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		b := s.newBody(ctx, framing)
 		ctx.SetUserValue(bodyLocal, b)
+		defer b.finish()
 		next(ctx)
-		b.finish()
 	}
+}
+
+// survive turns a panic outside of the handlers, where observe does, into a 500: fasthttp
+// would let it end the process.
+func (s *Server) survive(ctx *fasthttp.RequestCtx) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.logger.Error("intake panicked", "panic", p, "stack", string(debug.Stack()))
+	s.refuse(ctx, event.Failure(nil))
 }
 
 // refuse answers a request that goes to no route, and closes its connection: what

@@ -64,7 +64,7 @@ func TestBombs(t *testing.T) {
 		limit     = 1100 << 10 // above what the bombs have when they are sent
 		clients   = 16
 		times     = 4
-		mayGrowBy = 400 << 20 // bytes; most of it is garbage of the decoders
+		mayGrowBy = 512 << 20 // http.in_flight_limit, and as much garbage
 	)
 	topic := newTopic(t)
 	g := startGateway(t, options{plain: true, bodyLimit: strconv.Itoa(limit), schemas: schemasFolder(t,
@@ -107,9 +107,9 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 	const (
 		slow        = 10_000
 		unread      = 50
-		events      = 500
+		events      = 400
 		conns       = 8
-		readTimeout = 20 * time.Second // long enough for all of them to be there at once
+		readTimeout = 15 * time.Second // long enough for all of them to be there at once
 		perConn     = 96 << 10         // bytes of memory
 	)
 	raiseFileLimit(t, slow+1000)
