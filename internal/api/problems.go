@@ -117,6 +117,11 @@ var problems = map[event.Kind]problem{
 		meaning: "In the batch, an earlier event with the same entity key failed. This one was not tried, so that it cannot overtake the other.",
 		action:  "See to the earlier event first, then send both again in their order: events that were accepted are recognised.",
 	},
+	event.RateLimited: {
+		status: fiber.StatusTooManyRequests, title: "The client calls too often", outcomes: notWritten, retryable: true, retryAfter: time.Second,
+		meaning: "The client has made as many calls as its rate allows, over all gateways together. An event counts as one call, a batch as one for each of its events, and so do dry runs and questions for receipts. The header RateLimit-Policy has the rate.",
+		action:  "Wait as long as Retry-After says, then send it again, with a pause that grows and a little chance in it. RateLimit says with each answer how many calls are left (r), and in how many seconds there are more (t). The operator grants a higher rate: rate, below the client in the gateway's configuration.",
+	},
 	event.HeadersTooLarge: {
 		status: fiber.StatusRequestHeaderFieldsTooLarge, title: "The headers are too large", outcomes: notWritten,
 		meaning: "The request line and headers together are larger than 16 KiB.",

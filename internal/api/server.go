@@ -54,6 +54,7 @@ type Config struct {
 	OpenAPI      *describe.Base
 	Webhooks     map[string]Webhook // by name
 	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
+	Rates        Limiter            // nil: clients may call as often as they like
 	TLS          *tls.Config        // nil: plain HTTP
 }
 
@@ -103,17 +104,17 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 func (s *Server) routes() {
 	s.app.Use(s.observe)
 	v1 := s.app.Group("/v1")
-	v1.Post("/events", s.identify, s.postCloudEvent)
+	v1.Post("/events", s.identify, s.limit, s.postCloudEvent)
 	v1.Options("/events", s.handshake)
-	v1.Post("/events/:type", s.identify, s.postEvent)
-	v1.Post("/events/:type/:version", s.identify, s.postEvent)
+	v1.Post("/events/:type", s.identify, s.limit, s.postEvent)
+	v1.Post("/events/:type/:version", s.identify, s.limit, s.postEvent)
 	v1.Post("/webhooks/:source", s.postWebhook) // a signature says who it is
 	v1.Options("/webhooks/:source", s.webhookHandshake)
-	v1.Get("/receipts", s.identify, s.getReceipt)
+	v1.Get("/receipts", s.identify, s.limit, s.getReceipt) // which may look into Kafka; other GETs are answered from memory
 	v1.Get("/event-types", s.identify, s.listEventTypes)
 	v1.Get("/event-types/:type", s.identify, s.getEventType)
 	v1.Get("/event-types/:type/schema", s.identifyReader, s.getSchema)
-	v1.Post("/event-types/:type/validate", s.identify, s.validate)
+	v1.Post("/event-types/:type/validate", s.identify, s.limit, s.validate)
 	s.app.Get("/problems", s.listProblems)
 	s.app.Get("/problems/:slug", s.getProblem)
 	s.app.Get("/", s.identifyReader, s.getLanding)

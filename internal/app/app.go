@@ -21,6 +21,7 @@ import (
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/publish"
+	"eventgateway/internal/rate"
 	"eventgateway/internal/schema"
 )
 
@@ -47,6 +48,7 @@ type App struct {
 	api      *api.Server
 	auth     *auth.Authenticator // nil: everybody may call
 	endAuth  context.CancelFunc
+	rates    *rate.Limiter
 	admin    *admin
 	ready    atomic.Bool
 
@@ -112,6 +114,7 @@ func (a *App) build(openAPI []byte) error {
 	if err := a.authenticate(); err != nil {
 		return err
 	}
+	a.limitRates()
 	publicAPI := api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
@@ -121,7 +124,7 @@ func (a *App) build(openAPI []byte) error {
 	}
 	checks := map[string]func(context.Context) error{"kafka": a.producer.Ping, "redis": a.store.Ping}
 	if a.auth != nil {
-		publicAPI.Auth = a.auth
+		publicAPI.Auth, publicAPI.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(publicAPI, door, a.catalog, a.logger, a.registry)
@@ -149,6 +152,9 @@ func (a *App) discard() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		a.producer.Close(ctx)
+	}
+	if a.rates != nil {
+		a.rates.Close()
 	}
 	if a.rdb != nil {
 		_ = a.rdb.Close()
@@ -231,6 +237,7 @@ func (a *App) Run(ctx context.Context) error {
 	storer.Wait()
 	watchers.Wait()
 	a.producer.Close(drain)
+	a.rates.Close()
 	_ = a.rdb.Close()
 	a.admin.shutdown()
 	servers.Wait()

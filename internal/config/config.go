@@ -38,6 +38,9 @@ type HTTP struct {
 	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
 	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
 	TLS           HTTPTLS       `yaml:"tls"`
+	CORS          HTTPCORS      `yaml:"cors"`
+	// TrustedProxies are ranges of addresses whose X-Forwarded-… headers are believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
 }
 
 // HTTPTLS encrypts the public listener. All files are PEM, and read again when

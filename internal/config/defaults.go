@@ -11,6 +11,7 @@ func Defaults() *Config {
 			BodyLimit:     900 * KiB, // below the 1 MB that brokers take by default, with room for headers
 			InFlightLimit: 256 * MiB,
 			ReadTimeout:   10 * time.Second,
+			CORS:          HTTPCORS{Origins: []string{}}, TrustedProxies: []string{},
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Kafka: Kafka{
