@@ -65,7 +65,10 @@ func (d *document) requireResponse(t *testing.T, response object, a answer) {
 }
 
 // saidOnce are headers that the description speaks of for all answers.
-var saidOnce = []string{"RateLimit", "RateLimit-Policy"}
+var saidOnce = []string{
+	"RateLimit", "RateLimit-Policy", "Vary", "Cache-Control", "X-Content-Type-Options", "X-Frame-Options", "Cross-Origin-Opener-Policy",
+	"Cross-Origin-Resource-Policy", "Strict-Transport-Security",
+}
 
 // httpName is a header's name as its specification writes it.
 func httpName(name string) string {

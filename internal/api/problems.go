@@ -54,8 +54,8 @@ var problems = map[event.Kind]problem{
 	},
 	event.Forbidden: {
 		status: fiber.StatusForbidden, title: "The client may not use this event type", outcomes: notWritten,
-		meaning: "The credentials are valid, but the client is not granted event types of this name, whether there are any or not.",
-		action:  "GET /v1/event-types lists what the client may use. The operator grants others: events, below the client in the gateway's configuration, or in its token.",
+		meaning: "The credentials are valid, but the client is not granted event types of this name, whether there are any or not. Or a browser sent this for a page of another origin that may not call: detail says which.",
+		action:  "GET /v1/event-types lists what the client may use. The operator grants others: events, below the client in the gateway's configuration, or in its token; and origins of pages with http.cors.origins.",
 	},
 	event.UnknownSource: {
 		status: fiber.StatusNotFound, title: "No such webhook source", outcomes: notWritten,

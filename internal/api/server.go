@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -56,6 +57,9 @@ type Config struct {
 	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
 	Rates        Limiter            // nil: clients may call as often as they like
 	TLS          *tls.Config        // nil: plain HTTP
+	Origins      []string           // whose pages may call from a browser; "*" alone: all
+	// TrustedProxies are believed what they say of who calls.
+	TrustedProxies []netip.Prefix
 }
 
 // Server is the public HTTP server.
@@ -68,6 +72,7 @@ type Server struct {
 	app     *fiber.App
 
 	anonymous *auth.Caller
+	patterns  map[string][][]string // of routes, by method
 	views     views
 	assets    func() (map[string]file, error) // of the pages, read when first asked for
 
@@ -96,13 +101,14 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().Handler = s.wellFormed(s.app.Server().Handler)
 	s.routes()
+	s.patterns = routePatterns(s.app)
 	return s
 }
 
 // routes is the whole public surface. openapi.yaml says the same, and a test
 // holds the two together.
 func (s *Server) routes() {
-	s.app.Use(s.observe)
+	s.app.Use(s.observe, s.secure, s.crossOrigin)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events", s.identify, s.limit, s.postCloudEvent)
 	v1.Options("/events", s.handshake)
@@ -192,6 +198,7 @@ func (s *Server) wellFormed(next fasthttp.RequestHandler) fasthttp.RequestHandle
 // fasthttp could not read.
 func (s *Server) serverError(c *fiber.Ctx, err error) error {
 	e := s.problemOf(c, err)
+	s.allowOrigin(c)
 	s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
 	return s.writeProblem(c, e, hasKey(c))
 }

@@ -118,6 +118,7 @@ func (a *App) build(openAPI []byte) error {
 	publicAPI := api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
+		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
 	if publicAPI.TLS, err = publicTLS(cfg.HTTP.TLS, a.logger); err != nil {
 		return err

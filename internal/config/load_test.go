@@ -46,8 +46,10 @@ idempotency: { ttl: 1h, lease: 8s, on_store_failure: publish, on_store_loss: pub
 log: { format: text, level: debug }
 `)
 	want := &Config{
-		HTTP: HTTP{Listen: ":80", PublicURL: "https://events.example.com", BodyLimit: 1000000, InFlightLimit: GiB, ReadTimeout: 3 * time.Second,
-			CORS: HTTPCORS{Origins: []string{"https://a.example", "http://b.example:81"}}, TrustedProxies: []string{"10.0.0.0/8", "::1/128"}},
+		HTTP: HTTP{
+			Listen: ":80", PublicURL: "https://events.example.com", BodyLimit: 1000000, InFlightLimit: GiB, ReadTimeout: 3 * time.Second,
+			CORS: HTTPCORS{Origins: []string{"https://a.example", "http://b.example:81"}}, TrustedProxies: []string{"10.0.0.0/8", "::1/128"},
+		},
 		Admin: Admin{Listen: "[::1]:9999"},
 		Auth:  Auth{None: true},
 		Kafka: Kafka{
