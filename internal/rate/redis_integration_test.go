@@ -6,6 +6,9 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -169,4 +172,30 @@ func TestRedisIsAwayAtFirst(t *testing.T) {
 		require.NoError(t, ctx.Err())
 	}
 	require.False(t, g.Take("a", false, 1).Allowed)
+}
+
+// The rights that docs/operations.md names are enough.
+func TestRedisPermissions(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	rule := regexp.MustCompile("`user gateway on >… ([^`]+)`").FindSubmatch(text)
+	require.NotNil(t, rule)
+	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { require.NoError(t, admin.Close()) })
+	args := []any{"ACL", "SETUSER", "gateway", "on", ">p"}
+	for _, right := range strings.Fields(string(rule[1])) {
+		args = append(args, right)
+	}
+	require.NoError(t, admin.Do(t.Context(), args...).Err())
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "gateway", Password: "p"})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	for range 2 { // the second finds the script
+		g, err := NewRedis(rdb).Take(t.Context(), "a", perSecond(10), 1, 1)
+		require.NoError(t, err)
+		require.Equal(t, 1, g.Tokens)
+	}
 }
