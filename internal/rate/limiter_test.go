@@ -76,6 +76,7 @@ func TestOneGateway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLimiter(t, &memory{}, limit)
 				require.Equal(t, limit.Burst(), calls(l, 3*limit.Burst()), "the burst")
+				synctest.Wait() // for the last question, which tells how long the store is empty
 				d := l.Take("a", false, 1)
 				require.False(t, d.Allowed)
 				require.Positive(t, d.RetryAfter)
