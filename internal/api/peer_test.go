@@ -3,6 +3,10 @@ package api
 import (
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +18,25 @@ func withProxies(ranges ...string) option {
 			c.TrustedProxies = append(c.TrustedProxies, netip.MustParsePrefix(text))
 		}
 	}
+}
+
+// Nothing but peer.go asks who is at the other end: fiber's own answers believe callers.
+func TestOnlyOneFileAsksWhoCalls(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	asks := regexp.MustCompile(`\.(RemoteAddr|RemoteIP|Protocol|Secure|Hostname|BaseURL|IPs?|IsFromLocal|IsProxyTrusted|Subdomains)\(\)`)
+	found := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		found[file] = asks.Match(text)
+		require.Equal(t, file == "peer.go", found[file], "%s: %s", file, asks.Find(text))
+	}
+	require.True(t, found["peer.go"])
 }
 
 // The connections of these tests come from 127.0.0.1.

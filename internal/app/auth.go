@@ -8,6 +8,7 @@ import (
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
+	"eventgateway/internal/rate"
 )
 
 // clientsInterval is between two looks at the configuration file.
@@ -86,7 +87,11 @@ func (a *App) reloadClients() {
 		a.logger.Error("auth: none takes a restart, the clients stay as they are", "file", a.cfg.File)
 	default:
 		a.auth.Replace(clientsOf(cfg.Auth))
-		a.rates.Replace(limitsOf(cfg.Auth))
+		limits := limitsOf(cfg.Auth)
+		if was := a.cfg.Auth.JWT; was != nil && cfg.Auth.JWT == nil { // tokens are believed until a restart
+			limits.Tokens = rate.Limit(was.Rate)
+		}
+		a.rates.Replace(limits)
 		a.logger.Info("clients reloaded", "clients", len(cfg.Auth.Clients))
 	}
 }
