@@ -29,8 +29,16 @@ func TestQuestionsGrowWithTheCalls(t *testing.T) {
 		pause         time.Duration
 		wanted, wantN int
 	}{
-		{stale, 1, 1}, {time.Millisecond, 1, 2}, {time.Millisecond, 1, 4}, {time.Millisecond, 1, 8}, {time.Millisecond, 1, 16},
-		{time.Millisecond, 1, 25}, {2 * chunkTime, 1, 25}, {time.Millisecond, 200, 200}, {time.Millisecond, 9999, 500}, {stale, 1, 1},
+		{stale, 1, 1},
+		{time.Millisecond, 1, 2},
+		{time.Millisecond, 1, 4},
+		{time.Millisecond, 1, 8},
+		{time.Millisecond, 1, 16},
+		{time.Millisecond, 1, 25},
+		{2 * chunkTime, 1, 25},
+		{time.Millisecond, 200, 200},
+		{time.Millisecond, 9999, 500},
+		{stale, 1, 1},
 	} {
 		now = now.Add(c.pause)
 		n, partial := b.next(now, c.wanted, 0)
