@@ -135,7 +135,7 @@ func (f *webhookFlags) load(environ []string) (*config.Config, config.Webhook, e
 	if cfg, err = loadPart(f.config, environ, unused); err != nil {
 		return nil, config.Webhook{}, err
 	}
-	if _, err := app.WebhookSource(cfg.Webhooks[at]); err != nil {
+	if err := app.CheckWebhook(cfg, at); err != nil {
 		return nil, config.Webhook{}, fmt.Errorf("webhooks[%d] (%s) of the configuration cannot be used:\n%w", at, f.source, err)
 	}
 	return cfg, cfg.Webhooks[at], nil

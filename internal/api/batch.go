@@ -29,6 +29,9 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 	if err != nil {
 		return s.writeProblem(c, err, true)
 	}
+	if err := s.charge(c, len(texts)-1); err != nil { // one is paid for
+		return s.writeProblem(c, err, true)
+	}
 	reqs := make([]ingest.Request, len(texts))
 	var trace event.Attributes
 	setTrace(&trace, &c.Request().Header)

@@ -66,7 +66,7 @@ func (s *Server) admit(c *fiber.Ctx, shown auth.Credentials, challenge string) e
 // refused leaves a line, and a count, for each call that is not allowed.
 func (s *Server) refused(c *fiber.Ctx, client, reason string, cause error) {
 	s.metrics.refused.WithLabelValues(reason).Inc()
-	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", c.Context().RemoteAddr().String()}
+	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", s.remote(c)}
 	if client != "" {
 		attributes = append(attributes, "client", client)
 	}

@@ -48,7 +48,7 @@ var (
 	reading = append([]event.Kind{event.Unauthenticated}, everywhere...)
 
 	publishing = append([]event.Kind{
-		event.Unauthenticated, event.Forbidden, event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
+		event.Unauthenticated, event.Forbidden, event.RateLimited, event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
 		event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing, event.IdempotencyKeyReused,
 		event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 	}, everywhere...)
@@ -63,7 +63,7 @@ var (
 		"POST /v1/events/{type}/{version}": publishing,
 		"POST /v1/event-types/{type}/validate": append([]event.Kind{
 			event.MalformedJSON, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing,
-			event.Unauthenticated, event.Forbidden,
+			event.Unauthenticated, event.Forbidden, event.RateLimited,
 		}, everywhere...),
 		"POST /v1/webhooks/{source}": append([]event.Kind{
 			event.MalformedJSON, event.Unauthenticated, event.UnknownSource, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation,
@@ -71,7 +71,7 @@ var (
 		}, everywhere...),
 		"OPTIONS /v1/webhooks/{source}": append([]event.Kind{event.UnknownSource}, everywhere...),
 		"GET /v1/receipts": append([]event.Kind{
-			event.Unauthenticated, event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
+			event.Unauthenticated, event.RateLimited, event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),
 		"GET /v1/event-types":               reading,
 		"GET /v1/event-types/{type}":        append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
@@ -141,7 +141,7 @@ func TestOpenAPIHasExactlyTheProblems(t *testing.T) {
 	// An event of a batch has its problem in the batch's answer.
 	var ofItems []string
 	for _, kind := range append([]event.Kind{event.HeldBack}, cloudEvents...) {
-		if kind != event.RequestTimeout && kind != event.HeadersTooLarge && kind != event.Unauthenticated { // which concern whole requests
+		if kind != event.RequestTimeout && kind != event.HeadersTooLarge && kind != event.Unauthenticated && kind != event.RateLimited { // which concern whole requests
 			ofItems = append(ofItems, "/problems/"+string(kind))
 		}
 	}

@@ -113,7 +113,8 @@ func mustRead(name string) []byte {
 
 func sendPage(c *fiber.Ctx, text []byte) error {
 	c.Set(fiber.HeaderContentSecurityPolicy, pagePolicy)
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderXFrameOptions, "DENY") // for browsers that do not know frame-ancestors
+	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	c.Response().Header.SetContentType("text/html; charset=utf-8")
 	return c.Send(text)
@@ -187,8 +188,8 @@ func (s *Server) origin(c *fiber.Ctx) string {
 	if s.cfg.PublicURL != "" {
 		return strings.TrimSuffix(s.cfg.PublicURL, "/")
 	}
-	if host := string(c.Request().Host()); plainHost.MatchString(host) {
-		return c.Protocol() + "://" + host
+	if scheme, host := s.reached(c); plainHost.MatchString(host) {
+		return scheme + "://" + host
 	}
 	return "http://127.0.0.1:8080"
 }

@@ -37,6 +37,7 @@ var contract = map[event.Kind]struct {
 	"key-missing":                   {422, notWritten, false, ""},
 	"idempotency-key-reused":        {422, notWritten, false, ""},
 	"held-back":                     {424, notWritten, true, ""},
+	"rate-limited":                  {429, notWritten, true, "1"},
 	"headers-too-large":             {431, notWritten, false, ""},
 	"internal":                      {500, either, true, ""},
 	"overloaded":                    {503, notWritten, true, "1"},

@@ -54,8 +54,8 @@ var problems = map[event.Kind]problem{
 	},
 	event.Forbidden: {
 		status: fiber.StatusForbidden, title: "The client may not use this event type", outcomes: notWritten,
-		meaning: "The credentials are valid, but the client is not granted event types of this name, whether there are any or not.",
-		action:  "GET /v1/event-types lists what the client may use. The operator grants others: events, below the client in the gateway's configuration, or in its token.",
+		meaning: "The credentials are valid, but the client is not granted event types of this name, whether there are any or not. Or a browser sent this for a page of another origin that may not call: detail says which.",
+		action:  "GET /v1/event-types lists what the client may use. The operator grants others: events, below the client in the gateway's configuration, or in its token; and origins of pages with http.cors.origins.",
 	},
 	event.UnknownSource: {
 		status: fiber.StatusNotFound, title: "No such webhook source", outcomes: notWritten,
@@ -116,6 +116,11 @@ var problems = map[event.Kind]problem{
 		status: fiber.StatusFailedDependency, title: "An earlier event of the same entity was not accepted", outcomes: notWritten, retryable: true,
 		meaning: "In the batch, an earlier event with the same entity key failed. This one was not tried, so that it cannot overtake the other.",
 		action:  "See to the earlier event first, then send both again in their order: events that were accepted are recognised.",
+	},
+	event.RateLimited: {
+		status: fiber.StatusTooManyRequests, title: "The client calls too often", outcomes: notWritten, retryable: true, retryAfter: time.Second,
+		meaning: "The client has made as many calls as its rate allows, over all gateways together. An event counts as one call, a batch as one for each of its events, and so do dry runs and questions for receipts. The header RateLimit-Policy has the rate.",
+		action:  "Wait as long as Retry-After says, then send it again, with a pause that grows and a little chance in it. RateLimit says with each answer how many calls are left (r), and in how many seconds there are more (t). The operator grants a higher rate: rate, below the client in the gateway's configuration.",
 	},
 	event.HeadersTooLarge: {
 		status: fiber.StatusRequestHeaderFieldsTooLarge, title: "The headers are too large", outcomes: notWritten,

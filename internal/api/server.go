@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -57,7 +58,11 @@ type Config struct {
 	OpenAPI      *describe.Base
 	Webhooks     map[string]Webhook // by name
 	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
+	Rates        Limiter            // nil: clients may call as often as they like
 	TLS          *tls.Config        // nil: plain HTTP
+	Origins      []string           // whose pages may call from a browser; "*" alone: all
+	// TrustedProxies are believed what they say of who calls.
+	TrustedProxies []netip.Prefix
 }
 
 // Server is the public HTTP server.
@@ -76,6 +81,7 @@ type Server struct {
 	connections connections
 
 	anonymous *auth.Caller
+	patterns  map[string][][]string // of routes, by method
 	views     views
 	assets    func() (map[string]file, error) // of the pages, read when first asked for
 
@@ -108,25 +114,26 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 	s.app.Server().HeaderReceived = headerReceived
 	s.app.Server().Handler = s.receive(s.app.Server().Handler)
 	s.routes()
+	s.patterns = routePatterns(s.app)
 	return s
 }
 
 // routes is the whole public surface. openapi.yaml says the same, and a test
 // holds the two together.
 func (s *Server) routes() {
-	s.app.Use(s.observe)
+	s.app.Use(s.observe, s.secure, s.crossOrigin)
 	v1 := s.app.Group("/v1")
-	v1.Post("/events", s.identify, s.postCloudEvent)
+	v1.Post("/events", s.identify, s.limit, s.postCloudEvent)
 	v1.Options("/events", s.handshake)
-	v1.Post("/events/:type", s.identify, s.postEvent)
-	v1.Post("/events/:type/:version", s.identify, s.postEvent)
+	v1.Post("/events/:type", s.identify, s.limit, s.postEvent)
+	v1.Post("/events/:type/:version", s.identify, s.limit, s.postEvent)
 	v1.Post("/webhooks/:source", s.postWebhook) // a signature says who it is
 	v1.Options("/webhooks/:source", s.webhookHandshake)
-	v1.Get("/receipts", s.identify, s.getReceipt)
+	v1.Get("/receipts", s.identify, s.limit, s.getReceipt) // which may look into Kafka; other GETs are answered from memory
 	v1.Get("/event-types", s.identify, s.listEventTypes)
 	v1.Get("/event-types/:type", s.identify, s.getEventType)
 	v1.Get("/event-types/:type/schema", s.identifyReader, s.getSchema)
-	v1.Post("/event-types/:type/validate", s.identify, s.validate)
+	v1.Post("/event-types/:type/validate", s.identify, s.limit, s.validate)
 	s.app.Get("/problems", s.listProblems)
 	s.app.Get("/problems/:slug", s.getProblem)
 	s.app.Get("/", s.identifyReader, s.getLanding)
@@ -184,6 +191,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // fasthttp could not read.
 func (s *Server) serverError(c *fiber.Ctx, err error) error {
 	e := s.problemOf(c, err)
+	s.allowOrigin(c)
 	s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
 	return s.writeProblem(c, e, hasKey(c))
 }

@@ -70,7 +70,7 @@ func unknownSource() *event.Error {
 // whoever wonders why.
 func (s *Server) rejectWebhook(c *fiber.Ctx, name string, source Webhook, r *webhook.Rejection) error {
 	s.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
-	s.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", c.Context().RemoteAddr().String())
+	s.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", s.remote(c))
 	c.Set(fiber.HeaderWWWAuthenticate, source.Source.Challenge())
 	return s.writeProblem(c, event.Refuse(event.Unauthenticated, "%s", r.Detail), true)
 }

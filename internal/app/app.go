@@ -21,6 +21,7 @@ import (
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/publish"
+	"eventgateway/internal/rate"
 	"eventgateway/internal/schema"
 )
 
@@ -47,6 +48,7 @@ type App struct {
 	api      *api.Server
 	auth     *auth.Authenticator // nil: everybody may call
 	endAuth  context.CancelFunc
+	rates    *rate.Limiter
 	admin    *admin
 	ready    atomic.Bool
 
@@ -111,17 +113,19 @@ func (a *App) build(openAPI []byte) error {
 	if err := a.authenticate(); err != nil {
 		return err
 	}
+	a.limitRates()
 	publicAPI := api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
+		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
 	if publicAPI.TLS, err = publicTLS(cfg.HTTP.TLS, a.logger); err != nil {
 		return err
 	}
 	checks := map[string]func(context.Context) error{"kafka": a.producer.Ping, "redis": a.store.Ping}
 	if a.auth != nil {
-		publicAPI.Auth = a.auth
+		publicAPI.Auth, publicAPI.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(publicAPI, door, a.catalog, a.logger, a.registry)
@@ -149,6 +153,9 @@ func (a *App) discard() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		a.producer.Close(ctx)
+	}
+	if a.rates != nil {
+		a.rates.Close()
 	}
 	if a.rdb != nil {
 		_ = a.rdb.Close()
@@ -231,6 +238,7 @@ func (a *App) Run(ctx context.Context) error {
 	storer.Wait()
 	watchers.Wait()
 	a.producer.Close(drain)
+	a.rates.Close()
 	_ = a.rdb.Close()
 	a.admin.shutdown()
 	servers.Wait()

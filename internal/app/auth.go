@@ -8,6 +8,7 @@ import (
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
+	"eventgateway/internal/rate"
 )
 
 // clientsInterval is between two looks at the configuration file.
@@ -52,7 +53,7 @@ func clientsOf(a config.Auth) []auth.Client {
 	return clients
 }
 
-// watchClients takes over auth.clients whenever the configuration file changes,
+// watchClients takes over auth.clients and auth.jwt.rate whenever the configuration file changes,
 // until ctx ends: a key that leaked must be out at once, without a restart. All
 // else in the file waits for one. A file that is not valid changes nothing.
 func (a *App) watchClients(ctx context.Context) {
@@ -86,6 +87,11 @@ func (a *App) reloadClients() {
 		a.logger.Error("auth: none takes a restart, the clients stay as they are", "file", a.cfg.File)
 	default:
 		a.auth.Replace(clientsOf(cfg.Auth))
+		limits := limitsOf(cfg.Auth)
+		if was := a.cfg.Auth.JWT; was != nil && cfg.Auth.JWT == nil { // tokens are believed until a restart
+			limits.Tokens = rate.Limit(was.Rate)
+		}
+		a.rates.Replace(limits)
 		a.logger.Info("clients reloaded", "clients", len(cfg.Auth.Clients))
 	}
 }

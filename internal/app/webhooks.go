@@ -21,6 +21,14 @@ func CheckWebhooks(cfg *config.Config) error {
 	return err
 }
 
+// CheckWebhook is CheckWebhooks for the source at one place of the list.
+func CheckWebhook(cfg *config.Config, at int) error {
+	if _, err := WebhookSource(cfg.Webhooks[at]); err != nil {
+		return webhookErrors(cfg, fmt.Sprintf("webhooks[%d]", at), err)
+	}
+	return nil
+}
+
 // webhookSources makes the sources of the configuration, by name.
 func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 	sources := make(map[string]api.Webhook, len(cfg.Webhooks))
@@ -75,6 +83,9 @@ func webhookErrors(cfg *config.Config, at string, err error) config.Errors {
 	for i, fault := range faults {
 		field, problem, _ := strings.Cut(fault.Error(), ": ")
 		path := at + "." + field
+		if field != "secrets" && cfg.Expanded(path) { // problems quote values, but for secrets
+			problem = "its expanded value cannot be used"
+		}
 		list[i] = &config.Error{Path: path, Problem: problem, Fix: "docs/webhooks.md has an example for each scheme", Source: cfg.Source(path)}
 	}
 	return list

@@ -14,8 +14,9 @@ func Anonymous() *Caller {
 // Caller is who sent a request.
 type Caller struct {
 	// Name is the scope of idempotency keys.
-	Name   string
-	events []pattern
+	Name    string
+	ByToken bool // a JSON Web Token says who it is
+	events  []pattern
 }
 
 // May reports whether the caller may publish events of a type, whether there is

@@ -102,7 +102,7 @@ func (t *tokens) caller(ctx context.Context, text string, now time.Time) (*Calle
 	if !ok || !validName(name) {
 		return nil, &Refusal{Reason: BadToken, Err: fmt.Errorf("the claim %q names no client", t.cfg.ClientClaim)}
 	}
-	return &Caller{Name: name, events: parsePatterns(texts(claims[t.cfg.EventsClaim]))}, nil
+	return &Caller{Name: name, ByToken: true, events: parsePatterns(texts(claims[t.cfg.EventsClaim]))}, nil
 }
 
 func validName(name string) bool {

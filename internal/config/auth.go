@@ -20,6 +20,7 @@ type AuthClient struct {
 	Keys         []AuthKey `yaml:"keys"`
 	Certificates []string  `yaml:"certificates"` // names in client certificates
 	Events       []string  `yaml:"events"`       // patterns
+	Rate         Rate      `yaml:"rate"`         // of calls, over all gateways; zero: any
 }
 
 // AuthKey is one key of a client. The key itself is written nowhere.
@@ -35,6 +36,7 @@ type AuthJWT struct {
 	JWKSURL     string `yaml:"jwks_url"`
 	ClientClaim string `yaml:"client_claim"` // "" is sub
 	EventsClaim string `yaml:"events_claim"` // "" is events
+	Rate        Rate   `yaml:"rate"`         // of each client that has no rate of its own; zero: any
 }
 
 // Claims are the names of the claims for the client and its events.

@@ -41,7 +41,10 @@ type HTTP struct {
 	MaxConnections           int `yaml:"max_connections"`             // open at once; 0: no limit
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // of them of one IPv4 address or IPv6 /64; 0: no limit
 
-	TLS HTTPTLS `yaml:"tls"`
+	TLS  HTTPTLS  `yaml:"tls"`
+	CORS HTTPCORS `yaml:"cors"`
+	// TrustedProxies are ranges of addresses whose X-Forwarded-… headers are believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
 }
 
 // HTTPTLS encrypts the public listener. All files are PEM, and read again when

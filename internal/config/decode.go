@@ -83,6 +83,8 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		d.auth(path, n, v)
 	case v.Type() == reflect.TypeFor[EntityKey]():
 		d.entityKey(path, n, v)
+	case v.Type() == reflect.TypeFor[Rate]():
+		d.scalar(path, n, v)
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(path, n, v.Elem())

@@ -7,12 +7,12 @@ import "time"
 func Defaults() *Config {
 	return &Config{
 		HTTP: HTTP{
-			Listen:        "0.0.0.0:8080",
-			BodyLimit:     900 * KiB, // below the 1 MB that brokers take by default, with room for headers
-			InFlightLimit: 256 * MiB,
-			ReadTimeout:   10 * time.Second,
-
+			Listen:         "0.0.0.0:8080",
+			BodyLimit:      900 * KiB, // below the 1 MB that brokers take by default, with room for headers
+			InFlightLimit:  256 * MiB,
+			ReadTimeout:    10 * time.Second,
 			MaxConnections: 10_000, // per address none: behind a proxy all come from one
+			CORS:           HTTPCORS{Origins: []string{}}, TrustedProxies: []string{},
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Kafka: Kafka{

@@ -9,7 +9,7 @@ import (
 const envPrefix = "GATEWAY_"
 
 // laterKeys are names of the configuration contract whose work is still to come.
-var laterKeys = []string{"outbox", "subscriptions", "lag", "tracing", "http.cors", "auth.clients[].rate"}
+var laterKeys = []string{"outbox", "subscriptions", "lag", "tracing"}
 
 // leaf is a key that holds a value and not further keys.
 type leaf struct {

@@ -41,6 +41,12 @@ func setText(v reflect.Value, text, shown string) *fault {
 			return &fault{shown + " is not a duration", "write a number with a unit, for example 500ms, 10s, 5m or 24h"}
 		}
 		*p = d
+	case *Rate:
+		rate, err := ParseRate(text)
+		if err != nil {
+			return &fault{shown + " is not a rate", "write calls per second, minute or hour, for example 500/s, 100/m or 5000/h"}
+		}
+		*p = rate
 	case *Auth:
 		if text != authNone {
 			return &fault{shown + " is not none", authFix}
@@ -56,6 +62,9 @@ func setText(v reflect.Value, text, shown string) *fault {
 
 // splitList reads "a, b"; an empty item is left for Validate to name.
 func splitList(text string) []string {
+	if text == "" {
+		return []string{}
+	}
 	items := strings.Split(text, ",")
 	for i, item := range items {
 		items[i] = strings.TrimSpace(item)

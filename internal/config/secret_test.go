@@ -18,6 +18,7 @@ func TestNothingShowsASecret(t *testing.T) {
 auth: none
 redis: { password: "${P:-hunter2}" }
 kafka: { properties: { sasl.password: hunter2, linger.ms: 5 } }
+webhooks: [ { name: a, scheme: stripe, secrets: [ hunter2, "${P:-hunter2}" ], event_type: a } ]
 `)
 	require.Equal(t, "hunter2", cfg.Redis.Password.Reveal())
 	var plain map[string]string = cfg.Kafka.Properties // the producer takes a plain map

@@ -37,6 +37,7 @@ func (c *Config) Validate() error {
 func (c *Config) validate(errs *collector) {
 	v := validator{c: c, errs: errs, known: &collector{list: slices.Clone(errs.list)}}
 	v.http()
+	v.edge()
 	v.auth()
 	v.kafka()
 	v.redis()

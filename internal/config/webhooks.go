@@ -143,6 +143,10 @@ func (d *decoder) entityKey(path string, n *yaml.Node, v reflect.Value) {
 // from: a file and line, a variable, a flag, or nothing.
 func (c *Config) Source(path string) string { return c.origin(path).source }
 
+// Expanded reports whether the value at a path was made of a variable or a file, so
+// that no message may have it.
+func (c *Config) Expanded(path string) bool { return c.origin(path).hidden }
+
 // Given reports whether anything in a section comes from elsewhere than the
 // defaults.
 func (c *Config) Given(section string) bool {

@@ -38,6 +38,7 @@ const (
 	IdempotencyKeyReused        Kind = "idempotency-key-reused"
 	HeldBack                    Kind = "held-back"
 	HeadersTooLarge             Kind = "headers-too-large"
+	RateLimited                 Kind = "rate-limited"
 	Overloaded                  Kind = "overloaded"
 	LogUnavailable              Kind = "log-unavailable"
 	IdempotencyStoreUnavailable Kind = "idempotency-store-unavailable"

@@ -23,7 +23,7 @@ func newKey(t *testing.T) (key, hash string) {
 	hash = regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindString(string(out))
 	require.NotEmpty(t, key)
 	require.NotEmpty(t, hash)
-	return key, hash
+	return watch("API key", key), hash
 }
 
 func clientsWith(hash string) map[string]any {
@@ -48,7 +48,7 @@ func TestKeysAreReloaded(t *testing.T) {
 		if key != "" {
 			header["Authorization"] = "Bearer " + key
 		}
-		return c.mustSend(t, post{eventType: name, key: "k-1", body: []byte(`{"orderId":"o-1","customerId":"c-1","currency":"EUR","items":[{"sku":"A","quantity":1,"unitPrice":1}],"placedAt":"2026-11-23T09:15:30Z"}`), header: header})
+		return c.mustSend(t, post{eventType: name, key: name, body: []byte(`{"orderId":"o-1","customerId":"c-1","currency":"EUR","items":[{"sku":"A","quantity":1,"unitPrice":1}],"placedAt":"2026-11-23T09:15:30Z"}`), header: header})
 	}
 	require.Equal(t, http.StatusUnauthorized, send("").status)
 	written := send(first).receipt(t)

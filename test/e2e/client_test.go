@@ -74,6 +74,9 @@ func (c *client) send(p post) (answer, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
+	if resp.StatusCode >= http.StatusBadRequest {
+		keep("an answer", fmt.Sprint(resp.Header, string(raw)))
+	}
 	return answer{resp.StatusCode, resp.Header, raw, time.Since(begun), begun}, err
 }
 

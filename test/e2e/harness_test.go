@@ -73,7 +73,8 @@ func runSuite(m *testing.M) (status int, err error) {
 			_ = suite.kafka.Kill()
 		}
 	}()
-	return m.Run(), nil
+	status = m.Run()
+	return status, lookForSecrets()
 }
 
 // privateKafka is a broker that one test at a time may pause, kill and restart.

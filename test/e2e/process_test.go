@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -45,6 +46,7 @@ func launch(t *testing.T, dir, path string, args ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
+		keep(fmt.Sprintf("the output of %s %v in %s", filepath.Base(path), args, t.Name()), p.out.String()+p.log.String())
 		if t.Failed() {
 			t.Logf("end of the log of %s %s:\n%s", path, strings.Join(args, " "), tail(p.log.String(), 30))
 		}

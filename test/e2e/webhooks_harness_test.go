@@ -22,7 +22,7 @@ import (
 )
 
 // hookSecret signs what is to be believed.
-const hookSecret = "e2e-secret"
+var hookSecret = newSecret("webhook")
 
 // sign is HMAC-SHA256 of the parts, one after another.
 func sign(secret string, parts ...string) []byte {

@@ -16,11 +16,14 @@ import (
 // standardSecret is hookSecret as Standard Webhooks write it.
 var standardSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte(hookSecret))
 
+// newHookSecret takes hookSecret's place; anotherSecret is somebody else's.
+var newHookSecret, anotherSecret = newSecret("new webhook"), newSecret("another webhook")
+
 // TestWebhooks: what a provider signs becomes one record, however often and in what
 // dress it comes; what it does not sign becomes none.
 func TestWebhooks(t *testing.T) {
 	hs := startHooks(t, options{}, map[string]map[string]any{
-		"stripe":   {"secrets": []string{"new-secret", hookSecret}, "key": "/data/object/id"},
+		"stripe":   {"secrets": []string{newHookSecret, hookSecret}, "key": "/data/object/id"},
 		"github":   {"key": nil},
 		"strict":   {"scheme": "github", "on_invalid": "reject"},
 		"slack":    {"key": []string{"/event/team", "/event/channel"}},
@@ -64,7 +67,7 @@ func requireOnce(t *testing.T, h *hook, id, body, key string, headers ...string)
 	require.Equal(t, first.body, again.body)
 	require.Equal(t, r, concurrently(t, h, id, func(int) string { return body }, headers...))
 
-	wrong, err := h.try("another-secret", id+"-2", body, headers...)
+	wrong, err := h.try(anotherSecret, id+"-2", body, headers...)
 	require.NoError(t, err)
 	wrong.mustBe(t, http.StatusUnauthorized, "unauthenticated", "not-written")
 	require.Contains(t, wrong.header.Get("WWW-Authenticate"), `realm="`+h.name+`"`)
@@ -177,7 +180,7 @@ func testSlack(t *testing.T, h *hook) {
 	const challenge = `{"type":"url_verification","challenge":"c-7f3"}`
 	a := h.deliver(t, "", challenge)
 	require.Equal(t, [2]any{http.StatusOK, "c-7f3"}, [2]any{a.status, string(a.body)})
-	wrong, err := h.try("another-secret", "", challenge)
+	wrong, err := h.try(anotherSecret, "", challenge)
 	require.NoError(t, err)
 	wrong.mustBe(t, http.StatusUnauthorized, "unauthenticated", "not-written")
 	requireCount(t, h.published(t).records, 0)

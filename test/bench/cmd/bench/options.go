@@ -21,6 +21,7 @@ type options struct {
 	idempotencyTTL      time.Duration
 	gateway, old        string // binaries; an empty gateway is built
 	guarantee           string // of the newer gateway; empty: the default
+	clientRate          string // of the newer gateway's only client; empty: it asks nobody
 	resultsDir          string
 	maxFailureShare     float64
 

@@ -81,8 +81,8 @@ func (s *session) floor(ctx context.Context, name, binary string, properties []s
 }
 
 // gateway makes a gateway; an empty binary is built from this tree, an empty
-// guarantee is the default.
-func (s *session) gateway(ctx context.Context, name, binary, guarantee string) (target.Spec, error) {
+// guarantee is the default, and with an empty clientRate everybody may call.
+func (s *session) gateway(ctx context.Context, name, binary, guarantee, clientRate string) (target.Spec, error) {
 	if len(s.options.redis) == 0 {
 		return target.Spec{}, errors.New("no Redis: set GATEWAY_TEST_REDIS or --redis")
 	}
@@ -102,13 +102,14 @@ func (s *session) gateway(ctx context.Context, name, binary, guarantee string) (
 		Properties:     s.options.properties,
 		Guarantee:      guarantee,
 		IdempotencyTTL: s.options.idempotencyTTL,
+		ClientRate:     clientRate,
 	}), nil
 }
 
 // measure drives one server once and holds the answers against the log.
 func (s *session) measure(ctx context.Context, server *target.Server, o load.Options) (load.Result, error) {
 	o.Address, o.ServerPID = server.Address, server.PID
-	o.EventType = s.options.eventType
+	o.EventType, o.Key = s.options.eventType, server.Spec.Key
 	o.Body, o.OrderIDAt, o.WarmUp = s.body, s.orderIDAt, s.options.warmUp
 	before, err := s.topics.End(ctx, server.Spec.Topic)
 	if err != nil {

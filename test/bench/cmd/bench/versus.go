@@ -48,7 +48,7 @@ func runCommand(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		candidate, err := s.gateway(ctx, "gateway", o.gateway, "")
+		candidate, err := s.gateway(ctx, "gateway", o.gateway, "", "")
 		if err != nil {
 			return err
 		}
@@ -60,6 +60,7 @@ func compareCommand(ctx context.Context, args []string) error {
 	o, err := parseRounds("bench compare", args, func(f *flag.FlagSet, o *options) {
 		f.StringVar(&o.old, "old", "", "older gateway `binary` to compare with (required)")
 		f.StringVar(&o.guarantee, "guarantee", "", "kafka.guarantee of the new gateway, to compare the two")
+		f.StringVar(&o.clientRate, "client-rate", "", "have the new gateway ask for a key, whose client has this `rate` (1000000/s), to see what that costs")
 		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the new gateway")
 		o.registerBatches(f, 0)
 	})
@@ -70,11 +71,11 @@ func compareCommand(ctx context.Context, args []string) error {
 		return errors.New("compare: --old is required")
 	}
 	return withSession(ctx, o, func(s *session) error {
-		base, err := s.gateway(ctx, "old", o.old, "")
+		base, err := s.gateway(ctx, "old", o.old, "", "")
 		if err != nil {
 			return err
 		}
-		candidate, err := s.gateway(ctx, "new", o.gateway, o.guarantee)
+		candidate, err := s.gateway(ctx, "new", o.gateway, o.guarantee, o.clientRate)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ type Options struct {
 	Batch       int    // events in a request, as CloudEvents; 0: one, as plain data
 	Body        []byte // an event's data
 	OrderIDAt   int    // where in Body the id of idLen characters goes
+	Key         string // API key of the client; "": none is shown
 	Run         uint32
 	Connections int
 	Rate        float64 // requests per second over all connections

@@ -55,16 +55,20 @@ func newRequest(o Options, conn int) *request {
 	id := fmt.Sprintf("%08x%04x%012x", o.Run, conn&0xffff, 0)
 	r := &request{}
 	var b bytes.Buffer
+	who := ""
+	if o.Key != "" {
+		who = "Authorization: Bearer " + o.Key + "\r\n"
+	}
 	if o.Batch == 0 {
-		fmt.Fprintf(&b, "POST /v1/events/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nIdempotency-Key: ",
-			o.EventType, o.Address, len(o.Body))
+		fmt.Fprintf(&b, "POST /v1/events/%s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\nIdempotency-Key: ",
+			o.EventType, o.Address, who, len(o.Body))
 		at := b.Len()
 		fmt.Fprintf(&b, "%s\r\n\r\n", id)
 		r.ids = []place{{at, b.Len() + o.OrderIDAt}}
 		b.Write(o.Body)
 	} else {
 		body, ids := batch(o)
-		fmt.Fprintf(&b, "POST /v1/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/cloudevents-batch+json\r\nContent-Length: %d\r\n\r\n", o.Address, len(body))
+		fmt.Fprintf(&b, "POST /v1/events HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/cloudevents-batch+json\r\nContent-Length: %d\r\n\r\n", o.Address, who, len(body))
 		for _, p := range ids {
 			r.ids = append(r.ids, place{b.Len() + p.identityAt, b.Len() + p.orderIDAt})
 		}

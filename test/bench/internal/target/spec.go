@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ type Spec struct {
 	Name   string // in tables: floor, gateway, old, new
 	Binary string
 	Topic  string // where its records go
+	Key    string // API key that it asks for; "": it asks nobody
 	// Markers says that it writes transactions, whose markers take offsets.
 	Markers bool
 	// arguments returns the command line for a listener and an admin listener.
@@ -55,12 +57,22 @@ type GatewayConfig struct {
 	// IdempotencyTTL is short, so that claims of a long run do not fill Redis;
 	// zero leaves the default.
 	IdempotencyTTL time.Duration
+	// ClientRate lets only one client call, which has a key, at most so often;
+	// empty: everybody may call.
+	ClientRate string
 }
+
+// benchKey is the key of the only client where there is one.
+const benchKey = "gwk_bench"
 
 // Gateway is `gateway serve` with a generated configuration file.
 func Gateway(name, binary, topic string, c GatewayConfig) Spec {
+	key := ""
+	if c.ClientRate != "" {
+		key = benchKey
+	}
 	return Spec{
-		Name: name, Binary: binary, Topic: topic, Markers: c.Guarantee == "transactional",
+		Name: name, Binary: binary, Topic: topic, Key: key, Markers: c.Guarantee == "transactional",
 		arguments: func(dir, listen, admin string) ([]string, error) {
 			text, err := c.render(listen, admin)
 			if err != nil {
@@ -117,6 +129,13 @@ func (c GatewayConfig) render(listen, admin string) ([]byte, error) {
 		"kafka":   kafka,
 		"redis":   map[string]any{"addresses": c.Redis},
 		"schemas": map[string]any{"dir": schemas},
+	}
+	if c.ClientRate != "" {
+		hash := sha256.Sum256([]byte(benchKey))
+		config["auth"] = map[string]any{"clients": []any{map[string]any{
+			"name": "bench", "events": []string{"*"}, "rate": c.ClientRate,
+			"keys": []any{map[string]any{"hash": fmt.Sprintf("sha256:%x", hash)}},
+		}}}
 	}
 	if c.IdempotencyTTL > 0 {
 		config["idempotency"] = map[string]any{"ttl": c.IdempotencyTTL.String()}

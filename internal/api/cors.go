@@ -1,0 +1,137 @@
+package api
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/event"
+)
+
+// What pages of other origins may do (Fetch §3.2). fiber's own middleware does not
+// fit: it answers for paths and methods that there are not, and a preflight for
+// /v1/events must be told from the handshake that the path has.
+const (
+	// preflightSeconds is how long browsers may keep a permission to ask.
+	preflightSeconds = "600"
+	// readableHeaders are those of answers that pages get to see.
+	readableHeaders = headerIdempotentReplayed + ", " + headerIdempotencyStatus + ", " + fiber.HeaderRetryAfter + ", " + headerRateLimit + ", " + headerRateLimitPolicy
+	// corsAny stands for all origins.
+	corsAny = "*"
+)
+
+// sendableHeaders are those that pages may send, besides any that begins with ce-.
+// No cookies: the gateway has none, so Access-Control-Allow-Credentials is never sent.
+var sendableHeaders = []string{"authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "if-none-match"}
+
+// crossOrigin lets pages of the configured origins in and keeps those of others out.
+func (s *Server) crossOrigin(c *fiber.Ctx) error {
+	allowed := s.allowOrigin(c)
+	if c.Method() == fiber.MethodOptions && len(s.cfg.Origins) > 0 && len(c.Request().Header.Peek(fiber.HeaderAccessControlRequestMethod)) > 0 &&
+		s.has(c.Get(fiber.HeaderAccessControlRequestMethod), c.Path()) {
+		return preflight(c, allowed)
+	}
+	if c.Method() == fiber.MethodPost && !allowed && s.fromOtherPage(c) {
+		s.refused(c, "", "other-origin", nil)
+		return s.writeProblem(c, event.Refuse(event.Forbidden,
+			"A page of another origin sent this, and the gateway's configuration does not let its origin call (http.cors.origins)."), hasKey(c))
+	}
+	return c.Next()
+}
+
+// allowOrigin tells a browser whether the page that asks may see the answer.
+func (s *Server) allowOrigin(c *fiber.Ctx) bool {
+	if len(s.cfg.Origins) == 0 {
+		return false
+	}
+	origin := c.Get(fiber.HeaderOrigin)
+	if s.cfg.Origins[0] == corsAny {
+		if origin != "" {
+			c.Set(fiber.HeaderAccessControlAllowOrigin, corsAny)
+			c.Set(fiber.HeaderAccessControlExposeHeaders, readableHeaders)
+		}
+		return true
+	}
+	c.Vary(fiber.HeaderOrigin)
+	if !slices.Contains(s.cfg.Origins, origin) {
+		return false
+	}
+	c.Set(fiber.HeaderAccessControlAllowOrigin, strings.Clone(origin))
+	c.Set(fiber.HeaderAccessControlExposeHeaders, readableHeaders)
+	return true
+}
+
+// preflight answers a browser that asks whether a page may send a request.
+func preflight(c *fiber.Ctx, allowed bool) error {
+	c.Vary(fiber.HeaderAccessControlRequestMethod, fiber.HeaderAccessControlRequestHeaders)
+	if allowed {
+		c.Set(fiber.HeaderAccessControlAllowMethods, strings.Clone(c.Get(fiber.HeaderAccessControlRequestMethod)))
+		c.Set(fiber.HeaderAccessControlMaxAge, preflightSeconds)
+		if names := sendable(c.Get(fiber.HeaderAccessControlRequestHeaders)); names != "" {
+			c.Set(fiber.HeaderAccessControlAllowHeaders, names)
+		}
+	}
+	c.Response().Header.Del(fiber.HeaderAccessControlExposeHeaders) // for answers, not for permissions
+	c.Status(fiber.StatusNoContent)
+	return nil
+}
+
+// sendable are those of the headers asked for that pages may send.
+func sendable(asked string) string {
+	var names []string
+	for name := range strings.SplitSeq(asked, ",") {
+		name = strings.ToLower(strings.TrimSpace(name))
+		extension := strings.TrimPrefix(name, "ce-")
+		if slices.Contains(sendableHeaders, name) || extension != name && extension != "" && !strings.ContainsFunc(extension, notInAttribute) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func notInAttribute(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+
+// has reports whether there is a route of this method and path.
+func (s *Server) has(method, path string) bool {
+	parts := strings.Split(path, "/")
+	return slices.ContainsFunc(s.patterns[method], func(pattern []string) bool {
+		return slices.EqualFunc(pattern, parts, func(want, got string) bool {
+			return want == got || strings.HasPrefix(want, ":") && got != ""
+		})
+	})
+}
+
+// routePatterns are the paths of all routes, in parts, by method.
+func routePatterns(app *fiber.App) map[string][][]string {
+	patterns := map[string][][]string{}
+	for _, r := range app.GetRoutes(true) {
+		patterns[r.Method] = append(patterns[r.Method], strings.Split(r.Path, "/"))
+	}
+	return patterns
+}
+
+// fromOtherPage reports whether a browser sent a POST for a page that the gateway
+// has not served. Some go without a preflight: forms, and bodies without a type.
+// Programs send neither of the headers. Webhooks are believed by their signature.
+func (s *Server) fromOtherPage(c *fiber.Ctx) bool {
+	if strings.HasPrefix(c.Path(), "/v1/webhooks/") {
+		return false
+	}
+	switch c.Get("Sec-Fetch-Site") { // which pages cannot set
+	case "same-origin", "none":
+		return false
+	case "": // an old browser, or plain HTTP
+		origin := c.Get(fiber.HeaderOrigin)
+		if origin == "" {
+			return false
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" {
+			return true
+		}
+		return u.Host != string(c.Request().Host()) && origin != s.origin(c)
+	}
+	return true
+}

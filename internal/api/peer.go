@@ -1,0 +1,102 @@
+package api
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Everything that depends on who is at the other end, and on how it reached the
+// gateway, is asked here. What proxies say counts only if the connection comes from
+// one that is trusted (http.trusted_proxies): else every caller could say it. fiber
+// believes X-Forwarded-Proto of everybody, and takes the first X-Forwarded-For, which
+// the caller chooses; so its methods are not used. Forwarded (RFC 7239) is not read: a
+// proxy that sets one of the two kinds lets the other pass as the caller wrote it.
+
+// remote is the address of the caller: where the connection comes from, or, behind
+// trusted proxies, the last address in X-Forwarded-For that is not one of theirs.
+func (s *Server) remote(c *fiber.Ctx) string {
+	direct, ok := s.proxy(c)
+	if !ok {
+		return c.Context().RemoteAddr().String()
+	}
+	last := direct
+	hops := strings.Split(forwarded(c, fiber.HeaderXForwardedFor), ",")
+	for _, hop := range slices.Backward(hops) {
+		address, ok := parseHop(strings.TrimSpace(hop))
+		if !ok {
+			break // what stands before it is hearsay
+		}
+		last = address
+		if !s.trusts(address) {
+			break
+		}
+	}
+	return last.String()
+}
+
+// proxy is the address that the connection comes from, and whether it is a proxy
+// that is believed.
+func (s *Server) proxy(c *fiber.Ctx) (netip.Addr, bool) {
+	if len(s.cfg.TrustedProxies) == 0 {
+		return netip.Addr{}, false
+	}
+	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	address := tcp.AddrPort().Addr().Unmap().WithZone("")
+	return address, s.trusts(address)
+}
+
+func (s *Server) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(s.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// parseHop reads an address with or without a port.
+func parseHop(text string) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		address = withPort.Addr()
+	}
+	return address.Unmap().WithZone(""), true
+}
+
+// forwarded is a header's value, its lines joined as one list.
+func forwarded(c *fiber.Ctx, name string) string {
+	var lines []string
+	for _, line := range c.Request().Header.PeekAll(name) {
+		lines = append(lines, string(line))
+	}
+	return strings.Join(lines, ",")
+}
+
+// reached is the scheme and the host by which the caller reached the gateway. Of
+// several values the last counts: the nearest proxy put it there.
+func (s *Server) reached(c *fiber.Ctx) (scheme, host string) {
+	scheme, host = "http", string(c.Request().Host())
+	if c.Context().IsTLS() {
+		scheme = "https"
+	}
+	if _, ok := s.proxy(c); !ok {
+		return scheme, host
+	}
+	if said := lastOf(forwarded(c, fiber.HeaderXForwardedProto)); said == "http" || said == "https" {
+		scheme = said
+	}
+	if said := lastOf(forwarded(c, fiber.HeaderXForwardedHost)); said != "" {
+		host = said
+	}
+	return scheme, host
+}
+
+func lastOf(list string) string {
+	return strings.ToLower(strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]))
+}

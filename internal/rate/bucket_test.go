@@ -1,0 +1,65 @@
+package rate
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOldTokensAreDropped(t *testing.T) {
+	t.Parallel()
+	begun := time.Now()
+	b := newBucket(perSecond(100), begun)
+	b.answer(begun.Add(time.Millisecond), begun, 5, Grant{Tokens: 5, Left: 95})
+	step, _ := b.use(begun.Add(stale-1), 1)
+	require.Equal(t, grant, step)
+	step, _ = b.use(begun.Add(stale), 1)
+	require.Equal(t, ask, step, "the other four are too old")
+	b.answer(begun.Add(stale), begun.Add(stale), 1, Grant{Tokens: 1, Left: 99})
+	require.Equal(t, 1, b.tokens, "old ones do not get young by new ones")
+}
+
+func TestQuestionsGrowWithTheCalls(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	b := newBucket(perSecond(500), now)
+	for _, c := range []struct {
+		pause         time.Duration
+		wanted, wantN int
+	}{
+		{stale, 1, 1},
+		{time.Millisecond, 1, 2},
+		{time.Millisecond, 1, 4},
+		{time.Millisecond, 1, 8},
+		{time.Millisecond, 1, 16},
+		{time.Millisecond, 1, 25},
+		{2 * chunkTime, 1, 25},
+		{time.Millisecond, 200, 200},
+		{time.Millisecond, 9999, 500},
+		{stale, 1, 1},
+	} {
+		now = now.Add(c.pause)
+		n, partial := b.next(now, c.wanted, 0)
+		require.Equal(t, c.wantN, n)
+		require.Equal(t, min(n, 25), partial, "a chunk at most is taken if there is less than that")
+	}
+	_, partial := b.next(now, 200, 150)
+	require.Equal(t, 150, partial, "but for those who wait for one each")
+}
+
+// Who is refused because of calls at another gateway has not used up this one's guard.
+func TestRefusalsCostNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		limit := perSecond(10)
+		other, l := newLimiter(t, store, limit), newLimiter(t, store, limit)
+		require.Equal(t, 10, calls(other, 20))
+		require.Zero(t, calls(l, 20))
+		store.set(func(m *memory) { m.down = true })
+		<-time.After(limit.span(1))
+		require.Equal(t, 10, calls(l, 20), "alone, it lets the burst through")
+	})
+}

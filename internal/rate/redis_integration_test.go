@@ -1,0 +1,201 @@
+//go:build integration
+
+package rate
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/services"
+)
+
+// patience bounds every wait for something that must happen.
+const patience = 20 * time.Second
+
+// gatewayOn is a Limiter with a connection of its own, as in a process of its own.
+func gatewayOn(t *testing.T, addr string) *Limiter {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{
+		Addr: addr, PoolSize: 16, ContextTimeoutEnabled: true, MaxRetries: 1, DialerRetries: 1,
+		DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
+	})
+	l := New(Config{Wait: wait}, NewRedis(rdb), slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	t.Cleanup(func() {
+		l.Close()
+		require.NoError(t, rdb.Close())
+	})
+	return l
+}
+
+func limitOf(name string, limit Limit) Limits {
+	return Limits{Clients: map[string]Limit{name: limit}}
+}
+
+// hammer calls both gateways from several goroutines each for a while, and returns
+// how many calls were let through, and the slowest of all.
+func hammer(gateways []*Limiter, name string, span, pause time.Duration) (through int64, slowest time.Duration) {
+	var count, slow atomic.Int64
+	var all sync.WaitGroup
+	end := time.Now().Add(span)
+	for _, g := range gateways {
+		for range 4 {
+			all.Go(func() {
+				ticker := time.NewTicker(pause)
+				defer ticker.Stop()
+				for time.Now().Before(end) {
+					begun := time.Now()
+					if g.Take(name, false, 1).Allowed {
+						count.Add(1)
+					}
+					took := int64(time.Since(begun))
+					for old := slow.Load(); took > old && !slow.CompareAndSwap(old, took); old = slow.Load() {
+					}
+					<-ticker.C
+				}
+			})
+		}
+	}
+	all.Wait()
+	return count.Load(), time.Duration(slow.Load())
+}
+
+func TestTwoGatewaysShareARate(t *testing.T) {
+	t.Parallel()
+	addr := services.Shared(t).Redis
+	const span = 4 * time.Second
+	for _, limit := range []Limit{perSecond(2), perSecond(30), perSecond(400), perSecond(2000), {120, time.Minute}} {
+		t.Run(limit.key(), func(t *testing.T) { // one after the other: they need the machine
+			name := rand.Text()
+			gateways := []*Limiter{gatewayOn(t, addr), gatewayOn(t, addr)}
+			for _, g := range gateways {
+				g.Replace(limitOf(name, limit))
+			}
+			begun := time.Now()
+			through, _ := hammer(gateways, name, span, time.Millisecond)
+			took := time.Since(begun)
+			held := 0
+			if limit.chunk() > 1 {
+				held = len(gateways) * 2 * limit.chunk()
+			}
+			most := float64(limit.Burst()) + limit.over(took) + float64(held)
+			alone := testutil.ToFloat64(gateways[0].metrics.alone) + testutil.ToFloat64(gateways[1].metrics.alone)
+			t.Logf("%d calls let through in %s; burst + rate x time = %.0f, and %d more may be; %.0f decided alone",
+				through, took.Round(time.Millisecond), float64(limit.Burst())+limit.over(took), held, alone)
+			if alone == 0 { // on a machine that stood still, each gateway counted for itself
+				require.LessOrEqual(t, float64(through), most)
+			}
+			require.GreaterOrEqual(t, float64(through), 0.85*(float64(limit.Burst())+limit.over(span)))
+		})
+	}
+}
+
+func TestRedisStore(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: services.Shared(t).Redis})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	store, name, limit := NewRedis(rdb), rand.Text(), Limit{100, time.Minute * 10} // burst 1
+	g, err := store.Take(t.Context(), name, limit, 1, 1)
+	require.NoError(t, err)
+	require.Equal(t, Grant{Tokens: 1}, g)
+	g, err = store.Take(t.Context(), name, limit, 1, 1)
+	require.NoError(t, err)
+	require.Zero(t, g.Tokens)
+	require.InDelta(t, 6*time.Second, g.Wait, float64(time.Second))
+
+	name, limit = rand.Text(), Limit{6000, time.Hour} // burst 2, a token in 0.6 s
+	g, err = store.Take(t.Context(), name, limit, 1, 1)
+	require.NoError(t, err)
+	require.Equal(t, 1, g.Tokens)
+	require.LessOrEqual(t, g.Left, 1) // Redis rounds down
+	g, err = store.Take(t.Context(), name, limit, 2, 1)
+	require.NoError(t, err)
+	require.Equal(t, 1, g.Tokens, "what there is")
+	require.Positive(t, g.Wait)
+
+	keys, err := rdb.Keys(t.Context(), "gw:rate:"+name+"*").Result()
+	require.NoError(t, err)
+	require.Len(t, keys, 1, "below the prefix that the ACL rule grants")
+	ttl, err := rdb.TTL(t.Context(), keys[0]).Result()
+	require.NoError(t, err)
+	require.Positive(t, ttl, "it does not stay for ever")
+}
+
+func TestRedisStopsAndComesBack(t *testing.T) {
+	t.Parallel()
+	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	limit := perSecond(200)
+	g := gatewayOn(t, server.Addr())
+	g.Replace(limitOf("a", limit))
+	require.True(t, g.Take("a", false, 1).Allowed)
+	require.Zero(t, testutil.ToFloat64(g.metrics.alone))
+
+	for name, c := range map[string]struct{ break_, mend func() error }{
+		"stopped": {server.Kill, func() error { return server.Restart(t.Context()) }}, "hanging": {server.Pause, server.Resume},
+	} {
+		require.NoError(t, c.break_(), name)
+		through, slowest := hammer([]*Limiter{g}, "a", 3*time.Second, time.Millisecond)
+		t.Logf("%s: %d calls let through in 3 s, the slowest took %s", name, through, slowest)
+		require.LessOrEqual(t, float64(through), float64(limit.Burst())+limit.over(3500*time.Millisecond))
+		require.GreaterOrEqual(t, float64(through), 0.85*limit.over(3*time.Second), "this gateway counts alone")
+		require.Less(t, slowest, wait+100*time.Millisecond, "the bound, and a machine that is busy")
+		require.NoError(t, c.mend(), name)
+		require.Eventually(t, func() bool {
+			g.Take("a", false, 1)
+			return !g.away.Load()
+		}, patience, 20*time.Millisecond, name)
+	}
+}
+
+func TestRedisIsAwayAtFirst(t *testing.T) {
+	t.Parallel()
+	g := gatewayOn(t, "127.0.0.1:1")
+	g.Replace(limitOf("a", perSecond(5)))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for i := range 5 {
+		require.True(t, g.Take("a", false, 1).Allowed, i)
+		require.NoError(t, ctx.Err())
+	}
+	require.False(t, g.Take("a", false, 1).Allowed)
+}
+
+// The rights that docs/operations.md names are enough.
+func TestRedisPermissions(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	rule := regexp.MustCompile("`user gateway on >… ([^`]+)`").FindSubmatch(text)
+	require.NotNil(t, rule)
+	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { require.NoError(t, admin.Close()) })
+	args := []any{"ACL", "SETUSER", "gateway", "on", ">p"}
+	for _, right := range strings.Fields(string(rule[1])) {
+		args = append(args, right)
+	}
+	require.NoError(t, admin.Do(t.Context(), args...).Err())
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "gateway", Password: "p"})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	for range 2 { // the second finds the script
+		g, err := NewRedis(rdb).Take(t.Context(), "a", perSecond(10), 1, 1)
+		require.NoError(t, err)
+		require.Equal(t, 1, g.Tokens)
+	}
+}
