@@ -110,7 +110,7 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 		events      = 400
 		conns       = 8
 		readTimeout = 15 * time.Second // long enough for all of them to be there at once
-		perConn     = 96 << 10         // bytes of memory
+		perConn     = 48 << 10         // bytes of memory
 	)
 	raiseFileLimit(t, slow+1000)
 	topic := newTopic(t)
