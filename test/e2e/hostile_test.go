@@ -110,7 +110,7 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 		events      = 400
 		conns       = 8
 		readTimeout = 15 * time.Second // long enough for all of them to be there at once
-		perConn     = 96 << 10         // bytes of memory
+		perConn     = 48 << 10         // bytes of memory
 	)
 	raiseFileLimit(t, slow+1000)
 	topic := newTopic(t)
@@ -135,13 +135,13 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 	answered := all.answers(readTimeout + 15*time.Second)
 	trickling()
 	took := time.Since(begun)
+	after := measure(3)
 	eventually(t, patient, "those that never read end", func() error {
 		if n := metric(t, g, "gateway_http_connections"); n > conns {
 			return fmt.Errorf("%v connections are open", n)
 		}
 		return nil
 	})
-	after := measure(3)
 
 	quiet := median(append(before, after...))
 	t.Logf("p99: median %v without, %v with %d slow connections; memory %d and %d MiB, %d KiB a connection; the last ended after %v",
