@@ -23,5 +23,8 @@ func (a *admission) take(n int) bool {
 	}
 }
 
+// room tells whether n bytes more could be counted now.
+func (a *admission) room(n int) bool { return int64(n) <= a.limit-a.held.Load() }
+
 // give takes n bytes back.
 func (a *admission) give(n int) { a.held.Add(-int64(n)) }

@@ -104,6 +104,13 @@ func (b *body) readAll(limit int) ([]byte, error) {
 		return b.readGrowing(b, b.small[:], min(smallBody, limit), limit)
 	}
 	n := int(f.length)
+	if n > firstGrown {
+		// As it comes: who declares much and sends nothing holds next to nothing.
+		if !b.s.admission.room(n) {
+			return nil, errOverloaded
+		}
+		return b.readGrowing(b, b.small[:], smallBody, n)
+	}
 	if !b.admit(n) {
 		return nil, errOverloaded
 	}

@@ -155,6 +155,23 @@ func TestBytesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	}
 }
 
+// Strangers can name a webhook's path: what they only announce must cost others nothing.
+func TestAnnouncedBytesHoldNothing(t *testing.T) {
+	t.Parallel()
+	d, seen := recording()
+	g := start(t, d, withInFlight(4<<20), func(c *Config, _ *Catalog) { c.BodyLimit = 1 << 20 })
+	for range 50 { // 25 MB
+		idle := g.dial(t)
+		idle.send(t, toOrders+"Content-Length: 500000\r\n\r\n")
+		idle.send(t, "{")
+	}
+	require.Eventually(t, func() bool { return g.admission.held.Load() == 50*smallBody }, 10*time.Second, time.Millisecond)
+	a := g.do(t, http.MethodPost, "/v1/events/orders.placed", strings.Repeat(" ", 500_000)+"{}")
+	require.Equal(t, http.StatusAccepted, a.StatusCode)
+	require.Len(t, (<-seen).Data, 500_002)
+	require.EqualValues(t, 50*smallBody, g.admission.held.Load())
+}
+
 func TestAdmittedBytesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
