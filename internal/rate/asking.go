@@ -9,7 +9,10 @@ import (
 // ask asks the store in the background. The client is locked; nobody else asks.
 func (l *Limiter) ask(c *client, now time.Time) {
 	b, key := c.bucket, c.key
-	n, partial := b.next(now, c.wanted, c.single)
+	c.asked++
+	c.reserved += c.wanted
+	n, partial := b.next(now, c.reserved, c.single)
+	c.wanted, c.single = 0, 0
 	done := make(chan struct{})
 	c.asking = done
 	l.task(func() {

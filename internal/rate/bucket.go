@@ -35,18 +35,19 @@ const (
 	ask                // the store, and try again
 )
 
-// use takes n tokens out of those that came from the store.
-func (b *bucket) use(now time.Time, n int) (step, time.Duration) {
+// use takes n tokens out of those that came from the store, but not of those that
+// are reserved for others.
+func (b *bucket) use(now time.Time, n, reserved int) (step, time.Duration) {
 	if b.tokens > 0 && now.Sub(b.since) >= stale {
 		b.tokens = 0
 	}
 	switch {
-	case b.tokens >= n:
+	case b.tokens-reserved >= n:
 		b.tokens -= n
 		return grant, 0
 	case now.Before(b.dry):
 		// A call of many tokens may have been too much, and this one not.
-		missing := float64(n-b.tokens) - b.inStore(now)
+		missing := float64(n+reserved-b.tokens) - b.inStore(now)
 		if b.left < 1 || missing > 0 {
 			return refuse, max(b.dry.Sub(now), b.limit.span(max(missing, 0)))
 		}

@@ -1,10 +1,14 @@
 package rate
 
 import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -13,9 +17,9 @@ func TestOldTokensAreDropped(t *testing.T) {
 	begun := time.Now()
 	b := newBucket(perSecond(100), begun)
 	b.answer(begun.Add(time.Millisecond), begun, 5, Grant{Tokens: 5, Left: 95})
-	step, _ := b.use(begun.Add(stale-1), 1)
+	step, _ := b.use(begun.Add(stale-1), 1, 0)
 	require.Equal(t, grant, step)
-	step, _ = b.use(begun.Add(stale), 1)
+	step, _ = b.use(begun.Add(stale), 1, 0)
 	require.Equal(t, ask, step, "the other four are too old")
 	b.answer(begun.Add(stale), begun.Add(stale), 1, Grant{Tokens: 1, Left: 99})
 	require.Equal(t, 1, b.tokens, "old ones do not get young by new ones")
@@ -62,4 +66,55 @@ func TestRefusalsCostNothing(t *testing.T) {
 		<-time.After(limit.span(1))
 		require.Equal(t, 10, calls(l, 20), "alone, it lets the burst through")
 	})
+}
+
+// Who comes while those who waited wake up does not take what was asked for them: far
+// below its rate, nobody is refused, and no question goes round in circles.
+func TestWaitersGetTheirTokens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, &memory{}, perSecond(1_000_000))
+		c := l.client("a", perSecond(1_000_000), time.Now())
+		c.mu.Lock()
+		begun := time.Now()
+		c.want(3)
+		l.ask(c, begun)
+		asking := c.asking
+		c.mu.Unlock()
+		<-asking
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		require.Equal(t, 3, c.bucket.tokens)
+		step, _ := c.bucket.use(begun, 1, c.reserved)
+		require.Equal(t, ask, step, "all three are spoken for")
+		step, _ = c.bucket.use(begun, 3, 0)
+		require.Equal(t, grant, step)
+		c.reserved -= 3
+	})
+}
+
+func TestNobodyIsRefusedFarBelowTheRate(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			l := newLimiter(t, &memory{latency: time.Duration(r.IntN(24)) * time.Millisecond}, perSecond(1_000_000))
+			var all sync.WaitGroup
+			var refused atomic.Int64
+			for range 2000 {
+				n := 1 + r.IntN(2)*50
+				all.Go(func() {
+					if !l.Take("a", false, n).Allowed {
+						refused.Add(1)
+					}
+				})
+				if r.IntN(4) == 0 {
+					<-time.After(time.Duration(r.IntN(20)) * time.Millisecond)
+				}
+			}
+			all.Wait()
+			require.Zero(t, refused.Load(), seed)
+			require.Zero(t, testutil.ToFloat64(l.metrics.alone), "%d: nobody waits for a third answer", seed)
+		})
+	}
 }

@@ -93,9 +93,13 @@ type client struct {
 	key    string // in the store
 	mu     sync.Mutex
 	bucket *bucket
-	wanted int           // tokens that calls wait for
+	wanted int           // tokens that calls wait for, and nobody has asked for yet
 	single int           // of them, those of calls that cost one
 	asking chan struct{} // closed when the answer is there; nil if nobody asks
+	asked  int           // how many questions there were
+	// reserved is for calls that waited when the question was asked: who comes while
+	// they wake up must not take their tokens.
+	reserved int
 }
 
 // New returns a Limiter without limits: Replace sets them.
@@ -148,19 +152,15 @@ func (l *Limiter) Take(name string, byToken bool, n int) Decision {
 // take decides about a call that the guard lets through. The client is locked.
 func (l *Limiter) take(c *client, n int, now time.Time) Decision {
 	var timeout <-chan time.Time
-	overdue := false
+	reserved, overdue := c.reserved, false
 	b := c.bucket
-	for answers := 0; ; answers++ {
-		if overdue && answers > 2 { // the store is there, but others were faster each time
-			b.guard.giveBack(n)
-			return l.refused(c, now, b.limit.span(float64(n)))
-		}
+	for {
 		if overdue || l.away.Load() {
 			l.lookAgain(c, now)
 			l.metrics.alone.Inc()
 			return l.allowed(c, now)
 		}
-		step, after := b.use(now, n)
+		step, after := b.use(now, n, reserved)
 		switch step {
 		case refuse:
 			b.guard.giveBack(n)
@@ -177,23 +177,40 @@ func (l *Limiter) take(c *client, n int, now time.Time) Decision {
 			defer timer.Stop()
 			timeout = timer.C
 		}
-		c.want(n)
-		if c.asking == nil {
-			l.ask(c, now)
+		reserved, overdue = l.await(c, n, now, timeout)
+		if overdue {
+			l.leave("it did not answer in time")
 		}
+		now = time.Now()
+	}
+}
+
+// await waits for the question under way, and, if another follows that has the call
+// in mind, for that one. It returns how many tokens are for others. The client is
+// locked before and after.
+func (l *Limiter) await(c *client, n int, now time.Time, timeout <-chan time.Time) (reserved int, overdue bool) {
+	asked := c.asked
+	c.want(n)
+	if c.asking == nil {
+		l.ask(c, now)
+	}
+	for {
 		asking := c.asking
 		c.mu.Unlock()
 		select {
 		case <-asking:
 		case <-timeout:
 			overdue = true
-			if answers < 2 {
-				l.leave("it did not answer in time")
-			}
 		}
 		c.mu.Lock()
-		c.want(-n)
-		now = time.Now()
+		switch {
+		case c.asked == asked: // its tokens were not asked for
+			c.want(-n)
+			return c.reserved, overdue
+		case overdue || c.asked > asked+1 || c.asking == nil:
+			c.reserved -= n
+			return 0, overdue
+		}
 	}
 }
 
@@ -240,7 +257,7 @@ func (l *Limiter) sweep(now time.Time) {
 		if !c.mu.TryLock() {
 			continue // it is in use
 		}
-		if c.asking == nil && c.wanted == 0 && c.bucket.idle(now) {
+		if c.asking == nil && c.wanted == 0 && c.reserved == 0 && c.bucket.idle(now) {
 			delete(l.clients, name)
 		}
 		c.mu.Unlock()

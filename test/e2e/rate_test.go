@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,6 +49,22 @@ func hammer(t *testing.T, gateways []*gateway, p post, span time.Duration) (acce
 	return through.Load(), time.Duration(slow.Load())
 }
 
+// metric is the value of one without labels.
+func (g *gateway) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	_, text, err := g.ask("/metrics")
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			require.NoError(t, err)
+			return n
+		}
+	}
+	require.FailNow(t, "no such metric", name)
+	return 0
+}
+
 // A rate holds over two gateways, survives Redis, and is changed while they run.
 func TestRates(t *testing.T) {
 	const rate, burst, held = 60, 60, 2 * 2 * 3 // two chunks of 50 ms worth in each gateway
@@ -69,19 +87,32 @@ func TestRates(t *testing.T) {
 	event.key, event.header = "", map[string]string{"Authorization": "Bearer " + key}
 
 	const span = 4 * time.Second
-	begun := time.Now()
+	alone := func() (sum float64) {
+		for _, g := range gateways {
+			sum += g.metric(t, "gateway_rate_local_decisions_total")
+		}
+		return sum
+	}
+	before, begun := alone(), time.Now()
 	accepted, _ := hammer(t, gateways, event, span)
-	took := time.Since(begun)
-	t.Logf("two gateways accepted %d events in %s at %d/s", accepted, took.Round(time.Millisecond), rate)
-	require.LessOrEqual(t, float64(accepted), burst+rate*took.Seconds()+held)
+	took, local := time.Since(begun), alone()-before // on a machine that stands still Redis seems slow
+	t.Logf("two gateways accepted %d events in %s at %d/s, %.0f of them each on its own", accepted, took.Round(time.Millisecond), rate, local)
+	require.LessOrEqual(t, float64(accepted)-local, burst+rate*took.Seconds()+held)
 	require.GreaterOrEqual(t, float64(accepted), 0.8*(burst+rate*span.Seconds()))
 
 	c := newClient(t, gateways[0].addr, 1)
+	many := newClient(t, gateways[0].addr, 16)
 	eventually(t, patient, "a refusal says what to do", func() error {
-		a, err := c.send(event)
-		if err != nil || a.status != http.StatusTooManyRequests {
-			return fmt.Errorf("%d %w", a.status, err)
+		refused := make(chan answer, 4*burst)
+		each(16, 4*burst, func(int) { // at once: one after the other may be slower than the rate
+			if a, err := many.send(event); err == nil && a.status == http.StatusTooManyRequests {
+				refused <- a
+			}
+		})
+		if len(refused) == 0 {
+			return fmt.Errorf("all were accepted")
 		}
+		a := <-refused
 		a.mustBe(t, http.StatusTooManyRequests, "rate-limited", "not-written")
 		require.Equal(t, "1", a.header.Get("Retry-After"))
 		require.Equal(t, fmt.Sprintf(`"client";q=%d;w=1`, rate), a.header.Get("RateLimit-Policy"))
