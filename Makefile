@@ -9,7 +9,7 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build test lint fuzz bench soak torture pages-test cloudevents-test contract-test image image-test services-up services-down
+.PHONY: help dev build test lint fuzz bench soak torture pages-test cloudevents-test contract-test vulncheck image image-test services-up services-down
 
 help: ## Explain each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -33,8 +33,8 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 fuzz: ## Fuzz each target for FUZZTIME (default 30s)
 	@test/fuzz $(FUZZTIME)
 
-bench: build ## Measure the gateway beside a bare floor, on the real services
-	@test/with-services go run ./test/bench/cmd/bench run --max-cpu-ratio 1.8 --max-p50-ratio 1.5 --max-batch-cpu-ratio 0.5
+bench: build ## Measure the gateway beside a bare floor, batches, and what asking who calls costs, on the real services
+	@test/bench/run
 
 soak: build ## Ten minutes of load: is memory flat?
 	@test/with-services go run ./test/bench/cmd/bench soak --duration 10m --connections 64
@@ -56,6 +56,10 @@ cloudevents-test: ## Send and read with the official CloudEvents SDKs of Python 
 
 contract-test: ## Send what openapi.json describes, and what it does not, with schemathesis: open, closed, under faults
 	@test/contract/run
+
+vulncheck: ## Look for known vulnerabilities (VULNDB=URL for another database than vuln.go.dev)
+	@cd tools && go build -o ../$(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
+	@GOTOOLCHAIN=auto $(BIN)/govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
 
 services-up: ## Start Apache Kafka, Redis and PostgreSQL on free loopback ports
 	@$(SERVICES) up
