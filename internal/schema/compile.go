@@ -30,12 +30,14 @@ type source struct {
 type compiler struct {
 	*jsonschema.Compiler
 	*library
+	budget  *budget
 	missing []string // URLs asked for and not found since the last look
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
 		Compiler: jsonschema.NewCompiler(),
+		budget:   &budget{},
 		library:  &library{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true

@@ -126,7 +126,9 @@ func (b *builder) add(s *source) []Problem {
 		return problems
 	}
 	v.schema = compiled
-	v.fast = newAcceptor(compiled)
+	if v.budget = b.compiler.budget.count(compiled); v.budget == nil {
+		v.fast = newAcceptor(compiled)
+	}
 	if problems = checkExamples(v, s); len(problems) > 0 {
 		return problems
 	}

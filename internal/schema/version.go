@@ -18,7 +18,8 @@ type version struct {
 	def         *event.Definition
 	key         []pointer
 	schema      *jsonschema.Schema
-	fast        *acceptor // nil: the schema has what acceptors do not know
+	budget      *budget   // nil: the schema needs none
+	fast        *acceptor // nil: the schema has what acceptors do not know, or a budget
 	find        literals
 	path        string // of its file in the folder
 	raw         []byte
@@ -37,7 +38,7 @@ func (v *version) check(data []byte) (event.Checked, error) {
 	if err != nil {
 		return checked, malformed(err)
 	}
-	err = v.validate(tree)
+	err = v.validate(tree, len(data))
 	var missing []event.Violation
 	if checked.Key, missing = entityKey(v.key, tree); missing != nil && err == nil {
 		err = keyMissing(v.def.KeyPointers, v.def.Type+" "+v.def.Version, missing)
@@ -56,7 +57,7 @@ func malformed(err error) error {
 }
 
 // validate holds the tree against the schema. The library may panic.
-func (v *version) validate(tree any) (err error) {
+func (v *version) validate(tree any, size int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = event.RefuseCause(event.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()),
@@ -66,15 +67,29 @@ func (v *version) validate(tree any) (err error) {
 	if v.fast != nil && v.fast.accepts(tree) {
 		return nil
 	}
-	err = v.schema.Validate(tree)
-	if err == nil {
+	if v.budget == nil {
+		err = v.schema.Validate(tree)
+	} else {
+		err = v.budget.within(size, func() error { return v.schema.Validate(tree) })
+	}
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, errTooManySteps):
+		return v.tooManySteps()
 	}
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
 		return event.RefuseCause(event.Internal, err, "validating %s %s failed", v.def.Type, v.def.Version)
 	}
 	return v.violation(invalid)
+}
+
+func (v *version) tooManySteps() error {
+	const what = "takes too many steps to check: the schema's variants multiply the work at each level of it"
+	err := event.Refuse(event.SchemaViolation, "the data cannot be held against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
+	err.Violations = []event.Violation{{Keyword: "$ref", Message: what}}
+	return err
 }
 
 func (v *version) violation(invalid *jsonschema.ValidationError) error {
