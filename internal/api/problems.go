@@ -53,7 +53,7 @@ var problems = map[event.Kind]problem{
 		action:  "Send an API key, or a token, as Authorization: Bearer …; the operator makes keys with gateway keys new. For a webhook, compare the secret and the URL that the provider has with the gateway's configuration, and both clocks. Save the request and run gateway webhooks verify to find out which part differs.",
 	},
 	event.Forbidden: {
-		status: fiber.StatusForbidden, title: "The client may not use this event type", outcomes: notWritten,
+		status: fiber.StatusForbidden, title: "The caller may not do this", outcomes: notWritten,
 		meaning: "The credentials are valid, but the client is not granted event types of this name, whether there are any or not. Or a browser sent this for a page of another origin that may not call: detail says which.",
 		action:  "GET /v1/event-types lists what the client may use. The operator grants others: events, below the client in the gateway's configuration, or in its token; and origins of pages with http.cors.origins.",
 	},
