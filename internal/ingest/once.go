@@ -15,7 +15,7 @@ const deliverySlack = 1500 * time.Millisecond
 
 // acceptOnce publishes an event that has an identity: design section 7.
 func (d *Door) acceptOnce(ctx context.Context, req *Request, checked event.Checked) (Result, error) {
-	claim, err := d.claimOf(req, checked)
+	claim, err := d.claimOf(req, checked, d.now())
 	if err != nil {
 		return d.refuseUnplaced(ctx, req, claim.ID, err)
 	}
@@ -24,16 +24,16 @@ func (d *Door) acceptOnce(ctx context.Context, req *Request, checked event.Check
 	return d.proceed(ctx, req, checked, claim, standing, err)
 }
 
-// claimOf is what to claim for an event. An error says that its topic cannot be
-// written to now.
-func (d *Door) claimOf(req *Request, checked event.Checked) (event.Claim, error) {
+// claimOf is what to claim for an event now. An error says that its topic cannot be
+// written to.
+func (d *Door) claimOf(req *Request, checked event.Checked, now time.Time) (event.Claim, error) {
 	id := req.Identity.ClaimID(req.Client)
 	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), spreadOf(id))
 	if err != nil {
 		return event.Claim{ID: id}, err //nolint:wrapcheck // an *event.Error
 	}
 	return event.Claim{
-		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: d.now(),
+		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: now,
 	}, nil
 }
 

@@ -53,9 +53,10 @@ func (d *Door) enterTogether(ctx context.Context, items []*item, run func(func()
 func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func())) []flight {
 	flights := make([]flight, 0, len(items))
 	claims := make([]event.Claim, 0, len(items)) // it never grows: flights point into it
+	begun := d.now()
 	for _, it := range items {
 		d.guard(it, func() {
-			claim, err := d.claimOf(it.req, it.checked)
+			claim, err := d.claimOf(it.req, it.checked, begun)
 			if err != nil {
 				id, unplaced := claim.ID, err // not the whole claim: what later keeps is on the heap
 				later(func() {
@@ -77,7 +78,7 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 	now := d.now()
 	won := flights[:0]
 	for i := range flights {
-		d.metrics.claim.Observe(now.Sub(flights[i].claim.Begun).Seconds())
+		d.metrics.claim.Observe(now.Sub(begun).Seconds())
 		if errs[i] == nil && standings[i].State == event.Won {
 			won = append(won, flights[i])
 			continue
