@@ -24,26 +24,64 @@ import (
 func Parse(text []byte) (Event, error) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true))
 	defer d.free(text)
-	r := reader{text: text, dec: &d.Decoder, names: d.names[:0]}
-	if err := r.object(); err != nil {
-		return r.event, err
+	r := d.reader(text)
+	err := r.object()
+	if err == nil {
+		err = trailing(r.dec, text, "CloudEvent")
 	}
-	if r.fault != nil {
-		return r.event, r.fault
+	if err == nil {
+		err = r.complete()
 	}
-	if missing := r.event.Missing(); len(missing) > 0 {
-		return r.event, event.Refuse(event.MalformedRequest,
-			"The CloudEvent lacks the attribute %s. It needs specversion (\"1.0\"), id, source and type.", missing[0])
-	}
-	if r.event.Data == nil {
-		return r.event, event.Refuse(event.MalformedJSON, "The CloudEvent has no data; say what happened in its member \"data\".")
-	}
-	return r.event, nil
+	return r.event, err
 }
 
-// Split cuts a batch (CloudEvents JSON event format 1.0 §4) into its items' texts,
-// which may each be bad in their own way.
-func Split(text []byte) ([][]byte, error) {
+// Item is one event of a batch, as [Parse] reads it.
+type Item struct {
+	Event
+	Err error
+}
+
+// ParseBatch reads a batch (CloudEvents JSON event format 1.0 §4), whose items may
+// each be bad in their own way.
+func ParseBatch(text []byte) ([]Item, error) {
+	if items, ok := parseGood(text); ok {
+		return items, nil
+	}
+	texts, err := split(text)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Item, len(texts))
+	for i, text := range texts {
+		items[i].Event, items[i].Err = Parse(text)
+	}
+	return items, nil
+}
+
+// parseGood reads, in one pass, a batch in which nothing is wrong.
+func parseGood(text []byte) (items []Item, ok bool) {
+	d := decoder(text, jsontext.AllowDuplicateNames(true))
+	defer d.free(text)
+	if open, err := d.ReadToken(); err != nil || open.Kind() != jsontext.KindBeginArray {
+		return nil, false
+	}
+	items = make([]Item, 0, min(MaxBatch, len(text)/usualItem+1))
+	for d.PeekKind() != jsontext.KindEndArray {
+		r := d.reader(text)
+		if len(items) == MaxBatch || r.object() != nil || r.complete() != nil {
+			return nil, false
+		}
+		items = append(items, Item{Event: r.event})
+	}
+	_, err := d.ReadToken()
+	return items, err == nil && trailing(&d.Decoder, text, "batch") == nil
+}
+
+// usualItem is how many bytes few events in a batch are shorter than.
+const usualItem = 200
+
+// split cuts a batch into its items' texts.
+func split(text []byte) ([][]byte, error) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	defer d.free(text)
 	dec := &d.Decoder
@@ -91,6 +129,11 @@ func decoder(text []byte, options ...jsontext.Options) *pooled {
 	*d.source = *bytes.NewBuffer(text)
 	d.Reset(d.source, options...)
 	return d
+}
+
+// reader reads the next event of the text.
+func (d *pooled) reader(text []byte) reader {
+	return reader{text: text, dec: &d.Decoder, names: d.names[:0]}
 }
 
 // free forgets the text that was read.
@@ -147,7 +190,22 @@ func (r *reader) object() error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return syntax(err, "CloudEvent")
 	}
-	return trailing(r.dec, r.text, "CloudEvent")
+	return nil
+}
+
+// complete says what the event that was read lacks.
+func (r *reader) complete() error {
+	if r.fault != nil {
+		return r.fault
+	}
+	if missing := r.event.Missing(); len(missing) > 0 {
+		return event.Refuse(event.MalformedRequest,
+			"The CloudEvent lacks the attribute %s. It needs specversion (\"1.0\"), id, source and type.", missing[0])
+	}
+	if r.event.Data == nil {
+		return event.Refuse(event.MalformedJSON, "The CloudEvent has no data; say what happened in its member \"data\".")
+	}
+	return nil
 }
 
 // name is that of a member, which must be there once.
