@@ -35,81 +35,6 @@ func Parse(text []byte) (Event, error) {
 	return r.event, err
 }
 
-// Item is one event of a batch, as [Parse] reads it.
-type Item struct {
-	Event
-	Err error
-}
-
-// ParseBatch reads a batch (CloudEvents JSON event format 1.0 §4), whose items may
-// each be bad in their own way.
-func ParseBatch(text []byte) ([]Item, error) {
-	if items, ok := parseGood(text); ok {
-		return items, nil
-	}
-	texts, err := split(text)
-	if err != nil {
-		return nil, err
-	}
-	items := make([]Item, len(texts))
-	for i, text := range texts {
-		items[i].Event, items[i].Err = Parse(text)
-	}
-	return items, nil
-}
-
-// parseGood reads, in one pass, a batch in which nothing is wrong.
-func parseGood(text []byte) (items []Item, ok bool) {
-	d := decoder(text, jsontext.AllowDuplicateNames(true))
-	defer d.free(text)
-	if open, err := d.ReadToken(); err != nil || open.Kind() != jsontext.KindBeginArray {
-		return nil, false
-	}
-	items = make([]Item, 0, min(MaxBatch, len(text)/usualItem+1))
-	for d.PeekKind() != jsontext.KindEndArray {
-		r := d.reader(text)
-		if len(items) == MaxBatch || r.object() != nil || r.complete() != nil {
-			return nil, false
-		}
-		items = append(items, Item{Event: r.event})
-	}
-	_, err := d.ReadToken()
-	return items, err == nil && trailing(&d.Decoder, text, "batch") == nil
-}
-
-// usualItem is how many bytes few events in a batch are shorter than.
-const usualItem = 200
-
-// split cuts a batch into its items' texts.
-func split(text []byte) ([][]byte, error) {
-	d := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	defer d.free(text)
-	dec := &d.Decoder
-	open, err := dec.ReadToken()
-	if err != nil {
-		return nil, syntax(err, "batch")
-	}
-	if open.Kind() != jsontext.KindBeginArray {
-		return nil, event.Refuse(event.MalformedJSON, "A batch is a JSON array of CloudEvents; this is something else. Send a single event as application/cloudevents+json.")
-	}
-	items := [][]byte{}
-	for dec.PeekKind() != jsontext.KindEndArray {
-		if len(items) == MaxBatch {
-			return nil, event.Refuse(event.EventTooLarge, "The batch has more than %d events; send it in parts.", MaxBatch)
-		}
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, syntax(err, "batch")
-		}
-		end := int(dec.InputOffset())
-		items = append(items, text[end-len(value):end])
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, syntax(err, "batch")
-	}
-	return items, trailing(dec, text, "batch")
-}
-
 // pooled is a decoder that reads in place. What it keeps to find names that are
 // there twice is most of what a small event costs to read.
 type pooled struct {
@@ -146,7 +71,10 @@ func (d *pooled) free(text []byte) {
 	decoders.Put(d)
 }
 
-const mediaTypeJSON = "application/json"
+const (
+	mediaTypeJSON = "application/json"
+	specVersion   = "1.0"
+)
 
 type reader struct {
 	text   []byte
@@ -155,6 +83,8 @@ type reader struct {
 	fault  error    // the first attribute that is wrong
 	base64 bool     // the data came as data_base64
 	names  []string // of members so far
+
+	source, eventType repeated // in a batch
 }
 
 // maxMembers is more than an event has that sets everything, and so many extensions
@@ -269,7 +199,15 @@ func (r *reader) member(name string, raw []byte) (wrong string) {
 		return ""
 	case "data_base64":
 		return r.setBase64(raw)
+	case "source":
+		return r.repeat(&r.source, &r.event.Source, name, raw)
+	case "type":
+		return r.repeat(&r.eventType, &r.event.Type, name, raw)
 	}
+	return r.attribute(name, raw)
+}
+
+func (r *reader) attribute(name string, raw []byte) (wrong string) {
 	value, wrong := text(name, raw)
 	if wrong != "" {
 		return wrong
@@ -305,6 +243,8 @@ func text(name string, raw []byte) (value, wrong string) {
 		switch {
 		case string(inner) == mediaTypeJSON: // what most say of their data
 			return mediaTypeJSON, ""
+		case string(inner) == specVersion:
+			return specVersion, ""
 		case bytes.IndexByte(inner, '\\') < 0:
 			return string(inner), "" // the decoder has checked it
 		}

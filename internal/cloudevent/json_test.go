@@ -265,9 +265,14 @@ func TestParseBatch(t *testing.T) {
 		items []string
 		good  bool
 	}{
-		"empty":                  {nil, true},
-		"good":                   {[]string{good, " " + with(`"d\u0061ta":"x"`) + "\n", with(`"data_base64":"e30="`)}, true},
-		"as many as may be":      {slices.Repeat([]string{good}, MaxBatch), true},
+		"empty":             {nil, true},
+		"good":              {[]string{good, " " + with(`"d\u0061ta":"x"`) + "\n", with(`"data_base64":"e30="`)}, true},
+		"as many as may be": {slices.Repeat([]string{good}, MaxBatch), true},
+		"other sources": {[]string{
+			good, strings.Replace(good, `"/s"`, `"\u002fs"`, 1), strings.Replace(good, `"/s"`, `"/r"`, 1), good, good,
+			strings.Replace(good, `"t"`, `"u"`, 1), good,
+		}, true},
+		"a bad source twice":     {slices.Repeat([]string{strings.Replace(good, `"/s"`, `":no"`, 1)}, 2), false},
 		"a fault":                {[]string{good, with(`"time":"now","data":{"a":1}`), good}, false},
 		"something missing":      {[]string{`{"type":"t","data":{}}`, good}, false},
 		"no data":                {[]string{good, "{" + required + "}"}, false},
