@@ -51,11 +51,13 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []Answer {
 		}
 	}
 	w := newWorkers(maxLanes)
-	w.all.Go(func() {
-		for _, first := range others {
-			w.run(func() { d.runLane(ctx, first) })
-		}
-	})
+	if len(others) > 0 {
+		w.all.Go(func() {
+			for _, first := range others {
+				w.run(func() { d.runLane(ctx, first) })
+			}
+		})
+	}
 	d.enterTogether(ctx, together, w.run)
 	w.all.Wait()
 	return answers
