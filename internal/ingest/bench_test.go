@@ -39,13 +39,17 @@ func (free) ClaimAll(_ context.Context, cs []event.Claim) ([]event.Standing, []e
 	return standings, make([]error, len(cs))
 }
 
-func (free) Settle(event.Claim, event.Receipt)   {}
-func (free) Doubt(event.Claim)                   {}
+func (free) Settle(event.Claim, event.Receipt) {}
+
+func (free) Doubt(event.Claim) {}
+
 func (free) Release(event.Claim) <-chan struct{} { return nil }
-func (free) landed() (event.Position, error)     { return event.Position{Partition: 3, Offset: 48211}, nil }
-func (f free) Hand(context.Context, event.Record) func() (event.Position, error) {
-	return f.landed
+
+func (free) landed() (event.Position, error) {
+	return event.Position{Partition: 3, Offset: 48211}, nil
 }
+
+func (f free) Hand(context.Context, event.Record) func() (event.Position, error) { return f.landed }
 
 func (f free) Publish(context.Context, event.Record) (event.Position, error) { return f.landed() }
 
