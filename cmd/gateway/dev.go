@@ -36,6 +36,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return err
 	}
 	defer cleanUp()
+	addProcessor()
 	services, err := dev.Start(dev.Config{KafkaListen: f.kafka, DataDir: f.dataDir})
 	if err != nil {
 		return fmt.Errorf("%w; stop what holds the port, or choose another with --kafka-listen", err)

@@ -33,6 +33,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	if err := setFlags(cfg, map[string]*string{"http.listen": listen, "admin.listen": adminListen}); err != nil {
 		return err
 	}
+	addProcessor()
 	logger := newLogger(cfg.Log, errOut)
 	idempotency.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)

@@ -25,27 +25,26 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 	if err != nil {
 		return s.writeProblem(c, err, hasKey(c))
 	}
-	texts, err := cloudevent.Split(text)
+	items, err := cloudevent.ParseBatch(text)
 	if err != nil {
 		return s.writeProblem(c, err, true)
 	}
-	if err := s.charge(c, len(texts)-1); err != nil { // one is paid for
+	if err := s.charge(c, len(items)-1); err != nil { // one is paid for
 		return s.writeProblem(c, err, true)
 	}
-	reqs := make([]ingest.Request, len(texts))
+	reqs := make([]ingest.Request, len(items))
 	var trace event.Attributes
 	setTrace(&trace, &c.Request().Header)
-	for i, text := range texts {
-		reqs[i] = s.batchItem(c, text, key, i)
+	for i, item := range items {
+		reqs[i] = s.batchItem(c, item, key, i)
 		reqs[i].Attributes.TraceParent, reqs[i].Attributes.TraceState = trace.TraceParent, trace.TraceState
 	}
 	return s.acceptBatch(c, reqs)
 }
 
-// batchItem reads one event. What is wrong with it is in the request.
-func (s *Server) batchItem(c *fiber.Ctx, text []byte, key string, index int) ingest.Request {
-	e, err := cloudevent.Parse(text)
-	req, err := s.cloudEventRequest(c, e, err)
+// batchItem makes a request of one event. What is wrong with it is in the request.
+func (s *Server) batchItem(c *fiber.Ctx, item cloudevent.Item, key string, index int) ingest.Request {
+	req, err := s.cloudEventRequest(c, item.Event, item.Err)
 	req.Fault = err
 	switch {
 	case key != "":

@@ -35,6 +35,24 @@ func BenchmarkPostEvent(b *testing.B) {
 	}
 }
 
+// BenchmarkPostBatch is the same for 100 CloudEvents in one request.
+func BenchmarkPostBatch(b *testing.B) {
+	g := start(b, accepting)
+	g.do(b, http.MethodGet, "/problems", "")
+	var body strings.Builder
+	for i := range 100 {
+		body.WriteString(map[bool]string{true: "[", false: ","}[i == 0])
+		body.WriteString(`{"specversion":"1.0","id":"0123456789abcdef` + strconv.Itoa(i) + `","source":"/bench","type":"orders.placed","data":{"orderId":"o-10492"}}`)
+	}
+	body.WriteString("]")
+	c := &endless{times: b.N, request: []byte("POST /v1/events HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/cloudevents-batch+json\r\n" +
+		"Content-Length: " + strconv.Itoa(body.Len()) + "\r\n\r\n" + body.String())}
+	b.ReportAllocs()
+	b.ResetTimer()
+	_ = g.app.Server().ServeConn(c)
+	require.Equal(b, b.N, c.accepted)
+}
+
 // endless is a connection on which the same request comes so many times.
 type endless struct {
 	request  []byte

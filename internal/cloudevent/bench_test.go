@@ -13,7 +13,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkSplit(b *testing.B) {
+func BenchmarkParseBatch(b *testing.B) {
 	b.ReportAllocs()
 	text := []byte("[")
 	for i := range 100 {
@@ -24,7 +24,7 @@ func BenchmarkSplit(b *testing.B) {
 	}
 	text = append(text, ']')
 	for b.Loop() {
-		if _, err := Split(text); err != nil {
+		if _, err := ParseBatch(text); err != nil {
 			b.Fatal(err)
 		}
 	}

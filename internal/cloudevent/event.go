@@ -61,7 +61,7 @@ func (e *Event) Set(name, value string) (wrong string) {
 	case "subject":
 		e.Subject = value
 	case "specversion":
-		if value != "1.0" {
+		if value != specVersion {
 			return "must be 1.0"
 		}
 		e.SpecVersion = value

@@ -24,52 +24,15 @@ import (
 func Parse(text []byte) (Event, error) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true))
 	defer d.free(text)
-	r := reader{text: text, dec: &d.Decoder, names: d.names[:0]}
-	if err := r.object(); err != nil {
-		return r.event, err
+	r := d.reader(text)
+	err := r.object()
+	if err == nil {
+		err = trailing(r.dec, text, "CloudEvent")
 	}
-	if r.fault != nil {
-		return r.event, r.fault
+	if err == nil {
+		err = r.complete()
 	}
-	if missing := r.event.Missing(); len(missing) > 0 {
-		return r.event, event.Refuse(event.MalformedRequest,
-			"The CloudEvent lacks the attribute %s. It needs specversion (\"1.0\"), id, source and type.", missing[0])
-	}
-	if r.event.Data == nil {
-		return r.event, event.Refuse(event.MalformedJSON, "The CloudEvent has no data; say what happened in its member \"data\".")
-	}
-	return r.event, nil
-}
-
-// Split cuts a batch (CloudEvents JSON event format 1.0 §4) into its items' texts,
-// which may each be bad in their own way.
-func Split(text []byte) ([][]byte, error) {
-	d := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	defer d.free(text)
-	dec := &d.Decoder
-	open, err := dec.ReadToken()
-	if err != nil {
-		return nil, syntax(err, "batch")
-	}
-	if open.Kind() != jsontext.KindBeginArray {
-		return nil, event.Refuse(event.MalformedJSON, "A batch is a JSON array of CloudEvents; this is something else. Send a single event as application/cloudevents+json.")
-	}
-	items := [][]byte{}
-	for dec.PeekKind() != jsontext.KindEndArray {
-		if len(items) == MaxBatch {
-			return nil, event.Refuse(event.EventTooLarge, "The batch has more than %d events; send it in parts.", MaxBatch)
-		}
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, syntax(err, "batch")
-		}
-		end := int(dec.InputOffset())
-		items = append(items, text[end-len(value):end])
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, syntax(err, "batch")
-	}
-	return items, trailing(dec, text, "batch")
+	return r.event, err
 }
 
 // pooled is a decoder that reads in place. What it keeps to find names that are
@@ -93,6 +56,11 @@ func decoder(text []byte, options ...jsontext.Options) *pooled {
 	return d
 }
 
+// reader reads the next event of the text.
+func (d *pooled) reader(text []byte) reader {
+	return reader{text: text, dec: &d.Decoder, names: d.names[:0]}
+}
+
 // free forgets the text that was read.
 func (d *pooled) free(text []byte) {
 	if len(text) > keptText {
@@ -103,7 +71,10 @@ func (d *pooled) free(text []byte) {
 	decoders.Put(d)
 }
 
-const mediaTypeJSON = "application/json"
+const (
+	mediaTypeJSON = "application/json"
+	specVersion   = "1.0"
+)
 
 type reader struct {
 	text   []byte
@@ -112,6 +83,8 @@ type reader struct {
 	fault  error    // the first attribute that is wrong
 	base64 bool     // the data came as data_base64
 	names  []string // of members so far
+
+	source, eventType repeated // in a batch
 }
 
 // maxMembers is more than an event has that sets everything, and so many extensions
@@ -147,7 +120,22 @@ func (r *reader) object() error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return syntax(err, "CloudEvent")
 	}
-	return trailing(r.dec, r.text, "CloudEvent")
+	return nil
+}
+
+// complete says what the event that was read lacks.
+func (r *reader) complete() error {
+	if r.fault != nil {
+		return r.fault
+	}
+	if missing := r.event.Missing(); len(missing) > 0 {
+		return event.Refuse(event.MalformedRequest,
+			"The CloudEvent lacks the attribute %s. It needs specversion (\"1.0\"), id, source and type.", missing[0])
+	}
+	if r.event.Data == nil {
+		return event.Refuse(event.MalformedJSON, "The CloudEvent has no data; say what happened in its member \"data\".")
+	}
+	return nil
 }
 
 // name is that of a member, which must be there once.
@@ -211,7 +199,15 @@ func (r *reader) member(name string, raw []byte) (wrong string) {
 		return ""
 	case "data_base64":
 		return r.setBase64(raw)
+	case "source":
+		return r.repeat(&r.source, &r.event.Source, name, raw)
+	case "type":
+		return r.repeat(&r.eventType, &r.event.Type, name, raw)
 	}
+	return r.attribute(name, raw)
+}
+
+func (r *reader) attribute(name string, raw []byte) (wrong string) {
 	value, wrong := text(name, raw)
 	if wrong != "" {
 		return wrong
@@ -247,6 +243,8 @@ func text(name string, raw []byte) (value, wrong string) {
 		switch {
 		case string(inner) == mediaTypeJSON: // what most say of their data
 			return mediaTypeJSON, ""
+		case string(inner) == specVersion:
+			return specVersion, ""
 		case bytes.IndexByte(inner, '\\') < 0:
 			return string(inner), "" // the decoder has checked it
 		}

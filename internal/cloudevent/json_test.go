@@ -2,6 +2,7 @@ package cloudevent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,7 +167,7 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			items, err := Split([]byte(c.text))
+			items, err := split([]byte(c.text))
 			require.NoError(t, err)
 			got := []string{}
 			for _, item := range items {
@@ -191,7 +192,7 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Split([]byte(c.text))
+			_, err := split([]byte(c.text))
 			requireRefusal(t, err, c.kind, c.detail)
 		})
 	}
@@ -222,12 +223,12 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func FuzzSplit(f *testing.F) {
+func FuzzParseBatch(f *testing.F) {
 	for _, seed := range []string{"[]", "[{},{}]", "[" + with(`"data":{}`) + "]", `[{"a":1,"a":2}]`, "[\xff]", "[[[[", "[1,2,]", ""} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		items, err := Split(text)
+		items, err := split(text)
 		if err != nil {
 			var refused *event.Error
 			require.ErrorAs(t, err, &refused)
@@ -240,7 +241,71 @@ func FuzzSplit(f *testing.F) {
 			_, _ = Parse(item)
 		}
 		require.LessOrEqual(t, size, len(text))
+		if good, ok := parseGood(text); ok {
+			requireAsAlone(t, items, good)
+		}
 	})
+}
+
+func requireAsAlone(t *testing.T, texts [][]byte, items []Item) {
+	t.Helper()
+	require.Len(t, items, len(texts))
+	for i, text := range texts {
+		e, err := Parse(text)
+		require.Equal(t, err, items[i].Err)
+		require.Equal(t, e, items[i].Event)
+	}
+}
+
+// Each item is read as if it had come alone, in one pass or not.
+func TestParseBatch(t *testing.T) {
+	t.Parallel()
+	good := with(`"time":"2026-01-31T12:00:00Z","x":7,"data":{"a":[1,{"b":"\u0041"}]}`)
+	for name, c := range map[string]struct {
+		items []string
+		good  bool
+	}{
+		"empty":             {nil, true},
+		"good":              {[]string{good, " " + with(`"d\u0061ta":"x"`) + "\n", with(`"data_base64":"e30="`)}, true},
+		"as many as may be": {slices.Repeat([]string{good}, MaxBatch), true},
+		"other sources": {[]string{
+			good, strings.Replace(good, `"/s"`, `"\u002fs"`, 1), strings.Replace(good, `"/s"`, `"/r"`, 1), good, good,
+			strings.Replace(good, `"t"`, `"u"`, 1), good,
+		}, true},
+		"a bad source twice":     {slices.Repeat([]string{strings.Replace(good, `"/s"`, `":no"`, 1)}, 2), false},
+		"a fault":                {[]string{good, with(`"time":"now","data":{"a":1}`), good}, false},
+		"something missing":      {[]string{`{"type":"t","data":{}}`, good}, false},
+		"no data":                {[]string{good, "{" + required + "}"}, false},
+		"no object":              {[]string{good, "7", "null", `["x"]`, good}, false},
+		"a member twice":         {[]string{with(`"id":"2","data":{}`), good}, false},
+		"a member in all":        {[]string{with(`"subject":"a","data":{}`), with(`"subject":"b","data":{}`)}, true},
+		"not UTF-8":              {[]string{good, with("\"subject\":\"\xff\",\"data\":{}"), good}, false},
+		"data that is not UTF-8": {[]string{with("\"data\":\"\xff\""), good}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := []byte(" [" + strings.Join(c.items, ",") + "] ")
+			_, ok := parseGood(text)
+			require.Equal(t, c.good, ok)
+			texts, err := split(text)
+			require.NoError(t, err)
+			items, err := ParseBatch(text)
+			require.NoError(t, err)
+			requireAsAlone(t, texts, items)
+		})
+	}
+	for name, text := range map[string]string{
+		"behind it": "[" + good + "] x", "cut short": "[" + good, "comma at end": "[" + good + ",]",
+		"too many": "[" + strings.Repeat(good+",", MaxBatch) + good + "]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, want := split([]byte(text))
+			_, err := ParseBatch([]byte(text))
+			require.Error(t, err)
+			require.Equal(t, want, err)
+		})
+	}
 }
 
 // manyNulls are members that set nothing.

@@ -35,7 +35,13 @@ func (i Identity) IsZero() bool { return i.Kind == "" }
 type ClaimID [sha256.Size]byte
 
 // String returns the 64 lower-case hexadecimal digits of gw_claim.
-func (c ClaimID) String() string { return hexOf(c) }
+func (c ClaimID) String() string {
+	var text [hexLen]byte // one allocation, where hex.EncodeToString has two
+	hex.Encode(text[:], c[:])
+	return string(text[:])
+}
+
+const hexLen = 2 * sha256.Size
 
 // ClaimID hashes the length-prefixed kind, client, key parts and index. Each
 // part is preceded by its length in bytes as a big-endian uint32.
@@ -47,13 +53,6 @@ func (i Identity) ClaimID(client string) ClaimID {
 		b = appendPart(b, p)
 	}
 	return sha256.Sum256(appendPart(b, i.Index))
-}
-
-// hexOf is hex.EncodeToString with one allocation instead of two.
-func hexOf(sum [sha256.Size]byte) string {
-	var text [2 * sha256.Size]byte
-	hex.Encode(text[:], sum[:])
-	return string(text[:])
 }
 
 // Fingerprint is the SHA-256 over what a request asked to publish. The same
@@ -91,6 +90,15 @@ type Claim struct {
 	// Begun is when this process asked for the claim: the lease surely runs
 	// until Begun plus the lease time, whatever Redis' clock says.
 	Begun time.Time
+}
+
+// hexes are those of the ID and of the fingerprint, in one allocation.
+func (c *Claim) hexes() (id, fingerprint string) {
+	var text [2 * hexLen]byte
+	hex.Encode(text[:hexLen], c.ID[:])
+	hex.Encode(text[hexLen:], c.Fingerprint[:])
+	both := string(text[:])
+	return both[:hexLen], both[hexLen:]
 }
 
 // Placement is where a record will go: it stands in the claim before the

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Definition is one version of one event type, as its schema file declares it.
@@ -82,14 +83,21 @@ func (r Receipt) AppendJSON(b []byte) []byte {
 
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&':
+		if !plain[s[i]] {
 			quoted, _ := json.Marshal(s) // a string cannot fail
 			return append(b, quoted...)
 		}
 	}
 	return append(append(append(b, '"'), s...), '"')
 }
+
+// plain are the bytes that encoding/json writes as they are.
+var plain = func() (is [256]bool) {
+	for c := byte(0x20); c <= 0x7e; c++ {
+		is[c] = !strings.ContainsRune(`"\<>&`, rune(c))
+	}
+	return is
+}()
 
 var typeName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 

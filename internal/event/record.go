@@ -70,7 +70,13 @@ type Extension struct {
 // gateway's own. claim is nil for an event that is not deduplicated;
 // dataSchema is an absolute URI or empty.
 func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, claim *Claim) []Header {
-	hs := make([]Header, 0, 13+len(a.Extensions))
+	most := 13 + len(a.Extensions)
+	for _, optional := range [...]string{dataSchema, a.Subject, a.TraceParent, a.TraceState} {
+		if optional == "" {
+			most--
+		}
+	}
+	hs := make([]Header, 0, most)
 	if def.Structured {
 		contentType = MediaTypeStructured
 	}
@@ -96,9 +102,8 @@ func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, c
 		hs = append(hs, Header{headerPrefix + x.Name, x.Value})
 	}
 	if claim != nil {
-		hs = append(hs,
-			Header{HeaderClaim, claim.ID.String()},
-			Header{HeaderFingerprint, hexOf(claim.Fingerprint)})
+		id, fingerprint := claim.hexes()
+		hs = append(hs, Header{HeaderClaim, id}, Header{HeaderFingerprint, fingerprint})
 	}
 	return hs
 }

@@ -30,10 +30,7 @@ func (s *Store) claimBatch(calls []*claimCall) {
 		if p := recover(); p != nil { // nobody of the batch may wait for ever
 			s.logger.Error("claiming panicked", "panic", p, "stack", string(debug.Stack()))
 			for _, c := range calls {
-				select {
-				case c.done <- claimReply{err: errPanicked}:
-				default: // answered before
-				}
+				c.answer("", errPanicked)
 			}
 		}
 	}()
@@ -42,9 +39,9 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	for _, c := range calls {
 		switch {
 		case c.ctx.Err() != nil:
-			c.done <- claimReply{err: c.ctx.Err()}
+			c.answer("", c.ctx.Err())
 		case now.Sub(c.claim.Begun) > maxWait && !c.claim.Begun.IsZero():
-			c.done <- claimReply{err: errWaited}
+			c.answer("", errWaited)
 		default:
 			live = append(live, c)
 		}
@@ -68,22 +65,21 @@ func (s *Store) claimBatch(calls []*claimCall) {
 
 // claimArgs are the keys and arguments of claimScript.
 func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
-	keys := make([]string, 0, 2*len(calls))
+	keys := appendTexts(make([]string, 0, 2*len(calls)), len(calls), recordKeyBytes,
+		func(b []byte, i int) []byte { return appendRecordKey(b, calls[i].claim.ID) })
+	bodies := appendTexts(nil, len(calls), claimBodyBytes,
+		func(b []byte, i int) []byte { return appendClaimBody(b, calls[i].claim, nil) })
 	args := make([]any, 0, 4+2*len(calls))
 	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), from(calls))
 	var markers []string
-	bodies := make([]byte, 0, claimBodyBytes*len(calls)) // if it grows, what was cut from it stays
-	var place [bucketCount]int                           // of a bucket's marker among markers, from 1
-	for _, c := range calls {
+	var place [bucketCount]int // of a bucket's marker among markers, from 1
+	for i, c := range calls {
 		bucket := bucketOf(c.claim.ID)
 		if place[bucket] == 0 {
 			markers = append(markers, markerKey(bucket))
 			place[bucket] = len(markers)
 		}
-		keys = append(keys, recordKey(c.claim.ID))
-		start := len(bodies)
-		bodies = appendClaimBody(bodies, c.claim, nil)
-		args = append(args, bodies[start:], place[bucket])
+		args = append(args, &bodies[i], place[bucket]) // a pointer needs no memory of its own
 	}
 	return append(keys, markers...), args
 }
@@ -108,10 +104,10 @@ func answerClaims(calls []*claimCall, cmd *redis.Cmd) {
 	}
 	for i, c := range calls {
 		if err != nil {
-			c.done <- claimReply{err: fmt.Errorf("claim: %w", err)}
+			c.answer("", fmt.Errorf("claim: %w", err))
 			continue
 		}
-		c.done <- claimReply{text: texts[i]}
+		c.answer(texts[i], nil)
 	}
 }
 

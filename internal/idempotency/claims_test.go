@@ -13,10 +13,10 @@ import (
 func TestClaimsThatWaitedTooLongAreToldSo(t *testing.T) {
 	t.Parallel()
 	s := &Store{}
-	late := &claimCall{
-		ctx: t.Context(), done: make(chan claimReply, 1),
-		claim: event.Claim{Begun: time.Now().Add(-maxWait - time.Millisecond)},
-	}
+	var together asked
+	together.begin(t.Context(), 1)
+	late := &claimCall{asked: &together, claim: event.Claim{Begun: time.Now().Add(-maxWait - time.Millisecond)}}
 	s.claimBatch([]*claimCall{late}) // Redis is not asked: there is none
-	require.ErrorIs(t, (<-late.done).err, errWaited)
+	mustClose(t, late.done)
+	require.ErrorIs(t, late.err, errWaited)
 }

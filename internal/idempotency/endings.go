@@ -27,7 +27,7 @@ type ending struct {
 	op      string // S, U or D: see endScript
 	id      event.ClaimID
 	token   string
-	record  []byte // the settled record
+	record  string // the settled record
 	begun   time.Time
 	expires time.Time // no use in trying later
 	done    chan struct{}
@@ -175,12 +175,12 @@ func (q *endings) apply(ctx context.Context, batch []*ending) {
 }
 
 func (s *Store) endArgs(batch []*ending) ([]string, []any) {
-	keys := make([]string, 0, len(batch))
+	keys := appendTexts(make([]string, 0, len(batch)), len(batch), recordKeyBytes,
+		func(b []byte, i int) []byte { return appendRecordKey(b, batch[i].id) })
 	args := make([]any, 0, 1+3*len(batch))
 	args = append(args, s.cfg.TTL.Milliseconds())
 	for _, e := range batch {
-		keys = append(keys, recordKey(e.id))
-		args = append(args, &e.op, &e.token, e.record) // pointers, which need no memory of their own
+		args = append(args, &e.op, &e.token, &e.record) // pointers, which need no memory of their own
 	}
 	return keys, args
 }

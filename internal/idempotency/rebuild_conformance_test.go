@@ -111,14 +111,14 @@ func testRestore(t *testing.T, l lab) {
 		{"a claim for another payload", func(c event.Claim) string {
 			return "C 1700000030000 1700000000000 " + string(appendClaimBody(nil, otherPayload(c), nil))
 		}, false},
-		{"its receipt", func(c event.Claim) string { return string(settledRecord(c.Fingerprint, receiptOf(c))) }, true},
+		{"its receipt", func(c event.Claim) string { return settledRecord(c.Fingerprint, receiptOf(c)) }, true},
 		{"another receipt", func(c event.Claim) string {
 			other := receiptOf(c)
 			other.Offset++
-			return string(settledRecord(c.Fingerprint, other))
+			return settledRecord(c.Fingerprint, other)
 		}, true},
 		{"a receipt of another payload", func(c event.Claim) string {
-			return string(settledRecord(otherPayload(c).Fingerprint, receiptOf(c)))
+			return settledRecord(otherPayload(c).Fingerprint, receiptOf(c))
 		}, true},
 	}
 	claims := make([]event.Claim, len(tests))
@@ -144,7 +144,7 @@ func testRestore(t *testing.T, l lab) {
 	stop()
 
 	for i, tt := range tests {
-		want := string(settledRecord(claims[i].Fingerprint, receiptOf(claims[i])))
+		want := settledRecord(claims[i].Fingerprint, receiptOf(claims[i]))
 		if tt.kept {
 			want = tt.stands(claims[i])
 		}

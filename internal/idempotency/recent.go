@@ -29,14 +29,14 @@ type recent struct {
 
 type written struct {
 	fingerprint event.Fingerprint
-	receipt     []byte // JSON
+	receipt     string // JSON
 }
 
 func newRecent(age time.Duration) *recent {
 	return &recent{age: age / 2, young: map[event.ClaimID]written{}, old: map[event.ClaimID]written{}, now: time.Now, youngSince: time.Now()}
 }
 
-func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt []byte) {
+func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turnLocked()
@@ -46,19 +46,46 @@ func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt []byte) {
 func (r *recent) look(id event.ClaimID, f event.Fingerprint) (event.Standing, bool) {
 	r.mu.Lock()
 	r.turnLocked()
+	w := r.findLocked(id)
+	r.mu.Unlock()
+	return w.standing(f)
+}
+
+// find looks for several at once: what is known, by its place among the claims.
+func (r *recent) find(claims []event.Claim) map[int]written {
+	var known map[int]written
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turnLocked()
+	for i := range claims {
+		if w := r.findLocked(claims[i].ID); w.receipt != "" {
+			if known == nil {
+				known = map[int]written{}
+			}
+			known[i] = w
+		}
+	}
+	return known
+}
+
+func (r *recent) findLocked(id event.ClaimID) written {
 	w, ok := r.young[id]
 	if !ok {
-		w, ok = r.old[id]
+		w = r.old[id]
 	}
-	r.mu.Unlock()
+	return w
+}
+
+// standing is what to tell who asks for f; not ok if nothing is known.
+func (w written) standing(f event.Fingerprint) (event.Standing, bool) {
 	switch {
-	case !ok:
+	case w.receipt == "":
 		return event.Standing{}, false
 	case f != (event.Fingerprint{}) && w.fingerprint != f:
 		return event.Standing{State: event.Reused}, true
 	}
 	standing := event.Standing{State: event.Settled}
-	if json.Unmarshal(w.receipt, &standing.Receipt) != nil {
+	if json.Unmarshal([]byte(w.receipt), &standing.Receipt) != nil {
 		return event.Standing{}, false // Redis is asked instead
 	}
 	return standing, true

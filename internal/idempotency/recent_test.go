@@ -32,7 +32,7 @@ func TestRecentRemembersReceipts(t *testing.T) {
 	_, ok := r.look(numbered(1), fp)
 	require.False(t, ok)
 
-	r.add(numbered(1), fp, receipt.AppendJSON(nil))
+	r.add(numbered(1), fp, string(receipt.AppendJSON(nil)))
 	s, ok := r.look(numbered(1), fp)
 	require.True(t, ok)
 	require.Equal(t, event.Standing{State: event.Settled, Receipt: receipt}, s)
@@ -67,7 +67,7 @@ func TestRecentForgetsByAge(t *testing.T) {
 			now := start
 			r := recentAtTime(&now, age)
 			now = start.Add(tt.added)
-			r.add(numbered(1), event.Fingerprint{}, event.Receipt{}.AppendJSON(nil))
+			r.add(numbered(1), event.Fingerprint{}, string(event.Receipt{}.AppendJSON(nil)))
 			var ok bool
 			for _, at := range tt.looks {
 				now = start.Add(at)
@@ -83,7 +83,7 @@ func TestRecentForgetsBySize(t *testing.T) {
 	now := time.Unix(1000, 0)
 	r := recentAtTime(&now, time.Minute)
 	for n := range 5 * recentLimit / 2 {
-		r.add(numbered(n), event.Fingerprint{}, event.Receipt{}.AppendJSON(nil))
+		r.add(numbered(n), event.Fingerprint{}, string(event.Receipt{}.AppendJSON(nil)))
 		require.LessOrEqual(t, len(r.young), recentLimit)
 		require.LessOrEqual(t, len(r.old), recentLimit)
 	}

@@ -84,11 +84,11 @@ func parseSettled(rest string) (stored, error) {
 
 // settledRecord is the record of an event that is in the log. The receipt's JSON
 // is its end, from receiptAt on.
-func settledRecord(f event.Fingerprint, r event.Receipt) []byte {
-	b := make([]byte, 0, 320) // most fit
-	b = append(b, stateSettled+" "...)
+func settledRecord(f event.Fingerprint, r event.Receipt) string {
+	var room [512]byte // most fit
+	b := append(room[:0], stateSettled+" "...)
 	b = base64.RawURLEncoding.AppendEncode(b, f[:])
-	return r.AppendJSON(append(b, ' '))
+	return string(r.AppendJSON(append(b, ' ')))
 }
 
 var receiptAt = len(stateSettled) + 1 + base64.RawURLEncoding.EncodedLen(len(event.Fingerprint{})) + 1
@@ -138,9 +138,30 @@ const keyPrefix = "gw:{"
 // recordKey and markerKey share a hash tag, so that one script may touch both
 // on a Redis Cluster.
 func recordKey(id event.ClaimID) string {
-	b := make([]byte, 0, len(keyPrefix)+2+len("}:c:")+2*len(id))
+	return string(appendRecordKey(make([]byte, 0, recordKeyBytes), id))
+}
+
+const recordKeyBytes = len(keyPrefix) + 2 + len("}:c:") + 2*len(event.ClaimID{})
+
+func appendRecordKey(b []byte, id event.ClaimID) []byte {
 	b = hex.AppendEncode(append(b, keyPrefix...), id[:1])
-	return string(hex.AppendEncode(append(b, "}:c:"...), id[:]))
+	return hex.AppendEncode(append(b, "}:c:"...), id[:])
+}
+
+// appendTexts appends n strings, of about size bytes each, to a list. add appends
+// one to the memory that they share.
+func appendTexts(list []string, n, size int, add func(b []byte, i int) []byte) []string {
+	b, ends := make([]byte, 0, n*size), make([]int, n)
+	for i := range n {
+		b = add(b, i)
+		ends[i] = len(b)
+	}
+	all, start := string(b), 0
+	for _, end := range ends {
+		list = append(list, all[start:end])
+		start = end
+	}
+	return list
 }
 
 func markerKey(bucket byte) string { return markerKeys[bucket] }

@@ -70,9 +70,9 @@ func TestSettledRecordRoundTrip(t *testing.T) {
 			t.Parallel()
 			receipt := event.Receipt{ID: "C 1 0 fp tok 3 gw orders", Type: "orders.placed", Topic: "orders", Partition: 2147483647, Offset: 1 << 62, Key: key}
 			text := settledRecord(event.Fingerprint{7}, receipt)
-			require.NotContains(t, string(text), "\n", "one line")
-			require.JSONEq(t, string(receipt.AppendJSON(nil)), string(text[receiptAt:]))
-			got, err := parseRecord(string(text))
+			require.NotContains(t, text, "\n", "one line")
+			require.JSONEq(t, string(receipt.AppendJSON(nil)), text[receiptAt:])
+			got, err := parseRecord(text)
 			require.NoError(t, err)
 			require.Equal(t, stored{state: "S", fingerprint: encodeFingerprint(event.Fingerprint{7}), receipt: receipt}, got)
 		})

@@ -25,7 +25,7 @@ const (
 // restoring is a settled record on its way back into Redis.
 type restoring struct {
 	entry  event.LogEntry
-	text   []byte
+	text   string
 	expiry time.Duration
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -91,14 +91,45 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // claimCall is one claim in a batch.
 type claimCall struct {
-	ctx   context.Context //nolint:containedctx // of the waiting caller: skips claims that nobody waits for
-	claim event.Claim
-	done  chan claimReply // buffered: the batch never waits for a caller
+	*asked
+	claim    event.Claim
+	place    int // among those asked for together
+	answered bool
+	text     string // as the script answers
+	err      error
 }
 
-type claimReply struct {
-	text string // as the script answers
-	err  error
+// asked is what the calls of one caller share, who waits once for all of them.
+type asked struct {
+	ctx  context.Context //nolint:containedctx // of the caller: skips claims that nobody waits for
+	left atomic.Int32    // calls without answer
+	done chan struct{}   // closed when none is left; only then the caller reads answers
+}
+
+func (a *asked) begin(ctx context.Context, calls int) {
+	a.ctx, a.done = ctx, make(chan struct{})
+	a.left.Store(int32(calls)) //nolint:gosec // as many as a batch has events
+}
+
+// wait waits for all answers.
+func (a *asked) wait() error {
+	select {
+	case <-a.done:
+		return nil
+	case <-a.ctx.Done():
+		return fmt.Errorf("claim: %w", a.ctx.Err())
+	}
+}
+
+// answer tells the caller once, without waiting for it.
+func (c *claimCall) answer(text string, err error) {
+	if c.answered {
+		return
+	}
+	c.answered, c.text, c.err = true, text, err
+	if c.left.Add(-1) == 0 {
+		close(c.done)
+	}
 }
 
 // Claim asks to hold an identity. An *event.Rebuilding means that claims may be
@@ -108,9 +139,14 @@ func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error
 	if standing, ok := s.recent.look(c.ID, c.Fingerprint); ok {
 		return standing, nil
 	}
-	call := newClaimCall(ctx, c)
-	s.claims.add(call)
-	return s.claimed(call)
+	var one struct { // in one piece of memory
+		asked
+		call claimCall
+	}
+	one.begin(ctx, 1)
+	one.call = claimCall{asked: &one.asked, claim: c}
+	s.claims.add(&one.call)
+	return s.claimed(&one.call, one.wait())
 }
 
 // answer reads a script's answer. "M" is an *event.Rebuilding.
@@ -126,40 +162,39 @@ func (s *Store) answer(text string, id event.ClaimID, f event.Fingerprint) (even
 // once for all of them. What it returns is in the order of the claims.
 func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.Standing, []error) {
 	standings, errs := make([]event.Standing, len(claims)), make([]error, len(claims))
-	calls, asked := make([]*claimCall, 0, len(claims)), make([]int, 0, len(claims))
+	all, calls := make([]claimCall, len(claims)), make([]*claimCall, 0, len(claims))
+	var together asked
+	known := s.recent.find(claims)
 	for i, c := range claims {
 		var ok bool
-		if standings[i], ok = s.recent.look(c.ID, c.Fingerprint); !ok {
-			calls = append(calls, newClaimCall(ctx, c))
-			asked = append(asked, i)
+		if standings[i], ok = known[i].standing(c.Fingerprint); !ok {
+			all[i] = claimCall{asked: &together, claim: c, place: i}
+			calls = append(calls, &all[i])
 		}
 	}
-	if len(calls) > 0 {
-		s.claims.add(calls...)
+	if len(calls) == 0 {
+		return standings, errs
 	}
-	for n, i := range slices.Backward(asked) { // the last is answered last: its wait is the only one
-		standings[i], errs[i] = s.claimed(calls[n])
+	together.begin(ctx, len(calls))
+	s.claims.add(calls...)
+	err := together.wait()
+	for i := range calls {
+		standings[calls[i].place], errs[calls[i].place] = s.claimed(calls[i], err)
 	}
 	return standings, errs
 }
 
-func newClaimCall(ctx context.Context, c event.Claim) *claimCall {
-	return &claimCall{ctx: ctx, claim: c, done: make(chan claimReply, 1)}
-}
-
-// claimed waits for the answer to a call.
-func (s *Store) claimed(call *claimCall) (event.Standing, error) {
-	var r claimReply
-	select {
-	case r = <-call.done:
-	case <-call.ctx.Done():
-		r.err = fmt.Errorf("claim: %w", call.ctx.Err())
+// claimed is what came of a call, unless its caller waited in vain.
+func (s *Store) claimed(call *claimCall, unanswered error) (event.Standing, error) {
+	err := unanswered
+	if err == nil {
+		err = call.err
 	}
-	if r.err != nil {
+	if err != nil {
 		s.metrics.failed("claim")
-		return event.Standing{}, r.err
+		return event.Standing{}, err
 	}
-	return s.answer(r.text, call.claim.ID, call.claim.Fingerprint)
+	return s.answer(call.text, call.claim.ID, call.claim.Fingerprint)
 }
 
 // TakeOver exchanges the abandoned record for c if it still stands as it was

@@ -167,13 +167,14 @@ func TestPipelinesLoadTheirScripts(t *testing.T) {
 	for _, id := range []event.ClaimID{here.ID, there.ID} {
 		require.NoError(t, r.raw.Set(t.Context(), markerKey(bucketOf(id)), strings.Repeat("0", 40), 0).Err())
 	}
-	calls := []*claimCall{
-		{ctx: t.Context(), claim: here, done: make(chan claimReply, 1)},
-		{ctx: t.Context(), claim: there, done: make(chan claimReply, 1)},
-	}
+	var together asked
+	together.begin(t.Context(), 2)
+	calls := []*claimCall{{asked: &together, claim: here}, {asked: &together, claim: there}}
 	r.claimBatch(calls)
+	mustClose(t, together.done)
 	for _, c := range calls {
-		require.Equal(t, claimReply{text: "W"}, <-c.done)
+		require.NoError(t, c.err)
+		require.Equal(t, "W", c.text)
 	}
 
 	r.Settle(here, receiptOf(here))

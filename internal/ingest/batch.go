@@ -19,10 +19,11 @@ type Answer struct {
 
 // item is one event of a batch on its way.
 type item struct {
-	req     Request
+	req     *Request
 	checked event.Checked
 	invalid error
 	answer  *Answer
+	next    *item // of the same lane
 }
 
 // AcceptBatch takes events through the door, each on its own, and answers them in
@@ -35,26 +36,28 @@ type item struct {
 func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []Answer {
 	answers := make([]Answer, len(reqs))
 	items := make([]item, len(reqs))
-	for i, r := range reqs {
-		items[i] = item{req: r, answer: &answers[i]}
-		items[i].checked, items[i].invalid = d.check(r)
+	for i := range reqs {
+		items[i] = item{req: &reqs[i], answer: &answers[i]}
+		items[i].checked, items[i].invalid = d.check(&reqs[i])
 	}
 	lanes := sortIntoLanes(items)
-	var together []*item
+	together := make([]*item, 0, len(lanes))
 	others := lanes[:0]
-	for _, lane := range lanes {
-		if len(lane) == 1 && lane[0].simple() {
-			together = append(together, lane[0])
+	for _, first := range lanes {
+		if first.next == nil && first.simple() {
+			together = append(together, first)
 		} else {
-			others = append(others, lane)
+			others = append(others, first)
 		}
 	}
 	w := newWorkers(maxLanes)
-	w.all.Go(func() {
-		for _, lane := range others {
-			w.run(func() { d.runLane(ctx, lane) })
-		}
-	})
+	if len(others) > 0 {
+		w.all.Go(func() {
+			for _, first := range others {
+				w.run(func() { d.runLane(ctx, first) })
+			}
+		})
+	}
 	d.enterTogether(ctx, together, w.run)
 	w.all.Wait()
 	return answers
@@ -77,39 +80,42 @@ func (w *workers) run(do func()) {
 	})
 }
 
-// laneOf names what an event must stay in order with: its entity, else whatever
-// has its identity. Without either it stands alone, under an empty name.
-func laneOf(it *item) string {
+// lane names what an event must stay in order with: its entity, else, without
+// topic, whatever has its identity. Without either it stands alone, in no lane.
+type lane struct{ topic, key string }
+
+func laneOf(it *item) lane {
 	if it.checked.Key != nil {
-		return "e" + it.checked.Definition.Topic + "/" + *it.checked.Key // no topic has a slash
+		return lane{it.checked.Definition.Topic, *it.checked.Key}
 	}
 	if !it.req.Identity.IsZero() {
 		id := it.req.Identity.ClaimID(it.req.Client)
-		return "i" + string(id[:])
+		return lane{"", string(id[:])}
 	}
-	return ""
+	return lane{}
 }
 
-func sortIntoLanes(items []item) [][]*item {
-	var lanes [][]*item
-	index := make(map[string]int, len(items))
+// sortIntoLanes returns the first item of each lane, which leads to the others.
+func sortIntoLanes(items []item) []*item {
+	firsts := make([]*item, 0, len(items))
+	last := make(map[lane]*item, len(items))
 	for i := range items {
-		name := laneOf(&items[i])
-		at, ok := index[name]
-		if !ok || name == "" {
-			at = len(lanes)
-			index[name] = at
-			lanes = append(lanes, nil)
+		it := &items[i]
+		name := laneOf(it)
+		if before := last[name]; before != nil && name != (lane{}) {
+			before.next = it
+		} else {
+			firsts = append(firsts, it)
 		}
-		lanes[at] = append(lanes[at], &items[i])
+		last[name] = it
 	}
-	return lanes
+	return firsts
 }
 
 // runLane takes the events of one entity through the door, one after the other.
-func (d *Door) runLane(ctx context.Context, lane []*item) {
+func (d *Door) runLane(ctx context.Context, first *item) {
 	failed := false
-	for _, it := range lane {
+	for it := first; it != nil; it = it.next {
 		if failed && it.checked.Key != nil {
 			it.answer.Err = d.count(label(it.checked), event.Refuse(event.HeldBack,
 				"An earlier event of the entity %q in this batch was not accepted, so this one was held back to keep their order. Nothing was written; send it again behind the other.", *it.checked.Key))

@@ -19,12 +19,13 @@ func keepable(err error) bool {
 
 // keep writes an event that does not fit its schema to its dead-letter topic,
 // once per identity like any other, with the reason in its headers.
-func (d *Door) keep(ctx context.Context, req Request, invalid error) (Result, error) {
+func (d *Door) keep(ctx context.Context, req *Request, invalid error) (Result, error) {
 	dead := *req.DeadLetter
 	dead.Headers = append(reasonHeaders(invalid), dead.Headers...)
-	req.DeadLetter = &dead
+	kept := *req
+	kept.DeadLetter = &dead
 	checked := event.Checked{Definition: &event.Definition{Type: req.Type, Version: req.Version, Topic: dead.Topic}}
-	result, err := d.accept(ctx, req, checked)
+	result, err := d.accept(ctx, &kept, checked)
 	if err != nil {
 		return Result{}, d.count("", err)
 	}

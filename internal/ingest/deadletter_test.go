@@ -90,8 +90,9 @@ func TestRedeliveriesMayDiffer(t *testing.T) {
 	first, second := delivery(), delivery()
 	second.Data = append(second.Data, ' ')
 	second.Type = "renamed"
-	require.Equal(t, fingerprint(first), fingerprint(second))
-	require.NotEqual(t, fingerprint(keyed()), fingerprint(Request{Data: []byte("x")}))
+	require.Equal(t, fingerprint(&first), fingerprint(&second))
+	other := keyed()
+	require.NotEqual(t, fingerprint(&other), fingerprint(&Request{Data: []byte("x")}))
 }
 
 func TestKeyRule(t *testing.T) {

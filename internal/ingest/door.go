@@ -69,12 +69,12 @@ func New(cfg Config, deps Deps) *Door {
 // Accept takes one event through the door and returns when its fate is known,
 // or known to be unknown. Errors are *event.Error.
 func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
-	checked, err := d.check(req)
-	return d.enter(ctx, req, checked, err)
+	checked, err := d.check(&req)
+	return d.enter(ctx, &req, checked, err)
 }
 
 // check validates, times it, and finds the key where the request says it is.
-func (d *Door) check(req Request) (event.Checked, error) {
+func (d *Door) check(req *Request) (event.Checked, error) {
 	start := d.now()
 	checked, err := d.catalog.Check(req.Type, req.Version, req.Data)
 	if req.Key != nil && checked.Definition != nil && (err == nil || kindOf(err) == event.KeyMissing) {
@@ -88,7 +88,7 @@ func (d *Door) check(req Request) (event.Checked, error) {
 }
 
 // enter takes a checked event on, and counts what becomes of it.
-func (d *Door) enter(ctx context.Context, req Request, checked event.Checked, invalid error) (Result, error) {
+func (d *Door) enter(ctx context.Context, req *Request, checked event.Checked, invalid error) (Result, error) {
 	if invalid != nil && keepable(invalid) && req.DeadLetter != nil {
 		return d.keep(ctx, req, invalid)
 	}
@@ -117,7 +117,7 @@ func label(checked event.Checked) string {
 	return checked.Definition.Type
 }
 
-func (d *Door) accept(ctx context.Context, req Request, checked event.Checked) (Result, error) {
+func (d *Door) accept(ctx context.Context, req *Request, checked event.Checked) (Result, error) {
 	if !req.Identity.IsZero() {
 		return d.acceptOnce(ctx, req, checked)
 	}
@@ -152,7 +152,7 @@ func (d *Door) published(r event.Record, at event.Position, err error) (event.Re
 }
 
 // record makes the Kafka record of a checked event that is published now.
-func (d *Door) record(req Request, checked event.Checked, place event.Placement, claim *event.Claim, now time.Time) event.Record {
+func (d *Door) record(req *Request, checked event.Checked, place event.Placement, claim *event.Claim, now time.Time) event.Record {
 	var id event.ClaimID
 	if claim != nil {
 		id = claim.ID
@@ -191,7 +191,7 @@ const invalidLookTimeout = 500 * time.Millisecond
 
 // refuseInvalid answers an event that does not validate. If it is keyed and
 // was written before its schema changed, the retry gets its receipt.
-func (d *Door) refuseInvalid(ctx context.Context, req Request, invalid error) (Result, error) {
+func (d *Door) refuseInvalid(ctx context.Context, req *Request, invalid error) (Result, error) {
 	if req.Identity.IsZero() || !mayHaveBeenValid(invalid) {
 		return Result{}, invalid
 	}
@@ -226,7 +226,7 @@ func kindOf(err error) event.Kind {
 
 // fingerprint is what a retry must repeat. A webhook's provider repeats only its
 // delivery's id: the body may count attempts, or come in other company.
-func fingerprint(req Request) event.Fingerprint {
+func fingerprint(req *Request) event.Fingerprint {
 	if req.Identity.Kind == event.IdentityWebhook {
 		return event.NewFingerprint("", "", "", nil)
 	}

@@ -14,8 +14,8 @@ import (
 const deliverySlack = 1500 * time.Millisecond
 
 // acceptOnce publishes an event that has an identity: design section 7.
-func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checked) (Result, error) {
-	claim, err := d.claimOf(req, checked)
+func (d *Door) acceptOnce(ctx context.Context, req *Request, checked event.Checked) (Result, error) {
+	claim, err := d.claimOf(req, checked, d.now())
 	if err != nil {
 		return d.refuseUnplaced(ctx, req, claim.ID, err)
 	}
@@ -24,21 +24,21 @@ func (d *Door) acceptOnce(ctx context.Context, req Request, checked event.Checke
 	return d.proceed(ctx, req, checked, claim, standing, err)
 }
 
-// claimOf is what to claim for an event. An error says that its topic cannot be
-// written to now.
-func (d *Door) claimOf(req Request, checked event.Checked) (event.Claim, error) {
+// claimOf is what to claim for an event now. An error says that its topic cannot be
+// written to.
+func (d *Door) claimOf(req *Request, checked event.Checked, now time.Time) (event.Claim, error) {
 	id := req.Identity.ClaimID(req.Client)
 	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), spreadOf(id))
 	if err != nil {
 		return event.Claim{ID: id}, err //nolint:wrapcheck // an *event.Error
 	}
 	return event.Claim{
-		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: d.now(),
+		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: now,
 	}, nil
 }
 
 // proceed goes on from what the store said of a claim.
-func (d *Door) proceed(ctx context.Context, req Request, checked event.Checked, claim event.Claim, standing event.Standing, err error) (Result, error) {
+func (d *Door) proceed(ctx context.Context, req *Request, checked event.Checked, claim event.Claim, standing event.Standing, err error) (Result, error) {
 	if err != nil {
 		return d.withoutStore(ctx, req, checked, claim.Placement, claim, err)
 	}
@@ -96,7 +96,7 @@ func (d *Door) endUnwritten(claim event.Claim) {
 // refuseUnplaced answers an event whose topic cannot be written to now. A
 // settled claim still gets its receipt: the event is written, whatever the
 // topic's state.
-func (d *Door) refuseUnplaced(ctx context.Context, req Request, id event.ClaimID, unplaced error) (Result, error) {
+func (d *Door) refuseUnplaced(ctx context.Context, req *Request, id event.ClaimID, unplaced error) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
 	defer cancel()
 	standing, err := d.claims.Look(ctx, id, fingerprint(req))
@@ -107,7 +107,7 @@ func (d *Door) refuseUnplaced(ctx context.Context, req Request, id event.ClaimID
 }
 
 // withoutStore decides what happens when the claim could not be asked for.
-func (d *Door) withoutStore(ctx context.Context, req Request, checked event.Checked, place event.Placement, claim event.Claim, cause error) (Result, error) {
+func (d *Door) withoutStore(ctx context.Context, req *Request, checked event.Checked, place event.Placement, claim event.Claim, cause error) (Result, error) {
 	var rebuilding *event.Rebuilding
 	lost := errors.As(cause, &rebuilding)
 	if d.storePolicy(checked.Definition, lost) != event.PublishOnStoreFailure {

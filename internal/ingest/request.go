@@ -54,7 +54,7 @@ type Result struct {
 }
 
 // attributes fills in what the caller left open.
-func (d *Door) attributes(req Request, id event.ClaimID, now time.Time) event.Attributes {
+func (d *Door) attributes(req *Request, id event.ClaimID, now time.Time) event.Attributes {
 	a := req.Attributes
 	if a.ID == "" && !req.Identity.IsZero() {
 		a.ID = derivedID(id)

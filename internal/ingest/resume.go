@@ -12,7 +12,7 @@ import (
 // read makes the taker as good as a first owner: nothing of the attempts before
 // is or will be in the log, and the take-over compares the whole claim, so that
 // nobody else has written in between (docs/adr/0009).
-func (d *Door) resume(ctx context.Context, req Request, checked event.Checked, claim event.Claim, prior event.Prior) (Result, error) {
+func (d *Door) resume(ctx context.Context, req *Request, checked event.Checked, claim event.Claim, prior event.Prior) (Result, error) {
 	receipt, found, err := d.find(ctx, claim.ID, prior)
 	if err != nil {
 		return Result{}, err

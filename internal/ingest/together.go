@@ -18,7 +18,7 @@ import (
 // flight is an event of those that go together.
 type flight struct {
 	*item
-	claim  event.Claim
+	claim  *event.Claim
 	record event.Record
 	wait   func() (event.Position, error)
 }
@@ -52,10 +52,11 @@ func (d *Door) enterTogether(ctx context.Context, items []*item, run func(func()
 // claimTogether returns the events whose claims were won. The others go on in later.
 func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func())) []flight {
 	flights := make([]flight, 0, len(items))
-	claims := make([]event.Claim, 0, len(items))
+	claims := make([]event.Claim, 0, len(items)) // it never grows: flights point into it
+	begun := d.now()
 	for _, it := range items {
 		d.guard(it, func() {
-			claim, err := d.claimOf(it.req, it.checked)
+			claim, err := d.claimOf(it.req, it.checked, begun)
 			if err != nil {
 				id, unplaced := claim.ID, err // not the whole claim: what later keeps is on the heap
 				later(func() {
@@ -63,7 +64,8 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 				})
 				return
 			}
-			flights, claims = append(flights, flight{item: it, claim: claim}), append(claims, claim)
+			claims = append(claims, claim)
+			flights = append(flights, flight{item: it, claim: &claims[len(claims)-1]})
 		})
 	}
 	if len(claims) == 0 {
@@ -76,14 +78,14 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 	now := d.now()
 	won := flights[:0]
 	for i := range flights {
-		d.metrics.claim.Observe(now.Sub(flights[i].claim.Begun).Seconds())
+		d.metrics.claim.Observe(now.Sub(begun).Seconds())
 		if errs[i] == nil && standings[i].State == event.Won {
 			won = append(won, flights[i])
 			continue
 		}
 		f := flights[i] // its place is taken by one that was won
 		later(func() {
-			d.finish(f.item, func() (Result, error) { return d.proceed(ctx, f.req, f.checked, f.claim, standings[i], errs[i]) })
+			d.finish(f.item, func() (Result, error) { return d.proceed(ctx, f.req, f.checked, *f.claim, standings[i], errs[i]) })
 		})
 	}
 	return won
@@ -105,10 +107,10 @@ func (d *Door) claimAll(ctx context.Context, flights []flight, claims []event.Cl
 // hand hands over the record of a claim that was won.
 func (d *Door) hand(ctx context.Context, f *flight, later func(func())) {
 	crash.At(crash.Claimed)
-	f.record = d.record(f.req, f.checked, f.claim.Placement, &f.claim, d.now())
-	if d.tooLate(f.record, f.claim) {
+	f.record = d.record(f.req, f.checked, f.claim.Placement, f.claim, d.now())
+	if d.tooLate(f.record, *f.claim) {
 		later(func() {
-			d.finish(f.item, func() (Result, error) { return d.publishClaimed(ctx, f.record, f.claim) })
+			d.finish(f.item, func() (Result, error) { return d.publishClaimed(ctx, f.record, *f.claim) })
 		})
 		return
 	}
@@ -123,11 +125,11 @@ func (d *Door) land(f *flight, later func(func())) {
 	if err != nil { // a release is waited for
 		failed := err
 		later(func() {
-			d.finish(f.item, func() (Result, error) { return d.end(f.claim, event.Receipt{}, failed) })
+			d.finish(f.item, func() (Result, error) { return d.end(*f.claim, event.Receipt{}, failed) })
 		})
 		return
 	}
-	result, err := d.end(f.claim, receipt, nil)
+	result, err := d.end(*f.claim, receipt, nil)
 	f.answer.Result, f.answer.Err = d.tell(f.checked, result, err)
 }
 

@@ -33,7 +33,7 @@ type lane struct {
 	deliveryTimeout time.Duration
 	logger          *slog.Logger
 	metrics         *Metrics
-	acknowledged    func(kafka.Event, event.Record) (event.Position, error)
+	acknowledged    func(kafka.Event, event.Placement, time.Time) (event.Position, error)
 	failed          func(*event.Error) *event.Error
 
 	rested time.Time // the next transaction does not begin before; run's own

@@ -192,7 +192,8 @@ func (p *Producer) Hand(ctx context.Context, r event.Record) (wait func() (event
 // pending is a record that was handed over, or refused.
 type pending struct {
 	p       *Producer
-	record  event.Record
+	place   event.Placement
+	handed  time.Time
 	refused *event.Error
 
 	inc     *incarnation
@@ -204,7 +205,7 @@ type pending struct {
 }
 
 func (p *Producer) hand(r event.Record) pending {
-	h := pending{p: p, record: r}
+	h := pending{p: p, place: r.Placement, handed: r.Timestamp}
 	if t, found := p.topics.lookup(r.Topic); found == topicFound && recordSize(r) > t.maxBytes {
 		h.refused = event.Refuse(event.EventTooLarge,
 			"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", recordSize(r), r.Topic, t.maxBytes)
@@ -247,24 +248,32 @@ func (h *pending) wait(ctx context.Context) (event.Position, error) {
 		return h.lane.await(ctx, h.done)
 	}
 	defer h.waiting.Add(-1)
-	p := h.p
+	select { // of a batch, most reports are there, and this costs less than to listen to all
+	case ev := <-h.report:
+		return h.reported(ev)
+	default:
+	}
 	select { // unless it ends by its report, the record may still be written, and the channel is left to that report
 	case ev := <-h.report:
-		reportChannels.Put(h.report)
-		at, err := p.position(ev, h.record)
-		if err == nil {
-			crash.At(crash.Acked)
-		}
-		return at, err
+		return h.reported(ev)
 	case <-h.inc.failed:
-		return event.Position{}, p.failed(notAcknowledged(kafka.NewError(kafka.ErrMsgTimedOut, "not acknowledged in time", false)))
+		return event.Position{}, h.p.failed(notAcknowledged(kafka.NewError(kafka.ErrMsgTimedOut, "not acknowledged in time", false)))
 	case <-ctx.Done():
-		return event.Position{}, p.failed(stoppedWaiting(ctx))
+		return event.Position{}, h.p.failed(stoppedWaiting(ctx))
 	}
 }
 
-// position reads a delivery report.
-func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, error) {
+func (h *pending) reported(ev kafka.Event) (event.Position, error) {
+	reportChannels.Put(h.report)
+	at, err := h.p.position(ev, h.place, h.handed)
+	if err == nil {
+		crash.At(crash.Acked)
+	}
+	return at, err
+}
+
+// position reads the delivery report of a record.
+func (p *Producer) position(ev kafka.Event, place event.Placement, handed time.Time) (event.Position, error) {
 	now := crash.Now()
 	m, ok := ev.(*kafka.Message)
 	if !ok {
@@ -276,10 +285,10 @@ func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, err
 		if !errors.As(err, &e) {
 			e = kafka.NewError(kafka.ErrFail, err.Error(), false)
 		}
-		return event.Position{}, p.failed(deliveryError(e, now.Sub(r.Timestamp)))
+		return event.Position{}, p.failed(deliveryError(e, now.Sub(handed)))
 	}
 	p.acked.Store(now.UnixNano())
-	p.topics.ackedNow(r.Topic, at.Partition, r.Timestamp)
+	p.topics.ackedNow(place.Topic, at.Partition, handed)
 	p.up()
 	switch {
 	case at.Offset < 0:
@@ -287,9 +296,9 @@ func (p *Producer) position(ev kafka.Event, r event.Record) (event.Position, err
 		// place of: it is written, but a receipt would have to invent where.
 		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, nil,
 			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))
-	case at.Partition != r.Partition:
+	case at.Partition != place.Partition:
 		return event.Position{}, p.failed(event.Failure(
-			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(r.Topic, r.Partition), at.Partition)))
+			fmt.Errorf("record for %s acknowledged in partition %d", partitionLabel(place.Topic, place.Partition), at.Partition)))
 	}
 	return at, nil
 }

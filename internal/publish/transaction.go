@@ -88,7 +88,7 @@ func (l *lane) transact(entries []*entry) bool {
 	l.metrics.transactions.WithLabelValues("committed").Inc()
 	for _, e := range entries {
 		if !e.fate.left {
-			at, err := l.acknowledged(e.fate.report, e.record)
+			at, err := l.acknowledged(e.fate.report, e.record.Placement, e.record.Timestamp)
 			e.done <- answer{at, err}
 		}
 	}

@@ -19,6 +19,19 @@ const (
 	heapRoom = 128 << 20
 )
 
+// addProcessor lets one more thread run Go code than Go itself would: the one that
+// waits in C for delivery reports holds its place until the runtime takes it back,
+// and much of the time one that could work finds none. GOMAXPROCS overrides.
+//
+// With a number of its own, Go no longer follows a CPU limit that changes while it
+// runs.
+func addProcessor() {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return
+	}
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+}
+
 // fitCollector sets how much garbage may gather, by what is live once the event
 // types are loaded, and gives back what loading them took. GOGC overrides.
 func fitCollector() {
