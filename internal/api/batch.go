@@ -39,7 +39,7 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 		reqs[i] = s.batchItem(c, item, key, i)
 		reqs[i].Attributes.TraceParent, reqs[i].Attributes.TraceState = trace.TraceParent, trace.TraceState
 	}
-	return s.acceptBatch(c, reqs)
+	return s.writeBatch(c, reqs, s.door.AcceptBatch(context.Background(), reqs)) // as for a single event
 }
 
 // batchItem makes a request of one event. What is wrong with it is in the request.
@@ -62,11 +62,6 @@ func batchKey(h *fasthttp.RequestHeader) (string, error) {
 		return "", err
 	}
 	return id.Parts[0], nil
-}
-
-// acceptBatch passes requests through the door and answers them item by item.
-func (s *Server) acceptBatch(c *fiber.Ctx, reqs []ingest.Request) error {
-	return s.writeBatch(c, reqs, s.door.AcceptBatch(context.Background(), reqs)) // as for a single event
 }
 
 // writeBatch answers 202 if every event was accepted, else 207 (RFC 4918 §11.1).

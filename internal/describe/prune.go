@@ -22,11 +22,9 @@ func withoutOthers(root *yaml.Node) {
 	needed = append(needed, references(paths)...)
 	components := value(doc, "components")
 	for i := 0; i < len(needed); i++ { // it grows
-		if target := find(components, needed[i]); target != nil {
-			for _, each := range references(target) {
-				if !slices.Contains(needed, each) {
-					needed = append(needed, each)
-				}
+		for _, each := range references(find(components, needed[i])) {
+			if !slices.Contains(needed, each) {
+				needed = append(needed, each)
 			}
 		}
 	}
@@ -53,7 +51,7 @@ func value(mapping *yaml.Node, name string) *yaml.Node {
 	return &yaml.Node{}
 }
 
-// find is the component of a kind and a name.
+// find is the component of a kind and a name, an empty node without one.
 func find(components *yaml.Node, ref string) *yaml.Node {
 	kind, name, _ := strings.Cut(ref, "/")
 	return value(value(components, kind), name)

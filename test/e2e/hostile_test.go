@@ -96,7 +96,7 @@ func TestBombs(t *testing.T) {
 	after := residentMemory(t, g)
 	t.Logf("memory: %d MiB before, %d MiB after", before>>20, after>>20)
 	require.Less(t, after-before, int64(mayGrowBy))
-	require.Zero(t, metric(t, g, "gateway_http_body_bytes"))
+	require.Zero(t, g.metric(t, "gateway_http_body_bytes"))
 	require.Empty(t, readTopic(t, services.Shared(t).Kafka, topic).records)
 }
 
@@ -129,7 +129,7 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 	all := openSlow(t, g.addr, slow, unread)
 	trickling := all.trickle(t)
 	during, memoryDuring := measure(3), residentMemory(t, g)
-	open := metric(t, g, "gateway_http_connections")
+	open := g.metric(t, "gateway_http_connections")
 	require.Less(t, time.Since(begun), readTimeout, "the machine is too slow: they have begun to end")
 	require.GreaterOrEqual(t, open, float64(slow))
 	answered := all.answers(readTimeout + 15*time.Second)
@@ -137,7 +137,7 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 	took := time.Since(begun)
 	after := measure(3)
 	eventually(t, patient, "those that never read end", func() error {
-		if n := metric(t, g, "gateway_http_connections"); n > conns {
+		if n := g.metric(t, "gateway_http_connections"); n > conns {
 			return fmt.Errorf("%v connections are open", n)
 		}
 		return nil
@@ -149,7 +149,7 @@ func TestSlowClientsDoNoHarm(t *testing.T) {
 	require.Equal(t, map[int]int{http.StatusRequestTimeout: slow}, answered)
 	require.Less(t, median(during), 2*quiet+50*time.Millisecond)
 	require.Less(t, memoryDuring-memoryBefore, int64(slow*perConn))
-	require.Zero(t, metric(t, g, "gateway_http_body_bytes"))
+	require.Zero(t, g.metric(t, "gateway_http_body_bytes"))
 }
 
 // TestLargeObjectsAreAnswered: data that is odd, but valid.
@@ -268,20 +268,4 @@ func (s *slowClients) answers(limit time.Duration) map[int]int {
 func median(all []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[len(sorted)/2]
-}
-
-// metric is the value of a metric without labels.
-func metric(t *testing.T, g *gateway, name string) float64 {
-	t.Helper()
-	_, text, err := g.ask("/metrics")
-	require.NoError(t, err)
-	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			require.NoError(t, err)
-			return n
-		}
-	}
-	require.FailNow(t, "no "+name+" in /metrics")
-	return 0
 }

@@ -96,7 +96,7 @@ func p99OfLoad(t *testing.T, g *gateway, conns, n int) time.Duration {
 // residentMemory is in bytes.
 func residentMemory(t *testing.T, g *gateway) int64 {
 	t.Helper()
-	return int64(metric(t, g, "process_resident_memory_bytes"))
+	return int64(g.metric(t, "process_resident_memory_bytes"))
 }
 
 // raiseFileLimit lets this process, and those that it starts, open n files.
