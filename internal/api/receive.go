@@ -57,9 +57,7 @@ func (s *Server) survive(ctx *fasthttp.RequestCtx) {
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *event.Error) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
-	s.allowOrigin(c)
-	s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
-	_ = s.writeProblem(c, e, hasKey(c)) // encoding a problem does not fail
+	_ = s.unhandled(c, e) // encoding a problem does not fail
 	ctx.SetConnectionClose()
 	lingerOnClose(ctx)
 }

@@ -187,10 +187,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// serverError answers and counts what reached no handler of ours: requests that
-// fasthttp could not read.
+// serverError answers requests that fasthttp could not read.
 func (s *Server) serverError(c *fiber.Ctx, err error) error {
-	e := s.problemOf(c, err)
+	return s.unhandled(c, s.problemOf(c, err))
+}
+
+// unhandled answers and counts what reached no handler of ours.
+func (s *Server) unhandled(c *fiber.Ctx, e *event.Error) error {
 	s.allowOrigin(c)
 	s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
 	return s.writeProblem(c, e, hasKey(c))
