@@ -199,7 +199,7 @@ func TestBatches(t *testing.T) {
 			result.Bypassed = true
 			return result, nil
 		case "in-doubt":
-			e := event.Doubt(event.OutcomeUnknown, nil, "Late.")
+			e := event.MaybeWritten(event.OutcomeUnknown, nil, "Late.")
 			return ingest.Result{}, e
 		}
 		return accepting(r)

@@ -148,7 +148,7 @@ func decisive(answers []ingest.Answer) error {
 	case mendable.Outcome != event.NotWritten || maybeWritten == 0:
 		return mendable
 	}
-	e := event.Doubt(event.OutcomeUnknown, mendable.Err,
+	e := event.MaybeWritten(event.OutcomeUnknown, mendable.Err,
 		"Of %d events, %d are written or may be; of another: %s Deliver all again: what was accepted is recognised.", len(answers), maybeWritten, sentence(mendable.Detail))
 	e.RetryAfter = mendable.RetryAfter
 	return e
@@ -158,7 +158,7 @@ func decisive(answers []ingest.Answer) error {
 func webhookError(err error) error {
 	var e *event.Error
 	if errors.As(err, &e) && e.Kind == event.RequestInProgress {
-		return event.Doubt(event.OutcomeUnknown, nil, "The same delivery is being written right now by another request. Deliver it again.")
+		return event.MaybeWritten(event.OutcomeUnknown, nil, "The same delivery is being written right now by another request. Deliver it again.")
 	}
 	return err
 }

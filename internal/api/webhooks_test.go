@@ -146,11 +146,11 @@ func TestWebhookErrors(t *testing.T) {
 		status int
 		kind   event.Kind
 	}{
-		"in progress":     {event.Doubt(event.RequestInProgress, nil, "Busy."), 504, event.OutcomeUnknown},
+		"in progress":     {event.MaybeWritten(event.RequestInProgress, nil, "Busy."), 504, event.OutcomeUnknown},
 		"kafka is away":   {event.Refuse(event.LogUnavailable, "Away."), 503, event.LogUnavailable},
 		"unknown type":    {event.Refuse(event.UnknownEventType, "No."), 404, event.UnknownEventType},
 		"does not fit":    {event.Refuse(event.SchemaViolation, "No."), 422, event.SchemaViolation},
-		"unknown outcome": {event.Doubt(event.OutcomeUnknown, nil, "Late."), 504, event.OutcomeUnknown},
+		"unknown outcome": {event.MaybeWritten(event.OutcomeUnknown, nil, "Late."), 504, event.OutcomeUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +175,7 @@ func TestWebhookWithSeveralEvents(t *testing.T) {
 		case "shop.away":
 			return ingest.Result{}, away
 		case "shop.late":
-			return ingest.Result{}, event.Doubt(event.OutcomeUnknown, nil, "Late.")
+			return ingest.Result{}, event.MaybeWritten(event.OutcomeUnknown, nil, "Late.")
 		}
 		return accepting(r)
 	})

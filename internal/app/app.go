@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"eventgateway/internal/admin"
 	"eventgateway/internal/api"
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
@@ -49,7 +50,7 @@ type App struct {
 	auth     *auth.Authenticator // nil: everybody may call
 	endAuth  context.CancelFunc
 	rates    *rate.Limiter
-	admin    *admin
+	admin    *admin.Server
 	ready    atomic.Bool
 
 	public, private net.Listener
@@ -103,7 +104,7 @@ func (a *App) build(openAPI []byte) error {
 		OnStoreFailure:  event.StoreFailurePolicy(cfg.Idempotency.OnStoreFailure),
 		OnStoreLoss:     event.StoreFailurePolicy(cfg.Idempotency.OnStoreLoss),
 	}, ingest.Deps{
-		Catalog: a.catalog, Claims: a.store, Endings: a.store, Log: a.producer,
+		Catalog: a.catalog, Claims: a.store, Settler: a.store, Log: a.producer,
 		Metrics: ingest.NewMetrics(a.registry),
 	})
 	description, err := describe.NewBase(openAPI)
@@ -129,7 +130,7 @@ func (a *App) build(openAPI []byte) error {
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(publicAPI, door, a.catalog, a.logger, a.registry)
-	a.admin = newAdmin(a.registry, &a.ready, checks)
+	a.admin = admin.New(a.registry, &a.ready, checks)
 	return nil
 }
 
@@ -212,7 +213,7 @@ func (a *App) Run(ctx context.Context) error {
 
 	failed := make(chan error, 2)
 	servers.Go(func() { failed <- a.api.Serve(a.public) })
-	servers.Go(func() { failed <- a.admin.serve(a.private) })
+	servers.Go(func() { failed <- a.admin.Serve(a.private) })
 	a.ready.Store(true)
 	a.logger.Info("gateway started", "listen", a.Addr(), "admin", a.AdminAddr(), "guarantee", a.cfg.Kafka.Guarantee)
 
@@ -240,7 +241,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.producer.Close(drain)
 	a.rates.Close()
 	_ = a.rdb.Close()
-	a.admin.shutdown()
+	a.admin.Shutdown()
 	servers.Wait()
 	a.logger.Info("gateway stopped", "took", time.Since(begun).Round(time.Millisecond))
 	return failure

@@ -109,20 +109,20 @@ type Placement struct {
 	Owner     string // the producer incarnation that alone may write it
 }
 
-// Standing is what a claim attempt found.
-type Standing struct {
+// ClaimResult is what a claim attempt found.
+type ClaimResult struct {
 	State   ClaimState
 	Receipt Receipt // if State is Settled
 	// LeaseLeft is how long the present holder's lease runs on, if State is
-	// InProgress or InDoubt.
+	// InProgress or LeftUnknown.
 	LeaseLeft time.Duration
-	// Prior is the claim that was found, if State is Abandoned.
-	Prior Prior
+	// Abandoned is the claim that was found, if State is Abandoned.
+	Abandoned AbandonedClaim
 }
 
-// Prior is an abandoned claim as it was read: where its attempt may have
+// AbandonedClaim is an abandoned claim as it was read: where its attempt may have
 // written, and what a take-over compares against.
-type Prior struct {
+type AbandonedClaim struct {
 	Text        string // the stored record
 	Token       string // of the attempt that made it
 	Fingerprint Fingerprint
@@ -149,18 +149,18 @@ type ClaimState int
 
 // The states that an attempt can find (design section 7).
 const (
-	Won        ClaimState = iota + 1 // the claim is ours
-	Settled                          // the event is written; here is its receipt
-	InProgress                       // another attempt holds the claim and its lease runs
-	InDoubt                          // an attempt ended in an unknown outcome and its lease runs
-	Abandoned                        // the holder's lease is over: take over
-	Reused                           // the key was used for another payload
-	Absent                           // only from a look: nobody holds it
+	Claimed     ClaimState = iota + 1 // the claim is ours
+	Settled                           // the event is written; here is its receipt
+	InProgress                        // another attempt holds the claim and its lease runs
+	LeftUnknown                       // an attempt ended in an unknown outcome and its lease runs
+	Abandoned                         // the holder's lease is over: take over
+	Reused                            // the key was used for another payload
+	Absent                            // only from a look: nobody holds it
 )
 
 // String names the state for logs and metrics.
 func (s ClaimState) String() string {
-	names := [...]string{"", "won", "settled", "in-progress", "in-doubt", "abandoned", "reused", "absent"}
+	names := [...]string{"", "claimed", "settled", "in-progress", "unknown", "abandoned", "reused", "absent"}
 	if s <= 0 || int(s) >= len(names) {
 		return "state-" + strconv.Itoa(int(s))
 	}

@@ -144,7 +144,7 @@ func TestFingerprint(t *testing.T) {
 func TestClaimStateNames(t *testing.T) {
 	t.Parallel()
 	names := map[ClaimState]string{
-		Won: "won", Settled: "settled", InProgress: "in-progress", InDoubt: "in-doubt",
+		Claimed: "claimed", Settled: "settled", InProgress: "in-progress", LeftUnknown: "unknown",
 		Abandoned: "abandoned", Reused: "reused", Absent: "absent",
 		0: "state-0", -1: "state--1", Absent + 1: "state-8",
 	}

@@ -87,8 +87,8 @@ func RefuseCause(kind Kind, cause error, format string, args ...any) *Error {
 	return e
 }
 
-// Doubt makes an error for an event that may or may not have been written.
-func Doubt(kind Kind, cause error, format string, args ...any) *Error {
+// MaybeWritten makes an error for an event that may or may not have been written.
+func MaybeWritten(kind Kind, cause error, format string, args ...any) *Error {
 	e := RefuseCause(kind, cause, format, args...)
 	e.Outcome = Unknown
 	return e
@@ -97,7 +97,7 @@ func Doubt(kind Kind, cause error, format string, args ...any) *Error {
 // Failure makes an error for a fault of the gateway itself, after which nothing
 // is sure. The cause is for the log only.
 func Failure(cause error) *Error {
-	return Doubt(Internal, cause, "The gateway failed; the operator finds the details in its log.")
+	return MaybeWritten(Internal, cause, "The gateway failed; the operator finds the details in its log.")
 }
 
 // Rebuilding is the idempotency store's answer while it may have lost claims

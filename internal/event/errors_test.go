@@ -28,11 +28,11 @@ func TestErrors(t *testing.T) {
 			LogUnavailable, NotWritten, io.EOF, "log-unavailable: no leader: EOF",
 		},
 		{
-			"doubt", Doubt(OutcomeUnknown, io.ErrUnexpectedEOF, "no answer"),
+			"maybe written", MaybeWritten(OutcomeUnknown, io.ErrUnexpectedEOF, "no answer"),
 			OutcomeUnknown, Unknown, io.ErrUnexpectedEOF, "outcome-unknown: no answer: unexpected EOF",
 		},
 		{
-			"doubt without a cause", Doubt(RequestInProgress, nil, "another request"),
+			"maybe written, without a cause", MaybeWritten(RequestInProgress, nil, "another request"),
 			RequestInProgress, Unknown, nil, "request-in-progress: another request",
 		},
 	}

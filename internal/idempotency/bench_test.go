@@ -61,7 +61,7 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 		}
 		standings, errs := s.ClaimAll(b.Context(), claims)
 		for i, c := range claims {
-			if errs[i] != nil || standings[i].State != event.Won {
+			if errs[i] != nil || standings[i].State != event.Claimed {
 				b.Fatal(errs[i], standings[i])
 			}
 			s.Settle(c, receipt)

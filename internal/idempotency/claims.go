@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -35,7 +35,7 @@ func (s *Store) claimBatch(calls []*claimCall) {
 		}
 	}()
 	live := calls[:0]
-	now := crash.Now() // as Begun was read
+	now := failpoint.Now() // as Begun was read
 	for _, c := range calls {
 		switch {
 		case c.ctx.Err() != nil:

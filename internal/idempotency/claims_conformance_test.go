@@ -76,12 +76,12 @@ func testClaimFinds(t *testing.T, b backend) {
 		ask   func(event.Claim) event.Claim
 		want  event.ClaimState
 	}{
-		{"nothing", func(*testing.T, event.Claim) {}, again, event.Won},
-		{"its own token", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, func(c event.Claim) event.Claim { return c }, event.Won},
+		{"nothing", func(*testing.T, event.Claim) {}, again, event.Claimed},
+		{"its own token", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, func(c event.Claim) event.Claim { return c }, event.Claimed},
 		{"a claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, again, event.InProgress},
 		{"a claim, other payload", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, otherPayload, event.Reused},
-		{"a doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.Doubt(c); r.mustBecome(t, c.ID, "U") }, again, event.InDoubt},
-		{"a doubt, other payload", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.Doubt(c); r.mustBecome(t, c.ID, "U") }, otherPayload, event.Reused},
+		{"a doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }, again, event.LeftUnknown},
+		{"a doubt, other payload", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }, otherPayload, event.Reused},
 		{"a receipt", func(t *testing.T, c event.Claim) {
 			r.mustWin(t, c)
 			r.Settle(c, receiptOf(c))
@@ -92,7 +92,7 @@ func testClaimFinds(t *testing.T, b backend) {
 			r.Settle(c, receiptOf(c))
 			r.mustBecome(t, c.ID, "S")
 		}, otherPayload, event.Reused},
-		{"a released claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c); mustClose(t, r.Release(c)) }, again, event.Won},
+		{"a released claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c); mustClose(t, r.Release(c)) }, again, event.Claimed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func testClaimFinds(t *testing.T, b backend) {
 				if tt.want == event.Settled {
 					require.Equal(t, receiptOf(c), s.Receipt)
 				}
-				if tt.want == event.InProgress || tt.want == event.InDoubt {
+				if tt.want == event.InProgress || tt.want == event.LeftUnknown {
 					require.Positive(t, s.LeaseLeft)
 					require.LessOrEqual(t, s.LeaseLeft, longLease)
 				}
@@ -127,7 +127,7 @@ func testManyClaims(t *testing.T, b backend) {
 	want := make([]event.ClaimState, 0, most)
 	for i := range most {
 		c := r.newClaim()
-		state := event.Won
+		state := event.Claimed
 		switch i % 11 {
 		case 3:
 			r.mustWin(t, c)
@@ -172,16 +172,16 @@ func testClaimAfterLease(t *testing.T, b backend) {
 		c := r.newClaim()
 		r.mustWin(t, c)
 		s := r.mustFind(t, again(c), event.Abandoned)
-		require.Equal(t, r.record(t, c.ID), s.Prior.Text, "a take-over compares the record as it was read")
+		require.Equal(t, r.record(t, c.ID), s.Abandoned.Text, "a take-over compares the record as it was read")
 		require.Zero(t, s.LeaseLeft)
 	})
 	t.Run("unknown", func(t *testing.T) {
 		t.Parallel()
 		c := r.newClaim()
 		r.mustWin(t, c)
-		r.Doubt(c)
+		r.MarkUnknown(c)
 		r.mustBecome(t, c.ID, "U")
-		require.Equal(t, r.record(t, c.ID), r.mustFind(t, again(c), event.Abandoned).Prior.Text)
+		require.Equal(t, r.record(t, c.ID), r.mustFind(t, again(c), event.Abandoned).Abandoned.Text)
 	})
 	t.Run("other payload", func(t *testing.T) {
 		t.Parallel()
@@ -221,13 +221,13 @@ func testTokensAreComparedWhole(t *testing.T, b backend) {
 			asks.Token = tt.asks
 			r.mustWin(t, held)
 			before := r.record(t, held.ID)
-			require.NotEqual(t, event.Won, r.mustClaim(t, asks).State, "two attempts hold one claim")
-			s, err := r.TakeOver(t.Context(), asks, event.Prior{Text: "C 1 1 x y 3 gw-1 orders"})
+			require.NotEqual(t, event.Claimed, r.mustClaim(t, asks).State, "two attempts hold one claim")
+			s, err := r.TakeOver(t.Context(), asks, event.AbandonedClaim{Text: "C 1 1 x y 3 gw-1 orders"})
 			require.NoError(t, err)
-			require.NotEqual(t, event.Won, s.State, "two attempts hold one claim")
+			require.NotEqual(t, event.Claimed, s.State, "two attempts hold one claim")
 
 			r.Settle(asks, receiptOf(asks))
-			r.Doubt(asks)
+			r.MarkUnknown(asks)
 			mustClose(t, r.Release(asks))
 			require.Equal(t, before, r.record(t, held.ID), "one attempt ended another's claim")
 		})
@@ -253,7 +253,7 @@ func testRecordText(t *testing.T, b backend) {
 	require.Equal(t, c.Begun.UnixMilli(), from, "the claiming gateway's clock, however wrong")
 	require.WithinDuration(t, began.Add(longLease), time.UnixMilli(leaseEnd), patience, "Redis' clock, which is this machine's")
 
-	r.Doubt(c)
+	r.MarkUnknown(c)
 	require.Equal(t, "U"+text[1:], r.mustBecome(t, c.ID, "U"))
 
 	r.Settle(c, receiptOf(c))
@@ -283,7 +283,7 @@ func testExpiry(t *testing.T, b backend) {
 	shorten(c.ID)
 	r.mustWin(t, c)
 	require.LessOrEqual(t, ttl(c.ID), longTTL/2, "finding one's own claim renews nothing")
-	r.Doubt(c)
+	r.MarkUnknown(c)
 	r.mustBecome(t, c.ID, "U")
 	require.LessOrEqual(t, ttl(c.ID), longTTL/2, "a doubt keeps the expiry")
 	require.Greater(t, ttl(c.ID), longTTL/2-patience)
@@ -299,13 +299,13 @@ func testExpiry(t *testing.T, b backend) {
 
 func testLookNeverWrites(t *testing.T, b backend) {
 	r := newRig(t, b)
-	look := func(c event.Claim) event.Standing {
+	look := func(c event.Claim) event.ClaimResult {
 		s, err := r.Look(t.Context(), c.ID, c.Fingerprint)
 		require.NoError(t, err)
 		return s
 	}
 	c := r.newClaim()
-	require.Equal(t, event.Standing{State: event.Absent}, look(c))
+	require.Equal(t, event.ClaimResult{State: event.Absent}, look(c))
 	require.Empty(t, r.record(t, c.ID))
 
 	other := r.peer(t)
@@ -318,13 +318,13 @@ func testLookNeverWrites(t *testing.T, b backend) {
 	require.Equal(t, event.InProgress, anyPayload.State)
 	require.Equal(t, before, r.record(t, c.ID))
 
-	other.Doubt(c)
+	other.MarkUnknown(c)
 	r.mustBecome(t, c.ID, "U")
-	require.Equal(t, event.InDoubt, look(c).State)
+	require.Equal(t, event.LeftUnknown, look(c).State)
 
 	other.Settle(c, receiptOf(c))
 	r.mustBecome(t, c.ID, "S")
-	require.Equal(t, event.Standing{State: event.Settled, Receipt: receiptOf(c)}, look(c))
+	require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}, look(c))
 }
 
 // Who takes over fences the producer of an attempt that is known to have failed:
@@ -335,17 +335,17 @@ func testTransactionalUnknown(t *testing.T, b backend) {
 	c := r.newClaim()
 	r.mustWin(t, c)
 	require.Equal(t, event.InProgress, tx.mustClaim(t, again(c)).State, "a claim may still be at work")
-	r.Doubt(c)
+	r.MarkUnknown(c)
 	text := r.mustBecome(t, c.ID, "U")
-	require.Equal(t, event.InDoubt, r.mustClaim(t, again(c)).State)
+	require.Equal(t, event.LeftUnknown, r.mustClaim(t, again(c)).State)
 	s := tx.mustClaim(t, again(c))
 	require.Equal(t, event.Abandoned, s.State)
-	require.WithinDuration(t, time.Now().Add(longLease), s.Prior.LeaseEnded, patience)
-	s.Prior.LeaseEnded = time.Time{}
-	require.Equal(t, event.Prior{
+	require.WithinDuration(t, time.Now().Add(longLease), s.Abandoned.LeaseEnded, patience)
+	s.Abandoned.LeaseEnded = time.Time{}
+	require.Equal(t, event.AbandonedClaim{
 		Text: text, Token: c.Token, Fingerprint: c.Fingerprint, Owner: "gw-1", Topic: "orders", Partitions: []int32{3},
 		From: time.UnixMilli(c.Begun.UnixMilli()),
-	}, s.Prior)
+	}, s.Abandoned)
 }
 
 func testLooksAreBounded(t *testing.T, b backend) {

@@ -41,7 +41,7 @@ func testOneWinner(t *testing.T, b backend) {
 				switch {
 				case err != nil:
 					failed <- err
-				case s.State == event.Won:
+				case s.State == event.Claimed:
 					mu.Lock()
 					winners[i] = append(winners[i], c.Token)
 					mu.Unlock()
@@ -90,12 +90,12 @@ func testLostReplyToTakeOver(t *testing.T, b backend) {
 	r := newRig(t, b, through(p), withLease(time.Millisecond))
 	c := r.newClaim()
 	r.mustWin(t, c)
-	found := r.mustFind(t, again(c), event.Abandoned).Prior
+	found := r.mustFind(t, again(c), event.Abandoned).Abandoned
 	taker := again(c)
 	p.loseNextReply()
 	s, err := r.TakeOver(t.Context(), taker, found)
 	require.NoError(t, err)
-	require.Equal(t, event.Won, s.State)
+	require.Equal(t, event.Claimed, s.State)
 	require.Zero(t, p.repliesToLose(), "a reply was lost")
 	require.Contains(t, r.record(t, c.ID), taker.Token)
 }
@@ -131,7 +131,7 @@ func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	lock(func(g *gatherer[*claimCall]) { g.busy = 0 })
 	r.mustWin(t, r.newClaim()) // shares its batch with the call that was given up
 	require.Empty(t, r.record(t, c.ID), "a claim that nobody waits for is not sent")
-	require.Equal(t, event.Standing{State: event.Won}, r.mustClaim(t, again(c)))
+	require.Equal(t, event.ClaimResult{State: event.Claimed}, r.mustClaim(t, again(c)))
 }
 
 func testSilentRedis(t *testing.T, b backend) {

@@ -23,5 +23,5 @@
 // Inspect gathers what a preflight judges, and Show what a claim holds: both
 // only read.
 //
-// It imports only internal/event, internal/crash and internal/preflight.
+// It imports only internal/event, internal/failpoint and internal/preflight.
 package idempotency

@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -53,13 +53,13 @@ func (s *Store) Settle(c event.Claim, r event.Receipt) {
 	s.endings.add(&ending{op: "S", id: c.ID, token: c.Token, record: record})
 }
 
-// Doubt marks a claim unknown; its lease runs on.
-func (s *Store) Doubt(c event.Claim) { s.endings.add(&ending{op: "U", id: c.ID, token: c.Token}) }
+// MarkUnknown marks a claim unknown; its lease runs on.
+func (s *Store) MarkUnknown(c event.Claim) { s.endings.add(&ending{op: "U", id: c.ID, token: c.Token}) }
 
 // Release drops a claim under which surely nothing was or will be written. The
 // channel closes when that is done or given up.
 func (s *Store) Release(c event.Claim) <-chan struct{} {
-	crash.At(crash.Releasing)
+	failpoint.At(failpoint.Releasing)
 	e := &ending{op: "D", id: c.ID, token: c.Token, done: make(chan struct{})}
 	s.endings.add(e)
 	return e.done
@@ -163,10 +163,10 @@ func (q *endings) apply(ctx context.Context, batch []*ending) {
 	if s.cluster {
 		groups = byBucket(batch, func(e *ending) byte { return bucketOf(e.id) })
 	}
-	crash.At(crash.Settling)
+	failpoint.At(failpoint.Settling)
 	err := s.runGroups(scriptCtx, len(groups), endScript, func(i int) ([]string, []any) { return s.endArgs(groups[i]) },
 		func(i int, cmd *redis.Cmd) { q.answer(groups[i], cmd) })
-	crash.At(crash.Settled)
+	failpoint.At(failpoint.Settled)
 	if err != nil {
 		s.metrics.failed("end")
 		s.logger.Warn("ending claims failed", "error", err, "claims", len(batch))

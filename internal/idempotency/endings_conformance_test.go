@@ -17,7 +17,7 @@ func testSettle(t *testing.T, b backend) {
 		given func(*testing.T, event.Claim)
 	}{
 		{"its own claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }},
-		{"its own doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.Doubt(c); r.mustBecome(t, c.ID, "U") }},
+		{"its own doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }},
 		{"a claim that Redis lost", func(*testing.T, event.Claim) {}},
 	}
 	for _, tt := range tests {
@@ -26,7 +26,7 @@ func testSettle(t *testing.T, b backend) {
 			c := r.newClaim()
 			tt.given(t, c)
 			r.Settle(c, receiptOf(c))
-			want := event.Standing{State: event.Settled, Receipt: receiptOf(c)}
+			want := event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}
 			require.Equal(t, want, r.mustClaim(t, again(c)), "known here at once")
 			r.mustBecome(t, c.ID, "S")
 			require.Equal(t, want, r.peer(t).mustClaim(t, again(c)), "known everywhere")
@@ -42,11 +42,11 @@ func testDoubt(t *testing.T, b backend) {
 	c := r.newClaim()
 	r.mustWin(t, c)
 	before := r.record(t, c.ID)
-	r.Doubt(c)
+	r.MarkUnknown(c)
 	require.Equal(t, "U"+before[1:], r.mustBecome(t, c.ID, "U"), "the lease runs on")
 
 	lost := r.newClaim()
-	r.Doubt(lost)
+	r.MarkUnknown(lost)
 	mustClose(t, r.Release(r.newClaim())) // endings are applied in order
 	require.Empty(t, r.record(t, lost.ID), "a doubt makes no record")
 	require.Equal(t, 2, counted(t, r.reg, missedTotal, ""))
@@ -65,7 +65,7 @@ func testRelease(t *testing.T, b backend) {
 
 	doubted := r.newClaim()
 	r.mustWin(t, doubted)
-	r.Doubt(doubted)
+	r.MarkUnknown(doubted)
 	mustClose(t, r.Release(doubted))
 	require.Empty(t, r.record(t, doubted.ID))
 }
@@ -77,7 +77,7 @@ func testEndingsOfAnothersClaim(t *testing.T, b backend) {
 		given func(*testing.T, event.Claim)
 	}{
 		{"claimed", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }},
-		{"unknown", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.Doubt(c); r.mustBecome(t, c.ID, "U") }},
+		{"unknown", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }},
 		{"settled", func(t *testing.T, c event.Claim) {
 			r.mustWin(t, c)
 			r.Settle(c, receiptOf(c))
@@ -96,7 +96,7 @@ func testEndingsOfAnothersClaim(t *testing.T, b backend) {
 			other := receiptOf(late)
 			other.Offset = 99
 			p.Settle(late, other)
-			p.Doubt(late)
+			p.MarkUnknown(late)
 			mustClose(t, p.Release(late))
 			require.Equal(t, before, r.record(t, holder.ID))
 			require.Equal(t, 3, counted(t, p.reg, missedTotal, ""))
@@ -113,7 +113,7 @@ func endThree(t *testing.T, r *rig) (settled, doubted, released event.Claim, don
 		direct.mustWin(t, c)
 	}
 	r.Settle(settled, receiptOf(settled))
-	r.Doubt(doubted)
+	r.MarkUnknown(doubted)
 	return settled, doubted, released, r.Release(released)
 }
 

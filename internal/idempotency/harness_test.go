@@ -187,7 +187,7 @@ func receiptOf(c event.Claim) event.Receipt {
 	}
 }
 
-func (r *rig) mustClaim(t *testing.T, c event.Claim) event.Standing {
+func (r *rig) mustClaim(t *testing.T, c event.Claim) event.ClaimResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -198,13 +198,13 @@ func (r *rig) mustClaim(t *testing.T, c event.Claim) event.Standing {
 
 func (r *rig) mustWin(t *testing.T, c event.Claim) {
 	t.Helper()
-	require.Equal(t, event.Standing{State: event.Won}, r.mustClaim(t, c))
+	require.Equal(t, event.ClaimResult{State: event.Claimed}, r.mustClaim(t, c))
 }
 
 // mustFind waits until an attempt finds the state.
-func (r *rig) mustFind(t *testing.T, c event.Claim, want event.ClaimState) event.Standing {
+func (r *rig) mustFind(t *testing.T, c event.Claim, want event.ClaimState) event.ClaimResult {
 	t.Helper()
-	var s event.Standing
+	var s event.ClaimResult
 	require.Eventually(t, func() bool {
 		s = r.mustClaim(t, c)
 		return s.State == want

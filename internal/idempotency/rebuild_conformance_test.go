@@ -73,7 +73,7 @@ func testRebuild(t *testing.T, l lab) {
 	r.mustHold(t, log)
 	for i, e := range log.entries[:20] {
 		claim := event.Claim{ID: e.Claim, Fingerprint: e.Fingerprint, Token: freshToken(), Begun: time.Now()}
-		require.Equal(t, event.Standing{State: event.Settled, Receipt: e.Receipt}, r.mustClaim(t, claim), i)
+		require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: e.Receipt}, r.mustClaim(t, claim), i)
 	}
 	c.Begun = time.Now()
 	r.mustWin(t, c)
@@ -271,7 +271,7 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	log.onPass = func(int) {
 		r.Settle(inLog, receiptOf(inLog))
 		r.Settle(unseen, receiptOf(unseen))
-		r.Doubt(doubted)
+		r.MarkUnknown(doubted)
 		mustClose(t, r.Release(doubted))
 	}
 	r.guard(t, log)
@@ -279,7 +279,7 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	r.mustBeReady(t)
 	p := l.gateway(t)
 	for _, c := range []event.Claim{inLog, unseen} {
-		require.Equal(t, event.Standing{State: event.Settled, Receipt: receiptOf(c)}, p.mustClaim(t, again(c)))
+		require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}, p.mustClaim(t, again(c)))
 	}
 	require.Empty(t, r.record(t, doubted.ID))
 	require.Zero(t, counted(t, r.reg, duplicates, ""))

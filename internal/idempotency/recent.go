@@ -43,7 +43,7 @@ func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt string) {
 	r.young[id] = written{f, receipt}
 }
 
-func (r *recent) look(id event.ClaimID, f event.Fingerprint) (event.Standing, bool) {
+func (r *recent) look(id event.ClaimID, f event.Fingerprint) (event.ClaimResult, bool) {
 	r.mu.Lock()
 	r.turnLocked()
 	w := r.findLocked(id)
@@ -77,16 +77,16 @@ func (r *recent) findLocked(id event.ClaimID) written {
 }
 
 // standing is what to tell who asks for f; not ok if nothing is known.
-func (w written) standing(f event.Fingerprint) (event.Standing, bool) {
+func (w written) standing(f event.Fingerprint) (event.ClaimResult, bool) {
 	switch {
 	case w.receipt == "":
-		return event.Standing{}, false
+		return event.ClaimResult{}, false
 	case f != (event.Fingerprint{}) && w.fingerprint != f:
-		return event.Standing{State: event.Reused}, true
+		return event.ClaimResult{State: event.Reused}, true
 	}
-	standing := event.Standing{State: event.Settled}
+	standing := event.ClaimResult{State: event.Settled}
 	if json.Unmarshal([]byte(w.receipt), &standing.Receipt) != nil {
-		return event.Standing{}, false // Redis is asked instead
+		return event.ClaimResult{}, false // Redis is asked instead
 	}
 	return standing, true
 }

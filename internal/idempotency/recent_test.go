@@ -35,10 +35,10 @@ func TestRecentRemembersReceipts(t *testing.T) {
 	r.add(numbered(1), fp, string(receipt.AppendJSON(nil)))
 	s, ok := r.look(numbered(1), fp)
 	require.True(t, ok)
-	require.Equal(t, event.Standing{State: event.Settled, Receipt: receipt}, s)
+	require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receipt}, s)
 	s, ok = r.look(numbered(1), other)
 	require.True(t, ok)
-	require.Equal(t, event.Standing{State: event.Reused}, s)
+	require.Equal(t, event.ClaimResult{State: event.Reused}, s)
 	_, ok = r.look(numbered(2), fp)
 	require.False(t, ok)
 }

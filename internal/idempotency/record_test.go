@@ -120,52 +120,52 @@ func TestStanding(t *testing.T) {
 	fp := encodeFingerprint(fingerprint)
 	claimed := "C 5000 1000 " + fp + " tok 3,1 gw-1 orders"
 	unknown := "U" + claimed[1:]
-	abandoned := func(text string) event.Standing {
-		return event.Standing{State: event.Abandoned, Prior: event.Prior{
+	abandoned := func(text string) event.ClaimResult {
+		return event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{
 			Text: text, Token: "tok", Fingerprint: fingerprint, Owner: "gw-1", Topic: "orders", Partitions: []int32{3, 1},
 			From: time.UnixMilli(1000),
 		}}
 	}
-	inDoubt := event.Standing{State: event.InDoubt, LeaseLeft: time.Millisecond}
-	reused := event.Standing{State: event.Reused}
+	inDoubt := event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Millisecond}
+	reused := event.ClaimResult{State: event.Reused}
 	tests := []struct {
 		name          string
 		text          string
-		want          event.Standing // zero: an error
-		transactional event.Standing
+		want          event.ClaimResult // zero: an error
+		transactional event.ClaimResult
 	}{
-		{"won", "W", event.Standing{State: event.Won}, event.Standing{State: event.Won}},
-		{"absent", "R4000 ", event.Standing{State: event.Absent}, event.Standing{State: event.Absent}},
+		{"won", "W", event.ClaimResult{State: event.Claimed}, event.ClaimResult{State: event.Claimed}},
+		{"absent", "R4000 ", event.ClaimResult{State: event.Absent}, event.ClaimResult{State: event.Absent}},
 		{
 			"in progress", "R4000 " + claimed,
-			event.Standing{State: event.InProgress, LeaseLeft: time.Second},
-			event.Standing{State: event.InProgress, LeaseLeft: time.Second},
+			event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second},
+			event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second},
 		},
 		{"in doubt", "R4999 " + unknown, inDoubt, abandoned(unknown)},
 		{"the lease ends at its end", "R5000 " + claimed, abandoned(claimed), abandoned(claimed)},
 		{"unknown, lease over", "R9000 " + unknown, abandoned(unknown), abandoned(unknown)},
 		{
 			"settled", `R4000 S ` + fp + ` {"id":"e"}`,
-			event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
-			event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
+			event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
+			event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
 		},
 		{"reused", "R4000 " + strings.Replace(claimed, fp, "other", 1), reused, reused},
 		{"reused although abandoned", "R9000 " + strings.Replace(claimed, fp, "other", 1), reused, reused},
 		{"reused although settled", `R4000 S other {"id":"e"}`, reused, reused},
-		{"nothing", "", event.Standing{}, event.Standing{}},
-		{"marker", "M", event.Standing{}, event.Standing{}},
-		{"no time", "R " + claimed, event.Standing{}, event.Standing{}},
-		{"no record", "R4000", event.Standing{}, event.Standing{}},
-		{"another's record", "R4000 hello", event.Standing{}, event.Standing{}},
+		{"nothing", "", event.ClaimResult{}, event.ClaimResult{}},
+		{"marker", "M", event.ClaimResult{}, event.ClaimResult{}},
+		{"no time", "R " + claimed, event.ClaimResult{}, event.ClaimResult{}},
+		{"no record", "R4000", event.ClaimResult{}, event.ClaimResult{}},
+		{"another's record", "R4000 hello", event.ClaimResult{}, event.ClaimResult{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for transactional, want := range map[bool]event.Standing{false: tt.want, true: tt.transactional} {
+			for transactional, want := range map[bool]event.ClaimResult{false: tt.want, true: tt.transactional} {
 				got, err := standing(tt.text, fingerprint, transactional)
 				if want.State == event.Abandoned {
-					require.WithinDuration(t, time.Now(), got.Prior.LeaseEnded, patience)
-					got.Prior.LeaseEnded = time.Time{}
+					require.WithinDuration(t, time.Now(), got.Abandoned.LeaseEnded, patience)
+					got.Abandoned.LeaseEnded = time.Time{}
 				}
 				require.Equal(t, want, got)
 				require.Equal(t, want.State == 0, err != nil, "%v", err)
@@ -178,8 +178,8 @@ func TestLeaseEndedByThisClock(t *testing.T) {
 	t.Parallel()
 	s, err := standing("R9000 C 5000 1000 fp tok 3 gw-1 orders", event.Fingerprint{}, false)
 	require.NoError(t, err)
-	require.WithinDuration(t, time.Now().Add(-4*time.Second), s.Prior.LeaseEnded, time.Second)
-	require.Zero(t, s.Prior.Fingerprint, "a text that is none")
+	require.WithinDuration(t, time.Now().Add(-4*time.Second), s.Abandoned.LeaseEnded, time.Second)
+	require.Zero(t, s.Abandoned.Fingerprint, "a text that is none")
 }
 
 // FuzzParseRecord: whatever stands in Redis is read or refused, and what is
@@ -213,7 +213,7 @@ func FuzzParseRecord(f *testing.F) {
 		}
 		s, err := standing(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{}, now%2 == 0)
 		require.NoError(t, err)
-		require.NotEqual(t, event.Won, s.State)
+		require.NotEqual(t, event.Claimed, s.State)
 		require.GreaterOrEqual(t, s.LeaseLeft, time.Duration(0))
 	})
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -72,7 +72,7 @@ func (r *restorer) flush(ctx context.Context) error {
 	if len(r.batch) == 0 {
 		return nil
 	}
-	crash.At(crash.Rebuilding)
+	failpoint.At(failpoint.Rebuilding)
 	err := r.hold.store.insist(ctx, func() error { return r.write(ctx) })
 	if err != nil {
 		return err

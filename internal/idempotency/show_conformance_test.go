@@ -48,7 +48,7 @@ func testShow(t *testing.T, b backend) {
 	require.Equal(t, ShownClaimed, shown.State)
 	held(c, shown)
 
-	r.Doubt(c)
+	r.MarkUnknown(c)
 	r.mustBecome(t, c.ID, stateUnknown)
 	shown = show(c)
 	require.Equal(t, ShownUnknown, shown.State)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // Config sets how claims are kept.
@@ -135,7 +135,7 @@ func (c *claimCall) answer(text string, err error) {
 // Claim asks to hold an identity. An *event.Rebuilding means that claims may be
 // lost and this one does not stand; other errors mean that Redis gave no answer,
 // and the claim may stand all the same.
-func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error) {
+func (s *Store) Claim(ctx context.Context, c event.Claim) (event.ClaimResult, error) {
 	if standing, ok := s.recent.look(c.ID, c.Fingerprint); ok {
 		return standing, nil
 	}
@@ -150,18 +150,18 @@ func (s *Store) Claim(ctx context.Context, c event.Claim) (event.Standing, error
 }
 
 // answer reads a script's answer. "M" is an *event.Rebuilding.
-func (s *Store) answer(text string, id event.ClaimID, f event.Fingerprint) (event.Standing, error) {
+func (s *Store) answer(text string, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
 	if text == "M" {
 		s.kick()
-		return event.Standing{}, &event.Rebuilding{Left: s.unready.left(bucketOf(id), time.Now())}
+		return event.ClaimResult{}, &event.Rebuilding{Left: s.unready.left(bucketOf(id), time.Now())}
 	}
 	return standing(text, f, s.cfg.Transactional)
 }
 
 // ClaimAll is Claim for several: they share round trips, and their caller waits
 // once for all of them. What it returns is in the order of the claims.
-func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.Standing, []error) {
-	standings, errs := make([]event.Standing, len(claims)), make([]error, len(claims))
+func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.ClaimResult, []error) {
+	standings, errs := make([]event.ClaimResult, len(claims)), make([]error, len(claims))
 	all, calls := make([]claimCall, len(claims)), make([]*claimCall, 0, len(claims))
 	var together asked
 	known := s.recent.find(claims)
@@ -185,14 +185,14 @@ func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.Sta
 }
 
 // claimed is what came of a call, unless its caller waited in vain.
-func (s *Store) claimed(call *claimCall, unanswered error) (event.Standing, error) {
+func (s *Store) claimed(call *claimCall, unanswered error) (event.ClaimResult, error) {
 	err := unanswered
 	if err == nil {
 		err = call.err
 	}
 	if err != nil {
 		s.metrics.failed("claim")
-		return event.Standing{}, err
+		return event.ClaimResult{}, err
 	}
 	return s.answer(call.text, call.claim.ID, call.claim.Fingerprint)
 }
@@ -201,7 +201,7 @@ func (s *Store) claimed(call *claimCall, unanswered error) (event.Standing, erro
 // found. The partitions of its topic stay, and so does its time of first claim,
 // unless the taker's clock is behind it: the next recovery read must begin before
 // the records of both. Errors are as for a claim.
-func (s *Store) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error) {
+func (s *Store) TakeOver(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error) {
 	var earlier []int32
 	if prior.Topic == c.Placement.Topic {
 		earlier = prior.Partitions
@@ -211,14 +211,14 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) 
 		prior.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
-		return event.Standing{}, fmt.Errorf("take over claim: %w", err)
+		return event.ClaimResult{}, fmt.Errorf("take over claim: %w", err)
 	}
 	return s.answer(text, c.ID, c.Fingerprint)
 }
 
 // Look reads what stands without claiming. A zero f stands for any payload.
 // Nothing found while claims may be lost is an *event.Rebuilding.
-func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error) {
+func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
 	if standing, ok := s.recent.look(id, f); ok {
 		return standing, nil
 	}
@@ -226,51 +226,51 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 	case s.looks <- struct{}{}:
 		defer func() { <-s.looks }()
 	case <-ctx.Done():
-		return event.Standing{}, fmt.Errorf("look up claim: %w", ctx.Err())
+		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", ctx.Err())
 	}
 	text, err := lookScript.Run(ctx, s.rdb, []string{recordKey(id), markerKey(bucketOf(id))}).Text()
 	if err != nil {
 		s.metrics.failed("look")
-		return event.Standing{}, fmt.Errorf("look up claim: %w", err)
+		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", err)
 	}
 	return s.answer(text, id, f)
 }
 
 // standing reads a script's answer: "W" or "R<now> <record>".
-func standing(text string, f event.Fingerprint, transactional bool) (event.Standing, error) {
+func standing(text string, f event.Fingerprint, transactional bool) (event.ClaimResult, error) {
 	if text == "W" {
-		return event.Standing{State: event.Won}, nil
+		return event.ClaimResult{State: event.Claimed}, nil
 	}
 	nowText, found, ok := strings.Cut(strings.TrimPrefix(text, "R"), " ")
 	now, err := strconv.ParseInt(nowText, 10, 64)
 	if !ok || err != nil {
-		return event.Standing{}, fmt.Errorf("read answer %.20q of the claim script", text)
+		return event.ClaimResult{}, fmt.Errorf("read answer %.20q of the claim script", text)
 	}
 	if found == "" {
-		return event.Standing{State: event.Absent}, nil
+		return event.ClaimResult{State: event.Absent}, nil
 	}
 	rec, err := parseRecord(found)
 	if err != nil {
-		return event.Standing{}, err
+		return event.ClaimResult{}, err
 	}
 	left := time.Duration(rec.leaseEndMs-now) * time.Millisecond
 	switch {
 	case f != (event.Fingerprint{}) && rec.fingerprint != encodeFingerprint(f):
-		return event.Standing{State: event.Reused}, nil
+		return event.ClaimResult{State: event.Reused}, nil
 	case rec.state == stateSettled:
-		return event.Standing{State: event.Settled, Receipt: rec.receipt}, nil
+		return event.ClaimResult{State: event.Settled, Receipt: rec.receipt}, nil
 	case left <= 0, transactional && rec.state == stateUnknown:
-		return event.Standing{State: event.Abandoned, Prior: rec.prior(found, crash.Now().Add(left))}, nil
+		return event.ClaimResult{State: event.Abandoned, Abandoned: rec.prior(found, failpoint.Now().Add(left))}, nil
 	case rec.state == stateUnknown:
-		return event.Standing{State: event.InDoubt, LeaseLeft: left}, nil
+		return event.ClaimResult{State: event.LeftUnknown, LeaseLeft: left}, nil
 	default:
-		return event.Standing{State: event.InProgress, LeaseLeft: left}, nil
+		return event.ClaimResult{State: event.InProgress, LeaseLeft: left}, nil
 	}
 }
 
 // prior is an abandoned record as a take-over needs it.
-func (rec stored) prior(text string, leaseEnded time.Time) event.Prior {
-	return event.Prior{
+func (rec stored) prior(text string, leaseEnded time.Time) event.AbandonedClaim {
+	return event.AbandonedClaim{
 		Text: text, Token: rec.token, Fingerprint: decodeFingerprint(rec.fingerprint),
 		Owner: rec.owner, Topic: rec.topic, Partitions: rec.partitions,
 		From: time.UnixMilli(rec.fromMs), LeaseEnded: leaseEnded,

@@ -28,7 +28,7 @@ func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
 	for range endingsLimit {
-		s.Doubt(event.Claim{})
+		s.MarkUnknown(event.Claim{})
 	}
 	require.Zero(t, counted(t, reg, lostTotal, ""))
 	mustClose(t, s.Release(event.Claim{}))
@@ -83,7 +83,7 @@ func TestRedisAway(t *testing.T) {
 	}{
 		{"claim", "claim", func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, event.Claim{}); return err }},
 		{"take-over", "take-over", func(ctx context.Context, s *Store) error {
-			_, err := s.TakeOver(ctx, event.Claim{}, event.Prior{Text: "C 1 0 fp tok 3 gw-1 orders"})
+			_, err := s.TakeOver(ctx, event.Claim{}, event.AbandonedClaim{Text: "C 1 0 fp tok 3 gw-1 orders"})
 			return err
 		}},
 		{"look", "look", func(ctx context.Context, s *Store) error {

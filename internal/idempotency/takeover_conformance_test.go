@@ -34,11 +34,11 @@ func testTakeOver(t *testing.T, b backend) {
 	for _, tt := range takers { // one after the other: each takes over from the one before
 		c := again(first)
 		c.Placement = tt.place
-		found := r.mustFind(t, c, event.Abandoned).Prior
+		found := r.mustFind(t, c, event.Abandoned).Abandoned
 		require.NoError(t, r.raw.PExpire(t.Context(), recordKey(c.ID), longTTL/2).Err())
 		s, err := tt.by.TakeOver(t.Context(), c, found)
 		require.NoError(t, err)
-		require.Equal(t, event.Standing{State: event.Won}, s, tt.name)
+		require.Equal(t, event.ClaimResult{State: event.Claimed}, s, tt.name)
 
 		now, err := parseRecord(r.record(t, c.ID))
 		require.NoError(t, err)
@@ -53,9 +53,9 @@ func testTakeOver(t *testing.T, b backend) {
 		last = c
 	}
 	require.Equal(t, event.InProgress, r.mustClaim(t, again(first)).State)
-	s, err := long.TakeOver(t.Context(), last, event.Prior{Text: "C 1 1 x y 3 gw-1 orders"})
+	s, err := long.TakeOver(t.Context(), last, event.AbandonedClaim{Text: "C 1 1 x y 3 gw-1 orders"})
 	require.NoError(t, err)
-	require.Equal(t, event.Won, s.State, "its own token, if the reply was lost")
+	require.Equal(t, event.Claimed, s.State, "its own token, if the reply was lost")
 }
 
 // The next recovery read begins where the earlier of both clocks was.
@@ -67,11 +67,11 @@ func testTakeOverUnderAnotherClock(t *testing.T, b backend) {
 			first := r.newClaim()
 			r.mustWin(t, first)
 			taker := again(first)
-			found := r.mustFind(t, taker, event.Abandoned).Prior
+			found := r.mustFind(t, taker, event.Abandoned).Abandoned
 			taker.Begun = first.Begun.Add(-behind)
 			s, err := r.TakeOver(t.Context(), taker, found)
 			require.NoError(t, err)
-			require.Equal(t, event.Won, s.State)
+			require.Equal(t, event.Claimed, s.State)
 			now, err := parseRecord(r.record(t, first.ID))
 			require.NoError(t, err)
 			require.Equal(t, first.Begun.Add(-max(behind, 0)).UnixMilli(), now.fromMs)
@@ -84,21 +84,24 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 	long := r.peer(t, withLease(longLease))
 	tests := []struct {
 		name   string
-		change func(*testing.T, event.Claim, event.Prior)
+		change func(*testing.T, event.Claim, event.AbandonedClaim)
 		want   event.ClaimState
 	}{
-		{"doubted", func(t *testing.T, c event.Claim, _ event.Prior) { r.Doubt(c); r.mustBecome(t, c.ID, "U") }, event.Abandoned},
-		{"taken by another", func(t *testing.T, c event.Claim, found event.Prior) {
+		{"doubted", func(t *testing.T, c event.Claim, _ event.AbandonedClaim) {
+			r.MarkUnknown(c)
+			r.mustBecome(t, c.ID, "U")
+		}, event.Abandoned},
+		{"taken by another", func(t *testing.T, c event.Claim, found event.AbandonedClaim) {
 			s, err := long.TakeOver(t.Context(), again(c), found)
 			require.NoError(t, err)
-			require.Equal(t, event.Won, s.State)
+			require.Equal(t, event.Claimed, s.State)
 		}, event.InProgress},
-		{"settled", func(t *testing.T, c event.Claim, _ event.Prior) {
+		{"settled", func(t *testing.T, c event.Claim, _ event.AbandonedClaim) {
 			r.Settle(c, receiptOf(c))
 			r.mustBecome(t, c.ID, "S")
 		}, event.Settled},
-		{"released", func(t *testing.T, c event.Claim, _ event.Prior) { mustClose(t, r.Release(c)) }, event.Absent},
-		{"only the lease end differs", func(t *testing.T, c event.Claim, found event.Prior) {
+		{"released", func(t *testing.T, c event.Claim, _ event.AbandonedClaim) { mustClose(t, r.Release(c)) }, event.Absent},
+		{"only the lease end differs", func(t *testing.T, c event.Claim, found event.AbandonedClaim) {
 			f := strings.Split(found.Text, " ")
 			f[1] = "1000"
 			require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), strings.Join(f, " "), longTTL).Err())
@@ -109,7 +112,7 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 			t.Parallel()
 			c := r.newClaim()
 			r.mustWin(t, c)
-			found := r.mustFind(t, again(c), event.Abandoned).Prior
+			found := r.mustFind(t, again(c), event.Abandoned).Abandoned
 			tt.change(t, c, found)
 			changed := r.record(t, c.ID)
 			s, err := r.TakeOver(t.Context(), again(c), found)
@@ -147,7 +150,7 @@ func testTakeOverTestsMarker(t *testing.T, b backend) {
 			r := newRig(t, b, withLease(time.Millisecond))
 			c := r.newClaim()
 			r.mustWin(t, c)
-			found := r.mustFind(t, again(c), event.Abandoned).Prior
+			found := r.mustFind(t, again(c), event.Abandoned).Abandoned
 			require.NoError(t, change(t.Context(), r))
 			_, err := r.TakeOver(t.Context(), again(c), found)
 			require.ErrorAs(t, err, new(*event.Rebuilding))
@@ -202,13 +205,13 @@ func testReceiptsUnderAnyMarker(t *testing.T, b backend) {
 			r := newRig(t, b)
 			c := r.newClaim()
 			r.mustWin(t, c)
-			prior := event.Prior{Text: r.record(t, c.ID)}
+			prior := event.AbandonedClaim{Text: r.record(t, c.ID)}
 			r.Settle(c, receiptOf(c))
 			r.mustBecome(t, c.ID, "S")
 			require.NoError(t, change(t.Context(), r))
 
 			p := r.peer(t)
-			want := event.Standing{State: event.Settled, Receipt: receiptOf(c)}
+			want := event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}
 			require.Equal(t, want, p.mustClaim(t, again(c)))
 			s, err := p.Look(t.Context(), c.ID, c.Fingerprint)
 			require.NoError(t, err)

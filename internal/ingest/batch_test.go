@@ -118,12 +118,12 @@ func TestBatchHoldsBackBehindAFailure(t *testing.T) {
 // Every answer of the store and the log that is no receipt holds back.
 func TestBatchHoldsBackBehindEveryFailure(t *testing.T) {
 	t.Parallel()
-	first := func(w *world, standing event.Standing, err error) {
-		w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+	first := func(w *world, standing event.ClaimResult, err error) {
+		w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
 			if c.ID == of("a", 0).Identity.ClaimID("web") {
 				return standing, err
 			}
-			return event.Standing{State: event.Won}, nil
+			return event.ClaimResult{State: event.Claimed}, nil
 		}
 	}
 	tests := []struct {
@@ -131,13 +131,13 @@ func TestBatchHoldsBackBehindEveryFailure(t *testing.T) {
 		given func(*world)
 		want  string
 	}{
-		{"in progress", func(w *world) { first(w, event.Standing{State: event.InProgress}, nil) }, "request-in-progress"},
-		{"in doubt", func(w *world) { first(w, event.Standing{State: event.InDoubt}, nil) }, "outcome-unknown"},
-		{"reused", func(w *world) { first(w, event.Standing{State: event.Reused}, nil) }, "idempotency-key-reused"},
-		{"store away", func(w *world) { first(w, event.Standing{}, errors.New("away")) }, "idempotency-store-unavailable"},
+		{"in progress", func(w *world) { first(w, event.ClaimResult{State: event.InProgress}, nil) }, "request-in-progress"},
+		{"in doubt", func(w *world) { first(w, event.ClaimResult{State: event.LeftUnknown}, nil) }, "outcome-unknown"},
+		{"reused", func(w *world) { first(w, event.ClaimResult{State: event.Reused}, nil) }, "idempotency-key-reused"},
+		{"store away", func(w *world) { first(w, event.ClaimResult{}, errors.New("away")) }, "idempotency-store-unavailable"},
 		{"log refuses", func(w *world) { failFirst(w, event.Refuse(event.LogUnavailable, "no leader")) }, "log-unavailable"},
-		{"no acknowledgement", func(w *world) { failFirst(w, event.Doubt(event.OutcomeUnknown, nil, "late")) }, "outcome-unknown"},
-		{"a panic", func(w *world) { first(w, event.Standing{}, nil); panicFirst(w) }, "internal"},
+		{"no acknowledgement", func(w *world) { failFirst(w, event.MaybeWritten(event.OutcomeUnknown, nil, "late")) }, "outcome-unknown"},
+		{"a panic", func(w *world) { first(w, event.ClaimResult{}, nil); panicFirst(w) }, "internal"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestBatchHoldsBackBehindEveryFailure(t *testing.T) {
 	t.Run("a replay does not", func(t *testing.T) {
 		t.Parallel()
 		w := batchWorld(t)
-		first(w, event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil)
+		first(w, event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil)
 		require.Equal(t, []string{"ok", "ok"}, batch(t, w.door(Config{}, nil), of("a", 0), of("a", 1)))
 	})
 }
@@ -165,11 +165,11 @@ func failFirst(w *world, err error) {
 }
 
 func panicFirst(w *world) {
-	w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+	w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
 		if c.ID == of("a", 0).Identity.ClaimID("web") {
 			panic("boom")
 		}
-		return event.Standing{State: event.Won}, nil
+		return event.ClaimResult{State: event.Claimed}, nil
 	}
 }
 
@@ -216,14 +216,14 @@ func TestBatchWithOneEventTwice(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	settled := map[event.ClaimID]bool{}
-	w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+	w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if settled[c.ID] {
-			return event.Standing{State: event.Settled}, nil
+			return event.ClaimResult{State: event.Settled}, nil
 		}
 		settled[c.ID] = true
-		return event.Standing{State: event.Won}, nil
+		return event.ClaimResult{State: event.Claimed}, nil
 	}
 	twice := of("", 0)
 	twice.Identity = event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/s", "1"}}

@@ -27,21 +27,21 @@ func (free) Place(topic string, _ []byte, _ uint64) (event.Placement, error) {
 	return event.Placement{Topic: topic, Partition: 3, Owner: "gw-1"}, nil
 }
 
-func (free) Claim(context.Context, event.Claim) (event.Standing, error) {
-	return event.Standing{State: event.Won}, nil
+func (free) Claim(context.Context, event.Claim) (event.ClaimResult, error) {
+	return event.ClaimResult{State: event.Claimed}, nil
 }
 
-func (free) ClaimAll(_ context.Context, cs []event.Claim) ([]event.Standing, []error) {
-	standings := make([]event.Standing, len(cs))
+func (free) ClaimAll(_ context.Context, cs []event.Claim) ([]event.ClaimResult, []error) {
+	standings := make([]event.ClaimResult, len(cs))
 	for i := range standings {
-		standings[i].State = event.Won
+		standings[i].State = event.Claimed
 	}
 	return standings, make([]error, len(cs))
 }
 
 func (free) Settle(event.Claim, event.Receipt) {}
 
-func (free) Doubt(event.Claim) {}
+func (free) MarkUnknown(event.Claim) {}
 
 func (free) Release(event.Claim) <-chan struct{} { return nil }
 
@@ -49,18 +49,20 @@ func (free) landed() (event.Position, error) {
 	return event.Position{Partition: 3, Offset: 48211}, nil
 }
 
-func (f free) Hand(context.Context, event.Record) func() (event.Position, error) { return f.landed }
+func (f free) PublishAsync(context.Context, event.Record) func() (event.Position, error) {
+	return f.landed
+}
 
 func (f free) Publish(context.Context, event.Record) (event.Position, error) { return f.landed() }
 
-func (free) Find(context.Context, event.ClaimID, event.Prior) (event.Receipt, bool, error) {
+func (free) Find(context.Context, event.ClaimID, event.AbandonedClaim) (event.Receipt, bool, error) {
 	return event.Receipt{}, false, nil
 }
 
 func freeDoor() (*Door, []Request) {
 	f := free{def: definition()}
 	d := New(Config{DeliveryTimeout: testDelivery, Lease: testLease, ClaimTimeout: testClaimTimeout}, Deps{
-		Catalog: f, Claims: f, Endings: f, Log: f, Metrics: NewMetrics(prometheus.NewRegistry()),
+		Catalog: f, Claims: f, Settler: f, Log: f, Metrics: NewMetrics(prometheus.NewRegistry()),
 	})
 	reqs := make([]Request, 100)
 	for i := range reqs {

@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // Config sets a Door's limits.
@@ -33,7 +33,7 @@ type Config struct {
 type Deps struct {
 	Catalog Catalog
 	Claims  Claims
-	Endings Endings
+	Settler Settler
 	Log     Log
 	Metrics *Metrics
 	Now     func() time.Time // nil: the wall clock
@@ -44,7 +44,7 @@ type Door struct {
 	cfg     Config
 	catalog Catalog
 	claims  Claims
-	endings Endings
+	settler Settler
 	log     Log
 	metrics *Metrics
 	now     func() time.Time
@@ -56,11 +56,11 @@ type Door struct {
 func New(cfg Config, deps Deps) *Door {
 	now := deps.Now
 	if now == nil {
-		now = crash.Now
+		now = failpoint.Now
 	}
 	return &Door{
 		cfg:     cfg,
-		catalog: deps.Catalog, claims: deps.Claims, endings: deps.Endings, log: deps.Log,
+		catalog: deps.Catalog, claims: deps.Claims, settler: deps.Settler, log: deps.Log,
 		metrics: deps.Metrics,
 		now:     now, newID: randomID, tokens: newTokens(),
 	}

@@ -48,12 +48,12 @@ type world struct {
 	// Answers. Those that are nil have a default.
 	check    func(eventType, version string, data []byte) (event.Checked, error)
 	key      func(pointers []string, data []byte) (*string, error)
-	claim    func(ctx context.Context, c event.Claim) (event.Standing, error)
-	takeOver func(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error)
-	look     func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.Standing, error)
+	claim    func(ctx context.Context, c event.Claim) (event.ClaimResult, error)
+	takeOver func(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error)
+	look     func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error)
 	place    func(topic string, key []byte, spread uint64) (event.Placement, error)
 	publish  func(ctx context.Context, r event.Record) (event.Position, error)
-	find     func(prior event.Prior) (event.Receipt, bool, error)
+	find     func(prior event.AbandonedClaim) (event.Receipt, bool, error)
 	// released says whether a release is done at once; it is by default.
 	neverReleased bool
 
@@ -78,7 +78,7 @@ func (w *world) door(cfg Config, reg *prometheus.Registry) *Door {
 		reg = prometheus.NewRegistry()
 	}
 	return New(cfg, Deps{
-		Catalog: fakeCatalog{w}, Claims: fakeClaims{w}, Endings: fakeEndings{w}, Log: fakeLog{w},
+		Catalog: fakeCatalog{w}, Claims: fakeClaims{w}, Settler: fakeSettler{w}, Log: fakeLog{w},
 		Metrics: NewMetrics(reg), Now: w.clock.Now,
 	})
 }
@@ -122,52 +122,52 @@ func (f fakeClaims) bounded(ctx context.Context) {
 	require.LessOrEqual(f.t, time.Until(deadline), testClaimTimeout)
 }
 
-func (f fakeClaims) Claim(ctx context.Context, c event.Claim) (event.Standing, error) {
+func (f fakeClaims) Claim(ctx context.Context, c event.Claim) (event.ClaimResult, error) {
 	f.noteClaim("claim", c)
 	if f.claim != nil {
 		return f.claim(ctx, c)
 	}
-	return event.Standing{State: event.Won}, nil
+	return event.ClaimResult{State: event.Claimed}, nil
 }
 
-func (f fakeClaims) ClaimAll(ctx context.Context, cs []event.Claim) ([]event.Standing, []error) {
-	standings, errs := make([]event.Standing, len(cs)), make([]error, len(cs))
+func (f fakeClaims) ClaimAll(ctx context.Context, cs []event.Claim) ([]event.ClaimResult, []error) {
+	standings, errs := make([]event.ClaimResult, len(cs)), make([]error, len(cs))
 	for i, c := range cs {
 		standings[i], errs[i] = f.Claim(ctx, c)
 	}
 	return standings, errs
 }
 
-func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, prior event.Prior) (event.Standing, error) {
+func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error) {
 	f.bounded(ctx)
 	f.noteClaim("take over "+prior.Text, c)
 	if f.takeOver != nil {
 		return f.takeOver(ctx, c, prior)
 	}
-	return event.Standing{State: event.Won}, nil
+	return event.ClaimResult{State: event.Claimed}, nil
 }
 
-func (f fakeClaims) Look(ctx context.Context, id event.ClaimID, fp event.Fingerprint) (event.Standing, error) {
+func (f fakeClaims) Look(ctx context.Context, id event.ClaimID, fp event.Fingerprint) (event.ClaimResult, error) {
 	f.bounded(ctx)
 	f.noteClaim("look", event.Claim{ID: id, Fingerprint: fp})
 	if f.look != nil {
 		return f.look(ctx, id, fp)
 	}
-	return event.Standing{State: event.Absent}, nil
+	return event.ClaimResult{State: event.Absent}, nil
 }
 
-type fakeEndings struct{ *world }
+type fakeSettler struct{ *world }
 
-func (f fakeEndings) Settle(c event.Claim, r event.Receipt) {
+func (f fakeSettler) Settle(c event.Claim, r event.Receipt) {
 	f.noteClaim("settle", c)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settled = append(f.settled, r)
 }
 
-func (f fakeEndings) Doubt(c event.Claim) { f.noteClaim("doubt", c) }
+func (f fakeSettler) MarkUnknown(c event.Claim) { f.noteClaim("doubt", c) }
 
-func (f fakeEndings) Release(c event.Claim) <-chan struct{} {
+func (f fakeSettler) Release(c event.Claim) <-chan struct{} {
 	f.noteClaim("release", c)
 	done := make(chan struct{})
 	if !f.neverReleased {
@@ -188,7 +188,7 @@ func (f fakeLog) Place(topic string, key []byte, spread uint64) (event.Placement
 	return event.Placement{Topic: topic, Partition: 3, Owner: "gw-1"}, nil
 }
 
-func (f fakeLog) Find(ctx context.Context, _ event.ClaimID, prior event.Prior) (event.Receipt, bool, error) {
+func (f fakeLog) Find(ctx context.Context, _ event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
 	_, bounded := ctx.Deadline()
 	require.True(f.t, bounded, "nobody waits for ever for a recovery read")
 	f.note("find " + prior.Text)
@@ -210,7 +210,7 @@ func (f fakeLog) Publish(ctx context.Context, r event.Record) (event.Position, e
 	return event.Position{Partition: r.Partition, Offset: int64(40 + n)}, nil
 }
 
-func (f fakeLog) Hand(ctx context.Context, r event.Record) func() (event.Position, error) {
+func (f fakeLog) PublishAsync(ctx context.Context, r event.Record) func() (event.Position, error) {
 	var at event.Position
 	var err error
 	done := make(chan struct{})

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // deliverySlack is how much later than its delivery time-out a record may still
@@ -38,16 +38,16 @@ func (d *Door) claimOf(req *Request, checked event.Checked, now time.Time) (even
 }
 
 // proceed goes on from what the store said of a claim.
-func (d *Door) proceed(ctx context.Context, req *Request, checked event.Checked, claim event.Claim, standing event.Standing, err error) (Result, error) {
+func (d *Door) proceed(ctx context.Context, req *Request, checked event.Checked, claim event.Claim, standing event.ClaimResult, err error) (Result, error) {
 	if err != nil {
 		return d.withoutStore(ctx, req, checked, claim.Placement, claim, err)
 	}
 	switch standing.State {
-	case event.Won:
-		crash.At(crash.Claimed)
+	case event.Claimed:
+		failpoint.At(failpoint.Claimed)
 		return d.publishClaimed(ctx, d.record(req, checked, claim.Placement, &claim, d.now()), claim)
 	case event.Abandoned:
-		return d.resume(ctx, req, checked, claim, standing.Prior)
+		return d.resume(ctx, req, checked, claim, standing.Abandoned)
 	default:
 		return answerStanding(standing)
 	}
@@ -60,7 +60,7 @@ func (d *Door) publishClaimed(ctx context.Context, record event.Record, claim ev
 		return Result{}, event.Refuse(event.Overloaded,
 			"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
 	}
-	crash.At(crash.Publishing)
+	failpoint.At(failpoint.Publishing)
 	receipt, err := d.publish(ctx, record)
 	return d.end(claim, receipt, err)
 }
@@ -73,13 +73,13 @@ func (d *Door) tooLate(record event.Record, claim event.Claim) bool {
 // end ends a claim as its record ended.
 func (d *Door) end(claim event.Claim, receipt event.Receipt, err error) (Result, error) {
 	if err == nil {
-		d.endings.Settle(claim, receipt)
+		d.settler.Settle(claim, receipt)
 		return Result{Receipt: receipt}, nil
 	}
 	if isNotWritten(err) {
 		d.endUnwritten(claim)
 	} else {
-		d.endings.Doubt(claim)
+		d.settler.MarkUnknown(claim)
 	}
 	return Result{}, err
 }
@@ -88,7 +88,7 @@ func (d *Door) end(claim event.Claim, receipt event.Receipt, err error) (Result,
 // moment, so that an immediate retry finds the key free.
 func (d *Door) endUnwritten(claim event.Claim) {
 	select {
-	case <-d.endings.Release(claim):
+	case <-d.settler.Release(claim):
 	case <-time.After(d.cfg.ClaimTimeout):
 	}
 }
@@ -124,7 +124,7 @@ func (d *Door) withoutStore(ctx context.Context, req *Request, checked event.Che
 		d.endFailed(claim, err)
 		return Result{}, err
 	}
-	d.endings.Settle(claim, receipt)
+	d.settler.Settle(claim, receipt)
 	return Result{Receipt: receipt, Bypassed: true}, nil
 }
 
@@ -144,7 +144,7 @@ func (d *Door) storePolicy(def *event.Definition, lost bool) event.StoreFailureP
 // refuseStoreAway drops the claim, whose reply may be lost: nothing was
 // published under it, and nothing will be.
 func (d *Door) refuseStoreAway(claim event.Claim, cause error) error {
-	d.endings.Release(claim)
+	d.settler.Release(claim)
 	return event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
 		"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
 }
@@ -159,9 +159,9 @@ func refuseRebuilding(r *event.Rebuilding) error {
 // endFailed ends, without waiting, a claim whose event was not acknowledged.
 func (d *Door) endFailed(claim event.Claim, err error) {
 	if isNotWritten(err) {
-		d.endings.Release(claim)
+		d.settler.Release(claim)
 	} else {
-		d.endings.Doubt(claim)
+		d.settler.MarkUnknown(claim)
 	}
 }
 
@@ -171,20 +171,20 @@ func isNotWritten(err error) bool {
 }
 
 // answerStanding answers from what stands in the store.
-func answerStanding(s event.Standing) (Result, error) {
+func answerStanding(s event.ClaimResult) (Result, error) {
 	switch s.State {
 	case event.Settled:
 		return Result{Receipt: s.Receipt, Replayed: true}, nil
 	case event.Reused:
 		return Result{}, event.Refuse(event.IdempotencyKeyReused,
 			"This Idempotency-Key was already used with another type, version, content type or body. Use a new key for a new event; a retry must repeat the first request to the byte.")
-	case event.InDoubt:
-		e := event.Doubt(event.OutcomeUnknown, nil,
+	case event.LeftUnknown:
+		e := event.MaybeWritten(event.OutcomeUnknown, nil,
 			"An earlier attempt with this key ended without an answer from the log. It is decided once that attempt's lease is over; retry with the same key then.")
 		e.RetryAfter = s.LeaseLeft + time.Second
 		return Result{}, e
 	default: // in progress, or abandoned and taken by somebody else just now
-		return Result{}, event.Doubt(event.RequestInProgress, nil,
+		return Result{}, event.MaybeWritten(event.RequestInProgress, nil,
 			"Another request with this Idempotency-Key is being written right now. Retry with the same key to learn its result.")
 	}
 }

@@ -16,51 +16,51 @@ var (
 	errStore = errors.New("connection refused")
 
 	notWritten = event.Refuse(event.LogUnavailable, "no leader")
-	unknown    = event.Doubt(event.OutcomeUnknown, nil, "no acknowledgement in time")
+	unknown    = event.MaybeWritten(event.OutcomeUnknown, nil, "no acknowledgement in time")
 	undecided  = &event.Error{Kind: event.OutcomeUnknown, Outcome: event.Unknown, RetryAfter: 9 * time.Second}
 	rebuilding = &event.Rebuilding{Left: 20 * time.Second}
 	invalid    = event.Refuse(event.SchemaViolation, "no orderId")
 )
 
 // stands answers every claim or look with a standing.
-func stands(s event.Standing) func(*world) {
+func stands(s event.ClaimResult) func(*world) {
 	return func(w *world) {
-		w.claim = func(context.Context, event.Claim) (event.Standing, error) { return s, nil }
-		w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.Standing, error) { return s, nil }
+		w.claim = func(context.Context, event.Claim) (event.ClaimResult, error) { return s, nil }
+		w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.ClaimResult, error) { return s, nil }
 	}
 }
 
 func storeIsAway(w *world) {
-	w.claim = func(context.Context, event.Claim) (event.Standing, error) { return event.Standing{}, errStore }
-	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.Standing, error) {
-		return event.Standing{}, errStore
+	w.claim = func(context.Context, event.Claim) (event.ClaimResult, error) { return event.ClaimResult{}, errStore }
+	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.ClaimResult, error) {
+		return event.ClaimResult{}, errStore
 	}
 }
 
-func takenOver(s event.Standing, err error) func(*world) {
+func takenOver(s event.ClaimResult, err error) func(*world) {
 	return func(w *world) {
-		w.takeOver = func(context.Context, event.Claim, event.Prior) (event.Standing, error) { return s, err }
+		w.takeOver = func(context.Context, event.Claim, event.AbandonedClaim) (event.ClaimResult, error) { return s, err }
 	}
 }
 
 func finds(r event.Receipt, found bool, err error) func(*world) {
 	return func(w *world) {
-		w.find = func(event.Prior) (event.Receipt, bool, error) { return r, found, err }
+		w.find = func(event.AbandonedClaim) (event.Receipt, bool, error) { return r, found, err }
 	}
 }
 
 // topicGoesAway lets the topic go during the recovery read.
 func topicGoesAway(w *world) {
-	w.find = func(event.Prior) (event.Receipt, bool, error) {
+	w.find = func(event.AbandonedClaim) (event.Receipt, bool, error) {
 		topicIsMissing(w)
 		return event.Receipt{}, false, nil
 	}
 }
 
 func rebuilds(w *world) {
-	w.claim = func(context.Context, event.Claim) (event.Standing, error) { return event.Standing{}, rebuilding }
-	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.Standing, error) {
-		return event.Standing{}, rebuilding
+	w.claim = func(context.Context, event.Claim) (event.ClaimResult, error) { return event.ClaimResult{}, rebuilding }
+	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.ClaimResult, error) {
+		return event.ClaimResult{}, rebuilding
 	}
 }
 
@@ -86,21 +86,21 @@ func topicIsMissing(w *world) {
 func slowly(d time.Duration) func(*world) {
 	return func(w *world) {
 		claim := w.claim
-		w.claim = func(ctx context.Context, c event.Claim) (event.Standing, error) {
+		w.claim = func(ctx context.Context, c event.Claim) (event.ClaimResult, error) {
 			w.clock.advance(d)
 			if claim != nil {
 				return claim(ctx, c)
 			}
-			return event.Standing{State: event.Won}, nil
+			return event.ClaimResult{State: event.Claimed}, nil
 		}
 	}
 }
 
 func slowTakeOver(d time.Duration) func(*world) {
 	return func(w *world) {
-		w.takeOver = func(context.Context, event.Claim, event.Prior) (event.Standing, error) {
+		w.takeOver = func(context.Context, event.Claim, event.AbandonedClaim) (event.ClaimResult, error) {
 			w.clock.advance(d)
-			return event.Standing{State: event.Won}, nil
+			return event.ClaimResult{State: event.Claimed}, nil
 		}
 	}
 }
@@ -120,8 +120,8 @@ func typePolicy(p event.StoreFailurePolicy) func(*world) {
 func TestProtocol(t *testing.T) {
 	t.Parallel()
 	earlier := event.Receipt{ID: "e-0", Type: "orders.placed", Version: "v1", Topic: "orders", Partition: 1, Offset: 7, Time: "2026-01-01T00:00:00Z"}
-	settled := stands(event.Standing{State: event.Settled, Receipt: earlier})
-	abandoned := stands(event.Standing{State: event.Abandoned, Prior: event.Prior{Text: "C 1 …"}})
+	settled := stands(event.ClaimResult{State: event.Settled, Receipt: earlier})
+	abandoned := stands(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "C 1 …"}})
 	const tooSlow = testLease - testDelivery - deliverySlack + time.Millisecond
 	tests := []struct {
 		name   string
@@ -141,11 +141,11 @@ func TestProtocol(t *testing.T) {
 		// The table.
 		{name: "nothing found: claim, publish, settle", calls: []string{"check", "claim", "publish", "settle"}},
 		{
-			name: "claimed, lease running: in progress", given: []func(*world){stands(event.Standing{State: event.InProgress, LeaseLeft: time.Second})},
+			name: "claimed, lease running: in progress", given: []func(*world){stands(event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second})},
 			calls: []string{"check", "claim"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "unknown, lease running: unknown until it is over", given: []func(*world){stands(event.Standing{State: event.InDoubt, LeaseLeft: 5 * time.Second})},
+			name: "unknown, lease running: unknown until it is over", given: []func(*world){stands(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: 5 * time.Second})},
 			calls: []string{"check", "claim"}, kind: event.OutcomeUnknown, outcome: event.Unknown, retryAfter: 6 * time.Second,
 		},
 		{
@@ -157,7 +157,7 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "claim"}, replayed: true,
 		},
 		{
-			name: "other fingerprint: reused", given: []func(*world){stands(event.Standing{State: event.Reused})},
+			name: "other fingerprint: reused", given: []func(*world){stands(event.ClaimResult{State: event.Reused})},
 			calls: []string{"check", "claim"}, kind: event.IdempotencyKeyReused, outcome: event.NotWritten,
 		},
 
@@ -183,11 +183,11 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check"}, kind: event.MalformedJSON, outcome: event.NotWritten,
 		},
 		{
-			name: "invalid, other fingerprint settled", given: []func(*world){refusesData(invalid), stands(event.Standing{State: event.Reused})},
+			name: "invalid, other fingerprint settled", given: []func(*world){refusesData(invalid), stands(event.ClaimResult{State: event.Reused})},
 			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
 		},
 		{
-			name: "invalid, another attempt in doubt", given: []func(*world){refusesData(invalid), stands(event.Standing{State: event.InDoubt, LeaseLeft: 1})},
+			name: "invalid, another attempt in doubt", given: []func(*world){refusesData(invalid), stands(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: 1})},
 			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
 		},
 		{
@@ -237,24 +237,24 @@ func TestProtocol(t *testing.T) {
 
 		// Rule 6: a take-over is a compare-and-set that can fail.
 		{
-			name: "take-over lost to another attempt", given: []func(*world){abandoned, takenOver(event.Standing{State: event.InProgress}, nil)},
+			name: "take-over lost to another attempt", given: []func(*world){abandoned, takenOver(event.ClaimResult{State: event.InProgress}, nil)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "take-over finds it settled", given: []func(*world){abandoned, takenOver(event.Standing{State: event.Settled, Receipt: earlier}, nil)},
+			name: "take-over finds it settled", given: []func(*world){abandoned, takenOver(event.ClaimResult{State: event.Settled, Receipt: earlier}, nil)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, replayed: true,
 		},
 		{
-			name: "take-over finds it gone", given: []func(*world){abandoned, takenOver(event.Standing{State: event.Absent}, nil)},
+			name: "take-over finds it gone", given: []func(*world){abandoned, takenOver(event.ClaimResult{State: event.Absent}, nil)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "take-over without an answer: nothing was written before, nor is now", given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
+			name: "take-over without an answer: nothing was written before, nor is now", given: []func(*world){abandoned, takenOver(event.ClaimResult{}, errStore)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, cause: errStore,
 		},
 		{
 			name: "take-over without an answer, service first", policy: event.PublishOnStoreFailure,
-			given: []func(*world){abandoned, takenOver(event.Standing{}, errStore)},
+			given: []func(*world){abandoned, takenOver(event.ClaimResult{}, errStore)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "settle"}, bypassed: true,
 		},
 
@@ -282,7 +282,7 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "claim", "publish", "settle"}, bypassed: true,
 		},
 		{
-			name: "take-over while rebuilding", given: []func(*world){abandoned, takenOver(event.Standing{}, rebuilding)},
+			name: "take-over while rebuilding", given: []func(*world){abandoned, takenOver(event.ClaimResult{}, rebuilding)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, retryAfter: 20 * time.Second,
 		},
 
@@ -323,11 +323,11 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "look"}, replayed: true,
 		},
 		{
-			name: "topic missing, reused", given: []func(*world){topicIsMissing, stands(event.Standing{State: event.Reused})},
+			name: "topic missing, reused", given: []func(*world){topicIsMissing, stands(event.ClaimResult{State: event.Reused})},
 			calls: []string{"check", "look"}, kind: event.IdempotencyKeyReused, outcome: event.NotWritten,
 		},
 		{
-			name: "topic missing, in progress", given: []func(*world){topicIsMissing, stands(event.Standing{State: event.InProgress})},
+			name: "topic missing, in progress", given: []func(*world){topicIsMissing, stands(event.ClaimResult{State: event.InProgress})},
 			calls: []string{"check", "look"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
@@ -379,7 +379,7 @@ func TestProtocol(t *testing.T) {
 func TestOneAttemptHasOneClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	stands(event.Standing{State: event.Abandoned, Prior: event.Prior{Text: "C 1 …"}})(w)
+	stands(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "C 1 …"}})(w)
 	req := keyed()
 	result, err := w.door(Config{}, nil).Accept(t.Context(), req)
 	require.NoError(t, err)

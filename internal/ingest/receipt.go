@@ -24,14 +24,14 @@ func (d *Door) Receipt(ctx context.Context, client string, identity event.Identi
 		return event.Receipt{}, event.Refuse(event.NotFound,
 			"No event with this identity was written within the idempotency window. It can be sent.")
 	case event.Abandoned:
-		return d.receiptFromLog(ctx, id, standing.Prior)
+		return d.receiptFromLog(ctx, id, standing.Abandoned)
 	default:
 		result, err := answerStanding(standing)
 		return result.Receipt, err
 	}
 }
 
-func (d *Door) receiptFromLog(ctx context.Context, id event.ClaimID, prior event.Prior) (event.Receipt, error) {
+func (d *Door) receiptFromLog(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, error) {
 	receipt, found, err := d.find(ctx, id, prior)
 	if err != nil {
 		return event.Receipt{}, err

@@ -12,8 +12,8 @@ import (
 func TestReceipt(t *testing.T) {
 	t.Parallel()
 	earlier := event.Receipt{ID: "e-0", Topic: "orders", Partition: 1, Offset: 7}
-	prior := event.Prior{Text: "U 1 …", Token: "of-the-attempt-before", Fingerprint: event.Fingerprint{7}}
-	abandoned := stands(event.Standing{State: event.Abandoned, Prior: prior})
+	prior := event.AbandonedClaim{Text: "U 1 …", Token: "of-the-attempt-before", Fingerprint: event.Fingerprint{7}}
+	abandoned := stands(event.ClaimResult{State: event.Abandoned, Abandoned: prior})
 	tests := []struct {
 		name       string
 		given      []func(*world)
@@ -22,14 +22,14 @@ func TestReceipt(t *testing.T) {
 		outcome    event.Outcome
 		retryAfter time.Duration
 	}{
-		{name: "settled", given: []func(*world){stands(event.Standing{State: event.Settled, Receipt: earlier})}, calls: []string{"look"}},
+		{name: "settled", given: []func(*world){stands(event.ClaimResult{State: event.Settled, Receipt: earlier})}, calls: []string{"look"}},
 		{name: "nobody knows it", calls: []string{"look"}, kind: event.NotFound, outcome: event.NotWritten},
 		{
-			name: "in progress", given: []func(*world){stands(event.Standing{State: event.InProgress, LeaseLeft: 1})},
+			name: "in progress", given: []func(*world){stands(event.ClaimResult{State: event.InProgress, LeaseLeft: 1})},
 			calls: []string{"look"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "in doubt", given: []func(*world){stands(event.Standing{State: event.InDoubt, LeaseLeft: time.Second})},
+			name: "in doubt", given: []func(*world){stands(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Second})},
 			calls: []string{"look"}, kind: event.OutcomeUnknown, outcome: event.Unknown, retryAfter: 2 * time.Second,
 		},
 		{name: "abandoned, in the log", given: []func(*world){abandoned, finds(earlier, true, nil)}, calls: []string{"look", "find U 1 …", "settle"}},

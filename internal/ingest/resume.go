@@ -3,8 +3,8 @@ package ingest
 import (
 	"context"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // resume decides what becomes of a claim whose attempt ended without a word:
@@ -12,7 +12,7 @@ import (
 // read makes the taker as good as a first owner: nothing of the attempts before
 // is or will be in the log, and the take-over compares the whole claim, so that
 // nobody else has written in between (docs/adr/0009).
-func (d *Door) resume(ctx context.Context, req *Request, checked event.Checked, claim event.Claim, prior event.Prior) (Result, error) {
+func (d *Door) resume(ctx context.Context, req *Request, checked event.Checked, claim event.Claim, prior event.AbandonedClaim) (Result, error) {
 	receipt, found, err := d.find(ctx, claim.ID, prior)
 	if err != nil {
 		return Result{}, err
@@ -20,7 +20,7 @@ func (d *Door) resume(ctx context.Context, req *Request, checked event.Checked, 
 	if found {
 		return Result{Receipt: receipt, Replayed: true}, nil
 	}
-	crash.At(crash.Recovered)
+	failpoint.At(failpoint.Recovered)
 	// The read took time, and the producer may be another one by now.
 	claim.Placement, err = d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), spreadOf(claim.ID))
 	if err != nil {
@@ -35,22 +35,22 @@ func (d *Door) resume(ctx context.Context, req *Request, checked event.Checked, 
 	if err != nil {
 		return d.withoutStore(ctx, req, checked, claim.Placement, claim, err)
 	}
-	if standing.State != event.Won {
+	if standing.State != event.Claimed {
 		return answerStanding(standing)
 	}
 	d.metrics.takeovers.Inc()
-	crash.At(crash.TakenOver)
+	failpoint.At(failpoint.TakenOver)
 	return d.publishClaimed(ctx, d.record(req, checked, claim.Placement, &claim, d.now()), claim)
 }
 
 // find reads in the log what became of an abandoned claim, and settles it if
 // its event is there.
-func (d *Door) find(ctx context.Context, id event.ClaimID, prior event.Prior) (event.Receipt, bool, error) {
+func (d *Door) find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.DeliveryTimeout)
 	defer cancel()
 	receipt, found, err := d.log.Find(ctx, id, prior)
 	if err == nil && found {
-		d.endings.Settle(event.Claim{ID: id, Fingerprint: prior.Fingerprint, Token: prior.Token}, receipt)
+		d.settler.Settle(event.Claim{ID: id, Fingerprint: prior.Fingerprint, Token: prior.Token}, receipt)
 	}
 	return receipt, found, err //nolint:wrapcheck // an *event.Error
 }

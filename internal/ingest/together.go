@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // Events that nothing waits behind go through the protocol together: one call
@@ -79,7 +79,7 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 	won := flights[:0]
 	for i := range flights {
 		d.metrics.claim.Observe(now.Sub(begun).Seconds())
-		if errs[i] == nil && standings[i].State == event.Won {
+		if errs[i] == nil && standings[i].State == event.Claimed {
 			won = append(won, flights[i])
 			continue
 		}
@@ -92,7 +92,7 @@ func (d *Door) claimTogether(ctx context.Context, items []*item, later func(func
 }
 
 // claimAll asks for all claims. If that panics, all events end.
-func (d *Door) claimAll(ctx context.Context, flights []flight, claims []event.Claim) (standings []event.Standing, errs []error, ok bool) {
+func (d *Door) claimAll(ctx context.Context, flights []flight, claims []event.Claim) (standings []event.ClaimResult, errs []error, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			for _, f := range flights {
@@ -106,7 +106,7 @@ func (d *Door) claimAll(ctx context.Context, flights []flight, claims []event.Cl
 
 // hand hands over the record of a claim that was won.
 func (d *Door) hand(ctx context.Context, f *flight, later func(func())) {
-	crash.At(crash.Claimed)
+	failpoint.At(failpoint.Claimed)
 	f.record = d.record(f.req, f.checked, f.claim.Placement, f.claim, d.now())
 	if d.tooLate(f.record, *f.claim) {
 		later(func() {
@@ -114,8 +114,8 @@ func (d *Door) hand(ctx context.Context, f *flight, later func(func())) {
 		})
 		return
 	}
-	crash.At(crash.Publishing)
-	f.wait = d.log.Hand(ctx, f.record)
+	failpoint.At(failpoint.Publishing)
+	f.wait = d.log.PublishAsync(ctx, f.record)
 }
 
 // land waits for a record that was handed over, and ends its claim.

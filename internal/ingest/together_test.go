@@ -52,13 +52,13 @@ func TestTogetherNobodyWaits(t *testing.T) {
 // What leaves the usual way ends as it does alone, and holds nobody up.
 func TestTogetherEachEndsByItself(t *testing.T) {
 	t.Parallel()
-	claim := func(standing event.Standing, err error) func(*world) {
+	claim := func(standing event.ClaimResult, err error) func(*world) {
 		return func(w *world) {
-			w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+			w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
 				if c.ID == one(1) {
 					return standing, err
 				}
-				return event.Standing{State: event.Won}, nil
+				return event.ClaimResult{State: event.Claimed}, nil
 			}
 		}
 	}
@@ -77,18 +77,18 @@ func TestTogetherEachEndsByItself(t *testing.T) {
 		want  string
 		calls string // that belong to it, and to it alone
 	}{
-		"settled":     {claim(event.Standing{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil), "ok", ""},
-		"in progress": {claim(event.Standing{State: event.InProgress}, nil), "request-in-progress", ""},
-		"reused":      {claim(event.Standing{State: event.Reused}, nil), "idempotency-key-reused", ""},
-		"in doubt":    {claim(event.Standing{State: event.InDoubt}, nil), "outcome-unknown", ""},
-		"abandoned":   {claim(event.Standing{State: event.Abandoned, Prior: event.Prior{Text: "prior"}}, nil), "ok", "find prior,take over prior"},
-		"store away":  {claim(event.Standing{}, errors.New("away")), "idempotency-store-unavailable", "release"},
-		"rebuilding":  {claim(event.Standing{}, &event.Rebuilding{}), "idempotency-store-unavailable", ""},
+		"settled":     {claim(event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil), "ok", ""},
+		"in progress": {claim(event.ClaimResult{State: event.InProgress}, nil), "request-in-progress", ""},
+		"reused":      {claim(event.ClaimResult{State: event.Reused}, nil), "idempotency-key-reused", ""},
+		"in doubt":    {claim(event.ClaimResult{State: event.LeftUnknown}, nil), "outcome-unknown", ""},
+		"abandoned":   {claim(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "prior"}}, nil), "ok", "find prior,take over prior"},
+		"store away":  {claim(event.ClaimResult{}, errors.New("away")), "idempotency-store-unavailable", "release"},
+		"rebuilding":  {claim(event.ClaimResult{}, &event.Rebuilding{}), "idempotency-store-unavailable", ""},
 		"refused": {publish(func() (event.Position, error) {
 			return event.Position{}, event.Refuse(event.LogUnavailable, "no leader")
 		}), "log-unavailable", "release"},
 		"not acknowledged": {publish(func() (event.Position, error) {
-			return event.Position{}, event.Doubt(event.OutcomeUnknown, nil, "late")
+			return event.Position{}, event.MaybeWritten(event.OutcomeUnknown, nil, "late")
 		}), "outcome-unknown", "doubt"},
 		"no such topic": {func(w *world) {
 			w.place = func(topic string, key []byte, _ uint64) (event.Placement, error) {
@@ -128,9 +128,9 @@ func TestTogetherEachEndsByItself(t *testing.T) {
 func TestTogetherTooLate(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
-	w.claim = func(_ context.Context, _ event.Claim) (event.Standing, error) {
+	w.claim = func(_ context.Context, _ event.Claim) (event.ClaimResult, error) {
 		w.clock.advance(testLease - testDelivery)
-		return event.Standing{State: event.Won}, nil
+		return event.ClaimResult{State: event.Claimed}, nil
 	}
 	require.Equal(t, []string{"overloaded"}, batch(t, w.door(Config{}, nil), several(1)...))
 	require.Empty(t, published(w))
@@ -141,11 +141,11 @@ func TestTogetherTooLate(t *testing.T) {
 func TestTogetherClaimingPanics(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
-	w.claim = func(_ context.Context, c event.Claim) (event.Standing, error) {
+	w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
 		if c.ID == one(1) {
 			panic("boom")
 		}
-		return event.Standing{State: event.Won}, nil
+		return event.ClaimResult{State: event.Claimed}, nil
 	}
 	reqs := append(several(3), of("lane", 8), of("lane", 9))
 	require.Equal(t, []string{"internal", "internal", "internal", "ok", "ok"}, batch(t, w.door(Config{}, nil), reqs...))

@@ -27,6 +27,6 @@
 // Beside the producer, [Inspect] gathers what `gateway check` judges, and
 // [ApplyTopics] creates topics. Neither writes records.
 //
-// It imports only internal/event, internal/crash and, for the facts that Inspect
+// It imports only internal/event, internal/failpoint and, for the facts that Inspect
 // returns, internal/preflight. It is the only user of confluent-kafka-go.
 package publish

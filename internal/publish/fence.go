@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -159,7 +159,7 @@ func (ls *lanes) fenceNow(id string) error {
 		result = "failed"
 		p.logger.Warn("fencing a transactional producer failed", "transactional_id", id, "error", err)
 	} else {
-		crash.At(crash.Fenced)
+		failpoint.At(failpoint.Fenced)
 		p.logger.Info("transactional producer fenced", "transactional_id", id, "took", time.Since(began).Round(time.Millisecond))
 	}
 	p.metrics.fences.WithLabelValues(result).Inc()

@@ -310,6 +310,6 @@ func ownerGone() *event.Error {
 }
 
 func stoppedWaiting(ctx context.Context) *event.Error {
-	return event.Doubt(event.OutcomeUnknown, ctx.Err(),
+	return event.MaybeWritten(event.OutcomeUnknown, ctx.Err(),
 		"The gateway stopped before Kafka acknowledged the event. Retry with the same Idempotency-Key to find out whether it was written.")
 }

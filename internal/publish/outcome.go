@@ -59,7 +59,7 @@ func deliveryError(err kafka.Error, age time.Duration) *event.Error {
 
 // notAcknowledged is the answer for a record whose fate nobody knows.
 func notAcknowledged(cause error) *event.Error {
-	return event.Doubt(event.OutcomeUnknown, cause,
+	return event.MaybeWritten(event.OutcomeUnknown, cause,
 		"Kafka did not acknowledge the event in time. It may or may not have been written: retry with the same Idempotency-Key to find out.")
 }
 

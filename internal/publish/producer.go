@@ -11,8 +11,8 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // Config sets up a Producer.
@@ -182,9 +182,9 @@ func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position,
 	return h.wait(ctx)
 }
 
-// Hand hands a record over, as Publish does, and leaves the waiting to the caller,
+// PublishAsync hands a record over, as Publish does, and leaves the waiting to the caller,
 // who must call wait once.
-func (p *Producer) Hand(ctx context.Context, r event.Record) (wait func() (event.Position, error)) {
+func (p *Producer) PublishAsync(ctx context.Context, r event.Record) (wait func() (event.Position, error)) {
 	h := p.hand(r)
 	return func() (event.Position, error) { return h.wait(ctx) }
 }
@@ -235,7 +235,7 @@ func (p *Producer) hand(r event.Record) pending {
 		h.refused = p.failed(produceError(err))
 		return h
 	}
-	crash.At(crash.Handed)
+	failpoint.At(failpoint.Handed)
 	return h
 }
 
@@ -267,14 +267,14 @@ func (h *pending) reported(ev kafka.Event) (event.Position, error) {
 	reportChannels.Put(h.report)
 	at, err := h.p.position(ev, h.place, h.handed)
 	if err == nil {
-		crash.At(crash.Acked)
+		failpoint.At(failpoint.Acked)
 	}
 	return at, err
 }
 
 // position reads the delivery report of a record.
 func (p *Producer) position(ev kafka.Event, place event.Placement, handed time.Time) (event.Position, error) {
-	now := crash.Now()
+	now := failpoint.Now()
 	m, ok := ev.(*kafka.Message)
 	if !ok {
 		return event.Position{}, p.failed(event.Failure(fmt.Errorf("delivery report is a %T", ev)))
@@ -294,7 +294,7 @@ func (p *Producer) position(ev kafka.Event, place event.Placement, handed time.T
 	case at.Offset < 0:
 		// Acknowledged as a duplicate that the broker no longer knows the
 		// place of: it is written, but a receipt would have to invent where.
-		return event.Position{}, p.failed(event.Doubt(event.OutcomeUnknown, nil,
+		return event.Position{}, p.failed(event.MaybeWritten(event.OutcomeUnknown, nil,
 			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))
 	case at.Partition != place.Partition:
 		return event.Position{}, p.failed(event.Failure(

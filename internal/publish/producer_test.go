@@ -43,10 +43,10 @@ func TestHandedRecordsAreWaitedForLater(t *testing.T) {
 	place := p.place(t, "orders", []byte("o-10492"))
 	gone := place
 	gone.Owner = "another"
-	refused := p.Hand(t.Context(), event.Record{Placement: gone, Value: []byte("{}"), Timestamp: time.Now()})
+	refused := p.PublishAsync(t.Context(), event.Record{Placement: gone, Value: []byte("{}"), Timestamp: time.Now()})
 	var waits []func() (event.Position, error)
 	for range 5 {
-		waits = append(waits, p.Hand(t.Context(), event.Record{Placement: place, Key: []byte("o-10492"), Value: []byte("{}"), Timestamp: time.Now()}))
+		waits = append(waits, p.PublishAsync(t.Context(), event.Record{Placement: place, Key: []byte("o-10492"), Value: []byte("{}"), Timestamp: time.Now()}))
 	}
 	for offset, wait := range slices.Backward(waits) {
 		at, err := wait()

@@ -10,8 +10,8 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -35,7 +35,7 @@ func (e errUndecided) Error() string {
 // have written under an abandoned claim. Not found is sure: in transactional
 // mode because the claim's producer was fenced first, else because nothing
 // outlives a lease. Errors are *event.Error, unknown.
-func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.Prior) (event.Receipt, bool, error) {
+func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
 	begun := time.Now()
 	receipt, err := p.find(ctx, id, prior)
 	p.metrics.recovered(receipt != nil, err, time.Since(begun))
@@ -45,7 +45,7 @@ func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.Prior
 	case err == nil:
 		return event.Receipt{}, false, nil
 	}
-	e := event.Doubt(event.OutcomeUnknown, err,
+	e := event.MaybeWritten(event.OutcomeUnknown, err,
 		"An earlier attempt with this key may have been written, and the log cannot tell yet. Retry with the same key.")
 	var undecided errUndecided
 	if errors.As(err, &undecided) {
@@ -54,7 +54,7 @@ func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.Prior
 	return event.Receipt{}, false, e
 }
 
-func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.Prior) (*event.Receipt, error) {
+func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (*event.Receipt, error) {
 	// Claims from before a change of kafka.guarantee end with their lease.
 	fenced := p.cfg.Transactional && fenceable(prior.Owner)
 	if fenced {
@@ -80,7 +80,7 @@ func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.Prior
 // search is one claim that is looked for in one partition.
 type search struct {
 	id     event.ClaimID
-	prior  event.Prior
+	prior  event.AbandonedClaim
 	fenced bool          // nothing is undecided any more
 	done   chan struct{} // closed when found and err are set
 	found  *event.Receipt
@@ -168,7 +168,7 @@ func (p *Producer) decidable(ctx context.Context, batch []*search, part partitio
 	if !ok {
 		return batch, fmt.Errorf("%s is gone", partitionLabel(part.topic, part.number))
 	}
-	now := crash.Now()
+	now := failpoint.Now()
 	decidable := batch[:0]
 	for _, s := range batch {
 		if left := r.left(s.prior.LeaseEnded, now); left > 0 && !s.fenced {

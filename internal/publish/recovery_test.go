@@ -38,8 +38,8 @@ func (r recoveryRig) claimed(id byte, number int32) event.Record {
 func claimOf(id byte) event.ClaimID { return event.ClaimID{id, 1, 2, 3} }
 
 // prior is the claim of an attempt whose lease is over since a while.
-func (r recoveryRig) prior(from time.Time, partitions ...int32) event.Prior {
-	return event.Prior{
+func (r recoveryRig) prior(from time.Time, partitions ...int32) event.AbandonedClaim {
+	return event.AbandonedClaim{
 		Owner: r.present().id, Topic: r.topic, Partitions: partitions, From: from, LeaseEnded: time.Now().Add(-2 * leaseMargin),
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // replayPause is the time between looks whether replication has caught up.
@@ -31,7 +31,7 @@ func (p *Producer) Quiesce(ctx context.Context, since time.Time) error {
 // types' topics with a timestamp of from or later, in order within a partition,
 // up to an end beyond everything that was appended before the call.
 func (p *Producer) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error) error {
-	parts, err := p.caughtUp(ctx, crash.Now())
+	parts, err := p.caughtUp(ctx, failpoint.Now())
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (p *Producer) caughtUp(ctx context.Context, since time.Time) ([]partition, 
 }
 
 func allCaughtUp(facts map[int32]replication, since time.Time) bool {
-	now := crash.Now()
+	now := failpoint.Now()
 	for _, r := range facts {
 		if r.left(since, now) > 0 {
 			return false

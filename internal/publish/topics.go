@@ -12,7 +12,7 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -57,7 +57,7 @@ type topics struct {
 }
 
 func newTopics(current func() *incarnation, prepare func(int), create CreateTopics, logger *slog.Logger) *topics {
-	return &topics{current: current, prepare: prepare, create: create, logger: logger, born: crash.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
+	return &topics{current: current, prepare: prepare, create: create, logger: logger, born: failpoint.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
 }
 
 func (t *topics) want(names []string) {

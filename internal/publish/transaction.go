@@ -8,8 +8,8 @@ import (
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
-	"eventgateway/internal/crash"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 const (
@@ -70,7 +70,7 @@ func (l *lane) transact(entries []*entry) bool {
 		return false
 	}
 	reports := l.hand(entries)
-	crash.At(crash.Handed)
+	failpoint.At(failpoint.Handed)
 	err := l.collect(reports, entries, began, deadline)
 	counts := count(entries)
 	switch {
@@ -79,12 +79,12 @@ func (l *lane) transact(entries []*entry) bool {
 	case counts[refused]+counts[unsent] > 0:
 		return l.abort(entries, deadline)
 	}
-	crash.At(crash.Acked)
-	crash.At(crash.Committing)
+	failpoint.At(failpoint.Acked)
+	failpoint.At(failpoint.Committing)
 	if err := l.commit(deadline); err != nil {
 		return l.giveUp(entries, err, "commit")
 	}
-	crash.At(crash.Committed)
+	failpoint.At(failpoint.Committed)
 	l.metrics.transactions.WithLabelValues("committed").Inc()
 	for _, e := range entries {
 		if !e.fate.left {
@@ -221,7 +221,7 @@ func (l *lane) giveUp(entries []*entry, cause error, at string) bool {
 		case !e.fate.handed:
 			e.refuse(l.failed(ownerGone()))
 		default:
-			e.refuse(l.failed(event.Doubt(event.OutcomeUnknown, cause,
+			e.refuse(l.failed(event.MaybeWritten(event.OutcomeUnknown, cause,
 				"Kafka did not confirm the event's transaction. It may or may not have been written: retry with the same Idempotency-Key to find out.")))
 		}
 	}

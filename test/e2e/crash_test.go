@@ -17,7 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 	"eventgateway/test/services"
 )
 
@@ -67,13 +67,13 @@ func TestCrashAtEachStep(t *testing.T) {
 		claim         string // state of the claim after the crash
 		written       string // yes, no, or either: what the log then holds, as the retry finds
 	}{
-		{point: crash.Claimed, claim: "C", written: "no"},
-		{point: crash.Handed, claim: "C", written: "either"},
-		{point: crash.Acked, claim: "C", written: "yes"},
-		{point: crash.Committing, transactional: true, claim: "C", written: "no"},
-		{point: crash.Committed, transactional: true, claim: "C", written: "yes"},
-		{point: crash.Settling, claim: "C", written: "yes"},
-		{point: crash.Settled, claim: "S", written: "yes"},
+		{point: failpoint.Claimed, claim: "C", written: "no"},
+		{point: failpoint.Handed, claim: "C", written: "either"},
+		{point: failpoint.Acked, claim: "C", written: "yes"},
+		{point: failpoint.Committing, transactional: true, claim: "C", written: "no"},
+		{point: failpoint.Committed, transactional: true, claim: "C", written: "yes"},
+		{point: failpoint.Settling, claim: "C", written: "yes"},
+		{point: failpoint.Settled, claim: "S", written: "yes"},
 	}
 	for _, guarantee := range []string{"idempotent", "transactional"} {
 		for _, tt := range tests {
@@ -82,7 +82,7 @@ func TestCrashAtEachStep(t *testing.T) {
 			}
 			t.Run(guarantee+"/"+tt.point, func(t *testing.T) {
 				t.Parallel()
-				if guarantee == "transactional" && tt.point == crash.Acked {
+				if guarantee == "transactional" && tt.point == failpoint.Acked {
 					tt.written = "no" // acknowledged, and not committed
 				}
 				s := newCrashScene(t, guarantee)
@@ -93,11 +93,11 @@ func TestCrashAtEachStep(t *testing.T) {
 		}
 		// A taker dies: the next one finds an abandoned claim, whose first owner
 		// wrote nothing.
-		for _, point := range []string{crash.Recovered, crash.TakenOver} {
+		for _, point := range []string{failpoint.Recovered, failpoint.TakenOver} {
 			t.Run(guarantee+"/"+point, func(t *testing.T) {
 				t.Parallel()
 				s := newCrashScene(t, guarantee)
-				s.crash(t, crash.Claimed)
+				s.crash(t, failpoint.Claimed)
 				s.awaitLease(t)
 				s.crash(t, point)
 				require.Equal(t, "C", s.claimState(t))
@@ -105,12 +105,12 @@ func TestCrashAtEachStep(t *testing.T) {
 			})
 		}
 	}
-	t.Run("transactional/"+crash.Fenced, func(t *testing.T) {
+	t.Run("transactional/"+failpoint.Fenced, func(t *testing.T) {
 		t.Parallel()
 		s := newCrashScene(t, "transactional")
-		s.crash(t, crash.Committed)
+		s.crash(t, failpoint.Committed)
 		s.awaitLease(t)
-		s.crash(t, crash.Fenced)
+		s.crash(t, failpoint.Fenced)
 		require.Equal(t, "C", s.claimState(t))
 		s.requireResolved(t, "yes")
 	})

@@ -48,7 +48,7 @@
 //   - The checker reads through a listener of its own, past every proxy.
 //   - All children die with this process.
 //
-// Linux only. It imports test/services, internal/crash, which names the points
+// Linux only. It imports test/services, internal/failpoint, which names the points
 // where a gateway may die, and internal/webhook, which signs as providers do, and
 // no other package of this module.
 package torture

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 )
 
 // armed is a crash point that is about to be passed.
@@ -24,14 +24,14 @@ func (w *world) drawPoint(dice *rand.Rand, action string) armed {
 	if len(all) == 0 {
 		all = w.opts.points()
 	}
-	often := []string{crash.Claimed, crash.Publishing, crash.Handed, crash.Acked, crash.Committing, crash.Committed, crash.Settling, crash.Settled}
+	often := []string{failpoint.Claimed, failpoint.Publishing, failpoint.Handed, failpoint.Acked, failpoint.Committing, failpoint.Committed, failpoint.Settling, failpoint.Settled}
 	a := armed{point: all[dice.IntN(len(all))], gateways: []*gateway{w.anyGateway(dice)}}
 	probability := 0.5
 	if slices.Contains(often, a.point) {
 		probability = 1 / float64(1+dice.IntN(w.opts.Rate)) // within a second or two
 	}
 	a.text = fmt.Sprintf("%s:%.6f:%s,seed:%d", a.point, probability, action, dice.Uint64())
-	if a.point == crash.Rebuilding && action == "kill" { // whoever does it
+	if a.point == failpoint.Rebuilding && action == "kill" { // whoever does it
 		a.gateways = w.gateways
 	}
 	return a
@@ -50,15 +50,15 @@ func (w *world) arm(ctx context.Context, a armed, inOrder bool) error {
 	g := a.gateways[0]
 	neighbour := w.gateways[(g.index+1)%len(w.gateways)]
 	switch a.point {
-	case crash.Recovered, crash.TakenOver, crash.Fenced:
+	case failpoint.Recovered, failpoint.TakenOver, failpoint.Fenced:
 		// A neighbour dies with many claims whose records never left.
 		w.deafen(ctx, a, w.kafka.proxies[neighbour.index], 500*time.Millisecond, neighbour.kill)
 		neighbour.release()
-	case crash.Releasing:
+	case failpoint.Releasing:
 		// A claim whose answer does not come is released.
 		a.pause(ctx, 2*time.Second) // until it serves again
 		w.deafen(ctx, a, w.store.proxies[g.index], 2*time.Second, func() {})
-	case crash.Rebuilding:
+	case failpoint.Rebuilding:
 		_ = w.store.flush(ctx, 0) // a Redis that is away has lost its marker too
 	}
 	return nil
@@ -129,7 +129,7 @@ func (w *world) disarm(ctx context.Context, a armed) error {
 // crashGateway starts a gateway that will die at a point of the protocol.
 func crashGateway(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 	a, inOrder := w.drawPoint(dice, "kill"), dice.IntN(2) == 0
-	f := &fault{target: fmt.Sprintf("gateway %d at %s", a.gateways[0].index, a.point), loses: a.point == crash.Rebuilding}
+	f := &fault{target: fmt.Sprintf("gateway %d at %s", a.gateways[0].index, a.point), loses: a.point == failpoint.Rebuilding}
 	f.hold = func(ctx context.Context) {
 		if _, hit := w.awaitHit(ctx, a); !hit {
 			f.target += " (not hit)"
@@ -142,7 +142,7 @@ func crashGateway(ctx context.Context, w *world, dice *rand.Rand) (*fault, error
 // stopGatewayAt starts a gateway that will stand still at a point for d.
 func stopGatewayAt(ctx context.Context, w *world, dice *rand.Rand, d time.Duration) (*fault, error) {
 	a, inOrder := w.drawPoint(dice, "stop"), dice.IntN(2) == 0
-	f := &fault{loses: a.point == crash.Rebuilding}
+	f := &fault{loses: a.point == failpoint.Rebuilding}
 	f.target = fmt.Sprintf("gateway %d at %s for %v", a.gateways[0].index, a.point, d.Round(10*time.Millisecond))
 	f.hold = func(ctx context.Context) {
 		g, hit := w.awaitHit(ctx, a)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 	"eventgateway/test/services"
 )
 
@@ -106,7 +106,7 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease")
 	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
 	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit behind faults that lose claims")
-	fs.DurationVar(&o.Skew, "skew", o.Skew, "of the clock of every second gateway (where the code asks crash.Now)")
+	fs.DurationVar(&o.Skew, "skew", o.Skew, "of the clock of every second gateway (where the code asks failpoint.Now)")
 	fs.StringVar(&o.Binary, "binary", o.Binary, "gateway built with -tags torture; none: build it")
 	fs.StringVar(&o.Root, "root", o.Root, "sources to build the gateway from; none: this repository")
 	fs.BoolVar(&o.Race, "race", o.Race, "build the gateway with the race detector")
@@ -152,8 +152,8 @@ func (o *Options) validate() error {
 
 // points are the crash points that the guarantee's code passes.
 func (o *Options) points() []string {
-	return slices.DeleteFunc(crash.Points(), func(p string) bool {
-		onlyTransactional := p == crash.Committing || p == crash.Committed || p == crash.Fenced
+	return slices.DeleteFunc(failpoint.Points(), func(p string) bool {
+		onlyTransactional := p == failpoint.Committing || p == failpoint.Committed || p == failpoint.Fenced
 		return onlyTransactional && o.Guarantee != transactional
 	})
 }

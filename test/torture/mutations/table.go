@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"eventgateway/internal/crash"
+	"eventgateway/internal/failpoint"
 	"eventgateway/test/torture"
 )
 
@@ -49,21 +49,21 @@ func Table() []Mutation {
 			}, {
 				File: "internal/ingest/once.go",
 				Old:  "\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
-				New:  "\tcrash.At(crash.Publishing)\n\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
+				New:  "\tcrash.At(failpoint.Publishing)\n\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
 			}},
 			// What reveals it stands still after its last look at the clock, while
 			// its producer has nothing under way: a transaction that is open for
 			// that long is Kafka's reason to give its producer up.
 			Options: func(o *torture.Options) {
 				o.Guarantee, o.Rate = "transactional", 30
-				o.Only, o.Points = []string{"gateway-stop-at-beyond-lease"}, []string{crash.Publishing}
+				o.Only, o.Points = []string{"gateway-stop-at-beyond-lease"}, []string{failpoint.Publishing}
 			},
 		},
 		{
 			Name: "unconditional-release", Rule: "4: released only if surely nothing was or will be written",
 			Edits: []Edit{{
 				File: "internal/ingest/once.go",
-				Old:  "\t} else {\n\t\td.endings.Doubt(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
+				Old:  "\t} else {\n\t\td.settler.MarkUnknown(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
 				New:  "\t} else {\n\t\td.endUnwritten(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
 			}},
 			Options: func(o *torture.Options) {
@@ -80,8 +80,8 @@ func Table() []Mutation {
 			}, {
 				// Else the recovery read would wait for the lease to be over.
 				File: "internal/idempotency/store.go",
-				Old:  "rec.prior(found, crash.Now().Add(left))",
-				New:  "rec.prior(found, crash.Now().Add(-time.Minute))",
+				Old:  "rec.prior(found, failpoint.Now().Add(left))",
+				New:  "rec.prior(found, failpoint.Now().Add(-time.Minute))",
 			}},
 			Options: func(o *torture.Options) {
 				// Long enough for a request to be given up, held, and still be

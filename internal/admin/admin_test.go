@@ -1,0 +1,188 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// readiness is the body of /readyz.
+type readiness struct {
+	Ready  bool
+	Checks map[string]struct {
+		OK    bool
+		Error string
+	}
+}
+
+type checks = map[string]func(context.Context) error
+
+func newTestAdmin(ready bool, c checks) *Server {
+	var flag atomic.Bool
+	flag.Store(ready)
+	return New(prometheus.NewRegistry(), &flag, c)
+}
+
+func (a *Server) get(ctx context.Context, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	a.server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+	return w
+}
+
+func (a *Server) readiness(t *testing.T) (int, readiness) {
+	t.Helper()
+	w := a.get(t.Context(), "/readyz")
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	var r readiness
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &r), w.Body.String())
+	require.Equal(t, r.Ready, w.Code == http.StatusOK)
+	return w.Code, r
+}
+
+func good(context.Context) error { return nil }
+
+func bad(context.Context) error { return errors.New("connection refused") }
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		started bool
+		kafka   func(context.Context) error
+		redis   func(context.Context) error
+		status  int
+		failing map[string]string // check: in its error
+	}{
+		"ready":              {true, good, good, 200, nil},
+		"not started":        {false, good, good, 503, map[string]string{"gateway": ""}},
+		"kafka away":         {true, bad, good, 503, map[string]string{"kafka": "connection refused"}},
+		"redis away":         {true, good, bad, 503, map[string]string{"redis": "connection refused"}},
+		"everything at once": {false, bad, bad, 503, map[string]string{"gateway": "", "kafka": "refused", "redis": "refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newTestAdmin(c.started, checks{"kafka": c.kafka, "redis": c.redis})
+			status, r := a.readiness(t)
+			require.Equal(t, c.status, status)
+			require.Len(t, r.Checks, 3)
+			for check, result := range r.Checks {
+				text, fails := c.failing[check]
+				require.Equal(t, !fails, result.OK, check)
+				require.Contains(t, result.Error, text)
+			}
+			require.Equal(t, http.StatusOK, a.get(t.Context(), "/livez").Code, "being alive depends on nobody")
+		})
+	}
+}
+
+func TestProbesAreAskedOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		var answer error
+		a := newTestAdmin(true, checks{"kafka": func(context.Context) error { asked++; return answer }})
+		for range 10 {
+			status, _ := a.readiness(t)
+			require.Equal(t, http.StatusOK, status)
+		}
+		require.Equal(t, 1, asked)
+
+		answer = errors.New("gone")
+		time.Sleep(probeAge - time.Nanosecond) // the bubble's clock, as below
+		status, _ := a.readiness(t)
+		require.Equal(t, http.StatusOK, status, "the last answer is still good")
+		time.Sleep(time.Nanosecond)
+		status, _ = a.readiness(t)
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.Equal(t, 2, asked)
+
+		answer = nil
+		status, _ = a.readiness(t)
+		require.Equal(t, http.StatusServiceUnavailable, status, "bad answers are remembered, too")
+		time.Sleep(probeAge)
+		status, _ = a.readiness(t)
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, 3, asked)
+	})
+}
+
+func TestProbesTimeOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		a := newTestAdmin(true, checks{"kafka": hang, "redis": hang})
+		begun := time.Now()
+		status, r := a.readiness(t)
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.Equal(t, probeTimeout, time.Since(begun), "both at the same time")
+		require.Contains(t, r.Checks["kafka"].Error, "deadline")
+	})
+}
+
+// A prober that hangs up must not make the next one see its broken request.
+func TestProbesOutliveTheirRequest(t *testing.T) {
+	t.Parallel()
+	a := newTestAdmin(true, checks{"kafka": func(ctx context.Context) error { return ctx.Err() }})
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.Equal(t, http.StatusOK, a.get(gone, "/readyz").Code)
+}
+
+func TestSimultaneousProbesAskOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	begun, gate := make(chan struct{}), make(chan struct{})
+	a := newTestAdmin(true, checks{"kafka": func(context.Context) error {
+		asked.Add(1)
+		close(begun)
+		<-gate
+		return nil
+	}})
+	var wg sync.WaitGroup
+	ask := func() { wg.Go(func() { a.get(context.Background(), "/readyz") }) }
+	ask()
+	<-begun
+	for range 10 {
+		ask()
+	}
+	close(gate)
+	wg.Wait()
+	require.EqualValues(t, 1, asked.Load())
+}
+
+func TestAdminPages(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "a_metric"}, func() float64 { return 7 }))
+	a := New(registry, new(atomic.Bool), nil)
+	metrics := a.get(t.Context(), "/metrics")
+	require.Equal(t, http.StatusOK, metrics.Code)
+	require.Contains(t, metrics.Body.String(), "a_metric 7")
+	require.Equal(t, http.StatusNotFound, a.get(t.Context(), "/debug/pprof/").Code, "profiles are for this machine only")
+	require.Equal(t, http.StatusNotFound, a.get(t.Context(), "/").Code)
+	require.Equal(t, http.StatusNotFound, a.get(t.Context(), "/v1/event-types").Code, "the API is on the other listener")
+
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(ln) }()
+	require.Eventually(t, func() bool { return a.get(t.Context(), "/debug/pprof/").Code == http.StatusOK }, 10*time.Second, time.Millisecond)
+	a.Shutdown()
+	require.NoError(t, <-served)
+}

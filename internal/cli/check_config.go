@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"eventgateway/internal/app"
+	"eventgateway/internal/config"
+	"eventgateway/internal/preflight"
+	"eventgateway/internal/schema"
+)
+
+// configuration reads the file. cfg is nil if there is nothing to go on with;
+// wrong are the keys whose values are not what was meant.
+func (c *checker) configuration() (cfg *config.Config, wrong config.Errors, list []preflight.Finding) {
+	const check = "config.file"
+	cfg, err := config.Examine(c.file, c.environ)
+	if err == nil {
+		err = app.CheckWebhooks(cfg)
+	}
+	switch {
+	case err == nil:
+		return cfg, nil, []preflight.Finding{{Severity: preflight.OK, Check: check, Subject: c.file, What: "is valid"}}
+	case !errors.As(err, &wrong):
+		return nil, nil, []preflight.Finding{{
+			Severity: preflight.Error, Check: check, Subject: c.file, What: err.Error(), Do: "name a file that can be read with -c",
+		}}
+	}
+	for _, one := range wrong {
+		what := one.Problem
+		if one.Source != "" {
+			what += " (" + one.Source + ")"
+		}
+		list = append(list, preflight.Finding{Severity: preflight.Error, Check: "config.value", Subject: one.Path, What: what, Do: one.Fix})
+	}
+	return cfg, wrong, list
+}
+
+// skip says that an area cannot be looked at, because the configuration does
+// not say where or by which rules; nil if it can.
+func (c *checker) skip(area string, cfg *config.Config, wrong config.Errors, sections ...string) []preflight.Finding {
+	const do = "mend the configuration, then check again"
+	skipped := preflight.Finding{Severity: preflight.Warning, Check: area + ".skipped", What: "not looked at: the configuration cannot be read", Do: do}
+	if cfg == nil {
+		return []preflight.Finding{skipped}
+	}
+	for _, one := range wrong {
+		for _, section := range sections {
+			if one.Path == section || strings.HasPrefix(one.Path, section+".") || strings.HasPrefix(one.Path, section+"[") {
+				skipped.What = "not looked at: " + one.Path + " is wrong in the configuration"
+				return []preflight.Finding{skipped}
+			}
+		}
+	}
+	return nil
+}
+
+// schemas loads the event types; set is empty if they cannot be used.
+func (c *checker) schemas(cfg *config.Config, wrong config.Errors) (set *schema.Set, list []preflight.Finding) {
+	const check = "schemas.load"
+	if skipped := c.skip("schemas", cfg, wrong, "schemas"); skipped != nil {
+		return new(schema.Set), skipped
+	}
+	set, err := schema.Load(cfg.Schemas.Dir)
+	var load *schema.LoadError
+	switch {
+	case err == nil:
+		types, versions := set.Types(), 0
+		for _, t := range types {
+			versions += len(t.Versions)
+		}
+		return set, []preflight.Finding{{
+			Severity: preflight.OK, Check: check, Subject: cfg.Schemas.Dir,
+			What: fmt.Sprintf("event types: %d, in %d versions; topics: %d", len(types), versions, len(set.Topics())),
+		}}
+	case !errors.As(err, &load):
+		return new(schema.Set), []preflight.Finding{{Severity: preflight.Error, Check: check, Subject: cfg.Schemas.Dir, What: err.Error(), Do: "correct schemas.dir, or the folder"}}
+	}
+	for _, p := range load.Problems {
+		subject := load.Dir
+		if p.File != "" {
+			subject = p.File
+		}
+		if p.Line > 0 {
+			subject += fmt.Sprintf(":%d", p.Line)
+		}
+		what := p.What
+		if p.Pointer != "" {
+			what = p.Pointer + ": " + what
+		}
+		list = append(list, preflight.Finding{
+			Severity: preflight.Error, Check: check, Subject: subject, What: what,
+			Do: "correct the file: a gateway does not start with it, and one that runs keeps the types it has",
+		})
+	}
+	return new(schema.Set), list
+}

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	eventgateway "eventgateway"
+	"eventgateway/internal/app"
+	"eventgateway/internal/config"
+	"eventgateway/internal/dev"
+	"eventgateway/internal/idempotency"
+)
+
+// devPartitions is more than one, so that keys matter as they do in production.
+const devPartitions = 6
+
+// runDev is `gateway dev`: everything embedded, nothing to install.
+func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var f devFlags
+	if err := f.parse(args, errOut); err != nil {
+		return err
+	}
+	cfg, ignored, err := f.config(os.Environ())
+	if err != nil {
+		return err
+	}
+	dir, cleanUp, err := devSchemas(cfg.Schemas.Dir)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	addProcessor()
+	services, err := dev.Start(dev.Config{KafkaListen: f.kafka, DataDir: f.dataDir})
+	if err != nil {
+		return fmt.Errorf("%w; stop what holds the port, or choose another with --kafka-listen", err)
+	}
+	defer services.Close()
+	if err := embed(cfg, dir, services); err != nil {
+		return err
+	}
+	logger := newLogger(cfg.Log, errOut)
+	idempotency.RouteLogs(logger)
+	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
+	if err != nil {
+		return err //nolint:wrapcheck // says what failed
+	}
+	fitCollector()
+	ended := make(chan error, 1)
+	go func() { ended <- gateway.Run(ctx) }()
+	// The first pasted curl line finds a topic to write to, and a Redis that has
+	// learnt from the log what was written before.
+	ready, cancel := context.WithTimeout(ctx, 10*time.Second)
+	gateway.AwaitReady(ready)
+	cancel()
+	if ctx.Err() == nil {
+		base := schemeOf(cfg) + "://" + reachable(gateway.Addr())
+		printBanner(out, gateway, services, dir, base, !cfg.Auth.None)
+		printWebhooks(out, cfg, f.file, base)
+		fmt.Fprint(out, ignored, "\nPublished records show up here:\n\n")
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if err := dev.Watch(watching, services.KafkaAddr(), out); err != nil {
+			fmt.Fprintln(errOut, "gateway dev:", err)
+		}
+	})
+	err = <-ended
+	stop()
+	watch.Wait()
+	return err
+}
+
+const devBanner = `The event gateway runs, with an embedded Kafka and Redis. Ctrl-C stops it.
+
+  open this     %[1]s/   (event types from %[4]s, reloaded on change)
+  try the API   %[1]s/docs
+  metrics       http://%[2]s/metrics
+  Kafka         %[3]s   (kcat -b %[3]s -t %[5]s -C, or any driver)
+`
+
+const devCurl = `
+Publish an event (send it twice: the second answer is a replay of the first):
+
+  curl -i %[1]s/v1/events/%[2]s \%[4]s
+    -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-event' \
+    -d '%[3]s'
+`
+
+func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas, base string, asked bool) {
+	eventType, data := gateway.Sample("orders.placed")
+	fmt.Fprintf(out, devBanner, base, reachable(gateway.AdminAddr()), services.KafkaAddr(), schemas, eventType)
+	if eventType != "" {
+		quoted := strings.ReplaceAll(string(data), "'", `'\''`)
+		who := ""
+		if asked {
+			who = "\n    -H \"Authorization: Bearer $GATEWAY_KEY\" \\"
+		}
+		fmt.Fprintf(out, devCurl, base, eventType, quoted, who)
+	}
+}
+
+func schemeOf(cfg *config.Config) string {
+	if cfg.HTTP.TLS.Enabled() {
+		return "https"
+	}
+	return "http"
+}
+
+// reachable is an address that a browser on this machine can use.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// devSchemas returns the folder to load: the one asked for, ./schemas, or a
+// temporary copy of the samples, which cleanUp removes.
+func devSchemas(asked string) (dir string, cleanUp func(), err error) {
+	nothing := func() {}
+	if asked != "" {
+		return asked, nothing, nil
+	}
+	if info, err := os.Stat("schemas"); err == nil && info.IsDir() {
+		return "schemas", nothing, nil
+	}
+	tmp, err := os.MkdirTemp("", "gateway-schemas-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make folder for sample event types: %w", err)
+	}
+	cleanUp = func() { _ = os.RemoveAll(tmp) }
+	samples, err := fs.Sub(eventgateway.Schemas, "schemas")
+	if err == nil {
+		err = os.CopyFS(tmp, samples)
+	}
+	if err != nil {
+		cleanUp()
+		return "", nil, fmt.Errorf("unpack sample event types: %w", err)
+	}
+	return tmp, cleanUp, nil
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"eventgateway/internal/config"
+)
+
+const healthcheckUsage = `gateway healthcheck [--ready] [--admin ADDRESS | -c FILE]
+
+Asks a gateway on this machine, or in this container, whether it lives: exit status 0
+if it does, 1 if not. It needs no shell and no curl, so it serves as a container's
+health check.
+
+Alive is not ready: a gateway that waits for Kafka or Redis is alive, answers its
+callers, and goes on by itself. Starting it anew would mend nothing and cut off
+requests under way. With --ready, status 0 also needs Kafka and Redis to answer:
+for what waits for a gateway or sends it traffic, not for what restarts it.
+
+The address is --admin, or admin.listen of FILE and the environment, or without
+both GATEWAY_ADMIN_LISTEN, or else the default. A FILE that was broken after the
+gateway had read it makes this check fail, too: leave it out where failing has
+consequences.
+
+`
+
+const (
+	// healthcheckTimeout lets /readyz give its own answer: it asks Kafka and Redis
+	// for two seconds at most, and may first wait for somebody else's question.
+	healthcheckTimeout = 4500 * time.Millisecond
+	// maxHealthAnswer bounds how much of an answer is shown, in bytes.
+	maxHealthAnswer = 4 << 10
+)
+
+// runHealthcheck is `gateway healthcheck`.
+func runHealthcheck(ctx context.Context, args []string, out, errOut io.Writer) error {
+	fs := flag.NewFlagSet("healthcheck", flag.ContinueOnError)
+	ready := fs.Bool("ready", false, "ask also whether Kafka and Redis answer")
+	address := fs.String("admin", "", "admin `ADDRESS` of the gateway to ask")
+	file := fs.String("c", "", "configuration `FILE` whose admin.listen to ask")
+	fs.Usage = func() {
+		_, _ = io.WriteString(errOut, healthcheckUsage)
+		fs.PrintDefaults()
+	}
+	if err := parseFlags(fs, args, errOut); err != nil {
+		return err
+	}
+	if *address != "" && *file != "" {
+		return usageError("give --admin or -c, not both")
+	}
+	target, err := adminAddress(*address, *file, os.Environ())
+	if err != nil {
+		return err
+	}
+	path := "/livez"
+	if *ready {
+		path = "/readyz"
+	}
+	return askHealth(ctx, "http://"+target+path, out)
+}
+
+// adminAddress is where a gateway with these settings can be asked.
+func adminAddress(given, file string, environ []string) (string, error) {
+	listen := given
+	if listen == "" {
+		cfg, err := adminConfig(file, environ)
+		if err != nil {
+			return "", err
+		}
+		listen = cfg.Admin.Listen
+	}
+	_, port, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil:
+		return "", usageError(fmt.Sprintf("admin address %q is not host:port", listen))
+	case port == "" || port == "0":
+		return "", usageError(fmt.Sprintf("admin address %q does not name a port; say with --admin which one the gateway got", listen))
+	}
+	return reachable(listen), nil
+}
+
+// adminConfig is a configuration of which only admin.listen counts. Without a
+// file there need not be a valid one: auth, for example, may be missing.
+func adminConfig(file string, environ []string) (*config.Config, error) {
+	if file != "" {
+		cfg, err := config.Load(file, environ)
+		if err != nil {
+			return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
+		}
+		return cfg, nil
+	}
+	const variable = "GATEWAY_ADMIN_LISTEN"
+	cfg := config.Defaults()
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, variable+"="); ok {
+			if err := cfg.Set("admin.listen", variable, value); err != nil {
+				return nil, fmt.Errorf("the environment cannot be used: %w", err)
+			}
+		}
+	}
+	return cfg, nil
+}
+
+// askHealth gets url, and returns an error unless the answer is 200.
+func askHealth(ctx context.Context, url string, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	// No proxy: the address is this machine's, whatever HTTP_PROXY says.
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer from %s within %v", url, healthcheckTimeout)
+	case err != nil:
+		return fmt.Errorf("no answer: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHealthAnswer))
+	if err != nil {
+		return fmt.Errorf("read answer of %s: %w", url, err)
+	}
+	answer := strings.TrimSpace(string(body))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %d: %s", url, resp.StatusCode, answer)
+	}
+	_, err = fmt.Fprintln(out, answer)
+	return err //nolint:wrapcheck // nothing to add
+}
