@@ -31,6 +31,8 @@ require (
 	golang.org/x/time v0.15.0
 )
 
+require github.com/cenkalti/backoff/v5 v5.0.3
+
 require (
 	github.com/andybalholm/brotli v1.2.7
 	github.com/beorn7/perks v1.0.1 // indirect

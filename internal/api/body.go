@@ -122,7 +122,7 @@ func (b *body) readAll(limit int) ([]byte, error) {
 		return nil, err
 	}
 	_, err := io.ReadFull(&b.wireBody, buf[:n])
-	return buf[:n], err //nolint:wrapcheck // problem tells them apart
+	return buf[:n], err
 }
 
 // readGrowing reads r to its end into a buffer that begins with size bytes, of room if
@@ -142,7 +142,7 @@ func (b *body) readGrowing(r io.Reader, room []byte, size, limit int) ([]byte, e
 		case errors.Is(err, io.EOF):
 			return buf, nil
 		case err != nil:
-			return nil, err //nolint:wrapcheck // problem tells them apart
+			return nil, err
 		case len(buf) < cap(buf):
 			continue
 		case len(buf) == limit:
@@ -168,7 +168,7 @@ func (b *body) atEnd(r io.Reader) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return err //nolint:wrapcheck // problem tells them apart
+			return err
 		}
 	}
 }
@@ -190,10 +190,10 @@ func (b *body) begin() error {
 	b.begun = true
 	conn := b.ctx.Conn()
 	if err := conn.SetWriteDeadline(time.Now().Add(b.s.cfg.WriteTimeout)); err != nil {
-		return err //nolint:wrapcheck // the connection is gone
+		return err
 	}
 	_, err := io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
-	return err //nolint:wrapcheck // the connection is gone
+	return err
 }
 
 // buffer is one of n bytes, until the request is answered.

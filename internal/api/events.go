@@ -113,7 +113,7 @@ func (s *Server) lookup(c *fiber.Ctx, req ingest.Request) (int, error) {
 		// door knows. Everybody else is told at once.
 		return s.cfg.BodyLimit, nil
 	}
-	return 0, err //nolint:wrapcheck // an *event.Error
+	return 0, err
 }
 
 // readBody reads the body, inflated, of at most limit bytes.

@@ -52,7 +52,7 @@ func (s *Server) admit(c *fiber.Ctx, shown auth.Credentials, challenge string) e
 	if err != nil {
 		var refusal *auth.Refusal
 		if !errors.As(err, &refusal) {
-			return err //nolint:wrapcheck // an error of the gateway's own: 500
+			return err
 		}
 		s.refused(c, "", string(refusal.Reason), refusal.Err)
 		c.Set(fiber.HeaderWWWAuthenticate, challenge)

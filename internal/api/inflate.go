@@ -61,17 +61,17 @@ func (i *inflater) decoder(coding string, compressed []byte) (io.Reader, error) 
 		if i.gzip == nil {
 			i.gzip = new(gzip.Reader)
 		}
-		return i.gzip, i.gzip.Reset(&i.src) //nolint:wrapcheck // inflate says what it means
+		return i.gzip, i.gzip.Reset(&i.src)
 	case codingZstd:
 		if i.zstd == nil {
 			d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 				zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecoderMaxMemory(maxZstdWindow))
 			if err != nil {
-				return nil, err //nolint:wrapcheck // inflate says what it means
+				return nil, err
 			}
 			i.zstd = d
 		}
-		return i.zstd, i.zstd.Reset(&i.src) //nolint:wrapcheck // inflate says what it means
+		return i.zstd, i.zstd.Reset(&i.src)
 	}
 	return &wholeBrotli{brotli.NewReader(&i.src), &i.src}, nil
 }
@@ -87,14 +87,14 @@ type wholeBrotli struct {
 // empty one (RFC 7932 §9.1).
 var errTooMuch = func() error {
 	_, err := brotli.NewReader(bytes.NewReader([]byte{0x06, 0})).Read(make([]byte, 1))
-	return err //nolint:wrapcheck // to compare with
+	return err
 }()
 
 // Read implements io.Reader.
 func (w *wholeBrotli) Read(p []byte) (int, error) {
 	n, err := w.stream.Read(p)
 	if n > 0 || !errors.Is(err, io.EOF) {
-		return n, err //nolint:wrapcheck // inflate says what it means
+		return n, err
 	}
 	w.src.Reset([]byte{0})
 	if _, err := w.stream.Read(p); !errors.Is(err, errTooMuch) {

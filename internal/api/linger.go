@@ -33,7 +33,7 @@ func (l listener) Accept() (net.Conn, error) {
 		l.accepting()
 		c, err := l.Listener.Accept()
 		if err != nil {
-			return nil, err //nolint:wrapcheck // fasthttp looks at the error itself
+			return nil, err
 		}
 		leave, refusal := l.open.enter(c.RemoteAddr())
 		if refusal == "" {
@@ -59,7 +59,7 @@ func (c *lingeringConn) Close() error {
 		}
 	}
 	defer c.leave()
-	return c.Conn.Close() //nolint:wrapcheck // a wrapper has nothing to add
+	return c.Conn.Close()
 }
 
 // lingerOnClose makes the request's connection linger when it is closed.

@@ -154,7 +154,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	stopped := s.stopped
 	s.mu.Unlock()
 	if stopped {
-		return ln.Close() //nolint:wrapcheck // nothing to add
+		return ln.Close()
 	}
 	// fasthttp ignores a shutdown before it has taken up the listener, which it
 	// has when it accepts.

@@ -86,7 +86,7 @@ func (w *wireBody) one() (byte, error) {
 			return 0, io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return 0, err //nolint:wrapcheck // told apart by its kind
+			return 0, err
 		}
 	}
 }

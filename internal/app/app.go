@@ -109,7 +109,7 @@ func (a *App) build(openAPI []byte) error {
 	})
 	description, err := describe.NewBase(openAPI)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	if err := a.authenticate(); err != nil {
 		return err

@@ -54,7 +54,7 @@ func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 // WebhookSource makes one source. The error joins one for each fault, each of
 // which begins with the key's name.
 func WebhookSource(w config.Webhook) (*webhook.Source, error) {
-	return webhook.New(WebhookConfig(w)) //nolint:wrapcheck // says what is wrong
+	return webhook.New(WebhookConfig(w))
 }
 
 // WebhookConfig is a source's configuration as the verifier wants it.

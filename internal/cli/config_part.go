@@ -15,7 +15,7 @@ func loadPart(file string, environ []string, unused func(wrong *config.Error) bo
 	cfg, err := config.Examine(file, environ)
 	var wrong config.Errors
 	if !errors.As(err, &wrong) {
-		return cfg, err //nolint:wrapcheck // says what failed
+		return cfg, err
 	}
 	var left config.Errors
 	for _, one := range wrong {

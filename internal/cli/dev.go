@@ -49,7 +49,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 	idempotency.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	fitCollector()
 	ended := make(chan error, 1)

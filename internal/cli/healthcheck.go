@@ -140,5 +140,5 @@ func askHealth(ctx context.Context, url string, out io.Writer) error {
 		return fmt.Errorf("%s answers %d: %s", url, resp.StatusCode, answer)
 	}
 	_, err = fmt.Fprintln(out, answer)
-	return err //nolint:wrapcheck // nothing to add
+	return err
 }

@@ -70,7 +70,7 @@ func runRebuild(ctx context.Context, args []string, out, errOut io.Writer) error
 	if given && since == 0 {
 		set, err := app.AssertEmpty(ctx, cfg, logger)
 		if err != nil {
-			return err //nolint:wrapcheck // says what failed
+			return err
 		}
 		fmt.Fprintf(out, "%d buckets were not ready and now are; nothing was read\n", set)
 		return nil

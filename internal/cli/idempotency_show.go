@@ -58,7 +58,7 @@ func runShow(ctx context.Context, args []string, out, errOut io.Writer) error {
 	defer cancel()
 	shown, err := app.ShowClaim(ctx, cfg, id)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	if s.format == formatJSON {
 		err = printShownJSON(out, shown, cfg)

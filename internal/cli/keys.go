@@ -21,7 +21,7 @@ func runKeys(_ context.Context, args []string, out, errOut io.Writer) error {
 	if len(args) == 0 || args[0] != "new" {
 		if len(args) > 0 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
 			_, err := io.WriteString(out, keysUsage)
-			return err //nolint:wrapcheck // nothing to add
+			return err
 		}
 		return usageError("say what to do: gateway keys new")
 	}
@@ -49,5 +49,5 @@ Its hash, for the gateway's configuration, which is read again when it changes:
 
 The client sends it with every request:  -H 'Authorization: Bearer %s'
 `, key, *client, hash, key)
-	return err //nolint:wrapcheck // nothing to add
+	return err
 }

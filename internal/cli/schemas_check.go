@@ -55,10 +55,10 @@ func runSchemasCheck(ctx context.Context, args []string, out, errOut io.Writer) 
 	}
 	result, err := check.Run(ctx, cfg)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	if err := check.Write(out, format, result); err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	if !result.Summary.OK {
 		return errReported

@@ -48,18 +48,18 @@ func runSchemasNew(args []string, out, errOut io.Writer) error {
 	}
 	d, err := infer.New(f.eventType, samples, f.keys)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	if err := d.Verify(samples); err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	if f.stdout {
 		_, err := out.Write(d.Schema)
-		return err //nolint:wrapcheck // nothing to add
+		return err
 	}
 	path, err := d.Save(f.dir, f.version)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	noun := "samples"
 	if len(samples) == 1 {
@@ -138,5 +138,5 @@ func readSamples(file string) (samples []infer.Sample, err error) {
 	if len(data) > maxSampleFile {
 		return nil, fmt.Errorf("%s: larger than %d MiB; a few samples that differ say as much", file, maxSampleFile>>20)
 	}
-	return infer.Read(file, data) //nolint:wrapcheck // says what failed
+	return infer.Read(file, data)
 }

@@ -38,10 +38,10 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	idempotency.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
-		return err //nolint:wrapcheck // says what failed
+		return err
 	}
 	fitCollector()
-	return gateway.Run(ctx) //nolint:wrapcheck // says what failed
+	return gateway.Run(ctx)
 }
 
 // setFlags puts flags that were given over the configuration.

@@ -44,7 +44,7 @@ func runWebhooksSample(args []string, out, errOut io.Writer) error {
 		fmt.Fprintf(errOut, "send it with --header %s\n", quoteShell(header))
 	}
 	_, err = out.Write(sampleOf(scheme))
-	return err //nolint:wrapcheck // nothing to add
+	return err
 }
 
 // sampleOf is a sample delivery.

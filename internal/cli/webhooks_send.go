@@ -160,7 +160,7 @@ func idHeaders(source *webhook.Source, r webhook.Request, at time.Time) (names [
 func post(ctx context.Context, target *url.URL, r webhook.Request) (*sent, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // told by postAdvice
+		return nil, err
 	}
 	req.Header = r.Header.Clone()
 	if host := req.Header.Get("Host"); host != "" {
@@ -173,12 +173,12 @@ func post(ctx context.Context, target *url.URL, r webhook.Request) (*sent, error
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // told by postAdvice
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxShownAnswer))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // told by postAdvice
+		return nil, err
 	}
 	return &sent{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }

@@ -53,7 +53,7 @@ func runWebhooksVerify(args []string, out, errOut io.Writer) error {
 	}
 	report, err := diagnose.Check(app.WebhookConfig(w), r, f.at)
 	if err != nil {
-		return err //nolint:wrapcheck // says what is wrong
+		return err
 	}
 	p := verifyReport{out: out, cfg: cfg, w: w, r: r, at: f.at, Report: report}
 	p.print()

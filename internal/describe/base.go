@@ -128,7 +128,7 @@ func appendJSON(dst []byte, n *yaml.Node) ([]byte, error) {
 			}
 			name, err := json.Marshal(n.Content[i].Value)
 			if err != nil {
-				return nil, err //nolint:wrapcheck // the caller does
+				return nil, err
 			}
 			if dst, err = appendJSON(append(append(dst, name...), ':'), n.Content[i+1]); err != nil {
 				return nil, err
@@ -149,10 +149,10 @@ func appendJSON(dst []byte, n *yaml.Node) ([]byte, error) {
 	case yaml.ScalarNode:
 		var v any
 		if err := n.Decode(&v); err != nil {
-			return nil, err //nolint:wrapcheck // the caller does
+			return nil, err
 		}
 		text, err := json.Marshal(v)
-		return append(dst, text...), err //nolint:wrapcheck // the caller does
+		return append(dst, text...), err
 	default:
 		return nil, fmt.Errorf("line %d: anchors are not supported", n.Line)
 	}

@@ -69,7 +69,7 @@ func mayRun(ctx context.Context, rdb Client, name string) bool {
 func readProbe(m *preflight.RedisMaster, cmd *redis.Cmd) error {
 	failed, err := cmd.StringSlice()
 	if err != nil {
-		return err //nolint:wrapcheck // the caller looks at its code
+		return err
 	}
 	for _, one := range failed {
 		name, text, _ := strings.Cut(one, " ")

@@ -74,7 +74,7 @@ func secureRedis(t *testing.T) (addr string, client *tls.Config) {
 	probe, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr = probe.Addr().String()
-	port := probe.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP
+	port := probe.Addr().(*net.TCPAddr).Port
 	require.NoError(t, probe.Close())
 	ownRedis(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
 

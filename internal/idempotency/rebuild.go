@@ -99,7 +99,7 @@ func (s *Store) rebuildOnce(ctx context.Context, log Log, buckets []byte, force 
 	tally, err = s.rebuildHeld(kept, h, log, "by hand", window, progress)
 	switch {
 	case ctx.Err() != nil:
-		return tally, nil, ctx.Err() //nolint:wrapcheck // nothing to add
+		return tally, nil, ctx.Err()
 	case err != nil && !errors.Is(err, errOvertaken):
 		return tally, nil, err
 	}

@@ -101,7 +101,7 @@ type claimCall struct {
 
 // asked is what the calls of one caller share, who waits once for all of them.
 type asked struct {
-	ctx  context.Context //nolint:containedctx // of the caller: skips claims that nobody waits for
+	ctx  context.Context // of the caller: skips claims that nobody waits for
 	left atomic.Int32    // calls without answer
 	done chan struct{}   // closed when none is left; only then the caller reads answers
 }

@@ -30,7 +30,7 @@ func (d *Door) claimOf(req *Request, checked event.Checked, now time.Time) (even
 	id := req.Identity.ClaimID(req.Client)
 	place, err := d.log.Place(checked.Definition.Topic, keyBytes(checked.Key), spreadOf(id))
 	if err != nil {
-		return event.Claim{ID: id}, err //nolint:wrapcheck // an *event.Error
+		return event.Claim{ID: id}, err
 	}
 	return event.Claim{
 		ID: id, Fingerprint: fingerprint(req), Token: d.tokens.next(), Placement: place, Begun: now,

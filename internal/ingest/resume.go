@@ -52,5 +52,5 @@ func (d *Door) find(ctx context.Context, id event.ClaimID, prior event.Abandoned
 	if err == nil && found {
 		d.settler.Settle(event.Claim{ID: id, Fingerprint: prior.Fingerprint, Token: prior.Token}, receipt)
 	}
-	return receipt, found, err //nolint:wrapcheck // an *event.Error
+	return receipt, found, err
 }

@@ -75,7 +75,7 @@ func (ls *lanes) fenceAll(ctx context.Context) error {
 	for _, id := range ids {
 		group.Go(func() error { return ls.fence(ctx, id) })
 	}
-	return group.Wait() //nolint:wrapcheck // fence has said what it did
+	return group.Wait()
 }
 
 func (ls *lanes) fence(ctx context.Context, id string) error {

@@ -48,5 +48,5 @@ func (i *incarnation) initialiseStep(ctx context.Context) (again bool, err error
 	}
 	err = i.kp.InitTransactions(ctx)
 	var e kafka.Error
-	return errors.As(err, &e) && e.IsRetriable(), err //nolint:wrapcheck // by the caller
+	return errors.As(err, &e) && e.IsRetriable(), err
 }

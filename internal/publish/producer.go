@@ -73,7 +73,7 @@ type Producer struct {
 	lanes    *lanes        // nil unless transactional
 
 	searches *searches       // recovery reads
-	running  context.Context //nolint:containedctx // of those reads: ended by Close
+	running  context.Context // of those reads: ended by Close
 	end      context.CancelFunc
 	drains   sync.WaitGroup
 }

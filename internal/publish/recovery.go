@@ -74,7 +74,7 @@ func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.Aband
 			return s.found, s.err
 		}
 	}
-	return nil, nil //nolint:nilnil // read to the end, and not there
+	return nil, nil // read to the end, and not there
 }
 
 // search is one claim that is looked for in one partition.

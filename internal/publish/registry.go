@@ -148,7 +148,7 @@ func (r *registry) write(ctx context.Context, id string, value []byte) error {
 		}
 		return fmt.Errorf("delivery report is a %T", ev)
 	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // by the caller
+		return ctx.Err()
 	}
 }
 

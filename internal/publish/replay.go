@@ -24,7 +24,7 @@ func (p *Producer) Quiesce(ctx context.Context, since time.Time) error {
 		return p.fenceAll(ctx)
 	}
 	waitUntil(ctx, since.Add(p.cfg.Lease))
-	return ctx.Err() //nolint:wrapcheck // nothing to add
+	return ctx.Err()
 }
 
 // Replay visits, from one goroutine, every deduplicated record of the event

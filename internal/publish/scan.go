@@ -86,13 +86,13 @@ func scanStep(ev kafka.Event, ends map[partition]int64, visit func(*kafka.Messag
 		if ev.IsFatal() || ev.Code() == kafka.ErrAutoOffsetReset {
 			return nil, fmt.Errorf("read back from kafka: %w", ev)
 		}
-		return nil, nil //nolint:nilnil // librdkafka goes on by itself
+		return nil, nil // librdkafka goes on by itself
 	default:
-		return nil, nil //nolint:nilnil // nothing came
+		return nil, nil // nothing came
 	}
 	reached := partition{*at.Topic, at.Partition}
 	if end, ok := ends[reached]; !ok || next < end {
-		return nil, nil //nolint:nilnil // not there yet
+		return nil, nil // not there yet
 	}
 	delete(ends, reached)
 	return &reached, nil

@@ -169,7 +169,7 @@ func (l *lane) commit(deadline time.Time) error {
 		err := l.inc.kp.CommitTransaction(ctx)
 		var e kafka.Error
 		if err == nil || !errors.As(err, &e) || !e.IsRetriable() || time.Until(deadline) < commitPause {
-			return err //nolint:wrapcheck // logged by the caller with what it was
+			return err
 		}
 		waitUntil(ctx, time.Now().Add(commitPause))
 	}

@@ -55,7 +55,7 @@ func (l *Limiter) question(key string, limit Limit, n, partial int) (Grant, erro
 	case <-ctx.Done():
 		return Grant{}, errors.New("too many questions are under way")
 	}
-	return l.store.Take(ctx, key, limit, n, partial) //nolint:wrapcheck // logged with what it is about
+	return l.store.Take(ctx, key, limit, n, partial)
 }
 
 // leave lets this gateway decide alone for a while.

@@ -85,7 +85,7 @@ func newProxy(target string) (*proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start proxy: %w", err)
 	}
-	p := &proxy{listener: l.(*net.TCPListener), changed: make(chan struct{}), conns: map[*proxied]bool{}} //nolint:forcetypeassert // net.Listen("tcp") makes these
+	p := &proxy{listener: l.(*net.TCPListener), changed: make(chan struct{}), conns: map[*proxied]bool{}}
 	p.target.Store(&target)
 	p.serving.Go(p.accept)
 	return p, nil
@@ -95,7 +95,7 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 
 func (p *proxy) addr() string { return p.listener.Addr().String() }
 
-func (p *proxy) port() int { return p.listener.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // see newProxy
+func (p *proxy) port() int { return p.listener.Addr().(*net.TCPAddr).Port }
 
 // set changes what happens from now on, also to open connections.
 func (p *proxy) set(s setting) {
@@ -165,7 +165,7 @@ func (p *proxy) serve(client *net.TCPConn) {
 		resetConn(client)
 		return
 	}
-	c := &proxied{client: client, server: server.(*net.TCPConn)} //nolint:forcetypeassert // Dial("tcp") makes these
+	c := &proxied{client: client, server: server.(*net.TCPConn)}
 	p.mu.Lock()
 	refuse := p.now.mode == cut || p.closed
 	if !refuse {

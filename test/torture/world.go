@@ -150,7 +150,7 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		"webhooks":    hookSettings(),
 	}
 	if o.Guarantee == transactional {
-		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String() //nolint:forcetypeassert // see above
+		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String()
 	}
 	for _, set := range o.Set {
 		path, text, ok := strings.Cut(set, "=")

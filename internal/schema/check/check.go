@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		r.count()
 		return r, nil
 	} else if err != nil {
-		return nil, err //nolint:wrapcheck // says what failed
+		return nil, err
 	}
 	for _, t := range now.Types() {
 		r.Summary.EventTypes++

@@ -60,7 +60,7 @@ func unpackFrom(ctx context.Context, top, commit, prefix, target string) (bool, 
 	kind, err := git(ctx, top, "cat-file", "-t", tree)
 	switch {
 	case err != nil:
-		return false, nil //nolint:nilerr // the commit is there, so it is the folder that is not
+		return false, nil // the commit is there, so it is the folder that is not
 	case kind != "tree":
 		return false, fmt.Errorf("%s is a file or a symbolic link at commit %.12s; unpack the folder meant and name it with --against", prefix, commit)
 	}

@@ -92,7 +92,7 @@ func (r *reader) value(depth int) (value, error) {
 	}
 	token, err := r.dec.ReadToken()
 	if err != nil {
-		return value{}, err //nolint:wrapcheck // failure says where
+		return value{}, err
 	}
 	v := value{kind: token.Kind()}
 	switch v.kind {
@@ -100,7 +100,7 @@ func (r *reader) value(depth int) (value, error) {
 		for r.dec.PeekKind() != jsontext.KindEndObject {
 			name, err := r.dec.ReadToken()
 			if err != nil {
-				return value{}, err //nolint:wrapcheck // failure says where
+				return value{}, err
 			}
 			text := name.String()
 			child, err := r.value(depth + 1)
@@ -127,7 +127,7 @@ func (r *reader) value(depth int) (value, error) {
 	default:
 		v.text = token.String()
 	}
-	return v, err //nolint:wrapcheck // failure says where
+	return v, err
 }
 
 // failure says where the decoder failed; other errors do so themselves.

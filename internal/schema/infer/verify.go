@@ -52,5 +52,5 @@ func (d *Draft) load(schemaFile []byte) (set *schema.Set, err error) {
 		p := failed.Problems[0]
 		return nil, fmt.Errorf("the gateway would refuse the draft at %s: %s", p.Pointer, p.What)
 	}
-	return set, err //nolint:wrapcheck // says what failed
+	return set, err
 }

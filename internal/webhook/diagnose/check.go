@@ -47,7 +47,7 @@ type Header struct {
 func Check(cfg webhook.Config, r webhook.Request, now time.Time) (Report, error) {
 	source, err := webhook.New(cfg)
 	if err != nil {
-		return Report{}, err //nolint:wrapcheck // says what is wrong
+		return Report{}, err
 	}
 	if r.Header == nil {
 		r.Header = http.Header{}

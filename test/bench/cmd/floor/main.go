@@ -45,7 +45,7 @@ func main() {
 	if err := serve(ctx, o); err != nil {
 		slog.Error("floor failed", "error", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called just above
+		os.Exit(1) // stop was called just above
 	}
 }
 
