@@ -2,13 +2,13 @@ package cli
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/config"
@@ -23,7 +23,9 @@ func devConfigOf(t *testing.T, yaml string, args ...string) (*config.Config, str
 		args = append(args, "-c", file)
 	}
 	var f devFlags
-	require.NoError(t, f.parse(args, io.Discard))
+	var cmd cobra.Command
+	f.define(&cmd)
+	require.NoError(t, cmd.ParseFlags(args))
 	return f.config([]string{"GATEWAY_HTTP_READ_TIMEOUT=3s"})
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/config"
@@ -134,7 +135,10 @@ func TestShowIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var s shower
-			require.NoError(t, s.parse(c.args, &bytes.Buffer{}))
+			var cmd cobra.Command
+			s.define(&cmd)
+			require.NoError(t, cmd.ParseFlags(c.args))
+			s.take(cmd.Flags().Args())
 			id, err := s.identity()
 			require.NoError(t, err)
 			require.Equal(t, c.want, id)

@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +15,36 @@ import (
 	"eventgateway/internal/schema"
 	"eventgateway/internal/webhook"
 )
+
+// shownHeaders are the headers of an answer that matter to a sender.
+var shownHeaders = []string{"Content-Type", "Idempotent-Replayed", "Www-Authenticate", "Retry-After"}
+
+// sent is the answer to a delivery.
+type sent struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a *sent) print(out io.Writer) {
+	fmt.Fprintf(out, "%d %s\n", a.status, http.StatusText(a.status))
+	for _, name := range shownHeaders {
+		for _, value := range a.header.Values(name) {
+			fmt.Fprintf(out, "%s: %s\n", name, printable(value))
+		}
+	}
+	fmt.Fprintf(out, "\n%s\n", printable(strings.TrimRight(string(a.body), "\n")))
+}
+
+// printable replaces control characters, which could move the cursor.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\t' || 0x7f <= r && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
 
 // sentBody is what may be in an answer's body: a receipt, several, or a problem.
 type sentBody struct {
@@ -32,7 +64,7 @@ type sentReceipt struct {
 	Offset    int64  `json:"offset"`
 }
 
-// meaning is one line for a person.
+// meaning explains the answer in one line.
 func (a *sent) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) string {
 	var b sentBody
 	readable := json.Unmarshal(a.body, &b) == nil
@@ -84,7 +116,8 @@ func (a *sent) accepted(cfg *config.Config, w config.Webhook, r webhook.Request,
 	return fmt.Sprintf("%sWritten to Kafka as %s: topic %s, partition %d, offset %d.", again, one.Type, one.Topic, one.Partition, one.Offset)
 }
 
-// deadBecause looks with this machine's event types, which may not be the gateway's.
+// deadBecause says why a delivery became a dead letter, by this machine's event types,
+// which may differ from the gateway's.
 func deadBecause(cfg *config.Config, w config.Webhook, r webhook.Request) string {
 	set, err := schema.Load(cfg.Schemas.Dir)
 	if err != nil {
@@ -103,7 +136,7 @@ func deadBecause(cfg *config.Config, w config.Webhook, r webhook.Request) string
 	return ""
 }
 
-// drafting says how to make an event type of what was sent.
+// drafting says how to make an event type from what was sent.
 func drafting(w config.Webhook, r webhook.Request) string {
 	for _, d := range deliveriesOf(w, r) {
 		if d.EventType != "" {
