@@ -13,9 +13,9 @@ import (
 // 1 on failure, 2 on wrong usage.
 func Run(ctx context.Context, version string, args []string, out, errOut io.Writer) int {
 	root := rootCommand(version, out, errOut)
-	started := false // what fails before is about the command line
+	started := false // until then every failure is wrong usage
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
-	root.SetArgs(append([]string{}, args...)) // for nil the library reads os.Args
+	root.SetArgs(append([]string{}, args...)) // with nil the library would read os.Args
 	cmd, err := findOneDash(root, args)
 	if err == nil {
 		cmd, err = root.ExecuteContextC(ctx)
@@ -43,5 +43,5 @@ func topLevel(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// errReported is the failure of a command whose output has said everything.
+// errReported is a failure that the command's output has already explained.
 var errReported = errors.New("the output says what is wrong")

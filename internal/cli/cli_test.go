@@ -119,7 +119,7 @@ func TestRun(t *testing.T) {
 			t.Parallel()
 			var out, errOut bytes.Buffer
 			status := run(c.args, &out, &errOut)
-			for tries := 0; tries < 5 && strings.Contains(errOut.String(), "deadline exceeded"); tries++ { // on a machine that stood still
+			for tries := 0; tries < 5 && strings.Contains(errOut.String(), "deadline exceeded"); tries++ { // on a stalled machine
 				out.Reset()
 				errOut.Reset()
 				status = run(c.args, &out, &errOut)

@@ -7,14 +7,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The paragraphs of the overview.
+// Groups of commands in the overview.
 const (
 	groupRun    = "run"
 	groupStores = "stores"
 	groupEvents = "events"
 )
 
-// rootCommand is the whole tree of commands.
+// rootCommand builds the tree of commands.
 func rootCommand(version string, out, errOut io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gateway",
@@ -69,8 +69,8 @@ func rootCommand(version string, out, errOut io.Writer) *cobra.Command {
 	return root
 }
 
-// verbs is a command that is nothing but its verbs. The examples are what to write
-// instead of the command alone.
+// verbs is a command that only has verbs. The examples are what to write instead of the
+// command alone.
 func verbs(group, name, short, examples string, list ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, GroupID: group}
 	needVerb(cmd, examples)
@@ -78,7 +78,7 @@ func verbs(group, name, short, examples string, list ...*cobra.Command) *cobra.C
 	return cmd
 }
 
-// needVerb makes a command alone, or with an unknown verb, wrong usage.
+// needVerb makes a command wrong usage without a verb, or with an unknown one.
 func needVerb(cmd *cobra.Command, examples string) {
 	cmd.Args, cmd.Example = knownCommand, examples
 	cmd.RunE = func(*cobra.Command, []string) error { return usageError("say what to do: " + examples) }

@@ -20,7 +20,7 @@ import (
 	"eventgateway/internal/idempotency"
 )
 
-// devPartitions is more than one, so that keys matter as they do in production.
+// devPartitions is more than one, so that entity keys matter as in production.
 const devPartitions = 6
 
 func devCommand() *cobra.Command {

@@ -44,7 +44,7 @@ func (f *devFlags) config(environ []string) (cfg *config.Config, ignored string,
 	cfg = config.Defaults()
 	if f.file != "" {
 		cfg, err = loadPart(f.file, environ, func(wrong *config.Error) bool {
-			undecided := wrong.Path == "auth" && wrong.Source == "" // here everybody may publish then
+			undecided := wrong.Path == "auth" && wrong.Source == "" // then everybody may publish to it
 			return undecided || inSections(wrong.Path, "kafka", "redis") && wrong.Path != "kafka.delivery_timeout"
 		})
 		if err == nil {
@@ -135,7 +135,7 @@ func embed(cfg *config.Config, schemas string, services *dev.Services) error {
 	return nil
 }
 
-// printWebhooks shows where each source receives, and a line that tries it.
+// printWebhooks prints the URL of each source, and a command line that tries it.
 func printWebhooks(out io.Writer, cfg *config.Config, file, base string) {
 	if len(cfg.Webhooks) == 0 {
 		return
@@ -153,7 +153,7 @@ func printWebhooks(out io.Writer, cfg *config.Config, file, base string) {
 	}
 }
 
-// programName is how a shell in this folder would start this program.
+// programName is how a shell in this folder starts this program.
 func programName() string {
 	if len(os.Args) == 0 {
 		return "gateway"

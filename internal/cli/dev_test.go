@@ -42,7 +42,7 @@ func TestDevWithoutAFile(t *testing.T) {
 	require.Equal(t, 10*time.Second, cfg.HTTP.ReadTimeout, "without a file, variables do not count")
 }
 
-func TestDevTakesAFile(t *testing.T) {
+func TestDevWithAFile(t *testing.T) {
 	t.Parallel()
 	cfg, ignored, err := devConfigOf(t, `
 http: {listen: "127.0.0.1:1234", body_limit: 1KiB, public_url: "https://a.example"}

@@ -68,7 +68,7 @@ func runHealthcheck(ctx context.Context, f healthcheckFlags, out io.Writer) erro
 	return askHealth(ctx, "http://"+target+path, out)
 }
 
-// adminAddress is where a gateway with these settings can be asked.
+// adminAddress is where a gateway with these settings answers health checks.
 func adminAddress(given, file string, environ []string) (string, error) {
 	listen := given
 	if listen == "" {
@@ -110,7 +110,7 @@ func adminConfig(file string, environ []string) (*config.Config, error) {
 	return cfg, nil
 }
 
-// askHealth gets url, and returns an error unless the answer is 200.
+// askHealth gets a URL, and returns an error unless the answer is 200.
 func askHealth(ctx context.Context, url string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()

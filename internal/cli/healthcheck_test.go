@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// adminOf is an admin listener whose /livez and /readyz answer so, and its address.
+// adminOf starts an admin listener with these handlers and returns its address.
 func adminOf(t *testing.T, livez, readyz http.HandlerFunc) string {
 	t.Helper()
 	mux := http.NewServeMux()

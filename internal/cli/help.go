@@ -11,8 +11,8 @@ import (
 // usageWidth is the width of the overview's first column.
 const usageWidth = 27
 
-// helpFunc describes a command as the library does, and prints an overview of those
-// that have verbs.
+// helpFunc prints an overview of a command that has verbs. The library describes the
+// others.
 func helpFunc(describe func(*cobra.Command, []string)) func(*cobra.Command, []string) {
 	return func(cmd *cobra.Command, args []string) {
 		if !cmd.HasAvailableSubCommands() {

@@ -20,10 +20,10 @@ func everyCommand(cmd *cobra.Command) []*cobra.Command {
 	return list
 }
 
-// flagNames finds what the library writes at the beginning of a flag's line.
+// flagNames finds the names in the library's list of flags.
 var flagNames = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?(--[a-z-]+)`)
 
-// TestHelpOfEveryCommand: each is described where it is listed, and its help goes to
+// TestHelpOfEveryCommand: each command has a short description, and its help goes to
 // the output and names its flags.
 func TestHelpOfEveryCommand(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	}
 }
 
-func TestHelpSays(t *testing.T) {
+func TestHelpTexts(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"":                           "  gateway webhooks send SOURCE FILE -c FILE\n                           sign a delivery as the provider would, and post it\n",
@@ -87,7 +87,7 @@ func TestCompletion(t *testing.T) {
 		require.Contains(t, out.String(), want)
 		require.Empty(t, errOut.String())
 	}
-	// What the scripts ask for when somebody presses the tab key.
+	// The scripts run this when somebody presses the tab key.
 	var out bytes.Buffer
 	require.Zero(t, run([]string{"__complete", "idempotency", "re"}, &out, io.Discard))
 	require.Contains(t, out.String(), "rebuild\tlearn from Kafka which keyed events were written\n")

@@ -15,14 +15,14 @@ import (
 // progressInterval is the least time between two lines of progress.
 const progressInterval = time.Second
 
-type rebuilder struct {
+type idempotencyRebuild struct {
 	file       string
 	since      time.Duration
 	sinceGiven bool
 }
 
 func idempotencyRebuildCommand() *cobra.Command {
-	var r rebuilder
+	var r idempotencyRebuild
 	cmd := &cobra.Command{
 		Use: "rebuild -c FILE", Short: "learn from Kafka which keyed events were written", Args: atMost(0),
 		Long: `Learns from Kafka which keyed events were written and writes that into Redis,
@@ -51,7 +51,7 @@ before are published again. If Redis knows better, the command refuses.`,
 	return cmd
 }
 
-func (r *rebuilder) run(ctx context.Context, out, errOut io.Writer) error {
+func (r *idempotencyRebuild) run(ctx context.Context, out, errOut io.Writer) error {
 	switch {
 	case r.file == "":
 		return missingConfig("gateway idempotency rebuild -c gateway.yaml")
@@ -94,7 +94,7 @@ func printProgress(out io.Writer) func(idempotency.Tally) {
 		}
 		last = time.Now()
 		if t.Read == 0 {
-			fmt.Fprintf(out, "waited %.1f s: nothing from before can be written any more; reading the log\n", t.Waited.Seconds())
+			fmt.Fprintf(out, "waited %.1f s: earlier attempts can no longer write; reading the log\n", t.Waited.Seconds())
 			return
 		}
 		fmt.Fprintf(out, "%d records read, %d keys written\n", t.Read, t.Written)
@@ -106,9 +106,9 @@ func printTally(out io.Writer, t idempotency.Tally) {
 	fmt.Fprintf(out, "done: %d buckets, %d records read, %d keys written, %d already there, in %.1f s after %.1f s of waiting: %.0f records/s\n",
 		t.Buckets, t.Read, t.Written, t.Kept, reading, t.Waited.Seconds(), float64(t.Read)/max(reading, 1e-3))
 	if t.Overruled > 0 {
-		fmt.Fprintf(out, "%d keys were held for another payload than the log's\n", t.Overruled)
+		fmt.Fprintf(out, "%d keys were claimed for another payload than the log has\n", t.Overruled)
 	}
 	if t.Duplicates > 0 {
-		fmt.Fprintf(out, "%d records are second ones of an event: see the log\n", t.Duplicates)
+		fmt.Fprintf(out, "%d records are duplicates of an event: see the log\n", t.Duplicates)
 	}
 }

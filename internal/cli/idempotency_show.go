@@ -19,7 +19,7 @@ import (
 // showTimeout bounds the one call to Redis.
 const showTimeout = 5 * time.Second
 
-type shower struct {
+type idempotencyShow struct {
 	file, format    string
 	key             string
 	source, eventID string
@@ -27,7 +27,7 @@ type shower struct {
 }
 
 func idempotencyShowCommand() *cobra.Command {
-	var s shower
+	var s idempotencyShow
 	cmd := &cobra.Command{
 		Use: "show -c FILE KEY", Short: "what Redis holds for an idempotency key, and what it means", Args: atMost(1),
 		Long: `Prints what Redis holds for an Idempotency-Key, for a CloudEvent's source and id, or
@@ -38,7 +38,7 @@ The exit status is 1 if Redis holds nothing.`,
   gateway idempotency show -c FILE --source SOURCE --id ID
   gateway idempotency show -c FILE --claim GW_CLAIM`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s.take(args)
+			s.setArgs(args)
 			return s.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
@@ -46,7 +46,7 @@ The exit status is 1 if Redis holds nothing.`,
 	return cmd
 }
 
-func (s *shower) define(cmd *cobra.Command) {
+func (s *idempotencyShow) define(cmd *cobra.Command) {
 	s.format = formatText
 	configFlag(cmd, &s.file, "configuration `FILE`")
 	flags := cmd.Flags()
@@ -57,14 +57,14 @@ func (s *shower) define(cmd *cobra.Command) {
 	flags.StringVar(&s.claim, "claim", "", "`GW_CLAIM` header of a record, 64 hexadecimal digits")
 }
 
-// take takes the KEY, which may be missing.
-func (s *shower) take(args []string) {
+// setArgs takes the KEY, which may be missing.
+func (s *idempotencyShow) setArgs(args []string) {
 	if len(args) > 0 {
 		s.key = args[0]
 	}
 }
 
-func (s *shower) run(ctx context.Context, out io.Writer) error {
+func (s *idempotencyShow) run(ctx context.Context, out io.Writer) error {
 	if s.file == "" {
 		return missingConfig("gateway idempotency show -c gateway.yaml KEY")
 	}
@@ -76,7 +76,7 @@ func (s *shower) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the error says it
+	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the returned error says enough
 	ctx, cancel := context.WithTimeout(ctx, showTimeout)
 	defer cancel()
 	shown, err := app.ShowClaim(ctx, cfg, id)
@@ -96,7 +96,7 @@ func (s *shower) run(ctx context.Context, out io.Writer) error {
 
 // identity is the claim that the arguments name, derived as a gateway derives it from
 // a request.
-func (s *shower) identity() (event.ClaimID, error) {
+func (s *idempotencyShow) identity() (event.ClaimID, error) {
 	byKey, byEvent, byClaim := s.key != "", s.source != "" || s.eventID != "", s.claim != ""
 	switch {
 	case byKey && !byEvent && !byClaim:
@@ -114,7 +114,7 @@ func (s *shower) identity() (event.ClaimID, error) {
 	return event.ClaimID{}, usageError("name one thing: a KEY, or --source and --id, or --claim")
 }
 
-// plainKey takes off the quotes that a client may put around an Idempotency-Key
+// plainKey removes the quotes that a client may put around an Idempotency-Key
 // (RFC 8941 §3.3.3): the key is the same without them.
 func plainKey(text string) (string, error) {
 	key := strings.Trim(text, " \t")

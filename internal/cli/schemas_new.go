@@ -131,7 +131,7 @@ func readSamples(file string) (samples []infer.Sample, err error) {
 		return nil, fmt.Errorf("read sample: %w", err)
 	}
 	if len(data) > maxSampleFile {
-		return nil, fmt.Errorf("%s: larger than %d MiB; a few samples that differ say as much", file, maxSampleFile>>20)
+		return nil, fmt.Errorf("%s: larger than %d MiB; a few different samples are enough", file, maxSampleFile>>20)
 	}
 	return infer.Read(file, data)
 }

@@ -24,7 +24,7 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// runIn runs a command; the folder's path in what it says becomes DIR.
+// runIn runs a command, and replaces the folder's path in its outputs with DIR.
 func runIn(dir string, args ...string) (status int, out, errOut string) {
 	var o, e bytes.Buffer
 	status = run(args, &o, &e)
@@ -206,12 +206,12 @@ Next: add descriptions and limits, then run gateway schemas check.
 	status, out, _ = runIn(dir, "schemas", "check", "--schemas", dir)
 	require.Equal(t, 0, status, out)
 
-	// The name may stand anywhere, and a further version must be asked for.
+	// The name may come last, and a further version needs --version.
 	status, out, errOut = runIn(dir, "schemas", "new", "--from="+first, "--key", "null", "--version", "v2", "--schemas", dir, "orders.placed")
 	require.Equal(t, 0, status, errOut)
 	require.Contains(t, out, "DIR/orders.placed/v2.json is drafted from 1 sample.\n\n  entity key  none: events may go to any partition\n")
 
-	// With --stdout the draft, and nothing else, is printed, whatever is there.
+	// With --stdout only the draft is printed, even if the event type exists.
 	status, out, errOut = runIn(dir, "schemas", "new", "--stdout", "orders.placed", "--from", more, "--schemas", dir)
 	require.Equal(t, 0, status, errOut)
 	require.True(t, json.Valid([]byte(out)))

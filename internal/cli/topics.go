@@ -75,7 +75,7 @@ func (t *topicsApply) run(ctx context.Context, out, errOut io.Writer) error {
 	return printTopics(out, errOut, outcomes, t.dryRun)
 }
 
-// topicsAdvice says what to do about an error that concerns all topics.
+// topicsAdvice adds to an error that concerns all topics what to do about it.
 func topicsAdvice(err error) error {
 	var few publish.TooFewBrokersError
 	var away publish.UnreachableError
@@ -108,7 +108,7 @@ func printTopics(out, errOut io.Writer, outcomes []publish.TopicOutcome, dryRun 
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d topics are not there", failed, len(outcomes))
+		return fmt.Errorf("%d of %d topics are missing", failed, len(outcomes))
 	}
 	return nil
 }

@@ -50,8 +50,8 @@ func atMost(n int) cobra.PositionalArgs {
 	}
 }
 
-// knownCommand refuses arguments of a command that has only verbs: they name a verb
-// that does not exist.
+// knownCommand refuses arguments of a command that only has verbs: the library passes
+// them on if they name none of the verbs.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -62,7 +62,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	} else {
 		fmt.Fprintf(&text, "there is no command %q; gateway --help lists all", args[0])
 	}
-	cmd.SuggestionsMinimumDistance = 2 // letters that may differ
+	cmd.SuggestionsMinimumDistance = 2 // differences in letters
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		fmt.Fprintf(&text, ". Did you mean %s %s?", cmd.CommandPath(), strings.Join(similar, " or "))
 	}
@@ -99,8 +99,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError(fmt.Sprintf("%v; see %s --help", err, cmd.CommandPath()))
 }
 
-// findOneDash refuses long flags with one dash. The library takes their letters for
-// flags, and so -client for -c with the file "lient".
+// findOneDash refuses long flags with one dash. The library would read each letter as a
+// flag, and -client as -c with the file "lient".
 func findOneDash(root *cobra.Command, args []string) (*cobra.Command, error) {
 	cmd, rest, err := root.Find(args)
 	if err != nil {

@@ -30,8 +30,8 @@ func (f *webhookFlags) define(cmd *cobra.Command) {
 	cmd.Flags().Func("at", "`TIME` instead of now: RFC 3339, Unix seconds, or from now, as in -10m", f.time)
 }
 
-// take takes SOURCE and FILE.
-func (f *webhookFlags) take(cmd *cobra.Command, args []string) error {
+// setArgs takes SOURCE and FILE.
+func (f *webhookFlags) setArgs(cmd *cobra.Command, args []string) error {
 	example := cmd.CommandPath() + " stripe delivery.json -c gateway.yaml"
 	switch {
 	case len(args) == 0:

@@ -19,14 +19,14 @@ import (
 // shownHeaders are the headers of an answer that matter to a sender.
 var shownHeaders = []string{"Content-Type", "Idempotent-Replayed", "Www-Authenticate", "Retry-After"}
 
-// sent is the answer to a delivery.
-type sent struct {
+// gatewayAnswer is the answer to a delivery.
+type gatewayAnswer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (a *sent) print(out io.Writer) {
+func (a *gatewayAnswer) print(out io.Writer) {
 	fmt.Fprintf(out, "%d %s\n", a.status, http.StatusText(a.status))
 	for _, name := range shownHeaders {
 		for _, value := range a.header.Values(name) {
@@ -46,18 +46,18 @@ func printable(text string) string {
 	}, text)
 }
 
-// sentBody is what may be in an answer's body: a receipt, several, or a problem.
-type sentBody struct {
+// answerBody is what may be in an answer's body: a receipt, several, or a problem.
+type answerBody struct {
 	Type      string `json:"type"` // of the event, or of the problem
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
 	Items     []struct {
-		Receipt sentReceipt `json:"receipt"`
+		Receipt answerReceipt `json:"receipt"`
 	} `json:"items"`
 }
 
-type sentReceipt struct {
+type answerReceipt struct {
 	Type      string `json:"type"`
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
@@ -65,8 +65,8 @@ type sentReceipt struct {
 }
 
 // meaning explains the answer in one line.
-func (a *sent) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) string {
-	var b sentBody
+func (a *gatewayAnswer) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) string {
+	var b answerBody
 	readable := json.Unmarshal(a.body, &b) == nil
 	slug, isProblem := strings.CutPrefix(b.Type, "/problems/")
 	switch {
@@ -93,8 +93,8 @@ func (a *sent) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) 
 }
 
 // accepted explains a 202.
-func (a *sent) accepted(cfg *config.Config, w config.Webhook, r webhook.Request, b sentBody) string {
-	receipts := []sentReceipt{{b.Type, b.Topic, b.Partition, b.Offset}}
+func (a *gatewayAnswer) accepted(cfg *config.Config, w config.Webhook, r webhook.Request, b answerBody) string {
+	receipts := []answerReceipt{{b.Type, b.Topic, b.Partition, b.Offset}}
 	if len(b.Items) > 0 {
 		receipts = receipts[:0]
 		for _, item := range b.Items {
@@ -105,7 +105,7 @@ func (a *sent) accepted(cfg *config.Config, w config.Webhook, r webhook.Request,
 	if a.header.Get("Idempotent-Replayed") == "true" {
 		again = "Recognised as a redelivery: nothing was written again, and this is what the first one was told. "
 	}
-	dead := slices.ContainsFunc(receipts, func(r sentReceipt) bool { return r.Topic == w.DeadLetters() })
+	dead := slices.ContainsFunc(receipts, func(r answerReceipt) bool { return r.Topic == w.DeadLetters() })
 	one := receipts[0]
 	switch {
 	case dead:

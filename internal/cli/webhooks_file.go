@@ -30,7 +30,7 @@ func readDelivery(file string) (data []byte, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("read delivery: %w", err)
 	case len(data) > maxDelivery:
-		return nil, fmt.Errorf("%s: larger than %d MiB, as no gateway takes it", file, maxDelivery>>20)
+		return nil, fmt.Errorf("%s: larger than %d MiB, more than any gateway takes", file, maxDelivery>>20)
 	}
 	return data, nil
 }

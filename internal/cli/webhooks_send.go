@@ -24,21 +24,21 @@ import (
 )
 
 const (
-	// sendMargin is added to kafka.delivery_timeout, which the gateway may take.
+	// sendMargin is how long to wait beyond kafka.delivery_timeout.
 	sendMargin = 10 * time.Second
 	// maxShownAnswer bounds how much of an answer is read, in bytes; a thousand
 	// receipts fit.
 	maxShownAnswer = 1 << 20
 )
 
-type sender struct {
+type webhooksSend struct {
 	webhookFlags
 	url, id string
 	secret  int
 }
 
 func webhooksSendCommand() *cobra.Command {
-	var s sender
+	var s webhooksSend
 	cmd := &cobra.Command{
 		Use: "send SOURCE FILE -c FILE", Short: "sign a delivery as the provider would, and post it", Args: atMost(2),
 		Long: `Signs a delivery as the provider would, with the source's first secret, and posts it
@@ -51,7 +51,7 @@ an answer that a provider takes for success, else 1.`,
 		Example: `  gateway webhooks send stripe delivery.json -c gateway.yaml
   gateway webhooks send github delivery.json -c gateway.yaml --header "X-GitHub-Event: issues"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.take(cmd, args); err != nil {
+			if err := s.setArgs(cmd, args); err != nil {
 				return err
 			}
 			return s.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -65,13 +65,13 @@ an answer that a provider takes for success, else 1.`,
 	return cmd
 }
 
-func (s *sender) run(ctx context.Context, out, errOut io.Writer) error {
+func (s *webhooksSend) run(ctx context.Context, out, errOut io.Writer) error {
 	cfg, w, err := s.load(os.Environ())
 	if err != nil {
 		return err
 	}
 	if s.secret < 1 || s.secret > len(w.Secrets) {
-		return usageError(fmt.Sprintf("--secret is a number from 1 to %d: so many secrets has %s", len(w.Secrets), w.Name))
+		return usageError(fmt.Sprintf("--secret is a number from 1 to %d: %s has %s", len(w.Secrets), w.Name, plural(len(w.Secrets), "secret")))
 	}
 	target, err := s.target(cfg)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *sender) run(ctx context.Context, out, errOut io.Writer) error {
 }
 
 // target is the URL to post to.
-func (s *sender) target(cfg *config.Config) (*url.URL, error) {
+func (s *webhooksSend) target(cfg *config.Config) (*url.URL, error) {
 	if s.url != "" {
 		u, err := url.Parse(s.url)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -120,8 +120,8 @@ func (s *sender) target(cfg *config.Config) (*url.URL, error) {
 	return &url.URL{Scheme: schemeOf(cfg), Host: reachable(cfg.HTTP.Listen), Path: "/v1/webhooks/" + s.source}, nil
 }
 
-// sign signs as the provider would.
-func (s *sender) sign(r *webhook.Request, w config.Webhook, errOut io.Writer) error {
+// sign adds the headers that the provider would add.
+func (s *webhooksSend) sign(r *webhook.Request, w config.Webhook, errOut io.Writer) error {
 	cfg := app.WebhookConfig(w)
 	cfg.Secrets = cfg.Secrets[s.secret-1 : s.secret]
 	source, err := newSource(cfg)
@@ -161,7 +161,7 @@ func idHeaders(source *webhook.Source, r webhook.Request, at time.Time) (names [
 	return names
 }
 
-func post(ctx context.Context, target *url.URL, r webhook.Request) (*sent, error) {
+func post(ctx context.Context, target *url.URL, r webhook.Request) (*gatewayAnswer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, err
@@ -184,11 +184,11 @@ func post(ctx context.Context, target *url.URL, r webhook.Request) (*sent, error
 	if err != nil {
 		return nil, err
 	}
-	return &sent{status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return &gatewayAnswer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
 // postAdvice says what to do if no answer arrived.
-func (s *sender) postAdvice(err error, target *url.URL) error {
+func (s *webhooksSend) postAdvice(err error, target *url.URL) error {
 	what := target.Redacted()
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -17,7 +17,7 @@ import (
 	"eventgateway/internal/webhook"
 )
 
-// The secrets of these tests: they must never be shown.
+// The secrets of these tests, which must never be shown.
 const firstSecret, secondSecret = "first-s3cret", "second-s3cret"
 
 // webhookFiles is a folder with a configuration and the sample deliveries.
@@ -89,7 +89,7 @@ func TestWebhooksUsage(t *testing.T) {
 	}
 }
 
-// answering is a gateway that believes, and answers with what it is told to.
+// answering is a gateway that verifies deliveries and answers as told.
 func answering(t *testing.T, source *webhook.Source, status int, body string, headers ...string) (url string, seen *[]http.Header) {
 	t.Helper()
 	seen = new([]http.Header)
@@ -114,7 +114,7 @@ func answering(t *testing.T, source *webhook.Source, status int, body string, he
 
 const deadReceipt = `{"id":"1","type":"github.issues","version":"","topic":"webhooks.github.dead-letter","partition":1,"offset":2,"key":null,"time":"t"}`
 
-func TestWebhooksSendSaysWhatItMeans(t *testing.T) {
+func TestWebhooksSendExplainsTheAnswer(t *testing.T) {
 	t.Parallel()
 	dir, cfg := webhookFiles(t)
 	for name, c := range map[string]struct {
@@ -194,7 +194,7 @@ func TestWebhooksSendSigns(t *testing.T) {
 	_, _, errOut := send(stripe, 0, "stripe", body, "--secret", "2", "--id", "evt_9")
 	require.Contains(t, errOut, "--id goes into no header here")
 
-	// The id is the body's unless somebody says another.
+	// The id is made from the body unless a flag gives another.
 	body = filepath.Join(dir, "github.json")
 	h, _, _ = send(github, 0, "github", body)
 	again, _, _ := send(github, 0, "github", body, "--header", "content-type: application/x-www-form-urlencoded", "--header", "X-GitHub-Event: issues")

@@ -32,7 +32,7 @@ re-encoded has another signature. Neither secrets nor expected signatures are sh
 
 The exit status is 0 if the request is trusted, else 1.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.take(cmd, args); err != nil {
+			if err := f.setArgs(cmd, args); err != nil {
 				return err
 			}
 			return runWebhooksVerify(f, cmd.OutOrStdout())
@@ -105,7 +105,7 @@ func (p *verifyReport) print() {
 
 func (p *verifyReport) headers() {
 	if len(p.Headers) == 0 {
-		p.say("headers", "none of those that are there decides anything")
+		p.say("headers", "this scheme looks at none")
 	}
 	for _, h := range p.Headers {
 		found := "found"
@@ -183,14 +183,14 @@ func (p *verifyReport) hints() []string {
 	switch p.Rejection.Reason {
 	case webhook.TimestampTooOld, webhook.TimestampInFuture:
 		if p.TimeAlone {
-			return []string{"the time alone is the cause: at its own time it is believed. Of a saved request that is to be expected, and a redelivery has a new " +
-				"timestamp; of one that just arrived, compare the clocks. --at " + p.Signed.Format(time.RFC3339) + " verifies it at its own time"}
+			return []string{"the time alone is the cause: at its own time it is believed. For a saved request that is to be expected, and a redelivery has a new " +
+				"timestamp; for one that just arrived, compare the clocks. --at " + p.Signed.Format(time.RFC3339) + " verifies it at its own time"}
 		}
 		return []string{"the time is not all: at its own time it is not believed either, for the secret or the body; see --at " + p.Signed.Format(time.RFC3339)}
 	case webhook.MissingHeader:
 		return []string{"the provider does not sign (no secret is set there), this is another provider's request, or a proxy on the way takes headers off"}
 	case webhook.RepeatedHeader:
-		return []string{"a proxy on the way adds headers, or the request was saved twice over"}
+		return []string{"a proxy on the way adds headers, or the request was saved twice"}
 	case webhook.MalformedHeader, webhook.MalformedBody:
 		return []string{"this is not what the scheme " + p.w.Scheme + " sends: is it the right scheme for this provider?"}
 	case webhook.WrongCredentials:
