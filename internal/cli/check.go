@@ -2,14 +2,14 @@ package cli
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
@@ -18,23 +18,12 @@ import (
 	"eventgateway/internal/schema"
 )
 
-const checkUsage = `gateway check -c FILE
-
-Looks at everything that the gateway rests on, before it is started or while it runs,
-and says what to do about each thing that is not as it should be: the configuration,
-the event types, Kafka, Redis, and the clocks. It changes nothing anywhere.
-
-The exit status is 1 if there are errors (some events would be refused, or the promise
-would not hold), and 0 with warnings only.
-
-`
-
 const (
 	formatText = "text"
 	formatJSON = "json"
 )
 
-// checker is `gateway check` with what it looks at.
+// checker is the command with what it asks: the environment, the clock, Kafka.
 type checker struct {
 	environ []string
 	now     func() time.Time
@@ -46,34 +35,38 @@ type checker struct {
 	rate    float64
 }
 
-// runCheck is `gateway check`.
-func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
-	c := checker{environ: os.Environ(), now: time.Now, kafka: app.CheckKafka}
-	if err := c.parse(args, errOut); err != nil {
+func checkCommand() *cobra.Command {
+	c := checker{environ: os.Environ(), now: time.Now, kafka: app.CheckKafka, format: formatText}
+	cmd := &cobra.Command{
+		Use: "check -c FILE", Short: "check Kafka, Redis and schemas, and say how to fix what is wrong", GroupID: groupRun, Args: atMost(0),
+		Long: `Checks everything the gateway depends on, before it starts or while it runs: the
+configuration, the event types, Kafka, Redis, and the clocks. For each thing that is
+wrong it says how to fix it. It changes nothing anywhere.
+
+The exit status is 1 if there are errors (some events would be refused, or written
+more than once), and 0 if there are only warnings.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	configFlag(cmd, &c.file, "configuration `FILE`")
+	flags := cmd.Flags()
+	flags.Func("format", "`FORMAT` of the output: text or json; default text", oneOf(&c.format, formatText, formatJSON))
+	flags.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for Kafka and for Redis, a `DURATION`")
+	flags.Float64Var(&c.rate, "expected-rate", 0, "`NUMBER` of keyed events a second: has Redis enough memory for them?")
+	return cmd
+}
+
+func (c *checker) run(ctx context.Context, out io.Writer) error {
+	if err := c.validate(); err != nil {
 		return err
 	}
-	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the findings say it
+	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the findings report errors
 	return c.report(c.findings(ctx), out)
 }
 
-func (c *checker) parse(args []string, errOut io.Writer) error {
-	fs := flag.NewFlagSet("check", flag.ContinueOnError)
-	fs.StringVar(&c.file, "c", "", "configuration `FILE`")
-	fs.StringVar(&c.format, "format", formatText, "`FORMAT` of the output: text or json")
-	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for Kafka and for Redis, a `DURATION`")
-	fs.Float64Var(&c.rate, "expected-rate", 0, "keyed events a second, a `NUMBER`: is Redis' memory enough for them?")
-	fs.Usage = func() {
-		_, _ = io.WriteString(errOut, checkUsage)
-		fs.PrintDefaults()
-	}
-	if err := parseFlags(fs, args, errOut); err != nil {
-		return err
-	}
+func (c *checker) validate() error {
 	switch {
 	case c.file == "":
-		return usageError("say which configuration file to check: gateway check -c gateway.yaml")
-	case c.format != formatText && c.format != formatJSON:
-		return usageError(fmt.Sprintf("--format is text or json, not %q", c.format))
+		return missingConfig("gateway check -c gateway.yaml")
 	case c.timeout <= 0:
 		return usageError("--timeout must be more than 0; write for example --timeout 10s")
 	case !(c.rate >= 0) || c.rate > 1e9: // NaN is neither
@@ -82,7 +75,7 @@ func (c *checker) parse(args []string, errOut io.Writer) error {
 	return nil
 }
 
-// findings looks at each area, whatever was found in those before it.
+// findings checks each area, even if those before it have errors.
 func (c *checker) findings(ctx context.Context) []preflight.Finding {
 	cfg, wrong, list := c.configuration()
 	set, found := c.schemas(cfg, wrong)

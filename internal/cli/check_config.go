@@ -11,8 +11,8 @@ import (
 	"eventgateway/internal/schema"
 )
 
-// configuration reads the file. cfg is nil if there is nothing to go on with;
-// wrong are the keys whose values are not what was meant.
+// configuration reads the file. cfg is nil if none of it can be used; wrong are the
+// keys that have mistakes.
 func (c *checker) configuration() (cfg *config.Config, wrong config.Errors, list []preflight.Finding) {
 	const check = "config.file"
 	cfg, err := config.Examine(c.file, c.environ)
@@ -37,8 +37,8 @@ func (c *checker) configuration() (cfg *config.Config, wrong config.Errors, list
 	return cfg, wrong, list
 }
 
-// skip says that an area cannot be looked at, because the configuration does
-// not say where or by which rules; nil if it can.
+// skip returns a warning if an area cannot be checked, because one of its sections of
+// the configuration has a mistake; otherwise nil.
 func (c *checker) skip(area string, cfg *config.Config, wrong config.Errors, sections ...string) []preflight.Finding {
 	const do = "mend the configuration, then check again"
 	skipped := preflight.Finding{Severity: preflight.Warning, Check: area + ".skipped", What: "not looked at: the configuration cannot be read", Do: do}
@@ -56,7 +56,7 @@ func (c *checker) skip(area string, cfg *config.Config, wrong config.Errors, sec
 	return nil
 }
 
-// schemas loads the event types; set is empty if they cannot be used.
+// schemas loads the event types. The set is empty if they cannot be used.
 func (c *checker) schemas(cfg *config.Config, wrong config.Errors) (set *schema.Set, list []preflight.Finding) {
 	const check = "schemas.load"
 	if skipped := c.skip("schemas", cfg, wrong, "schemas"); skipped != nil {

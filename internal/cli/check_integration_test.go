@@ -33,7 +33,7 @@ func ownRedis(t *testing.T, args ...string) (addr, yaml string) {
 	return server.Addr(), fmt.Sprintf("auth: none\nredis: {addresses: [%q]}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\n", server.Addr())
 }
 
-// storeOn is a gateway's store on an empty Redis that it may begin with.
+// storeOn is a gateway's store on an empty Redis that is marked ready.
 func storeOn(t *testing.T, addr string, lease time.Duration) *idempotency.Store {
 	t.Helper()
 	rdb := idempotency.NewClient(idempotency.ClientConfig{Addresses: []string{addr}})
@@ -82,7 +82,7 @@ all is as it should be
 	require.Len(t, list, 12)
 }
 
-// TestCheckFlags: what was said on the command line, through the command itself.
+// TestCheckFlags runs the command itself with all its flags.
 func TestCheckFlags(t *testing.T) {
 	t.Parallel()
 	_, yaml := ownRedis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
@@ -116,8 +116,8 @@ func TestCheckClock(t *testing.T) {
 	require.Regexp(t, `\nclock\n  ERROR    clock.redis \S+: Redis' clock is (1h0m0|59m59)\S* behind this machine's`, text)
 }
 
-// TestCheckTimeout: a Redis that says nothing holds the report up for as long as
-// was said, and no other area.
+// TestCheckTimeout: a silent Redis delays the report by the timeout only, and does not
+// affect other areas.
 func TestCheckTimeout(t *testing.T) {
 	t.Parallel()
 	addr, yaml := ownRedis(t)
@@ -132,8 +132,8 @@ func TestCheckTimeout(t *testing.T) {
 	require.Less(t, time.Since(begun), 5*time.Second)
 }
 
-// TestShowRealClaims: what a gateway wrote is found by the key that its client
-// sent, and each state is told.
+// TestShowRealClaims: a claim that a gateway wrote is found by the key that its client
+// sent, in each state.
 func TestShowRealClaims(t *testing.T) {
 	t.Parallel()
 	addr, yaml := ownRedis(t)

@@ -9,7 +9,7 @@ import (
 	"eventgateway/internal/preflight"
 )
 
-// report prints the findings. Its error is that there are errors among them.
+// report prints the findings. It returns an error if one of them is an error.
 func (c *checker) report(list []preflight.Finding, out io.Writer) error {
 	errs, warnings := 0, 0
 	for _, f := range list {
@@ -45,7 +45,7 @@ func (c *checker) report(list []preflight.Finding, out io.Writer) error {
 	return nil
 }
 
-// marks make what matters stand out in a long list.
+// marks make errors stand out in a long list.
 var marks = map[preflight.Severity]string{preflight.OK: "ok", preflight.Warning: "warning", preflight.Error: "ERROR"}
 
 // printFindings prints a paragraph for each area, in the order of the list.
@@ -71,7 +71,7 @@ func printFindings(out io.Writer, list []preflight.Finding) {
 	}
 }
 
-// oneLine keeps an error of somebody else from breaking the list.
+// oneLine keeps the line breaks of an error text out of the list.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func summary(errs, warnings int) string {

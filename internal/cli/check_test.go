@@ -131,8 +131,8 @@ func TestCheckReport(t *testing.T) {
 	require.JSONEq(t, `{"findings":[],"errors":0,"warnings":0}`, out.String())
 }
 
-// TestCheckKafka: what is found there stands before Redis, and it gets its
-// time limit and the event types.
+// TestCheckKafka: Kafka's findings come before Redis' findings. The check gets its time
+// limit and the event types.
 func TestCheckKafka(t *testing.T) {
 	t.Parallel()
 	const yaml = "auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: "
@@ -156,8 +156,8 @@ func TestCheckKafka(t *testing.T) {
 	}
 }
 
-// TestCheckTellsNoSecrets: not those of the configuration, nor of its variables.
-func TestCheckTellsNoSecrets(t *testing.T) {
+// TestCheckShowsNoSecrets: neither those of the configuration nor those of its variables.
+func TestCheckShowsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for _, yaml := range []string{
 		"auth: none\nredis: {addresses: [\"127.0.0.1:1\"], username: u, password: hunter2}\nkafka: {properties: {sasl.password: hunter2}}\n",
@@ -171,7 +171,7 @@ func TestCheckTellsNoSecrets(t *testing.T) {
 				c.format = format
 			})
 			require.Error(t, err)
-			if !strings.Contains(yaml, "ca:") { // a path is none
+			if !strings.Contains(yaml, "ca:") { // a path is not a secret
 				require.NotContains(t, text, "hunter2", yaml)
 			}
 		}

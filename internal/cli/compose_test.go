@@ -30,8 +30,8 @@ type composeService struct {
 	SecurityOpt     []string      `yaml:"security_opt"`
 }
 
-// TestCompose holds docker-compose.yml to what the gateway accepts: no container
-// engine is needed to see that it would start, and find Kafka and Redis.
+// TestCompose checks docker-compose.yml without a container engine: the gateway would
+// accept its configuration, and find Kafka and Redis.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	const root = "../../"

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
@@ -18,15 +20,26 @@ import (
 	"eventgateway/internal/idempotency"
 )
 
-// devPartitions is more than one, so that keys matter as they do in production.
+// devPartitions is more than one, so that entity keys matter as in production.
 const devPartitions = 6
 
-// runDev is `gateway dev`: everything embedded, nothing to install.
-func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
+func devCommand() *cobra.Command {
 	var f devFlags
-	if err := f.parse(args, errOut); err != nil {
-		return err
+	cmd := &cobra.Command{
+		Use: "dev [-c FILE]", Short: "everything embedded, nothing to install", GroupID: groupRun, Args: atMost(0),
+		Long: `Runs the gateway with an embedded Kafka and Redis: there is nothing to install. With
+-c it takes a configuration file, with webhooks and limits for example, in which auth
+may be left out. The embedded Kafka and Redis replace its sections kafka and redis;
+only kafka.delivery_timeout is kept.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDev(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
+	f.define(cmd)
+	return cmd
+}
+
+func runDev(ctx context.Context, f devFlags, out, errOut io.Writer) error {
 	cfg, ignored, err := f.config(os.Environ())
 	if err != nil {
 		return err
@@ -52,10 +65,10 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return err
 	}
 	fitCollector()
-	ended := make(chan error, 1)
-	go func() { ended <- gateway.Run(ctx) }()
-	// The first pasted curl line finds a topic to write to, and a Redis that has
-	// learnt from the log what was written before.
+	stopped := make(chan error, 1)
+	go func() { stopped <- gateway.Run(ctx) }()
+	// Wait until the first pasted curl line finds its topic, and Redis knows what the
+	// log has from earlier runs.
 	ready, cancel := context.WithTimeout(ctx, 10*time.Second)
 	gateway.AwaitReady(ready)
 	cancel()
@@ -72,7 +85,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 			fmt.Fprintln(errOut, "gateway dev:", err)
 		}
 	})
-	err = <-ended
+	err = <-stopped
 	stop()
 	watch.Wait()
 	return err
@@ -94,16 +107,16 @@ Publish an event (send it twice: the second answer is a replay of the first):
     -d '%[3]s'
 `
 
-func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas, base string, asked bool) {
+func printBanner(out io.Writer, gateway *app.App, services *dev.Services, schemas, base string, authenticated bool) {
 	eventType, data := gateway.Sample("orders.placed")
 	fmt.Fprintf(out, devBanner, base, reachable(gateway.AdminAddr()), services.KafkaAddr(), schemas, eventType)
 	if eventType != "" {
 		quoted := strings.ReplaceAll(string(data), "'", `'\''`)
-		who := ""
-		if asked {
-			who = "\n    -H \"Authorization: Bearer $GATEWAY_KEY\" \\"
+		authorization := ""
+		if authenticated {
+			authorization = "\n    -H \"Authorization: Bearer $GATEWAY_KEY\" \\"
 		}
-		fmt.Fprintf(out, devCurl, base, eventType, quoted, who)
+		fmt.Fprintf(out, devCurl, base, eventType, quoted, authorization)
 	}
 }
 
@@ -114,7 +127,7 @@ func schemeOf(cfg *config.Config) string {
 	return "http"
 }
 
-// reachable is an address that a browser on this machine can use.
+// reachable is the listen address as a client on this machine can use it.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -126,12 +139,12 @@ func reachable(listen string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// devSchemas returns the folder to load: the one asked for, ./schemas, or a
+// devSchemas returns the folder to load: the one that was named, ./schemas, or a
 // temporary copy of the samples, which cleanUp removes.
-func devSchemas(asked string) (dir string, cleanUp func(), err error) {
+func devSchemas(named string) (dir string, cleanUp func(), err error) {
 	nothing := func() {}
-	if asked != "" {
-		return asked, nothing, nil
+	if named != "" {
+		return named, nothing, nil
 	}
 	if info, err := os.Stat("schemas"); err == nil && info.IsDir() {
 		return "schemas", nothing, nil

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -10,19 +9,12 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/dev"
 )
-
-const devUsage = `gateway dev [-c FILE] [flags]
-
-Runs the gateway with an embedded Kafka and Redis: nothing to install. With -c it
-takes a configuration file, webhooks and limits for example, in which auth may be
-left out. The embedded Kafka and Redis take the place of its sections kafka and
-redis, of which only kafka.delivery_timeout is kept.
-
-`
 
 type devFlags struct {
 	file, listen, admin, kafka, schemas, dataDir string
@@ -34,29 +26,25 @@ const (
 	devAdmin  = "127.0.0.1:9090"
 )
 
-func (f *devFlags) parse(args []string, errOut io.Writer) error {
-	set := flag.NewFlagSet("dev", flag.ContinueOnError)
-	set.StringVar(&f.file, "c", "", "configuration `FILE`; default: none")
-	set.StringVar(&f.listen, "listen", "", "`ADDRESS` of the API; default: that of the file, else "+devListen)
-	set.StringVar(&f.admin, "admin-listen", "", "`ADDRESS` of health and metrics; default: that of the file, else "+devAdmin)
-	set.StringVar(&f.kafka, "kafka-listen", "127.0.0.1:9092", "`ADDRESS` of the embedded Kafka")
-	set.StringVar(&f.schemas, "schemas", "", "`DIR` of event types; default: that of the file, else ./schemas if it is there, else the samples")
-	set.StringVar(&f.dataDir, "data-dir", "", "`DIR` that keeps published records across restarts; default: in memory")
-	set.BoolVar(&f.verbose, "verbose", false, "log everything, not only warnings")
-	set.Usage = func() {
-		_, _ = io.WriteString(errOut, devUsage)
-		set.PrintDefaults()
-	}
-	return parseFlags(set, args, errOut)
+func (f *devFlags) define(cmd *cobra.Command) {
+	configFlag(cmd, &f.file, "configuration `FILE`; default: none")
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "", "`ADDRESS` of the API; default: that of the file, else "+devListen)
+	flags.StringVar(&f.admin, "admin-listen", "", "`ADDRESS` of health and metrics; default: that of the file, else "+devAdmin)
+	flags.StringVar(&f.kafka, "kafka-listen", "127.0.0.1:9092", "`ADDRESS` of the embedded Kafka")
+	flags.StringVar(&f.schemas, "schemas", "", "`DIR` of event types; default: that of the file, else ./schemas if it exists, else the samples")
+	flags.StringVar(&f.dataDir, "data-dir", "", "`DIR` that keeps published records across restarts; default: in memory")
+	flags.BoolVar(&f.verbose, "verbose", false, "log everything, not only warnings")
 }
 
-// config is the file's, without what the embedded services replace, and a line that
-// says so. The folder of event types is "" if nobody named one.
+// config is the file's configuration without the sections that the embedded services
+// replace, and a line that names those. The folder of event types is "" unless the
+// file or a flag names one.
 func (f *devFlags) config(environ []string) (cfg *config.Config, ignored string, err error) {
 	cfg = config.Defaults()
 	if f.file != "" {
 		cfg, err = loadPart(f.file, environ, func(wrong *config.Error) bool {
-			undecided := wrong.Path == "auth" && wrong.Source == "" // which here means everybody
+			undecided := wrong.Path == "auth" && wrong.Source == "" // then everybody may publish to it
 			return undecided || inSections(wrong.Path, "kafka", "redis") && wrong.Path != "kafka.delivery_timeout"
 		})
 		if err == nil {
@@ -65,7 +53,7 @@ func (f *devFlags) config(environ []string) (cfg *config.Config, ignored string,
 		if err != nil {
 			return nil, "", wrapConfig(err)
 		}
-		ignored = replaced(cfg)
+		ignored = replaceServices(cfg)
 	}
 	f.setAddresses(cfg)
 	switch {
@@ -94,7 +82,8 @@ func wrapConfig(err error) error {
 	return err
 }
 
-// setAddresses: a flag, else the file, else this machine only.
+// setAddresses takes addresses from the flags, else the file, else listens on this
+// machine only.
 func (f *devFlags) setAddresses(cfg *config.Config) {
 	choose := func(set *string, path, given, otherwise string) {
 		switch {
@@ -111,8 +100,9 @@ func (f *devFlags) setAddresses(cfg *config.Config) {
 	}
 }
 
-// replaced puts defaults in the place of what the embedded services replace.
-func replaced(cfg *config.Config) string {
+// replaceServices puts defaults in the place of the sections that the embedded
+// services replace, and returns a line that names those.
+func replaceServices(cfg *config.Config) string {
 	var sections []string
 	if cfg.Given("kafka") {
 		sections = append(sections, "kafka (but delivery_timeout)")
@@ -129,7 +119,7 @@ func replaced(cfg *config.Config) string {
 	return "\nNot used of the configuration file, because Kafka and Redis are embedded: " + strings.Join(sections, ", ") + ".\n"
 }
 
-// embed points a configuration to the embedded services.
+// embed points a configuration at the embedded services.
 func embed(cfg *config.Config, schemas string, services *dev.Services) error {
 	if cfg.Auth.IsZero() {
 		cfg.Auth.None = true
@@ -145,7 +135,7 @@ func embed(cfg *config.Config, schemas string, services *dev.Services) error {
 	return nil
 }
 
-// printWebhooks shows where each source receives, and a line that tries it.
+// printWebhooks prints the URL of each source, and a command line that tries it.
 func printWebhooks(out io.Writer, cfg *config.Config, file, base string) {
 	if len(cfg.Webhooks) == 0 {
 		return
@@ -163,7 +153,7 @@ func printWebhooks(out io.Writer, cfg *config.Config, file, base string) {
 	}
 }
 
-// programName is how a shell in this folder would start this program.
+// programName is how a shell in this folder starts this program.
 func programName() string {
 	if len(os.Args) == 0 {
 		return "gateway"

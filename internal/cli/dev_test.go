@@ -2,13 +2,13 @@ package cli
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/config"
@@ -23,7 +23,9 @@ func devConfigOf(t *testing.T, yaml string, args ...string) (*config.Config, str
 		args = append(args, "-c", file)
 	}
 	var f devFlags
-	require.NoError(t, f.parse(args, io.Discard))
+	var cmd cobra.Command
+	f.define(&cmd)
+	require.NoError(t, cmd.ParseFlags(args))
 	return f.config([]string{"GATEWAY_HTTP_READ_TIMEOUT=3s"})
 }
 
@@ -40,7 +42,7 @@ func TestDevWithoutAFile(t *testing.T) {
 	require.Equal(t, 10*time.Second, cfg.HTTP.ReadTimeout, "without a file, variables do not count")
 }
 
-func TestDevTakesAFile(t *testing.T) {
+func TestDevWithAFile(t *testing.T) {
 	t.Parallel()
 	cfg, ignored, err := devConfigOf(t, `
 http: {listen: "127.0.0.1:1234", body_limit: 1KiB, public_url: "https://a.example"}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -12,63 +11,64 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"eventgateway/internal/config"
 )
 
-const healthcheckUsage = `gateway healthcheck [--ready] [--admin ADDRESS | -c FILE]
-
-Asks a gateway on this machine, or in this container, whether it lives: exit status 0
-if it does, 1 if not. It needs no shell and no curl, so it serves as a container's
-health check.
-
-Alive is not ready: a gateway that waits for Kafka or Redis is alive, answers its
-callers, and goes on by itself. Starting it anew would mend nothing and cut off
-requests under way. With --ready, status 0 also needs Kafka and Redis to answer:
-for what waits for a gateway or sends it traffic, not for what restarts it.
-
-The address is --admin, or admin.listen of FILE and the environment, or without
-both GATEWAY_ADMIN_LISTEN, or else the default. A FILE that was broken after the
-gateway had read it makes this check fail, too: leave it out where failing has
-consequences.
-
-`
-
 const (
-	// healthcheckTimeout lets /readyz give its own answer: it asks Kafka and Redis
-	// for two seconds at most, and may first wait for somebody else's question.
+	// healthcheckTimeout is long enough for /readyz to answer: it asks Kafka and Redis
+	// for two seconds at most, and may first wait for another caller's check.
 	healthcheckTimeout = 4500 * time.Millisecond
 	// maxHealthAnswer bounds how much of an answer is shown, in bytes.
 	maxHealthAnswer = 4 << 10
 )
 
-// runHealthcheck is `gateway healthcheck`.
-func runHealthcheck(ctx context.Context, args []string, out, errOut io.Writer) error {
-	fs := flag.NewFlagSet("healthcheck", flag.ContinueOnError)
-	ready := fs.Bool("ready", false, "ask also whether Kafka and Redis answer")
-	address := fs.String("admin", "", "admin `ADDRESS` of the gateway to ask")
-	file := fs.String("c", "", "configuration `FILE` whose admin.listen to ask")
-	fs.Usage = func() {
-		_, _ = io.WriteString(errOut, healthcheckUsage)
-		fs.PrintDefaults()
+type healthcheckFlags struct {
+	admin, file string
+	ready       bool
+}
+
+func healthcheckCommand() *cobra.Command {
+	var f healthcheckFlags
+	cmd := &cobra.Command{
+		Use: "healthcheck", Short: "exit 0 if the local gateway is alive", GroupID: groupRun, Args: atMost(0),
+		Long: `Asks a gateway on this machine, or in this container, whether it is alive: the exit
+status is 0 if it is, 1 if not. It needs no shell and no curl, so it serves as a
+container's health check.
+
+Alive is not ready: a gateway that waits for Kafka or Redis is alive, answers its
+callers, and recovers without a restart. A restart would fix nothing and cut off
+requests in flight. With --ready the status is 0 only if Kafka and Redis answer, too:
+use it in what waits for a gateway or sends it traffic, not in what restarts it.
+
+The address is --admin; else admin.listen of FILE and the environment; else
+GATEWAY_ADMIN_LISTEN; else the default. A FILE that became invalid after the gateway
+had read it fails this check as well: leave it out where a failure has consequences.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runHealthcheck(cmd.Context(), f, cmd.OutOrStdout()) },
 	}
-	if err := parseFlags(fs, args, errOut); err != nil {
-		return err
-	}
-	if *address != "" && *file != "" {
+	configFlag(cmd, &f.file, "configuration `FILE` whose admin.listen to ask")
+	cmd.Flags().BoolVar(&f.ready, "ready", false, "ask also whether Kafka and Redis answer")
+	cmd.Flags().StringVar(&f.admin, "admin", "", "admin `ADDRESS` of the gateway to ask")
+	return cmd
+}
+
+func runHealthcheck(ctx context.Context, f healthcheckFlags, out io.Writer) error {
+	if f.admin != "" && f.file != "" {
 		return usageError("give --admin or -c, not both")
 	}
-	target, err := adminAddress(*address, *file, os.Environ())
+	target, err := adminAddress(f.admin, f.file, os.Environ())
 	if err != nil {
 		return err
 	}
 	path := "/livez"
-	if *ready {
+	if f.ready {
 		path = "/readyz"
 	}
 	return askHealth(ctx, "http://"+target+path, out)
 }
 
-// adminAddress is where a gateway with these settings can be asked.
+// adminAddress is where a gateway with these settings answers health checks.
 func adminAddress(given, file string, environ []string) (string, error) {
 	listen := given
 	if listen == "" {
@@ -88,8 +88,8 @@ func adminAddress(given, file string, environ []string) (string, error) {
 	return reachable(listen), nil
 }
 
-// adminConfig is a configuration of which only admin.listen counts. Without a
-// file there need not be a valid one: auth, for example, may be missing.
+// adminConfig is a configuration of which only admin.listen counts. Without a file it
+// need not be valid: auth, for example, may be missing.
 func adminConfig(file string, environ []string) (*config.Config, error) {
 	if file != "" {
 		cfg, err := config.Load(file, environ)
@@ -110,7 +110,7 @@ func adminConfig(file string, environ []string) (*config.Config, error) {
 	return cfg, nil
 }
 
-// askHealth gets url, and returns an error unless the answer is 200.
+// askHealth gets a URL, and returns an error unless the answer is 200.
 func askHealth(ctx context.Context, url string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// adminOf is an admin listener whose /livez and /readyz answer so, and its address.
+// adminOf starts an admin listener with these handlers and returns its address.
 func adminOf(t *testing.T, livez, readyz http.HandlerFunc) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -61,7 +61,7 @@ func TestHealthcheck(t *testing.T) {
 		"no address":                  {[]string{"--admin", "nowhere"}, 2, "", `"nowhere" is not host:port`},
 		"any port":                    {[]string{"--admin", "127.0.0.1:0"}, 2, "", "does not name a port"},
 		"one too many":                {[]string{"now"}, 2, "", `"now" is one argument too many`},
-		"help":                        {[]string{"--help"}, 0, "", "Alive is not ready"},
+		"help":                        {[]string{"--help"}, 0, "Alive is not ready", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,23 +2,33 @@ package cli
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"eventgateway/internal/app"
-	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
 )
 
-const rebuildUsage = `gateway idempotency rebuild -c FILE [--since DURATION]
+// progressInterval is the least time between two lines of progress.
+const progressInterval = time.Second
 
-Learns from Kafka which keyed events were written and writes that into Redis,
-whatever Redis remembers. Gateways do so by themselves when they find out that
-Redis lost keys; this command is for when they cannot know: somebody deleted keys,
-or restored an old snapshot by hand.
+type idempotencyRebuild struct {
+	file       string
+	since      time.Duration
+	sinceGiven bool
+}
+
+func idempotencyRebuildCommand() *cobra.Command {
+	var r idempotencyRebuild
+	cmd := &cobra.Command{
+		Use: "rebuild -c FILE", Short: "learn from Kafka which keyed events were written", Args: atMost(0),
+		Long: `Learns from Kafka which keyed events were written and writes that into Redis,
+whatever Redis remembers. Gateways do so without help when they find out that Redis
+lost keys; this command is for losses they cannot see: somebody deleted keys, or
+restored an old snapshot by hand.
 
 Running gateways refuse keyed events (503) until it is done. With the idempotent
 guarantee it first waits idempotency.lease; with the transactional one it fences all
@@ -30,44 +40,31 @@ that Redis does not remember are forgotten: a retry is published again.
 --since 0s reads nothing and waits for nothing. It asserts that no keyed event was
 written within idempotency.ttl, and lets gateways begin on an empty Redis at once:
 right for a first installation. If the assertion is wrong, retries of events written
-before are published again. Where Redis knows better, it is refused.
-
-`
-
-// progressInterval is the least time between two lines of progress.
-const progressInterval = time.Second
-
-// runRebuild is `gateway idempotency rebuild`.
-func runRebuild(ctx context.Context, args []string, out, errOut io.Writer) error {
-	fs := flag.NewFlagSet("idempotency rebuild", flag.ContinueOnError)
-	file := fs.String("c", "", "configuration `FILE`")
-	given := false
-	var since time.Duration
-	fs.Func("since", "how far back to read the log, a `DURATION` such as 24h; 0s: nothing was ever written", func(text string) (err error) {
-		given = true
-		since, err = time.ParseDuration(text)
-		return err
-	})
-	fs.Usage = func() {
-		_, _ = io.WriteString(errOut, rebuildUsage)
-		fs.PrintDefaults()
+before are published again. If Redis knows better, the command refuses.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r.sinceGiven = cmd.Flags().Changed("since")
+			return r.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
-	if err := parseFlags(fs, args, errOut); err != nil {
-		return err
-	}
+	configFlag(cmd, &r.file, "configuration `FILE`")
+	cmd.Flags().DurationVar(&r.since, "since", 0, "how far back to read the log, a `DURATION` such as 24h; 0s: no keyed event was ever written")
+	return cmd
+}
+
+func (r *idempotencyRebuild) run(ctx context.Context, out, errOut io.Writer) error {
 	switch {
-	case *file == "":
-		return usageError("say which configuration file to use: gateway idempotency rebuild -c gateway.yaml")
-	case since < 0:
+	case r.file == "":
+		return missingConfig("gateway idempotency rebuild -c gateway.yaml")
+	case r.since < 0:
 		return usageError("--since must not be negative; write for example --since 24h")
 	}
-	cfg, err := config.Load(*file, os.Environ())
+	cfg, err := loadConfig(r.file)
 	if err != nil {
-		return fmt.Errorf("the configuration cannot be used:\n%w", err)
+		return err
 	}
 	logger := newLogger(cfg.Log, errOut)
 	idempotency.RouteLogs(logger)
-	if given && since == 0 {
+	if r.sinceGiven && r.since == 0 {
 		set, err := app.AssertEmpty(ctx, cfg, logger)
 		if err != nil {
 			return err
@@ -75,7 +72,8 @@ func runRebuild(ctx context.Context, args []string, out, errOut io.Writer) error
 		fmt.Fprintf(out, "%d buckets were not ready and now are; nothing was read\n", set)
 		return nil
 	}
-	if !given {
+	since := r.since
+	if !r.sinceGiven {
 		since = cfg.Idempotency.TTL
 	}
 	fmt.Fprintf(out, "rebuilding keys from the last %v of the log; keyed events are refused until it is done\n", since)
@@ -87,7 +85,7 @@ func runRebuild(ctx context.Context, args []string, out, errOut io.Writer) error
 	return nil
 }
 
-// printProgress returns a function that writes a line once in a while.
+// printProgress returns a function that writes a line at most once per interval.
 func printProgress(out io.Writer) func(idempotency.Tally) {
 	var last time.Time
 	return func(t idempotency.Tally) {
@@ -96,7 +94,7 @@ func printProgress(out io.Writer) func(idempotency.Tally) {
 		}
 		last = time.Now()
 		if t.Read == 0 {
-			fmt.Fprintf(out, "waited %.1f s: nothing from before can be written any more; reading the log\n", t.Waited.Seconds())
+			fmt.Fprintf(out, "waited %.1f s: earlier attempts can no longer write; reading the log\n", t.Waited.Seconds())
 			return
 		}
 		fmt.Fprintf(out, "%d records read, %d keys written\n", t.Read, t.Written)
@@ -108,9 +106,9 @@ func printTally(out io.Writer, t idempotency.Tally) {
 	fmt.Fprintf(out, "done: %d buckets, %d records read, %d keys written, %d already there, in %.1f s after %.1f s of waiting: %.0f records/s\n",
 		t.Buckets, t.Read, t.Written, t.Kept, reading, t.Waited.Seconds(), float64(t.Read)/max(reading, 1e-3))
 	if t.Overruled > 0 {
-		fmt.Fprintf(out, "%d keys were held for another payload than the log's\n", t.Overruled)
+		fmt.Fprintf(out, "%d keys were claimed for another payload than the log has\n", t.Overruled)
 	}
 	if t.Duplicates > 0 {
-		fmt.Fprintf(out, "%d records are second ones of an event: see the log\n", t.Duplicates)
+		fmt.Fprintf(out, "%d records are duplicates of an event: see the log\n", t.Duplicates)
 	}
 }

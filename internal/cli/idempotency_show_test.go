@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/config"
@@ -13,7 +14,7 @@ import (
 	"eventgateway/internal/idempotency"
 )
 
-// shownOf is a claim of each state, as it may stand at night.
+// shownOf is an example of a claim in each state.
 func shownOf(state idempotency.ShownState, marker idempotency.Marker, lease time.Duration) idempotency.Shown {
 	id := event.Identity{Kind: event.IdentityKey, Parts: []string{"k"}}.ClaimID("anonymous")
 	expires := 23*time.Hour + 59*time.Minute
@@ -47,7 +48,7 @@ func TestShowText(t *testing.T) {
 		"absent":           {shownOf(idempotency.ShownAbsent, idempotency.MarkerReady, 0), idempotent, []string{"state        absent: Redis holds nothing\nbucket       171 of 0 to 255: ready\nredis key    gw:{ab}:c:…\n\nIn the last 24h0m0s", "A retry is a first attempt."}},
 		"absent, lost":     {shownOf(idempotency.ShownAbsent, idempotency.MarkerMissing, 0), idempotent, []string{"NOT READY, it has no marker", "\n\nNothing can be said: claims of this bucket may be lost."}},
 		"absent, promoted": {shownOf(idempotency.ShownAbsent, idempotency.MarkerForeign, 0), idempotent, []string{"NOT READY, its marker is another Redis'", "\n\nNothing can be said"}},
-		"held": {shownOf(idempotency.ShownClaimed, idempotency.MarkerReady, 12340*time.Millisecond), idempotent, []string{
+		"claimed": {shownOf(idempotency.ShownClaimed, idempotency.MarkerReady, 12340*time.Millisecond), idempotent, []string{
 			"state        claimed: an attempt is under way\n" +
 				"since        2026-01-31T03:00:00.005Z, by the clock of the gateway that claimed first\n" +
 				"lease        12.3s left\n" +
@@ -58,11 +59,11 @@ func TestShowText(t *testing.T) {
 				"kept for     23h59m0s\n",
 			"\n\nRetries get 409 request-in-progress until", decides,
 		}},
-		"abandoned":               {shownOf(idempotency.ShownClaimed, idempotency.MarkerReady, -90*time.Second), idempotent, []string{"state        claimed; its attempt ended without a word\n", "lease        over since 1m30s\n", "\n\nWhether the event was written is not known yet. " + decides}},
-		"abandoned, lost":         {shownOf(idempotency.ShownClaimed, idempotency.MarkerForeign, -time.Second), idempotent, []string{decides + notReady}},
-		"in doubt":                {shownOf(idempotency.ShownUnknown, idempotency.MarkerReady, time.Second), idempotent, []string{"state        unknown: Kafka did not acknowledge", "Retries get 504 outcome-unknown until the lease is over. " + decides}},
-		"in doubt, lease over":    {shownOf(idempotency.ShownUnknown, idempotency.MarkerReady, 0), idempotent, []string{"is not known yet. " + decides}},
-		"in doubt, transactional": {shownOf(idempotency.ShownUnknown, idempotency.MarkerReady, time.Second), transactional, []string{"Nobody has to wait for the lease: the next retry fences the owner. " + decides}},
+		"abandoned":              {shownOf(idempotency.ShownClaimed, idempotency.MarkerReady, -90*time.Second), idempotent, []string{"state        claimed; its attempt ended without a word\n", "lease        over since 1m30s\n", "\n\nWhether the event was written is not known yet. " + decides}},
+		"abandoned, lost":        {shownOf(idempotency.ShownClaimed, idempotency.MarkerForeign, -time.Second), idempotent, []string{decides + notReady}},
+		"unknown":                {shownOf(idempotency.ShownUnknown, idempotency.MarkerReady, time.Second), idempotent, []string{"state        unknown: Kafka did not acknowledge", "Retries get 504 outcome-unknown until the lease is over. " + decides}},
+		"unknown, lease over":    {shownOf(idempotency.ShownUnknown, idempotency.MarkerReady, 0), idempotent, []string{"is not known yet. " + decides}},
+		"unknown, transactional": {shownOf(idempotency.ShownUnknown, idempotency.MarkerReady, time.Second), transactional, []string{"Nobody has to wait for the lease: the next retry fences the owner. " + decides}},
 		"settled": {shownOf(idempotency.ShownSettled, idempotency.MarkerReady, 0), idempotent, []string{
 			"state        settled: the event is written\n" +
 				"event        e-1 of type orders.placed v2\n" +
@@ -116,7 +117,7 @@ func TestShowJSON(t *testing.T) {
 	require.NotContains(t, absent, "fingerprint")
 }
 
-// TestShowIdentity: what is asked for is what a gateway derives from a request.
+// TestShowIdentity: the command derives the same claim as a gateway does from a request.
 func TestShowIdentity(t *testing.T) {
 	t.Parallel()
 	byKey := event.Identity{Kind: event.IdentityKey, Parts: []string{"k-1"}}
@@ -133,8 +134,11 @@ func TestShowIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var s shower
-			require.NoError(t, s.parse(c.args, &bytes.Buffer{}))
+			var s idempotencyShow
+			var cmd cobra.Command
+			s.define(&cmd)
+			require.NoError(t, cmd.ParseFlags(c.args))
+			s.setArgs(cmd.Flags().Args())
 			id, err := s.identity()
 			require.NoError(t, err)
 			require.Equal(t, c.want, id)

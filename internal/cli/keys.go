@@ -1,39 +1,27 @@
 package cli
 
 import (
-	"context"
-	"flag"
 	"fmt"
 	"io"
+
+	"github.com/spf13/cobra"
 
 	"eventgateway/internal/auth"
 )
 
-const keysUsage = `gateway keys new [--client NAME]
-
-Makes an API key. It is shown this once; the configuration gets its hash, from which
-nobody can tell the key.
-
-`
-
-// runKeys is `gateway keys new`.
-func runKeys(_ context.Context, args []string, out, errOut io.Writer) error {
-	if len(args) == 0 || args[0] != "new" {
-		if len(args) > 0 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
-			_, err := io.WriteString(out, keysUsage)
-			return err
-		}
-		return usageError("say what to do: gateway keys new")
+func keysNewCommand() *cobra.Command {
+	var client string
+	cmd := &cobra.Command{
+		Use: "new", Short: "make an API key for a client", Args: atMost(0),
+		Long: `Makes an API key. The key is shown only now. The configuration gets its hash, which
+does not give the key away.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runKeysNew(client, cmd.OutOrStdout()) },
 	}
-	fs := flag.NewFlagSet("keys new", flag.ContinueOnError)
-	fs.Usage = func() {
-		_, _ = io.WriteString(errOut, keysUsage)
-		fs.PrintDefaults()
-	}
-	client := fs.String("client", "web", "`NAME` of the client, for the lines to paste")
-	if err := parseFlags(fs, args[1:], errOut); err != nil {
-		return err
-	}
+	cmd.Flags().StringVar(&client, "client", "web", "`NAME` of the client, for the lines to paste")
+	return cmd
+}
+
+func runKeysNew(client string, out io.Writer) error {
 	key, hash := auth.NewKey()
 	_, err := fmt.Fprintf(out, `The key, for the client alone; it is not shown again:
 
@@ -48,6 +36,6 @@ Its hash, for the gateway's configuration, which is read again when it changes:
         events: ["*"]                # or ["orders.*", …]
 
 The client sends it with every request:  -H 'Authorization: Bearer %s'
-`, key, *client, hash, key)
+`, key, client, hash, key)
 	return err
 }

@@ -7,24 +7,22 @@ import (
 )
 
 const (
-	// Usually the live heap is small: with Go's default of 100 % it would be
-	// collected many times a second. Collecting even less than this was measured to
-	// gain nothing.
-	mostGCPercent = 400
-	// Hundreds of event types keep hundreds of megabytes, of which 400 % would be
-	// gigabytes.
-	leastGCPercent = 100
-	// heapRoom is how far the heap may grow between two collections, where the
-	// bounds above allow it.
-	heapRoom = 128 << 20
+	// The live heap is usually small: at Go's default of 100 % it would be collected
+	// many times a second. More than 400 % gained nothing in measurements.
+	maxGCPercent = 400
+	// Hundreds of event types keep hundreds of megabytes live, and 400 % of those
+	// would be gigabytes.
+	minGCPercent = 100
+	// heapGrowth is how many bytes the heap grows between two collections, within the
+	// two limits above.
+	heapGrowth = 128 << 20
 )
 
-// addProcessor lets one more thread run Go code than Go itself would: the one that
-// waits in C for delivery reports holds its place until the runtime takes it back,
-// and much of the time one that could work finds none. GOMAXPROCS overrides.
+// addProcessor raises GOMAXPROCS by one. The thread that waits in C for delivery
+// reports keeps its processor until the runtime takes it back, and without another one
+// runnable goroutines often wait. An environment with GOMAXPROCS overrides.
 //
-// With a number of its own, Go no longer follows a CPU limit that changes while it
-// runs.
+// Once the number is set, Go no longer follows a CPU limit that changes at run time.
 func addProcessor() {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
@@ -32,8 +30,9 @@ func addProcessor() {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 }
 
-// fitCollector sets how much garbage may gather, by what is live once the event
-// types are loaded, and gives back what loading them took. GOGC overrides.
+// fitCollector sets the percentage of garbage collection by the heap that is live once
+// the event types are loaded, and returns the memory that loading took to the system.
+// An environment with GOGC overrides.
 func fitCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -45,5 +44,5 @@ func fitCollector() {
 }
 
 func gcPercentFor(liveBytes uint64) int {
-	return int(min(mostGCPercent, max(leastGCPercent, heapRoom*100/max(liveBytes, 1))))
+	return int(min(maxGCPercent, max(minGCPercent, heapGrowth*100/max(liveBytes, 1))))
 }

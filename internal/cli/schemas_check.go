@@ -2,81 +2,70 @@ package cli
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"io"
-	"slices"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"eventgateway/internal/schema/check"
 )
 
-const schemasCheckUsage = `gateway schemas check [--schemas DIR] [--against DIR|GIT-REF] [flags]
+type schemasCheck struct {
+	check.Config
+	format check.Format
+}
 
-Loads all event types, checks their examples, and lists what each new version
+func schemasCheckCommand() *cobra.Command {
+	c := schemasCheck{Config: check.Config{Compatibility: check.Backward}, format: check.Text}
+	cmd := &cobra.Command{
+		Use: "check", Short: "check that the event types load, and what a change breaks", Args: atMost(0),
+		Long: `Loads all event types, checks their examples, and lists what each new version
 changes. With --against it also compares each published version with its older
-state: one that others rely on must not change in a breaking way.
-
-  gateway schemas check                            before you commit
-  gateway schemas check --against origin/main      what a pull request breaks
+state: a version that others rely on must not change in a breaking way.
 
 Exit status: 0 all is well, 1 the folder does not load or a change breaks, 2 wrong
-usage.
-
-`
-
-// runSchemasCheck is `gateway schemas check`.
-func runSchemasCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
-	cfg := check.Config{Compatibility: check.Backward}
-	format := check.Text
-	given := map[string]bool{}
-	fs := flag.NewFlagSet("schemas check", flag.ContinueOnError)
-	fs.StringVar(&cfg.Dir, "schemas", "schemas", "`DIR` of the event types")
-	fs.StringVar(&cfg.Against, "against", "", "older state to compare with: a `DIR|GIT-REF`, for example origin/main")
-	fs.Func("compatibility", "which changes of a published version fail: `none|backward|forward|full`; default backward:\n"+
+usage.`,
+		Example: `  gateway schemas check                            before you commit
+  gateway schemas check --against origin/main      what a pull request breaks`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags := cmd.Flags()
+			if err := c.validate(flags.Changed("against"), flags.Changed("compatibility")); err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&c.Dir, "schemas", "schemas", "`DIR` of the event types")
+	flags.StringVar(&c.Against, "against", "", "older state to compare with: a `DIR|GIT-REF`, for example origin/main")
+	flags.Func("compatibility", "which changes of a published version fail: `none|backward|forward|full`; default backward:\n"+
 		"events sent as before must still be accepted (forward: consumers that know only the old schema\ncan read new events)",
-		oneOf(&cfg.Compatibility, check.None, check.Backward, check.Forward, check.Full))
-	fs.Func("format", "`text|json|github`; default text. github: annotations in GitHub Actions",
-		oneOf(&format, check.Text, check.JSON, check.GitHub))
-	fs.BoolVar(&cfg.Strict, "strict", false, "fail as well where it cannot be told whether a change breaks")
-	fs.Usage = func() {
-		_, _ = io.WriteString(errOut, schemasCheckUsage)
-		fs.PrintDefaults()
-	}
-	if err := parseFlags(fs, args, errOut); err != nil {
-		return err
-	}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		oneOf(&c.Compatibility, check.None, check.Backward, check.Forward, check.Full))
+	flags.Func("format", "`text|json|github`; default text. github: annotations in GitHub Actions",
+		oneOf(&c.format, check.Text, check.JSON, check.GitHub))
+	flags.BoolVar(&c.Strict, "strict", false, "fail as well where it cannot be told whether a change breaks")
+	return cmd
+}
+
+func (c *schemasCheck) validate(againstGiven, compatibilityGiven bool) error {
 	switch {
-	case given["against"] && cfg.Against == "":
+	case againstGiven && c.Against == "":
 		return usageError("--against is empty; name a folder, branch, tag or commit, or leave the flag out")
-	case cfg.Against == "" && given["compatibility"], cfg.Against == "" && cfg.Strict:
+	case c.Against == "" && (compatibilityGiven || c.Strict):
 		return usageError("--compatibility and --strict are about changes of published versions; say what to compare with: --against origin/main")
 	}
-	result, err := check.Run(ctx, cfg)
+	return nil
+}
+
+func (c *schemasCheck) run(ctx context.Context, out io.Writer) error {
+	result, err := check.Run(ctx, c.Config)
 	if err != nil {
 		return err
 	}
-	if err := check.Write(out, format, result); err != nil {
+	if err := check.Write(out, c.format, result); err != nil {
 		return err
 	}
 	if !result.Summary.OK {
 		return errReported
 	}
 	return nil
-}
-
-// oneOf reads a flag that has few values.
-func oneOf[T ~string](target *T, values ...T) func(string) error {
-	return func(text string) error {
-		if !slices.Contains(values, T(text)) {
-			names := make([]string, len(values))
-			for i, v := range values {
-				names[i] = string(v)
-			}
-			return fmt.Errorf("it must be one of %s", strings.Join(names, ", "))
-		}
-		*target = T(text)
-		return nil
-	}
 }

@@ -2,11 +2,9 @@ package cli
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"io"
-	"log/slog"
-	"os"
+
+	"github.com/spf13/cobra"
 
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
@@ -14,23 +12,31 @@ import (
 	"eventgateway/internal/idempotency"
 )
 
-// runServe is `gateway serve`: the gateway on real Kafka and Redis.
-func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
-	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
-	file := fs.String("c", "", "configuration `FILE`")
-	listen := fs.String("listen", "", "public `ADDRESS`, instead of http.listen")
-	adminListen := fs.String("admin-listen", "", "admin `ADDRESS`, instead of admin.listen")
-	if err := parseFlags(fs, args, errOut); err != nil {
+type serveFlags struct{ file, listen, admin string }
+
+func serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve -c FILE", Short: "the gateway on real Kafka and Redis", GroupID: groupRun, Args: atMost(0),
+		Long: `Runs the gateway on the Kafka and Redis of its configuration, until SIGINT or SIGTERM
+stops it in order. gateway check says beforehand what is wrong.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), f, cmd.ErrOrStderr()) },
+	}
+	configFlag(cmd, &f.file, "configuration `FILE`")
+	cmd.Flags().StringVar(&f.listen, "listen", "", "public `ADDRESS`, instead of http.listen")
+	cmd.Flags().StringVar(&f.admin, "admin-listen", "", "admin `ADDRESS`, instead of admin.listen")
+	return cmd
+}
+
+func runServe(ctx context.Context, f serveFlags, errOut io.Writer) error {
+	if f.file == "" {
+		return missingConfig("gateway serve -c gateway.yaml")
+	}
+	cfg, err := loadConfig(f.file)
+	if err != nil {
 		return err
 	}
-	if *file == "" {
-		return usageError("say which configuration file to use: gateway serve -c gateway.yaml")
-	}
-	cfg, err := config.Load(*file, os.Environ())
-	if err != nil {
-		return fmt.Errorf("the configuration cannot be used:\n%w", err)
-	}
-	if err := setFlags(cfg, map[string]*string{"http.listen": listen, "admin.listen": adminListen}); err != nil {
+	if err := setFlags(cfg, map[string]string{"http.listen": f.listen, "admin.listen": f.admin}); err != nil {
 		return err
 	}
 	addProcessor()
@@ -45,12 +51,12 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 }
 
 // setFlags puts flags that were given over the configuration.
-func setFlags(cfg *config.Config, flags map[string]*string) error {
+func setFlags(cfg *config.Config, flags map[string]string) error {
 	for path, value := range flags {
-		if *value == "" {
+		if value == "" {
 			continue
 		}
-		if err := cfg.Set(path, "flag", *value); err != nil {
+		if err := cfg.Set(path, "flag", value); err != nil {
 			return usageError(err.Error())
 		}
 	}
@@ -58,12 +64,4 @@ func setFlags(cfg *config.Config, flags map[string]*string) error {
 		return usageError(err.Error())
 	}
 	return nil
-}
-
-func newLogger(cfg config.Log, out io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.Level.Slog()}
-	if cfg.Format == config.LogText {
-		return slog.New(slog.NewTextHandler(out, opts))
-	}
-	return slog.New(slog.NewJSONHandler(out, opts))
 }

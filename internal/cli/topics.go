@@ -3,76 +3,79 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"eventgateway/internal/app"
-	"eventgateway/internal/config"
 	"eventgateway/internal/publish"
 )
 
-const topicsUsage = `gateway topics apply -c FILE [--partitions N] [--replication N] [--dry-run]
+type topicsApply struct {
+	file                    string
+	partitions, replication int // 0: those of the configuration
+	dryRun                  bool
+}
 
-Creates the Kafka topics of all event types, and for dead letters, that are missing, whatever
-kafka.create_topics.enabled says. Topics that are there are left as they are.
+func topicsApplyCommand() *cobra.Command {
+	var t topicsApply
+	cmd := &cobra.Command{
+		Use: "apply -c FILE", Short: "create missing topics for event types and dead letters", Args: atMost(0),
+		Long: `Creates the missing Kafka topics of all event types and for dead letters, whatever
+kafka.create_topics.enabled says. Topics that exist are left as they are.
 
-A new topic gets min.insync.replicas=2 if it has three replicas or more, and
-whatever the brokers' defaults would not give it: records are kept for
-idempotency.ttl and an hour at least, not compacted, and may be as large as events
-may be. With --dry-run Kafka is only asked whether it would create the topics.
+A new topic gets min.insync.replicas=2 if it has three replicas or more, and settings
+that the brokers' defaults would not give it: records are kept for at least
+idempotency.ttl and an hour, are not compacted, and may be as large as events may be.
+With --dry-run Kafka is only asked whether it would create the topics.
 
-The exit status is 1 if a topic is missing in the end.
-
-`
-
-// runTopics is `gateway topics apply`.
-func runTopics(ctx context.Context, args []string, out, errOut io.Writer) error {
-	fs := flag.NewFlagSet("topics", flag.ContinueOnError)
-	file := fs.String("c", "", "configuration `FILE`")
-	partitions := fs.Int("partitions", 0, "`NUMBER` of partitions, instead of kafka.create_topics.partitions")
-	replication := fs.Int("replication", 0, "`NUMBER` of replicas, instead of kafka.create_topics.replication")
-	dryRun := fs.Bool("dry-run", false, "create nothing")
-	fs.Usage = func() {
-		_, _ = io.WriteString(errOut, topicsUsage)
-		fs.PrintDefaults()
+The exit status is 1 if a topic is still missing at the end.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags := cmd.Flags()
+			if err := t.validate(flags.Changed("partitions"), flags.Changed("replication")); err != nil {
+				return err
+			}
+			return t.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
-	verb := ""
-	if len(args) > 0 && args[0] == "apply" {
-		verb, args = args[0], args[1:]
-	}
-	if err := parseFlags(fs, args, errOut); err != nil {
-		return err
-	}
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	configFlag(cmd, &t.file, "configuration `FILE`")
+	flags := cmd.Flags()
+	flags.IntVar(&t.partitions, "partitions", 0, "`NUMBER` of partitions, instead of kafka.create_topics.partitions")
+	flags.IntVar(&t.replication, "replication", 0, "`NUMBER` of replicas, instead of kafka.create_topics.replication")
+	flags.BoolVar(&t.dryRun, "dry-run", false, "create nothing")
+	return cmd
+}
+
+func (t *topicsApply) validate(partitionsGiven, replicationGiven bool) error {
 	switch {
-	case verb == "":
-		return usageError("say what to do: gateway topics apply -c gateway.yaml")
-	case *file == "":
-		return usageError("say which configuration file to use: gateway topics apply -c gateway.yaml")
-	case given["partitions"] && (*partitions < 1 || *partitions > math.MaxInt32):
+	case t.file == "":
+		return missingConfig("gateway topics apply -c gateway.yaml")
+	case partitionsGiven && (t.partitions < 1 || t.partitions > math.MaxInt32):
 		return usageError("--partitions must be at least 1; write for example --partitions 12")
-	case given["replication"] && (*replication < 1 || *replication > math.MaxInt16):
+	case replicationGiven && (t.replication < 1 || t.replication > math.MaxInt16):
 		return usageError("--replication must be at least 1; write 3, or 1 for a single broker")
 	}
-	cfg, err := config.Load(*file, os.Environ())
+	return nil
+}
+
+func (t *topicsApply) run(ctx context.Context, out, errOut io.Writer) error {
+	cfg, err := loadConfig(t.file)
 	if err != nil {
-		return fmt.Errorf("the configuration cannot be used:\n%w", err)
+		return err
 	}
-	outcomes, err := app.ApplyTopics(ctx, cfg, app.NewTopics{Partitions: *partitions, Replication: *replication, DryRun: *dryRun})
+	outcomes, err := app.ApplyTopics(ctx, cfg, app.NewTopics{Partitions: t.partitions, Replication: t.replication, DryRun: t.dryRun})
 	if err != nil {
 		return topicsAdvice(err)
 	}
-	return printTopics(out, errOut, outcomes, *dryRun)
+	return printTopics(out, errOut, outcomes, t.dryRun)
 }
 
-// topicsAdvice says what to do about an error that concerns all topics.
+// topicsAdvice adds to an error that concerns all topics what to do about it.
 func topicsAdvice(err error) error {
 	var few publish.TooFewBrokersError
 	var away publish.UnreachableError
@@ -105,13 +108,13 @@ func printTopics(out, errOut io.Writer, outcomes []publish.TopicOutcome, dryRun 
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d topics are not there", failed, len(outcomes))
+		return fmt.Errorf("%d of %d topics are missing", failed, len(outcomes))
 	}
 	return nil
 }
 
-// differs says that a topic is not as it was asked for. Partitions that are added
-// change where keys go, and none can be taken away: that is not done by the way.
+// differs says that a topic has other partitions than asked for. The command does not
+// change that: added partitions change where keys go, and Kafka cannot remove any.
 func differs(o publish.TopicOutcome) string {
 	if o.Partitions == o.Asked {
 		return ""

@@ -23,7 +23,7 @@ import (
 
 var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 
-// docsSecret is a secret of the form that the variable in an example asks for.
+// docsSecret is a secret in the form that the variable in an example stands for.
 func docsSecret(t *testing.T, name string) string {
 	t.Helper()
 	switch name {
@@ -61,8 +61,8 @@ func docsSources(t *testing.T) (sources []config.Webhook) {
 	return sources
 }
 
-// TestWebhookExamples holds docs/webhooks.md and examples/webhooks to the code:
-// each scheme has an example there, and its sample is believed and becomes events.
+// TestWebhookExamples checks docs/webhooks.md and examples/webhooks: each scheme has an
+// example there, and its sample is accepted and becomes events.
 func TestWebhookExamples(t *testing.T) {
 	t.Parallel()
 	shown := map[string]bool{}

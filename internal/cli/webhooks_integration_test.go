@@ -16,8 +16,8 @@ import (
 	"eventgateway/test/services"
 )
 
-// TestDeadLetterTopics: `gateway check` misses those of sources that keep dead
-// letters, and `gateway topics apply` creates them.
+// TestDeadLetterTopics: `gateway check` reports missing dead-letter topics, and `gateway
+// topics apply` creates them.
 func TestDeadLetterTopics(t *testing.T) {
 	t.Parallel()
 	kafka := services.Shared(t).Kafka
@@ -55,7 +55,7 @@ webhooks:
 		}
 		return true
 	}, 2*time.Minute, 50*time.Millisecond)
-	require.NotContains(t, out, none, "what is refused is not kept")
+	require.NotContains(t, out, none, "a source that rejects needs no topic")
 
 	const settings = ": created with 2 partitions, replication 1, cleanup.policy=delete\n"
 	status, applied := command("topics", "apply")

@@ -1,49 +1,48 @@
 package cli
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	eventgateway "eventgateway"
 	"eventgateway/internal/webhook"
 )
 
-const webhooksSampleUsage = `gateway webhooks sample SCHEME
-
-Prints a sample delivery as a provider of this scheme would send it, but unsigned:
-gateway webhooks send signs it. Headers that go with it are named on the error output.
-
-  gateway webhooks sample stripe | gateway webhooks send stripe - -c gateway.yaml
-
-`
-
-// sampleHeaders are those of the samples whose type is not in their body.
+// sampleHeaders are the headers of samples whose type is not in their body.
 var sampleHeaders = map[string]string{
 	"github": "X-GitHub-Event: issues", "shopify": "X-Shopify-Topic: orders/create", "bitbucket": "X-Event-Key: repo:push",
 }
 
-// runWebhooksSample is `gateway webhooks sample`.
-func runWebhooksSample(args []string, out, errOut io.Writer) error {
-	fs := flag.NewFlagSet("webhooks sample", flag.ContinueOnError)
-	fs.Usage = func() {
-		_, _ = fmt.Fprintf(errOut, "%sSchemes: %s\n", webhooksSampleUsage, strings.Join(webhook.Schemes(), ", "))
+func webhooksSampleCommand() *cobra.Command {
+	schemes := strings.Join(webhook.Schemes(), ", ")
+	return &cobra.Command{
+		Use: "sample SCHEME", Short: "print a sample delivery, to send", Args: atMost(1), ValidArgs: webhook.Schemes(),
+		Long: `Prints a sample delivery as a provider of this scheme would send it, but unsigned:
+gateway webhooks send signs it. Headers to send with it are named on the error output.
+
+Schemes: ` + schemes,
+		Example: "  gateway webhooks sample stripe | gateway webhooks send stripe - -c gateway.yaml",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError("name a scheme: " + schemes)
+			}
+			if !slices.Contains(webhook.Schemes(), args[0]) {
+				return usageError(fmt.Sprintf("there is no scheme %q; there are %s", args[0], schemes))
+			}
+			return runWebhooksSample(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
-	scheme, err := parseFlagsAndName(fs, args, errOut)
-	switch {
-	case err != nil:
-		return err
-	case scheme == "":
-		return usageError("name a scheme: " + strings.Join(webhook.Schemes(), ", "))
-	case !slices.Contains(webhook.Schemes(), scheme):
-		return usageError(fmt.Sprintf("there is no scheme %q; there are %s", scheme, strings.Join(webhook.Schemes(), ", ")))
-	}
+}
+
+func runWebhooksSample(scheme string, out, errOut io.Writer) error {
 	if header, ok := sampleHeaders[scheme]; ok {
 		fmt.Fprintf(errOut, "send it with --header %s\n", quoteShell(header))
 	}
-	_, err = out.Write(sampleOf(scheme))
+	_, err := out.Write(sampleOf(scheme))
 	return err
 }
 
@@ -61,7 +60,7 @@ func sampleOf(scheme string) []byte {
 	return data
 }
 
-// quoteShell makes one word of a text, for a shell.
+// quoteShell makes a text one word of a shell's line.
 func quoteShell(text string) string {
 	plain := strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/:@%+=,") == ""
 	if plain && text != "" {

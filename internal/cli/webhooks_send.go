@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -14,60 +13,65 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/webhook"
 )
 
-const webhooksSendUsage = `gateway webhooks send SOURCE FILE -c FILE [--header "NAME: VALUE" …] [flags]
-
-Signs a delivery as the provider would, with the source's first secret, and posts it
-to the gateway. FILE is the delivery's body; - is the standard input. Without
-a Content-Type header it is sent as JSON, or as a form if it looks like one.
-
-  gateway webhooks send stripe delivery.json -c gateway.yaml
-  gateway webhooks send github delivery.json -c gateway.yaml --header "X-GitHub-Event: issues"
-
-Where the delivery's id is a header, it is made from the body unless --id says
-another: the same file again is a redelivery. The exit status is 0 for an answer
-that a provider takes for success, else 1.
-
-`
-
 const (
-	// sendMargin is added to kafka.delivery_timeout, which the gateway may take.
+	// sendMargin is how long to wait beyond kafka.delivery_timeout.
 	sendMargin = 10 * time.Second
-	// maxShownAnswer bounds how much of an answer is read, in bytes: a thousand
-	// receipts.
+	// maxShownAnswer bounds how much of an answer is read, in bytes; a thousand
+	// receipts fit.
 	maxShownAnswer = 1 << 20
 )
 
-type sender struct {
+type webhooksSend struct {
 	webhookFlags
 	url, id string
 	secret  int
 }
 
-// runWebhooksSend is `gateway webhooks send`.
-func runWebhooksSend(ctx context.Context, args []string, out, errOut io.Writer) error {
-	s := sender{webhookFlags: webhookFlags{verb: "send"}}
-	fs := flag.NewFlagSet("webhooks send", flag.ContinueOnError)
-	fs.StringVar(&s.url, "url", "", "`URL` to post to; default: http.listen of the configuration, /v1/webhooks/SOURCE")
-	fs.StringVar(&s.id, "id", "", "`ID` of the delivery, where it is in a header")
-	fs.IntVar(&s.secret, "secret", 1, "`NUMBER` of the secret to sign with, in the configuration's order")
-	if err := s.parse(fs, args, webhooksSendUsage, errOut); err != nil {
-		return err
+func webhooksSendCommand() *cobra.Command {
+	var s webhooksSend
+	cmd := &cobra.Command{
+		Use: "send SOURCE FILE -c FILE", Short: "sign a delivery as the provider would, and post it", Args: atMost(2),
+		Long: `Signs a delivery as the provider would, with the source's first secret, and posts it
+to the gateway. FILE is the delivery's body; - is the standard input. Without a
+Content-Type header it is sent as JSON, or as a form if it looks like one.
+
+If the scheme has the delivery's id in a header, the id is made from the body unless
+--id gives another: the same file sent again is a redelivery. The exit status is 0 for
+an answer that a provider takes for success, else 1.`,
+		Example: `  gateway webhooks send stripe delivery.json -c gateway.yaml
+  gateway webhooks send github delivery.json -c gateway.yaml --header "X-GitHub-Event: issues"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.setArgs(cmd, args); err != nil {
+				return err
+			}
+			return s.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
+	s.define(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&s.url, "url", "", "`URL` to post to; default: http.listen of the configuration, /v1/webhooks/SOURCE")
+	flags.StringVar(&s.id, "id", "", "`ID` of the delivery, if the scheme has it in a header")
+	flags.IntVar(&s.secret, "secret", 1, "`NUMBER` of the secret to sign with, in the configuration's order")
+	return cmd
+}
+
+func (s *webhooksSend) run(ctx context.Context, out, errOut io.Writer) error {
 	cfg, w, err := s.load(os.Environ())
 	if err != nil {
 		return err
 	}
 	if s.secret < 1 || s.secret > len(w.Secrets) {
-		return usageError(fmt.Sprintf("--secret is a number from 1 to %d: so many secrets has %s", len(w.Secrets), w.Name))
+		return usageError(fmt.Sprintf("--secret is a number from 1 to %d: %s has %s", len(w.Secrets), w.Name, plural(len(w.Secrets), "secret")))
 	}
 	target, err := s.target(cfg)
 	if err != nil {
@@ -85,7 +89,7 @@ func runWebhooksSend(ctx context.Context, args []string, out, errOut io.Writer) 
 		return err
 	}
 	if path, err := url.Parse(r.URL); err == nil {
-		target.RawQuery = path.RawQuery // some sign by adding to it
+		target.RawQuery = path.RawQuery // some schemes put the signature there
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.Kafka.DeliveryTimeout+sendMargin)
 	defer cancel()
@@ -101,8 +105,8 @@ func runWebhooksSend(ctx context.Context, args []string, out, errOut io.Writer) 
 	return nil
 }
 
-// target is where to post.
-func (s *sender) target(cfg *config.Config) (*url.URL, error) {
+// target is the URL to post to.
+func (s *webhooksSend) target(cfg *config.Config) (*url.URL, error) {
 	if s.url != "" {
 		u, err := url.Parse(s.url)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -116,8 +120,8 @@ func (s *sender) target(cfg *config.Config) (*url.URL, error) {
 	return &url.URL{Scheme: schemeOf(cfg), Host: reachable(cfg.HTTP.Listen), Path: "/v1/webhooks/" + s.source}, nil
 }
 
-// sign signs as the provider would.
-func (s *sender) sign(r *webhook.Request, w config.Webhook, errOut io.Writer) error {
+// sign adds the headers that the provider would add.
+func (s *webhooksSend) sign(r *webhook.Request, w config.Webhook, errOut io.Writer) error {
 	cfg := app.WebhookConfig(w)
 	cfg.Secrets = cfg.Secrets[s.secret-1 : s.secret]
 	source, err := newSource(cfg)
@@ -144,11 +148,11 @@ func (s *sender) sign(r *webhook.Request, w config.Webhook, errOut io.Writer) er
 	return nil
 }
 
-// idHeaders are those that an id is put into.
+// idHeaders are the headers into which the scheme puts a delivery's id.
 func idHeaders(source *webhook.Source, r webhook.Request, at time.Time) (names []string) {
 	const probe = "which-header-is-it"
 	r.Header = http.Header{"Content-Type": r.Header["Content-Type"]}
-	_ = source.Sign(&r, probe, at) // the headers that count are set even if others are missing
+	_ = source.Sign(&r, probe, at) // it sets these headers even when it then fails for others
 	for name, values := range r.Header {
 		if slices.Contains(values, probe) {
 			names = append(names, name)
@@ -157,7 +161,7 @@ func idHeaders(source *webhook.Source, r webhook.Request, at time.Time) (names [
 	return names
 }
 
-func post(ctx context.Context, target *url.URL, r webhook.Request) (*sent, error) {
+func post(ctx context.Context, target *url.URL, r webhook.Request) (*gatewayAnswer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, err
@@ -180,11 +184,11 @@ func post(ctx context.Context, target *url.URL, r webhook.Request) (*sent, error
 	if err != nil {
 		return nil, err
 	}
-	return &sent{status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return &gatewayAnswer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
-// postAdvice says what to do when no answer came.
-func (s *sender) postAdvice(err error, target *url.URL) error {
+// postAdvice says what to do if no answer arrived.
+func (s *webhooksSend) postAdvice(err error, target *url.URL) error {
 	what := target.Redacted()
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -193,34 +197,4 @@ func (s *sender) postAdvice(err error, target *url.URL) error {
 		return fmt.Errorf("no answer from %s in time: is that the gateway, and does it reach Kafka and Redis? gateway check -c %s tells", what, s.config)
 	}
 	return fmt.Errorf("post to %s: %w", what, errors.Unwrap(err))
-}
-
-// shownHeaders are those of an answer that matter to a sender.
-var shownHeaders = []string{"Content-Type", "Idempotent-Replayed", "Www-Authenticate", "Retry-After"}
-
-// sent is what came back.
-type sent struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (a *sent) print(out io.Writer) {
-	fmt.Fprintf(out, "%d %s\n", a.status, http.StatusText(a.status))
-	for _, name := range shownHeaders {
-		for _, value := range a.header.Values(name) {
-			fmt.Fprintf(out, "%s: %s\n", name, printable(value))
-		}
-	}
-	fmt.Fprintf(out, "\n%s\n", printable(strings.TrimRight(string(a.body), "\n")))
-}
-
-// printable keeps what a stranger answered from moving the cursor.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\n' && r != '\t' || 0x7f <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
 }

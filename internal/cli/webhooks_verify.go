@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
@@ -18,25 +19,30 @@ import (
 	"eventgateway/internal/webhook/diagnose"
 )
 
-const webhooksVerifyUsage = `gateway webhooks verify SOURCE FILE -c FILE [--header "NAME: VALUE" …] [--at TIME]
+func webhooksVerifyCommand() *cobra.Command {
+	var f webhookFlags
+	cmd := &cobra.Command{
+		Use: "verify SOURCE FILE -c FILE", Short: "say why a saved request is not trusted, or which events it becomes", Args: atMost(2),
+		Long: `Finds out why a request is not trusted, and says which events it becomes if it is.
+FILE is the request as saved: headers, an empty line, the body; a request line before
+them is optional. With --header FILE is the body alone. - is the standard input.
 
-Finds out why a request is not believed, and says what it becomes if it is. FILE is
-the request as saved: headers, an empty line, the body; a request line before them is
-optional. With --header FILE is the body alone. - is the standard input.
-
-Save what arrived, to the byte: a body that was copied from a page, formatted or
+Save exactly what arrived, to the byte: a body that was copied from a page, formatted or
 re-encoded has another signature. Neither secrets nor expected signatures are shown.
 
-The exit status is 0 if the request is believed, else 1.
-
-`
-
-// runWebhooksVerify is `gateway webhooks verify`.
-func runWebhooksVerify(args []string, out, errOut io.Writer) error {
-	f := webhookFlags{verb: "verify"}
-	if err := f.parse(flag.NewFlagSet("webhooks verify", flag.ContinueOnError), args, webhooksVerifyUsage, errOut); err != nil {
-		return err
+The exit status is 0 if the request is trusted, else 1.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.setArgs(cmd, args); err != nil {
+				return err
+			}
+			return runWebhooksVerify(f, cmd.OutOrStdout())
+		},
 	}
+	f.define(cmd)
+	return cmd
+}
+
+func runWebhooksVerify(f webhookFlags, out io.Writer) error {
 	cfg, w, err := f.load(os.Environ())
 	if err != nil {
 		return err
@@ -63,7 +69,7 @@ func runWebhooksVerify(args []string, out, errOut io.Writer) error {
 	return nil
 }
 
-// verifyReport is a report for a person.
+// verifyReport prints a report for a person.
 type verifyReport struct {
 	diagnose.Report
 	out io.Writer
@@ -99,7 +105,7 @@ func (p *verifyReport) print() {
 
 func (p *verifyReport) headers() {
 	if len(p.Headers) == 0 {
-		p.say("headers", "none of those that are there decides anything")
+		p.say("headers", "this scheme looks at none")
 	}
 	for _, h := range p.Headers {
 		found := "found"
@@ -148,7 +154,7 @@ func (p *verifyReport) secrets() string {
 	return fmt.Sprintf("number %s of the %d that are configured matches", strings.Join(numbers, " and "), total)
 }
 
-// body says how long it is, and whether it was longer or shorter when it was sent.
+// body prints the body's length, and whether Content-Length says another.
 func (p *verifyReport) body() {
 	size := fmt.Sprintf("%d bytes", len(p.r.Body))
 	said, err := strconv.Atoi(p.r.Header.Get("Content-Length"))
@@ -172,19 +178,19 @@ func (p *verifyReport) diagnosis() {
 	}
 }
 
-// hints say where to look, when no change of the request helps, or beside one.
+// hints say where else the cause may be.
 func (p *verifyReport) hints() []string {
 	switch p.Rejection.Reason {
 	case webhook.TimestampTooOld, webhook.TimestampInFuture:
 		if p.TimeAlone {
-			return []string{"the time alone is the cause: at its own time it is believed. Of a saved request that is to be expected, and a redelivery has a new " +
-				"timestamp; of one that just arrived, compare the clocks. --at " + p.Signed.Format(time.RFC3339) + " verifies it at its own time"}
+			return []string{"the time alone is the cause: at its own time it is believed. For a saved request that is to be expected, and a redelivery has a new " +
+				"timestamp; for one that just arrived, compare the clocks. --at " + p.Signed.Format(time.RFC3339) + " verifies it at its own time"}
 		}
 		return []string{"the time is not all: at its own time it is not believed either, for the secret or the body; see --at " + p.Signed.Format(time.RFC3339)}
 	case webhook.MissingHeader:
 		return []string{"the provider does not sign (no secret is set there), this is another provider's request, or a proxy on the way takes headers off"}
 	case webhook.RepeatedHeader:
-		return []string{"a proxy on the way adds headers, or the request was saved twice over"}
+		return []string{"a proxy on the way adds headers, or the request was saved twice"}
 	case webhook.MalformedHeader, webhook.MalformedBody:
 		return []string{"this is not what the scheme " + p.w.Scheme + " sends: is it the right scheme for this provider?"}
 	case webhook.WrongCredentials:
@@ -204,7 +210,7 @@ func (p *verifyReport) hints() []string {
 	return hints
 }
 
-// events says what becomes of a request that is believed.
+// events prints what a trusted request becomes.
 func (p *verifyReport) events() {
 	fmt.Fprintln(p.out)
 	switch {

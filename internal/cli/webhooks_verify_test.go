@@ -18,7 +18,7 @@ import (
 // savedAt is when the requests of these tests were signed.
 const savedAt = 1_764_000_000
 
-// saved signs a delivery as the provider would, and writes it down with CR LF.
+// saved signs a delivery as the provider would, and returns the request with CR LF.
 func saved(t *testing.T, cfg webhook.Config, body string, headers ...string) string {
 	t.Helper()
 	cfg.Name, cfg.EventType = "x", "x.{type}"
@@ -104,7 +104,7 @@ func TestWebhooksVerify(t *testing.T) {
 	}
 }
 
-// The body alone, and schemas that do not load.
+// TestWebhooksVerifyBody: FILE is the body alone, and the schemas do not load.
 func TestWebhooksVerifyBody(t *testing.T) {
 	t.Parallel()
 	dir, cfg := webhookFiles(t)

@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -14,27 +16,57 @@ import (
 	"eventgateway/internal/webhook"
 )
 
-// sentBody is what may be in an answer's body: a receipt, several, or a problem.
-type sentBody struct {
+// shownHeaders are the headers of an answer that matter to a sender.
+var shownHeaders = []string{"Content-Type", "Idempotent-Replayed", "Www-Authenticate", "Retry-After"}
+
+// gatewayAnswer is the answer to a delivery.
+type gatewayAnswer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a *gatewayAnswer) print(out io.Writer) {
+	fmt.Fprintf(out, "%d %s\n", a.status, http.StatusText(a.status))
+	for _, name := range shownHeaders {
+		for _, value := range a.header.Values(name) {
+			fmt.Fprintf(out, "%s: %s\n", name, printable(value))
+		}
+	}
+	fmt.Fprintf(out, "\n%s\n", printable(strings.TrimRight(string(a.body), "\n")))
+}
+
+// printable replaces control characters, which could move the cursor.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\t' || 0x7f <= r && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// answerBody is what may be in an answer's body: a receipt, several, or a problem.
+type answerBody struct {
 	Type      string `json:"type"` // of the event, or of the problem
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
 	Items     []struct {
-		Receipt sentReceipt `json:"receipt"`
+		Receipt answerReceipt `json:"receipt"`
 	} `json:"items"`
 }
 
-type sentReceipt struct {
+type answerReceipt struct {
 	Type      string `json:"type"`
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
 }
 
-// meaning is one line for a person.
-func (a *sent) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) string {
-	var b sentBody
+// meaning explains the answer in one line.
+func (a *gatewayAnswer) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) string {
+	var b answerBody
 	readable := json.Unmarshal(a.body, &b) == nil
 	slug, isProblem := strings.CutPrefix(b.Type, "/problems/")
 	switch {
@@ -61,8 +93,8 @@ func (a *sent) meaning(cfg *config.Config, w config.Webhook, r webhook.Request) 
 }
 
 // accepted explains a 202.
-func (a *sent) accepted(cfg *config.Config, w config.Webhook, r webhook.Request, b sentBody) string {
-	receipts := []sentReceipt{{b.Type, b.Topic, b.Partition, b.Offset}}
+func (a *gatewayAnswer) accepted(cfg *config.Config, w config.Webhook, r webhook.Request, b answerBody) string {
+	receipts := []answerReceipt{{b.Type, b.Topic, b.Partition, b.Offset}}
 	if len(b.Items) > 0 {
 		receipts = receipts[:0]
 		for _, item := range b.Items {
@@ -73,7 +105,7 @@ func (a *sent) accepted(cfg *config.Config, w config.Webhook, r webhook.Request,
 	if a.header.Get("Idempotent-Replayed") == "true" {
 		again = "Recognised as a redelivery: nothing was written again, and this is what the first one was told. "
 	}
-	dead := slices.ContainsFunc(receipts, func(r sentReceipt) bool { return r.Topic == w.DeadLetters() })
+	dead := slices.ContainsFunc(receipts, func(r answerReceipt) bool { return r.Topic == w.DeadLetters() })
 	one := receipts[0]
 	switch {
 	case dead:
@@ -84,7 +116,8 @@ func (a *sent) accepted(cfg *config.Config, w config.Webhook, r webhook.Request,
 	return fmt.Sprintf("%sWritten to Kafka as %s: topic %s, partition %d, offset %d.", again, one.Type, one.Topic, one.Partition, one.Offset)
 }
 
-// deadBecause looks with this machine's event types, which may not be the gateway's.
+// deadBecause says why a delivery became a dead letter, by this machine's event types,
+// which may differ from the gateway's.
 func deadBecause(cfg *config.Config, w config.Webhook, r webhook.Request) string {
 	set, err := schema.Load(cfg.Schemas.Dir)
 	if err != nil {
@@ -103,7 +136,7 @@ func deadBecause(cfg *config.Config, w config.Webhook, r webhook.Request) string
 	return ""
 }
 
-// drafting says how to make an event type of what was sent.
+// drafting says how to make an event type from what was sent.
 func drafting(w config.Webhook, r webhook.Request) string {
 	for _, d := range deliveriesOf(w, r) {
 		if d.EventType != "" {

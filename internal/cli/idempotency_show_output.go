@@ -14,7 +14,7 @@ import (
 	"eventgateway/internal/idempotency"
 )
 
-// printShown is for whoever is woken at night: what stands, then what it means.
+// printShown is for an operator in a hurry: what Redis holds, then what it means.
 func printShown(out io.Writer, s idempotency.Shown, cfg *config.Config) {
 	line := func(name, format string, values ...any) {
 		fmt.Fprintf(out, "%-12s %s\n", name, fmt.Sprintf(format, values...))
@@ -96,7 +96,7 @@ func partitionsText(list []int32) string {
 	return strings.Join(texts, " or ")
 }
 
-// meaning says what the next retry with this key will find, and what to do.
+// meaning says what the next retry with this key gets, and what to do.
 func meaning(s idempotency.Shown, cfg *config.Config) string {
 	ready := s.Marker == idempotency.MarkerReady
 	fenced := cfg.Kafka.Guarantee == config.GuaranteeTransactional
@@ -112,8 +112,8 @@ func meaning(s idempotency.Shown, cfg *config.Config) string {
 		}
 		return text
 	case s.State == idempotency.ShownAbsent && ready:
-		return fmt.Sprintf("In the last %s (idempotency.ttl) no attempt with this key was written or is in doubt: none came, or all were refused. A retry is a first attempt.\n"+
-			"If one is known to have come: was it sent by this client, with exactly this key, to gateways with this Redis?", cfg.Idempotency.TTL)
+		return fmt.Sprintf("In the last %s (idempotency.ttl) no attempt with this key was written or is of unknown outcome: none came, or all were refused. A retry is a first attempt.\n"+
+			"If you know of one: was it sent by this client, with exactly this key, to gateways with this Redis?", cfg.Idempotency.TTL)
 	case s.State == idempotency.ShownAbsent:
 		return "Nothing can be said: claims of this bucket may be lost. Its keyed events get 503 until a gateway has rebuilt it from Kafka; then ask again. If no gateway runs, start one."
 	case s.State == idempotency.ShownUnknown && fenced:
@@ -138,7 +138,7 @@ func partitionWord(list []int32) string {
 	return "the partitions"
 }
 
-// shownJSON is printShown for programs. Durations are in milliseconds.
+// shownJSON is the same for programs. Durations are in milliseconds.
 type shownJSON struct {
 	State       idempotency.ShownState `json:"state"`
 	Claim       string                 `json:"claim"`
@@ -152,7 +152,7 @@ type shownJSON struct {
 	Topic       string                 `json:"topic,omitempty"`
 	Partitions  []int32                `json:"partitions,omitempty"`
 	Since       string                 `json:"since,omitempty"`
-	LeaseLeftMs *int64                 `json:"lease_left_ms,omitempty"` // 0: it is over
+	LeaseLeftMs *int64                 `json:"lease_left_ms,omitempty"` // 0 after its end
 	Receipt     *event.Receipt         `json:"receipt,omitempty"`
 	Meaning     string                 `json:"meaning"`
 }

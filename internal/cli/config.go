@@ -3,14 +3,26 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"os"
 	"strings"
 
 	"eventgateway/internal/config"
 )
 
-// loadPart reads a configuration of which not everything matters: what is wrong
-// with a key of which unused reports that it is not used is not wrong here. What is returned has the
-// default there.
+// loadConfig reads a configuration of which every key must be right.
+func loadConfig(file string) (*config.Config, error) {
+	cfg, err := config.Load(file, os.Environ())
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
+	}
+	return cfg, nil
+}
+
+// loadPart reads a configuration of which a command uses only a part. Mistakes in
+// keys that unused reports are left out of the error, and those keys have their
+// defaults.
 func loadPart(file string, environ []string, unused func(wrong *config.Error) bool) (*config.Config, error) {
 	cfg, err := config.Examine(file, environ)
 	var wrong config.Errors
@@ -37,4 +49,12 @@ func inSections(path string, sections ...string) bool {
 		}
 	}
 	return false
+}
+
+func newLogger(cfg config.Log, out io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.Level.Slog()}
+	if cfg.Format == config.LogText {
+		return slog.New(slog.NewTextHandler(out, opts))
+	}
+	return slog.New(slog.NewJSONHandler(out, opts))
 }
