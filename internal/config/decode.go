@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"eventgateway/internal/spelling"
 )
 
 const (
@@ -152,7 +154,7 @@ func unknownKey(path, name string, siblings []string) (problem, fix string) {
 		}
 	}
 	// Two edits in a word of six letters is a misspelling, in one of three another word.
-	if best, edits := nearest(name, siblings); edits <= max(1, len(best)/3) {
+	if best, edits := spelling.Nearest(name, siblings); edits <= max(1, len(best)/3) {
 		return "is an unknown key", "did you mean " + best + "?"
 	}
 	return "is an unknown key", "remove it; the keys here are " + strings.Join(siblings, ", ")

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"eventgateway/internal/spelling"
 )
 
 // testPrefix is left to the tests of the repository.
@@ -81,7 +83,7 @@ func unknownVariable(name string, known []string) (problem, fix string) {
 	for i, k := range known {
 		candidates[i] = strings.TrimPrefix(k, envPrefix)
 	}
-	best, _ := nearest(strings.TrimPrefix(name, envPrefix), candidates)
+	best, _ := spelling.Nearest(strings.TrimPrefix(name, envPrefix), candidates)
 	if best == "" {
 		return "is an unknown variable", "unset it"
 	}
