@@ -82,6 +82,10 @@ func TestNewThatFailsLeavesNothingOpen(t *testing.T) {
 	_, err := newApp(cfg)
 	require.ErrorContains(t, err, "admin.listen")
 	require.NoError(t, listen(t, cfg.HTTP.Listen).Close(), "the public port must be free again")
+	cfg.HTTP.Listen, cfg.Admin.Listen = cfg.Admin.Listen, cfg.HTTP.Listen
+	_, err = newApp(cfg)
+	require.ErrorContains(t, err, "http.listen")
+	require.NoError(t, listen(t, cfg.Admin.Listen).Close(), "the admin port must be free again")
 }
 
 // A gateway starts, answers and stops without Kafka and Redis.
@@ -166,10 +170,7 @@ func TestSampleWithoutThePreferredType(t *testing.T) {
 	t.Parallel()
 	a, err := newApp(testConfig())
 	require.NoError(t, err)
-	defer func() {
-		a.discard()
-		_ = a.private.Close()
-	}()
+	defer func() { require.NoError(t, a.discard()) }()
 	eventType, data := a.Sample("no.such")
 	require.Equal(t, "customers.address-changed", eventType)
 	require.True(t, json.Valid(data))

@@ -89,10 +89,7 @@ func TestSchemasChanged(t *testing.T) {
 	a, err := newApp(testConfig())
 	require.NoError(t, err)
 	a.logger = slog.New(slog.NewTextHandler(&out, nil)) // only what App itself logs
-	defer func() {
-		a.discard()
-		_ = a.private.Close()
-	}()
+	defer func() { require.NoError(t, a.discard()) }()
 	a.schemasChanged(
 		load(map[string]string{"gone/v1.json": `{"x-event":{"key":null}}`, "t/v1.json": `{"x-event":{"key":null}}`, "t/v2.json": `{"x-event":{"key":null}}`}),
 		load(map[string]string{"t/v1.json": `{"x-event":{"key":"/id"}}`, "new/v1.json": `{"x-event":{"key":null}}`}),

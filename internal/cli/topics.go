@@ -65,7 +65,7 @@ func runTopics(ctx context.Context, args []string, out, errOut io.Writer) error 
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
-	outcomes, err := app.ApplyTopics(ctx, cfg, app.NewTopics{Partitions: *partitions, Replication: *replication, DryRun: *dryRun})
+	outcomes, err := app.CreateTopics(ctx, cfg, app.TopicOptions{Partitions: *partitions, Replication: *replication, DryRun: *dryRun})
 	if err != nil {
 		return topicsAdvice(err)
 	}
