@@ -59,8 +59,18 @@ const authNone = "none"
 
 const authFix = "write auth: none to let everybody publish, or clients or jwt below auth: (docs/security.md); gateway keys new makes a key"
 
-// auth decodes none, or who may call.
-func (d *decoder) auth(path string, n *yaml.Node, v reflect.Value) {
+// UnmarshalText reads "none".
+func (a *Auth) UnmarshalText(text []byte) error {
+	if string(text) != authNone {
+		return &fault{"is not none", authFix}
+	}
+	*a = Auth{None: true}
+	return nil
+}
+
+// decodeNode reads none, or a mapping of who may call.
+func (a *Auth) decodeNode(d *decoder, path string, n *yaml.Node) {
+	v := reflect.ValueOf(a).Elem()
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if !isNull(n) { // else as if left out: Validate asks for the decision

@@ -53,7 +53,7 @@ func override(cfg *Config, env map[string]string, errs *collector) {
 // set gives a leaf the value that a variable or a flag has for it.
 func (c *Config) set(l leaf, source, text string, errs *collector) {
 	v := reflect.ValueOf(c).Elem().FieldByIndex(l.index)
-	if text == "" && v.Type() == reflect.TypeFor[Secret]() {
+	if text == "" && mustHaveText(v) {
 		errs.add(l.path, source, "is set but empty", "give it a value, or unset it")
 		return
 	}

@@ -2,9 +2,7 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Error is one thing wrong with the configuration.
@@ -87,34 +85,4 @@ func (c *collector) err() error {
 		return append(c.list[:len(c.list):len(c.list)], more)
 	}
 	return c.list
-}
-
-// origin says where a value came from. A hidden value is not shown in errors: it
-// came from a variable named in the file, which may have been the wrong one.
-type origin struct {
-	source string
-	hidden bool
-}
-
-// maxShown bounds what of a value or a key goes into an error.
-const maxShown = 64
-
-// show quotes a value for an error message.
-func (o origin) show(value string) string {
-	if o.hidden {
-		return "its expanded value"
-	}
-	return quote(value)
-}
-
-// quote keeps a stranger's text on one line and short.
-func quote(text string) string {
-	if len(text) <= maxShown {
-		return strconv.Quote(text)
-	}
-	cut := maxShown
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return strconv.Quote(text[:cut]) + "…"
 }

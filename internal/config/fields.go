@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"reflect"
 	"strings"
 )
@@ -34,7 +35,7 @@ func appendLeaves(list []leaf, t reflect.Type, prefix string, index []int) []lea
 		at := append(index[:len(index):len(index)], i)
 		switch field.Type.Kind() {
 		case reflect.Struct:
-			if field.Type == reflect.TypeFor[Auth]() { // "none", for a variable
+			if implements[encoding.TextUnmarshaler](field.Type) { // which a variable can set
 				list = append(list, leaf{path: path, env: envName(path), index: at})
 				continue
 			}

@@ -3,6 +3,8 @@ package config
 import (
 	"regexp"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // The rules below follow the property list of librdkafka 2.x. Refused is what
@@ -111,4 +113,20 @@ func refuseValue(name, value string) *fault {
 		return &fault{"has characters with a meaning for the shell that runs kinit", "use letters, digits and . _ / @ : - only"}
 	}
 	return nil
+}
+
+// decodeNode reads a mapping of texts, numbers and booleans.
+func (p *Properties) decodeNode(d *decoder, path string, n *yaml.Node) {
+	d.pairs(path, n, func(name string, _, node *yaml.Node) {
+		at := join(path, shownKey(name))
+		text, o, ok := d.text(at, node, true)
+		if !ok {
+			return
+		}
+		if node.ShortTag() == "!!bool" && node.Style == 0 {
+			text = strings.ToLower(text) // YAML has True and TRUE, librdkafka wants true
+		}
+		(*p)[name] = text
+		d.cfg.origins[at] = o
+	})
 }

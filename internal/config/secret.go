@@ -19,6 +19,14 @@ const redacted = "[redacted]"
 // fields how they want to be shown.
 type Secret string
 
+// UnmarshalText takes any text.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = Secret(text)
+	return nil
+}
+
+func (*Secret) neverEmpty() {}
+
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 

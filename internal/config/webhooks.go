@@ -120,8 +120,8 @@ func (w Webhook) example() string {
 	return w.Name
 }
 
-// entityKey decodes a JSON Pointer, a list of them, or null.
-func (d *decoder) entityKey(path string, n *yaml.Node, v reflect.Value) {
+// decodeNode reads a JSON Pointer, a list of them, or null.
+func (k *EntityKey) decodeNode(d *decoder, path string, n *yaml.Node) {
 	key := EntityKey{Given: true}
 	switch {
 	case isNull(n):
@@ -136,39 +136,5 @@ func (d *decoder) entityKey(path string, n *yaml.Node, v reflect.Value) {
 		key.Pointers = []string{text}
 		d.cfg.origins[path] = o
 	}
-	v.Set(reflect.ValueOf(key))
-}
-
-// Source says where the value at a path, "webhooks[0].name" for example, comes
-// from: a file and line, a variable, a flag, or nothing.
-func (c *Config) Source(path string) string { return c.origin(path).source }
-
-// Expanded reports whether the value at a path was made of a variable or a file, so
-// that no message may have it.
-func (c *Config) Expanded(path string) bool { return c.origin(path).hidden }
-
-// Given reports whether anything in a section comes from elsewhere than the
-// defaults.
-func (c *Config) Given(section string) bool {
-	for path := range c.origins {
-		if path == section || strings.HasPrefix(path, section+".") {
-			return true
-		}
-	}
-	return false
-}
-
-// origin is that of the path, else, in a list, of what the path is in: a missing
-// key's item, an item's list.
-func (c *Config) origin(path string) origin {
-	for path != "" {
-		if o, ok := c.origins[path]; ok {
-			return o
-		}
-		if !strings.Contains(path, "[") {
-			break
-		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
-	}
-	return origin{}
+	*k = key
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // HTTPCORS says which pages of other origins may call from a browser.
@@ -14,6 +15,46 @@ type HTTPCORS struct {
 
 // AnyOrigin stands for all origins.
 const AnyOrigin = "*"
+
+func (v validator) http() {
+	h, admin := v.c.HTTP, v.c.Admin
+	v.listen("http.listen", h.Listen)
+	v.listen("admin.listen", admin.Listen)
+	v.check(!sameListener(h.Listen, admin.Listen) || v.known.has("http.listen"), "admin.listen",
+		"listens where http.listen does", "give it a port of its own, for example 127.0.0.1:9090")
+
+	problem, fix := checkPublicURL(h.PublicURL, v.show("http.public_url", h.PublicURL))
+	v.check(problem == "", "http.public_url", problem, fix)
+
+	v.check(h.BodyLimit > 0, "http.body_limit", "must be more than 0", "write for example 900KiB")
+	v.check(h.BodyLimit <= maxBodyLimit, "http.body_limit", "must be at most "+maxBodyLimit.String(), "write for example 900KiB; keep large files elsewhere and publish their address")
+	v.check(h.BodyLimit <= h.InFlightLimit || v.known.has("http.in_flight_limit"), "http.body_limit",
+		fmt.Sprintf("is more than http.in_flight_limit (%s), so the largest body would never be let in", h.InFlightLimit), "lower it or raise the other")
+	v.check((h.TLS.Cert == "") == (h.TLS.Key == ""), "http.tls", "has one of cert and key", "give both, or neither for plain HTTP")
+	v.check(h.TLS.ClientCA == "" || h.TLS.Enabled(), "http.tls.client_ca", "is given without cert and key: clients show certificates over TLS only", "give those too, or remove it")
+	v.check(h.MaxConnections >= 0, "http.max_connections", "is negative", "write for example 10000, or 0 for no limit")
+	v.check(h.MaxConnectionsPerAddress >= 0, "http.max_connections_per_address", "is negative", "write for example 100, or 0 for no limit")
+	v.check(h.ReadTimeout > 0, "http.read_timeout", "must be more than 0", "write for example 10s")
+}
+
+func checkPublicURL(text, shown string) (problem, fix string) {
+	const example = "write for example https://events.example.com, or nothing"
+	if text == "" {
+		return "", ""
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
+		return shown + " is not an absolute http or https URL", example
+	case u.User != nil:
+		return "holds a user name, and the URL is public", example
+	case strings.ContainsAny(text, "?#"):
+		return shown + " has a query or a fragment", example
+	case strings.HasSuffix(text, "/"):
+		return shown + " ends with a slash, and paths are put behind it", "remove the slash"
+	}
+	return "", ""
+}
 
 // edge checks what stands between the gateway and browsers.
 func (v validator) edge() {
