@@ -35,7 +35,7 @@ const (
 	readyInterval = 20 * time.Millisecond
 )
 
-// App is a whole gateway.
+// App is a complete gateway.
 type App struct {
 	cfg      *config.Config
 	logger   *slog.Logger

@@ -13,16 +13,12 @@ import (
 
 func producerConfig(cfg *config.Config) publish.Config {
 	return publish.Config{
-		Brokers:         cfg.Kafka.Brokers,
-		Properties:      cfg.Kafka.Properties,
-		DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
-		InFlightLimit:   cfg.HTTP.InFlightLimit.Bytes(),
-		MaxEventBytes:   int(cfg.HTTP.BodyLimit.Bytes()),
-		CreateTopics: publish.CreateTopics{
-			Enabled:     cfg.Kafka.CreateTopics.Enabled,
-			Partitions:  cfg.Kafka.CreateTopics.Partitions,
-			Replication: cfg.Kafka.CreateTopics.Replication,
-		},
+		Brokers:               cfg.Kafka.Brokers,
+		Properties:            cfg.Kafka.Properties,
+		DeliveryTimeout:       cfg.Kafka.DeliveryTimeout,
+		InFlightLimit:         cfg.HTTP.InFlightLimit.Bytes(),
+		MaxEventBytes:         int(cfg.HTTP.BodyLimit.Bytes()),
+		CreateTopics:          publish.CreateTopics(cfg.Kafka.CreateTopics),
 		Lease:                 quiesceLease(cfg),
 		Transactional:         cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,

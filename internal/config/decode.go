@@ -29,8 +29,8 @@ type decoder struct {
 	budget int // bytes that ${NAME} may still expand to
 }
 
-// decode reads the file. It reports false if the file is no configuration at all,
-// so that judging its values makes no sense.
+// decode reads the file. It returns false if the file is not a configuration at all:
+// validating its values would make no sense.
 func (d *decoder) decode(data []byte) bool {
 	reader := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
@@ -138,8 +138,8 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 	})
 }
 
-// pairs visits the entries of a mapping once per key. An empty value stands for
-// an empty mapping: it is what is left when all keys are commented out.
+// pairs visits the entries of a mapping, once per key. An empty value counts as an empty
+// mapping: it is what remains when all keys are commented out.
 func (d *decoder) pairs(path string, n *yaml.Node, visit func(name string, key, node *yaml.Node)) {
 	if isNull(n) {
 		return
@@ -174,7 +174,7 @@ func unknownKey(path, name string, siblings []string) (problem, fix string) {
 			return "is not available in this version", "remove it"
 		}
 	}
-	// Two edits in a word of six letters is a misspelling, in one of three another word.
+	// Two edits in six letters are a misspelling; two edits in three are another word.
 	if best, edits := spelling.Nearest(name, siblings); edits <= max(1, len(best)/3) {
 		return "is an unknown key", "did you mean " + best + "?"
 	}

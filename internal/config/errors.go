@@ -7,7 +7,7 @@ import (
 
 // Error is one thing wrong with the configuration.
 type Error struct {
-	Path    string // for example "kafka.brokers[0]"; the file's or the variable's name where no key is concerned
+	Path    string // for example "kafka.brokers[0]", or the name of the file or variable if it is not about a key
 	Problem string
 	Fix     string
 	Source  string // "gateway.yaml:12", "GATEWAY_HTTP_LISTEN", "--listen", or "" for a default
@@ -25,7 +25,7 @@ func (e *Error) Error() string {
 // Errors is everything wrong with the configuration, at most maxErrors of it.
 type Errors []*Error
 
-// Error has one line for each.
+// Error returns one line for each error.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
@@ -43,7 +43,7 @@ func (e Errors) Unwrap() []error {
 	return each
 }
 
-// maxErrors keeps a report readable when the file is something else altogether.
+// maxErrors keeps the report readable when the file is something else entirely.
 const maxErrors = 100
 
 // collector gathers errors in the order in which they are found.
@@ -60,8 +60,8 @@ func (c *collector) add(path, source, problem, fix string) {
 	c.list = append(c.list, &Error{Path: path, Source: source, Problem: problem, Fix: fix})
 }
 
-// has tells whether a value at, above or below the path is already known to be
-// wrong, so that it is not judged again by what it fell back to.
+// has reports whether there is an error at, above or below the path. Then the value
+// there is a fallback and must not be validated.
 func (c *collector) has(path string) bool {
 	for _, e := range c.list {
 		if e.Path == path || within(e.Path, path) || within(path, e.Path) {
@@ -81,7 +81,7 @@ func (c *collector) err() error {
 		return nil
 	}
 	if c.dropped > 0 {
-		more := &Error{Path: "configuration", Problem: fmt.Sprintf("%d more errors are not shown", c.dropped), Fix: "mend those above first"}
+		more := &Error{Path: "configuration", Problem: fmt.Sprintf("%d more errors are not shown", c.dropped), Fix: "fix those above first"}
 		return append(c.list[:len(c.list):len(c.list)], more)
 	}
 	return c.list

@@ -9,10 +9,10 @@ import (
 // envPrefix begins the name of every variable that overrides a key.
 const envPrefix = "GATEWAY_"
 
-// laterKeys are names of the configuration contract whose work is still to come.
+// laterKeys are keys of the configuration contract that are not implemented yet.
 var laterKeys = []string{"outbox", "subscriptions", "lag", "tracing"}
 
-// leaf is a key that holds a value and not further keys.
+// leaf is a key that holds a value, not further keys.
 type leaf struct {
 	path  string
 	env   string // "" where no variable can set it

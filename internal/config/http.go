@@ -56,8 +56,8 @@ func checkPublicURL(text, shown string) (problem, fix string) {
 	return "", ""
 }
 
-// edge checks what stands between the gateway and browsers.
-func (v validator) edge() {
+// browsersAndProxies checks what the gateway trusts between itself and its callers.
+func (v validator) browsersAndProxies() {
 	h := v.c.HTTP
 	for i, origin := range h.CORS.Origins {
 		at := fmt.Sprintf("http.cors.origins[%d]", i)
@@ -78,8 +78,8 @@ func (v validator) edge() {
 	}
 }
 
-// isOrigin reports whether text is an origin as browsers serialise it (RFC 6454 §6.2):
-// what differs by a letter would never match.
+// isOrigin reports whether text is an origin as browsers serialise it (RFC 6454 §6.2).
+// One that differs by a letter would never match.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != text {

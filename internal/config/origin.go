@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// origin says where a value came from. A hidden value is not shown in errors: it
-// came from a variable named in the file, which may have been the wrong one.
+// origin says where a value came from. A hidden value is not shown in errors: it came
+// from a variable named in the file, and the wrong variable may hold a secret.
 type origin struct {
 	source string
 	hidden bool
 }
 
-// maxShown bounds what of a value or a key goes into an error.
+// maxShown bounds, in bytes, how much of a value or a key is shown in an error.
 const maxShown = 64
 
 // show quotes a value for an error message.
@@ -24,7 +24,7 @@ func (o origin) show(value string) string {
 	return quote(value)
 }
 
-// quote keeps a stranger's text on one line and short.
+// quote keeps a text from outside short and on one line.
 func quote(text string) string {
 	if len(text) <= maxShown {
 		return strconv.Quote(text)
@@ -36,16 +36,15 @@ func quote(text string) string {
 	return strconv.Quote(text[:cut]) + "…"
 }
 
-// Source says where the value at a path, "webhooks[0].name" for example, comes
-// from: a file and line, a variable, a flag, or nothing.
+// Source returns where the value at a path, "webhooks[0].name" for example, comes from:
+// a file and line, a variable or a flag; "" for a default.
 func (c *Config) Source(path string) string { return c.origin(path).source }
 
-// Expanded reports whether the value at a path was made of a variable or a file, so
-// that no message may have it.
+// Expanded reports whether the value at a path came from a variable or another file, so
+// no message may show it.
 func (c *Config) Expanded(path string) bool { return c.origin(path).hidden }
 
-// Given reports whether anything in a section comes from elsewhere than the
-// defaults.
+// Given reports whether any key of a section was set.
 func (c *Config) Given(section string) bool {
 	for path := range c.origins {
 		if path == section || strings.HasPrefix(path, section+".") {
@@ -55,8 +54,8 @@ func (c *Config) Given(section string) bool {
 	return false
 }
 
-// origin is that of the path, else, in a list, of what the path is in: a missing
-// key's item, an item's list.
+// origin returns the origin of the path. In a list, the origin of what contains the path
+// stands in: the item for a missing key, the list for an item.
 func (c *Config) origin(path string) origin {
 	for path != "" {
 		if o, ok := c.origins[path]; ok {

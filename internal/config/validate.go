@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// maxBodyLimit: a record is held in memory several times over, and Kafka is
-	// not made for larger ones.
+	// maxBodyLimit: each record is held in memory several times, and Kafka is not made
+	// for larger ones.
 	maxBodyLimit = 100 * MiB
-	// A request waits this long for its answer. Below a second, a broker that
-	// merely elects a leader makes every outcome unknown.
+	// A request waits this long for its response. Below a second, every election of a
+	// partition's leader would make outcomes unknown.
 	minDeliveryTimeout, maxDeliveryTimeout = time.Second, time.Hour
-	// LeaseMargin is what a lease has on top of the delivery time-out, for the
-	// claim before and the settling after it (design section 7).
+	// LeaseMargin is how much longer than the delivery timeout a lease lasts at least:
+	// time for the claim before a delivery and the settling after it (design section 7).
 	LeaseMargin = 3 * time.Second
 )
 
-// transactionalIDPrefix leaves room for what is put behind it in a topic's name.
+// transactionalIDPrefix leaves room for what follows it in a topic's name.
 var transactionalIDPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 
 // Validate reports everything that is wrong with the values, as [Errors].
@@ -32,11 +32,11 @@ func (c *Config) Validate() error {
 	return errs.err()
 }
 
-// validate adds to what decoding has already found, and leaves those keys alone.
+// validate adds its errors to those of decoding, and skips the keys that have one.
 func (c *Config) validate(errs *collector) {
 	v := validator{c: c, errs: errs, known: &collector{list: slices.Clone(errs.list)}}
 	v.http()
-	v.edge()
+	v.browsersAndProxies()
 	v.auth()
 	v.kafka()
 	v.redis()
@@ -53,8 +53,8 @@ type validator struct {
 	known *collector // errors from before validation
 }
 
-// check adds an error at path unless ok, or unless the value there is not what
-// was meant anyway.
+// check adds an error at path unless ok is true or decoding found an error there: then
+// the value is not the one that was meant.
 func (v validator) check(ok bool, path, problem, fix string) {
 	if !ok && !v.known.has(path) {
 		v.errs.add(path, v.origin(path).source, problem, fix)
@@ -90,9 +90,9 @@ func (v validator) kafka() {
 	}
 }
 
-// transactions checks what matters to the transactional guarantee only: a
-// transaction must be able to last as long as a delivery, and a key's holder
-// must have lost its transaction when its lease is over.
+// transactions checks what only the transactional guarantee needs: a transaction must
+// be able to last as long as a delivery, and must be over when the lease of the key
+// whose record is in it ends.
 func (v validator) transactions() {
 	k, lease := v.c.Kafka, v.c.Idempotency.Lease
 	v.check(transactionalIDPrefix.MatchString(k.TransactionalIDPrefix), "kafka.transactional_id_prefix",
@@ -125,7 +125,7 @@ func (v validator) redis() {
 
 func (v validator) idempotency() {
 	i, delivery := v.c.Idempotency, v.c.Kafka.DeliveryTimeout
-	// With a delivery time-out beyond its limit the sum would be no help, or overflow.
+	// With a delivery timeout out of bounds the sum would not help, or overflow.
 	judge := !v.known.has("kafka.delivery_timeout") && delivery >= minDeliveryTimeout && delivery <= maxDeliveryTimeout
 	least := delivery + LeaseMargin
 	v.check(!judge || i.Lease >= least, "idempotency.lease",

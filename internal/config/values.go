@@ -50,7 +50,7 @@ func setText(v reflect.Value, text, shown string) *fault {
 	return &fault{shown + " " + f.problem, f.fix}
 }
 
-// parse asks the value to read the text itself, and knows the types that cannot.
+// parse lets the value read the text itself, and reads the built-in types.
 func parse(v reflect.Value, text string) error {
 	if value, ok := as[encoding.TextUnmarshaler](v); ok {
 		return value.UnmarshalText([]byte(text))
@@ -137,10 +137,10 @@ func ParseSize(text string) (Size, error) {
 	return Size(n) * unit, nil
 }
 
-// Bytes is the size as a plain number.
+// Bytes returns the size as a plain number.
 func (s Size) Bytes() int64 { return int64(s) }
 
-// String is the size in the largest unit that needs no fraction.
+// String writes the size in the largest unit that needs no fraction.
 func (s Size) String() string {
 	for _, u := range sizeUnits {
 		if s != 0 && s%u.bytes == 0 {
@@ -163,7 +163,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 // MarshalText returns what ParseSize reads.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Rate is a number of calls per second, minute or hour. The zero Rate is none.
+// Rate is a number of calls per second, minute or hour. The zero Rate is no limit.
 type Rate struct {
 	Count int
 	Per   time.Duration
