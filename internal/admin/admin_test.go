@@ -81,7 +81,7 @@ func TestReadiness(t *testing.T) {
 				require.Equal(t, !fails, result.OK, check)
 				require.Contains(t, result.Error, text)
 			}
-			require.Equal(t, http.StatusOK, a.get(t.Context(), "/livez").Code, "being alive depends on nobody")
+			require.Equal(t, http.StatusOK, a.get(t.Context(), "/livez").Code, "liveness depends on no other service")
 		})
 	}
 }
@@ -109,7 +109,7 @@ func TestProbesAreAskedOnceInAWhile(t *testing.T) {
 
 		answer = nil
 		status, _ = a.readiness(t)
-		require.Equal(t, http.StatusServiceUnavailable, status, "bad answers are remembered, too")
+		require.Equal(t, http.StatusServiceUnavailable, status, "failures are remembered, too")
 		time.Sleep(successAge)
 		status, _ = a.readiness(t)
 		require.Equal(t, http.StatusOK, status)
@@ -133,7 +133,7 @@ func TestProbesTimeOut(t *testing.T) {
 	})
 }
 
-// A prober that hangs up must not make the next one see its broken request.
+// A prober that hangs up must not make the check fail for the next one.
 func TestProbesOutliveTheirRequest(t *testing.T) {
 	t.Parallel()
 	a := newTestAdmin(true, checks{"kafka": func(ctx context.Context) error { return ctx.Err() }})

@@ -19,7 +19,7 @@ import (
 
 const patience = 60 * time.Second
 
-// testConfig is a gateway on free ports whose Kafka and Redis are not there.
+// testConfig is a gateway on free ports, without Kafka and Redis.
 func testConfig() *config.Config {
 	cfg := config.Defaults()
 	cfg.Auth = config.Auth{None: true}
@@ -71,7 +71,7 @@ func TestNewFails(t *testing.T) {
 	}
 }
 
-// Whoever embeds a gateway may try again with another port.
+// A program that embeds a gateway may try again with another port.
 func TestNewThatFailsLeavesNothingOpen(t *testing.T) {
 	t.Parallel()
 	taken, free := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")

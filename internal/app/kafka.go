@@ -44,7 +44,7 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 		for _, version := range t.Versions {
 			def, err := set.Lookup(t.Name, version)
 			if err != nil {
-				continue // it comes from the set itself, so it is there
+				continue // cannot happen: the set itself listed this version
 			}
 			at, _ := slices.BinarySearch(names, def.Topic)
 			n := &needs[at]

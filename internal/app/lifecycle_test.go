@@ -39,7 +39,7 @@ func TestStagesStopLastInFirstOut(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		err := l.stop(ctx)
-		require.Equal(t, []string{"third", "second", "first"}, order, "a stage that fails holds nobody up")
+		require.Equal(t, []string{"third", "second", "first"}, order, "a stage that fails does not keep the others from stopping")
 		require.EqualError(t, err, "stop third: third fails\nstop first: first fails")
 		require.ErrorIs(t, err, first)
 		require.ErrorIs(t, err, third)
@@ -48,7 +48,7 @@ func TestStagesStopLastInFirstOut(t *testing.T) {
 	})
 }
 
-// Whoever probes the admin listener during a stop sees why no requests come.
+// During a stop, probes and metrics are answered until everything else has stopped.
 func TestAdminListenerStopsLast(t *testing.T) {
 	t.Parallel()
 	a, err := newApp(testConfig())

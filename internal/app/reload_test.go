@@ -71,7 +71,7 @@ func TestWarnOfBreakingChanges(t *testing.T) {
 	})
 }
 
-// The whole way from two folders to the log.
+// From two folders to the log.
 func TestSchemasChanged(t *testing.T) {
 	t.Parallel()
 	load := func(files map[string]string) *schema.Set {

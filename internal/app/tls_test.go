@@ -132,7 +132,7 @@ func TestPublicTLS(t *testing.T) {
 			return &pair, nil
 		}
 	}))
-	require.Error(t, err, "one that nobody vouches for is refused")
+	require.Error(t, err, "a certificate of an unknown authority is refused")
 
 	_, _, err = shake(t, server, client(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }))
 	require.Error(t, err, "old versions are refused")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -70,4 +71,24 @@ auth:
 `)
 	require.Equal(t, Rate{500, time.Second}, cfg.Auth.Clients[0].Rate)
 	require.Equal(t, Rate{100, time.Minute}, cfg.Auth.JWT.Rate)
+}
+
+// Values read their own texts, so that other decoders can read them too.
+func TestValuesUnmarshalTexts(t *testing.T) {
+	t.Parallel()
+	var values struct {
+		Size   Size
+		Rate   Rate
+		Secret Secret
+		Auth   Auth
+	}
+	require.NoError(t, json.Unmarshal([]byte(`{"Size":"1KiB","Rate":"5/s","Secret":"x","Auth":"none"}`), &values))
+	require.Equal(t, KiB, values.Size)
+	require.Equal(t, Rate{5, time.Second}, values.Rate)
+	require.Equal(t, "x", values.Secret.Reveal())
+	require.Equal(t, Auth{None: true}, values.Auth)
+	for _, text := range []string{`{"Size":"big"}`, `{"Rate":"often"}`, `{"Auth":"all"}`} {
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &values), "; ", "what to write instead")
+	}
+	require.Equal(t, KiB, values.Size, "a text that cannot be read changes nothing")
 }
