@@ -1,6 +1,3 @@
-// Package admin is the second listener, for operators: health, metrics and
-// profiles. It is told what to check as functions, and imports no other package of
-// the gateway.
 package admin
 
 import (
@@ -12,7 +9,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,76 +16,86 @@ import (
 )
 
 const (
-	// probeAge is how long a good answer of Kafka or Redis is good for /readyz,
-	// failureAge how long a failure is.
-	probeAge     = 2 * time.Second
-	failureAge   = 200 * time.Millisecond
-	probeTimeout = 2 * time.Second
+	// successAge is how long /readyz repeats that a check passed, failureAge how long
+	// that it failed.
+	successAge = 2 * time.Second
+	failureAge = 200 * time.Millisecond
+	// checkTimeout bounds one check.
+	checkTimeout = 2 * time.Second
+	// headerTimeout bounds how long the headers of a request take to arrive.
+	headerTimeout = 5 * time.Second
 )
+
+// Check asks a dependency whether it answers.
+type Check func(context.Context) error
+
+// Config says what a Server reports.
+type Config struct {
+	Metrics prometheus.Gatherer
+	Ready   func() bool      // whether the gateway takes events
+	Checks  map[string]Check // by name, as /readyz shows it
+}
 
 // Server answers on the second listener.
 type Server struct {
 	server *http.Server
 	mux    *http.ServeMux
-	ready  *atomic.Bool
+	ready  func() bool
 	probes map[string]*probe
 }
 
-// New returns a Server. ready says whether the gateway takes events; each check
-// asks a dependency whether it answers.
-func New(registry *prometheus.Registry, ready *atomic.Bool, checks map[string]func(context.Context) error) *Server {
-	a := &Server{ready: ready, probes: map[string]*probe{}}
-	for name, check := range checks {
-		a.probes[name] = &probe{check: check}
+// New returns a Server that is ready to Serve.
+func New(cfg Config) *Server {
+	s := &Server{mux: http.NewServeMux(), ready: cfg.Ready, probes: map[string]*probe{}}
+	for name, check := range cfg.Checks {
+		s.probes[name] = &probe{check: check}
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", a.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	a.mux = mux
-	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	return a
+	s.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("GET /readyz", s.readyz)
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
+	s.server = &http.Server{Handler: s.mux, ReadHeaderTimeout: headerTimeout}
+	return s
 }
 
-// Serve answers on ln until Shutdown. Profiles cost CPU and show memory, so they are there only
-// for this machine.
-func (a *Server) Serve(ln net.Listener) error {
+// Serve answers on ln until Shutdown, and then returns nil. Profiles cost CPU time and
+// show memory, so only this machine may ask for them.
+func (s *Server) Serve(ln net.Listener) error {
 	if addr, ok := ln.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
-		a.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		a.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		a.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		s.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		s.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		s.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	if err := a.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin: %w", err)
 	}
 	return nil
 }
 
-// Shutdown ends Serve, and gives requests under way a second.
-func (a *Server) Shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if a.server.Shutdown(ctx) != nil {
-		_ = a.server.Close()
+// Shutdown ends Serve. Requests under way have until ctx ends, then their connections
+// are closed.
+func (s *Server) Shutdown(ctx context.Context) {
+	if s.server.Shutdown(ctx) != nil {
+		_ = s.server.Close()
 	}
 }
 
-// readyz is 200 if the gateway takes events and Kafka and Redis answer.
-func (a *Server) readyz(w http.ResponseWriter, r *http.Request) {
+// readyz answers 200 if the gateway takes events and every check passes.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	type check struct {
 		OK    bool   `json:"ok"`
 		Error string `json:"error,omitempty"`
 	}
+	ready := s.ready()
 	answer := struct {
 		Ready  bool             `json:"ready"`
 		Checks map[string]check `json:"checks"`
-	}{Ready: a.ready.Load(), Checks: map[string]check{"gateway": {OK: a.ready.Load()}}}
+	}{Ready: ready, Checks: map[string]check{"gateway": {OK: ready}}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for name, p := range a.probes {
+	for name, p := range s.probes {
 		wg.Go(func() {
 			c := check{OK: true}
-			if err := p.ask(r.Context()); err != nil {
+			if err := p.result(r.Context()); err != nil {
 				c = check{Error: err.Error()}
 			}
 			mu.Lock()
@@ -106,26 +112,26 @@ func (a *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// probe asks a dependency at most once in a while, however often it is asked.
+// probe runs a check, and repeats its last result as long as that is fresh.
 type probe struct {
-	check func(context.Context) error
+	check Check
 
 	mu   sync.Mutex
 	at   time.Time
 	last error
 }
 
-func (p *probe) ask(ctx context.Context) error {
+func (p *probe) result(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	age := probeAge
+	fresh := successAge
 	if p.last != nil {
-		age = failureAge
+		fresh = failureAge
 	}
-	if time.Since(p.at) < age {
+	if time.Since(p.at) < fresh {
 		return p.last
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	p.last = p.check(ctx)
 	p.at = time.Now()

@@ -29,23 +29,21 @@ type readiness struct {
 	}
 }
 
-type checks = map[string]func(context.Context) error
+type checks = map[string]Check
 
 func newTestAdmin(ready bool, c checks) *Server {
-	var flag atomic.Bool
-	flag.Store(ready)
-	return New(prometheus.NewRegistry(), &flag, c)
+	return New(Config{Metrics: prometheus.NewRegistry(), Ready: func() bool { return ready }, Checks: c})
 }
 
-func (a *Server) get(ctx context.Context, path string) *httptest.ResponseRecorder {
+func (s *Server) get(ctx context.Context, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	a.server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+	s.server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
 	return w
 }
 
-func (a *Server) readiness(t *testing.T) (int, readiness) {
+func (s *Server) readiness(t *testing.T) (int, readiness) {
 	t.Helper()
-	w := a.get(t.Context(), "/readyz")
+	w := s.get(t.Context(), "/readyz")
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	var r readiness
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &r), w.Body.String())
@@ -83,7 +81,7 @@ func TestReadiness(t *testing.T) {
 				require.Equal(t, !fails, result.OK, check)
 				require.Contains(t, result.Error, text)
 			}
-			require.Equal(t, http.StatusOK, a.get(t.Context(), "/livez").Code, "being alive depends on nobody")
+			require.Equal(t, http.StatusOK, a.get(t.Context(), "/livez").Code, "liveness depends on no other service")
 		})
 	}
 }
@@ -101,7 +99,7 @@ func TestProbesAreAskedOnceInAWhile(t *testing.T) {
 		require.Equal(t, 1, asked)
 
 		answer = errors.New("gone")
-		time.Sleep(probeAge - time.Nanosecond) // the bubble's clock, as below
+		time.Sleep(successAge - time.Nanosecond) // the bubble's clock, as below
 		status, _ := a.readiness(t)
 		require.Equal(t, http.StatusOK, status, "the last answer is still good")
 		time.Sleep(time.Nanosecond)
@@ -111,8 +109,8 @@ func TestProbesAreAskedOnceInAWhile(t *testing.T) {
 
 		answer = nil
 		status, _ = a.readiness(t)
-		require.Equal(t, http.StatusServiceUnavailable, status, "bad answers are remembered, too")
-		time.Sleep(probeAge)
+		require.Equal(t, http.StatusServiceUnavailable, status, "failures are remembered, too")
+		time.Sleep(successAge)
 		status, _ = a.readiness(t)
 		require.Equal(t, http.StatusOK, status)
 		require.Equal(t, 3, asked)
@@ -130,12 +128,12 @@ func TestProbesTimeOut(t *testing.T) {
 		begun := time.Now()
 		status, r := a.readiness(t)
 		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.Equal(t, probeTimeout, time.Since(begun), "both at the same time")
+		require.Equal(t, checkTimeout, time.Since(begun), "both at the same time")
 		require.Contains(t, r.Checks["kafka"].Error, "deadline")
 	})
 }
 
-// A prober that hangs up must not make the next one see its broken request.
+// A prober that hangs up must not make the check fail for the next one.
 func TestProbesOutliveTheirRequest(t *testing.T) {
 	t.Parallel()
 	a := newTestAdmin(true, checks{"kafka": func(ctx context.Context) error { return ctx.Err() }})
@@ -170,7 +168,7 @@ func TestAdminPages(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "a_metric"}, func() float64 { return 7 }))
-	a := New(registry, new(atomic.Bool), nil)
+	a := New(Config{Metrics: registry, Ready: func() bool { return false }})
 	metrics := a.get(t.Context(), "/metrics")
 	require.Equal(t, http.StatusOK, metrics.Code)
 	require.Contains(t, metrics.Body.String(), "a_metric 7")
@@ -183,6 +181,6 @@ func TestAdminPages(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- a.Serve(ln) }()
 	require.Eventually(t, func() bool { return a.get(t.Context(), "/debug/pprof/").Code == http.StatusOK }, 10*time.Second, time.Millisecond)
-	a.Shutdown()
+	a.Shutdown(t.Context())
 	require.NoError(t, <-served)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"eventgateway/internal/admin"
 	"eventgateway/internal/api"
 	"eventgateway/internal/auth"
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/config"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
@@ -27,17 +27,15 @@ import (
 )
 
 const (
-	// claimTimeout bounds one question to Redis on a caller's path.
+	// claimTimeout bounds one call to Redis while a caller waits.
 	claimTimeout = 2 * time.Second
-	// settleTime bounds how long a stop waits for claims to be settled.
-	settleTime = 5 * time.Second
-	// stopMargin is added to the delivery time-out for requests under way.
-	stopMargin = 3 * time.Second
-	// writeTimeout bounds how long a client may take to read an answer.
+	// writeTimeout bounds how long a client may take to read a response.
 	writeTimeout = 30 * time.Second
+	// readyInterval is between two looks at whether the gateway is ready.
+	readyInterval = 20 * time.Millisecond
 )
 
-// App is a whole gateway.
+// App is a complete gateway.
 type App struct {
 	cfg      *config.Config
 	logger   *slog.Logger
@@ -48,26 +46,28 @@ type App struct {
 	store    *idempotency.Store
 	api      *api.Server
 	auth     *auth.Authenticator // nil: everybody may call
-	endAuth  context.CancelFunc
 	rates    *rate.Limiter
 	admin    *admin.Server
 	ready    atomic.Bool
 
+	certificates    *certificates // nil: plain HTTP
 	public, private net.Listener
+	stages          lifecycle
 }
 
 // New builds a gateway and opens its listeners, so that Addr is known and a
 // port that is taken is an error at once. It connects to nothing yet.
 func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) {
 	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry()}
+	a.stages.failed = make(chan error, 2) // of both listeners
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := a.build(openAPI); err != nil {
-		a.discard()
-		return nil, err
-	}
-	if err := a.listen(); err != nil {
-		a.discard()
-		return nil, err
+	for _, step := range []func() error{a.listenAdmin, func() error { return a.build(openAPI) }, a.listen} {
+		if err := step(); err != nil {
+			if failed := a.discard(); failed != nil {
+				err = errors.Join(err, failed)
+			}
+			return nil, err
+		}
 	}
 	return a, nil
 }
@@ -78,10 +78,21 @@ func (a *App) build(openAPI []byte) error {
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
+	client, err := redisConfig(cfg.Redis)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	a.rdb = idempotency.NewClient(client)
+	a.stages.add("redis client", func(context.Context) error { return a.rdb.Close() })
+	a.limitRates()
 	a.producer, err = publish.New(producerConfig(cfg), a.logger, publish.NewMetrics(a.registry))
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
+	a.stages.add("kafka producer", func(ctx context.Context) error {
+		a.producer.Close(ctx)
+		return nil
+	})
 	a.catalog, err = schema.New(schema.Config{
 		Dir: cfg.Schemas.Dir, Watch: cfg.Schemas.Watch,
 		OnChange: a.schemasChanged,
@@ -90,11 +101,6 @@ func (a *App) build(openAPI []byte) error {
 		return fmt.Errorf("schemas: %w", err)
 	}
 	a.producer.SetTopics(topics(cfg, a.catalog.Set()))
-	client, err := redisConfig(cfg.Redis)
-	if err != nil {
-		return fmt.Errorf("redis: %w", err)
-	}
-	a.rdb = idempotency.NewClient(client)
 	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	door := ingest.New(ingest.Config{
 		PublicURL:       cfg.HTTP.PublicURL,
@@ -114,23 +120,41 @@ func (a *App) build(openAPI []byte) error {
 	if err := a.authenticate(); err != nil {
 		return err
 	}
-	a.limitRates()
 	publicAPI := api.Config{
 		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
-	if publicAPI.TLS, err = publicTLS(cfg.HTTP.TLS, a.logger); err != nil {
+	if a.certificates, err = loadCertificates(cfg.HTTP.TLS, a.logger); err != nil {
 		return err
 	}
-	checks := map[string]func(context.Context) error{"kafka": a.producer.Ping, "redis": a.store.Ping}
+	publicAPI.TLS = a.certificates.serverConfig()
+	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.store.Ping}
 	if a.auth != nil {
 		publicAPI.Auth, publicAPI.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(publicAPI, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(a.registry, &a.ready, checks)
+	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks})
+	return nil
+}
+
+// listenAdmin opens the admin listener. Its stage is the first, so that probes and
+// metrics are answered until all others have stopped.
+func (a *App) listenAdmin() error {
+	var err error
+	if a.private, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
+		return fmt.Errorf("admin.listen: %w; stop what holds the port, or choose another with --admin-listen", err)
+	}
+	a.stages.add("admin listener", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminStopTime)
+		defer cancel()
+		if a.admin != nil {
+			a.admin.Shutdown(ctx)
+		}
+		return closeListener(a.private)
+	})
 	return nil
 }
 
@@ -139,41 +163,26 @@ func (a *App) listen() error {
 	if a.public, err = net.Listen("tcp", a.cfg.HTTP.Listen); err != nil {
 		return fmt.Errorf("http.listen: %w; stop what holds the port, or choose another with --listen", err)
 	}
-	if a.private, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
-		return fmt.Errorf("admin.listen: %w; stop what holds the port, or choose another with --admin-listen", err)
+	a.stages.add("public listener", func(context.Context) error { return closeListener(a.public) })
+	return nil
+}
+
+// closeListener closes a listener that its server may have closed already.
+func closeListener(ln net.Listener) error {
+	if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
 	}
 	return nil
 }
 
-// discard undoes a New that failed.
-func (a *App) discard() {
-	if a.endAuth != nil {
-		a.endAuth()
-	}
-	if a.producer != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		a.producer.Close(ctx)
-	}
-	if a.rates != nil {
-		a.rates.Close()
-	}
-	if a.rdb != nil {
-		_ = a.rdb.Close()
-	}
-	if a.public != nil {
-		_ = a.public.Close()
-	}
-}
-
-// Addr is the public listener's address, AdminAddr the admin listener's.
+// Addr is the public listener's address.
 func (a *App) Addr() string { return a.public.Addr().String() }
 
 // AdminAddr is the admin listener's address.
 func (a *App) AdminAddr() string { return a.private.Addr().String() }
 
-// Sample is an event type and valid data for it, to show how to publish:
-// preferred if it is loaded, else the first that has an example.
+// Sample returns an event type and valid data for it, to show how to publish: the
+// preferred one if it is loaded and has an example, else the first that has one.
 func (a *App) Sample(preferred string) (eventType string, data []byte) {
 	for _, t := range a.catalog.Types() {
 		if len(t.Examples) > 0 && (data == nil || t.Name == preferred) {
@@ -187,62 +196,5 @@ func (a *App) Sample(preferred string) (eventType string, data []byte) {
 // ends: until Kafka has answered and has their topics, and Redis has what it should
 // remember.
 func (a *App) AwaitReady(ctx context.Context) {
-	poll(ctx, readyPoll, func() bool { return a.producer.Complete() && a.store.Ready() })
-}
-
-const readyPoll = 20 * time.Millisecond
-
-// Run serves until ctx ends or a listener fails, then stops in order. It
-// returns nil after an orderly stop.
-func (a *App) Run(ctx context.Context) error {
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBackground()
-	defer stopStoring()
-
-	var watchers, storer, servers sync.WaitGroup
-	watchers.Go(func() { a.producer.Run(background) })
-	watchers.Go(func() {
-		if err := a.catalog.Run(background); err != nil && !errors.Is(err, context.Canceled) {
-			a.logger.Error("watching schemas stopped", "error", err)
-		}
-	})
-	watchers.Go(func() { a.store.Guard(background, a.producer) })
-	watchers.Go(func() { a.watchClients(background) })
-	storer.Go(func() { a.store.Run(storing, settleTime) })
-
-	failed := make(chan error, 2)
-	servers.Go(func() { failed <- a.api.Serve(a.public) })
-	servers.Go(func() { failed <- a.admin.Serve(a.private) })
-	a.ready.Store(true)
-	a.logger.Info("gateway started", "listen", a.Addr(), "admin", a.AdminAddr(), "guarantee", a.cfg.Kafka.Guarantee)
-
-	var failure error
-	select {
-	case <-ctx.Done():
-	case failure = <-failed:
-		a.logger.Error("listener failed", "error", failure)
-	}
-
-	// not ready → drain → settle → flush → close
-	begun := time.Now()
-	a.ready.Store(false)
-	a.logger.Info("gateway stops: finishing requests under way")
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Kafka.DeliveryTimeout+stopMargin)
-	defer cancel()
-	if err := a.api.Shutdown(drain); err != nil {
-		a.logger.Warn("requests were still under way when time was up", "error", err)
-	}
-	stopStoring()
-	stopBackground()
-	a.endAuth()
-	storer.Wait()
-	watchers.Wait()
-	a.producer.Close(drain)
-	a.rates.Close()
-	_ = a.rdb.Close()
-	a.admin.Shutdown()
-	servers.Wait()
-	a.logger.Info("gateway stopped", "took", time.Since(begun).Round(time.Millisecond))
-	return failure
+	backoff.Poll(ctx, readyInterval, func() bool { return a.producer.Complete() && a.store.Ready() })
 }

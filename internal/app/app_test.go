@@ -19,7 +19,7 @@ import (
 
 const patience = 60 * time.Second
 
-// testConfig is a gateway on free ports whose Kafka and Redis are not there.
+// testConfig is a gateway on free ports, without Kafka and Redis.
 func testConfig() *config.Config {
 	cfg := config.Defaults()
 	cfg.Auth = config.Auth{None: true}
@@ -71,7 +71,7 @@ func TestNewFails(t *testing.T) {
 	}
 }
 
-// Whoever embeds a gateway may try again with another port.
+// A program that embeds a gateway may try again with another port.
 func TestNewThatFailsLeavesNothingOpen(t *testing.T) {
 	t.Parallel()
 	taken, free := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
@@ -82,6 +82,10 @@ func TestNewThatFailsLeavesNothingOpen(t *testing.T) {
 	_, err := newApp(cfg)
 	require.ErrorContains(t, err, "admin.listen")
 	require.NoError(t, listen(t, cfg.HTTP.Listen).Close(), "the public port must be free again")
+	cfg.HTTP.Listen, cfg.Admin.Listen = cfg.Admin.Listen, cfg.HTTP.Listen
+	_, err = newApp(cfg)
+	require.ErrorContains(t, err, "http.listen")
+	require.NoError(t, listen(t, cfg.Admin.Listen).Close(), "the admin port must be free again")
 }
 
 // A gateway starts, answers and stops without Kafka and Redis.
@@ -166,10 +170,7 @@ func TestSampleWithoutThePreferredType(t *testing.T) {
 	t.Parallel()
 	a, err := newApp(testConfig())
 	require.NoError(t, err)
-	defer func() {
-		a.discard()
-		_ = a.private.Close()
-	}()
+	defer func() { require.NoError(t, a.discard()) }()
 	eventType, data := a.Sample("no.such")
 	require.Equal(t, "customers.address-changed", eventType)
 	require.True(t, json.Valid(data))

@@ -8,19 +8,27 @@ import (
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
+	"eventgateway/internal/filewatch"
 	"eventgateway/internal/rate"
 )
 
-// clientsInterval is between two looks at the configuration file.
-const clientsInterval = time.Second
+const (
+	// clientsInterval is between two looks at the configuration file.
+	clientsInterval = time.Second
+	// rateWait bounds how long a call waits until it is counted in Redis.
+	rateWait = 50 * time.Millisecond
+)
 
-// authenticate makes what knows the callers, unless everybody may call.
+// authenticate builds what authenticates callers, unless everybody may call.
 func (a *App) authenticate() error {
-	ctx, end := context.WithCancel(context.Background())
-	a.endAuth = end
 	if a.cfg.Auth.None {
 		return nil
 	}
+	ctx, end := context.WithCancel(context.Background())
+	a.stages.add("token keys", func(context.Context) error {
+		end()
+		return nil
+	})
 	known := auth.Config{Clients: clientsOf(a.cfg.Auth)}
 	if j := a.cfg.Auth.JWT; j != nil {
 		client, events := j.Claims()
@@ -38,44 +46,27 @@ func (a *App) authenticate() error {
 	return nil
 }
 
-// clientsOf is the list of a configuration that is valid.
-func clientsOf(a config.Auth) []auth.Client {
-	clients := make([]auth.Client, 0, len(a.Clients))
-	for _, c := range a.Clients {
-		client := auth.Client{Name: c.Name, Certificates: c.Certificates, Events: c.Events}
-		for _, k := range c.Keys {
-			hash, _ := auth.ParseHash(k.Hash)
-			expires, _ := k.ExpiresAt()
-			client.Keys = append(client.Keys, auth.Key{Hash: hash, Expires: expires})
-		}
-		clients = append(clients, client)
-	}
-	return clients
+// limitRates builds what counts the calls of clients. Without any rate it costs
+// nothing, and a rate may come with a reload.
+func (a *App) limitRates() {
+	a.rates = rate.New(rate.Config{Wait: rateWait}, rate.NewRedis(a.rdb), a.logger, rate.NewMetrics(a.registry))
+	a.rates.Replace(limitsOf(a.cfg.Auth))
+	a.stages.add("rates", func(context.Context) error {
+		a.rates.Close()
+		return nil
+	})
 }
 
-// watchClients takes over auth.clients and auth.jwt.rate whenever the configuration file changes,
-// until ctx ends: a key that leaked must be out at once, without a restart. All
-// else in the file waits for one. A file that is not valid changes nothing.
+// watchClients reads auth.clients and auth.jwt.rate again whenever the configuration
+// file changes, until ctx ends: a key that leaked must be refused at once, without a
+// restart. Everything else in the file waits for a restart. A file that is not valid
+// changes nothing.
 func (a *App) watchClients(ctx context.Context) {
 	if a.auth == nil || a.cfg.File == "" {
 		return
 	}
-	ticker := time.NewTicker(clientsInterval)
-	defer ticker.Stop()
-	seen := stamp(a.cfg.File)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := stamp(a.cfg.File)
-		if now == seen {
-			continue
-		}
-		seen = now
-		a.reloadClients()
-	}
+	look := func() filewatch.Stamp { return filewatch.Files(a.cfg.File) }
+	filewatch.Watch(ctx, clientsInterval, look(), look, a.reloadClients)
 }
 
 func (a *App) reloadClients() {
@@ -88,19 +79,10 @@ func (a *App) reloadClients() {
 	default:
 		a.auth.Replace(clientsOf(cfg.Auth))
 		limits := limitsOf(cfg.Auth)
-		if was := a.cfg.Auth.JWT; was != nil && cfg.Auth.JWT == nil { // tokens are believed until a restart
+		if was := a.cfg.Auth.JWT; was != nil && cfg.Auth.JWT == nil { // tokens are accepted until a restart
 			limits.Tokens = rate.Limit(was.Rate)
 		}
 		a.rates.Replace(limits)
 		a.logger.Info("clients reloaded", "clients", len(cfg.Auth.Clients))
 	}
-}
-
-// stamp tells a file's states apart. Kubernetes changes files by changing links.
-func stamp(file string) string {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err.Error()
-	}
-	return fmt.Sprint(info.ModTime().UnixNano(), info.Size())
 }

@@ -13,8 +13,8 @@ import (
 	"eventgateway/internal/schema"
 )
 
-// CheckKafka holds Kafka to what the configuration and the event types need of
-// it. It takes some seconds, half a minute if brokers do not answer.
+// CheckKafka compares Kafka with what the configuration and the event types need. It
+// takes some seconds, half a minute if brokers do not answer.
 func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []preflight.Finding {
 	facts := publish.Inspect(ctx, producerConfig(cfg), topics(cfg, set))
 	return preflight.Kafka(facts, kafkaNeeds(cfg, set))
@@ -32,7 +32,7 @@ func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
 	}
 }
 
-// topicNeeds is what all versions of all event types, and dead letters, ask of
+// topicNeeds lists what all versions of all event types, and dead letters, need of
 // their topics, ordered by topic.
 func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 	names := topics(cfg, set)
@@ -44,7 +44,7 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 		for _, version := range t.Versions {
 			def, err := set.Lookup(t.Name, version)
 			if err != nil {
-				continue // the set has told this version itself
+				continue // cannot happen: the set itself listed this version
 			}
 			at, _ := slices.BinarySearch(names, def.Topic)
 			n := &needs[at]
@@ -72,15 +72,15 @@ func appendOnce(list []string, one string) []string {
 	return append(list, one)
 }
 
-// NewTopics is how missing topics are to be created.
-type NewTopics struct {
+// TopicOptions say how missing topics are created.
+type TopicOptions struct {
 	Partitions, Replication int  // 0: as kafka.create_topics says
-	DryRun                  bool // only ask Kafka whether it would
+	DryRun                  bool // only ask Kafka whether it would create them
 }
 
-// ApplyTopics creates the missing topics of all event types, with settings that
-// keep the promise. It changes no topic that is there.
-func ApplyTopics(ctx context.Context, cfg *config.Config, how NewTopics) ([]publish.TopicOutcome, error) {
+// CreateTopics creates the missing topics of all event types, with settings that
+// exactly-once delivery needs. It does not change existing topics.
+func CreateTopics(ctx context.Context, cfg *config.Config, how TopicOptions) ([]publish.TopicOutcome, error) {
 	set, err := schema.Load(cfg.Schemas.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("schemas: %w", err)

@@ -11,15 +11,15 @@ import (
 	"eventgateway/internal/preflight"
 )
 
-// RedisCheck is what a preflight of Redis is told beside the configuration.
+// RedisCheck is what a preflight of Redis needs beside the configuration.
 type RedisCheck struct {
 	Now          func() time.Time // the gateway's clock
-	ExpectedRate float64          // keyed events a second; 0 if nobody said
+	ExpectedRate float64          // keyed events a second; 0 if unknown
 	File         string           // the configuration file
 }
 
-// CheckRedis looks at the Redis of the configuration until ctx ends, and judges
-// it and its clock. It changes nothing there.
+// CheckRedis inspects the Redis of the configuration and its clock until ctx ends. It
+// changes nothing there.
 func CheckRedis(ctx context.Context, cfg *config.Config, c RedisCheck) []preflight.Finding {
 	client, err := redisConfig(cfg.Redis)
 	if err != nil {

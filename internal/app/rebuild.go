@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/publish"
@@ -17,15 +18,15 @@ import (
 )
 
 const (
-	// topicsTimeout bounds how long a rebuild by hand waits for Kafka to tell
-	// its topics.
-	topicsTimeout = 30 * time.Second
-	topicsPoll    = 50 * time.Millisecond
+	// topicsTimeout bounds how long a rebuild by hand waits until Kafka's topics are
+	// known.
+	topicsTimeout  = 30 * time.Second
+	topicsInterval = 50 * time.Millisecond
 )
 
-// Rebuild learns from the last window of the log which keyed events were
-// written, whatever Redis remembers, while running gateways refuse keyed events.
-// progress is told what was done so far.
+// Rebuild reads from the last window of the log which keyed events were written,
+// whatever Redis remembers. Running gateways refuse keyed events meanwhile. It calls
+// progress with what it has done so far.
 func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logger *slog.Logger, progress func(idempotency.Tally)) (idempotency.Tally, error) {
 	set, err := schema.Load(cfg.Schemas.Dir)
 	if err != nil {
@@ -53,8 +54,8 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 	return tally, err
 }
 
-// AssertEmpty lets gateways begin on an empty Redis without a look at the log.
-// It returns how many buckets were not ready before.
+// AssertEmpty lets gateways begin on an empty Redis without reading the log. It returns
+// how many buckets were not ready before.
 func AssertEmpty(ctx context.Context, cfg *config.Config, logger *slog.Logger) (set int, err error) {
 	err = withStore(cfg, logger, func(s *idempotency.Store) (err error) {
 		set, err = s.AssertEmpty(ctx)
@@ -76,30 +77,16 @@ func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.St
 	return nil
 }
 
-// awaitTopics waits until Kafka has told all topics: the events of one that is
-// left out would be forgotten.
+// awaitTopics waits until all topics are known: the events of a topic that is left out
+// would be forgotten.
 func awaitTopics(ctx context.Context, producer *publish.Producer) error {
 	limit, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	if poll(limit, topicsPoll, producer.Complete) {
+	if backoff.Poll(limit, topicsInterval, producer.Complete) {
 		return nil
 	}
 	if last, _ := producer.Reached(); last.IsZero() || ctx.Err() != nil {
 		return fmt.Errorf("kafka: no answer from kafka.brokers: %w", limit.Err())
 	}
 	return errors.New("kafka: topics of event types are missing, and their events would be forgotten; create the topics, or remove the event types")
-}
-
-// poll asks until it is so, and reports whether that was before ctx ended.
-func poll(ctx context.Context, every time.Duration, so func() bool) bool {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
 }

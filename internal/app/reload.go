@@ -1,26 +1,35 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 
 	"eventgateway/internal/schema"
 	"eventgateway/internal/schema/compat"
 )
 
-// maxReloadWarnings bounds the lines of one reload: somebody who swaps the whole
-// folder should not flood the log.
+// maxReloadWarnings bounds the log lines of one reload: swapping the whole folder
+// should not flood the log.
 const maxReloadWarnings = 20
 
-// schemasChanged is told of every reload. Topics come first: events wait for
-// them, nobody waits for the warnings.
+// watchSchemas reloads the event types when their files change, until ctx ends.
+func (a *App) watchSchemas(ctx context.Context) {
+	if err := a.catalog.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		a.logger.Error("watching schemas stopped", "error", err)
+	}
+}
+
+// schemasChanged is called after every reload. Topics come first, because events wait
+// for them.
 func (a *App) schemasChanged(before, after *schema.Set) {
 	a.producer.SetTopics(topics(a.cfg, after))
 	warnOfBreakingChanges(a.logger, schema.Changes(before, after))
 }
 
-// warnOfBreakingChanges says what a reload breaks. The new schemas are in use
-// all the same: who put them there may know better, and a gateway that kept old
-// ones would disagree with its neighbours.
+// warnOfBreakingChanges logs what a reload breaks. The new schemas are in use
+// nevertheless: whoever put them there may know better, and a gateway that kept the old
+// ones would disagree with the other gateways.
 func warnOfBreakingChanges(logger *slog.Logger, changes []schema.Change) {
 	breaking := 0
 	for _, c := range changes {

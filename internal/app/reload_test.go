@@ -71,7 +71,7 @@ func TestWarnOfBreakingChanges(t *testing.T) {
 	})
 }
 
-// The whole way from two folders to the log.
+// From two folders to the log.
 func TestSchemasChanged(t *testing.T) {
 	t.Parallel()
 	load := func(files map[string]string) *schema.Set {
@@ -89,10 +89,7 @@ func TestSchemasChanged(t *testing.T) {
 	a, err := newApp(testConfig())
 	require.NoError(t, err)
 	a.logger = slog.New(slog.NewTextHandler(&out, nil)) // only what App itself logs
-	defer func() {
-		a.discard()
-		_ = a.private.Close()
-	}()
+	defer func() { require.NoError(t, a.discard()) }()
 	a.schemasChanged(
 		load(map[string]string{"gone/v1.json": `{"x-event":{"key":null}}`, "t/v1.json": `{"x-event":{"key":null}}`, "t/v2.json": `{"x-event":{"key":null}}`}),
 		load(map[string]string{"t/v1.json": `{"x-event":{"key":"/id"}}`, "new/v1.json": `{"x-event":{"key":null}}`}),

@@ -1,30 +1,24 @@
 package app
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
-	"os"
+	"net/netip"
 	"time"
 
+	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/publish"
+	"eventgateway/internal/rate"
 )
 
 func producerConfig(cfg *config.Config) publish.Config {
 	return publish.Config{
-		Brokers:         cfg.Kafka.Brokers,
-		Properties:      cfg.Kafka.Properties,
-		DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
-		InFlightLimit:   cfg.HTTP.InFlightLimit.Bytes(),
-		MaxEventBytes:   int(cfg.HTTP.BodyLimit.Bytes()),
-		CreateTopics: publish.CreateTopics{
-			Enabled:     cfg.Kafka.CreateTopics.Enabled,
-			Partitions:  cfg.Kafka.CreateTopics.Partitions,
-			Replication: cfg.Kafka.CreateTopics.Replication,
-		},
+		Brokers:               cfg.Kafka.Brokers,
+		Properties:            cfg.Kafka.Properties,
+		DeliveryTimeout:       cfg.Kafka.DeliveryTimeout,
+		InFlightLimit:         cfg.HTTP.InFlightLimit.Bytes(),
+		MaxEventBytes:         int(cfg.HTTP.BodyLimit.Bytes()),
+		CreateTopics:          publish.CreateTopics(cfg.Kafka.CreateTopics),
 		Lease:                 quiesceLease(cfg),
 		Transactional:         cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,
@@ -32,7 +26,7 @@ func producerConfig(cfg *config.Config) publish.Config {
 	}
 }
 
-// quiesceLease is how long to wait for what others may have under way.
+// quiesceLease is how long other gateways may still have records under way.
 func quiesceLease(cfg *config.Config) time.Duration {
 	if cfg.SoleWriter {
 		return 0
@@ -40,7 +34,7 @@ func quiesceLease(cfg *config.Config) time.Duration {
 	return cfg.Idempotency.Lease
 }
 
-// storeConfig is how claims are kept, by a gateway and by a rebuild by hand.
+// storeConfig says how claims are kept, by a gateway and by a rebuild by hand.
 func storeConfig(cfg *config.Config) idempotency.Config {
 	return idempotency.Config{
 		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
@@ -53,27 +47,45 @@ func redisConfig(cfg config.Redis) (idempotency.ClientConfig, error) {
 		Addresses: cfg.Addresses, Master: cfg.Master,
 		Username: cfg.Username, Password: cfg.Password.Reveal(),
 	}
-	if !cfg.TLS.Enabled {
-		return client, nil
-	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.TLS.ServerName}
-	if cfg.TLS.CA != "" {
-		pem, err := os.ReadFile(cfg.TLS.CA)
-		if err != nil {
-			return client, fmt.Errorf("read redis.tls.ca: %w", err)
+	var err error
+	client.TLS, err = redisTLS(cfg.TLS)
+	return client, err
+}
+
+// clientsOf lists the clients of a valid configuration.
+func clientsOf(a config.Auth) []auth.Client {
+	clients := make([]auth.Client, 0, len(a.Clients))
+	for _, c := range a.Clients {
+		client := auth.Client{Name: c.Name, Certificates: c.Certificates, Events: c.Events}
+		for _, k := range c.Keys {
+			hash, _ := auth.ParseHash(k.Hash)
+			expires, _ := k.ExpiresAt()
+			client.Keys = append(client.Keys, auth.Key{Hash: hash, Expires: expires})
 		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return client, errors.New("read redis.tls.ca: no PEM certificate in " + cfg.TLS.CA)
+		clients = append(clients, client)
+	}
+	return clients
+}
+
+// limitsOf lists the rates of a valid configuration.
+func limitsOf(a config.Auth) rate.Limits {
+	limits := rate.Limits{Clients: map[string]rate.Limit{}}
+	for _, c := range a.Clients {
+		limits.Clients[c.Name] = rate.Limit(c.Rate)
+	}
+	if a.JWT != nil {
+		limits.Tokens = rate.Limit(a.JWT.Rate)
+	}
+	return limits
+}
+
+// prefixes lists the address ranges of a valid configuration.
+func prefixes(texts []string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, text := range texts {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			list = append(list, p)
 		}
 	}
-	if cfg.TLS.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
-		if err != nil {
-			return client, fmt.Errorf("read redis.tls.cert: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	client.TLS = t
-	return client, nil
+	return list
 }

@@ -112,7 +112,7 @@ func TestProducerSettings(t *testing.T) {
 		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,
 	}, producerConfig(cfg))
 	cfg.SoleWriter = true
-	require.Zero(t, producerConfig(cfg).Lease, "there is nobody to wait for")
+	require.Zero(t, producerConfig(cfg).Lease, "no other gateway to wait for")
 	cfg.Kafka.Guarantee = config.GuaranteeTransactional
 	require.True(t, producerConfig(cfg).Transactional)
 	require.True(t, storeConfig(cfg).Transactional)

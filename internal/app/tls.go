@@ -1,94 +1,138 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/config"
+	"eventgateway/internal/filewatch"
 )
 
-// certificateInterval is how often, at most, a handshake looks whether files changed.
+// certificateInterval is between two looks at the files of the public listener.
 const certificateInterval = time.Second
 
-// publicTLS encrypts the public listener, nil for plain HTTP.
-func publicTLS(files config.HTTPTLS, logger *slog.Logger) (*tls.Config, error) {
+// redisTLS encrypts the connections to Redis; nil for plain TCP.
+func redisTLS(files config.RedisTLS) (*tls.Config, error) {
+	if !files.Enabled {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: files.ServerName}
+	var err error
+	if t.RootCAs, err = authorities("redis.tls.ca", files.CA); err != nil {
+		return nil, err
+	}
+	if t.Certificates, err = keyPair("redis.tls.cert", files.Cert, files.Key); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// authorities reads the PEM file of certificates to trust; "" is nil. what names the
+// file in errors.
+func authorities(what, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("read " + what + ": no PEM certificate in " + file)
+	}
+	return pool, nil
+}
+
+// keyPair reads the PEM files of a certificate and its key; "" is none. what names the
+// files in errors.
+func keyPair(what, cert, key string) ([]tls.Certificate, error) {
+	if cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	return []tls.Certificate{pair}, nil
+}
+
+// certificates are the current contents of the public listener's files. New contents
+// count from the next connection on; bad contents change nothing. A nil *certificates
+// is that of a listener without TLS.
+type certificates struct {
+	files   config.HTTPTLS
+	logger  *slog.Logger
+	seen    filewatch.Stamp // before the files were read
+	current atomic.Pointer[tls.Config]
+}
+
+// loadCertificates reads the files; it returns nil for plain HTTP.
+func loadCertificates(files config.HTTPTLS, logger *slog.Logger) (*certificates, error) {
 	if !files.Enabled() {
 		return nil, nil
 	}
 	c := &certificates{files: files, logger: logger}
+	c.seen = c.stamp()
 	first, err := c.load()
 	if err != nil {
 		return nil, fmt.Errorf("http.tls: %w", err)
 	}
-	c.present, c.seen = first, c.stamps()
+	c.current.Store(first)
+	return c, nil
+}
+
+// serverConfig encrypts the public listener; nil for plain HTTP.
+func (c *certificates) serverConfig() *tls.Config {
+	if c == nil {
+		return nil
+	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil },
-	}, nil
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current.Load(), nil },
+	}
 }
 
-// certificates are the files' present contents: new ones count from the next
-// connection on, and bad ones change nothing.
-type certificates struct {
-	files  config.HTTPTLS
-	logger *slog.Logger
-
-	mu      sync.Mutex
-	present *tls.Config
-	seen    string    // the files' states when they were read last
-	looked  time.Time // at the files
+// watch reloads the files when they change, until ctx ends.
+func (c *certificates) watch(ctx context.Context) {
+	if c != nil {
+		filewatch.Watch(ctx, certificateInterval, c.seen, c.stamp, c.reload)
+	}
 }
 
-func (c *certificates) current() *tls.Config {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.looked) < certificateInterval {
-		return c.present
-	}
-	c.looked = time.Now()
-	now := c.stamps()
-	if now == c.seen {
-		return c.present
-	}
-	c.seen = now
+func (c *certificates) stamp() filewatch.Stamp {
+	return filewatch.Files(c.files.Cert, c.files.Key, c.files.ClientCA)
+}
+
+func (c *certificates) reload() {
 	fresh, err := c.load()
 	if err != nil {
 		c.logger.Error("certificates refused, the last good ones stay in use", "error", err)
-		return c.present
+		return
 	}
-	c.present = fresh
+	c.current.Store(fresh)
 	c.logger.Info("certificates reloaded", "cert", c.files.Cert)
-	return c.present
-}
-
-func (c *certificates) stamps() string {
-	return stamp(c.files.Cert) + stamp(c.files.Key) + stamp(c.files.ClientCA)
 }
 
 func (c *certificates) load() (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read cert and key: %w", err)
+	t := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	var err error
+	if t.Certificates, err = keyPair("cert and key", c.files.Cert, c.files.Key); err != nil {
+		return nil, err
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{pair}}
-	if c.files.ClientCA == "" {
-		return t, nil
+	if t.ClientCAs, err = authorities("client_ca", c.files.ClientCA); err != nil {
+		return nil, err
 	}
-	pem, err := os.ReadFile(c.files.ClientCA)
-	if err != nil {
-		return nil, fmt.Errorf("read client_ca: %w", err)
+	if t.ClientCAs != nil {
+		// A key or a token is enough; a certificate that is shown must be valid.
+		t.ClientAuth = tls.VerifyClientCertIfGiven
 	}
-	t.ClientCAs = x509.NewCertPool()
-	if !t.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, errors.New("read client_ca: no PEM certificate in " + c.files.ClientCA)
-	}
-	// A key or a token will do as well; a certificate that is shown must be good.
-	t.ClientAuth = tls.VerifyClientCertIfGiven
 	return t, nil
 }

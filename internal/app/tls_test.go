@@ -100,8 +100,9 @@ func shake(t *testing.T, server *tls.Config, client *tls.Config) (tls.Connection
 func TestPublicTLS(t *testing.T) {
 	t.Parallel()
 	a, stranger := newAuthority(t), newAuthority(t)
-	server, err := publicTLS(tlsFolder(t, a, 7), slog.New(slog.DiscardHandler))
+	loaded, err := loadCertificates(tlsFolder(t, a, 7), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
+	server := loaded.serverConfig()
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 	client := func(change func(*tls.Config)) *tls.Config {
@@ -131,7 +132,7 @@ func TestPublicTLS(t *testing.T) {
 			return &pair, nil
 		}
 	}))
-	require.Error(t, err, "one that nobody vouches for is refused")
+	require.Error(t, err, "a certificate of an unknown authority is refused")
 
 	_, _, err = shake(t, server, client(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }))
 	require.Error(t, err, "old versions are refused")
@@ -141,13 +142,16 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	files := tlsFolder(t, a, 1)
-	c := &certificates{files: files, logger: slog.New(slog.DiscardHandler)}
-	first, err := c.load()
+	c, err := loadCertificates(files, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	c.present, c.seen = first, c.stamps()
 	serial := func() int64 {
-		c.looked = time.Time{} // as if a second had passed
-		leaf, err := x509.ParseCertificate(c.current().Certificates[0].Certificate[0])
+		if now := c.stamp(); now != c.seen { // as watch does
+			c.seen = now
+			c.reload()
+		}
+		now, err := c.serverConfig().GetConfigForClient(nil)
+		require.NoError(t, err)
+		leaf, err := x509.ParseCertificate(now.Certificates[0].Certificate[0])
 		require.NoError(t, err)
 		return leaf.SerialNumber.Int64()
 	}
@@ -163,14 +167,15 @@ func TestCertificatesAreReloaded(t *testing.T) {
 
 func TestPublicTLSFails(t *testing.T) {
 	t.Parallel()
-	none, err := publicTLS(config.HTTPTLS{}, nil)
+	none, err := loadCertificates(config.HTTPTLS{}, nil)
 	require.NoError(t, err)
-	require.Nil(t, none, "plain HTTP")
+	require.Nil(t, none.serverConfig(), "plain HTTP")
+	none.watch(t.Context()) // returns at once
 	files := tlsFolder(t, newAuthority(t), 1)
 	for name, bad := range map[string]config.HTTPTLS{
 		"no such file": {Cert: "no-such-file", Key: files.Key}, "no authority": {Cert: files.Cert, Key: files.Key, ClientCA: files.Key},
 	} {
-		_, err := publicTLS(bad, nil)
+		_, err := loadCertificates(bad, nil)
 		require.ErrorContains(t, err, "http.tls", name)
 	}
 }

@@ -21,7 +21,7 @@ func CheckWebhooks(cfg *config.Config) error {
 	return err
 }
 
-// CheckWebhook is CheckWebhooks for the source at one place of the list.
+// CheckWebhook is CheckWebhooks for one source, by its index in the list.
 func CheckWebhook(cfg *config.Config, at int) error {
 	if _, err := WebhookSource(cfg.Webhooks[at]); err != nil {
 		return webhookErrors(cfg, fmt.Sprintf("webhooks[%d]", at), err)
@@ -29,7 +29,7 @@ func CheckWebhook(cfg *config.Config, at int) error {
 	return nil
 }
 
-// webhookSources makes the sources of the configuration, by name.
+// webhookSources builds the sources of the configuration, by name.
 func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 	sources := make(map[string]api.Webhook, len(cfg.Webhooks))
 	var wrong config.Errors
@@ -51,13 +51,13 @@ func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 	return sources, nil
 }
 
-// WebhookSource makes one source. The error joins one for each fault, each of
-// which begins with the key's name.
+// WebhookSource builds one source. The error joins one error for each fault; each
+// begins with the name of the key.
 func WebhookSource(w config.Webhook) (*webhook.Source, error) {
 	return webhook.New(WebhookConfig(w))
 }
 
-// WebhookConfig is a source's configuration as the verifier wants it.
+// WebhookConfig translates a source's configuration for the verifier.
 func WebhookConfig(w config.Webhook) webhook.Config {
 	c := webhook.Config{
 		Name: w.Name, Scheme: w.Scheme, EventType: w.EventType, Tolerance: w.Tolerance,
@@ -83,7 +83,7 @@ func webhookErrors(cfg *config.Config, at string, err error) config.Errors {
 	for i, fault := range faults {
 		field, problem, _ := strings.Cut(fault.Error(), ": ")
 		path := at + "." + field
-		if field != "secrets" && cfg.Expanded(path) { // problems quote values, but for secrets
+		if field != "secrets" && cfg.Expanded(path) { // other problems quote values
 			problem = "its expanded value cannot be used"
 		}
 		list[i] = &config.Error{Path: path, Problem: problem, Fix: "docs/webhooks.md has an example for each scheme", Source: cfg.Source(path)}
@@ -91,7 +91,7 @@ func webhookErrors(cfg *config.Config, at string, err error) config.Errors {
 	return list
 }
 
-// topics are those of the event types and those for dead letters, sorted.
+// topics lists the topics of the event types and of dead letters, sorted.
 func topics(cfg *config.Config, set *schema.Set) []string {
 	names := set.Topics()
 	for _, w := range cfg.Webhooks {
@@ -103,8 +103,7 @@ func topics(cfg *config.Config, set *schema.Set) []string {
 	return slices.Compact(names)
 }
 
-// needDeadLetters adds what dead letters ask of their topics, which are among
-// needs.
+// needDeadLetters adds to needs what dead letters need of their topics.
 func needDeadLetters(cfg *config.Config, needs []preflight.TopicNeeds) {
 	for _, w := range cfg.Webhooks {
 		at := slices.IndexFunc(needs, func(n preflight.TopicNeeds) bool { return n.Name == w.DeadLetters() })

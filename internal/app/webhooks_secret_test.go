@@ -10,7 +10,7 @@ import (
 	"eventgateway/internal/config"
 )
 
-// What came out of a variable may be a secret in the wrong place.
+// The value of a variable may be a secret in the wrong place.
 func TestExpandedValuesOfWebhooksAreNotShown(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")

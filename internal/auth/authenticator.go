@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// Config is who may call.
+// Config says who may call.
 type Config struct {
 	Clients []Client
 	Tokens  *TokenConfig // nil: no JSON Web Tokens
 }
 
-// Authenticator knows the clients. It is safe for concurrent use.
+// Authenticator finds out who calls. It is safe for concurrent use.
 type Authenticator struct {
-	book   atomic.Pointer[book]
-	tokens *tokens
+	clients atomic.Pointer[clientIndex]
+	tokens  *tokens // nil: none are accepted
 }
 
-// New returns an Authenticator. With tokens it fetches their keys in the
-// background until ctx ends; failed is told when that does not succeed.
+// New returns an Authenticator. With tokens it fetches their keys in the background
+// until ctx ends, and calls failed when a fetch fails.
 func New(ctx context.Context, cfg Config, failed func(error)) (*Authenticator, error) {
 	a := &Authenticator{}
 	a.Replace(cfg.Clients)
@@ -35,11 +35,12 @@ func New(ctx context.Context, cfg Config, failed func(error)) (*Authenticator, e
 	return a, nil
 }
 
-// Replace exchanges the clients: those who are gone are refused from now on.
-func (a *Authenticator) Replace(clients []Client) { a.book.Store(newBook(clients)) }
+// Replace replaces the clients: those that are not among the new ones are refused from
+// now on.
+func (a *Authenticator) Replace(clients []Client) { a.clients.Store(newClientIndex(clients)) }
 
-// Ready returns an error as long as no token can be verified because the keys were
-// never fetched.
+// Ready returns an error as long as no token can be verified, because no key was fetched
+// yet.
 func (a *Authenticator) Ready(ctx context.Context) error {
 	if a.tokens == nil {
 		return nil
@@ -47,11 +48,11 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 	return a.tokens.ready(ctx)
 }
 
-// Credentials are what a request has to show.
+// Credentials are what a request carries to prove who sent it.
 type Credentials struct {
 	Authorization []string // the header's values
-	// Certificate is the client's, verified against the authorities that are
-	// trusted for it; nil if it showed none.
+	// Certificate is the client's, already verified against the trusted authorities; nil if
+	// the client showed none.
 	Certificate *x509.Certificate
 }
 
@@ -72,7 +73,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials, now tim
 	return nil, &Refusal{Reason: Missing}
 }
 
-// credential takes the token out of `Bearer …` (RFC 6750 §2.1).
+// credential returns the token of `Bearer …` (RFC 6750 §2.1).
 func credential(header string) (string, Reason) {
 	scheme, secret, found := strings.Cut(strings.Trim(header, " \t"), " ")
 	secret = strings.TrimLeft(secret, " ")
@@ -83,7 +84,7 @@ func credential(header string) (string, Reason) {
 }
 
 func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Time) (*Caller, error) {
-	if strings.Count(secret, ".") == 2 && !strings.HasPrefix(secret, keyPrefix) { // JWS compact form: no key has dots
+	if strings.Count(secret, ".") == 2 && !strings.HasPrefix(secret, keyPrefix) { // JWS compact serialization; keys have no dots
 		if a.tokens == nil {
 			return nil, &Refusal{Reason: UnknownKey}
 		}
@@ -92,7 +93,7 @@ func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Ti
 	if len(secret) > maxKeyLength {
 		return nil, &Refusal{Reason: Malformed}
 	}
-	caller, reason := a.book.Load().byKey(secret, now)
+	caller, reason := a.clients.Load().byKey(secret, now)
 	if reason != "" {
 		return nil, &Refusal{Reason: reason}
 	}
@@ -100,24 +101,24 @@ func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Ti
 }
 
 func (a *Authenticator) byCertificate(cert *x509.Certificate) (*Caller, error) {
-	book := a.book.Load()
+	clients := a.clients.Load()
 	names := append([]string{}, cert.DNSNames...)
 	for _, uri := range cert.URIs {
 		names = append(names, uri.String())
 	}
 	for _, name := range append(names, cert.EmailAddresses...) {
-		if caller, ok := book.certificates[name]; ok {
+		if caller, ok := clients.certificates[name]; ok {
 			return caller, nil
 		}
 	}
 	return nil, &Refusal{Reason: UnknownCertificate}
 }
 
-// Refusal is a caller who is not known. Reason is for the operator; callers are
-// not told.
+// Refusal says why a caller was not authenticated. It is for the operator: callers are
+// not told the reason.
 type Refusal struct {
 	Reason Reason
-	Err    error // of a token, if any; it has no credential in it
+	Err    error // why a token is bad, if known; it contains no credential
 }
 
 // Error implements error.

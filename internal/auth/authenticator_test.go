@@ -153,7 +153,7 @@ func TestCertificates(t *testing.T) {
 	both := Credentials{Certificate: &x509.Certificate{DNSNames: []string{"mobile.example.com"}}, Authorization: []string{"Bearer " + good}}
 	caller, err := a.Authenticate(t.Context(), both, testNow)
 	require.NoError(t, err)
-	require.Equal(t, "web", caller.Name, "what is said in the request counts before the connection's")
+	require.Equal(t, "web", caller.Name, "the request's credential counts before the connection's certificate")
 	both.Authorization = []string{"Bearer gwk_wrong"}
 	_, err = a.Authenticate(t.Context(), both, testNow)
 	requireRefusal(t, err, UnknownKey)
@@ -306,7 +306,7 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// The issuer changes its keys; a token with the new one has them fetched.
+// After the issuer changes its keys, a token with the new one makes the gateway fetch them.
 func TestKeysRotate(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)

@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// Anonymous is the caller where nobody is asked who they are. It may publish
+// Anonymous returns the caller for gateways without authentication. It may publish
 // everything.
 func Anonymous() *Caller {
 	return &Caller{Name: "anonymous", events: []pattern{parsePattern("*")}}
 }
 
-// Caller is who sent a request.
+// Caller is the client that sent a request.
 type Caller struct {
 	// Name is the scope of idempotency keys.
 	Name    string
-	ByToken bool // a JSON Web Token says who it is
+	ByToken bool // a JSON Web Token named it
 	events  []pattern
 }
 
-// May reports whether the caller may publish events of a type, whether there is
-// one or not.
+// May reports whether the caller may publish events of a type. The type need not exist.
 func (c *Caller) May(eventType string) bool {
 	return slices.ContainsFunc(c.events, func(p pattern) bool { return p.matches(eventType) })
 }
 
-// Grants is the caller's patterns, sorted: callers with the same may see the same.
+// Grants returns the caller's patterns, sorted: callers with equal grants may see the
+// same event types.
 func (c *Caller) Grants() string {
 	texts := make([]string, len(c.events))
 	for i, p := range c.events {
@@ -35,13 +35,13 @@ func (c *Caller) Grants() string {
 	return strings.Join(slices.Compact(texts), " ")
 }
 
-// pattern is an event type in which each * stands for any text, dots included.
+// pattern matches event types: each * stands for any text, dots included.
 type pattern struct {
 	text  string
 	parts []string // between the stars
 }
 
-// ValidPattern reports whether text may say which event types are meant.
+// ValidPattern reports whether text is a pattern of event types.
 func ValidPattern(text string) bool {
 	if text == "" || len(text) > 200 {
 		return false
@@ -55,7 +55,7 @@ func parsePattern(text string) pattern {
 	return pattern{text: text, parts: strings.Split(text, "*")}
 }
 
-// parsePatterns leaves out what is no pattern: it grants nothing.
+// parsePatterns skips texts that are not patterns: they grant nothing.
 func parsePatterns(texts []string) []pattern {
 	var list []pattern
 	for _, text := range texts {
@@ -66,8 +66,8 @@ func parsePatterns(texts []string) []pattern {
 	return list
 }
 
-// matches takes the parts from the left, each at the first place where it stands:
-// what is left over can only be larger so.
+// matches looks for the parts from left to right, each at the first place where it is
+// found: that leaves the most text for the parts after it.
 func (p pattern) matches(name string) bool {
 	last := len(p.parts) - 1
 	if last == 0 {

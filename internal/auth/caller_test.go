@@ -43,6 +43,6 @@ func TestGrants(t *testing.T) {
 	one := &Caller{Name: "a", events: parsePatterns([]string{"b", "a.*", "b"})}
 	other := &Caller{Name: "b", events: parsePatterns([]string{"a.*", "b"})}
 	require.Equal(t, "a.* b", one.Grants())
-	require.Equal(t, one.Grants(), other.Grants(), "who may the same sees the same")
+	require.Equal(t, one.Grants(), other.Grants(), "callers that may publish the same see the same")
 	require.True(t, Anonymous().May("whatever"))
 }

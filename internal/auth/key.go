@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// keyPrefix lets people, and scanners for leaked secrets, tell a key.
+	// keyPrefix lets people, and scanners for leaked secrets, recognise a key.
 	keyPrefix = "gwk_"
 	keyBytes  = 32
 	// hashPrefix begins a hash in the configuration.
 	hashPrefix = "sha256:"
-	// maxKeyLength bounds what is hashed for a stranger, in bytes.
+	// maxKeyLength bounds what is hashed for an unknown caller, in bytes.
 	maxKeyLength = 512
 )
 
 // Hash is the SHA-256 of a key.
 type Hash [sha256.Size]byte
 
-// NewKey makes a key of 256 random bits and its hash, as the configuration has it.
+// NewKey returns a key of 256 random bits, and its hash as the configuration has it.
 func NewKey() (key, hash string) {
 	var b [keyBytes]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -48,50 +48,50 @@ type Key struct {
 	Expires time.Time // zero: never
 }
 
-// Client is somebody who may call.
+// Client may call with one of its keys or certificates.
 type Client struct {
 	Name string
 	Keys []Key
-	// Certificates are names (DNS, URI or e-mail, as the certificate's subject
-	// alternative names have them) by which a client certificate is this client's.
+	// Certificates are subject alternative names (DNS, URI or e-mail): a client
+	// certificate with one of them is this client's.
 	Certificates []string
 	Events       []string // patterns
 }
 
-// book finds clients.
-type book struct {
-	keys         map[Hash]entry
-	certificates map[string]*Caller
+// clientIndex finds clients by what they show.
+type clientIndex struct {
+	keys         map[Hash]keyOwner
+	certificates map[string]*Caller // by name
 }
 
-type entry struct {
+type keyOwner struct {
 	caller  *Caller
 	expires time.Time
 }
 
-func newBook(clients []Client) *book {
-	b := &book{keys: map[Hash]entry{}, certificates: map[string]*Caller{}}
+func newClientIndex(clients []Client) *clientIndex {
+	index := &clientIndex{keys: map[Hash]keyOwner{}, certificates: map[string]*Caller{}}
 	for _, c := range clients {
 		caller := &Caller{Name: c.Name, events: parsePatterns(c.Events)}
 		for _, k := range c.Keys {
-			b.keys[k.Hash] = entry{caller, k.Expires}
+			index.keys[k.Hash] = keyOwner{caller, k.Expires}
 		}
 		for _, name := range c.Certificates {
-			b.certificates[name] = caller
+			index.certificates[name] = caller
 		}
 	}
-	return b
+	return index
 }
 
-// byKey finds a key's client. The hash is what is compared, so that the time says
-// nothing about keys that there are.
-func (b *book) byKey(key string, now time.Time) (*Caller, Reason) {
-	e, ok := b.keys[sha256.Sum256([]byte(key))]
+// byKey finds a key's client. Hashes are compared, so the time that it takes reveals
+// nothing about existing keys.
+func (i *clientIndex) byKey(key string, now time.Time) (*Caller, Reason) {
+	owner, ok := i.keys[sha256.Sum256([]byte(key))]
 	switch {
 	case !ok:
 		return nil, UnknownKey
-	case !e.expires.IsZero() && !now.Before(e.expires):
+	case !owner.expires.IsZero() && !now.Before(owner.expires):
 		return nil, ExpiredKey
 	}
-	return e.caller, ""
+	return owner.caller, ""
 }

@@ -15,32 +15,33 @@ import (
 )
 
 const (
-	keysTimeout = 5 * time.Second
-	// keysInterval is how often the issuer's keys are fetched anew; a token with an
-	// unknown key has them fetched at once, unknownInterval apart.
-	keysInterval    = 15 * time.Minute
+	// fetchTimeout bounds one fetch of the issuer's keys.
+	fetchTimeout = 5 * time.Second
+	// fetchInterval is between two fetches. A token with an unknown key causes a fetch at
+	// once, at most one per unknownInterval.
+	fetchInterval   = 15 * time.Minute
 	unknownInterval = 10 * time.Second
-	// lookTimeout bounds how long one request waits for such a fetch.
-	lookTimeout = 2 * time.Second
-	// leeway is for clocks that differ.
+	// requestTimeout bounds how long one request waits for such a fetch.
+	requestTimeout = 2 * time.Second
+	// leeway allows for clocks that differ.
 	leeway        = 30 * time.Second
 	maxTokenBytes = 8 << 10
 	maxClientName = 200
 )
 
-// algorithms are all that a token may be signed with: asymmetric ones, so that
-// nobody who can verify can sign.
+// algorithms are those that a token may be signed with. All are asymmetric: whoever can
+// verify a token cannot sign one.
 var algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// TokenConfig says whose JSON Web Tokens are believed.
+// TokenConfig says which JSON Web Tokens are accepted.
 type TokenConfig struct {
-	Issuer, Audience string // both required
-	KeysURL          string // of the issuer's JSON Web Key Set (RFC 7517)
-	ClientClaim      string // names the client
-	EventsClaim      string // lists patterns: a list, or a text with spaces between them
-	Client           *http.Client
+	Issuer, Audience string       // both required
+	KeysURL          string       // of the issuer's JSON Web Key Set (RFC 7517)
+	ClientClaim      string       // names the client
+	EventsClaim      string       // has the patterns: a list, or a text with spaces between them
+	Client           *http.Client // nil: the default one
 }
 
 type tokens struct {
@@ -54,9 +55,9 @@ func newTokens(ctx context.Context, cfg TokenConfig, failed func(error)) (*token
 		return nil, errors.New("tokens need issuer, audience, keys and the names of both claims")
 	}
 	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{cfg.KeysURL}, keyfunc.Override{
-		Client: cfg.Client, HTTPTimeout: keysTimeout, RefreshInterval: keysInterval,
+		Client: cfg.Client, HTTPTimeout: fetchTimeout, RefreshInterval: fetchInterval,
 		RefreshUnknownKID: rate.NewLimiter(rate.Every(unknownInterval), 1),
-		RateLimitWaitMax:  lookTimeout, // for the fetch as well; who would wait longer is refused at once
+		RateLimitWaitMax:  requestTimeout, // includes the fetch; a request that would wait longer is refused at once
 		RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
 			return func(_ context.Context, err error) { failed(err) }
 		},
@@ -83,12 +84,13 @@ func (t *tokens) ready(ctx context.Context) error {
 	return nil
 }
 
-// caller verifies a token. Name and events are the token's.
+// caller verifies a token and returns the caller that it names, with the events that it
+// grants.
 func (t *tokens) caller(ctx context.Context, text string, now time.Time) (*Caller, error) {
 	if len(text) > maxTokenBytes {
 		return nil, &Refusal{Reason: Malformed}
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	claims := jwt.MapClaims{}
 	_, err := t.parser(now).ParseWithClaims(text, claims, t.keys.KeyfuncCtx(ctx))
@@ -102,7 +104,7 @@ func (t *tokens) caller(ctx context.Context, text string, now time.Time) (*Calle
 	if !ok || !validName(name) {
 		return nil, &Refusal{Reason: BadToken, Err: fmt.Errorf("the claim %q names no client", t.cfg.ClientClaim)}
 	}
-	return &Caller{Name: name, ByToken: true, events: parsePatterns(texts(claims[t.cfg.EventsClaim]))}, nil
+	return &Caller{Name: name, ByToken: true, events: parsePatterns(claimTexts(claims[t.cfg.EventsClaim]))}, nil
 }
 
 func validName(name string) bool {
@@ -110,8 +112,8 @@ func validName(name string) bool {
 		!strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f })
 }
 
-// texts reads a claim that is a list of texts, or one text of several words.
-func texts(claim any) []string {
+// claimTexts reads a claim that is a list of texts, or one text of several words.
+func claimTexts(claim any) []string {
 	switch v := claim.(type) {
 	case string:
 		return strings.Fields(v)

@@ -68,7 +68,7 @@ func (t *topicsApply) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	outcomes, err := app.ApplyTopics(ctx, cfg, app.NewTopics{Partitions: t.partitions, Replication: t.replication, DryRun: t.dryRun})
+	outcomes, err := app.CreateTopics(ctx, cfg, app.TopicOptions{Partitions: t.partitions, Replication: t.replication, DryRun: t.dryRun})
 	if err != nil {
 		return topicsAdvice(err)
 	}

@@ -10,8 +10,8 @@ import (
 
 var hostname = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
 
-// splitAddress takes "host:port" apart. The strict look at the host matters:
-// librdkafka reads "SSL://host:9092" and "a:9092,b:9092" as something else.
+// splitAddress splits "host:port". It is strict about the host because librdkafka reads
+// "SSL://host:9092" and "a:9092,b:9092" as something else.
 func splitAddress(address string) (host string, port uint16, ok bool) {
 	host, digits, err := net.SplitHostPort(address)
 	if err != nil {
@@ -27,14 +27,14 @@ func splitAddress(address string) (host string, port uint16, ok bool) {
 	return host, uint16(n), true
 }
 
-// listen checks where a listener is to be; no host is every interface, port 0 a
-// free one.
+// listen checks the address of a listener; no host is every interface, port 0 a free
+// one.
 func (v validator) listen(path, address string) {
 	_, _, ok := splitAddress(address)
 	v.check(ok, path, v.show(path, address)+" is not host:port", "write for example 127.0.0.1:8080, or :8080 for every interface")
 }
 
-// sameListener tells whether two listeners would be in each other's way.
+// sameListener reports whether two listeners would need the same port.
 func sameListener(a, b string) bool {
 	hostA, portA, okA := splitAddress(a)
 	hostB, portB, okB := splitAddress(b)

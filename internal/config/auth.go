@@ -14,32 +14,32 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// AuthClient is somebody who may call, by a key or a client certificate.
+// AuthClient may call with one of its keys or client certificates.
 type AuthClient struct {
 	Name         string    `yaml:"name"`
 	Keys         []AuthKey `yaml:"keys"`
 	Certificates []string  `yaml:"certificates"` // names in client certificates
 	Events       []string  `yaml:"events"`       // patterns
-	Rate         Rate      `yaml:"rate"`         // of calls, over all gateways; zero: any
+	Rate         Rate      `yaml:"rate"`         // of calls, over all gateways; zero: no limit
 }
 
-// AuthKey is one key of a client. The key itself is written nowhere.
+// AuthKey is one key of a client. Only the hash of the key is stored.
 type AuthKey struct {
 	Hash    string `yaml:"hash"`    // sha256:…
-	Expires string `yaml:"expires"` // a day or a time; "" is never
+	Expires string `yaml:"expires"` // a day or a time; "" for never
 }
 
-// AuthJWT says whose JSON Web Tokens are believed.
+// AuthJWT says which JSON Web Tokens are accepted.
 type AuthJWT struct {
 	Issuer      string `yaml:"issuer"`
 	Audience    string `yaml:"audience"`
 	JWKSURL     string `yaml:"jwks_url"`
 	ClientClaim string `yaml:"client_claim"` // "" is sub
 	EventsClaim string `yaml:"events_claim"` // "" is events
-	Rate        Rate   `yaml:"rate"`         // of each client that has no rate of its own; zero: any
+	Rate        Rate   `yaml:"rate"`         // of each client that has no rate of its own; zero: no limit
 }
 
-// Claims are the names of the claims for the client and its events.
+// Claims returns the names of the claims for the client and its events.
 func (j AuthJWT) Claims() (client, events string) {
 	return cmp.Or(j.ClientClaim, "sub"), cmp.Or(j.EventsClaim, "events")
 }
@@ -47,7 +47,7 @@ func (j AuthJWT) Claims() (client, events string) {
 // IsZero reports whether nothing was decided.
 func (a Auth) IsZero() bool { return !a.None && a.Clients == nil && a.JWT == nil }
 
-// String says what was decided, without names.
+// String summarises the decision, without names.
 func (a Auth) String() string {
 	if a.None {
 		return authNone
@@ -59,8 +59,18 @@ const authNone = "none"
 
 const authFix = "write auth: none to let everybody publish, or clients or jwt below auth: (docs/security.md); gateway keys new makes a key"
 
-// auth decodes none, or who may call.
-func (d *decoder) auth(path string, n *yaml.Node, v reflect.Value) {
+// UnmarshalText reads "none".
+func (a *Auth) UnmarshalText(text []byte) error {
+	if string(text) != authNone {
+		return &fault{"is not none", authFix}
+	}
+	*a = Auth{None: true}
+	return nil
+}
+
+// decodeNode reads none, or a mapping of who may call.
+func (a *Auth) decodeNode(d *decoder, path string, n *yaml.Node) {
+	v := reflect.ValueOf(a).Elem()
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if !isNull(n) { // else as if left out: Validate asks for the decision
@@ -74,8 +84,8 @@ func (d *decoder) auth(path string, n *yaml.Node, v reflect.Value) {
 	}
 }
 
-// ExpiresAt is when the key is no longer one, zero for never. A day ends when it
-// begins (UTC): what expires on 2027-01-01 is good until the year is over.
+// ExpiresAt returns when the key expires, zero for never. A day means its beginning
+// (UTC): a key that expires on 2027-01-01 is valid until the end of 2026.
 func (k AuthKey) ExpiresAt() (time.Time, error) {
 	if k.Expires == "" {
 		return time.Time{}, nil
@@ -113,7 +123,7 @@ func (v validator) auth() {
 	}
 }
 
-// unique reports a value that another path has; seen are those so far.
+// unique reports a value that an earlier path has too; seen are the values so far.
 func (v validator) unique(seen map[string]string, path, value, problem string) {
 	other, taken := seen[value]
 	v.check(!taken || value == "", path, problem, "give each its own; "+other+" has it too")

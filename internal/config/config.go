@@ -17,17 +17,52 @@ type Config struct {
 	Webhooks    []Webhook   `yaml:"webhooks"`
 	Log         Log         `yaml:"log"`
 
-	// SoleWriter says that no other gateway has ever written to this Kafka, so
-	// that there is nothing to wait for. It is not in the file: only
-	// `gateway dev`, whose Kafka is its own, can know.
+	// SoleWriter says that no other gateway has ever written to this Kafka, so a
+	// start does not wait for another gateway's records. It is not in the file: only
+	// `gateway dev`, which starts its own Kafka, can know.
 	SoleWriter bool
 
-	// File is where it was read from, "" without one. It is not in the file.
+	// File is the path of the file, "" without one.
 	File string
 
-	// origins says for each path that was set where its value came from.
-	// It holds no values: %+v prints unexported fields without asking them.
+	// origins says where the value of each path that was set came from. It holds no
+	// values, because %+v prints unexported fields without calling their methods.
 	origins map[string]origin
+}
+
+// Defaults returns the configuration before any source is read. It is not valid yet:
+// Auth has no default.
+func Defaults() *Config {
+	return &Config{
+		HTTP: HTTP{
+			Listen:         "0.0.0.0:8080",
+			BodyLimit:      900 * KiB, // below the 1 MB that brokers take by default, with room for headers
+			InFlightLimit:  256 * MiB,
+			ReadTimeout:    10 * time.Second,
+			MaxConnections: 10_000, // no limit per address: behind a proxy all come from one
+			CORS:           HTTPCORS{Origins: []string{}}, TrustedProxies: []string{},
+		},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Kafka: Kafka{
+			Brokers:               []string{"127.0.0.1:9092"},
+			Guarantee:             GuaranteeIdempotent,
+			TransactionalIDPrefix: "gateway",
+			TransactionTimeout:    20 * time.Second,
+			DeliveryTimeout:       10 * time.Second,
+			CreateTopics:          CreateTopics{Partitions: 12, Replication: 3},
+			Properties:            Properties{},
+		},
+		Redis:   Redis{Addresses: []string{"127.0.0.1:6379"}},
+		Schemas: Schemas{Dir: "schemas", Watch: true},
+		Idempotency: Idempotency{
+			TTL:            24 * time.Hour,
+			Lease:          30 * time.Second,
+			OnStoreFailure: StoreFailureReject,
+			OnStoreLoss:    StoreFailureReject,
+		},
+		Log:     Log{Format: LogJSON, Level: LogInfo},
+		origins: map[string]origin{},
+	}
 }
 
 // HTTP is the public listener.
@@ -43,16 +78,16 @@ type HTTP struct {
 
 	TLS  HTTPTLS  `yaml:"tls"`
 	CORS HTTPCORS `yaml:"cors"`
-	// TrustedProxies are ranges of addresses whose X-Forwarded-… headers are believed.
+	// TrustedProxies are ranges of addresses whose X-Forwarded-… headers are trusted.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 }
 
-// HTTPTLS encrypts the public listener. All files are PEM, and read again when
+// HTTPTLS encrypts the public listener. All files are PEM, and are read again when
 // they change.
 type HTTPTLS struct {
 	Cert     string `yaml:"cert"`      // with Key, or plain HTTP
 	Key      string `yaml:"key"`       // file of the certificate's key
-	ClientCA string `yaml:"client_ca"` // authorities for client certificates; "" asks for none
+	ClientCA string `yaml:"client_ca"` // authorities for client certificates; "": clients are not asked for one
 }
 
 // Enabled reports whether the listener is encrypted.
@@ -63,10 +98,10 @@ type Admin struct {
 	Listen string `yaml:"listen"` // host:port; port 0 picks a free one
 }
 
-// Auth says who may call. It has no default: leaving it open must be written down.
+// Auth says who may call. It has no default: somebody must write down that the gateway
+// is open.
 type Auth struct {
-	// None lets everybody publish; the client is "anonymous". It is written
-	// auth: none.
+	// None (auth: none) lets everybody publish; the client is "anonymous".
 	None    bool
 	Clients []AuthClient `yaml:"clients"`
 	JWT     *AuthJWT     `yaml:"jwt"`
@@ -83,10 +118,10 @@ type Kafka struct {
 	Properties            Properties    `yaml:"properties"`
 }
 
-// Guarantee names what "exactly once" rests on.
+// Guarantee names the mechanism behind "exactly once".
 type Guarantee string
 
-// The guarantees: docs/guarantees.md says what each rests on.
+// The guarantees; docs/guarantees.md explains each.
 const (
 	GuaranteeIdempotent    Guarantee = "idempotent"
 	GuaranteeTransactional Guarantee = "transactional"
@@ -132,8 +167,8 @@ type Idempotency struct {
 	OnStoreLoss    StoreFailurePolicy `yaml:"on_store_loss"`
 }
 
-// StoreFailurePolicy says what becomes of a keyed event while Redis is down, or
-// while it may have lost keys and learns them again from Kafka.
+// StoreFailurePolicy says what happens to a keyed event while Redis is down, or while
+// keys that Redis may have lost are rebuilt from Kafka.
 type StoreFailurePolicy string
 
 // Reject answers 503; publish writes without deduplication and says so.
@@ -168,7 +203,7 @@ const (
 	LogError LogLevel = "error"
 )
 
-// Slog is the level in slog's terms; an invalid one counts as info.
+// Slog returns slog's level; an invalid one counts as info.
 func (l LogLevel) Slog() slog.Level {
 	switch l {
 	case LogDebug:

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"eventgateway/internal/spelling"
 )
 
 const (
@@ -26,8 +29,8 @@ type decoder struct {
 	budget int // bytes that ${NAME} may still expand to
 }
 
-// decode reads the file. It reports false if the file is no configuration at all,
-// so that judging its values makes no sense.
+// decode reads the file. It returns false if the file is not a configuration at all:
+// validating its values would make no sense.
 func (d *decoder) decode(data []byte) bool {
 	reader := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
@@ -74,31 +77,51 @@ func (d *decoder) syntax(err error) {
 
 func (d *decoder) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", d.file, n.Line) }
 
-// value puts a node into a field by the field's kind.
+// nodeDecoder is implemented by values that are written as YAML nodes of several kinds.
+// They add what is wrong, and where each value came from, to the decoder.
+type nodeDecoder interface {
+	decodeNode(d *decoder, path string, n *yaml.Node)
+}
+
+// value puts a node into a field: the field itself reads it if it can, else its kind
+// decides.
 func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
-	switch {
-	case n.Kind == yaml.AliasNode:
+	if n.Kind == yaml.AliasNode {
 		d.errs.add(path, d.at(n), aliasProblem, aliasFix)
-	case v.Type() == reflect.TypeFor[Auth]():
-		d.auth(path, n, v)
-	case v.Type() == reflect.TypeFor[EntityKey]():
-		d.entityKey(path, n, v)
-	case v.Type() == reflect.TypeFor[Rate]():
+		return
+	}
+	if node, ok := as[nodeDecoder](v); ok {
+		node.decodeNode(d, path, n)
+		return
+	}
+	if _, ok := as[encoding.TextUnmarshaler](v); ok {
 		d.scalar(path, n, v)
-	case v.Kind() == reflect.Pointer:
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(path, n, v.Elem())
-	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
-		d.items(path, n, v)
-	case v.Kind() == reflect.Struct:
+	case reflect.Struct:
 		d.cfg.origins[path] = origin{source: d.at(n)}
 		d.mapping(path, n, v)
-	case v.Kind() == reflect.Map:
-		d.properties(path, n)
-	case v.Kind() == reflect.Slice && (n.Kind != yaml.ScalarNode || v.Type() == reflect.TypeFor[[]Secret]()):
-		d.list(path, n, v)
+	case reflect.Slice:
+		d.slice(path, n, v)
 	default:
 		d.scalar(path, n, v)
+	}
+}
+
+// slice decodes a list of mappings or of values; one text with commas will do for a
+// list of plain texts.
+func (d *decoder) slice(path string, n *yaml.Node, v reflect.Value) {
+	switch of := v.Type().Elem(); {
+	case of.Kind() == reflect.Struct:
+		d.items(path, n, v)
+	case n.Kind == yaml.ScalarNode && of == reflect.TypeFor[string]():
+		d.scalar(path, n, v)
+	default:
+		d.list(path, n, v)
 	}
 }
 
@@ -115,8 +138,8 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 	})
 }
 
-// pairs visits the entries of a mapping once per key. An empty value stands for
-// an empty mapping: it is what is left when all keys are commented out.
+// pairs visits the entries of a mapping, once per key. An empty value counts as an empty
+// mapping: it is what remains when all keys are commented out.
 func (d *decoder) pairs(path string, n *yaml.Node, visit func(name string, key, node *yaml.Node)) {
 	if isNull(n) {
 		return
@@ -151,26 +174,11 @@ func unknownKey(path, name string, siblings []string) (problem, fix string) {
 			return "is not available in this version", "remove it"
 		}
 	}
-	// Two edits in a word of six letters is a misspelling, in one of three another word.
-	if best, edits := nearest(name, siblings); edits <= max(1, len(best)/3) {
+	// Two edits in six letters are a misspelling; two edits in three are another word.
+	if best, edits := spelling.Nearest(name, siblings); edits <= max(1, len(best)/3) {
 		return "is an unknown key", "did you mean " + best + "?"
 	}
 	return "is an unknown key", "remove it; the keys here are " + strings.Join(siblings, ", ")
-}
-
-func (d *decoder) properties(path string, n *yaml.Node) {
-	d.pairs(path, n, func(name string, _, node *yaml.Node) {
-		at := propertyPath(name)
-		text, o, ok := d.text(at, node, true)
-		if !ok {
-			return
-		}
-		if node.ShortTag() == "!!bool" && node.Style == 0 {
-			text = strings.ToLower(text) // YAML has True and TRUE, librdkafka wants true
-		}
-		d.cfg.Kafka.Properties[name] = text
-		d.cfg.origins[at] = o
-	})
 }
 
 func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
@@ -181,8 +189,10 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 	items := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, node := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		text, o, _ := d.text(at, node, v.Type() == reflect.TypeFor[[]Secret]())
-		items.Index(i).SetString(text)
+		text, o, ok := d.text(at, node, mustHaveText(items.Index(i)))
+		if f := setText(items.Index(i), text, o.show(text)); ok && f != nil {
+			d.errs.add(at, o.source, f.problem, f.fix)
+		}
 		d.cfg.origins[at] = o
 	}
 	v.Set(items)
@@ -210,7 +220,7 @@ func (d *decoder) items(path string, n *yaml.Node, v reflect.Value) {
 }
 
 func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value) {
-	text, o, ok := d.text(path, n, v.Type() == reflect.TypeFor[Secret]())
+	text, o, ok := d.text(path, n, mustHaveText(v))
 	if !ok {
 		return
 	}
@@ -221,9 +231,14 @@ func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value) {
 	d.cfg.origins[path] = o
 }
 
-// text is a scalar with its variables expanded. A secret that is empty because its
-// variable is fails: somebody meant there to be one.
-func (d *decoder) text(path string, n *yaml.Node, secret bool) (string, origin, bool) {
+func mustHaveText(v reflect.Value) bool {
+	_, must := as[neverEmpty](v)
+	return must
+}
+
+// text returns a scalar with its variables expanded. If it must have a text, one that
+// is empty because its variable is empty is an error.
+func (d *decoder) text(path string, n *yaml.Node, mustHaveText bool) (string, origin, bool) {
 	o := origin{source: d.at(n)}
 	switch {
 	case n.Kind == yaml.AliasNode:
@@ -247,7 +262,7 @@ func (d *decoder) text(path string, n *yaml.Node, secret bool) (string, origin, 
 	if e.used {
 		d.budget -= len(e.text)
 	}
-	if secret && e.text == "" && e.empty != "" {
+	if mustHaveText && e.text == "" && e.empty != "" {
 		d.errs.add(path, o.source, "is empty, because "+emptySource(e.empty)+" is", "set it, or write ${NAME:-} if empty is meant")
 		return "", o, false
 	}
@@ -288,5 +303,3 @@ func shownKey(name string) string {
 	}
 	return quote(name)
 }
-
-func propertyPath(name string) string { return "kafka.properties." + shownKey(name) }

@@ -123,7 +123,7 @@ func docsType(v reflect.Value) string {
 	}
 }
 
-// TestRefusedPropertiesAreDocumented: whoever reads the page need not find out by trying.
+// TestRefusedPropertiesAreDocumented: readers must not have to find out by trying.
 func TestRefusedPropertiesAreDocumented(t *testing.T) {
 	t.Parallel()
 	text := readText(t, docsFile)

@@ -6,16 +6,19 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"eventgateway/internal/spelling"
 )
 
-// testPrefix is left to the tests of the repository.
+// testPrefix is reserved for the tests of this repository.
 const testPrefix = envPrefix + "TEST_"
 
 // serviceLink matches what Kubernetes puts into every container for a Service
 // named gateway or gateway-…: GATEWAY_SERVICE_HOST, GATEWAY_PORT_8080_TCP and so on.
 var serviceLink = regexp.MustCompile(`^GATEWAY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// environment reads "NAME=value"; of a name given twice the last one counts, as in os/exec.
+// environment reads "NAME=value". If a name is given twice, the last one counts, as in
+// os/exec.
 func environment(environ []string) map[string]string {
 	env := make(map[string]string, len(environ))
 	for _, entry := range environ {
@@ -48,10 +51,10 @@ func override(cfg *Config, env map[string]string, errs *collector) {
 	}
 }
 
-// set gives a leaf the value that a variable or a flag has for it.
+// set parses the text of a variable or a flag into a key.
 func (c *Config) set(l leaf, source, text string, errs *collector) {
 	v := reflect.ValueOf(c).Elem().FieldByIndex(l.index)
-	if text == "" && v.Type() == reflect.TypeFor[Secret]() {
+	if text == "" && mustHaveText(v) {
 		errs.add(l.path, source, "is set but empty", "give it a value, or unset it")
 		return
 	}
@@ -76,12 +79,12 @@ func unknownVariable(name string, known []string) (problem, fix string) {
 	if serviceLink.MatchString(name) {
 		return "is an unknown variable", "if Kubernetes set it for a Service of that name, write enableServiceLinks: false in the pod's spec"
 	}
-	// The common prefix would make every name look near.
+	// The common prefix would make every name look similar.
 	candidates := make([]string, len(known))
 	for i, k := range known {
 		candidates[i] = strings.TrimPrefix(k, envPrefix)
 	}
-	best, _ := nearest(strings.TrimPrefix(name, envPrefix), candidates)
+	best, _ := spelling.Nearest(strings.TrimPrefix(name, envPrefix), candidates)
 	if best == "" {
 		return "is an unknown variable", "unset it"
 	}

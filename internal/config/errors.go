@@ -2,14 +2,12 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Error is one thing wrong with the configuration.
 type Error struct {
-	Path    string // for example "kafka.brokers[0]"; the file's or the variable's name where no key is concerned
+	Path    string // for example "kafka.brokers[0]", or the name of the file or variable if it is not about a key
 	Problem string
 	Fix     string
 	Source  string // "gateway.yaml:12", "GATEWAY_HTTP_LISTEN", "--listen", or "" for a default
@@ -27,7 +25,7 @@ func (e *Error) Error() string {
 // Errors is everything wrong with the configuration, at most maxErrors of it.
 type Errors []*Error
 
-// Error has one line for each.
+// Error returns one line for each error.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
@@ -45,7 +43,7 @@ func (e Errors) Unwrap() []error {
 	return each
 }
 
-// maxErrors keeps a report readable when the file is something else altogether.
+// maxErrors keeps the report readable when the file is something else entirely.
 const maxErrors = 100
 
 // collector gathers errors in the order in which they are found.
@@ -62,8 +60,8 @@ func (c *collector) add(path, source, problem, fix string) {
 	c.list = append(c.list, &Error{Path: path, Source: source, Problem: problem, Fix: fix})
 }
 
-// has tells whether a value at, above or below the path is already known to be
-// wrong, so that it is not judged again by what it fell back to.
+// has reports whether there is an error at, above or below the path. Then the value
+// there is a fallback and must not be validated.
 func (c *collector) has(path string) bool {
 	for _, e := range c.list {
 		if e.Path == path || within(e.Path, path) || within(path, e.Path) {
@@ -83,38 +81,8 @@ func (c *collector) err() error {
 		return nil
 	}
 	if c.dropped > 0 {
-		more := &Error{Path: "configuration", Problem: fmt.Sprintf("%d more errors are not shown", c.dropped), Fix: "mend those above first"}
+		more := &Error{Path: "configuration", Problem: fmt.Sprintf("%d more errors are not shown", c.dropped), Fix: "fix those above first"}
 		return append(c.list[:len(c.list):len(c.list)], more)
 	}
 	return c.list
-}
-
-// origin says where a value came from. A hidden value is not shown in errors: it
-// came from a variable named in the file, which may have been the wrong one.
-type origin struct {
-	source string
-	hidden bool
-}
-
-// maxShown bounds what of a value or a key goes into an error.
-const maxShown = 64
-
-// show quotes a value for an error message.
-func (o origin) show(value string) string {
-	if o.hidden {
-		return "its expanded value"
-	}
-	return quote(value)
-}
-
-// quote keeps a stranger's text on one line and short.
-func quote(text string) string {
-	if len(text) <= maxShown {
-		return strconv.Quote(text)
-	}
-	cut := maxShown
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return strconv.Quote(text[:cut]) + "…"
 }

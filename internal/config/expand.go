@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// reference is what may stand between "${" and "}".
+// reference matches what may be between "${" and "}".
 var reference = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?$`)
 
-// expansion is a scalar with its variables put in.
+// expansion is a scalar whose variables were replaced.
 type expansion struct {
 	text   string
 	used   bool    // at least one variable was named
@@ -20,8 +20,8 @@ type expansion struct {
 }
 
 // expand replaces ${NAME}, ${NAME:-default} and ${file:PATH}; "$${" stands for "${". As in a
-// shell, the default also replaces an empty variable. What is put in is not
-// expanded again. At most limit bytes come out.
+// shell, the default also replaces an empty variable. Replacements are not expanded
+// again. The result has at most limit bytes.
 func expand(text string, env map[string]string, limit int) expansion {
 	var e expansion
 	var out strings.Builder
@@ -63,11 +63,11 @@ func expand(text string, env map[string]string, limit int) expansion {
 	return e
 }
 
-// maxValueBytes bounds a file that holds one value.
+// maxValueBytes bounds a file that holds one value, in bytes.
 const maxValueBytes = 64 << 10
 
-// readFile is the text of a file that holds one value, as secrets are mounted,
-// without the line's end.
+// readFile returns the text of a file that holds one value, such as a mounted secret,
+// without its final line break.
 func (e *expansion) readFile(path string) string {
 	e.used = true
 	info, err := os.Stat(path)

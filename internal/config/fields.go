@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"reflect"
 	"strings"
 )
@@ -8,10 +9,10 @@ import (
 // envPrefix begins the name of every variable that overrides a key.
 const envPrefix = "GATEWAY_"
 
-// laterKeys are names of the configuration contract whose work is still to come.
+// laterKeys are keys of the configuration contract that are not implemented yet.
 var laterKeys = []string{"outbox", "subscriptions", "lag", "tracing"}
 
-// leaf is a key that holds a value and not further keys.
+// leaf is a key that holds a value, not further keys.
 type leaf struct {
 	path  string
 	env   string // "" where no variable can set it
@@ -34,7 +35,7 @@ func appendLeaves(list []leaf, t reflect.Type, prefix string, index []int) []lea
 		at := append(index[:len(index):len(index)], i)
 		switch field.Type.Kind() {
 		case reflect.Struct:
-			if field.Type == reflect.TypeFor[Auth]() { // "none", for a variable
+			if implements[encoding.TextUnmarshaler](field.Type) { // which a variable can set
 				list = append(list, leaf{path: path, env: envName(path), index: at})
 				continue
 			}
@@ -74,44 +75,4 @@ func fieldNames(t reflect.Type) (names []string, fields map[string]int) {
 		}
 	}
 	return names, fields
-}
-
-// nearest is the candidate with the fewest edits to the name, and their number;
-// case, "-" and "_" count for nothing.
-func nearest(name string, candidates []string) (best string, edits int) {
-	edits = maxShown
-	if len(name) > maxShown {
-		return "", edits // no misspelling, and the comparison is quadratic
-	}
-	for _, candidate := range candidates {
-		if d := distance(plain(name), plain(candidate)); d < edits {
-			best, edits = candidate, d
-		}
-	}
-	return best, edits
-}
-
-func plain(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(name), "_", ""), "-", "")
-}
-
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

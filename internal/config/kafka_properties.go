@@ -3,12 +3,14 @@ package config
 import (
 	"regexp"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
-// The rules below follow the property list of librdkafka 2.x. Refused is what
-// the gateway sets itself, what would break its promise, what loads code or runs
-// commands, what a file cannot set, and what weakens TLS; everything else passes,
-// and librdkafka itself refuses what it does not know.
+// The rules below follow the property list of librdkafka 2.x. The gateway refuses
+// properties that it sets itself, that would break its guarantee, that load code or run
+// commands, that a file cannot set, and that weaken TLS. Everything else passes;
+// librdkafka itself refuses what it does not know.
 
 const leaveOut = "leave it out"
 
@@ -18,15 +20,15 @@ var refusedProperties = map[string]fault{
 	"metadata.broker.list": {"has a key of its own", "use kafka.brokers"},
 	"message.timeout.ms":   {"has a key of its own", "use kafka.delivery_timeout"},
 	"delivery.timeout.ms":  {"has a key of its own", "use kafka.delivery_timeout"},
-	"request.timeout.ms":   {"follows from the delivery time-out", "use kafka.delivery_timeout"},
+	"request.timeout.ms":   {"follows from the delivery timeout", "use kafka.delivery_timeout"},
 
 	"acks":                                  {"is always all: a 2xx means that every in-sync replica has the event", "leave it out; set min.insync.replicas on the topic"},
 	"request.required.acks":                 {"is always all: a 2xx means that every in-sync replica has the event", "leave it out; set min.insync.replicas on the topic"},
 	"enable.idempotence":                    {"is always on: without it a retry inside the client writes twice", leaveOut},
 	"max.in.flight":                         {"is set so that order and idempotence hold", leaveOut},
 	"max.in.flight.requests.per.connection": {"is set so that order and idempotence hold", leaveOut},
-	"retries":                               {"is not what ends an attempt: the delivery time-out is", "use kafka.delivery_timeout"},
-	"message.send.max.retries":              {"is not what ends an attempt: the delivery time-out is", "use kafka.delivery_timeout"},
+	"retries":                               {"is not what ends an attempt: the delivery timeout is", "use kafka.delivery_timeout"},
+	"message.send.max.retries":              {"is not what ends an attempt: the delivery timeout is", "use kafka.delivery_timeout"},
 	"retry.backoff.ms":                      {"is set so that a refusal can be told from a retry", leaveOut},
 	"retry.backoff.max.ms":                  {"is set so that a refusal can be told from a retry", leaveOut},
 	"queuing.strategy":                      {"is always fifo: order per entity rests on it", leaveOut},
@@ -62,7 +64,7 @@ var refusedProperties = map[string]fault{
 	"enable.sasl.oauthbearer.unsecure.jwt": {"makes tokens that nobody signed", "use sasl.oauthbearer.method: oidc"},
 }
 
-// consumerProperties do nothing for a producer.
+// consumerProperties have no effect on a producer.
 var consumerProperties = regexp.MustCompile(`^((group|fetch|offset\.store|auto\.commit|queued|share)\..*|` +
 	`auto\.offset\.reset|check\.crcs|consume\.callback\.max\.messages|coordinator\.query\.interval\.ms|` +
 	`enable\.auto\.commit|enable\.auto\.offset\.store|enable\.partition\.eof|heartbeat\.interval\.ms|isolation\.level|` +
@@ -72,7 +74,7 @@ var consumerProperties = regexp.MustCompile(`^((group|fetch|offset\.store|auto\.
 // its Kerberos properties.
 var shellSafe = regexp.MustCompile(`^[A-Za-z0-9._/@:-]*$`)
 
-// refuseProperty gives the reason why a librdkafka property may not be set, or nil.
+// refuseProperty returns the reason why a librdkafka property may not be set, or nil.
 func refuseProperty(name, value string) *fault {
 	// Both spellings reach the same property: librdkafka strips the one prefix,
 	// its Go client the other.
@@ -100,7 +102,7 @@ func refuseProperty(name, value string) *fault {
 	return refuseValue(plain, value)
 }
 
-// refuseValue refuses what is a danger with some values only.
+// refuseValue refuses properties that are dangerous with some values only.
 func refuseValue(name, value string) *fault {
 	switch {
 	case name == "enable.ssl.certificate.verification" && value != "true":
@@ -111,4 +113,20 @@ func refuseValue(name, value string) *fault {
 		return &fault{"has characters with a meaning for the shell that runs kinit", "use letters, digits and . _ / @ : - only"}
 	}
 	return nil
+}
+
+// decodeNode reads a mapping of texts, numbers and booleans.
+func (p *Properties) decodeNode(d *decoder, path string, n *yaml.Node) {
+	d.pairs(path, n, func(name string, _, node *yaml.Node) {
+		at := join(path, shownKey(name))
+		text, o, ok := d.text(at, node, true)
+		if !ok {
+			return
+		}
+		if node.ShortTag() == "!!bool" && node.Style == 0 {
+			text = strings.ToLower(text) // YAML has True and TRUE, librdkafka wants true
+		}
+		(*p)[name] = text
+		d.cfg.origins[at] = o
+	})
 }

@@ -10,10 +10,10 @@ import (
 // Real files have a few KiB.
 const maxFileBytes = 1 << 20
 
-// Load reads the configuration: Defaults, the file, GATEWAY_* variables of
-// environ ("NAME=value"), and validates it. Path "" means no file. What is wrong
-// with the configuration comes back as [Errors], all at once; a file that cannot
-// be read as the error of reading it.
+// Load reads the configuration (Defaults, the file, the GATEWAY_* variables of environ,
+// "NAME=value") and validates it. Path "" means no file. If the configuration is wrong,
+// the error is [Errors], with everything that is wrong; if the file cannot be read, it
+// is the error of reading it.
 //
 // Flags come after: apply each with [Config.Set], then call [Config.Validate].
 func Load(path string, environ []string) (*Config, error) {
@@ -24,9 +24,8 @@ func Load(path string, environ []string) (*Config, error) {
 	return cfg, nil
 }
 
-// Examine is Load for a report: beside [Errors] it returns what could be read,
-// with the default where a value is wrong. The Config is nil if the file could
-// not be read at all.
+// Examine is Load for a report: beside [Errors] it returns what could be read, with the
+// default where a value is wrong. The Config is nil if the file could not be read.
 func Examine(path string, environ []string) (*Config, error) {
 	var data []byte
 	if path != "" {
@@ -58,7 +57,7 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// load does what Load says with a file already read; name is "" without one.
+// load is Load for a file that was read already; name is "" without one.
 func load(name string, data []byte, environ []string) (*Config, error) {
 	cfg, err := examine(name, data, environ)
 	if err != nil {
@@ -82,8 +81,8 @@ func examine(name string, data []byte, environ []string) (*Config, error) {
 	return cfg, errs.err()
 }
 
-// Set gives the key at path, "http.listen" for example, a value written as in a
-// GATEWAY_* variable. Source, "--listen" for example, is what errors will name.
+// Set sets the key at path, "http.listen" for example, to a value written as in a
+// GATEWAY_* variable. Errors name source, "--listen" for example.
 func (c *Config) Set(path, source, text string) error {
 	for _, l := range leaves() {
 		if l.path == path && l.env != "" {

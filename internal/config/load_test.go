@@ -137,7 +137,7 @@ func TestLoadVariants(t *testing.T) {
 			[]string{"GATEWAY_TEST_KAFKA=x", "GATEWAYS=x", "PATH=x", "=x", "nothing"},
 			base(func(*Config) {}),
 		},
-		"a variable mends the file": {
+		"a variable fixes the file": {
 			`{ auth: none, http: { listen: nowhere } }`,
 			[]string{"GATEWAY_HTTP_LISTEN=:80"},
 			base(func(c *Config) { c.HTTP.Listen = ":80" }),

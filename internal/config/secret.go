@@ -12,12 +12,20 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a value that no log line, error or dump may show: every way of
-// formatting or marshalling it gives "[redacted]", even when it is empty.
+// Secret is a value that no log line, error or dump may show: every way of formatting
+// or marshalling it gives "[redacted]", even when it is empty.
 //
-// A struct that keeps one must export the field: fmt does not ask unexported
-// fields how they want to be shown.
+// A struct that holds a Secret must export the field: fmt does not call the methods of
+// unexported fields.
 type Secret string
+
+// UnmarshalText takes any text.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = Secret(text)
+	return nil
+}
+
+func (*Secret) neverEmpty() {}
 
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
@@ -37,7 +45,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue hides the secret from slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Properties are librdkafka's, by name. Some hold passwords and keys, so only
+// Properties are librdkafka's properties by name. Some hold passwords and keys, so only
 // the names are ever shown. It is assignable to map[string]string.
 type Properties map[string]string
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,18 +11,18 @@ import (
 )
 
 const (
-	// maxBodyLimit: a record is held in memory several times over, and Kafka is
-	// not made for larger ones.
+	// maxBodyLimit: each record is held in memory several times, and Kafka is not made
+	// for larger ones.
 	maxBodyLimit = 100 * MiB
-	// A request waits this long for its answer. Below a second, a broker that
-	// merely elects a leader makes every outcome unknown.
+	// A request waits this long for its response. Below a second, every election of a
+	// partition's leader would make outcomes unknown.
 	minDeliveryTimeout, maxDeliveryTimeout = time.Second, time.Hour
-	// LeaseMargin is what a lease has on top of the delivery time-out, for the
-	// claim before and the settling after it (design section 7).
+	// LeaseMargin is how much longer than the delivery timeout a lease lasts at least:
+	// time for the claim before a delivery and the settling after it (design section 7).
 	LeaseMargin = 3 * time.Second
 )
 
-// transactionalIDPrefix leaves room for what is put behind it in a topic's name.
+// transactionalIDPrefix leaves room for what follows it in a topic's name.
 var transactionalIDPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 
 // Validate reports everything that is wrong with the values, as [Errors].
@@ -33,11 +32,11 @@ func (c *Config) Validate() error {
 	return errs.err()
 }
 
-// validate adds to what decoding has already found, and leaves those keys alone.
+// validate adds its errors to those of decoding, and skips the keys that have one.
 func (c *Config) validate(errs *collector) {
 	v := validator{c: c, errs: errs, known: &collector{list: slices.Clone(errs.list)}}
 	v.http()
-	v.edge()
+	v.browsersAndProxies()
 	v.auth()
 	v.kafka()
 	v.redis()
@@ -54,8 +53,8 @@ type validator struct {
 	known *collector // errors from before validation
 }
 
-// check adds an error at path unless ok, or unless the value there is not what
-// was meant anyway.
+// check adds an error at path unless ok is true or decoding found an error there: then
+// the value is not the one that was meant.
 func (v validator) check(ok bool, path, problem, fix string) {
 	if !ok && !v.known.has(path) {
 		v.errs.add(path, v.origin(path).source, problem, fix)
@@ -74,46 +73,6 @@ func oneOf[T ~string](v validator, path string, value T, allowed ...T) {
 	v.check(slices.Contains(allowed, value), path, v.show(path, string(value))+" is not one of its values", "write one of "+strings.Join(names, ", "))
 }
 
-func (v validator) http() {
-	h, admin := v.c.HTTP, v.c.Admin
-	v.listen("http.listen", h.Listen)
-	v.listen("admin.listen", admin.Listen)
-	v.check(!sameListener(h.Listen, admin.Listen) || v.known.has("http.listen"), "admin.listen",
-		"listens where http.listen does", "give it a port of its own, for example 127.0.0.1:9090")
-
-	problem, fix := checkPublicURL(h.PublicURL, v.show("http.public_url", h.PublicURL))
-	v.check(problem == "", "http.public_url", problem, fix)
-
-	v.check(h.BodyLimit > 0, "http.body_limit", "must be more than 0", "write for example 900KiB")
-	v.check(h.BodyLimit <= maxBodyLimit, "http.body_limit", "must be at most "+maxBodyLimit.String(), "write for example 900KiB; keep large files elsewhere and publish their address")
-	v.check(h.BodyLimit <= h.InFlightLimit || v.known.has("http.in_flight_limit"), "http.body_limit",
-		fmt.Sprintf("is more than http.in_flight_limit (%s), so the largest body would never be let in", h.InFlightLimit), "lower it or raise the other")
-	v.check((h.TLS.Cert == "") == (h.TLS.Key == ""), "http.tls", "has one of cert and key", "give both, or neither for plain HTTP")
-	v.check(h.TLS.ClientCA == "" || h.TLS.Enabled(), "http.tls.client_ca", "is given without cert and key: clients show certificates over TLS only", "give those too, or remove it")
-	v.check(h.MaxConnections >= 0, "http.max_connections", "is negative", "write for example 10000, or 0 for no limit")
-	v.check(h.MaxConnectionsPerAddress >= 0, "http.max_connections_per_address", "is negative", "write for example 100, or 0 for no limit")
-	v.check(h.ReadTimeout > 0, "http.read_timeout", "must be more than 0", "write for example 10s")
-}
-
-func checkPublicURL(text, shown string) (problem, fix string) {
-	const example = "write for example https://events.example.com, or nothing"
-	if text == "" {
-		return "", ""
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
-		return shown + " is not an absolute http or https URL", example
-	case u.User != nil:
-		return "holds a user name, and the URL is public", example
-	case strings.ContainsAny(text, "?#"):
-		return shown + " has a query or a fragment", example
-	case strings.HasSuffix(text, "/"):
-		return shown + " ends with a slash, and paths are put behind it", "remove the slash"
-	}
-	return "", ""
-}
-
 func (v validator) kafka() {
 	k := v.c.Kafka
 	v.addresses("kafka.brokers", k.Brokers)
@@ -126,14 +85,14 @@ func (v validator) kafka() {
 	v.check(k.CreateTopics.Replication >= 1 && k.CreateTopics.Replication <= math.MaxInt16, "kafka.create_topics.replication", "must be at least 1 and fit 16 bits", "write 3, or 1 for a single broker")
 	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
 		if f := refuseProperty(name, k.Properties[name]); f != nil {
-			v.check(false, propertyPath(name), f.problem, f.fix)
+			v.check(false, join("kafka.properties", shownKey(name)), f.problem, f.fix)
 		}
 	}
 }
 
-// transactions checks what matters to the transactional guarantee only: a
-// transaction must be able to last as long as a delivery, and a key's holder
-// must have lost its transaction when its lease is over.
+// transactions checks what only the transactional guarantee needs: a transaction must
+// be able to last as long as a delivery, and must be over when the lease of the key
+// whose record is in it ends.
 func (v validator) transactions() {
 	k, lease := v.c.Kafka, v.c.Idempotency.Lease
 	v.check(transactionalIDPrefix.MatchString(k.TransactionalIDPrefix), "kafka.transactional_id_prefix",
@@ -166,7 +125,7 @@ func (v validator) redis() {
 
 func (v validator) idempotency() {
 	i, delivery := v.c.Idempotency, v.c.Kafka.DeliveryTimeout
-	// With a delivery time-out beyond its limit the sum would be no help, or overflow.
+	// With a delivery timeout out of bounds the sum would not help, or overflow.
 	judge := !v.known.has("kafka.delivery_timeout") && delivery >= minDeliveryTimeout && delivery <= maxDeliveryTimeout
 	least := delivery + LeaseMargin
 	v.check(!judge || i.Lease >= least, "idempotency.lease",

@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Webhook is one third party that posts to /v1/webhooks/<name>. internal/webhook
-// knows the schemes and says what is wrong with the rest of it.
+// Webhook is one third party that posts to /v1/webhooks/<name>. This package checks
+// only part of it: internal/webhook has the schemes and checks the rest.
 type Webhook struct {
 	Name            string        `yaml:"name"`
 	Scheme          string        `yaml:"scheme"`
@@ -23,7 +23,7 @@ type Webhook struct {
 	DeadLetterTopic string        `yaml:"dead_letter_topic"`
 	PublicURL       string        `yaml:"public_url"` // where the scheme signs the URL
 	Tolerance       time.Duration `yaml:"tolerance"`  // of signed timestamps
-	ID              string        `yaml:"id"`         // overrides the scheme's place
+	ID              string        `yaml:"id"`         // overrides where the scheme has it
 	Type            string        `yaml:"type"`
 	Items           string        `yaml:"items"`
 	HMAC            *WebhookHMAC  `yaml:"hmac"` // for the scheme hmac only
@@ -39,27 +39,27 @@ type WebhookHMAC struct {
 	Timestamp string `yaml:"timestamp"`
 }
 
-// EntityKey is where a source's events have their entity key: JSON Pointers, or
-// null for no entity. Without it the event type says so.
+// EntityKey says where a source's events have their entity key: at JSON Pointers, or
+// nowhere (null). If it is not Given, the event type says where.
 type EntityKey struct {
 	Given    bool
 	Pointers []string
 }
 
-// OnInvalid is what becomes of a delivery that is believed but does not fit its
+// OnInvalid says what happens to a delivery that is verified but does not fit its
 // schema.
 type OnInvalid string
 
-// Reject answers with the problem; dead-letter keeps it on a topic of its own.
+// Reject answers with the problem; dead-letter writes the delivery to its own topic.
 const (
 	OnInvalidReject     OnInvalid = "reject"
 	OnInvalidDeadLetter OnInvalid = "dead-letter"
 )
 
-// deadLetterPrefix begins the name of a dead-letter topic that none is given for.
+// deadLetterPrefix begins the default name of a dead-letter topic.
 const deadLetterPrefix = "webhooks."
 
-// withDefaults are items of lists that begin with more than zero values.
+// withDefaults is implemented by items of lists whose defaults are not all zero.
 type withDefaults interface{ setDefaults() }
 
 func (w *Webhook) setDefaults() { *w = newWebhook() }
@@ -68,7 +68,7 @@ func newWebhook() Webhook {
 	return Webhook{OnInvalid: OnInvalidDeadLetter, Tolerance: 5 * time.Minute}
 }
 
-// DeadLetters is the topic for what does not fit, empty if there is none.
+// DeadLetters returns the topic for deliveries that do not fit, "" if they are rejected.
 func (w Webhook) DeadLetters() string {
 	switch {
 	case w.OnInvalid != OnInvalidDeadLetter:
@@ -120,8 +120,8 @@ func (w Webhook) example() string {
 	return w.Name
 }
 
-// entityKey decodes a JSON Pointer, a list of them, or null.
-func (d *decoder) entityKey(path string, n *yaml.Node, v reflect.Value) {
+// decodeNode reads a JSON Pointer, a list of them, or null.
+func (k *EntityKey) decodeNode(d *decoder, path string, n *yaml.Node) {
 	key := EntityKey{Given: true}
 	switch {
 	case isNull(n):
@@ -136,39 +136,5 @@ func (d *decoder) entityKey(path string, n *yaml.Node, v reflect.Value) {
 		key.Pointers = []string{text}
 		d.cfg.origins[path] = o
 	}
-	v.Set(reflect.ValueOf(key))
-}
-
-// Source says where the value at a path, "webhooks[0].name" for example, comes
-// from: a file and line, a variable, a flag, or nothing.
-func (c *Config) Source(path string) string { return c.origin(path).source }
-
-// Expanded reports whether the value at a path was made of a variable or a file, so
-// that no message may have it.
-func (c *Config) Expanded(path string) bool { return c.origin(path).hidden }
-
-// Given reports whether anything in a section comes from elsewhere than the
-// defaults.
-func (c *Config) Given(section string) bool {
-	for path := range c.origins {
-		if path == section || strings.HasPrefix(path, section+".") {
-			return true
-		}
-	}
-	return false
-}
-
-// origin is that of the path, else, in a list, of what the path is in: a missing
-// key's item, an item's list.
-func (c *Config) origin(path string) origin {
-	for path != "" {
-		if o, ok := c.origins[path]; ok {
-			return o
-		}
-		if !strings.Contains(path, "[") {
-			break
-		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
-	}
-	return origin{}
+	*k = key
 }

@@ -11,11 +11,13 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"eventgateway/internal/backoff"
 )
 
 // Config says where the embedded services listen.
 type Config struct {
-	KafkaListen string // host:port; port 0 chooses one
+	KafkaListen string // host:port; port 0 picks a free one
 	DataDir     string // keeps Kafka's records across restarts; empty: in memory
 }
 
@@ -27,7 +29,7 @@ type Services struct {
 	clock sync.WaitGroup
 }
 
-// Start starts both services. The caller closes them.
+// Start starts both services. The caller must Close them.
 func Start(cfg Config) (*Services, error) {
 	redis, err := startRedis()
 	if err != nil {
@@ -56,8 +58,8 @@ func startRedis() (*miniredis.Miniredis, error) {
 	if err := r.Start(); err != nil {
 		return nil, fmt.Errorf("start embedded redis: %w", err)
 	}
-	// miniredis does not know INFO replication, which tells one Redis from
-	// another; this one is always the same.
+	// miniredis lacks INFO replication, by which the gateway recognises another Redis;
+	// this one is always the same.
 	r.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
 		if strings.EqualFold(cmd, "INFO") && len(args) == 1 && strings.EqualFold(args[0], "replication") {
 			c.WriteBulk("# Replication\r\nrole:master\r\nmaster_replid:" + strings.Repeat("0", 40) + "\r\n")
@@ -68,25 +70,18 @@ func startRedis() (*miniredis.Miniredis, error) {
 	return r, nil
 }
 
-// runClock lets keys expire: miniredis does not do so by itself.
+// runClock lets keys expire, which miniredis does not do by itself.
 func (s *Services) runClock(ctx context.Context) {
 	const step = time.Second
-	tick := time.NewTicker(step)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.redis.FastForward(step)
-		case <-ctx.Done():
-			return
-		}
+	for backoff.Sleep(ctx, step) {
+		s.redis.FastForward(step)
 	}
 }
 
-// KafkaAddr is host:port of the Kafka protocol endpoint.
+// KafkaAddr returns host:port of the Kafka endpoint.
 func (s *Services) KafkaAddr() string { return s.kafka.ListenAddrs()[0] }
 
-// RedisAddr is host:port of the Redis endpoint.
+// RedisAddr returns host:port of the Redis endpoint.
 func (s *Services) RedisAddr() string { return s.redis.Addr() }
 
 // Close stops both services.

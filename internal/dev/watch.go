@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Watch writes a line for each record that lands in any topic from now on,
-// until ctx ends.
+// Watch writes a line for each record that is appended to any topic from now on, until
+// ctx ends.
 func Watch(ctx context.Context, broker string, out io.Writer) error {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(broker),
@@ -32,7 +32,8 @@ func Watch(ctx context.Context, broker string, out io.Writer) error {
 	}
 }
 
-// recordLine shows what there is to see of one record.
+// recordLine shows one record: when, where, its key, its event's id, and the problem of
+// a dead letter.
 func recordLine(r *kgo.Record) string {
 	var id, problem string
 	for _, h := range r.Headers {

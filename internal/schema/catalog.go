@@ -9,19 +9,20 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 )
 
 const (
-	// defaultInterval lets two looks and the reload of a large folder end within a
+	// defaultInterval lets two looks and the reload of a large folder fit into one
 	// second.
 	defaultInterval = 300 * time.Millisecond
 	// restless is how many polls in a row may see yet another state before the
-	// folder is read all the same.
+	// folder is read although it keeps changing.
 	restless = 60
 	// blindSpot is after how many polls the content is read although nothing
-	// seems to have changed: a file rewritten within the file system's clock
-	// tick, or behind a cache, keeps its fingerprint.
+	// seems to have changed: a file that was rewritten within one tick of the file
+	// system's clock, or behind a cache, keeps its fingerprint.
 	blindSpot = 100
 )
 
@@ -29,14 +30,14 @@ const (
 type Config struct {
 	Dir      string
 	Watch    bool          // reload on change
-	Interval time.Duration // between two looks at the folder, twice as long as behind a change; 0 is 300 ms
+	Interval time.Duration // between two looks at the folder, half as long after a change; 0 is 300 ms
 	// OnChange, if set, is called by Run after each reload, with the set that
 	// was in use until then and the new one, which is in use already. It is not
 	// called for the set that New has loaded.
 	OnChange func(before, after *Set)
 }
 
-// Catalog is the present set of event types, reloaded when the folder changes.
+// Catalog is the current set of event types, reloaded when the folder changes.
 type Catalog struct {
 	cfg     Config
 	log     *slog.Logger
@@ -48,7 +49,7 @@ type Catalog struct {
 // watch is what Run remembers of the folder.
 type watch struct {
 	seen    digest // fingerprint at the last poll
-	loaded  digest // content of the present set
+	loaded  digest // content of the current set
 	refused digest // content that was refused last; zero if none since
 	settled bool   // seen has been read
 	moves   int    // polls in a row that saw yet another state
@@ -78,31 +79,26 @@ func New(cfg Config, logger *slog.Logger, registerer prometheus.Registerer) (*Ca
 
 // Run reloads the event types whenever the folder changes, until ctx ends. A
 // folder that does not load is logged and counted once, and the last good set
-// stays. Call it once.
+// stays in use. Call it once.
 func (c *Catalog) Run(ctx context.Context) error {
 	if !c.cfg.Watch {
 		<-ctx.Done()
 		return nil
 	}
-	timer := time.NewTimer(c.cfg.Interval)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-			c.poll()
+	for pause := c.cfg.Interval; backoff.Sleep(ctx, pause); {
+		c.poll()
+		pause = c.cfg.Interval
+		if !c.watch.settled { // a change waits for its second look
+			pause /= 2
 		}
-		next := c.cfg.Interval
-		if !c.watch.settled { // somebody waits for the change
-			next /= 2
-		}
-		timer.Reset(next)
 	}
+	return nil
 }
 
-// poll looks at the folder once. A change is read when the next poll finds the
-// folder as it was, so that a copy in progress is not taken for the new state.
+// poll looks at the folder once. A change is read when the next poll finds no
+// further change, so that a copy in progress is not taken for the new state. (That
+// second look, and the content behind the fingerprint, are why this is not
+// filewatch.Watch.)
 func (c *Catalog) poll() {
 	w := &c.watch
 	w.quiet++
@@ -163,11 +159,11 @@ func problemLines(err error) []string {
 	return []string{err.Error()}
 }
 
-// Set returns the present set. Callers that ask it several questions get
-// answers from one moment.
+// Set returns the current set. A caller that asks it several questions gets
+// consistent answers.
 func (c *Catalog) Set() *Set { return c.set.Load() }
 
-// Check is Set.Check on the present set.
+// Check is Set.Check on the current set.
 func (c *Catalog) Check(eventType, version string, data []byte) (event.Checked, error) {
 	return c.set.Load().Check(eventType, version, data)
 }
@@ -177,15 +173,15 @@ func (c *Catalog) Key(pointers []string, data []byte) (*string, error) {
 	return EntityKey(pointers, data)
 }
 
-// Lookup is Set.Lookup on the present set.
+// Lookup is Set.Lookup on the current set.
 func (c *Catalog) Lookup(eventType, version string) (*event.Definition, error) {
 	return c.set.Load().Lookup(eventType, version)
 }
 
-// Schema is Set.Schema on the present set.
+// Schema is Set.Schema on the current set.
 func (c *Catalog) Schema(eventType, version string) ([]byte, error) {
 	return c.set.Load().Schema(eventType, version)
 }
 
-// Types is Set.Types on the present set.
+// Types is Set.Types on the current set.
 func (c *Catalog) Types() []EventType { return c.set.Load().Types() }

@@ -194,9 +194,7 @@ func (c *compiler) missingProblem(s *source, u string) Problem {
 	what := fmt.Sprintf("no file has the \"$id\" %s; references stay inside the schemas folder: name a file by relative path or by its \"$id\"", u)
 	if name, ok := strings.CutPrefix(u, folderURL); ok {
 		what = fmt.Sprintf("there is no file %s in the schemas folder, and a reference cannot leave it", name)
-		if near := nearest(name, c.paths()); len(near) > 0 {
-			what += didYouMean(name, c.paths())
-		}
+		what += didYouMean(name, c.paths())
 	}
 	for _, from := range c.inOrder(s) {
 		if at, ok := referenceTo(from.tree, from.base(), "", func(r string) bool { return r == u }); ok {

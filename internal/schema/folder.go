@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/filewatch"
 )
 
 // Limits of the folder: far above any real one, so that a wrong path (a home
@@ -241,7 +242,7 @@ func (s *scanner) readFile(name string) ([]byte, error) {
 func (f folder) fingerprint() digest {
 	h := sha256.New()
 	for _, file := range f.files {
-		fmt.Fprintf(h, "%q %d %d %d\n", file.path, file.info.Size(), file.info.ModTime().UnixNano(), inode(file.info))
+		fmt.Fprintf(h, "%q %s\n", file.path, filewatch.Of(file.info))
 	}
 	fmt.Fprintf(h, "%q", f.problems)
 	return digest(h.Sum(nil))

@@ -48,7 +48,7 @@ func TestRatesAreReloaded(t *testing.T) {
 		want        rate.Limit // of tokens
 	}{
 		"other rates":        {"", jwt(20), perHour(20)},
-		"no jwt any more":    {"", "", perHour(10)}, // which takes a restart: until then its rate holds
+		"no jwt any more":    {"", "", perHour(10)}, // needs a restart; until then its rate stays
 		"the same as before": {"", jwt(10), perHour(10)},
 	} {
 		write(c.web, c.tokens)
