@@ -61,13 +61,13 @@ func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) 
 	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry()}
 	a.stages.failed = make(chan error, 2) // of both listeners
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, step := range []func() error{a.listenAdmin, func() error { return a.build(openAPI) }, a.listen} {
-		if err := step(); err != nil {
-			if failed := a.discard(); failed != nil {
-				err = errors.Join(err, failed)
-			}
-			return nil, err
-		}
+	a.stages.add("admin listener", a.stopAdmin) // the first stage, so that probes are answered until all others have stopped
+	err := a.build(openAPI)
+	if err == nil {
+		err = a.listen()
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.discard())
 	}
 	return a, nil
 }
@@ -140,31 +140,26 @@ func (a *App) build(openAPI []byte) error {
 	return nil
 }
 
-// listenAdmin opens the admin listener. Its stage is the first, so that probes and
-// metrics are answered until all others have stopped.
-func (a *App) listenAdmin() error {
-	var err error
-	if a.private, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
-		return fmt.Errorf("admin.listen: %w; stop what holds the port, or choose another with --admin-listen", err)
-	}
-	a.stages.add("admin listener", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminStopTime)
-		defer cancel()
-		if a.admin != nil {
-			a.admin.Shutdown(ctx)
-		}
-		return closeListener(a.private)
-	})
-	return nil
-}
-
 func (a *App) listen() error {
 	var err error
 	if a.public, err = net.Listen("tcp", a.cfg.HTTP.Listen); err != nil {
 		return fmt.Errorf("http.listen: %w; stop what holds the port, or choose another with --listen", err)
 	}
 	a.stages.add("public listener", func(context.Context) error { return closeListener(a.public) })
+	if a.private, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
+		return fmt.Errorf("admin.listen: %w; stop what holds the port, or choose another with --admin-listen", err)
+	}
 	return nil
+}
+
+func (a *App) stopAdmin(ctx context.Context) error {
+	if a.private == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminStopTime)
+	defer cancel()
+	a.admin.Shutdown(ctx)
+	return closeListener(a.private)
 }
 
 // closeListener closes a listener that its server may have closed already.
