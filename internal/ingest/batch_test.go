@@ -56,7 +56,7 @@ func batch(t *testing.T, d *Door, reqs ...Request) []string {
 			kinds = append(kinds, "ok")
 			continue
 		}
-		kinds = append(kinds, string(kindOf(a.Err)))
+		kinds = append(kinds, string(asError(a.Err).Kind))
 	}
 	return kinds
 }

@@ -15,18 +15,18 @@ func (d *Door) Receipt(ctx context.Context, client string, identity event.Identi
 	id := identity.ClaimID(client)
 	looking, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
 	defer cancel()
-	standing, err := d.claims.Look(looking, id, event.Fingerprint{})
+	found, err := d.claims.Look(looking, id, event.Fingerprint{})
 	if err != nil {
 		return event.Receipt{}, receiptUnavailable(err)
 	}
-	switch standing.State {
+	switch found.State {
 	case event.Absent:
 		return event.Receipt{}, event.Refuse(event.NotFound,
 			"No event with this identity was written within the idempotency window. It can be sent.")
 	case event.Abandoned:
-		return d.receiptFromLog(ctx, id, standing.Abandoned)
+		return d.receiptFromLog(ctx, id, found.Abandoned)
 	default:
-		result, err := answerStanding(standing)
+		result, err := resultOf(found)
 		return result.Receipt, err
 	}
 }

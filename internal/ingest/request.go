@@ -1,11 +1,6 @@
 package ingest
 
-import (
-	"net/url"
-	"time"
-
-	"eventgateway/internal/event"
-)
+import "eventgateway/internal/event"
 
 // Request is one event as a caller sent it. Strings and bytes must stay
 // unchanged until Accept returns; strings are kept beyond it.
@@ -53,35 +48,11 @@ type Result struct {
 	Bypassed bool
 }
 
-// attributes fills in what the caller left open.
-func (d *Door) attributes(req *Request, id event.ClaimID, now time.Time) event.Attributes {
-	a := req.Attributes
-	if a.ID == "" && !req.Identity.IsZero() {
-		a.ID = derivedID(id)
+// fingerprint is what a retry must repeat. A webhook's provider repeats only its
+// delivery's id: the body may count attempts, or come with other events.
+func fingerprint(req *Request) event.Fingerprint {
+	if req.Identity.Kind == event.IdentityWebhook {
+		return event.NewFingerprint("", "", "", nil)
 	}
-	if a.ID == "" {
-		a.ID = d.newID()
-	}
-	if a.Source == "" {
-		a.Source = DefaultSource(req.Client)
-	}
-	if a.Time == "" {
-		a.Time = now.UTC().Format(time.RFC3339Nano)
-	}
-	return a
-}
-
-// DefaultSource is the CloudEvents source of a client that names none.
-func DefaultSource(client string) string { return "/clients/" + url.PathEscape(client) }
-
-// dataSchema is the absolute URI of the schema that the data satisfies, or
-// empty if the gateway does not know its own public URL.
-func (d *Door) dataSchema(def *event.Definition) string {
-	switch {
-	case def.SchemaID != "":
-		return def.SchemaID
-	case d.cfg.PublicURL == "":
-		return ""
-	}
-	return d.cfg.PublicURL + "/v1/event-types/" + def.Type + "/schema?version=" + def.Version
+	return event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data)
 }
