@@ -9,8 +9,8 @@ import (
 
 // Receipt tells what became of the event that a client sent with an identity.
 // An outcome that was left unknown is looked up in the log. Errors are
-// *event.Error; NotFound says that no such event was or will be written, unless
-// somebody sends it again.
+// *event.Error; NotFound says that no such event was written, nor will be unless it
+// is sent again.
 func (d *Door) Receipt(ctx context.Context, client string, identity event.Identity) (event.Receipt, error) {
 	id := identity.ClaimID(client)
 	looking, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)

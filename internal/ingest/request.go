@@ -3,7 +3,7 @@ package ingest
 import "eventgateway/internal/event"
 
 // Request is one event as a caller sent it. Strings and bytes must stay
-// unchanged until Accept returns; strings are kept beyond it.
+// unchanged until Accept returns; strings are still used after that.
 type Request struct {
 	Client    string // the authenticated caller
 	Type      string
@@ -18,24 +18,23 @@ type Request struct {
 	Attributes event.Attributes
 	// Key, if set, says where the entity key is, instead of the event type.
 	Key *KeyRule
-	// DeadLetter, if set, keeps the event if it does not fit its schema.
+	// DeadLetter, if set, says where the event goes if it does not fit its schema.
 	DeadLetter *DeadLetter
-	// Fault, if set, is why the caller's own reading refuses the event, an
-	// *event.Error. It goes through the door all the same: in a batch it holds
-	// later events of its entity back.
+	// Fault, if set, is an *event.Error that the caller found in the event. The door
+	// refuses the event for it; in a batch, later events of the entity are held back.
 	Fault error
 }
 
-// KeyRule is where an entity key is. No pointers: there is no entity.
+// KeyRule says where an entity key is. No pointers: the event has no entity.
 type KeyRule struct {
 	Pointers []string // JSON Pointers into the data
 }
 
-// DeadLetter is where an event goes that does not fit its schema: to a topic of
-// its own, without entity, under the identity that it has.
+// DeadLetter is where an event that does not fit its schema goes: to another topic,
+// without entity key, under its own identity.
 type DeadLetter struct {
 	Topic   string
-	Headers []event.Header // of the record, beside the usual ones
+	Headers []event.Header // of the record, after the usual ones
 }
 
 // Result is what became of an accepted event.
