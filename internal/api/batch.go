@@ -65,7 +65,7 @@ func batchKey(h *fasthttp.RequestHeader) (string, error) {
 }
 
 // writeBatch answers 202 if every event was accepted, else 207 (RFC 4918 §11.1).
-func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.Answer) error {
+func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.BatchResult) error {
 	status := fiber.StatusAccepted
 	replayed, bypassed := len(answers) > 0, false
 	var wait time.Duration

@@ -44,8 +44,8 @@ type door func(r ingest.Request) (ingest.Result, error)
 func (d door) Accept(_ context.Context, r ingest.Request) (ingest.Result, error) { return d(r) }
 
 // AcceptBatch asks the same function for each event that has no fault.
-func (d door) AcceptBatch(_ context.Context, rs []ingest.Request) []ingest.Answer {
-	answers := make([]ingest.Answer, len(rs))
+func (d door) AcceptBatch(_ context.Context, rs []ingest.Request) []ingest.BatchResult {
+	answers := make([]ingest.BatchResult, len(rs))
 	for i, r := range rs {
 		if answers[i].Err = r.Fault; r.Fault == nil {
 			answers[i].Result, answers[i].Err = d(r)

@@ -33,7 +33,7 @@ const (
 // Door is the way in for events.
 type Door interface {
 	Accept(ctx context.Context, r ingest.Request) (ingest.Result, error)
-	AcceptBatch(ctx context.Context, rs []ingest.Request) []ingest.Answer
+	AcceptBatch(ctx context.Context, rs []ingest.Request) []ingest.BatchResult
 	Receipt(ctx context.Context, client string, identity event.Identity) (event.Receipt, error)
 }
 

@@ -116,7 +116,7 @@ func (s *Server) acceptWebhook(c *fiber.Ctx, reqs []ingest.Request) error {
 // decisive is the error that says what to do about all deliveries of a request:
 // the first that a redelivery can mend, else the first, else nil. Its outcome is that
 // of all: it may not deny the deliveries beside it.
-func decisive(answers []ingest.Answer) error {
+func decisive(answers []ingest.BatchResult) error {
 	var first, mendable *event.Error
 	maybeWritten := 0
 	for _, a := range answers {

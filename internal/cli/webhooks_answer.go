@@ -124,7 +124,7 @@ func deadBecause(cfg *config.Config, w config.Webhook, r webhook.Request) string
 		set = new(schema.Set)
 	}
 	for _, d := range deliveriesOf(w, r) {
-		problem := app.FateOf(w, d, set).Problem
+		problem := planOf(w, d, set).Problem
 		switch {
 		case problem == nil:
 		case problem.Kind == event.UnknownEventType:

@@ -14,6 +14,7 @@ import (
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
 	"eventgateway/internal/schema"
 	"eventgateway/internal/webhook"
 	"eventgateway/internal/webhook/diagnose"
@@ -239,21 +240,42 @@ func (p *verifyReport) event(d webhook.Delivery, set *schema.Set) {
 	if set == nil && d.Err == nil {
 		return
 	}
-	fate := app.FateOf(p.w, d, set)
+	plan := planOf(p.w, d, set)
 	switch {
-	case fate.Problem == nil && fate.Key != nil:
-		p.say("", "fits; goes to topic %s with the entity key %s", fate.Topic, *fate.Key)
-	case fate.Problem == nil:
-		p.say("", "fits; goes to topic %s without an entity key", fate.Topic)
-	case fate.Topic != "":
-		p.say("", "a dead letter, goes to topic %s: %s: %s", fate.Topic, fate.Problem.Kind, fate.Problem.Detail)
+	case plan.Problem == nil && plan.Key != nil:
+		p.say("", "fits; goes to topic %s with the entity key %s", plan.Topic, *plan.Key)
+	case plan.Problem == nil:
+		p.say("", "fits; goes to topic %s without an entity key", plan.Topic)
+	case plan.DeadLetter:
+		p.say("", "a dead letter, goes to topic %s: %s: %s", plan.Topic, plan.Problem.Kind, plan.Problem.Detail)
 	default:
-		p.say("", "refused: %s: %s", fate.Problem.Kind, fate.Problem.Detail)
+		p.say("", "refused: %s: %s", plan.Problem.Kind, plan.Problem.Detail)
 	}
-	if fate.Problem != nil {
-		p.violations(fate.Problem)
+	if plan.Problem != nil {
+		p.violations(plan.Problem)
 	}
-	p.say("", "gw_claim %s", fate.Claim)
+	p.say("", "gw_claim %s", plan.ClaimID)
+}
+
+// planOf is what the gateway would do with a delivery, by these event types; nil: none.
+func planOf(w config.Webhook, d webhook.Delivery, set *schema.Set) ingest.Plan {
+	if set == nil {
+		set = new(schema.Set)
+	}
+	req := ingest.Request{
+		Client: w.Name, Type: d.EventType, Data: d.Data,
+		Identity: event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}},
+	}
+	if w.Key.Given {
+		req.Key = &ingest.KeyRule{Pointers: w.Key.Pointers}
+	}
+	if topic := w.DeadLetters(); topic != "" {
+		req.DeadLetter = &ingest.DeadLetter{Topic: topic}
+	}
+	if d.Err != nil {
+		req.Fault = d.Err
+	}
+	return ingest.NewPlan(set, &req)
 }
 
 func (p *verifyReport) violations(problem *event.Error) {

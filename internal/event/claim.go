@@ -92,7 +92,7 @@ type Claim struct {
 	Begun time.Time
 }
 
-// hexes are those of the ID and of the fingerprint, in one allocation.
+// hexes returns the ID and the fingerprint in hexadecimal, with one allocation.
 func (c *Claim) hexes() (id, fingerprint string) {
 	var text [2 * hexLen]byte
 	hex.Encode(text[:hexLen], c.ID[:])
@@ -101,20 +101,20 @@ func (c *Claim) hexes() (id, fingerprint string) {
 	return both[:hexLen], both[hexLen:]
 }
 
-// Placement is where a record will go: it stands in the claim before the
-// record is produced.
+// Placement is where a record will go. It is stored in the claim before the record
+// is produced.
 type Placement struct {
 	Topic     string
 	Partition int32
-	Owner     string // the producer incarnation that alone may write it
+	Owner     string // the only producer incarnation that may write it
 }
 
 // ClaimResult is what a claim attempt found.
 type ClaimResult struct {
 	State   ClaimState
 	Receipt Receipt // if State is Settled
-	// LeaseLeft is how long the present holder's lease runs on, if State is
-	// InProgress or LeftUnknown.
+	// LeaseLeft is how long the holder's lease still runs, if State is InProgress or
+	// LeftUnknown.
 	LeaseLeft time.Duration
 	// Abandoned is the claim that was found, if State is Abandoned.
 	Abandoned AbandonedClaim
@@ -126,7 +126,7 @@ type AbandonedClaim struct {
 	Text        string // the stored record
 	Token       string // of the attempt that made it
 	Fingerprint Fingerprint
-	Owner       string // the producer incarnation that alone may have written
+	Owner       string // the only producer incarnation that may have written
 	Topic       string
 	Partitions  []int32
 	// From is when the first attempt asked for the claim, by that gateway's
@@ -155,7 +155,7 @@ const (
 	LeftUnknown                       // an attempt ended in an unknown outcome and its lease runs
 	Abandoned                         // the holder's lease is over: take over
 	Reused                            // the key was used for another payload
-	Absent                            // only from a look: nobody holds it
+	Absent                            // only from a look: there is no claim
 )
 
 // String names the state for logs and metrics.

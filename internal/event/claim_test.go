@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// prefixed is the hash input as section 6 of the design writes it down, put
-// together by hand: each part behind its length in four bytes, high byte first.
+// prefixed is the hash input as section 6 of the design writes it down, composed
+// by hand: each part after its length in four bytes, big-endian.
 func prefixed(parts ...string) []byte {
 	var b []byte
 	for _, p := range parts {
@@ -65,7 +65,7 @@ func TestClaimIDVectors(t *testing.T) {
 	}
 }
 
-// A value computed once by another program (sha256sum) holds the format still.
+// A value computed once by another program (sha256sum) keeps the format from changing.
 func TestClaimIDIsFrozen(t *testing.T) {
 	t.Parallel()
 	id := Identity{Kind: IdentityKey, Parts: []string{"order-1"}}.ClaimID("web")

@@ -1,8 +1,8 @@
-// Package event holds the words that every other package shares: the
-// definition of an event type, the receipt of a written event, the three
-// outcomes, and the kinds of error.
+// Package event holds the types that every other package shares: the definition of
+// an event type, the claim, the record and the receipt of an event, the three outcomes,
+// and the kinds of error.
 //
-// Invariants: standard library only; no behaviour beyond small pure functions;
-// every error that a caller may see carries an [Outcome], and the outcome
-// "unknown" is never folded into success or failure.
+// Invariants: standard library only; no behaviour beyond small pure functions; every
+// error that a caller may see carries an [Outcome], and "unknown" is never treated as
+// success or failure.
 package event

@@ -53,8 +53,8 @@ type Violation struct {
 	Message string `json:"message"`
 }
 
-// Error is an error that a caller may see. Detail is written for that caller;
-// Err is the cause, for the log only.
+// Error is an error that a caller may see. Detail is for that caller, Err is the cause,
+// for the log only.
 type Error struct {
 	Kind       Kind
 	Outcome    Outcome
@@ -75,7 +75,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refuse makes an error for an event that surely was not written.
+// Refuse makes an error for an event that was certainly not written.
 func Refuse(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Outcome: NotWritten, Detail: fmt.Sprintf(format, args...)}
 }
@@ -94,16 +94,16 @@ func MaybeWritten(kind Kind, cause error, format string, args ...any) *Error {
 	return e
 }
 
-// Failure makes an error for a fault of the gateway itself, after which nothing
-// is sure. The cause is for the log only.
+// Failure makes an error for a fault of the gateway itself: the outcome is unknown. The
+// cause is for the log only.
 func Failure(cause error) *Error {
 	return MaybeWritten(Internal, cause, "The gateway failed; the operator finds the details in its log.")
 }
 
-// Rebuilding is the idempotency store's answer while it may have lost claims
-// and learns from the log what was written.
+// Rebuilding is the idempotency store's error while it may have lost claims and is
+// being rebuilt from the log.
 type Rebuilding struct {
-	Left time.Duration // until it is done, as far as can be said; 0: unknown
+	Left time.Duration // until it is done, estimated; 0: unknown
 }
 
 // Error implements error.

@@ -8,7 +8,7 @@ import (
 )
 
 // Definition is one version of one event type, as its schema file declares it.
-// It is immutable: a hot reload makes new definitions and leaves old ones be.
+// It is immutable: a hot reload makes new definitions and does not touch old ones.
 type Definition struct {
 	Type    string // for example "orders.placed"
 	Version string // "v1", "v2", …
@@ -44,8 +44,8 @@ const (
 // Checked is what validation found out about one event's data.
 type Checked struct {
 	Definition *Definition
-	// Key is the entity key as UTF-8 text; nil for a type without entity. Beside
-	// an error it is there if it could be told all the same.
+	// Key is the entity key as UTF-8 text; nil for a type without entity. It is also
+	// set beside an error, if the data have a key.
 	Key *string
 }
 
@@ -62,8 +62,8 @@ type Receipt struct {
 	Time      string  `json:"time"` // ce_time, RFC 3339
 }
 
-// AppendJSON appends the receipt as encoding/json would write it, several times
-// faster: it is written twice for every event.
+// AppendJSON appends the receipt as encoding/json would write it, but several times
+// faster: every event writes it twice.
 func (r Receipt) AppendJSON(b []byte) []byte {
 	b = appendString(append(b, `{"id":`...), r.ID)
 	b = appendString(append(b, `,"type":`...), r.Type)
@@ -91,7 +91,7 @@ func appendString(b []byte, s string) []byte {
 	return append(append(append(b, '"'), s...), '"')
 }
 
-// plain are the bytes that encoding/json writes as they are.
+// plain marks the bytes that encoding/json writes unescaped.
 var plain = func() (is [256]bool) {
 	for c := byte(0x20); c <= 0x7e; c++ {
 		is[c] = !strings.ContainsRune(`"\<>&`, rune(c))

@@ -33,7 +33,7 @@ const (
 	HeaderContentType = "content-type"
 	HeaderTraceParent = "traceparent"
 	HeaderTraceState  = "tracestate"
-	// On dead letters: the problem's slug and what is wrong.
+	// On dead letters only: the problem's slug and its detail.
 	HeaderProblem       = "gw_problem"
 	HeaderProblemDetail = "gw_problem_detail"
 
@@ -62,7 +62,8 @@ type Attributes struct {
 type Extension struct {
 	Name  string
 	Value string // canonical (CloudEvents §3.1)
-	// Literal: it came as an integer or a boolean, and JSON says it without quotes.
+	// Literal says that it came as an integer or a boolean: JSON writes it without
+	// quotes.
 	Literal bool
 }
 
@@ -70,13 +71,13 @@ type Extension struct {
 // gateway's own. claim is nil for an event that is not deduplicated;
 // dataSchema is an absolute URI or empty.
 func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, claim *Claim) []Header {
-	most := 13 + len(a.Extensions)
+	size := 13 + len(a.Extensions)
 	for _, optional := range [...]string{dataSchema, a.Subject, a.TraceParent, a.TraceState} {
 		if optional == "" {
-			most--
+			size--
 		}
 	}
-	hs := make([]Header, 0, most)
+	hs := make([]Header, 0, size)
 	if def.Structured {
 		contentType = MediaTypeStructured
 	}
@@ -108,8 +109,8 @@ func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, c
 	return hs
 }
 
-// ReceiptOf is the receipt of a record at a position. It reads nothing but the
-// record, so that whoever finds the record later gives the same receipt.
+// ReceiptOf makes the receipt of a record at a position. It reads only the record, so
+// that a recovery read, which finds the record later, makes the same receipt.
 func ReceiptOf(r Record, at Position) Receipt {
 	receipt := Receipt{Topic: r.Topic, Partition: at.Partition, Offset: at.Offset}
 	if r.Key != nil {

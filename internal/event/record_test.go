@@ -64,8 +64,8 @@ func TestNewHeaders(t *testing.T) {
 	}
 }
 
-// The receipt must come out the same for whoever finds the record later, so
-// what a consumer does not see must not matter, nor the order of headers.
+// A recovery read must make the same receipt, so it may depend neither on what a consumer
+// does not see nor on the order of headers.
 func TestReceiptOfIsAFunctionOfTheRecord(t *testing.T) {
 	t.Parallel()
 	key := "o-1"

@@ -4,9 +4,8 @@ package event
 // (CloudEvents Kafka binding 1.0 §3.3).
 const MediaTypeStructured = "application/cloudevents+json; charset=UTF-8"
 
-// Structured is the record's value in structured mode: the event in the JSON
-// format (CloudEvents JSON event format 1.0). data, which must be JSON, stands in
-// it to the byte.
+// Structured makes the record's value in structured mode: the event in the JSON format
+// (CloudEvents JSON event format 1.0). data must be JSON and is embedded byte for byte.
 func Structured(def *Definition, a Attributes, contentType, dataSchema string, data []byte) []byte {
 	b := make([]byte, 0, len(data)+512)
 	member := func(name, value string) {

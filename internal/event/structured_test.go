@@ -22,8 +22,8 @@ func TestStructured(t *testing.T) {
 	require.True(t, json.Valid(Structured(def, Attributes{}, "", "", []byte("null"))))
 }
 
-// The Kafka binding (§3.3) tells structured records by their content type, and lets
-// them have the attributes as headers, too: receipts are read from those.
+// The Kafka binding (§3.3) recognises structured records by their content type and allows
+// the attributes as headers, too: receipts are read from those.
 func TestStructuredRecordsKeepTheirHeaders(t *testing.T) {
 	t.Parallel()
 	def := &Definition{Type: "orders.placed", Version: "v2", Topic: "orders", Structured: true}

@@ -2,68 +2,222 @@ package ingest
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
 	"sync"
 
 	"eventgateway/internal/event"
 )
 
-// maxLanes bounds the goroutines of one batch. Events wait for the store and the
-// log together, so more would gain little.
-const maxLanes = 128
+// maxWorkers bounds the goroutines of one batch. Their events wait for the store and
+// the log together, so more would gain little.
+const maxWorkers = 128
 
-// Answer is what became of one event of a batch: Err is an *event.Error or nil.
-type Answer struct {
+// BatchResult is what became of one event of a batch: Err is an *event.Error or nil.
+type BatchResult struct {
 	Result Result
 	Err    error
 }
 
-// item is one event of a batch on its way.
-type item struct {
-	req     *Request
-	checked event.Checked
-	invalid error
-	answer  *Answer
-	next    *item // of the same lane
-}
-
-// AcceptBatch takes events through the door, each on its own, and answers them in
-// order. Events of one entity are written one after the other; when one fails,
-// those behind it are held back. Events of different entities do not wait for each
-// other.
+// AcceptBatch takes events through the door, each on its own, and returns what
+// became of them in the order of the requests. Events of one entity are written one
+// after the other; when one fails, those behind it are held back. Events of different
+// entities do not wait for each other.
 //
-// The data's way: check all in order, sort them into lanes by entity, run the
-// lanes side by side: those of one event together, each other on a goroutine.
-func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []Answer {
-	answers := make([]Answer, len(reqs))
+// Events that nothing waits behind go through the steps together, without a goroutine
+// each. Every other queue has a worker of its own.
+func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 	items := make([]item, len(reqs))
 	for i := range reqs {
-		items[i] = item{req: &reqs[i], answer: &answers[i]}
-		items[i].checked, items[i].invalid = d.check(&reqs[i])
+		items[i].attempt = d.newAttempt(reqs[i])
 	}
-	lanes := sortIntoLanes(items)
-	together := make([]*item, 0, len(lanes))
-	others := lanes[:0]
-	for _, first := range lanes {
-		if first.next == nil && first.simple() {
-			together = append(together, first)
-		} else {
-			others = append(others, first)
-		}
-	}
-	w := newWorkers(maxLanes)
-	if len(others) > 0 {
+	independent, queues := sortByEntity(items)
+	w := newWorkers(maxWorkers)
+	if len(queues) > 0 {
 		w.all.Go(func() {
-			for _, first := range others {
-				w.run(func() { d.runLane(ctx, first) })
+			for _, q := range queues {
+				w.run(func() { q.run(ctx) })
 			}
 		})
 	}
-	d.enterTogether(ctx, together, w.run)
+	d.pipeline(ctx, independent, w)
 	w.all.Wait()
-	return answers
+	results := make([]BatchResult, len(items))
+	for i := range items {
+		results[i] = BatchResult{Result: items[i].result, Err: items[i].err}
+	}
+	return results
 }
 
-// workers run functions side by side, so many at a time.
+// item is one event of a batch, and the one behind it in its queue.
+type item struct {
+	attempt
+	next *item
+}
+
+// entityQueue is the events of one entity, in the order of the batch.
+type entityQueue struct{ first *item }
+
+// queueKey names what an event must stay in order with: its entity, else, without a
+// topic, whatever has its identity. The zero key: nothing, it has its queue alone.
+type queueKey struct{ topic, key string }
+
+func (it *item) queueKey() queueKey {
+	if it.plan.entity != nil {
+		return queueKey{it.plan.Definition.Topic, *it.plan.entity}
+	}
+	if !it.req.Identity.IsZero() {
+		return queueKey{"", string(it.plan.ClaimID[:])}
+	}
+	return queueKey{}
+}
+
+// sortByEntity sorts the events of a batch into their queues. Those that are
+// independent and take the usual way come apart.
+func sortByEntity(items []item) (independent []*attempt, queues []entityQueue) {
+	all := make([]entityQueue, 0, len(items))
+	last := make(map[queueKey]*item, len(items))
+	for i := range items {
+		it := &items[i]
+		key := it.queueKey()
+		if before := last[key]; before != nil && key != (queueKey{}) {
+			before.next = it
+		} else {
+			all = append(all, entityQueue{it})
+		}
+		last[key] = it
+	}
+	independent = make([]*attempt, 0, len(all))
+	queues = all[:0]
+	for _, q := range all {
+		if it := q.first; it.next == nil && it.plan.Problem == nil && !it.req.Identity.IsZero() {
+			independent = append(independent, &it.attempt)
+		} else {
+			queues = append(queues, q)
+		}
+	}
+	return independent, queues
+}
+
+// run takes the events of a queue through the door, one after the other.
+func (q entityQueue) run(ctx context.Context) {
+	failed := false
+	for it := q.first; it != nil; it = it.next {
+		a := &it.attempt
+		if failed && a.plan.entity != nil {
+			a.fail(a.plan.eventType(), event.Refuse(event.HeldBack,
+				"An earlier event of the entity %q in this batch was not accepted, so this one was held back to keep their order. Nothing was written; send it again behind the other.", *a.plan.entity))
+			continue
+		}
+		guard(func() {
+			a.run(ctx)
+			a.finish()
+		}, a)
+		failed = failed || a.err != nil
+	}
+}
+
+// pipeline takes independent events through the steps of keyed.go together: one call
+// claims for all of them, and all records are handed over before the first is waited
+// for. An event that cannot take the next step goes on aside, on a worker.
+func (d *Door) pipeline(ctx context.Context, attempts []*attempt, w *workers) {
+	if len(attempts) == 0 {
+		return
+	}
+	var aside []func()
+	later := func(a *attempt, do func()) { aside = append(aside, a.finishing(do)) }
+	held := d.claimAll(ctx, attempts, later)
+	for _, a := range held {
+		guard(func() {
+			if a.ready() {
+				a.send(ctx)
+			} else {
+				later(a, a.refuseLate)
+			}
+		}, a)
+	}
+	for _, do := range aside { // not before: it may wait for a worker
+		w.run(do)
+	}
+	// Backwards: when the last is acknowledged most others are, and the goroutine
+	// sleeps once instead of once for each.
+	for _, a := range slices.Backward(held) {
+		if a.wait == nil {
+			continue
+		}
+		guard(func() {
+			receipt, err := a.acknowledged(ctx)
+			if err != nil { // a release is waited for
+				w.run(a.finishing(func() { a.end(event.Receipt{}, err) }))
+				return
+			}
+			a.end(receipt, nil)
+			a.finish()
+		}, a)
+	}
+}
+
+// claimAll returns the attempts that hold their claims now. The others go on later.
+func (d *Door) claimAll(ctx context.Context, attempts []*attempt, later func(*attempt, func())) (held []*attempt) {
+	placed := make([]*attempt, 0, len(attempts))
+	claims := make([]event.Claim, 0, len(attempts))
+	begun := d.now()
+	for _, a := range attempts {
+		guard(func() {
+			if err := a.place(begun); err != nil {
+				later(a, func() { a.answerUnplaced(ctx, err) })
+				return
+			}
+			placed, claims = append(placed, a), append(claims, a.claim)
+		}, a)
+	}
+	if len(placed) == 0 {
+		return nil
+	}
+	var found []event.ClaimResult
+	var errs []error
+	if !guard(func() { found, errs = d.claims.ClaimAll(ctx, claims) }, placed...) {
+		return nil
+	}
+	took := d.now().Sub(begun).Seconds()
+	held = placed[:0]
+	for i, a := range placed {
+		d.metrics.claim.Observe(took)
+		if claimed(found[i], errs[i]) {
+			held = append(held, a)
+		} else {
+			later(a, func() { a.withoutClaim(ctx, found[i], errs[i]) })
+		}
+	}
+	return held
+}
+
+// finishing returns a function that takes the attempt to its end.
+func (a *attempt) finishing(do func()) func() {
+	return func() {
+		guard(func() {
+			do()
+			a.finish()
+		}, a)
+	}
+}
+
+// guard lets a panic fail the events concerned, not the process nor the events beside
+// them. It reports whether there was none.
+func guard(do func(), concerned ...*attempt) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			for _, a := range concerned {
+				a.fail(a.plan.eventType(), event.Failure(fmt.Errorf("panic: %v\n%s", p, debug.Stack())))
+			}
+		}
+	}()
+	do()
+	return true
+}
+
+// workers run functions concurrently, up to a limit.
 type workers struct {
 	free chan struct{}
 	all  sync.WaitGroup
@@ -78,52 +232,4 @@ func (w *workers) run(do func()) {
 		defer func() { <-w.free }()
 		do()
 	})
-}
-
-// lane names what an event must stay in order with: its entity, else, without
-// topic, whatever has its identity. Without either it stands alone, in no lane.
-type lane struct{ topic, key string }
-
-func laneOf(it *item) lane {
-	if it.checked.Key != nil {
-		return lane{it.checked.Definition.Topic, *it.checked.Key}
-	}
-	if !it.req.Identity.IsZero() {
-		id := it.req.Identity.ClaimID(it.req.Client)
-		return lane{"", string(id[:])}
-	}
-	return lane{}
-}
-
-// sortIntoLanes returns the first item of each lane, which leads to the others.
-func sortIntoLanes(items []item) []*item {
-	firsts := make([]*item, 0, len(items))
-	last := make(map[lane]*item, len(items))
-	for i := range items {
-		it := &items[i]
-		name := laneOf(it)
-		if before := last[name]; before != nil && name != (lane{}) {
-			before.next = it
-		} else {
-			firsts = append(firsts, it)
-		}
-		last[name] = it
-	}
-	return firsts
-}
-
-// runLane takes the events of one entity through the door, one after the other.
-func (d *Door) runLane(ctx context.Context, first *item) {
-	failed := false
-	for it := first; it != nil; it = it.next {
-		if failed && it.checked.Key != nil {
-			it.answer.Err = d.count(label(it.checked), event.Refuse(event.HeldBack,
-				"An earlier event of the entity %q in this batch was not accepted, so this one was held back to keep their order. Nothing was written; send it again behind the other.", *it.checked.Key))
-			continue
-		}
-		d.guard(it, func() {
-			it.answer.Result, it.answer.Err = d.enter(ctx, it.req, it.checked, it.invalid)
-		})
-		failed = failed || it.answer.Err != nil
-	}
 }

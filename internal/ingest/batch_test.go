@@ -16,8 +16,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-// of is an event whose data says its entity ("" for none), its number and, if it
-// is not to be valid, so.
+// of makes an event whose data are its entity ("" for none), its number and, if wanted,
+// "invalid".
 func of(entity string, n int, bad ...string) Request {
 	r := keyed()
 	r.Data = []byte(entity + "|" + strconv.Itoa(n))
@@ -48,15 +48,15 @@ func batchWorld(t *testing.T) *world {
 
 func batch(t *testing.T, d *Door, reqs ...Request) []string {
 	t.Helper()
-	answers := d.AcceptBatch(t.Context(), reqs)
-	require.Len(t, answers, len(reqs))
+	results := d.AcceptBatch(t.Context(), reqs)
+	require.Len(t, results, len(reqs))
 	var kinds []string
-	for _, a := range answers {
+	for _, a := range results {
 		if a.Err == nil {
 			kinds = append(kinds, "ok")
 			continue
 		}
-		kinds = append(kinds, string(kindOf(a.Err)))
+		kinds = append(kinds, string(asError(a.Err).Kind))
 	}
 	return kinds
 }
@@ -115,13 +115,13 @@ func TestBatchHoldsBackBehindAFailure(t *testing.T) {
 	}
 }
 
-// Every answer of the store and the log that is no receipt holds back.
+// Whatever the store or the log says, unless it is a receipt, holds later events back.
 func TestBatchHoldsBackBehindEveryFailure(t *testing.T) {
 	t.Parallel()
-	first := func(w *world, standing event.ClaimResult, err error) {
+	first := func(w *world, result event.ClaimResult, err error) {
 		w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
 			if c.ID == of("a", 0).Identity.ClaimID("web") {
-				return standing, err
+				return result, err
 			}
 			return event.ClaimResult{State: event.Claimed}, nil
 		}
@@ -132,7 +132,7 @@ func TestBatchHoldsBackBehindEveryFailure(t *testing.T) {
 		want  string
 	}{
 		{"in progress", func(w *world) { first(w, event.ClaimResult{State: event.InProgress}, nil) }, "request-in-progress"},
-		{"in doubt", func(w *world) { first(w, event.ClaimResult{State: event.LeftUnknown}, nil) }, "outcome-unknown"},
+		{"left unknown", func(w *world) { first(w, event.ClaimResult{State: event.LeftUnknown}, nil) }, "outcome-unknown"},
 		{"reused", func(w *world) { first(w, event.ClaimResult{State: event.Reused}, nil) }, "idempotency-key-reused"},
 		{"store away", func(w *world) { first(w, event.ClaimResult{}, errors.New("away")) }, "idempotency-store-unavailable"},
 		{"log refuses", func(w *world) { failFirst(w, event.Refuse(event.LogUnavailable, "no leader")) }, "log-unavailable"},
@@ -174,24 +174,24 @@ func panicFirst(w *world) {
 }
 
 // Entities do not wait for each other; the events of one do.
-func TestBatchRunsEntitiesSideBySide(t *testing.T) {
+func TestBatchRunsEntitiesConcurrently(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	var arrived sync.WaitGroup
 	arrived.Add(3)
 	var mu sync.Mutex
-	under := map[string]int{} // way, by entity
+	inFlight := map[string]int{} // by entity
 	w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
 		mu.Lock()
-		under[string(r.Key)]++
-		require.Equal(t, 1, under[string(r.Key)], "one unacknowledged event per entity")
+		inFlight[string(r.Key)]++
+		require.Equal(t, 1, inFlight[string(r.Key)], "one unacknowledged event per entity")
 		mu.Unlock()
 		if bytes.HasSuffix(r.Value, []byte("|0")) {
 			arrived.Done()
-			arrived.Wait() // hangs unless all three entities are under way at once
+			arrived.Wait() // hangs unless all three entities are in flight at once
 		}
 		mu.Lock()
-		under[string(r.Key)]--
+		inFlight[string(r.Key)]--
 		mu.Unlock()
 		return event.Position{}, nil
 	}
@@ -231,7 +231,7 @@ func TestBatchWithOneEventTwice(t *testing.T) {
 	require.Len(t, published(w), 1)
 }
 
-func TestBatchCountsByTypesThatThereAre(t *testing.T) {
+func TestBatchCountsByExistingTypes(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	known := w.check
@@ -241,12 +241,12 @@ func TestBatchCountsByTypesThatThereAre(t *testing.T) {
 		}
 		return known(eventType, version, data)
 	}
-	strange := of("", 1)
-	strange.Type = "whatever a stranger says"
-	strange.Fault = event.Refuse(event.MalformedRequest, "no")
+	foreign := of("", 1)
+	foreign.Type = "whatever a stranger says"
+	foreign.Fault = event.Refuse(event.MalformedRequest, "no")
 	reg := prometheus.NewRegistry()
 	d := w.door(Config{}, reg)
-	batch(t, d, of("a", 0, "invalid"), strange, of("a", 2))
+	batch(t, d, of("a", 0, "invalid"), foreign, of("a", 2))
 	events := d.metrics.events
 	require.InDelta(t, 1, testutil.ToFloat64(events.WithLabelValues("orders.placed", "schema-violation")), 0)
 	require.InDelta(t, 1, testutil.ToFloat64(events.WithLabelValues("orders.placed", "held-back")), 0)

@@ -10,7 +10,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-// free is everything around a door, at next to no cost.
+// free stands in for everything around a door and costs next to nothing.
 type free struct {
 	Claims
 	def *event.Definition
@@ -32,11 +32,11 @@ func (free) Claim(context.Context, event.Claim) (event.ClaimResult, error) {
 }
 
 func (free) ClaimAll(_ context.Context, cs []event.Claim) ([]event.ClaimResult, []error) {
-	standings := make([]event.ClaimResult, len(cs))
-	for i := range standings {
-		standings[i].State = event.Claimed
+	results := make([]event.ClaimResult, len(cs))
+	for i := range results {
+		results[i].State = event.Claimed
 	}
-	return standings, make([]error, len(cs))
+	return results, make([]error, len(cs))
 }
 
 func (free) Settle(event.Claim, event.Receipt) {}
@@ -45,15 +45,15 @@ func (free) MarkUnknown(event.Claim) {}
 
 func (free) Release(event.Claim) <-chan struct{} { return nil }
 
-func (free) landed() (event.Position, error) {
+func (free) acknowledged() (event.Position, error) {
 	return event.Position{Partition: 3, Offset: 48211}, nil
 }
 
 func (f free) PublishAsync(context.Context, event.Record) func() (event.Position, error) {
-	return f.landed
+	return f.acknowledged
 }
 
-func (f free) Publish(context.Context, event.Record) (event.Position, error) { return f.landed() }
+func (f free) Publish(context.Context, event.Record) (event.Position, error) { return f.acknowledged() }
 
 func (free) Find(context.Context, event.ClaimID, event.AbandonedClaim) (event.Receipt, bool, error) {
 	return event.Receipt{}, false, nil

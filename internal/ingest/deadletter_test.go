@@ -39,12 +39,12 @@ func TestDeadLetters(t *testing.T) {
 			requireHeader(t, record, "http_user_agent", "x")
 			requireHeader(t, record, "gw_claim", req.Identity.ClaimID("stripe").String())
 			requireHeader(t, record, "ce_type", "stripe.charge.succeeded")
-			require.Len(t, w.settled, 1, "kept once, like any event")
+			require.Len(t, w.settled, 1, "written once, like any event")
 		})
 	}
 }
 
-func TestWhatIsNoDeadLetter(t *testing.T) {
+func TestNoDeadLetter(t *testing.T) {
 	t.Parallel()
 	t.Run("valid", func(t *testing.T) {
 		t.Parallel()
@@ -62,7 +62,7 @@ func TestWhatIsNoDeadLetter(t *testing.T) {
 		_, err := w.door(Config{}, nil).Accept(t.Context(), delivery())
 		requireError(t, err, event.LogUnavailable, event.NotWritten)
 	})
-	t.Run("an error of the gateway's own", func(t *testing.T) {
+	t.Run("a failure of the gateway", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		w.check = func(string, string, []byte) (event.Checked, error) {

@@ -1,20 +1,24 @@
 // Package ingest is the one door through which every event enters: validate,
-// claim, publish, settle. The REST API uses it today; webhooks and the outbox
-// will enter here too.
+// claim, publish, settle. The REST API, CloudEvents, batches and webhooks use it.
 //
-// The data's way: [Door.Accept] takes a [Request], asks the catalog whether the
-// data is valid and what its key is, claims the identity in the idempotency
-// store, publishes to the claimed partition, and returns the receipt once the
-// log has acknowledged. Settling the claim happens behind the answer.
-// [Door.AcceptBatch] does the same for each event of a batch: those of one entity
-// one after the other, those that nothing waits behind together.
+// An event's way, file by file:
+//
+//   - plan.go decides what is to become of it: [NewPlan] checks the data and names
+//     type, entity key, topic and identity, or the problem. Dry runs ask the same.
+//   - accept.go drives a single event ([Door.Accept]), batch.go the events of a
+//     batch ([Door.AcceptBatch]): those of one entity one after the other, all
+//     others together.
+//   - keyed.go has the steps of an event with an identity: claim, publish, settle,
+//     and what happens when one of them fails. Both drivers take these steps.
+//   - record.go makes the Kafka record, receipt.go answers what became of an event.
 //
 // Invariants:
-//   - nothing is published before its claim stands, unless the event type says
+//   - nothing is published before its claim is held, unless the event type says
 //     that service matters more than deduplication;
 //   - a claim is released only when surely nothing was or will be written;
 //   - every error is an *event.Error with an outcome; "unknown" leaves the claim
 //     in place.
 //
-// It imports only internal/event, and knows neither HTTP, Redis nor Kafka.
+// It imports only internal/event and internal/failpoint, and knows neither HTTP,
+// Redis nor Kafka.
 package ingest

@@ -82,7 +82,7 @@ func TestKeyedEventsHaveOneIDOnEveryAttempt(t *testing.T) {
 		claim bool
 	}{
 		{"first attempt", func(*world) {}, true},
-		{"take-over", stands(event.ClaimResult{State: event.Abandoned}), true},
+		{"take-over", storeFinds(event.ClaimResult{State: event.Abandoned}), true},
 		{"without the store", func(w *world) { storeIsAway(w); typePolicy(event.PublishOnStoreFailure)(w) }, false},
 	}
 	for _, tt := range tests {

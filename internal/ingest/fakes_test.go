@@ -22,7 +22,7 @@ const (
 
 var testStart = time.Date(2026, 1, 31, 12, 0, 0, 123456789, time.FixedZone("CET", 3600))
 
-// fakeClock stands still until it is moved.
+// fakeClock shows the same time until it is advanced.
 type fakeClock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -45,7 +45,7 @@ type world struct {
 	t     *testing.T
 	clock *fakeClock
 
-	// Answers. Those that are nil have a default.
+	// What the fakes answer. Each has a default if nil.
 	check    func(eventType, version string, data []byte) (event.Checked, error)
 	key      func(pointers []string, data []byte) (*string, error)
 	claim    func(ctx context.Context, c event.Claim) (event.ClaimResult, error)
@@ -54,12 +54,12 @@ type world struct {
 	place    func(topic string, key []byte, spread uint64) (event.Placement, error)
 	publish  func(ctx context.Context, r event.Record) (event.Position, error)
 	find     func(prior event.AbandonedClaim) (event.Receipt, bool, error)
-	// released says whether a release is done at once; it is by default.
+	// neverReleased leaves releases open; by default they complete at once.
 	neverReleased bool
 
 	mu      sync.Mutex
 	calls   []string
-	claims  []event.Claim  // as claimed, taken over, settled, doubted or released
+	claims  []event.Claim  // as claimed, taken over, settled, marked unknown or released
 	records []event.Record // as published
 	spreads []uint64
 	settled []event.Receipt
@@ -118,7 +118,7 @@ type fakeClaims struct{ *world }
 
 func (f fakeClaims) bounded(ctx context.Context) {
 	deadline, ok := ctx.Deadline()
-	require.True(f.t, ok, "every question to the store but a claim, which bounds itself, has a deadline")
+	require.True(f.t, ok, "every call to the store has a deadline, except claims, which bound themselves")
 	require.LessOrEqual(f.t, time.Until(deadline), testClaimTimeout)
 }
 
@@ -131,11 +131,11 @@ func (f fakeClaims) Claim(ctx context.Context, c event.Claim) (event.ClaimResult
 }
 
 func (f fakeClaims) ClaimAll(ctx context.Context, cs []event.Claim) ([]event.ClaimResult, []error) {
-	standings, errs := make([]event.ClaimResult, len(cs)), make([]error, len(cs))
+	results, errs := make([]event.ClaimResult, len(cs)), make([]error, len(cs))
 	for i, c := range cs {
-		standings[i], errs[i] = f.Claim(ctx, c)
+		results[i], errs[i] = f.Claim(ctx, c)
 	}
-	return standings, errs
+	return results, errs
 }
 
 func (f fakeClaims) TakeOver(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error) {
@@ -165,7 +165,7 @@ func (f fakeSettler) Settle(c event.Claim, r event.Receipt) {
 	f.settled = append(f.settled, r)
 }
 
-func (f fakeSettler) MarkUnknown(c event.Claim) { f.noteClaim("doubt", c) }
+func (f fakeSettler) MarkUnknown(c event.Claim) { f.noteClaim("mark unknown", c) }
 
 func (f fakeSettler) Release(c event.Claim) <-chan struct{} {
 	f.noteClaim("release", c)
@@ -190,7 +190,7 @@ func (f fakeLog) Place(topic string, key []byte, spread uint64) (event.Placement
 
 func (f fakeLog) Find(ctx context.Context, _ event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
 	_, bounded := ctx.Deadline()
-	require.True(f.t, bounded, "nobody waits for ever for a recovery read")
+	require.True(f.t, bounded, "nobody waits forever for a recovery read")
 	f.note("find " + prior.Text)
 	if f.find != nil {
 		return f.find(prior)
@@ -233,8 +233,8 @@ func checked() event.Checked {
 	return event.Checked{Definition: definition(), Key: &key}
 }
 
-// keyed is a request with an Idempotency-Key. Its data is no tidy JSON, so
-// that whatever touches it shows.
+// keyed is a request with an Idempotency-Key. Its data are oddly formatted JSON,
+// so that any change to them shows.
 func keyed() Request {
 	return Request{
 		Client: "web", Type: "orders.placed", MediaType: "application/json",

@@ -43,5 +43,7 @@ func newTokens() *tokens {
 }
 
 func (t *tokens) next() string {
-	return t.process + "-" + strconv.FormatUint(t.count.Add(1), 36)
+	var room [64]byte // longer than any token: one allocation in all
+	text := append(append(room[:0], t.process...), '-')
+	return string(strconv.AppendUint(text, t.count.Add(1), 36))
 }

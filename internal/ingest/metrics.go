@@ -10,13 +10,13 @@ import (
 // Metrics of the door. The event type label is bounded by the loaded types:
 // refusals of unknown types are counted under "".
 type Metrics struct {
-	events    *prometheus.CounterVec
-	bypassed  prometheus.Counter
-	takeovers prometheus.Counter
-	dead      prometheus.Counter
-	parse     prometheus.Observer
-	claim     prometheus.Observer
-	publish   prometheus.Observer
+	events      *prometheus.CounterVec
+	bypassed    prometheus.Counter
+	takeovers   prometheus.Counter
+	deadLetters prometheus.Counter
+	parse       prometheus.Observer
+	claim       prometheus.Observer
+	publish     prometheus.Observer
 }
 
 // NewMetrics registers the door's metrics.
@@ -40,9 +40,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "gateway_idempotency_takeovers_total",
 			Help: "Claims whose lease had run out and that another attempt took over.",
 		}),
-		dead: f.NewCounter(prometheus.CounterOpts{
+		deadLetters: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_dead_letters_total",
-			Help: "Events that did not fit their schema and were kept on a dead-letter topic.",
+			Help: "Events that did not fit their schema and were written to a dead-letter topic.",
 		}),
 		parse:   stages.WithLabelValues("parse"),
 		claim:   stages.WithLabelValues("claim"),
@@ -60,9 +60,6 @@ func (m *Metrics) accepted(eventType string, r Result) {
 	}
 	m.events.WithLabelValues(eventType, result).Inc()
 }
-
-// kept counts a dead letter. What a third party calls its type is no label.
-func (m *Metrics) kept() { m.dead.Inc() }
 
 func (m *Metrics) refused(eventType string, e *event.Error) {
 	if e.Kind == event.UnknownEventType {

@@ -21,17 +21,17 @@ func TestMetrics(t *testing.T) {
 		req         Request
 		eventType   string
 		result      string
-		more        string // further metrics
+		more        string // another counter that is 1
 		claim, logs int    // observations of the stages
 	}{
 		{name: "written", req: keyed(), eventType: "orders.placed", result: "written", claim: 1, logs: 1},
 		{name: "unkeyed", req: unkeyed(), eventType: "orders.placed", result: "written", logs: 1},
 		{
-			name: "replayed", given: []func(*world){stands(event.ClaimResult{State: event.Settled})}, req: keyed(),
+			name: "replayed", given: []func(*world){storeFinds(event.ClaimResult{State: event.Settled})}, req: keyed(),
 			eventType: "orders.placed", result: "replayed", claim: 1,
 		},
 		{
-			name: "replayed although invalid now", given: []func(*world){refusesData(invalid), stands(event.ClaimResult{State: event.Settled})},
+			name: "replayed although invalid now", given: []func(*world){refusesData(invalid), storeFinds(event.ClaimResult{State: event.Settled})},
 			req: keyed(), eventType: "orders.placed", result: "replayed",
 		},
 		{
@@ -39,7 +39,7 @@ func TestMetrics(t *testing.T) {
 			eventType: "orders.placed", result: "bypassed", more: "gateway_idempotency_bypassed_total 1", claim: 1, logs: 1,
 		},
 		{
-			name: "taken over", given: []func(*world){stands(event.ClaimResult{State: event.Abandoned})}, req: keyed(),
+			name: "taken over", given: []func(*world){storeFinds(event.ClaimResult{State: event.Abandoned})}, req: keyed(),
 			eventType: "orders.placed", result: "written", more: "gateway_idempotency_takeovers_total 1", claim: 1, logs: 1,
 		},
 		{

@@ -22,8 +22,8 @@ var (
 	invalid    = event.Refuse(event.SchemaViolation, "no orderId")
 )
 
-// stands answers every claim or look with a standing.
-func stands(s event.ClaimResult) func(*world) {
+// storeFinds answers every claim or look with a result.
+func storeFinds(s event.ClaimResult) func(*world) {
 	return func(w *world) {
 		w.claim = func(context.Context, event.Claim) (event.ClaimResult, error) { return s, nil }
 		w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.ClaimResult, error) { return s, nil }
@@ -49,7 +49,7 @@ func finds(r event.Receipt, found bool, err error) func(*world) {
 	}
 }
 
-// topicGoesAway lets the topic go during the recovery read.
+// topicGoesAway removes the topic during the recovery read.
 func topicGoesAway(w *world) {
 	w.find = func(event.AbandonedClaim) (event.Receipt, bool, error) {
 		topicIsMissing(w)
@@ -115,13 +115,13 @@ func typePolicy(p event.StoreFailurePolicy) func(*world) {
 	}
 }
 
-// TestProtocol holds the door to every row of the protocol's table and to each
-// of its rules (design section 7).
+// TestProtocol checks every row of the protocol's table and each of its rules
+// (design section 7).
 func TestProtocol(t *testing.T) {
 	t.Parallel()
 	earlier := event.Receipt{ID: "e-0", Type: "orders.placed", Version: "v1", Topic: "orders", Partition: 1, Offset: 7, Time: "2026-01-01T00:00:00Z"}
-	settled := stands(event.ClaimResult{State: event.Settled, Receipt: earlier})
-	abandoned := stands(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "C 1 …"}})
+	settled := storeFinds(event.ClaimResult{State: event.Settled, Receipt: earlier})
+	abandoned := storeFinds(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "C 1 …"}})
 	const tooSlow = testLease - testDelivery - deliverySlack + time.Millisecond
 	tests := []struct {
 		name   string
@@ -141,11 +141,11 @@ func TestProtocol(t *testing.T) {
 		// The table.
 		{name: "nothing found: claim, publish, settle", calls: []string{"check", "claim", "publish", "settle"}},
 		{
-			name: "claimed, lease running: in progress", given: []func(*world){stands(event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second})},
+			name: "claimed, lease running: in progress", given: []func(*world){storeFinds(event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second})},
 			calls: []string{"check", "claim"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "unknown, lease running: unknown until it is over", given: []func(*world){stands(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: 5 * time.Second})},
+			name: "unknown, lease running: unknown until it is over", given: []func(*world){storeFinds(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: 5 * time.Second})},
 			calls: []string{"check", "claim"}, kind: event.OutcomeUnknown, outcome: event.Unknown, retryAfter: 6 * time.Second,
 		},
 		{
@@ -157,7 +157,7 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "claim"}, replayed: true,
 		},
 		{
-			name: "other fingerprint: reused", given: []func(*world){stands(event.ClaimResult{State: event.Reused})},
+			name: "other fingerprint: reused", given: []func(*world){storeFinds(event.ClaimResult{State: event.Reused})},
 			calls: []string{"check", "claim"}, kind: event.IdempotencyKeyReused, outcome: event.NotWritten,
 		},
 
@@ -183,11 +183,11 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check"}, kind: event.MalformedJSON, outcome: event.NotWritten,
 		},
 		{
-			name: "invalid, other fingerprint settled", given: []func(*world){refusesData(invalid), stands(event.ClaimResult{State: event.Reused})},
+			name: "invalid, other fingerprint settled", given: []func(*world){refusesData(invalid), storeFinds(event.ClaimResult{State: event.Reused})},
 			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
 		},
 		{
-			name: "invalid, another attempt in doubt", given: []func(*world){refusesData(invalid), stands(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: 1})},
+			name: "invalid, another attempt unknown", given: []func(*world){refusesData(invalid), storeFinds(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: 1})},
 			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
 		},
 		{
@@ -195,7 +195,7 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "look"}, kind: event.SchemaViolation, outcome: event.NotWritten,
 		},
 
-		// Rule 2: enough lease left for a whole delivery time-out.
+		// Rule 2: enough lease left for a whole delivery timeout.
 		{
 			name: "lease just long enough", given: []func(*world){slowly(testLease - testDelivery - deliverySlack)},
 			calls: []string{"check", "claim", "publish", "settle"},
@@ -223,16 +223,16 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "release"}, kind: event.LogUnavailable, outcome: event.NotWritten,
 		},
 		{
-			name: "unknown: doubt", given: []func(*world){publishFails(unknown)},
-			calls: []string{"check", "claim", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+			name: "unknown: mark unknown", given: []func(*world){publishFails(unknown)},
+			calls: []string{"check", "claim", "publish", "mark unknown"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
 		},
 		{
-			name: "unknown by a taker: doubt", given: []func(*world){abandoned, publishFails(unknown)},
-			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+			name: "unknown by a taker: mark unknown", given: []func(*world){abandoned, publishFails(unknown)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "publish", "mark unknown"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
 		},
 		{
-			name: "an error of no kind: doubt", given: []func(*world){publishFails(errStore)},
-			calls: []string{"check", "claim", "publish", "doubt"}, kind: event.Internal, outcome: event.Unknown, cause: errStore,
+			name: "an error of no kind: mark unknown", given: []func(*world){publishFails(errStore)},
+			calls: []string{"check", "claim", "publish", "mark unknown"}, kind: event.Internal, outcome: event.Unknown, cause: errStore,
 		},
 
 		// Rule 6: a take-over is a compare-and-set that can fail.
@@ -274,7 +274,7 @@ func TestProtocol(t *testing.T) {
 
 		// Rule 8: the store may have lost claims.
 		{
-			name: "rebuilding: reject, nothing stands", given: []func(*world){rebuilds}, policy: event.PublishOnStoreFailure,
+			name: "rebuilding: reject, nothing is held", given: []func(*world){rebuilds}, policy: event.PublishOnStoreFailure,
 			calls: []string{"check", "claim"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, retryAfter: 20 * time.Second,
 		},
 		{
@@ -310,7 +310,7 @@ func TestProtocol(t *testing.T) {
 		},
 		{
 			name: "store away, unknown", policy: event.PublishOnStoreFailure, given: []func(*world){storeIsAway, publishFails(unknown)},
-			calls: []string{"check", "claim", "publish", "doubt"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
+			calls: []string{"check", "claim", "publish", "mark unknown"}, kind: event.OutcomeUnknown, outcome: event.Unknown,
 		},
 
 		// The topic cannot be written to.
@@ -323,11 +323,11 @@ func TestProtocol(t *testing.T) {
 			calls: []string{"check", "look"}, replayed: true,
 		},
 		{
-			name: "topic missing, reused", given: []func(*world){topicIsMissing, stands(event.ClaimResult{State: event.Reused})},
+			name: "topic missing, reused", given: []func(*world){topicIsMissing, storeFinds(event.ClaimResult{State: event.Reused})},
 			calls: []string{"check", "look"}, kind: event.IdempotencyKeyReused, outcome: event.NotWritten,
 		},
 		{
-			name: "topic missing, in progress", given: []func(*world){topicIsMissing, stands(event.ClaimResult{State: event.InProgress})},
+			name: "topic missing, in progress", given: []func(*world){topicIsMissing, storeFinds(event.ClaimResult{State: event.InProgress})},
 			calls: []string{"check", "look"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
@@ -379,7 +379,7 @@ func TestProtocol(t *testing.T) {
 func TestOneAttemptHasOneClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	stands(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "C 1 …"}})(w)
+	storeFinds(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "C 1 …"}})(w)
 	req := keyed()
 	result, err := w.door(Config{}, nil).Accept(t.Context(), req)
 	require.NoError(t, err)
@@ -431,9 +431,9 @@ func TestTokensAreFreshForEveryAttempt(t *testing.T) {
 	require.Len(t, seen, 200)
 }
 
-// A release that does not come through must not hold the caller up for longer
-// than a question to the store may.
-func TestReleaseIsAwaitedButNotForEver(t *testing.T) {
+// A release that never completes must not delay the caller for longer than a call to
+// the store may.
+func TestReleaseIsAwaitedButNotForever(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -446,7 +446,7 @@ func TestReleaseIsAwaitedButNotForEver(t *testing.T) {
 	})
 }
 
-// Who waits for a claim that cannot be asked for must not wait for its release
+// A caller that waited for a store that did not answer must not wait for the release
 // too.
 func TestReleaseAfterALostClaimIsNotAwaited(t *testing.T) {
 	t.Parallel()

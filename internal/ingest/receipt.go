@@ -9,24 +9,24 @@ import (
 
 // Receipt tells what became of the event that a client sent with an identity.
 // An outcome that was left unknown is looked up in the log. Errors are
-// *event.Error; NotFound says that no such event was or will be written, unless
-// somebody sends it again.
+// *event.Error; NotFound says that no such event was written, nor will be unless it
+// is sent again.
 func (d *Door) Receipt(ctx context.Context, client string, identity event.Identity) (event.Receipt, error) {
 	id := identity.ClaimID(client)
 	looking, cancel := context.WithTimeout(ctx, d.cfg.ClaimTimeout)
 	defer cancel()
-	standing, err := d.claims.Look(looking, id, event.Fingerprint{})
+	found, err := d.claims.Look(looking, id, event.Fingerprint{})
 	if err != nil {
 		return event.Receipt{}, receiptUnavailable(err)
 	}
-	switch standing.State {
+	switch found.State {
 	case event.Absent:
 		return event.Receipt{}, event.Refuse(event.NotFound,
 			"No event with this identity was written within the idempotency window. It can be sent.")
 	case event.Abandoned:
-		return d.receiptFromLog(ctx, id, standing.Abandoned)
+		return d.receiptFromLog(ctx, id, found.Abandoned)
 	default:
-		result, err := answerStanding(standing)
+		result, err := resultOf(found)
 		return result.Receipt, err
 	}
 }

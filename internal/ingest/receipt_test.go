@@ -13,7 +13,7 @@ func TestReceipt(t *testing.T) {
 	t.Parallel()
 	earlier := event.Receipt{ID: "e-0", Topic: "orders", Partition: 1, Offset: 7}
 	prior := event.AbandonedClaim{Text: "U 1 …", Token: "of-the-attempt-before", Fingerprint: event.Fingerprint{7}}
-	abandoned := stands(event.ClaimResult{State: event.Abandoned, Abandoned: prior})
+	abandoned := storeFinds(event.ClaimResult{State: event.Abandoned, Abandoned: prior})
 	tests := []struct {
 		name       string
 		given      []func(*world)
@@ -22,14 +22,14 @@ func TestReceipt(t *testing.T) {
 		outcome    event.Outcome
 		retryAfter time.Duration
 	}{
-		{name: "settled", given: []func(*world){stands(event.ClaimResult{State: event.Settled, Receipt: earlier})}, calls: []string{"look"}},
+		{name: "settled", given: []func(*world){storeFinds(event.ClaimResult{State: event.Settled, Receipt: earlier})}, calls: []string{"look"}},
 		{name: "nobody knows it", calls: []string{"look"}, kind: event.NotFound, outcome: event.NotWritten},
 		{
-			name: "in progress", given: []func(*world){stands(event.ClaimResult{State: event.InProgress, LeaseLeft: 1})},
+			name: "in progress", given: []func(*world){storeFinds(event.ClaimResult{State: event.InProgress, LeaseLeft: 1})},
 			calls: []string{"look"}, kind: event.RequestInProgress, outcome: event.Unknown,
 		},
 		{
-			name: "in doubt", given: []func(*world){stands(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Second})},
+			name: "left unknown", given: []func(*world){storeFinds(event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Second})},
 			calls: []string{"look"}, kind: event.OutcomeUnknown, outcome: event.Unknown, retryAfter: 2 * time.Second,
 		},
 		{name: "abandoned, in the log", given: []func(*world){abandoned, finds(earlier, true, nil)}, calls: []string{"look", "find U 1 …", "settle"}},
@@ -60,7 +60,7 @@ func TestReceipt(t *testing.T) {
 			require.Equal(t, event.Claim{ID: req.Identity.ClaimID("web")}, w.claims[0], "whatever the payload was")
 			if len(w.claims) > 1 {
 				require.Equal(t, event.Claim{ID: req.Identity.ClaimID("web"), Fingerprint: prior.Fingerprint, Token: prior.Token}, w.claims[1],
-					"what is settled is the claim that stands")
+					"what is settled is the claim that was found")
 			}
 			if tt.kind != "" {
 				require.Equal(t, tt.retryAfter, requireError(t, err, tt.kind, tt.outcome).RetryAfter)

@@ -1,14 +1,9 @@
 package ingest
 
-import (
-	"net/url"
-	"time"
-
-	"eventgateway/internal/event"
-)
+import "eventgateway/internal/event"
 
 // Request is one event as a caller sent it. Strings and bytes must stay
-// unchanged until Accept returns; strings are kept beyond it.
+// unchanged until Accept returns; strings are still used after that.
 type Request struct {
 	Client    string // the authenticated caller
 	Type      string
@@ -23,24 +18,23 @@ type Request struct {
 	Attributes event.Attributes
 	// Key, if set, says where the entity key is, instead of the event type.
 	Key *KeyRule
-	// DeadLetter, if set, keeps the event if it does not fit its schema.
+	// DeadLetter, if set, says where the event goes if it does not fit its schema.
 	DeadLetter *DeadLetter
-	// Fault, if set, is why the caller's own reading refuses the event, an
-	// *event.Error. It goes through the door all the same: in a batch it holds
-	// later events of its entity back.
+	// Fault, if set, is an *event.Error that the caller found in the event. The door
+	// refuses the event for it; in a batch, later events of the entity are held back.
 	Fault error
 }
 
-// KeyRule is where an entity key is. No pointers: there is no entity.
+// KeyRule says where an entity key is. No pointers: the event has no entity.
 type KeyRule struct {
 	Pointers []string // JSON Pointers into the data
 }
 
-// DeadLetter is where an event goes that does not fit its schema: to a topic of
-// its own, without entity, under the identity that it has.
+// DeadLetter is where an event that does not fit its schema goes: to another topic,
+// without entity key, under its own identity.
 type DeadLetter struct {
 	Topic   string
-	Headers []event.Header // of the record, beside the usual ones
+	Headers []event.Header // of the record, after the usual ones
 }
 
 // Result is what became of an accepted event.
@@ -53,35 +47,11 @@ type Result struct {
 	Bypassed bool
 }
 
-// attributes fills in what the caller left open.
-func (d *Door) attributes(req *Request, id event.ClaimID, now time.Time) event.Attributes {
-	a := req.Attributes
-	if a.ID == "" && !req.Identity.IsZero() {
-		a.ID = derivedID(id)
+// fingerprint is what a retry must repeat. A webhook's provider repeats only its
+// delivery's id: the body may count attempts, or come with other events.
+func fingerprint(req *Request) event.Fingerprint {
+	if req.Identity.Kind == event.IdentityWebhook {
+		return event.NewFingerprint("", "", "", nil)
 	}
-	if a.ID == "" {
-		a.ID = d.newID()
-	}
-	if a.Source == "" {
-		a.Source = DefaultSource(req.Client)
-	}
-	if a.Time == "" {
-		a.Time = now.UTC().Format(time.RFC3339Nano)
-	}
-	return a
-}
-
-// DefaultSource is the CloudEvents source of a client that names none.
-func DefaultSource(client string) string { return "/clients/" + url.PathEscape(client) }
-
-// dataSchema is the absolute URI of the schema that the data satisfies, or
-// empty if the gateway does not know its own public URL.
-func (d *Door) dataSchema(def *event.Definition) string {
-	switch {
-	case def.SchemaID != "":
-		return def.SchemaID
-	case d.cfg.PublicURL == "":
-		return ""
-	}
-	return d.cfg.PublicURL + "/v1/event-types/" + def.Type + "/schema?version=" + def.Version
+	return event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data)
 }

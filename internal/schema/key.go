@@ -70,6 +70,9 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 	return key, nil
 }
 
+// Key is EntityKey, for callers that know event types as an interface.
+func (s *Set) Key(pointers []string, data []byte) (*string, error) { return EntityKey(pointers, data) }
+
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // keyPart returns the text of one part, or why it is no key.

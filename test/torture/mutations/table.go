@@ -31,8 +31,8 @@ func Table() []Mutation {
 		{
 			Name: "no-recovery-read", Rule: "7: who takes over reads the log first",
 			Edits: []Edit{{
-				File: "internal/ingest/resume.go",
-				Old:  "receipt, found, err := d.find(ctx, claim.ID, prior)\n",
+				File: "internal/ingest/keyed.go",
+				Old:  "receipt, found, err := a.door.find(ctx, a.claim.ID, prior)\n",
 				New:  "var receipt event.Receipt\n\tvar found bool\n\tvar err error\n",
 			}},
 			Options: func(o *torture.Options) {
@@ -47,9 +47,10 @@ func Table() []Mutation {
 				Old:  "if err := p.fence(ctx, prior.Owner); err != nil {",
 				New:  "if err := error(nil); err != nil {",
 			}, {
-				File: "internal/ingest/once.go",
-				Old:  "\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
-				New:  "\tcrash.At(failpoint.Publishing)\n\treceipt, err := d.publish(ctx, record)\n\treturn d.end(claim, receipt, err)",
+				// The point twice: it is hit more often.
+				File: "internal/ingest/keyed.go",
+				Old:  "\t\ta.refuseLate()\n\t\treturn\n\t}\n",
+				New:  "\t\ta.refuseLate()\n\t\treturn\n\t}\n\tfailpoint.At(failpoint.Publishing)\n",
 			}},
 			// What reveals it stands still after its last look at the clock, while
 			// its producer has nothing under way: a transaction that is open for
@@ -62,9 +63,9 @@ func Table() []Mutation {
 		{
 			Name: "unconditional-release", Rule: "4: released only if surely nothing was or will be written",
 			Edits: []Edit{{
-				File: "internal/ingest/once.go",
-				Old:  "\t} else {\n\t\td.settler.MarkUnknown(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
-				New:  "\t} else {\n\t\td.endUnwritten(claim)\n\t}\n\treturn Result{}, err\n}\n\n// endUnwritten",
+				File: "internal/ingest/keyed.go",
+				Old:  "\tdefault:\n\t\ta.door.settler.MarkUnknown(a.claim)\n",
+				New:  "\tdefault:\n\t\ta.release()\n",
 			}},
 			Options: func(o *torture.Options) {
 				o.Guarantee = "idempotent"
@@ -110,7 +111,7 @@ func Table() []Mutation {
 			Name: "no-held-back", Rule: "5: behind an event that failed, its entity's others wait", Breaks: "d",
 			Edits: []Edit{{
 				File: "internal/ingest/batch.go",
-				Old:  "if failed && it.checked.Key != nil {",
+				Old:  "if failed && a.plan.entity != nil {",
 				New:  "if false {",
 			}},
 			Options: func(o *torture.Options) {

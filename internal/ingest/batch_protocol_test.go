@@ -14,7 +14,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-// several are events of as many entities, which go together.
+// several makes n events of n entities: they go through the pipeline.
 func several(n int) []Request {
 	reqs := make([]Request, n)
 	for i := range reqs {
@@ -23,19 +23,19 @@ func several(n int) []Request {
 	return reqs
 }
 
-// one lets a fake treat the n-th of several otherwise.
-func one(n int) event.ClaimID { return several(n + 1)[n].Identity.ClaimID("web") }
+// claimOf names the claim of the n-th of several, so that a fake can treat it differently.
+func claimOf(n int) event.ClaimID { return several(n + 1)[n].Identity.ClaimID("web") }
 
-// All records are under way before the first is acknowledged, and each claim is
+// All records are handed over before the first is acknowledged, and each claim is
 // settled with its own receipt.
-func TestTogetherNobodyWaits(t *testing.T) {
+func TestPipelineHandsAllRecordsOverFirst(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	var handed sync.WaitGroup
 	handed.Add(5)
 	w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
 		handed.Done()
-		handed.Wait() // hangs unless all are under way at once
+		handed.Wait() // hangs unless all are in flight at once
 		return event.Position{Partition: r.Partition, Offset: int64(len(r.Value))}, nil
 	}
 	require.Equal(t, []string{"ok", "ok", "ok", "ok", "ok"}, batch(t, w.door(Config{}, nil), several(5)...))
@@ -49,14 +49,15 @@ func TestTogetherNobodyWaits(t *testing.T) {
 	}
 }
 
-// What leaves the usual way ends as it does alone, and holds nobody up.
-func TestTogetherEachEndsByItself(t *testing.T) {
+// An event that cannot take the next step ends as a single event would, and delays no
+// other.
+func TestPipelineEventsFailOneByOne(t *testing.T) {
 	t.Parallel()
-	claim := func(standing event.ClaimResult, err error) func(*world) {
+	claim := func(result event.ClaimResult, err error) func(*world) {
 		return func(w *world) {
 			w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
-				if c.ID == one(1) {
-					return standing, err
+				if c.ID == claimOf(1) {
+					return result, err
 				}
 				return event.ClaimResult{State: event.Claimed}, nil
 			}
@@ -77,19 +78,19 @@ func TestTogetherEachEndsByItself(t *testing.T) {
 		want  string
 		calls string // that belong to it, and to it alone
 	}{
-		"settled":     {claim(event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil), "ok", ""},
-		"in progress": {claim(event.ClaimResult{State: event.InProgress}, nil), "request-in-progress", ""},
-		"reused":      {claim(event.ClaimResult{State: event.Reused}, nil), "idempotency-key-reused", ""},
-		"in doubt":    {claim(event.ClaimResult{State: event.LeftUnknown}, nil), "outcome-unknown", ""},
-		"abandoned":   {claim(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "prior"}}, nil), "ok", "find prior,take over prior"},
-		"store away":  {claim(event.ClaimResult{}, errors.New("away")), "idempotency-store-unavailable", "release"},
-		"rebuilding":  {claim(event.ClaimResult{}, &event.Rebuilding{}), "idempotency-store-unavailable", ""},
+		"settled":      {claim(event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "earlier"}}, nil), "ok", ""},
+		"in progress":  {claim(event.ClaimResult{State: event.InProgress}, nil), "request-in-progress", ""},
+		"reused":       {claim(event.ClaimResult{State: event.Reused}, nil), "idempotency-key-reused", ""},
+		"left unknown": {claim(event.ClaimResult{State: event.LeftUnknown}, nil), "outcome-unknown", ""},
+		"abandoned":    {claim(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "prior"}}, nil), "ok", "find prior,take over prior"},
+		"store away":   {claim(event.ClaimResult{}, errors.New("away")), "idempotency-store-unavailable", "release"},
+		"rebuilding":   {claim(event.ClaimResult{}, &event.Rebuilding{}), "idempotency-store-unavailable", ""},
 		"refused": {publish(func() (event.Position, error) {
 			return event.Position{}, event.Refuse(event.LogUnavailable, "no leader")
 		}), "log-unavailable", "release"},
 		"not acknowledged": {publish(func() (event.Position, error) {
 			return event.Position{}, event.MaybeWritten(event.OutcomeUnknown, nil, "late")
-		}), "outcome-unknown", "doubt"},
+		}), "outcome-unknown", "mark unknown"},
 		"no such topic": {func(w *world) {
 			w.place = func(topic string, key []byte, _ uint64) (event.Placement, error) {
 				if string(key) == "e1" {
@@ -125,7 +126,7 @@ func TestTogetherEachEndsByItself(t *testing.T) {
 }
 
 // A claim that took too long leaves no time for a delivery: nothing is handed over.
-func TestTogetherTooLate(t *testing.T) {
+func TestPipelineTooLate(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	w.claim = func(_ context.Context, _ event.Claim) (event.ClaimResult, error) {
@@ -137,23 +138,23 @@ func TestTogetherTooLate(t *testing.T) {
 	require.Contains(t, w.calls, "release")
 }
 
-// A panic of the one call for all ends them all, and the lanes beside them go on.
-func TestTogetherClaimingPanics(t *testing.T) {
+// A panic of the one call that claims for all fails them all; other queues go on.
+func TestPipelineClaimingPanics(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	w.claim = func(_ context.Context, c event.Claim) (event.ClaimResult, error) {
-		if c.ID == one(1) {
+		if c.ID == claimOf(1) {
 			panic("boom")
 		}
 		return event.ClaimResult{State: event.Claimed}, nil
 	}
-	reqs := append(several(3), of("lane", 8), of("lane", 9))
+	reqs := append(several(3), of("queue", 8), of("queue", 9))
 	require.Equal(t, []string{"internal", "internal", "internal", "ok", "ok"}, batch(t, w.door(Config{}, nil), reqs...))
 }
 
-// A release that never comes back holds up its own event for as long as a claim may
-// take, side by side with all others.
-func TestTogetherReleasesSideBySide(t *testing.T) {
+// A release that never completes delays its own event for as long as a claim may take,
+// and all wait at the same time.
+func TestPipelineReleasesConcurrently(t *testing.T) {
 	t.Parallel()
 	w := batchWorld(t)
 	w.neverReleased = true

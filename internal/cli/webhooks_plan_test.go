@@ -1,4 +1,4 @@
-package app
+package cli
 
 import (
 	"os"
@@ -13,7 +13,7 @@ import (
 	"eventgateway/internal/webhook"
 )
 
-func TestFateOf(t *testing.T) {
+func TestPlanOfADelivery(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "a"), 0o700))
@@ -46,18 +46,18 @@ func TestFateOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.d.ID = "d-1"
-			f := FateOf(c.source, c.d, set)
-			require.Equal(t, c.topic, f.Topic)
-			require.Equal(t, event.Identity{Kind: event.IdentityWebhook, Parts: []string{"d-1"}}.ClaimID("s"), f.Claim)
+			p := planOf(c.source, c.d, set)
+			require.Equal(t, c.topic, p.Topic)
+			require.Equal(t, event.Identity{Kind: event.IdentityWebhook, Parts: []string{"d-1"}}.ClaimID("s"), p.ClaimID)
 			if c.key == "" {
-				require.Nil(t, f.Key)
+				require.Nil(t, p.Key)
 			} else {
-				require.Equal(t, c.key, *f.Key)
+				require.Equal(t, c.key, *p.Key)
 			}
 			if c.kind == "" {
-				require.Nil(t, f.Problem)
+				require.Nil(t, p.Problem)
 			} else {
-				require.Equal(t, c.kind, f.Problem.Kind)
+				require.Equal(t, c.kind, p.Problem.Kind)
 			}
 		})
 	}

@@ -1,0 +1,285 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
+)
+
+// The steps of an event with an identity (design section 7), from top to bottom:
+//
+//	place         choose the partition, make the claim     else answerUnplaced
+//	Claim         ask the store for it
+//	claimed       is it ours?                              else withoutClaim
+//	ready         make the record; is there time?          else refuseLate
+//	acknowledged  hand the record over, wait for the log
+//	end           settle, release or mark unknown
+//
+// Two drivers take them: publishOnce for one event, and pipeline (batch.go) for many,
+// where all are claimed with one call and all records are handed over before the
+// first is waited for. What follows an "else" may wait for the store or the log.
+
+// publishOnce takes one event through all steps.
+func (a *attempt) publishOnce(ctx context.Context) {
+	if err := a.place(a.door.now()); err != nil {
+		a.answerUnplaced(ctx, err)
+		return
+	}
+	found, err := a.door.claims.Claim(ctx, a.claim)
+	a.door.metrics.claim.Observe(a.door.now().Sub(a.claim.Begun).Seconds())
+	if !claimed(found, err) {
+		a.withoutClaim(ctx, found, err)
+		return
+	}
+	a.publishClaimed(ctx)
+}
+
+// publishClaimed takes the steps that follow when the claim is held.
+func (a *attempt) publishClaimed(ctx context.Context) {
+	if !a.ready() {
+		a.refuseLate()
+		return
+	}
+	a.end(a.acknowledged(ctx))
+}
+
+// place chooses the partition and makes the claim, with a fresh token. An error says
+// that the topic cannot be written to now.
+func (a *attempt) place(now time.Time) error {
+	id := a.plan.ClaimID
+	place, err := a.door.log.Place(a.plan.Topic, keyBytes(a.plan.Key), spreadOf(id))
+	if err != nil {
+		return err
+	}
+	a.claim = event.Claim{
+		ID: id, Fingerprint: fingerprint(&a.req), Token: a.door.tokens.next(), Placement: place, Begun: now,
+	}
+	return nil
+}
+
+// claimed tells whether the store gave the attempt its claim.
+func claimed(found event.ClaimResult, err error) bool {
+	if err != nil || found.State != event.Claimed {
+		return false
+	}
+	failpoint.At(failpoint.Claimed)
+	return true
+}
+
+// deliverySlack is how much later than its delivery timeout a record may still
+// leave: giving a producer up takes a moment, and a busy machine needs more.
+const deliverySlack = 1500 * time.Millisecond
+
+// ready makes the record of a claim that is held. It is false if too little of the
+// lease is left for a whole delivery.
+func (a *attempt) ready() bool {
+	a.record = a.newRecord(a.claim.Placement, &a.claim)
+	left := a.door.cfg.Lease - a.record.Timestamp.Sub(a.claim.Begun)
+	if left < a.door.cfg.DeliveryTimeout+deliverySlack {
+		return false
+	}
+	failpoint.At(failpoint.Publishing)
+	return true
+}
+
+// send hands the record over, without waiting for the log.
+func (a *attempt) send(ctx context.Context) { a.wait = a.door.log.PublishAsync(ctx, a.record) }
+
+// acknowledged waits for the log's acknowledgement, and hands the record over first if
+// that is not done yet.
+func (a *attempt) acknowledged(ctx context.Context) (event.Receipt, error) {
+	var at event.Position
+	var err error
+	if a.wait != nil {
+		at, err = a.wait()
+	} else {
+		at, err = a.door.log.Publish(ctx, a.record)
+	}
+	a.door.metrics.publish.Observe(a.door.now().Sub(a.record.Timestamp).Seconds())
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	return event.ReceiptOf(a.record, at), nil
+}
+
+// end ends the claim as its record ended. Only a release is waited for.
+func (a *attempt) end(receipt event.Receipt, err error) {
+	a.result.Receipt, a.err = receipt, err
+	switch {
+	case err == nil:
+		a.door.settler.Settle(a.claim, receipt)
+	case asError(err).Outcome == event.NotWritten:
+		a.release()
+	default:
+		a.door.settler.MarkUnknown(a.claim)
+	}
+}
+
+// release drops the claim, under which surely nothing was or will be written. It
+// waits a moment, so that an immediate retry finds the key free, unless the store
+// did not answer before.
+func (a *attempt) release() {
+	released := a.door.settler.Release(a.claim)
+	if a.storeAway {
+		return
+	}
+	select {
+	case <-released:
+	case <-time.After(a.door.cfg.ClaimTimeout):
+	}
+}
+
+// answerUnplaced answers an event whose topic cannot be written to now. If its claim
+// is settled it still gets its receipt: the event is written, whatever became of the
+// topic.
+func (a *attempt) answerUnplaced(ctx context.Context, unplaced error) {
+	ctx, cancel := context.WithTimeout(ctx, a.door.cfg.ClaimTimeout)
+	defer cancel()
+	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(&a.req))
+	if err != nil || found.State == event.Absent || found.State == event.Abandoned {
+		a.err = unplaced
+		return
+	}
+	a.result, a.err = resultOf(found)
+}
+
+// withoutClaim goes on when the claim is not ours: the store did not answer, the
+// attempt before left it, or somebody else holds it.
+func (a *attempt) withoutClaim(ctx context.Context, found event.ClaimResult, err error) {
+	switch {
+	case err != nil:
+		a.withoutStore(ctx, err)
+	case found.State == event.Abandoned:
+		a.resume(ctx, found.Abandoned)
+	default:
+		a.result, a.err = resultOf(found)
+	}
+}
+
+// refuseLate gives up a claim whose lease is too short now.
+func (a *attempt) refuseLate() {
+	a.release()
+	a.err = event.Refuse(event.Overloaded,
+		"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
+}
+
+// withoutStore decides what happens when the store did not answer.
+func (a *attempt) withoutStore(ctx context.Context, cause error) {
+	a.storeAway = true
+	var rebuilding *event.Rebuilding
+	lost := errors.As(cause, &rebuilding)
+	switch {
+	case a.storePolicy(lost) == event.PublishOnStoreFailure:
+		a.door.metrics.bypassed.Inc()
+		a.result.Bypassed = true
+		a.record = a.newRecord(a.claim.Placement, nil)
+		// The claim ends as if it were held: once the store is back, retries get
+		// the receipt.
+		a.end(a.acknowledged(ctx))
+	case lost:
+		a.err = refuseRebuilding(rebuilding)
+	default:
+		// The claim may be held, if only the reply was lost. Nothing was published
+		// under it, and nothing will be.
+		a.release()
+		a.err = event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
+			"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
+	}
+}
+
+// storePolicy says what to do without a claim: the store is away, or, if lost,
+// it may have lost claims and is being rebuilt.
+func (a *attempt) storePolicy(lost bool) event.StoreFailurePolicy {
+	switch {
+	case lost:
+		return a.door.cfg.OnStoreLoss
+	case !a.plan.DeadLetter && a.plan.Definition.OnStoreFailure != "":
+		return a.plan.Definition.OnStoreFailure
+	default:
+		return a.door.cfg.OnStoreFailure
+	}
+}
+
+func refuseRebuilding(r *event.Rebuilding) error {
+	e := event.Refuse(event.IdempotencyStoreUnavailable,
+		"The idempotency store is new or has lost data, and the gateway is reading from Kafka what was written. Until that is done it cannot promise to write this event only once. Nothing was written; send it again with the same key.")
+	e.RetryAfter = r.Left
+	return e
+}
+
+// resume goes on from a claim whose attempt ended without saying how: first the
+// recovery read, then the take-over. In this order because a complete read makes the
+// taker as good as a first owner: nothing of the earlier attempts is or will be in the
+// log, and the take-over compares the whole claim, so nobody else has written in
+// between (docs/adr/0009).
+func (a *attempt) resume(ctx context.Context, prior event.AbandonedClaim) {
+	receipt, found, err := a.door.find(ctx, a.claim.ID, prior)
+	if err != nil {
+		a.err = err
+		return
+	}
+	if found {
+		a.result = Result{Receipt: receipt, Replayed: true}
+		return
+	}
+	failpoint.At(failpoint.Recovered)
+	// Placed again: the read took time, and the producer may be another one now. With
+	// a token of its own: a failover may bring the first claim back, and it must not
+	// be taken for the take-over.
+	if err := a.place(a.door.now()); err != nil {
+		a.err = err
+		return
+	}
+	taken, err := a.takeOver(ctx, prior)
+	if err != nil {
+		a.withoutStore(ctx, err)
+		return
+	}
+	if taken.State != event.Claimed {
+		a.result, a.err = resultOf(taken)
+		return
+	}
+	a.door.metrics.takeovers.Inc()
+	failpoint.At(failpoint.TakenOver)
+	a.publishClaimed(ctx)
+}
+
+func (a *attempt) takeOver(ctx context.Context, prior event.AbandonedClaim) (event.ClaimResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.door.cfg.ClaimTimeout)
+	defer cancel()
+	return a.door.claims.TakeOver(ctx, a.claim, prior)
+}
+
+// find reads in the log what became of an abandoned claim, and settles the claim if
+// its event is there.
+func (d *Door) find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.DeliveryTimeout)
+	defer cancel()
+	receipt, found, err := d.log.Find(ctx, id, prior)
+	if err == nil && found {
+		d.settler.Settle(event.Claim{ID: id, Fingerprint: prior.Fingerprint, Token: prior.Token}, receipt)
+	}
+	return receipt, found, err
+}
+
+// resultOf is the answer to an event whose claim somebody else holds or has ended.
+func resultOf(found event.ClaimResult) (Result, error) {
+	switch found.State {
+	case event.Settled:
+		return Result{Receipt: found.Receipt, Replayed: true}, nil
+	case event.Reused:
+		return Result{}, event.Refuse(event.IdempotencyKeyReused,
+			"This Idempotency-Key was already used with another type, version, content type or body. Use a new key for a new event; a retry must repeat the first request to the byte.")
+	case event.LeftUnknown:
+		e := event.MaybeWritten(event.OutcomeUnknown, nil,
+			"An earlier attempt with this key ended without an answer from the log. It is decided once that attempt's lease is over; retry with the same key then.")
+		e.RetryAfter = found.LeaseLeft + time.Second
+		return Result{}, e
+	default: // in progress, or abandoned and taken by somebody else just now
+		return Result{}, event.MaybeWritten(event.RequestInProgress, nil,
+			"Another request with this Idempotency-Key is being written right now. Retry with the same key to learn its result.")
+	}
+}
