@@ -42,7 +42,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		deadLetters: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_dead_letters_total",
-			Help: "Events that did not fit their schema and were written to a dead-letter topic.",
+			Help: "Events that did not fit their schema and were kept on a dead-letter topic.",
 		}),
 		parse:   stages.WithLabelValues("parse"),
 		claim:   stages.WithLabelValues("claim"),
