@@ -94,5 +94,5 @@ func ApplyTopics(ctx context.Context, cfg *config.Config, how NewTopics) ([]publ
 			Retention: needs.Retention(), MaxRecord: n.MaxData + preflight.HeaderRoom,
 		})
 	}
-	return publish.ApplyTopics(ctx, producerConfig(cfg), plans, how.DryRun)
+	return publish.CreateTopics(ctx, producerConfig(cfg), plans, how.DryRun)
 }

@@ -78,7 +78,7 @@ func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.St
 
 // awaitTopics waits until Kafka has told all topics: the events of one that is
 // left out would be forgotten.
-func awaitTopics(ctx context.Context, producer *publish.Producer) error {
+func awaitTopics(ctx context.Context, producer *publish.Log) error {
 	limit, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
 	if poll(limit, topicsPoll, producer.Complete) {

@@ -20,7 +20,7 @@ func producerConfig(cfg *config.Config) publish.Config {
 		DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
 		InFlightLimit:   cfg.HTTP.InFlightLimit.Bytes(),
 		MaxEventBytes:   int(cfg.HTTP.BodyLimit.Bytes()),
-		CreateTopics: publish.CreateTopics{
+		CreateTopics: publish.TopicCreation{
 			Enabled:     cfg.Kafka.CreateTopics.Enabled,
 			Partitions:  cfg.Kafka.CreateTopics.Partitions,
 			Replication: cfg.Kafka.CreateTopics.Replication,

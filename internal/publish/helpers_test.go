@@ -45,7 +45,7 @@ func startKafka(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 
 // running is a Producer under test.
 type running struct {
-	*Producer
+	*Log
 	registry *prometheus.Registry
 }
 
@@ -63,7 +63,7 @@ func start(tb testing.TB, brokers, topics []string, opts ...option) running {
 	}
 	r := running{registry: prometheus.NewRegistry()}
 	var err error
-	r.Producer, err = New(cfg, slog.New(slog.DiscardHandler), NewMetrics(r.registry))
+	r.Log, err = New(cfg, slog.New(slog.DiscardHandler), NewMetrics(r.registry))
 	require.NoError(tb, err)
 	r.SetTopics(topics)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -183,15 +183,21 @@ func inTransactions(tb testing.TB, yes bool) option {
 	}
 }
 
-// allLanes waits until every lane of a transactional producer is ready.
-func allLanes(tb testing.TB, p running) {
+// pool is the backend in transactional mode, nil in the other.
+func (r running) pool() *txPool {
+	pool, _ := r.backend.(*txPool)
+	return pool
+}
+
+// awaitPool waits until every transactional producer is ready.
+func awaitPool(tb testing.TB, p running) {
 	tb.Helper()
-	if p.lanes == nil {
+	if p.pool() == nil {
 		return
 	}
 	require.Eventually(tb, func() bool {
-		for i := range p.lanes.slots {
-			if l := p.lanes.slots[i].current.Load(); l == nil || !l.open() {
+		for i := range p.pool().slots {
+			if l := p.pool().slots[i].current.Load(); l == nil || !l.open() {
 				return false
 			}
 		}

@@ -57,7 +57,7 @@ func TestHandedRecordsAreWaitedForLater(t *testing.T) {
 	var e *event.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, event.NotWritten, e.Outcome)
-	require.False(t, p.present().overdue.any())
+	require.False(t, p.plain.current().overdue.any())
 	require.Len(t, records(t, cluster, "orders", 5), 5)
 }
 

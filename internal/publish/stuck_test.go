@@ -18,14 +18,14 @@ func TestStuckClientIsReplaced(t *testing.T) {
 		Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20, MaxEventBytes: 1 << 20,
 	}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	require.NoError(t, err)
-	p.stuck = time.Millisecond
+	p.plain.stuck = time.Millisecond
 	p.topics.refreshSoon()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { p.Run(ctx) })
 	seen := map[string]bool{}
 	require.Eventually(t, func() bool {
-		seen[p.present().id] = true
+		seen[p.plain.current().id] = true
 		return len(seen) == 3
 	}, patience, tick)
 	cancel()

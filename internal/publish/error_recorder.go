@@ -7,53 +7,53 @@ import (
 	"sync"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/preflight"
 )
 
-// complaints are what librdkafka reports beside its answers: errors by events,
+// errorRecorder are what librdkafka reports beside its answers: errors by events,
 // and, for connections that a broker ends, by lines of its log only. It is the
 // log's handler.
-type complaints struct {
+type errorRecorder struct {
 	mu        sync.Mutex
-	errors    []kafka.Error
+	errors    []librdkafka.Error
 	lastLine  string    // of the log, about a connection that failed
 	downSince time.Time // when first no broker could be connected to
 }
 
-func (c *complaints) note(_ *incarnation, e kafka.Error) {
+func (c *errorRecorder) record(_ *incarnation, e librdkafka.Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.Code() != kafka.ErrAllBrokersDown {
+	if e.Code() != librdkafka.ErrAllBrokersDown {
 		c.errors = append(c.errors, e)
 	} else if c.downSince.IsZero() {
 		c.downSince = time.Now()
 	}
 }
 
-func (c *complaints) down() bool {
+func (c *errorRecorder) down() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.downSince.IsZero() && time.Since(c.downSince) > giveUpAfter
+	return !c.downSince.IsZero() && time.Since(c.downSince) > unreachableAfter
 }
 
 // obstacles ranks what librdkafka reports: who gets as far as a login has a
 // connection, so a later obstacle says more than an earlier one.
-var obstacles = map[kafka.ErrorCode]struct {
+var obstacles = map[librdkafka.ErrorCode]struct {
 	obstacle preflight.Obstacle
 	rank     int
 }{
-	kafka.ErrAuthentication:           {preflight.NoLogin, 4},
-	kafka.ErrSaslAuthenticationFailed: {preflight.NoLogin, 4},
-	kafka.ErrUnsupportedSaslMechanism: {preflight.NoLogin, 4},
-	kafka.ErrSsl:                      {preflight.NoTLS, 3},
-	kafka.ErrTransport:                {preflight.NoConnection, 2},
-	kafka.ErrResolve:                  {preflight.NoSuchHost, 1},
+	librdkafka.ErrAuthentication:           {preflight.NoLogin, 4},
+	librdkafka.ErrSaslAuthenticationFailed: {preflight.NoLogin, 4},
+	librdkafka.ErrUnsupportedSaslMechanism: {preflight.NoLogin, 4},
+	librdkafka.ErrSsl:                      {preflight.NoTLS, 3},
+	librdkafka.ErrTransport:                {preflight.NoConnection, 2},
+	librdkafka.ErrResolve:                  {preflight.NoSuchHost, 1},
 }
 
 // obstacle is the most telling complaint. last is said if there is none.
-func (c *complaints) obstacle(last error) *preflight.Unreachable {
+func (c *errorRecorder) obstacle(last error) *preflight.Unreachable {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	found, best := &preflight.Unreachable{Obstacle: preflight.NoAnswer, What: last.Error()}, 0
@@ -69,7 +69,7 @@ func (c *complaints) obstacle(last error) *preflight.Unreachable {
 }
 
 // fatal is the error after which the producer writes nothing any more.
-func (c *complaints) fatal() string {
+func (c *errorRecorder) fatal() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.errors {
@@ -84,7 +84,7 @@ func (c *complaints) fatal() string {
 const failTag = "FAIL"
 
 // Handle keeps the latest line about a connection that failed (pumpLogs).
-func (c *complaints) Handle(_ context.Context, r slog.Record) error {
+func (c *errorRecorder) Handle(_ context.Context, r slog.Record) error {
 	var tag, text string
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
@@ -107,10 +107,10 @@ func (c *complaints) Handle(_ context.Context, r slog.Record) error {
 }
 
 // Enabled is part of [slog.Handler].
-func (c *complaints) Enabled(context.Context, slog.Level) bool { return true }
+func (c *errorRecorder) Enabled(context.Context, slog.Level) bool { return true }
 
 // WithAttrs is part of [slog.Handler]; nothing here uses it.
-func (c *complaints) WithAttrs([]slog.Attr) slog.Handler { return c }
+func (c *errorRecorder) WithAttrs([]slog.Attr) slog.Handler { return c }
 
 // WithGroup is part of [slog.Handler]; nothing here uses it.
-func (c *complaints) WithGroup(string) slog.Handler { return c }
+func (c *errorRecorder) WithGroup(string) slog.Handler { return c }

@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/preflight"
 )
 
@@ -49,10 +50,10 @@ func (e TooFewBrokersError) Error() string {
 	return fmt.Sprintf("create topics with replication %d: the cluster has %d %s", e.Replication, e.Brokers, brokers)
 }
 
-// ApplyTopics creates the topics that are missing and leaves all others as they
+// CreateTopics creates the topics that are missing and leaves all others as they
 // are. With dryRun, Kafka is only asked whether it would. The error concerns all
 // topics, those in the outcomes one each; outcomes are in the order of plans.
-func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool) ([]TopicOutcome, error) {
+func CreateTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool) ([]TopicOutcome, error) {
 	in, err := newInspector(cfg)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool
 	_, brokers := in.brokers(ctx)
 	defaults := brokerDefaults(brokers)
 	outcomes := make([]TopicOutcome, len(plans))
-	var specs []kafka.TopicSpecification
+	var specs []librdkafka.TopicSpecification
 	for i, p := range plans {
 		outcomes[i] = p.outcome(found[p.Name])
 		if found[p.Name].Presence != preflight.Missing {
@@ -82,7 +83,7 @@ func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool
 			return nil, TooFewBrokersError{Brokers: len(brokers), Replication: p.Replication}
 		}
 		outcomes[i].Settings = p.settings(defaults)
-		specs = append(specs, kafka.TopicSpecification{
+		specs = append(specs, librdkafka.TopicSpecification{
 			Topic: p.Name, NumPartitions: p.Partitions, ReplicationFactor: p.Replication, Config: outcomes[i].Settings,
 		})
 	}
@@ -98,7 +99,7 @@ func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
 	case preflight.Missing:
 		o.Partitions, o.Replication = p.Partitions, p.Replication
 	case preflight.Hidden:
-		o.Err = fmt.Errorf("describe topic %s: %w", p.Name, kafka.NewError(kafka.ErrTopicAuthorizationFailed, "", false))
+		o.Err = fmt.Errorf("describe topic %s: %w", p.Name, librdkafka.NewError(librdkafka.ErrTopicAuthorizationFailed, "", false))
 	case preflight.Unclear:
 		o.Err = fmt.Errorf("describe topic %s: %s", p.Name, t.Problem)
 	}
@@ -106,7 +107,7 @@ func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
 }
 
 // createAll creates topics and says so in their outcomes.
-func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecification, outcomes []TopicOutcome, dryRun bool) error {
+func (in *inspector) createAll(ctx context.Context, specs []librdkafka.TopicSpecification, outcomes []TopicOutcome, dryRun bool) error {
 	if len(specs) == 0 {
 		return nil
 	}
@@ -120,13 +121,13 @@ func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecifica
 			continue // not one of those
 		}
 		failure, ok := results[o.Name]
-		code, _ := errorCode(failure)
+		code, _ := kafka.ErrorCode(failure)
 		switch {
 		case !ok:
 			o.Err = fmt.Errorf("create topic %s: kafka did not answer for it", o.Name)
 		case failure == nil:
 			o.Created = true
-		case code == kafka.ErrTopicAlreadyExists: // by somebody else, this moment
+		case code == librdkafka.ErrTopicAlreadyExists: // by somebody else, this moment
 			o.Settings, o.Partitions, o.Replication = nil, 0, 0
 			if again := in.topics(ctx, []string{o.Name}); again[0].Presence == preflight.Present {
 				o.Partitions, o.Replication = len(again[0].Partitions), again[0].FewestReplicas()
@@ -140,24 +141,24 @@ func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecifica
 
 // create asks Kafka to create topics, or, with dryRun, whether it would. Of each
 // topic that Kafka answered for it returns the error or nil.
-func (in *inspector) create(ctx context.Context, specs []kafka.TopicSpecification, dryRun bool) (map[string]error, error) {
-	var results []kafka.TopicResult
-	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
-		results, err = admin.CreateTopics(ctx, specs, kafka.SetAdminValidateOnly(dryRun),
-			kafka.SetAdminOperationTimeout(inspectTimeout), kafka.SetAdminRequestTimeout(inspectTimeout))
+func (in *inspector) create(ctx context.Context, specs []librdkafka.TopicSpecification, dryRun bool) (map[string]error, error) {
+	var results []librdkafka.TopicResult
+	err := in.ask(ctx, func(ctx context.Context, admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx, specs, librdkafka.SetAdminValidateOnly(dryRun),
+			librdkafka.SetAdminOperationTimeout(inspectTimeout), librdkafka.SetAdminRequestTimeout(inspectTimeout))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	answers := make(map[string]error, len(results))
+	failures := make(map[string]error, len(results))
 	for _, r := range results {
-		answers[r.Topic] = nil
-		if r.Error.Code() != kafka.ErrNoError {
-			answers[r.Topic] = r.Error
+		failures[r.Topic] = nil
+		if r.Error.Code() != librdkafka.ErrNoError {
+			failures[r.Topic] = r.Error
 		}
 	}
-	return answers, nil
+	return failures, nil
 }
 
 // kafkaRetention is Kafka's own retention.ms.
