@@ -68,7 +68,7 @@ func (a *Admin) metadata(topic *string, all bool, timeout time.Duration) (md *li
 	return md, nil
 }
 
-// Close waits for calls under way; later ones fail. It may be called twice.
+// Close waits for calls in progress; later ones fail. It may be called twice.
 func (a *Admin) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

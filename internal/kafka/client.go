@@ -62,6 +62,9 @@ func ForwardLogs(logger *slog.Logger, logs <-chan librdkafka.LogEvent, stop <-ch
 
 // ErrorCode finds Kafka's code in an error's chain.
 func ErrorCode(err error) (librdkafka.ErrorCode, bool) {
+	if err == nil {
+		return librdkafka.ErrNoError, false // without an allocation
+	}
 	var e librdkafka.Error
 	if errors.As(err, &e) {
 		return e.Code(), true

@@ -12,25 +12,24 @@ import (
 	"eventgateway/internal/preflight"
 )
 
-// TopicPlan is how a topic is to be if it is missing.
+// TopicPlan is how to create a topic if it is missing.
 type TopicPlan struct {
 	Name                    string
 	Partitions, Replication int
-	// Retention is how long records must be kept, MaxRecord how large they get, in bytes.
+	// Retention is how long records must be kept, MaxRecord the largest in bytes.
 	Retention time.Duration
 	MaxRecord int
 }
 
-// TopicOutcome is what became of one plan.
+// TopicOutcome is the result of one plan.
 type TopicOutcome struct {
 	Name string
-	// Created says that the topic was missing; Settings are those it was given.
+	// Created says that the topic was missing; Settings are those it was created with.
 	Created  bool
 	Settings map[string]string
-	// Partitions and Replication are those that it has now, Asked the partitions
-	// that were planned.
+	// Partitions and Replication are those it has now, Asked the planned partitions.
 	Partitions, Replication, Asked int
-	// Err is why the topic is neither there nor created.
+	// Err is why the topic does not exist and was not created.
 	Err error
 }
 
@@ -50,9 +49,9 @@ func (e TooFewBrokersError) Error() string {
 	return fmt.Sprintf("create topics with replication %d: the cluster has %d %s", e.Replication, e.Brokers, brokers)
 }
 
-// CreateTopics creates the topics that are missing and leaves all others as they
-// are. With dryRun, Kafka is only asked whether it would. The error concerns all
-// topics, those in the outcomes one each; outcomes are in the order of plans.
+// CreateTopics creates the topics that are missing and leaves all others unchanged.
+// With dryRun, Kafka is only asked whether it would create them. The error concerns
+// all topics, an outcome's error only its own. Outcomes are in the order of plans.
 func CreateTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool) ([]TopicOutcome, error) {
 	in, err := newInspector(cfg)
 	if err != nil {
@@ -90,7 +89,7 @@ func CreateTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun boo
 	return outcomes, in.createAll(ctx, specs, outcomes, dryRun)
 }
 
-// outcome is what can be said before anything is done.
+// outcome is what is known before topics are created.
 func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
 	o := TopicOutcome{Name: p.Name, Asked: p.Partitions}
 	switch t.Presence {
@@ -106,7 +105,7 @@ func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
 	return o
 }
 
-// createAll creates topics and says so in their outcomes.
+// createAll creates topics and records it in their outcomes.
 func (in *inspector) createAll(ctx context.Context, specs []librdkafka.TopicSpecification, outcomes []TopicOutcome, dryRun bool) error {
 	if len(specs) == 0 {
 		return nil
@@ -118,7 +117,7 @@ func (in *inspector) createAll(ctx context.Context, specs []librdkafka.TopicSpec
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Settings == nil {
-			continue // not one of those
+			continue // it is not to be created
 		}
 		failure, ok := results[o.Name]
 		code, _ := kafka.ErrorCode(failure)
@@ -127,7 +126,7 @@ func (in *inspector) createAll(ctx context.Context, specs []librdkafka.TopicSpec
 			o.Err = fmt.Errorf("create topic %s: kafka did not answer for it", o.Name)
 		case failure == nil:
 			o.Created = true
-		case code == librdkafka.ErrTopicAlreadyExists: // by somebody else, this moment
+		case code == librdkafka.ErrTopicAlreadyExists: // somebody else was faster
 			o.Settings, o.Partitions, o.Replication = nil, 0, 0
 			if again := in.topics(ctx, []string{o.Name}); again[0].Presence == preflight.Present {
 				o.Partitions, o.Replication = len(again[0].Partitions), again[0].FewestReplicas()
@@ -139,8 +138,8 @@ func (in *inspector) createAll(ctx context.Context, specs []librdkafka.TopicSpec
 	return nil
 }
 
-// create asks Kafka to create topics, or, with dryRun, whether it would. Of each
-// topic that Kafka answered for it returns the error or nil.
+// create asks Kafka to create topics, or, with dryRun, whether it would. The map has
+// the error, or nil, of each topic that Kafka answered for.
 func (in *inspector) create(ctx context.Context, specs []librdkafka.TopicSpecification, dryRun bool) (map[string]error, error) {
 	var results []librdkafka.TopicResult
 	err := in.ask(ctx, func(ctx context.Context, admin *librdkafka.AdminClient) (err error) {
@@ -161,14 +160,14 @@ func (in *inspector) create(ctx context.Context, specs []librdkafka.TopicSpecifi
 	return failures, nil
 }
 
-// kafkaRetention is Kafka's own retention.ms.
+// kafkaRetention is Kafka's default retention.ms.
 const kafkaRetention = 7 * 24 * time.Hour
 
-// settings are those that a topic needs and the brokers' defaults do not give it.
-// defaults is nil if they are not known.
+// settings are those that a topic needs beyond the brokers' defaults, which are nil
+// if they are not known.
 func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
 	set := map[string]string{"cleanup.policy": "delete"}
-	if p.Replication >= 3 { // with two, one broker less would stop all writes
+	if p.Replication >= 3 { // with two replicas, one stopped broker would stop all writes
 		set["min.insync.replicas"] = "2"
 	}
 	switch retention, known := defaultRetention(defaults); {
@@ -192,7 +191,7 @@ func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// brokerDefaults are the settings of the first broker that tells them.
+// brokerDefaults are the settings of the first broker that shows them.
 func brokerDefaults(brokers []preflight.BrokerFacts) preflight.Settings {
 	for _, b := range brokers {
 		if b.Settings != nil {
@@ -202,8 +201,8 @@ func brokerDefaults(brokers []preflight.BrokerFacts) preflight.Settings {
 	return nil
 }
 
-// defaultRetention is what topics without a setting of their own have: brokers
-// take the first of three.
+// defaultRetention is that of topics without retention.ms. Brokers use the first of
+// three settings.
 func defaultRetention(broker preflight.Settings) (retention time.Duration, known bool) {
 	if retention, known = broker.Duration("log.retention.ms", time.Millisecond); known {
 		return retention, true

@@ -12,33 +12,33 @@ import (
 	"eventgateway/internal/preflight"
 )
 
-// errorRecorder are what librdkafka reports beside its answers: errors by events,
-// and, for connections that a broker ends, by lines of its log only. It is the
-// log's handler.
+// errorRecorder keeps what librdkafka reports beside its answers. Most errors come as
+// events, but connections that a broker ends only as log lines, so the recorder is
+// also the log's handler.
 type errorRecorder struct {
 	mu        sync.Mutex
 	errors    []librdkafka.Error
-	lastLine  string    // of the log, about a connection that failed
-	downSince time.Time // when first no broker could be connected to
+	lastLine  string    // of the log, about a failed connection
+	downSince time.Time // since when no broker could be connected to
 }
 
-func (c *errorRecorder) record(_ *incarnation, e librdkafka.Error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (r *errorRecorder) record(_ *incarnation, e librdkafka.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if e.Code() != librdkafka.ErrAllBrokersDown {
-		c.errors = append(c.errors, e)
-	} else if c.downSince.IsZero() {
-		c.downSince = time.Now()
+		r.errors = append(r.errors, e)
+	} else if r.downSince.IsZero() {
+		r.downSince = time.Now()
 	}
 }
 
-func (c *errorRecorder) down() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.downSince.IsZero() && time.Since(c.downSince) > unreachableAfter
+func (r *errorRecorder) down() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.downSince.IsZero() && time.Since(r.downSince) > unreachableAfter
 }
 
-// obstacles ranks what librdkafka reports: who gets as far as a login has a
+// obstacles ranks what librdkafka reports: a client that gets as far as a login has a
 // connection, so a later obstacle says more than an earlier one.
 var obstacles = map[librdkafka.ErrorCode]struct {
 	obstacle preflight.Obstacle
@@ -52,15 +52,15 @@ var obstacles = map[librdkafka.ErrorCode]struct {
 	librdkafka.ErrResolve:                  {preflight.NoSuchHost, 1},
 }
 
-// obstacle is the most telling complaint. last is said if there is none.
-func (c *errorRecorder) obstacle(last error) *preflight.Unreachable {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// obstacle is the error with the highest rank, or last if none has one.
+func (r *errorRecorder) obstacle(last error) *preflight.Unreachable {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	found, best := &preflight.Unreachable{Obstacle: preflight.NoAnswer, What: last.Error()}, 0
-	if c.lastLine != "" {
-		found = &preflight.Unreachable{Obstacle: preflight.NoConnection, What: c.lastLine}
+	if r.lastLine != "" {
+		found = &preflight.Unreachable{Obstacle: preflight.NoConnection, What: r.lastLine}
 	}
-	for _, e := range c.errors {
+	for _, e := range r.errors {
 		if o, ok := obstacles[e.Code()]; ok && o.rank > best {
 			found, best = &preflight.Unreachable{Obstacle: o.obstacle, What: e.Error()}, o.rank
 		}
@@ -68,11 +68,11 @@ func (c *errorRecorder) obstacle(last error) *preflight.Unreachable {
 	return found
 }
 
-// fatal is the error after which the producer writes nothing any more.
-func (c *errorRecorder) fatal() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, e := range c.errors {
+// fatal is the text of the error that stopped the producer for good, "" if none did.
+func (r *errorRecorder) fatal() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.errors {
 		if e.IsFatal() {
 			return e.Error()
 		}
@@ -83,10 +83,10 @@ func (c *errorRecorder) fatal() string {
 // failTag is librdkafka's name for lines about connections that failed.
 const failTag = "FAIL"
 
-// Handle keeps the latest line about a connection that failed (pumpLogs).
-func (c *errorRecorder) Handle(_ context.Context, r slog.Record) error {
+// Handle keeps the latest line about a connection that failed (kafka.ForwardLogs).
+func (r *errorRecorder) Handle(_ context.Context, line slog.Record) error {
 	var tag, text string
-	r.Attrs(func(a slog.Attr) bool {
+	line.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "tag":
 			tag = a.Value.String()
@@ -96,21 +96,21 @@ func (c *errorRecorder) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	if tag == failTag {
-		if _, behind, ok := strings.Cut(text, "]: "); ok && strings.HasPrefix(text, "[thrd:") {
-			text = behind // the thread's name says nothing
+		if _, message, ok := strings.Cut(text, "]: "); ok && strings.HasPrefix(text, "[thrd:") {
+			text = message // without the thread's name
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.lastLine = text
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.lastLine = text
 	}
 	return nil
 }
 
 // Enabled is part of [slog.Handler].
-func (c *errorRecorder) Enabled(context.Context, slog.Level) bool { return true }
+func (r *errorRecorder) Enabled(context.Context, slog.Level) bool { return true }
 
 // WithAttrs is part of [slog.Handler]; nothing here uses it.
-func (c *errorRecorder) WithAttrs([]slog.Attr) slog.Handler { return c }
+func (r *errorRecorder) WithAttrs([]slog.Attr) slog.Handler { return r }
 
 // WithGroup is part of [slog.Handler]; nothing here uses it.
-func (c *errorRecorder) WithGroup(string) slog.Handler { return c }
+func (r *errorRecorder) WithGroup(string) slog.Handler { return r }

@@ -25,13 +25,13 @@ const (
 // fencer takes over transactional ids, so that their producers can append nothing
 // more.
 type fencer struct {
-	cfg       Config
-	registry  *registry
-	giveUpOwn func(ctx context.Context, id string) error // gives up a producer of this process
-	running   context.Context                            // ended when the pool is closed
-	logger    *slog.Logger
-	metrics   *Metrics
-	fences    fences
+	cfg        Config
+	registry   *registry
+	abandonOwn func(ctx context.Context, id string) error // abandons a producer of this process
+	running    context.Context                            // ended when the pool is closed
+	logger     *slog.Logger
+	metrics    *Metrics
+	fences     fences
 }
 
 // fence returns when nothing can be appended or committed with id any more, and
@@ -74,7 +74,7 @@ func (f *fencer) takeOver(id string) error {
 	ctx, cancel := withLimit(context.Background(), f.running, f.cfg)
 	defer cancel()
 	began := time.Now()
-	err := f.giveUpOwn(ctx, id)
+	err := f.abandonOwn(ctx, id)
 	if err == nil {
 		err = f.initialise(ctx, id)
 	}

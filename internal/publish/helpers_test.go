@@ -31,7 +31,7 @@ const (
 	// it fails.
 	patience = 60 * time.Second
 	tick     = 10 * time.Millisecond
-	// atOnce is far less than any time-out of the producer.
+	// atOnce is far less than any timeout of the producer.
 	atOnce = 2 * time.Second
 )
 
@@ -51,7 +51,7 @@ type running struct {
 
 type option func(*Config)
 
-// start runs a producer for the topics, on a registry of its own.
+// start runs a producer for the topics, with its own registry.
 func start(tb testing.TB, brokers, topics []string, opts ...option) running {
 	tb.Helper()
 	cfg := Config{
@@ -151,7 +151,7 @@ func records(tb testing.TB, cluster *kfake.Cluster, topic string, n int) []*kgo.
 	return got
 }
 
-// topicNames lists what topics there are, without making any.
+// topicNames lists the topics and their numbers of partitions, without creating any.
 func topicNames(tb testing.TB, cluster *kfake.Cluster) map[string]int {
 	tb.Helper()
 	var req kmsg.MetadataRequest // nil topics: all

@@ -33,7 +33,7 @@ type idempotent struct {
 
 	limit     atomic.Int64 // bytes of a batch that every topic takes, those included that are about to be known
 	replace   chan string  // a reason to start a new incarnation
-	replacing sync.Mutex   // held while the incarnation is replaced or the limit is set: none may become active with an old limit
+	replacing sync.Mutex   // held while the incarnation is replaced or the limit is set: none may become active with an outdated limit
 	drains    sync.WaitGroup
 	stop      chan struct{} // closed by close
 
@@ -228,7 +228,7 @@ func (b *idempotent) outdated() bool {
 
 // failOverdue ends an incarnation of which a record was not acknowledged in time:
 // whatever else it has in flight is unknown too, and none of it may be sent again
-// once somebody else may read the log for it.
+// once a taker may read the log for it.
 func (b *idempotent) failOverdue(inc *incarnation) {
 	if inc.fail() {
 		b.logger.Error("kafka did not acknowledge a record in time: its producer is given up with all records in flight", "records", inc.queued())

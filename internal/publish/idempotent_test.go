@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,4 +138,26 @@ func TestNothingIsAskedOnceTheContextHasEnded(t *testing.T) {
 	p.topics.refreshSoon() // as refused requests do all the time
 	p.topics.run(ctx, func(time.Time, error) { require.Fail(t, "asked") })
 	p.Run(ctx)
+}
+
+// A client to which Kafka has not answered for long is replaced, again and again.
+func TestStuckClientIsReplaced(t *testing.T) {
+	t.Parallel()
+	p, err := New(Config{
+		Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20, MaxEventBytes: 1 << 20,
+	}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	require.NoError(t, err)
+	p.plain.stuck = time.Millisecond
+	p.topics.refreshSoon()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { p.Run(ctx) })
+	seen := map[string]bool{}
+	require.Eventually(t, func() bool {
+		seen[p.plain.current().id] = true
+		return len(seen) == 3
+	}, patience, tick)
+	cancel()
+	wg.Wait()
+	p.Close(context.Background())
 }

@@ -47,16 +47,15 @@ type incarnation struct {
 	onError    func(*incarnation, librdkafka.Error) // told of errors that concern no single record
 	fatal      atomic.Bool
 	failed     chan struct{} // closed when fatal is set
-	overdue    *overdue      // records that wait in it, nil in a transactional one
+	overdue    *overdue      // watches records that wait; nil in a transactional one
 	pumps      sync.WaitGroup
-	stop       chan struct{} // closed when librdkafka is
+	stop       chan struct{} // closed after kp is
 
 	mu     sync.RWMutex // held for reading while kp is called
 	closed bool
 }
 
-// newIncarnation starts a producer: a transactional one if it is given a
-// transactional id.
+// newIncarnation starts a producer, a transactional one unless transactionalID is "".
 func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *slog.Logger, onError func(*incarnation, librdkafka.Error)) (*incarnation, error) {
 	id := transactionalID
 	conf := producerSettings(cfg, batchBytes)
@@ -134,7 +133,7 @@ func (i *incarnation) produce(m *librdkafka.Message, done chan librdkafka.Event)
 
 var errClosed = errors.New("producer is closed")
 
-// pumpEvents reads until the producer is closed: an unread channel would wedge
+// pumpEvents reads until the producer is closed: an unread channel would block
 // librdkafka.
 func (i *incarnation) pumpEvents() {
 	for ev := range i.kp.Events() {
@@ -147,8 +146,7 @@ func (i *incarnation) pumpEvents() {
 	}
 }
 
-// fail marks the incarnation as one that nothing is to be expected from any more.
-// It reports whether it was the first to do so.
+// fail marks the incarnation as failed for good. It reports whether it was not yet.
 func (i *incarnation) fail() bool {
 	if i.fatal.Swap(true) {
 		return false
@@ -157,7 +155,7 @@ func (i *incarnation) fail() bool {
 	return true
 }
 
-// flush waits for records under way until they are done, limit is over, or the
+// flush waits until all records in flight are done, limit is over, or the
 // incarnation has failed. It returns how many are left.
 func (i *incarnation) flush(limit time.Duration) int {
 	deadline := time.Now().Add(limit)
@@ -169,7 +167,7 @@ func (i *incarnation) flush(limit time.Duration) int {
 	}
 }
 
-// close takes no more records and waits for those under way for at most limit;
+// close takes no more records and waits for those in flight for at most limit;
 // what is left then gets an unknown outcome. It may be called twice.
 func (i *incarnation) close(limit time.Duration) {
 	i.mu.Lock()
@@ -184,7 +182,7 @@ func (i *incarnation) close(limit time.Duration) {
 	if left := i.flush(limit); left > 0 {
 		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
 		_ = i.kp.Purge(librdkafka.PurgeInFlight | librdkafka.PurgeQueue)
-		i.kp.Flush(1000) // collects the purged records' reports
+		i.kp.Flush(1000) // delivers the reports of purged records
 	}
 	i.kp.Close()
 	close(i.stop)
@@ -201,9 +199,9 @@ func (i *incarnation) queued() int {
 	return i.kp.Len()
 }
 
-// initialise readies a transactional producer. When it returns nil, no earlier
-// producer with the same id can append or commit any more, and what such a one
-// has committed is visible.
+// initialise prepares a transactional producer. When it returns nil, no earlier
+// producer with the same id can append or commit any more, and what it has committed
+// is visible.
 func (i *incarnation) initialise(ctx context.Context) error {
 	// librdkafka looks for the coordinator twice a second, and first before it
 	// is connected. Connecting it first saves that half second.
@@ -222,7 +220,7 @@ func (i *incarnation) initialise(ctx context.Context) error {
 	}
 }
 
-// initialiseStep waits a while. It reports whether to call it again.
+// initialiseStep waits for initialiseStep. It reports whether to call it again.
 func (i *incarnation) initialiseStep(ctx context.Context) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, initialiseStep)
 	defer cancel()

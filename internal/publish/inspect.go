@@ -19,15 +19,15 @@ const (
 	reachStep    = 250 * time.Millisecond
 	// inspectTimeout bounds each question asked afterwards.
 	inspectTimeout = 5 * time.Second
-	// unreachableAfter is how long no broker may be connected to before that counts as
-	// an answer: time enough for a few attempts, should one have been bad luck.
+	// unreachableAfter is how long connecting to any broker may fail before the cluster
+	// counts as unreachable: time enough for a few attempts.
 	unreachableAfter = time.Second
 )
 
-// Inspect asks Kafka what the promise rests on, with the connection settings of
-// a gateway. It writes no records and changes no topics; in transactional mode
-// it initialises one transactional producer, always the same, because Kafka
-// tells in no other way whether that is allowed.
+// Inspect asks Kafka for the facts that the guarantee depends on, with the connection
+// settings of a gateway. It writes no records and changes no topics. In transactional
+// mode it initialises one transactional producer, always with the same id: Kafka
+// shows in no other way whether that is allowed.
 func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFacts {
 	in, err := newInspector(cfg)
 	if err != nil {
@@ -75,7 +75,7 @@ func (in *inspector) reach(ctx context.Context) *preflight.Unreachable {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	for {
-		// One that is connected already is asked before anything is given up.
+		// A broker that is connected by now is asked before giving up.
 		_, err := in.inc.admin.Brokers(reachStep)
 		switch {
 		case err == nil:
@@ -86,14 +86,14 @@ func (in *inspector) reach(ctx context.Context) *preflight.Unreachable {
 	}
 }
 
-// ask calls Kafka with a time limit of its own.
+// ask calls Kafka, for at most inspectTimeout.
 func (in *inspector) ask(ctx context.Context, question func(context.Context, *librdkafka.AdminClient) error) error {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
 	return in.inc.admin.Use(func(admin *librdkafka.AdminClient) error { return question(ctx, admin) })
 }
 
-// NotAllowed reports whether Kafka refused for want of a permission.
+// NotAllowed reports whether Kafka refused because a permission is missing.
 func NotAllowed(err error) bool {
 	code, ok := kafka.ErrorCode(err)
 	if !ok {
@@ -107,7 +107,7 @@ func NotAllowed(err error) bool {
 	}
 }
 
-// reason is an error's text; a time-out is said in words.
+// reason is an error's text, in plain words for a timeout.
 func reason(err error) string {
 	if code, _ := kafka.ErrorCode(err); code == librdkafka.ErrTimedOut || errors.Is(err, context.DeadlineExceeded) {
 		return "no answer within " + inspectTimeout.String()
@@ -115,13 +115,12 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// checkID is behind the prefix in the transactional id that Inspect initialises.
-// It is always the same one, so that Kafka keeps one line for it and no more; no
-// gateway has it.
+// checkID follows the prefix in the transactional id that Inspect initialises. It is
+// always the same, so that Kafka keeps one entry for it, and no gateway uses it.
 const checkID = "-check"
 
-// tryTransactions initialises a transactional producer and closes it. Its
-// coordinator, its permissions and its time-out are those of a gateway's.
+// tryTransactions initialises a transactional producer and closes it. It needs the
+// same coordinator, permissions and timeout as a gateway's.
 func (in *inspector) tryTransactions(ctx context.Context) *preflight.TransactionFacts {
 	facts := &preflight.TransactionFacts{ID: in.cfg.TransactionalIDPrefix + checkID}
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)

@@ -13,7 +13,7 @@ import (
 	"eventgateway/internal/preflight"
 )
 
-// brokersAtOnce bounds the connections that are opened side by side.
+// brokersAtOnce bounds the connections that are opened at the same time.
 const brokersAtOnce = 8
 
 // brokers lists the cluster's brokers and asks each, at the address that it
@@ -25,7 +25,7 @@ func (in *inspector) brokers(ctx context.Context) (clusterID string, facts []pre
 	}
 	_ = in.ask(ctx, func(ctx context.Context, admin *librdkafka.AdminClient) (err error) {
 		clusterID, err = admin.ClusterID(ctx)
-		return err // the id is for people: without it the rest is as true
+		return err // the id is shown only; the other facts do not depend on it
 	})
 	facts = make([]preflight.BrokerFacts, len(md.Brokers))
 	var group errgroup.Group

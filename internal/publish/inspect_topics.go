@@ -65,8 +65,7 @@ func describe(facts *preflight.TopicFacts, d librdkafka.TopicDescription) {
 	facts.Allowed = operations(d.AuthorizedOperations)
 }
 
-// operations translates what Kafka allows. It tells nothing to some clients and
-// for some brokers: nil stays nil.
+// operations translates what Kafka allows. Some brokers do not say: nil stays nil.
 func operations(granted []librdkafka.ACLOperation) preflight.Operations {
 	if granted == nil {
 		return nil
@@ -88,7 +87,7 @@ func operations(granted []librdkafka.ACLOperation) preflight.Operations {
 	return allowed
 }
 
-// topicSettings adds the settings of the topics that are there.
+// topicSettings adds the settings of the topics that exist.
 func (in *inspector) topicSettings(ctx context.Context, facts []preflight.TopicFacts) {
 	at := map[string]*preflight.TopicFacts{}
 	var resources []librdkafka.ConfigResource
@@ -123,8 +122,8 @@ func (in *inspector) topicSettings(ctx context.Context, facts []preflight.TopicF
 	}
 }
 
-// tryCreation asks Kafka whether it would create those topics that are missing,
-// if they were specified so. Nothing is created.
+// tryCreation asks Kafka whether it would create the missing topics as specified.
+// Nothing is created.
 func (in *inspector) tryCreation(ctx context.Context, facts []preflight.TopicFacts, specify func(name string) librdkafka.TopicSpecification) {
 	at := map[string]*preflight.TopicFacts{}
 	var specs []librdkafka.TopicSpecification

@@ -69,7 +69,7 @@ func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 // Close waits, at most until ctx ends, for records in flight, and closes. What
 // is left then has an unknown outcome. It may be called twice.
 func (l *Log) Close(ctx context.Context) {
-	l.Reader.stop()
-	l.Producer.close(ctx)
-	l.Reader.wait()
+	l.stopSearches()
+	l.close(ctx)
+	l.awaitSearches()
 }

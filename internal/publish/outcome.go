@@ -11,16 +11,16 @@ import (
 
 // retryBackoff is librdkafka's pause before it sends a record again; it jitters
 // by a fifth either way. A record whose refusal comes sooner than
-// surelyFirstTry was sent once at most, so the refusal tells all. Later, an
-// earlier try may have been appended without an answer.
+// surelyFirstTry was sent once at most, so the refusal is final. Later, an
+// earlier try may have been appended and its answer lost.
 const (
 	retryBackoff   = 100 * time.Millisecond
 	surelyFirstTry = 80 * time.Millisecond
 )
 
-// refusals are the answers by which a broker, or librdkafka before it sends
+// refusals are the codes by which a broker, or librdkafka before it sends
 // anything, says that it did not append the record. Every other error code
-// leaves open what happened: time-outs, lost connections, purges, "not enough
+// leaves open what happened: timeouts, lost connections, purges, "not enough
 // replicas after append", fencing, and codes that this table does not know.
 var refusals = map[librdkafka.ErrorCode]refusal{
 	// librdkafka, before sending
@@ -49,7 +49,7 @@ type refusal struct {
 }
 
 // deliveryError turns an error in a delivery report into what the caller is
-// told. age is the time since the record was handed to librdkafka.
+// told. age is the time since the record was given to librdkafka.
 func deliveryError(err librdkafka.Error, age time.Duration) *event.Error {
 	r, refused := refusals[err.Code()]
 	if refused && age >= 0 && age < surelyFirstTry {
@@ -58,14 +58,14 @@ func deliveryError(err librdkafka.Error, age time.Duration) *event.Error {
 	return notAcknowledged(err)
 }
 
-// notAcknowledged is the answer for a record whose fate nobody knows.
+// notAcknowledged is the error for a record that may or may not be written.
 func notAcknowledged(cause error) *event.Error {
 	return event.MaybeWritten(event.OutcomeUnknown, cause,
 		"Kafka did not acknowledge the event in time. It may or may not have been written: retry with the same Idempotency-Key to find out.")
 }
 
-// produceError turns an error of the call that hands a record to librdkafka:
-// nothing was queued, so nothing was or will be written.
+// produceError turns an error of librdkafka's produce call into what the caller is
+// told: nothing was queued, so nothing was or will be written.
 func produceError(err error) *event.Error {
 	if code, ok := kafka.ErrorCode(err); ok {
 		if r, refused := refusals[code]; refused {

@@ -67,7 +67,7 @@ func TestFirstTryEndsBeforeASecondCanBegin(t *testing.T) {
 	require.LessOrEqual(t, surelyFirstTry, retryBackoff*8/10)
 }
 
-func TestWhatWasNotHandedOverIsNotWritten(t *testing.T) {
+func TestWhatLibrdkafkaDidNotTakeIsNotWritten(t *testing.T) {
 	t.Parallel()
 	for code := firstCode; code <= lastCode; code++ {
 		e := produceError(librdkafka.NewError(code, "", false))

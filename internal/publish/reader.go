@@ -20,8 +20,8 @@ type Reader struct {
 	metrics    *Metrics
 
 	searches *searches
-	running  context.Context // of the searches; ended by stop
-	stop     context.CancelFunc
+	running  context.Context // of the searches; ended by stopSearches
+	end      context.CancelFunc
 }
 
 // topicFacts is what the reader asks the producer's cache of topics.
@@ -41,12 +41,14 @@ type transactionFencer interface {
 func newReader(scan scanner, topics topicFacts, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
 	r := &Reader{scan: scan, topicFacts: topics, lease: lease, logger: logger, metrics: metrics}
 	r.searches = newSearches(r.recoverAll)
-	r.running, r.stop = context.WithCancel(context.Background())
+	r.running, r.end = context.WithCancel(context.Background())
 	return r
 }
 
-// wait returns when the searches that stop ended are over.
-func (r *Reader) wait() { r.searches.reads.Wait() }
+// stopSearches makes the searches end soon; awaitSearches returns when they have.
+func (r *Reader) stopSearches() { r.end() }
+
+func (r *Reader) awaitSearches() { r.searches.reads.Wait() }
 
 // Quiesce waits until nothing that was claimed before since can still be
 // appended: a whole lease, or, in transactional mode, until every producer that

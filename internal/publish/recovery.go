@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// clockMargin is how far clocks of gateways and brokers may be apart.
+	// clockMargin is how much clocks of gateways and brokers may differ.
 	clockMargin = 10 * time.Second
-	// recoveryLimit bounds one read; who waits for it bounds himself.
+	// recoveryLimit bounds one read. Callers bound their own wait.
 	recoveryLimit = 2 * time.Minute
-	// recoveriesAtOnce bounds the reads under way. Those for one partition share
+	// recoveriesAtOnce bounds the reads in progress. Searches in one partition share
 	// a read.
 	recoveriesAtOnce = 4
 )
 
-// errUndecided says that the log cannot be read to a good end yet.
+// errUndecided says that the log cannot yet show whether a record was written.
 type errUndecided struct{ left time.Duration }
 
 func (e errUndecided) Error() string {
 	return "replication may still bring the record to light; ask again in " + e.left.Round(time.Second).String()
 }
 
-// Find is the recovery read: it looks for the record that attempts before may
-// have written under an abandoned claim. Not found is sure: in transactional
-// mode because the claim's producer was fenced first, else because nothing
-// outlives a lease. Errors are *event.Error, unknown.
+// Find is the recovery read: it looks for the record that earlier attempts may
+// have written under an abandoned claim. A record that is not found does not appear
+// later: in transactional mode because the claim's producer was fenced first, else
+// because nothing outlives a lease. Errors are *event.Error, unknown.
 func (r *Reader) Find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
 	begun := time.Now()
 	receipt, err := r.find(ctx, id, prior)
@@ -78,7 +78,7 @@ func (r *Reader) find(ctx context.Context, id event.ClaimID, prior event.Abandon
 	return nil, nil // read to the end, and not there
 }
 
-// search is one claim that is looked for in one partition.
+// search looks for one claim in one partition.
 type search struct {
 	id     event.ClaimID
 	prior  event.AbandonedClaim
@@ -93,14 +93,13 @@ func (s *search) end(found *event.Receipt, err error) {
 	close(s.done)
 }
 
-// searches gathers those who look for a claim in the same partition: they share
-// a read.
+// searches collects the searches in each partition: they share a read.
 type searches struct {
 	run   func([]*search, kafka.Partition)
-	slots chan struct{} // holds one element per read under way
+	slots chan struct{} // holds one element per read in progress
 
 	mu      sync.Mutex
-	waiting map[kafka.Partition][]*search // present while a read is under way or due
+	waiting map[kafka.Partition][]*search // present while a read is in progress or due
 	reads   sync.WaitGroup
 }
 
@@ -138,7 +137,7 @@ func (q *searches) serve(part kafka.Partition) {
 	}
 }
 
-// recoverAll reads a partition for all who wait, once.
+// recoverAll reads a partition once for all searches that wait.
 func (r *Reader) recoverAll(batch []*search, part kafka.Partition) {
 	ctx, cancel := context.WithTimeout(r.running, recoveryLimit)
 	defer cancel()
@@ -155,8 +154,7 @@ func (r *Reader) recoverAll(batch []*search, part kafka.Partition) {
 	}
 }
 
-// decidable answers those who have come too early to be told, and returns the
-// others.
+// decidable ends the searches that have come too early, and returns the others.
 func (r *Reader) decidable(ctx context.Context, batch []*search, part kafka.Partition) ([]*search, error) {
 	if !slices.ContainsFunc(batch, func(s *search) bool { return !s.fenced }) {
 		return batch, nil
@@ -167,7 +165,7 @@ func (r *Reader) decidable(ctx context.Context, batch []*search, part kafka.Part
 	}
 	replicas, ok := facts[part.Number]
 	if !ok {
-		return batch, fmt.Errorf("%s is gone", part)
+		return batch, fmt.Errorf("%s no longer exists", part)
 	}
 	now := failpoint.Now()
 	decidable := batch[:0]

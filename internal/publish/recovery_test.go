@@ -154,8 +154,8 @@ func TestWhenTheLogCanTell(t *testing.T) {
 		{"followers have had their time", replication{replicas: 3, inSync: 2, minInSync: 2, lag: lag}, quiet, 0},
 		{"too few in sync", replication{replicas: 3, inSync: 1, minInSync: 2, lag: lag}, time.Hour, defaultRetry},
 		{"too few in sync, for all that is known", replication{replicas: 3, inSync: 2, lag: lag}, time.Hour, defaultRetry},
-		{"a record handed over later is acknowledged", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended.Add(1)}, leaseMargin, 0},
-		{"a record handed over before is no proof", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended}, leaseMargin, quiet - leaseMargin},
+		{"a record sent later is acknowledged", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended.Add(1)}, leaseMargin, 0},
+		{"a record sent before does not prove it", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended}, leaseMargin, quiet - leaseMargin},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,8 +165,8 @@ func TestWhenTheLogCanTell(t *testing.T) {
 	}
 }
 
-// librdkafka calls a question for offsets that broke off answered; nothing may be
-// concluded from it.
+// librdkafka reports no error when a question for offsets breaks off; nothing may be
+// concluded from its answer.
 func TestRecoveryNeedsAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, answered := range map[string]int{"the end is not known": 0, "the beginning is not known": 1} {

@@ -15,7 +15,7 @@ import (
 	"eventgateway/internal/kafka"
 )
 
-// replayPause is the time between looks whether replication has caught up.
+// replayPause is between checks whether replication has caught up.
 const replayPause = 500 * time.Millisecond
 
 // Replay visits, from one goroutine, every deduplicated record of the event
@@ -47,7 +47,7 @@ func (r *Reader) caughtUp(ctx context.Context, since time.Time) ([]kafka.Partiti
 		for {
 			facts, err := r.replicationOf(ctx, topicName)
 			if errors.Is(err, errNoTopic) {
-				break // nothing was ever written to it
+				break // nothing was written to it
 			}
 			if err != nil {
 				return nil, err
@@ -104,7 +104,7 @@ func decodeHex(into []byte, text string) bool {
 	return err == nil
 }
 
-// receiptOf gives the receipt that the record's writer gave.
+// receiptOf is the receipt that the record's writer returned.
 func receiptOf(m *librdkafka.Message) event.Receipt {
 	r := event.Record{Placement: event.Placement{Topic: *m.TopicPartition.Topic}, Key: m.Key}
 	for _, h := range m.Headers {

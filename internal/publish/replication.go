@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// defaultReplicaLag is Kafka's own replica.lag.time.max.ms.
+	// defaultReplicaLag is Kafka's default replica.lag.time.max.ms.
 	defaultReplicaLag = 30 * time.Second
-	// quietMargin is for the broker's bookkeeping: it looks for followers that
-	// lag every half replica lag, and tells the controller.
+	// quietMargin is for the broker's bookkeeping: every half replica lag it looks
+	// for followers that are behind, and tells the controller.
 	quietMargin = 2 * time.Second
 	// leaseMargin is for the rounding of clocks.
 	leaseMargin = time.Second
@@ -26,25 +26,25 @@ const (
 var errNoTopic = errors.New("kafka has no such topic")
 
 // replication is what decides how far a partition's high watermark can be
-// behind the end of its leader's log, where a consumer cannot look.
+// behind the end of its leader's log, which a consumer cannot see.
 type replication struct {
 	replicas, inSync int
 	minInSync        int // min.insync.replicas; 0: not known
 	lag              time.Duration
-	ackedAt          time.Time // when the newest record of ours that is acknowledged was handed over
+	ackedAt          time.Time // when this process sent its newest acknowledged record
 }
 
 // left is how long to wait until the high watermark is beyond everything that
-// was appended before since. Three things can say so: there is no follower to
-// wait for; a record that was handed over later is acknowledged; or followers
-// have had the time after which Kafka drops those that have not caught up.
+// was appended before since. Three facts prove it: there is no follower to wait
+// for; a record that was sent later is acknowledged; or followers have had the time
+// after which Kafka drops those that have not caught up.
 func (r replication) left(since, now time.Time) time.Duration {
 	wait := since.Add(leaseMargin).Sub(now)
 	switch {
 	case wait > 0 || r.replicas == 1 || r.ackedAt.After(since):
 		return wait
 	case r.inSync < r.enoughInSync():
-		// The high watermark stands still until followers are back.
+		// The high watermark does not move until followers are back.
 		return max(defaultRetry, r.quietAt(since).Sub(now))
 	default:
 		return r.quietAt(since).Sub(now)
@@ -89,9 +89,9 @@ func (r *Reader) replicationOf(ctx context.Context, topicName string) (map[int32
 	return facts, nil
 }
 
-// learnReplication adds the settings of topic and brokers, for which one broker
-// speaks. Without the permission to see them, Kafka's default and the strictest
-// assumption stay.
+// learnReplication adds the settings of the topic and of one broker, which stands for
+// all. Without permission to see them, Kafka's default and the strictest assumption
+// stay.
 func (r *Reader) learnReplication(ctx context.Context, md librdkafka.TopicMetadata, facts map[int32]replication) {
 	if len(md.Partitions) == 0 || len(md.Partitions[0].Replicas) == 1 {
 		return
@@ -110,7 +110,7 @@ func (r *Reader) learnReplication(ctx context.Context, md librdkafka.TopicMetada
 	}
 }
 
-// setting reads one whole-number setting of a topic or broker, 0 if it cannot.
+// setting reads an integer setting of a topic or broker, 0 if it cannot.
 func (r *Reader) setting(ctx context.Context, kind librdkafka.ResourceType, of, name string) int {
 	var results []librdkafka.ConfigResourceResult
 	err := r.scan.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
@@ -118,7 +118,7 @@ func (r *Reader) setting(ctx context.Context, kind librdkafka.ResourceType, of, 
 		return err
 	})
 	if err != nil || len(results) != 1 || results[0].Error.Code() != librdkafka.ErrNoError {
-		r.logger.Warn("kafka does not tell a setting: the strictest assumption is made", "setting", name, "of", of, "error", err)
+		r.logger.Warn("kafka does not show a setting: the strictest value is assumed", "setting", name, "of", of, "error", err)
 		return 0
 	}
 	n, err := strconv.Atoi(results[0].Config[name].Value)

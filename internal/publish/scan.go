@@ -114,10 +114,10 @@ func scanStep(ev librdkafka.Event, ends map[kafka.Partition]int64, visit func(*l
 	return &reached, nil
 }
 
-// spans are the parts of partitions from the first record of a time or later up
-// to the high watermark.
+// spans are the parts of partitions from the first record with a timestamp of from or
+// later up to the high watermark.
 func (s scanner) spans(ctx context.Context, parts []kafka.Partition, from time.Time) ([]span, error) {
-	ends, err := s.offsets(ctx, parts, time.Time{}) // first: what comes later is not asked for
+	ends, err := s.offsets(ctx, parts, time.Time{}) // first: later records are not wanted
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s scanner) spans(ctx context.Context, parts []kafka.Partition, from time.T
 	}
 	spans := make([]span, 0, len(parts))
 	for part, end := range ends {
-		if begin := begins[part]; begin >= 0 { // else nothing is that young
+		if begin := begins[part]; begin >= 0 { // else no record is that recent
 			spans = append(spans, span{Partition: part, from: begin, to: end})
 		}
 	}
@@ -136,7 +136,7 @@ func (s scanner) spans(ctx context.Context, parts []kafka.Partition, from time.T
 
 // offsets asks each partition's leader: for its high watermark if at is zero,
 // else for its first record with a timestamp of at or later (-1 if there is
-// none). Both look behind the last stable offset, at open transactions. Without an
+// none). Both include open transactions, beyond the last stable offset. Without an
 // error there is an answer for each partition.
 func (s scanner) offsets(ctx context.Context, parts []kafka.Partition, at time.Time) (map[kafka.Partition]int64, error) {
 	spec := librdkafka.LatestOffsetSpec
@@ -159,7 +159,7 @@ func (s scanner) offsets(ctx context.Context, parts []kafka.Partition, at time.T
 	}
 	least := int64(0)
 	if !at.IsZero() {
-		least = noneThatYoung
+		least = noneThatRecent
 	}
 	found := make(map[kafka.Partition]int64, len(parts))
 	for at, info := range result.ResultInfos {
@@ -181,5 +181,5 @@ func (s scanner) offsets(ctx context.Context, parts []kafka.Partition, at time.T
 	return found, nil
 }
 
-// noneThatYoung is Kafka's answer when no record has the timestamp or a later one.
-const noneThatYoung = -1
+// noneThatRecent is Kafka's answer when no record has the timestamp or a later one.
+const noneThatRecent = -1

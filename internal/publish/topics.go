@@ -21,21 +21,21 @@ const (
 	refreshInterval = 30 * time.Second // partitions may be added at any time
 	urgentInterval  = time.Second      // Kafka is away, or a topic is missing
 	metadataTimeout = 5 * time.Second
-	// refreshPause keeps refused requests, which all ask for a refresh, from
-	// making a storm of them.
+	// refreshPause bounds how often refused requests, each of which asks for a
+	// refresh, cause one.
 	refreshPause = 100 * time.Millisecond
 	// limitsInterval is how often topics are asked for their size limit.
 	limitsInterval = 5 * time.Minute
-	// defaultTopicBytes is Kafka's own max.message.bytes.
+	// defaultTopicBytes is Kafka's default max.message.bytes.
 	defaultTopicBytes = 1_048_588
 )
 
-// topic is what the gateway needs to know of one.
+// topic is what the gateway needs to know of a topic.
 type topic struct {
 	partitions int32
 	maxBytes   int // max.message.bytes
-	// acked has, by partition, when the newest acknowledged record was handed
-	// over: nanoseconds since the process knows topics, 0 for never.
+	// acked has, by partition, when the newest acknowledged record was sent:
+	// nanoseconds since born, 0 for never.
 	acked []*atomic.Int64
 }
 
@@ -96,8 +96,8 @@ const (
 	neverReached
 )
 
-// run keeps the cache fresh until ctx ends. after is called behind every try,
-// with the time when it began.
+// run keeps the cache fresh until ctx ends. after is called after every try,
+// with the time when the try began.
 func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
 	for ctx.Err() == nil {
 		begun := time.Now()
@@ -161,15 +161,14 @@ func counters(old []*atomic.Int64, n int) []*atomic.Int64 {
 	return kept
 }
 
-// ackedNow notes that a record handed over at that time is acknowledged.
-func (t *topics) ackedNow(name string, number int32, handed time.Time) {
+// ackedNow notes that a record sent at that time is acknowledged.
+func (t *topics) ackedNow(name string, number int32, sent time.Time) {
 	if found, _ := t.lookup(name); int(number) < len(found.acked) {
-		found.acked[number].Store(int64(handed.Sub(t.born)))
+		found.acked[number].Store(int64(sent.Sub(t.born)))
 	}
 }
 
-// ackedAt is when the newest record that is acknowledged was handed over, as
-// far as this process knows.
+// ackedAt is when this process sent its newest acknowledged record.
 func (t *topics) ackedAt(name string, number int32) time.Time {
 	found, _ := t.lookup(name)
 	if int(number) >= len(found.acked) {
@@ -179,7 +178,7 @@ func (t *topics) ackedAt(name string, number int32) time.Time {
 	if since == 0 {
 		return time.Time{}
 	}
-	return t.born.Add(time.Duration(since)) // monotonic: no clock that is set changes it
+	return t.born.Add(time.Duration(since)) // monotonic: setting the clock does not change it
 }
 
 // names are the event types' topics, missing or not.
@@ -219,7 +218,7 @@ func (t *topics) reportMissing(ctx context.Context, missing []string) {
 	}
 }
 
-// spec is how a topic is created. All its settings are the brokers' defaults.
+// spec is how a missing topic is created: with the brokers' default settings.
 func (c TopicCreation) spec(name string) librdkafka.TopicSpecification {
 	return librdkafka.TopicSpecification{Topic: name, NumPartitions: c.Partitions, ReplicationFactor: c.Replication}
 }
@@ -251,8 +250,8 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 	return nil
 }
 
-// learnLimits asks for max.message.bytes of topics that are new, and of all
-// once in a while. Without permission Kafka's default is assumed.
+// learnLimits asks for max.message.bytes of new topics, and of all every
+// limitsInterval. Without permission, Kafka's default is assumed.
 func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
 	t.mu.Lock()
 	if time.Since(t.limitsAt) > limitsInterval {

@@ -32,7 +32,8 @@ func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
 	require.False(t, down, "a missing topic does not make Kafka down")
 	_, err := p.publish(t, "there", "{}")
 	require.NoError(t, err, "other types are not concerned")
-	// Nor does a record that got past Place, as when the topic was just deleted.
+	// A record that got past Place, because the topic was just deleted, does not
+	// create it either.
 	_, err = p.Publish(context.Background(), event.Record{
 		Placement: event.Placement{Topic: "missing", Owner: p.plain.current().id}, Value: []byte("x"), Timestamp: time.Now(),
 	})

@@ -31,7 +31,7 @@ func TestRecordOutcome(t *testing.T) {
 		state deliveryState
 		want  recordOutcome
 	}{
-		"never handed over":        {deliveryState{}, unsent},
+		"never sent":               {deliveryState{}, unsent},
 		"no report":                {deliveryState{sent: true}, unknown},
 		"acknowledged":             {deliveryState{sent: true, report: report(librdkafka.ErrNoError), age: time.Hour}, acked},
 		"refused":                  {deliveryState{sent: true, report: report(librdkafka.ErrMsgSizeTooLarge)}, refused},

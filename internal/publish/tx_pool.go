@@ -52,7 +52,7 @@ func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *
 	}
 	pool.running, pool.end = context.WithCancel(context.Background())
 	pool.fencer = &fencer{
-		cfg: cfg, registry: pool.registry, giveUpOwn: pool.giveUp, running: pool.running,
+		cfg: cfg, registry: pool.registry, abandonOwn: pool.abandonOwn, running: pool.running,
 		logger: logger, metrics: metrics, fences: newFences(),
 	}
 	for i := range pool.slots {
@@ -255,9 +255,9 @@ func withLimit(ctx, running context.Context, cfg Config) (context.Context, conte
 	return ctx, func() { stop(); cancel() }
 }
 
-// giveUp abandons the producer with this id, if it is one of the pool's, after it
+// abandonOwn abandons the producer with this id, if it is one of the pool's, after it
 // got a successor.
-func (pool *txPool) giveUp(ctx context.Context, id string) error {
+func (pool *txPool) abandonOwn(ctx context.Context, id string) error {
 	for i := range pool.slots {
 		s := &pool.slots[i]
 		if t := s.current.Load(); t != nil && t.inc.id == id {

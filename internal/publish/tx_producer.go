@@ -145,7 +145,7 @@ func (t *txProducer) closeLocked() {
 	}
 }
 
-// abandon gives the incarnation up. What waits was not handed to librdkafka
+// abandon gives the incarnation up. What waits was not given to librdkafka
 // and never will be; the group in progress ends on its own.
 func (t *txProducer) abandon() {
 	t.mu.Lock()
