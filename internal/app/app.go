@@ -41,7 +41,7 @@ type App struct {
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	catalog  *schema.Catalog
-	producer *publish.Producer
+	producer *publish.Log
 	rdb      idempotency.Client
 	store    *idempotency.Store
 	api      *api.Server

@@ -94,5 +94,5 @@ func CreateTopics(ctx context.Context, cfg *config.Config, how TopicOptions) ([]
 			Retention: needs.Retention(), MaxRecord: n.MaxData + preflight.HeaderRoom,
 		})
 	}
-	return publish.ApplyTopics(ctx, producerConfig(cfg), plans, how.DryRun)
+	return publish.CreateTopics(ctx, producerConfig(cfg), plans, how.DryRun)
 }

@@ -79,7 +79,7 @@ func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.St
 
 // awaitTopics waits until all topics are known: the events of a topic that is left out
 // would be forgotten.
-func awaitTopics(ctx context.Context, producer *publish.Producer) error {
+func awaitTopics(ctx context.Context, producer *publish.Log) error {
 	limit, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
 	if backoff.Poll(limit, topicsInterval, producer.Complete) {

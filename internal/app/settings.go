@@ -18,7 +18,7 @@ func producerConfig(cfg *config.Config) publish.Config {
 		DeliveryTimeout:       cfg.Kafka.DeliveryTimeout,
 		InFlightLimit:         cfg.HTTP.InFlightLimit.Bytes(),
 		MaxEventBytes:         int(cfg.HTTP.BodyLimit.Bytes()),
-		CreateTopics:          publish.CreateTopics(cfg.Kafka.CreateTopics),
+		CreateTopics:          publish.TopicCreation(cfg.Kafka.CreateTopics),
 		Lease:                 quiesceLease(cfg),
 		Transactional:         cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,

@@ -108,7 +108,7 @@ func TestProducerSettings(t *testing.T) {
 	require.Equal(t, publish.Config{
 		Brokers: []string{"a:1"}, Properties: map[string]string{"linger.ms": "5"},
 		DeliveryTimeout: 10 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
-		CreateTopics: publish.CreateTopics{Enabled: true, Partitions: 12, Replication: 3},
+		CreateTopics: publish.TopicCreation{Enabled: true, Partitions: 12, Replication: 3},
 		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,
 	}, producerConfig(cfg))
 	cfg.SoleWriter = true

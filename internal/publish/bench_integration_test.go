@@ -30,7 +30,7 @@ func BenchmarkGuarantees(b *testing.B) {
 			topic := realTopic(b, brokers, 12)
 			p := start(b, brokers, []string{topic}, inTransactions(b, transactional))
 			p.place(b, topic, nil)
-			allLanes(b, p)
+			awaitPool(b, p)
 			var left, failures atomic.Int64
 			left.Store(int64(b.N))
 			b.ResetTimer()

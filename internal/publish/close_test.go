@@ -43,7 +43,7 @@ func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
 		p.Close(context.Background())
 		close(closed)
 	}()
-	require.Eventually(t, func() bool { return p.incarnation(place.Owner) == nil }, patience, tick, "Close takes nothing more")
+	require.Eventually(t, func() bool { return p.plain.byID(place.Owner) == nil }, patience, tick, "Close takes nothing more")
 	release()
 	require.NoError(t, <-ended, "what was under way is flushed")
 	<-closed
@@ -83,5 +83,5 @@ func TestClosedProducerRefuses(t *testing.T) {
 	})
 	require.Error(t, p.Ping(context.Background()))
 	require.Zero(t, p.queued())
-	require.NoError(t, p.reincarnate("too late"))
+	require.NoError(t, p.plain.replaceIncarnation("too late"))
 }

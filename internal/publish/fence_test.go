@@ -27,7 +27,7 @@ func registered(tb testing.TB, cluster *kfake.Cluster, p running) []string {
 func registeredAt(tb testing.TB, brokers []string, p running) []string {
 	tb.Helper()
 	ids := map[string]bool{}
-	for _, r := range committedRecords(tb, brokers, p.lanes.registry.topic) {
+	for _, r := range committedRecords(tb, brokers, p.pool().registry.topic) {
 		ids[string(r.Key)] = r.Value != nil
 	}
 	var present []string
@@ -40,23 +40,23 @@ func registeredAt(tb testing.TB, brokers []string, p running) []string {
 	return present
 }
 
-func (r running) laneIDs() (ids []string) {
-	for i := range r.lanes.slots {
-		ids = append(ids, r.lanes.slots[i].current.Load().inc.id)
+func (r running) poolIDs() (ids []string) {
+	for i := range r.pool().slots {
+		ids = append(ids, r.pool().slots[i].current.Load().inc.id)
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-func TestLanesAreRegistered(t *testing.T) {
+func TestProducersAreRegistered(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"})
-	require.Len(t, p.laneIDs(), laneCount)
-	require.Equal(t, p.laneIDs(), registered(t, cluster, p))
-	listed, err := p.lanes.registry.list(t.Context())
+	require.Len(t, p.poolIDs(), poolSize)
+	require.Equal(t, p.poolIDs(), registered(t, cluster, p))
+	listed, err := p.pool().registry.list(t.Context())
 	require.NoError(t, err)
-	require.ElementsMatch(t, p.laneIDs(), listed)
+	require.ElementsMatch(t, p.poolIDs(), listed)
 }
 
 func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
@@ -78,7 +78,7 @@ func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
 	require.Error(t, p.fenceAll(t.Context()))
 }
 
-func TestFencedLaneIsReplaced(t *testing.T) {
+func TestFencedProducerIsReplaced(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"})
@@ -92,14 +92,14 @@ func TestFencedLaneIsReplaced(t *testing.T) {
 	require.NotContains(t, registered(t, cluster, p), owner)
 }
 
-func TestOwnLaneHasASuccessorBeforeItIsFenced(t *testing.T) {
+func TestOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"})
 	before := p.place(t, "t", nil)
 	require.NoError(t, p.fence(t.Context(), before.Owner))
 	after, err := p.Place("t", nil, 0)
-	require.NoError(t, err, "never without a lane")
+	require.NoError(t, err, "never without a producer")
 	require.NotEqual(t, before.Owner, after.Owner)
 	requireError(t, p.write("t", 0, before.Owner, "x"), event.LogUnavailable, event.NotWritten)
 	require.NoError(t, p.write("t", 0, after.Owner, "y"))
@@ -112,13 +112,13 @@ func TestFenceAllReplacesEveryProducer(t *testing.T) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"})
 	other := transactional(t, cluster, []string{"t"}, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
-	before := append(p.laneIDs(), other.laneIDs()...)
+	before := append(p.poolIDs(), other.poolIDs()...)
 	require.NoError(t, p.fenceAll(t.Context()))
-	for _, id := range other.laneIDs() {
+	for _, id := range other.poolIDs() {
 		_ = other.write("t", 0, id, "x") // finds out that it is fenced
 	}
-	allLanes(t, p)
-	allLanes(t, other)
+	awaitPool(t, p)
+	awaitPool(t, other)
 	require.Eventually(t, func() bool {
 		return !slices.ContainsFunc(registered(t, cluster, p), func(id string) bool { return slices.Contains(before, id) })
 	}, patience, tick)
@@ -186,7 +186,7 @@ func TestFencesRememberAFew(t *testing.T) {
 }
 
 // Close during a start leaves nothing behind (goleak) and takes no time.
-func TestCloseWhileLanesStart(t *testing.T) {
+func TestCloseWhileProducersStart(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second}
 	inTransactions(t, true)(&cfg)

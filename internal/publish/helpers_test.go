@@ -31,7 +31,7 @@ const (
 	// it fails.
 	patience = 60 * time.Second
 	tick     = 10 * time.Millisecond
-	// atOnce is far less than any time-out of the producer.
+	// atOnce is far less than any timeout of the producer.
 	atOnce = 2 * time.Second
 )
 
@@ -45,13 +45,13 @@ func startKafka(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 
 // running is a Producer under test.
 type running struct {
-	*Producer
+	*Log
 	registry *prometheus.Registry
 }
 
 type option func(*Config)
 
-// start runs a producer for the topics, on a registry of its own.
+// start runs a producer for the topics, with its own registry.
 func start(tb testing.TB, brokers, topics []string, opts ...option) running {
 	tb.Helper()
 	cfg := Config{
@@ -63,7 +63,7 @@ func start(tb testing.TB, brokers, topics []string, opts ...option) running {
 	}
 	r := running{registry: prometheus.NewRegistry()}
 	var err error
-	r.Producer, err = New(cfg, slog.New(slog.DiscardHandler), NewMetrics(r.registry))
+	r.Log, err = New(cfg, slog.New(slog.DiscardHandler), NewMetrics(r.registry))
 	require.NoError(tb, err)
 	r.SetTopics(topics)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -151,7 +151,7 @@ func records(tb testing.TB, cluster *kfake.Cluster, topic string, n int) []*kgo.
 	return got
 }
 
-// topicNames lists what topics there are, without making any.
+// topicNames lists the topics and their numbers of partitions, without creating any.
 func topicNames(tb testing.TB, cluster *kfake.Cluster) map[string]int {
 	tb.Helper()
 	var req kmsg.MetadataRequest // nil topics: all
@@ -183,15 +183,21 @@ func inTransactions(tb testing.TB, yes bool) option {
 	}
 }
 
-// allLanes waits until every lane of a transactional producer is ready.
-func allLanes(tb testing.TB, p running) {
+// pool is the backend in transactional mode, nil in the other.
+func (r running) pool() *txPool {
+	pool, _ := r.backend.(*txPool)
+	return pool
+}
+
+// awaitPool waits until every transactional producer is ready.
+func awaitPool(tb testing.TB, p running) {
 	tb.Helper()
-	if p.lanes == nil {
+	if p.pool() == nil {
 		return
 	}
 	require.Eventually(tb, func() bool {
-		for i := range p.lanes.slots {
-			if l := p.lanes.slots[i].current.Load(); l == nil || !l.open() {
+		for i := range p.pool().slots {
+			if l := p.pool().slots[i].current.Load(); l == nil || !l.open() {
 				return false
 			}
 		}

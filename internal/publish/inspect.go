@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/preflight"
 )
 
@@ -18,15 +19,15 @@ const (
 	reachStep    = 250 * time.Millisecond
 	// inspectTimeout bounds each question asked afterwards.
 	inspectTimeout = 5 * time.Second
-	// giveUpAfter is how long no broker may be connected to before that counts as
-	// an answer: time enough for a few attempts, should one have been bad luck.
-	giveUpAfter = time.Second
+	// unreachableAfter is how long connecting to any broker may fail before the cluster
+	// counts as unreachable: time enough for a few attempts.
+	unreachableAfter = time.Second
 )
 
-// Inspect asks Kafka what the promise rests on, with the connection settings of
-// a gateway. It writes no records and changes no topics; in transactional mode
-// it initialises one transactional producer, always the same, because Kafka
-// tells in no other way whether that is allowed.
+// Inspect asks Kafka for the facts that the guarantee depends on, with the connection
+// settings of a gateway. It writes no records and changes no topics. In transactional
+// mode it initialises one transactional producer, always with the same id: Kafka
+// shows in no other way whether that is allowed.
 func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFacts {
 	in, err := newInspector(cfg)
 	if err != nil {
@@ -44,29 +45,29 @@ func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFa
 	}
 	if cfg.Transactional {
 		registry := in.topics(ctx, []string{registryTopic(cfg)})
-		in.tryCreation(ctx, registry, func(string) kafka.TopicSpecification { return registrySpec(cfg) })
+		in.tryCreation(ctx, registry, func(string) librdkafka.TopicSpecification { return registrySpec(cfg) })
 		facts.Registry = &registry[0]
 		facts.Transactions = in.tryTransactions(ctx)
 	}
-	facts.ProducerRefused = in.complaints.fatal()
+	facts.ProducerRefused = in.errors.fatal()
 	return facts
 }
 
 // inspector asks through a producer like those of a gateway, so that it meets
 // the same obstacles.
 type inspector struct {
-	cfg        Config
-	inc        *incarnation
-	complaints *complaints
+	cfg    Config
+	inc    *incarnation
+	errors *errorRecorder
 }
 
 func newInspector(cfg Config) (*inspector, error) {
-	c := &complaints{}
-	inc, err := newIncarnation(cfg, "", defaultBatchBytes, slog.New(c), c.note)
+	recorder := &errorRecorder{}
+	inc, err := newIncarnation(cfg, "", defaultBatchBytes, slog.New(recorder), recorder.record)
 	if err != nil {
 		return nil, err
 	}
-	return &inspector{cfg: cfg, inc: inc, complaints: c}, nil
+	return &inspector{cfg: cfg, inc: inc, errors: recorder}, nil
 }
 
 // reach waits until a broker answers. It gives up early if none can.
@@ -74,42 +75,74 @@ func (in *inspector) reach(ctx context.Context) *preflight.Unreachable {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	for {
-		// One that is connected already is asked before anything is given up.
-		_, err := in.inc.metadata(false, reachStep)
+		// A broker that is connected by now is asked before giving up.
+		_, err := in.inc.admin.Brokers(reachStep)
 		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil || in.complaints.down():
-			return in.complaints.obstacle(err)
+		case ctx.Err() != nil || in.errors.down():
+			return in.errors.obstacle(err)
 		}
 	}
 }
 
-// ask calls Kafka with a time limit of its own.
-func (in *inspector) ask(ctx context.Context, question func(context.Context, *kafka.AdminClient) error) error {
+// ask calls Kafka, for at most inspectTimeout.
+func (in *inspector) ask(ctx context.Context, question func(context.Context, *librdkafka.AdminClient) error) error {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
-	return in.inc.use(func(admin *kafka.AdminClient) error { return question(ctx, admin) })
+	return in.inc.admin.Use(func(admin *librdkafka.AdminClient) error { return question(ctx, admin) })
 }
 
-// NotAllowed reports whether Kafka refused for want of a permission.
+// NotAllowed reports whether Kafka refused because a permission is missing.
 func NotAllowed(err error) bool {
-	code, ok := errorCode(err)
+	code, ok := kafka.ErrorCode(err)
 	if !ok {
 		return false
 	}
 	switch code {
-	case kafka.ErrTopicAuthorizationFailed, kafka.ErrClusterAuthorizationFailed, kafka.ErrTransactionalIDAuthorizationFailed:
+	case librdkafka.ErrTopicAuthorizationFailed, librdkafka.ErrClusterAuthorizationFailed, librdkafka.ErrTransactionalIDAuthorizationFailed:
 		return true
 	default:
 		return false
 	}
 }
 
-// reason is an error's text; a time-out is said in words.
+// reason is an error's text, in plain words for a timeout.
 func reason(err error) string {
-	if code, _ := errorCode(err); code == kafka.ErrTimedOut || errors.Is(err, context.DeadlineExceeded) {
+	if code, _ := kafka.ErrorCode(err); code == librdkafka.ErrTimedOut || errors.Is(err, context.DeadlineExceeded) {
 		return "no answer within " + inspectTimeout.String()
 	}
 	return err.Error()
+}
+
+// checkID follows the prefix in the transactional id that Inspect initialises. It is
+// always the same, so that Kafka keeps one entry for it, and no gateway uses it.
+const checkID = "-check"
+
+// tryTransactions initialises a transactional producer and closes it. It needs the
+// same coordinator, permissions and timeout as a gateway's.
+func (in *inspector) tryTransactions(ctx context.Context) *preflight.TransactionFacts {
+	facts := &preflight.TransactionFacts{ID: in.cfg.TransactionalIDPrefix + checkID}
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	ignored := &errorRecorder{} // only the call's own error counts
+	inc, err := newIncarnation(in.cfg, facts.ID, defaultBatchBytes, slog.New(ignored), ignored.record)
+	if err == nil {
+		defer inc.close(0)
+		err = inc.initialise(ctx)
+	}
+	if err == nil {
+		return facts
+	}
+	facts.What = err.Error()
+	code, _ := kafka.ErrorCode(err)
+	switch {
+	case NotAllowed(err):
+		facts.Problem = preflight.TransactionsNotAllowed
+	case code == librdkafka.ErrInvalidTransactionTimeout:
+		facts.Problem = preflight.TransactionsTooLong
+	default:
+		facts.Problem = preflight.TransactionsFail
+	}
+	return facts
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -18,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/preflight"
 	"eventgateway/test/services"
 )
@@ -187,7 +187,7 @@ func awaitInSync(t *testing.T, brokers []string, name string, n int) {
 			if found, err := adm.ListTopics(ctx, name); err == nil && len(found[name].Partitions[0].ISR) == n {
 				return nil
 			}
-			waitUntil(ctx, time.Now().Add(tick))
+			backoff.Sleep(ctx, tick)
 		}
 		return ctx.Err()
 	})

@@ -144,7 +144,7 @@ func TestInspectFindsWhatIsNotAllowed(t *testing.T) {
 		facts := Inspect(t.Context(), g.as("write"), []string{topic})
 		return len(facts.Topics) == 1 && facts.Topics[0].Allowed[preflight.Write]
 	}, patience, tick)
-	create := CreateTopics{Enabled: true, Partitions: 1, Replication: 1}
+	create := TopicCreation{Enabled: true, Partitions: 1, Replication: 1}
 	needs := preflight.KafkaNeeds{Topics: needing(topic), KeyWindow: day}
 	needsMissing := preflight.KafkaNeeds{Topics: needing(missing), KeyWindow: day}
 	transactional := func(cfg Config) Config {
@@ -197,7 +197,7 @@ func TestInspectFindsWhatIsNotAllowed(t *testing.T) {
 		for user, name := range map[string]string{"write": missing, "nothing": topic} {
 			cfg := g.as(user)
 			cfg.DeliveryTimeout = 10 * time.Second
-			got, err := ApplyTopics(t.Context(), cfg, []TopicPlan{{Name: name, Partitions: 1, Replication: 1}}, false)
+			got, err := CreateTopics(t.Context(), cfg, []TopicPlan{{Name: name, Partitions: 1, Replication: 1}}, false)
 			require.NoError(t, err)
 			require.False(t, got[0].Created)
 			require.True(t, NotAllowed(got[0].Err), got[0].Err)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/preflight"
 	"eventgateway/test/services"
 )
@@ -55,7 +56,7 @@ func awaitTopic(tb testing.TB, brokers []string, name string) {
 			if found, err := adm.ListTopics(ctx, name); err == nil && found.Has(name) {
 				return nil
 			}
-			waitUntil(ctx, time.Now().Add(tick))
+			backoff.Sleep(ctx, tick)
 		}
 		return ctx.Err()
 	})
@@ -166,13 +167,13 @@ func TestInspectFindsMissingTopics(t *testing.T) {
 	brokers := []string{services.Shared(t).Kafka}
 	missing := "test-inspect-missing-" + uuid.NewString()
 	for name, c := range map[string]struct {
-		create   CreateTopics
+		create   TopicCreation
 		severity preflight.Severity
 		what     string
 	}{
-		"nobody creates it":            {CreateTopics{}, preflight.Error, "answer 503"},
-		"the gateway creates it":       {CreateTopics{Enabled: true, Partitions: 3, Replication: 1}, preflight.Warning, "will create it with 3 partitions, 1 replica"},
-		"the gateway cannot (brokers)": {CreateTopics{Enabled: true, Partitions: 3, Replication: 3}, preflight.Error, "would not create it with 3 partitions and 3 replicas"},
+		"nobody creates it":            {TopicCreation{}, preflight.Error, "answer 503"},
+		"the gateway creates it":       {TopicCreation{Enabled: true, Partitions: 3, Replication: 1}, preflight.Warning, "will create it with 3 partitions, 1 replica"},
+		"the gateway cannot (brokers)": {TopicCreation{Enabled: true, Partitions: 3, Replication: 3}, preflight.Error, "would not create it with 3 partitions and 3 replicas"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

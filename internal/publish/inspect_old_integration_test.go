@@ -22,7 +22,7 @@ func TestInspectOldBrokers(t *testing.T) {
 	names := makeTopics(t, brokers, map[string]made{"old": {partitions: 2, replicas: 1}, "short": {partitions: 1, replicas: 1, settings: map[string]string{"retention.ms": "1000"}}})
 	cfg := Config{
 		Brokers: brokers, Transactional: true, TransactionalIDPrefix: "gw",
-		CreateTopics: CreateTopics{Enabled: true, Partitions: 1, Replication: 1},
+		CreateTopics: TopicCreation{Enabled: true, Partitions: 1, Replication: 1},
 	}
 	found := inspected(t, cfg, preflight.KafkaNeeds{Topics: needing(names["old"], names["short"], "missing"), KeyWindow: day})
 	requireFinding(t, found, preflight.Warning, "kafka.topic.permissions", names["old"], "does not say what this user may do with the topic (brokers before 2.3 never do)")

@@ -3,8 +3,9 @@ package publish
 import (
 	"context"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/preflight"
 )
 
@@ -17,13 +18,13 @@ func (in *inspector) topics(ctx context.Context, names []string) []preflight.Top
 	if len(names) == 0 {
 		return facts
 	}
-	var described kafka.DescribeTopicsResult
-	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
-		described, err = admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(names),
-			kafka.SetAdminOptionIncludeAuthorizedOperations(true), kafka.SetAdminRequestTimeout(inspectTimeout))
+	var described librdkafka.DescribeTopicsResult
+	err := in.ask(ctx, func(ctx context.Context, admin *librdkafka.AdminClient) (err error) {
+		described, err = admin.DescribeTopics(ctx, librdkafka.NewTopicCollectionOfTopicNames(names),
+			librdkafka.SetAdminOptionIncludeAuthorizedOperations(true), librdkafka.SetAdminRequestTimeout(inspectTimeout))
 		return err
 	})
-	byName := map[string]kafka.TopicDescription{}
+	byName := map[string]librdkafka.TopicDescription{}
 	for _, d := range described.TopicDescriptions {
 		byName[d.Name] = d
 	}
@@ -42,14 +43,14 @@ func (in *inspector) topics(ctx context.Context, names []string) []preflight.Top
 	return facts
 }
 
-func describe(facts *preflight.TopicFacts, d kafka.TopicDescription) {
+func describe(facts *preflight.TopicFacts, d librdkafka.TopicDescription) {
 	switch d.Error.Code() {
-	case kafka.ErrNoError:
+	case librdkafka.ErrNoError:
 		facts.Presence = preflight.Present
-	case kafka.ErrUnknownTopicOrPart:
+	case librdkafka.ErrUnknownTopicOrPart:
 		facts.Presence = preflight.Missing
 		return
-	case kafka.ErrTopicAuthorizationFailed:
+	case librdkafka.ErrTopicAuthorizationFailed:
 		facts.Presence = preflight.Hidden
 		return
 	default:
@@ -64,22 +65,21 @@ func describe(facts *preflight.TopicFacts, d kafka.TopicDescription) {
 	facts.Allowed = operations(d.AuthorizedOperations)
 }
 
-// operations translates what Kafka allows. It tells nothing to some clients and
-// for some brokers: nil stays nil.
-func operations(granted []kafka.ACLOperation) preflight.Operations {
+// operations translates what Kafka allows. Some brokers do not say: nil stays nil.
+func operations(granted []librdkafka.ACLOperation) preflight.Operations {
 	if granted == nil {
 		return nil
 	}
 	allowed := preflight.Operations{}
 	for _, o := range granted {
 		switch o {
-		case kafka.ACLOperationDescribe:
+		case librdkafka.ACLOperationDescribe:
 			allowed[preflight.Describe] = true
-		case kafka.ACLOperationDescribeConfigs:
+		case librdkafka.ACLOperationDescribeConfigs:
 			allowed[preflight.DescribeConfigs] = true
-		case kafka.ACLOperationRead:
+		case librdkafka.ACLOperationRead:
 			allowed[preflight.Read] = true
-		case kafka.ACLOperationWrite:
+		case librdkafka.ACLOperationWrite:
 			allowed[preflight.Write] = true
 		default: // nothing that a gateway does
 		}
@@ -87,22 +87,22 @@ func operations(granted []kafka.ACLOperation) preflight.Operations {
 	return allowed
 }
 
-// topicSettings adds the settings of the topics that are there.
+// topicSettings adds the settings of the topics that exist.
 func (in *inspector) topicSettings(ctx context.Context, facts []preflight.TopicFacts) {
 	at := map[string]*preflight.TopicFacts{}
-	var resources []kafka.ConfigResource
+	var resources []librdkafka.ConfigResource
 	for i := range facts {
 		if facts[i].Presence == preflight.Present {
 			at[facts[i].Name] = &facts[i]
-			resources = append(resources, kafka.ConfigResource{Type: kafka.ResourceTopic, Name: facts[i].Name})
+			resources = append(resources, librdkafka.ConfigResource{Type: librdkafka.ResourceTopic, Name: facts[i].Name})
 		}
 	}
 	if len(resources) == 0 {
 		return
 	}
-	var results []kafka.ConfigResourceResult
-	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
-		results, err = admin.DescribeConfigs(ctx, resources, kafka.SetAdminRequestTimeout(inspectTimeout))
+	var results []librdkafka.ConfigResourceResult
+	err := in.ask(ctx, func(ctx context.Context, admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.DescribeConfigs(ctx, resources, librdkafka.SetAdminRequestTimeout(inspectTimeout))
 		return err
 	})
 	for _, t := range at {
@@ -114,7 +114,7 @@ func (in *inspector) topicSettings(ctx context.Context, facts []preflight.TopicF
 		t := at[r.Name]
 		switch {
 		case t == nil:
-		case r.Error.Code() != kafka.ErrNoError:
+		case r.Error.Code() != librdkafka.ErrNoError:
 			t.SettingsProblem = r.Error.Error()
 		default:
 			t.Settings = settingsOf(r)
@@ -122,11 +122,11 @@ func (in *inspector) topicSettings(ctx context.Context, facts []preflight.TopicF
 	}
 }
 
-// tryCreation asks Kafka whether it would create those topics that are missing,
-// if they were specified so. Nothing is created.
-func (in *inspector) tryCreation(ctx context.Context, facts []preflight.TopicFacts, specify func(name string) kafka.TopicSpecification) {
+// tryCreation asks Kafka whether it would create the missing topics as specified.
+// Nothing is created.
+func (in *inspector) tryCreation(ctx context.Context, facts []preflight.TopicFacts, specify func(name string) librdkafka.TopicSpecification) {
 	at := map[string]*preflight.TopicFacts{}
-	var specs []kafka.TopicSpecification
+	var specs []librdkafka.TopicSpecification
 	for i := range facts {
 		if facts[i].Presence == preflight.Missing {
 			at[facts[i].Name] = &facts[i]
@@ -138,18 +138,18 @@ func (in *inspector) tryCreation(ctx context.Context, facts []preflight.TopicFac
 	}
 	results, err := in.create(ctx, specs, true)
 	for name, t := range at {
-		answer, said := results[name]
-		switch code, _ := errorCode(answer); {
+		failure, answered := results[name]
+		switch code, _ := kafka.ErrorCode(failure); {
 		case err != nil:
 			t.Problem = reason(err)
-		case !said || code == kafka.ErrRequestTimedOut: // the controller did not tell the broker
+		case !answered || code == librdkafka.ErrRequestTimedOut: // the controller did not tell the broker
 			t.Problem = "no answer for this topic"
-		case code == kafka.ErrTopicAlreadyExists:
+		case code == librdkafka.ErrTopicAlreadyExists:
 			t.Presence, t.Problem = preflight.Unclear, "somebody created it this moment"
 		default:
-			t.Creation = &preflight.CreationFacts{NotAllowed: NotAllowed(answer)}
-			if answer != nil {
-				t.Creation.Refused = reason(answer)
+			t.Creation = &preflight.CreationFacts{NotAllowed: NotAllowed(failure)}
+			if failure != nil {
+				t.Creation.Refused = reason(failure)
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func (g guarded) losing(t *testing.T, needs preflight.KafkaNeeds, lose func(key 
 	defer g.through.lose.Store(nil)
 	return inspected(t, Config{
 		Brokers: []string{g.through.addr}, Transactional: true, TransactionalIDPrefix: "gw-unanswered",
-		CreateTopics: CreateTopics{Enabled: true, Partitions: 1, Replication: 1},
+		CreateTopics: TopicCreation{Enabled: true, Partitions: 1, Replication: 1},
 	}, needs)
 }
 

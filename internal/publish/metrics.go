@@ -17,7 +17,7 @@ type Metrics struct {
 	transactions *prometheus.CounterVec
 	groupRecords prometheus.Observer
 	fences       *prometheus.CounterVec
-	laneStarts   *prometheus.CounterVec
+	txStarts     *prometheus.CounterVec
 	recoveries   *prometheus.CounterVec
 	recoveryTime prometheus.Observer
 }
@@ -51,7 +51,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "gateway_kafka_fences_total",
 			Help: "Transactional producers that were to be fenced: fenced, failed (tried again when it is needed).",
 		}, []string{"result"}),
-		laneStarts: f.NewCounterVec(prometheus.CounterOpts{
+		txStarts: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_kafka_transactional_starts_total",
 			Help: "Transactional producers that were to be started: started, failed (tried again every second).",
 		}, []string{"result"}),
@@ -85,7 +85,7 @@ func (m *Metrics) watch(p *Producer) {
 	f := promauto.With(m.reg)
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gateway_kafka_queue_records", Help: "Records handed to the Kafka client and not yet acknowledged.",
-	}, p.queued)
+	}, func() float64 { return float64(p.queued()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gateway_kafka_up", Help: "1 if Kafka answers, 0 if it does not.",
 	}, func() float64 {

@@ -3,43 +3,44 @@ package publish
 import (
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 )
 
 // retryBackoff is librdkafka's pause before it sends a record again; it jitters
 // by a fifth either way. A record whose refusal comes sooner than
-// surelyFirstTry was sent once at most, so the refusal tells all. Later, an
-// earlier try may have been appended without an answer.
+// surelyFirstTry was sent once at most, so the refusal is final. Later, an
+// earlier try may have been appended and its answer lost.
 const (
 	retryBackoff   = 100 * time.Millisecond
 	surelyFirstTry = 80 * time.Millisecond
 )
 
-// refusals are the answers by which a broker, or librdkafka before it sends
+// refusals are the codes by which a broker, or librdkafka before it sends
 // anything, says that it did not append the record. Every other error code
-// leaves open what happened: time-outs, lost connections, purges, "not enough
+// leaves open what happened: timeouts, lost connections, purges, "not enough
 // replicas after append", fencing, and codes that this table does not know.
-var refusals = map[kafka.ErrorCode]refusal{
+var refusals = map[librdkafka.ErrorCode]refusal{
 	// librdkafka, before sending
-	kafka.ErrQueueFull:        {event.Overloaded, "The gateway's queue to Kafka is full. Nothing was written; send it again shortly."},
-	kafka.ErrUnknownTopic:     {event.LogUnavailable, "The topic of this event type does not exist in Kafka. Nothing was written."},
-	kafka.ErrUnknownPartition: {event.LogUnavailable, "The topic's partition is not there. Nothing was written."},
+	librdkafka.ErrQueueFull:        {event.Overloaded, "The gateway's queue to Kafka is full. Nothing was written; send it again shortly."},
+	librdkafka.ErrUnknownTopic:     {event.LogUnavailable, "The topic of this event type does not exist in Kafka. Nothing was written."},
+	librdkafka.ErrUnknownPartition: {event.LogUnavailable, "The topic's partition is not there. Nothing was written."},
 	// a broker
-	kafka.ErrMsgSizeTooLarge:             {event.EventTooLarge, "The record is larger than its Kafka topic accepts (max.message.bytes)."},
-	kafka.ErrRecordListTooLarge:          {event.EventTooLarge, "The record is larger than the Kafka broker accepts."},
-	kafka.ErrInvalidMsgSize:              {event.EventTooLarge, "The Kafka broker refused the record's size."},
-	kafka.ErrUnknownTopicOrPart:          {event.LogUnavailable, "The topic of this event type does not exist in Kafka. Nothing was written."},
-	kafka.ErrTopicAuthorizationFailed:    {event.LogUnavailable, "Kafka does not let the gateway write to the topic of this event type. Nothing was written; the operator must grant it."},
-	kafka.ErrClusterAuthorizationFailed:  {event.LogUnavailable, "Kafka does not let the gateway write. Nothing was written; the operator must grant it."},
-	kafka.ErrTopicException:              {event.LogUnavailable, "Kafka refuses the topic of this event type. Nothing was written."},
-	kafka.ErrInvalidRecord:               {event.LogUnavailable, "Kafka refuses this record (a compacted topic needs a key). Nothing was written."},
-	kafka.ErrInvalidTimestamp:            {event.LogUnavailable, "Kafka refuses the record's timestamp: the clocks of gateway and broker differ too much. Nothing was written."},
-	kafka.ErrPolicyViolation:             {event.LogUnavailable, "A policy of the Kafka cluster refuses the record. Nothing was written."},
-	kafka.ErrUnsupportedForMessageFormat: {event.LogUnavailable, "The topic's message format is too old for record headers. Nothing was written."},
-	kafka.ErrUnsupportedCompressionType:  {event.LogUnavailable, "The topic does not take the configured compression. Nothing was written."},
-	kafka.ErrSecurityDisabled:            {event.LogUnavailable, "Kafka's security is not configured for this connection. Nothing was written."},
+	librdkafka.ErrMsgSizeTooLarge:             {event.EventTooLarge, "The record is larger than its Kafka topic accepts (max.message.bytes)."},
+	librdkafka.ErrRecordListTooLarge:          {event.EventTooLarge, "The record is larger than the Kafka broker accepts."},
+	librdkafka.ErrInvalidMsgSize:              {event.EventTooLarge, "The Kafka broker refused the record's size."},
+	librdkafka.ErrUnknownTopicOrPart:          {event.LogUnavailable, "The topic of this event type does not exist in Kafka. Nothing was written."},
+	librdkafka.ErrTopicAuthorizationFailed:    {event.LogUnavailable, "Kafka does not let the gateway write to the topic of this event type. Nothing was written; the operator must grant it."},
+	librdkafka.ErrClusterAuthorizationFailed:  {event.LogUnavailable, "Kafka does not let the gateway write. Nothing was written; the operator must grant it."},
+	librdkafka.ErrTopicException:              {event.LogUnavailable, "Kafka refuses the topic of this event type. Nothing was written."},
+	librdkafka.ErrInvalidRecord:               {event.LogUnavailable, "Kafka refuses this record (a compacted topic needs a key). Nothing was written."},
+	librdkafka.ErrInvalidTimestamp:            {event.LogUnavailable, "Kafka refuses the record's timestamp: the clocks of gateway and broker differ too much. Nothing was written."},
+	librdkafka.ErrPolicyViolation:             {event.LogUnavailable, "A policy of the Kafka cluster refuses the record. Nothing was written."},
+	librdkafka.ErrUnsupportedForMessageFormat: {event.LogUnavailable, "The topic's message format is too old for record headers. Nothing was written."},
+	librdkafka.ErrUnsupportedCompressionType:  {event.LogUnavailable, "The topic does not take the configured compression. Nothing was written."},
+	librdkafka.ErrSecurityDisabled:            {event.LogUnavailable, "Kafka's security is not configured for this connection. Nothing was written."},
 }
 
 type refusal struct {
@@ -48,8 +49,8 @@ type refusal struct {
 }
 
 // deliveryError turns an error in a delivery report into what the caller is
-// told. age is the time since the record was handed to librdkafka.
-func deliveryError(err kafka.Error, age time.Duration) *event.Error {
+// told. age is the time since the record was given to librdkafka.
+func deliveryError(err librdkafka.Error, age time.Duration) *event.Error {
 	r, refused := refusals[err.Code()]
 	if refused && age >= 0 && age < surelyFirstTry {
 		return event.RefuseCause(r.kind, err, "%s", r.detail)
@@ -57,16 +58,16 @@ func deliveryError(err kafka.Error, age time.Duration) *event.Error {
 	return notAcknowledged(err)
 }
 
-// notAcknowledged is the answer for a record whose fate nobody knows.
+// notAcknowledged is the error for a record that may or may not be written.
 func notAcknowledged(cause error) *event.Error {
 	return event.MaybeWritten(event.OutcomeUnknown, cause,
 		"Kafka did not acknowledge the event in time. It may or may not have been written: retry with the same Idempotency-Key to find out.")
 }
 
-// produceError turns an error of the call that hands a record to librdkafka:
-// nothing was queued, so nothing was or will be written.
+// produceError turns an error of librdkafka's produce call into what the caller is
+// told: nothing was queued, so nothing was or will be written.
 func produceError(err error) *event.Error {
-	if code, ok := errorCode(err); ok {
+	if code, ok := kafka.ErrorCode(err); ok {
 		if r, refused := refusals[code]; refused {
 			return event.RefuseCause(r.kind, err, "%s", r.detail)
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
@@ -13,33 +13,33 @@ import (
 
 // surelyNotAppended is every code by which a record was surely not appended, if
 // it was sent once. Adding one is a promise about brokers and librdkafka.
-var surelyNotAppended = map[kafka.ErrorCode]event.Kind{
-	kafka.ErrQueueFull:                   event.Overloaded,
-	kafka.ErrUnknownTopic:                event.LogUnavailable,
-	kafka.ErrUnknownPartition:            event.LogUnavailable,
-	kafka.ErrMsgSizeTooLarge:             event.EventTooLarge,
-	kafka.ErrRecordListTooLarge:          event.EventTooLarge,
-	kafka.ErrInvalidMsgSize:              event.EventTooLarge,
-	kafka.ErrUnknownTopicOrPart:          event.LogUnavailable,
-	kafka.ErrTopicAuthorizationFailed:    event.LogUnavailable,
-	kafka.ErrClusterAuthorizationFailed:  event.LogUnavailable,
-	kafka.ErrTopicException:              event.LogUnavailable,
-	kafka.ErrInvalidRecord:               event.LogUnavailable,
-	kafka.ErrInvalidTimestamp:            event.LogUnavailable,
-	kafka.ErrPolicyViolation:             event.LogUnavailable,
-	kafka.ErrUnsupportedForMessageFormat: event.LogUnavailable,
-	kafka.ErrUnsupportedCompressionType:  event.LogUnavailable,
-	kafka.ErrSecurityDisabled:            event.LogUnavailable,
+var surelyNotAppended = map[librdkafka.ErrorCode]event.Kind{
+	librdkafka.ErrQueueFull:                   event.Overloaded,
+	librdkafka.ErrUnknownTopic:                event.LogUnavailable,
+	librdkafka.ErrUnknownPartition:            event.LogUnavailable,
+	librdkafka.ErrMsgSizeTooLarge:             event.EventTooLarge,
+	librdkafka.ErrRecordListTooLarge:          event.EventTooLarge,
+	librdkafka.ErrInvalidMsgSize:              event.EventTooLarge,
+	librdkafka.ErrUnknownTopicOrPart:          event.LogUnavailable,
+	librdkafka.ErrTopicAuthorizationFailed:    event.LogUnavailable,
+	librdkafka.ErrClusterAuthorizationFailed:  event.LogUnavailable,
+	librdkafka.ErrTopicException:              event.LogUnavailable,
+	librdkafka.ErrInvalidRecord:               event.LogUnavailable,
+	librdkafka.ErrInvalidTimestamp:            event.LogUnavailable,
+	librdkafka.ErrPolicyViolation:             event.LogUnavailable,
+	librdkafka.ErrUnsupportedForMessageFormat: event.LogUnavailable,
+	librdkafka.ErrUnsupportedCompressionType:  event.LogUnavailable,
+	librdkafka.ErrSecurityDisabled:            event.LogUnavailable,
 }
 
 // Kafka's codes are -200 to 132 at present; what librdkafka does not know yet
 // has to be classified too.
-const firstCode, lastCode = kafka.ErrorCode(-1000), kafka.ErrorCode(1000)
+const firstCode, lastCode = librdkafka.ErrorCode(-1000), librdkafka.ErrorCode(1000)
 
 func TestEveryErrorCodeHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	for code := firstCode; code <= lastCode; code++ {
-		err := kafka.NewError(code, "secret", false)
+		err := librdkafka.NewError(code, "secret", false)
 		at := deliveryError(err, surelyFirstTry-1)
 		if kind, ok := surelyNotAppended[code]; ok {
 			require.Equal(t, event.NotWritten, at.Outcome, code)
@@ -67,10 +67,10 @@ func TestFirstTryEndsBeforeASecondCanBegin(t *testing.T) {
 	require.LessOrEqual(t, surelyFirstTry, retryBackoff*8/10)
 }
 
-func TestWhatWasNotHandedOverIsNotWritten(t *testing.T) {
+func TestWhatLibrdkafkaDidNotTakeIsNotWritten(t *testing.T) {
 	t.Parallel()
 	for code := firstCode; code <= lastCode; code++ {
-		e := produceError(kafka.NewError(code, "", false))
+		e := produceError(librdkafka.NewError(code, "", false))
 		require.Equal(t, event.NotWritten, e.Outcome, code)
 		want, ok := surelyNotAppended[code]
 		if !ok {

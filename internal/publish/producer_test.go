@@ -35,8 +35,8 @@ func TestAcknowledgedRecordHasItsPosition(t *testing.T) {
 	require.Len(t, records(t, cluster, "orders", 3), 3)
 }
 
-// Who hands records over may wait for them later, in any order.
-func TestHandedRecordsAreWaitedForLater(t *testing.T) {
+// Records that are published asynchronously may be awaited later, in any order.
+func TestAsyncRecordsAreAwaitedLater(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(6, "orders"))
 	p := start(t, cluster.ListenAddrs(), []string{"orders"})
@@ -57,7 +57,7 @@ func TestHandedRecordsAreWaitedForLater(t *testing.T) {
 	var e *event.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, event.NotWritten, e.Outcome)
-	require.False(t, p.present().overdue.any())
+	require.False(t, p.plain.current().overdue.any())
 	require.Len(t, records(t, cluster, "orders", 5), 5)
 }
 
@@ -260,7 +260,7 @@ func TestRefusalOfASecondTryIsUnknown(t *testing.T) {
 	p.place(t, "t", nil)
 	keys := []kmsg.Key{kmsg.Produce}
 	cluster.Fault(
-		kfake.Fault{Keys: keys, Topic: "t", Err: kerr.RequestTimedOut}, // appends all the same
+		kfake.Fault{Keys: keys, Topic: "t", Err: kerr.RequestTimedOut}, // but appends
 		kfake.Fault{Keys: keys, Topic: "t", Err: kerr.TopicAuthorizationFailed},
 	)
 	_, err := p.publish(t, "t", "written")
@@ -282,7 +282,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	requireError(t, err, event.OutcomeUnknown, event.Unknown)
 }
 
-func TestCallerWhoGivesUpIsInDoubt(t *testing.T) {
+func TestCallerWhoStopsWaitingIsToldUnknown(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
@@ -298,7 +298,7 @@ func TestCallerWhoGivesUpIsInDoubt(t *testing.T) {
 	cancel()
 	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
 	release()
-	require.Len(t, records(t, cluster, "t", 1), 1, "it was written all the same")
+	require.Len(t, records(t, cluster, "t", 1), 1, "it was written nevertheless")
 	// Its late report must not be taken for that of another record.
 	at, err := p.publish(t, "t", "next")
 	require.NoError(t, err)
@@ -336,7 +336,7 @@ func TestPing(t *testing.T) {
 	ended := make(chan error)
 	go func() {
 		for range 20 {
-			// librdkafka takes a time-out of -1 ms for none at all.
+			// librdkafka takes a timeout of -1 ms for none at all.
 			past, cancel := context.WithDeadline(context.Background(), time.Now().Add(-1500*time.Microsecond))
 			ended <- p.Ping(past)
 			cancel()

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 )
 
@@ -49,8 +50,8 @@ func dropTopic(tb testing.TB, brokers []string, name string) {
 	})
 }
 
-// realLanes starts a transactional producer whose registry goes when it does.
-func realLanes(tb testing.TB, brokers []string, topic string, opts ...option) running {
+// realTransactional starts a transactional producer whose registry goes when it does.
+func realTransactional(tb testing.TB, brokers []string, topic string, opts ...option) running {
 	tb.Helper()
 	var registry string
 	tb.Cleanup(func() {
@@ -60,8 +61,8 @@ func realLanes(tb testing.TB, brokers []string, topic string, opts ...option) ru
 		})
 	})
 	p := start(tb, brokers, []string{topic}, append([]option{inTransactions(tb, true)}, opts...)...)
-	registry = p.lanes.registry.topic
-	allLanes(tb, p)
+	registry = p.pool().registry.topic
+	awaitPool(tb, p)
 	p.place(tb, topic, nil)
 	return p
 }
@@ -98,7 +99,7 @@ func (r running) load(topic string, callers int) *ledger {
 func (l *ledger) one(r running, topic, value string) {
 	place, err := r.Place(topic, []byte(value), 0)
 	if err != nil {
-		waitUntil(context.Background(), time.Now().Add(tick))
+		backoff.Sleep(context.Background(), tick)
 		return
 	}
 	at, err := r.Publish(context.Background(), event.Record{Placement: place, Key: []byte(value), Value: []byte(value), Timestamp: time.Now()})

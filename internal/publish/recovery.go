@@ -8,37 +8,38 @@ import (
 	"sync"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
+	"eventgateway/internal/kafka"
 )
 
 const (
-	// clockMargin is how far clocks of gateways and brokers may be apart.
+	// clockMargin is how much clocks of gateways and brokers may differ.
 	clockMargin = 10 * time.Second
-	// recoveryLimit bounds one read; who waits for it bounds himself.
+	// recoveryLimit bounds one read. Callers bound their own wait.
 	recoveryLimit = 2 * time.Minute
-	// recoveriesAtOnce bounds the reads under way. Those for one partition share
+	// recoveriesAtOnce bounds the reads in progress. Searches in one partition share
 	// a read.
 	recoveriesAtOnce = 4
 )
 
-// errUndecided says that the log cannot be read to a good end yet.
+// errUndecided says that the log cannot yet show whether a record was written.
 type errUndecided struct{ left time.Duration }
 
 func (e errUndecided) Error() string {
 	return "replication may still bring the record to light; ask again in " + e.left.Round(time.Second).String()
 }
 
-// Find is the recovery read: it looks for the record that attempts before may
-// have written under an abandoned claim. Not found is sure: in transactional
-// mode because the claim's producer was fenced first, else because nothing
-// outlives a lease. Errors are *event.Error, unknown.
-func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
+// Find is the recovery read: it looks for the record that earlier attempts may
+// have written under an abandoned claim. A record that is not found does not appear
+// later: in transactional mode because the claim's producer was fenced first, else
+// because nothing outlives a lease. Errors are *event.Error, unknown.
+func (r *Reader) Find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
 	begun := time.Now()
-	receipt, err := p.find(ctx, id, prior)
-	p.metrics.recovered(receipt != nil, err, time.Since(begun))
+	receipt, err := r.find(ctx, id, prior)
+	r.metrics.recovered(receipt != nil, err, time.Since(begun))
 	switch {
 	case err == nil && receipt != nil:
 		return *receipt, true, nil
@@ -54,17 +55,17 @@ func (p *Producer) Find(ctx context.Context, id event.ClaimID, prior event.Aband
 	return event.Receipt{}, false, e
 }
 
-func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (*event.Receipt, error) {
+func (r *Reader) find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (*event.Receipt, error) {
 	// Claims from before a change of kafka.guarantee end with their lease.
-	fenced := p.cfg.Transactional && fenceable(prior.Owner)
+	fenced := r.fencer != nil && fenceable(prior.Owner)
 	if fenced {
-		if err := p.fence(ctx, prior.Owner); err != nil {
+		if err := r.fence(ctx, prior.Owner); err != nil {
 			return nil, fmt.Errorf("fence the claim's producer: %w", err)
 		}
 	}
 	for _, number := range prior.Partitions {
 		s := &search{id: id, prior: prior, fenced: fenced, done: make(chan struct{})}
-		p.searches.add(partition{prior.Topic, number}, s)
+		r.searches.add(kafka.Partition{Topic: prior.Topic, Number: number}, s)
 		select {
 		case <-s.done:
 		case <-ctx.Done():
@@ -77,7 +78,7 @@ func (p *Producer) find(ctx context.Context, id event.ClaimID, prior event.Aband
 	return nil, nil // read to the end, and not there
 }
 
-// search is one claim that is looked for in one partition.
+// search looks for one claim in one partition.
 type search struct {
 	id     event.ClaimID
 	prior  event.AbandonedClaim
@@ -92,22 +93,21 @@ func (s *search) end(found *event.Receipt, err error) {
 	close(s.done)
 }
 
-// searches gathers those who look for a claim in the same partition: they share
-// a read.
+// searches collects the searches in each partition: they share a read.
 type searches struct {
-	run   func([]*search, partition)
-	slots chan struct{} // holds one element per read under way
+	run   func([]*search, kafka.Partition)
+	slots chan struct{} // holds one element per read in progress
 
 	mu      sync.Mutex
-	waiting map[partition][]*search // present while a read is under way or due
+	waiting map[kafka.Partition][]*search // present while a read is in progress or due
 	reads   sync.WaitGroup
 }
 
-func newSearches(run func([]*search, partition)) *searches {
-	return &searches{run: run, slots: make(chan struct{}, recoveriesAtOnce), waiting: map[partition][]*search{}}
+func newSearches(run func([]*search, kafka.Partition)) *searches {
+	return &searches{run: run, slots: make(chan struct{}, recoveriesAtOnce), waiting: map[kafka.Partition][]*search{}}
 }
 
-func (q *searches) add(part partition, s *search) {
+func (q *searches) add(part kafka.Partition, s *search) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	waiting, busy := q.waiting[part]
@@ -117,7 +117,7 @@ func (q *searches) add(part partition, s *search) {
 	}
 }
 
-func (q *searches) serve(part partition) {
+func (q *searches) serve(part kafka.Partition) {
 	for {
 		q.slots <- struct{}{}
 		q.mu.Lock()
@@ -137,13 +137,13 @@ func (q *searches) serve(part partition) {
 	}
 }
 
-// recoverAll reads a partition for all who wait, once.
-func (p *Producer) recoverAll(batch []*search, part partition) {
-	ctx, cancel := context.WithTimeout(p.running, recoveryLimit)
+// recoverAll reads a partition once for all searches that wait.
+func (r *Reader) recoverAll(batch []*search, part kafka.Partition) {
+	ctx, cancel := context.WithTimeout(r.running, recoveryLimit)
 	defer cancel()
-	batch, err := p.decidable(ctx, batch, part)
+	batch, err := r.decidable(ctx, batch, part)
 	if err == nil && len(batch) > 0 {
-		err = p.recoverRead(ctx, batch, part)
+		err = r.recoverRead(ctx, batch, part)
 	}
 	for _, s := range batch {
 		if s.found == nil {
@@ -154,24 +154,23 @@ func (p *Producer) recoverAll(batch []*search, part partition) {
 	}
 }
 
-// decidable answers those who have come too early to be told, and returns the
-// others.
-func (p *Producer) decidable(ctx context.Context, batch []*search, part partition) ([]*search, error) {
+// decidable ends the searches that have come too early, and returns the others.
+func (r *Reader) decidable(ctx context.Context, batch []*search, part kafka.Partition) ([]*search, error) {
 	if !slices.ContainsFunc(batch, func(s *search) bool { return !s.fenced }) {
 		return batch, nil
 	}
-	facts, err := p.replicationOf(ctx, part.topic)
+	facts, err := r.replicationOf(ctx, part.Topic)
 	if err != nil {
 		return batch, err
 	}
-	r, ok := facts[part.number]
+	replicas, ok := facts[part.Number]
 	if !ok {
-		return batch, fmt.Errorf("%s is gone", partitionLabel(part.topic, part.number))
+		return batch, fmt.Errorf("%s no longer exists", part)
 	}
 	now := failpoint.Now()
 	decidable := batch[:0]
 	for _, s := range batch {
-		if left := r.left(s.prior.LeaseEnded, now); left > 0 && !s.fenced {
+		if left := replicas.left(s.prior.LeaseEnded, now); left > 0 && !s.fenced {
 			s.end(nil, errUndecided{left})
 			continue
 		}
@@ -182,7 +181,7 @@ func (p *Producer) decidable(ctx context.Context, batch []*search, part partitio
 
 // recoverRead looks for all of batch from the earliest first claim on, up to
 // the high watermark as it is now.
-func (p *Producer) recoverRead(ctx context.Context, batch []*search, part partition) error {
+func (r *Reader) recoverRead(ctx context.Context, batch []*search, part kafka.Partition) error {
 	open := make(map[string][]*search, len(batch))
 	from := batch[0].prior.From
 	for _, s := range batch {
@@ -191,11 +190,11 @@ func (p *Producer) recoverRead(ctx context.Context, batch []*search, part partit
 			from = s.prior.From
 		}
 	}
-	spans, err := p.spans(ctx, []partition{part}, from.Add(-clockMargin))
+	spans, err := r.scan.spans(ctx, []kafka.Partition{part}, from.Add(-clockMargin))
 	if err != nil {
 		return err
 	}
-	return p.scan(ctx, spans, func(m *kafka.Message) error {
+	return r.scan.read(ctx, spans, func(m *librdkafka.Message) error {
 		claim := headerOf(m, event.HeaderClaim)
 		for _, s := range open[claim] {
 			receipt := receiptOf(m)
@@ -203,28 +202,8 @@ func (p *Producer) recoverRead(ctx context.Context, batch []*search, part partit
 		}
 		delete(open, claim)
 		if len(open) == 0 {
-			return errEnough
+			return errStop
 		}
 		return nil
 	})
-}
-
-// spans are the parts of partitions from the first record of a time or later up
-// to the high watermark.
-func (p *Producer) spans(ctx context.Context, parts []partition, from time.Time) ([]span, error) {
-	ends, err := p.offsets(ctx, parts, time.Time{}) // first: what comes later is not asked for
-	if err != nil {
-		return nil, err
-	}
-	begins, err := p.offsets(ctx, parts, from)
-	if err != nil {
-		return nil, err
-	}
-	spans := make([]span, 0, len(parts))
-	for part, end := range ends {
-		if begin := begins[part]; begin >= 0 { // else nothing is that young
-			spans = append(spans, span{partition: part, from: begin, to: end})
-		}
-	}
-	return spans, nil
 }

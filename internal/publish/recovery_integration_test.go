@@ -5,7 +5,7 @@ package publish
 import (
 	"testing"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
@@ -17,9 +17,9 @@ func TestRecoveryOnKafka(t *testing.T) {
 	t.Parallel()
 	topic := "recovery-" + uuid.NewString()
 	brokers := []string{services.Shared(t).Kafka}
-	r := start(t, brokers, []string{topic}, func(c *Config) { c.CreateTopics = CreateTopics{Enabled: true, Partitions: 3, Replication: 1} })
+	r := start(t, brokers, []string{topic}, func(c *Config) { c.CreateTopics = TopicCreation{Enabled: true, Partitions: 3, Replication: 1} })
 	t.Cleanup(func() {
-		_ = r.present().use(func(admin *kafka.AdminClient) error {
+		_ = r.plain.current().admin.Use(func(admin *librdkafka.AdminClient) error {
 			_, err := admin.DeleteTopics(t.Context(), []string{topic})
 			return err
 		})

@@ -27,7 +27,7 @@ type recoveryRig struct {
 func (r recoveryRig) claimed(id byte, number int32) event.Record {
 	key := fmt.Sprintf("o-%d", id)
 	return event.Record{
-		Placement: event.Placement{Topic: r.topic, Partition: number, Owner: r.present().id},
+		Placement: event.Placement{Topic: r.topic, Partition: number, Owner: r.plain.current().id},
 		Key:       []byte(key), Value: []byte("{}"), Timestamp: time.Now(),
 		Headers: event.NewHeaders(&event.Definition{Type: "t", Version: "v1"},
 			event.Attributes{ID: "e-" + key, Source: "/s", Time: "2026-01-01T00:00:00Z"}, "application/json", "",
@@ -40,7 +40,7 @@ func claimOf(id byte) event.ClaimID { return event.ClaimID{id, 1, 2, 3} }
 // prior is the claim of an attempt whose lease is over since a while.
 func (r recoveryRig) prior(from time.Time, partitions ...int32) event.AbandonedClaim {
 	return event.AbandonedClaim{
-		Owner: r.present().id, Topic: r.topic, Partitions: partitions, From: from, LeaseEnded: time.Now().Add(-2 * leaseMargin),
+		Owner: r.plain.current().id, Topic: r.topic, Partitions: partitions, From: from, LeaseEnded: time.Now().Add(-2 * leaseMargin),
 	}
 }
 
@@ -154,8 +154,8 @@ func TestWhenTheLogCanTell(t *testing.T) {
 		{"followers have had their time", replication{replicas: 3, inSync: 2, minInSync: 2, lag: lag}, quiet, 0},
 		{"too few in sync", replication{replicas: 3, inSync: 1, minInSync: 2, lag: lag}, time.Hour, defaultRetry},
 		{"too few in sync, for all that is known", replication{replicas: 3, inSync: 2, lag: lag}, time.Hour, defaultRetry},
-		{"a record handed over later is acknowledged", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended.Add(1)}, leaseMargin, 0},
-		{"a record handed over before is no proof", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended}, leaseMargin, quiet - leaseMargin},
+		{"a record sent later is acknowledged", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended.Add(1)}, leaseMargin, 0},
+		{"a record sent before does not prove it", replication{replicas: 3, inSync: 3, minInSync: 2, lag: lag, ackedAt: ended}, leaseMargin, quiet - leaseMargin},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,8 +165,8 @@ func TestWhenTheLogCanTell(t *testing.T) {
 	}
 }
 
-// librdkafka calls a question for offsets that broke off answered; nothing may be
-// concluded from it.
+// librdkafka reports no error when a question for offsets breaks off; nothing may be
+// concluded from its answer.
 func TestRecoveryNeedsAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, answered := range map[string]int{"the end is not known": 0, "the beginning is not known": 1} {

@@ -4,44 +4,51 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/backoff"
+	"eventgateway/internal/kafka"
 )
 
 // registryTimeout bounds taking an id out of the registry.
 const registryTimeout = 5 * time.Second
 
 // registry is a compacted topic of one partition: which transactional ids may
-// still append. Its keys are the ids. It is what tells a rebuild whom to fence,
-// when the claims that named them are lost.
+// still append. Its keys are the ids. A rebuild learns from it whom to fence when
+// the claims that named them are lost.
 type registry struct {
-	p     *Producer
-	topic string
-	host  string
+	cfg    Config
+	plain  *idempotent // asks and writes
+	scan   scanner
+	logger *slog.Logger
+	topic  string
+	host   string
 
-	mu       sync.Mutex
-	prepared bool
+	mu      sync.Mutex
+	ensured bool
 }
 
-// registration is the value of a registered id; it is for people.
+// registration is the value of a registered id, for operators to read.
 type registration struct {
 	Started time.Time `json:"started"`
 	Host    string    `json:"host"`
 }
 
-func newRegistry(p *Producer) *registry {
+func newRegistry(cfg Config, plain *idempotent, scan scanner, logger *slog.Logger) *registry {
 	host, _ := os.Hostname() // "" if there is none
-	return &registry{p: p, topic: registryTopic(p.cfg), host: host}
+	return &registry{cfg: cfg, plain: plain, scan: scan, logger: logger, topic: registryTopic(cfg), host: host}
 }
 
 func registryTopic(cfg Config) string { return cfg.TransactionalIDPrefix + "-incarnations" }
 
 // registrySpec is how the topic is created.
-func registrySpec(cfg Config) kafka.TopicSpecification {
-	spec := kafka.TopicSpecification{Topic: registryTopic(cfg), NumPartitions: 1, Config: map[string]string{
+func registrySpec(cfg Config) librdkafka.TopicSpecification {
+	spec := librdkafka.TopicSpecification{Topic: registryTopic(cfg), NumPartitions: 1, Config: map[string]string{
 		"cleanup.policy": "compact",
 		"segment.bytes":  "16777216", // only full segments are compacted, and ids are small
 	}}
@@ -51,11 +58,11 @@ func registrySpec(cfg Config) kafka.TopicSpecification {
 	return spec
 }
 
-// prepare makes sure that the topic exists.
-func (r *registry) prepare(ctx context.Context) error {
+// ensureTopic creates the topic unless it exists.
+func (r *registry) ensureTopic(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.prepared {
+	if r.ensured {
 		return nil
 	}
 	exists, err := r.exists(ctx)
@@ -68,12 +75,12 @@ func (r *registry) prepare(ctx context.Context) error {
 		}
 	}
 	for !exists {
-		waitUntil(ctx, time.Now().Add(kickPause))
+		backoff.Sleep(ctx, refreshPause)
 		if exists, err = r.exists(ctx); err != nil {
 			return err
 		}
 	}
-	r.prepared = true
+	r.ensured = true
 	return nil
 }
 
@@ -81,21 +88,21 @@ func (r *registry) exists(ctx context.Context) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("wait for topic %s: %w", r.topic, err)
 	}
-	md, err := r.p.present().topicMetadata(r.topic, timeLeft(ctx, metadataTimeout))
+	md, err := r.plain.current().admin.Topic(r.topic, kafka.TimeLeft(ctx, metadataTimeout))
 	if err != nil {
 		return false, err
 	}
 	m, ok := md.Topics[r.topic]
-	return ok && m.Error.Code() == kafka.ErrNoError && len(m.Partitions) > 0, nil
+	return ok && m.Error.Code() == librdkafka.ErrNoError && len(m.Partitions) > 0, nil
 }
 
 func (r *registry) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 	defer cancel()
-	spec := registrySpec(r.p.cfg)
-	var results []kafka.TopicResult
-	err := r.p.present().use(func(admin *kafka.AdminClient) (err error) {
-		results, err = admin.CreateTopics(ctx, []kafka.TopicSpecification{spec})
+	spec := registrySpec(r.cfg)
+	var results []librdkafka.TopicResult
+	err := r.plain.current().admin.Use(func(admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx, []librdkafka.TopicSpecification{spec})
 		return err
 	})
 	if err != nil {
@@ -103,9 +110,9 @@ func (r *registry) create(ctx context.Context) error {
 	}
 	for _, result := range results {
 		switch result.Error.Code() {
-		case kafka.ErrNoError:
-			r.p.logger.Info("topic created", "topic", r.topic, "partitions", 1)
-		case kafka.ErrTopicAlreadyExists:
+		case librdkafka.ErrNoError:
+			r.logger.Info("topic created", "topic", r.topic, "partitions", 1)
+		case librdkafka.ErrTopicAlreadyExists:
 		default:
 			return fmt.Errorf("create topic %s, which transactions need (with one partition and cleanup.policy=compact): %w", r.topic, result.Error)
 		}
@@ -113,8 +120,8 @@ func (r *registry) create(ctx context.Context) error {
 	return nil
 }
 
-// enter registers an id.
-func (r *registry) enter(ctx context.Context, id string) error {
+// add registers an id.
+func (r *registry) add(ctx context.Context, id string) error {
 	value, err := json.Marshal(registration{Started: time.Now().UTC(), Host: r.host})
 	if err != nil {
 		return fmt.Errorf("register transactional id: %w", err)
@@ -125,25 +132,28 @@ func (r *registry) enter(ctx context.Context, id string) error {
 	return nil
 }
 
-// strike takes out an id that surely appends nothing any more.
-func (r *registry) strike(ctx context.Context, id string) error {
+// forget takes out an id that surely appends nothing any more. On failure the id
+// stays listed and is fenced again later, harmlessly.
+func (r *registry) forget(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), registryTimeout)
+	defer cancel()
 	if err := r.write(ctx, id, nil); err != nil {
-		return fmt.Errorf("take transactional id out of %s: %w", r.topic, err)
+		r.logger.Warn("a transactional id that is no longer used could not be taken out of its topic",
+			"error", fmt.Errorf("take transactional id out of %s: %w", r.topic, err), "transactional_id", id)
 	}
-	return nil
 }
 
 func (r *registry) write(ctx context.Context, id string, value []byte) error {
-	done := make(chan kafka.Event, 1)
-	err := r.p.present().produce(&kafka.Message{
-		TopicPartition: kafka.TopicPartition{Topic: &r.topic}, Key: []byte(id), Value: value,
+	done := make(chan librdkafka.Event, 1)
+	err := r.plain.current().produce(&librdkafka.Message{
+		TopicPartition: librdkafka.TopicPartition{Topic: &r.topic}, Key: []byte(id), Value: value,
 	}, done)
 	if err != nil {
 		return err
 	}
 	select {
 	case ev := <-done:
-		if m, ok := ev.(*kafka.Message); ok {
+		if m, ok := ev.(*librdkafka.Message); ok {
 			return m.TopicPartition.Error
 		}
 		return fmt.Errorf("delivery report is a %T", ev)
@@ -154,12 +164,12 @@ func (r *registry) write(ctx context.Context, id string, value []byte) error {
 
 // list reads the registered ids.
 func (r *registry) list(ctx context.Context) ([]string, error) {
-	spans, err := r.p.spans(ctx, []partition{{r.topic, 0}}, time.UnixMilli(0))
+	spans, err := r.scan.spans(ctx, []kafka.Partition{{Topic: r.topic}}, time.UnixMilli(0))
 	if err != nil {
 		return nil, fmt.Errorf("list transactional ids: %w", err)
 	}
 	present := map[string]bool{}
-	err = r.p.scan(ctx, spans, func(m *kafka.Message) error {
+	err = r.scan.read(ctx, spans, func(m *librdkafka.Message) error {
 		if m.Value == nil {
 			delete(present, string(m.Key))
 		} else {

@@ -7,14 +7,16 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/kafka"
 )
 
 const (
-	// defaultReplicaLag is Kafka's own replica.lag.time.max.ms.
+	// defaultReplicaLag is Kafka's default replica.lag.time.max.ms.
 	defaultReplicaLag = 30 * time.Second
-	// quietMargin is for the broker's bookkeeping: it looks for followers that
-	// lag every half replica lag, and tells the controller.
+	// quietMargin is for the broker's bookkeeping: every half replica lag it looks
+	// for followers that are behind, and tells the controller.
 	quietMargin = 2 * time.Second
 	// leaseMargin is for the rounding of clocks.
 	leaseMargin = time.Second
@@ -23,32 +25,26 @@ const (
 // errNoTopic says that Kafka has no such topic.
 var errNoTopic = errors.New("kafka has no such topic")
 
-// partition names one partition.
-type partition struct {
-	topic  string
-	number int32
-}
-
 // replication is what decides how far a partition's high watermark can be
-// behind the end of its leader's log, where a consumer cannot look.
+// behind the end of its leader's log, which a consumer cannot see.
 type replication struct {
 	replicas, inSync int
 	minInSync        int // min.insync.replicas; 0: not known
 	lag              time.Duration
-	ackedAt          time.Time // when the newest record of ours that is acknowledged was handed over
+	ackedAt          time.Time // when this process sent its newest acknowledged record
 }
 
 // left is how long to wait until the high watermark is beyond everything that
-// was appended before since. Three things can say so: there is no follower to
-// wait for; a record that was handed over later is acknowledged; or followers
-// have had the time after which Kafka drops those that have not caught up.
+// was appended before since. Three facts prove it: there is no follower to wait
+// for; a record that was sent later is acknowledged; or followers have had the time
+// after which Kafka drops those that have not caught up.
 func (r replication) left(since, now time.Time) time.Duration {
 	wait := since.Add(leaseMargin).Sub(now)
 	switch {
 	case wait > 0 || r.replicas == 1 || r.ackedAt.After(since):
 		return wait
 	case r.inSync < r.enoughInSync():
-		// The high watermark stands still until followers are back.
+		// The high watermark does not move until followers are back.
 		return max(defaultRetry, r.quietAt(since).Sub(now))
 	default:
 		return r.quietAt(since).Sub(now)
@@ -70,59 +66,59 @@ func (r replication) enoughInSync() int {
 }
 
 // replicationOf asks Kafka about one topic's partitions.
-func (p *Producer) replicationOf(ctx context.Context, topicName string) (map[int32]replication, error) {
-	md, err := p.present().topicMetadata(topicName, timeLeft(ctx, metadataTimeout))
+func (r *Reader) replicationOf(ctx context.Context, topicName string) (map[int32]replication, error) {
+	md, err := r.scan.admin().Topic(topicName, kafka.TimeLeft(ctx, metadataTimeout))
 	if err != nil {
 		return nil, err
 	}
 	found, ok := md.Topics[topicName]
-	if ok && found.Error.Code() == kafka.ErrUnknownTopicOrPart {
+	if ok && found.Error.Code() == librdkafka.ErrUnknownTopicOrPart {
 		return nil, errNoTopic
 	}
-	if !ok || found.Error.Code() != kafka.ErrNoError {
+	if !ok || found.Error.Code() != librdkafka.ErrNoError {
 		return nil, fmt.Errorf("ask kafka about topic %s: %w", topicName, found.Error)
 	}
 	facts := make(map[int32]replication, len(found.Partitions))
 	for _, part := range found.Partitions {
 		facts[part.ID] = replication{
 			replicas: len(part.Replicas), inSync: len(part.Isrs), lag: defaultReplicaLag,
-			ackedAt: p.topics.ackedAt(topicName, part.ID),
+			ackedAt: r.topicFacts.ackedAt(topicName, part.ID),
 		}
 	}
-	p.learnReplication(ctx, found, facts)
+	r.learnReplication(ctx, found, facts)
 	return facts, nil
 }
 
-// learnReplication adds the settings of topic and brokers, for which one broker
-// speaks. Without the permission to see them, Kafka's default and the strictest
-// assumption stay.
-func (p *Producer) learnReplication(ctx context.Context, md kafka.TopicMetadata, facts map[int32]replication) {
+// learnReplication adds the settings of the topic and of one broker, which stands for
+// all. Without permission to see them, Kafka's default and the strictest assumption
+// stay.
+func (r *Reader) learnReplication(ctx context.Context, md librdkafka.TopicMetadata, facts map[int32]replication) {
 	if len(md.Partitions) == 0 || len(md.Partitions[0].Replicas) == 1 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
 	broker := strconv.Itoa(int(md.Partitions[0].Leader))
-	minInSync := p.setting(ctx, kafka.ResourceTopic, md.Topic, "min.insync.replicas")
-	lag := time.Duration(p.setting(ctx, kafka.ResourceBroker, broker, "replica.lag.time.max.ms")) * time.Millisecond
-	for id, r := range facts {
-		r.minInSync = minInSync
+	minInSync := r.setting(ctx, librdkafka.ResourceTopic, md.Topic, "min.insync.replicas")
+	lag := time.Duration(r.setting(ctx, librdkafka.ResourceBroker, broker, "replica.lag.time.max.ms")) * time.Millisecond
+	for id, known := range facts {
+		known.minInSync = minInSync
 		if lag > 0 {
-			r.lag = lag
+			known.lag = lag
 		}
-		facts[id] = r
+		facts[id] = known
 	}
 }
 
-// setting reads one whole-number setting of a topic or broker, 0 if it cannot.
-func (p *Producer) setting(ctx context.Context, kind kafka.ResourceType, of, name string) int {
-	var results []kafka.ConfigResourceResult
-	err := p.present().use(func(admin *kafka.AdminClient) (err error) {
-		results, err = admin.DescribeConfigs(ctx, []kafka.ConfigResource{{Type: kind, Name: of}})
+// setting reads an integer setting of a topic or broker, 0 if it cannot.
+func (r *Reader) setting(ctx context.Context, kind librdkafka.ResourceType, of, name string) int {
+	var results []librdkafka.ConfigResourceResult
+	err := r.scan.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.DescribeConfigs(ctx, []librdkafka.ConfigResource{{Type: kind, Name: of}})
 		return err
 	})
-	if err != nil || len(results) != 1 || results[0].Error.Code() != kafka.ErrNoError {
-		p.logger.Warn("kafka does not tell a setting: the strictest assumption is made", "setting", name, "of", of, "error", err)
+	if err != nil || len(results) != 1 || results[0].Error.Code() != librdkafka.ErrNoError {
+		r.logger.Warn("kafka does not show a setting: the strictest value is assumed", "setting", name, "of", of, "error", err)
 		return 0
 	}
 	n, err := strconv.Atoi(results[0].Config[name].Value)
@@ -130,11 +126,4 @@ func (p *Producer) setting(ctx context.Context, kind kafka.ResourceType, of, nam
 		return 0
 	}
 	return n
-}
-
-func timeLeft(ctx context.Context, most time.Duration) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return max(0, min(most, time.Until(deadline)))
-	}
-	return most
 }

@@ -10,43 +10,45 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/failpoint"
+	"eventgateway/internal/kafka"
 )
 
 const (
 	refreshInterval = 30 * time.Second // partitions may be added at any time
 	urgentInterval  = time.Second      // Kafka is away, or a topic is missing
 	metadataTimeout = 5 * time.Second
-	// kickPause keeps refused requests, which all ask for a refresh, from
-	// making a storm of them.
-	kickPause = 100 * time.Millisecond
+	// refreshPause bounds how often refused requests, each of which asks for a
+	// refresh, cause one.
+	refreshPause = 100 * time.Millisecond
 	// limitsInterval is how often topics are asked for their size limit.
 	limitsInterval = 5 * time.Minute
-	// defaultTopicBytes is Kafka's own max.message.bytes.
+	// defaultTopicBytes is Kafka's default max.message.bytes.
 	defaultTopicBytes = 1_048_588
 )
 
-// topic is what the gateway needs to know of one.
+// topic is what the gateway needs to know of a topic.
 type topic struct {
 	partitions int32
 	maxBytes   int // max.message.bytes
-	// acked has, by partition, when the newest acknowledged record was handed
-	// over: nanoseconds since the process knows topics, 0 for never.
+	// acked has, by partition, when the newest acknowledged record was sent:
+	// nanoseconds since born, 0 for never.
 	acked []*atomic.Int64
 }
 
 // topics caches the cluster's metadata for the topics of the event types.
 type topics struct {
-	current func() *incarnation
-	prepare func(smallest int) // told the least max.message.bytes before topics become known
-	create  CreateTopics
-	logger  *slog.Logger
-	born    time.Time
+	admin  func() *kafka.Admin
+	fit    func(smallest int) // told the least max.message.bytes before topics become known
+	create TopicCreation
+	logger *slog.Logger
+	born   time.Time
 
 	known   atomic.Pointer[map[string]topic] // nil: Kafka was never reached
-	kick    chan struct{}
+	wake    chan struct{}
 	reached atomic.Int64 // Unix nanoseconds of the last answer, 0 for never
 
 	mu       sync.Mutex
@@ -56,8 +58,8 @@ type topics struct {
 	limitsAt time.Time
 }
 
-func newTopics(current func() *incarnation, prepare func(int), create CreateTopics, logger *slog.Logger) *topics {
-	return &topics{current: current, prepare: prepare, create: create, logger: logger, born: failpoint.Now(), kick: make(chan struct{}, 1), limits: map[string]int{}}
+func newTopics(admin func() *kafka.Admin, fit func(smallest int), create TopicCreation, logger *slog.Logger) *topics {
+	return &topics{admin: admin, fit: fit, create: create, logger: logger, born: failpoint.Now(), wake: make(chan struct{}, 1), limits: map[string]int{}}
 }
 
 func (t *topics) want(names []string) {
@@ -69,7 +71,7 @@ func (t *topics) want(names []string) {
 
 func (t *topics) refreshSoon() {
 	select {
-	case t.kick <- struct{}{}:
+	case t.wake <- struct{}{}:
 	default:
 	}
 }
@@ -94,8 +96,8 @@ const (
 	neverReached
 )
 
-// run keeps the cache fresh until ctx ends. after is called behind every try,
-// with the time when it began.
+// run keeps the cache fresh until ctx ends. after is called after every try,
+// with the time when the try began.
 func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
 	for ctx.Err() == nil {
 		begun := time.Now()
@@ -111,24 +113,15 @@ func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
 			timer.Stop()
 			return
 		case <-timer.C:
-		case <-t.kick:
+		case <-t.wake:
 			timer.Stop()
-			waitUntil(ctx, time.Now().Add(kickPause))
+			backoff.Sleep(ctx, refreshPause)
 		}
 	}
 }
 
-func waitUntil(ctx context.Context, at time.Time) {
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
-
 func (t *topics) refresh(ctx context.Context) error {
-	md, err := t.current().metadata(true, metadataTimeout)
+	md, err := t.admin().Topics(metadataTimeout)
 	if err != nil {
 		return err
 	}
@@ -141,7 +134,7 @@ func (t *topics) refresh(ctx context.Context) error {
 	var missing []string
 	for _, name := range wanted {
 		m, ok := md.Topics[name]
-		if !ok || m.Error.Code() != kafka.ErrNoError || len(m.Partitions) == 0 {
+		if !ok || m.Error.Code() != librdkafka.ErrNoError || len(m.Partitions) == 0 {
 			missing = append(missing, name)
 			continue
 		}
@@ -153,7 +146,7 @@ func (t *topics) refresh(ctx context.Context) error {
 		p.maxBytes = t.limit(name)
 		present[name] = p
 	}
-	t.prepare(smallestOf(present))
+	t.fit(smallestOf(present))
 	t.known.Store(&present)
 	t.reportMissing(ctx, missing)
 	return nil
@@ -168,15 +161,14 @@ func counters(old []*atomic.Int64, n int) []*atomic.Int64 {
 	return kept
 }
 
-// ackedNow notes that a record handed over at that time is acknowledged.
-func (t *topics) ackedNow(name string, number int32, handed time.Time) {
+// ackedNow notes that a record sent at that time is acknowledged.
+func (t *topics) ackedNow(name string, number int32, sent time.Time) {
 	if found, _ := t.lookup(name); int(number) < len(found.acked) {
-		found.acked[number].Store(int64(handed.Sub(t.born)))
+		found.acked[number].Store(int64(sent.Sub(t.born)))
 	}
 }
 
-// ackedAt is when the newest record that is acknowledged was handed over, as
-// far as this process knows.
+// ackedAt is when this process sent its newest acknowledged record.
 func (t *topics) ackedAt(name string, number int32) time.Time {
 	found, _ := t.lookup(name)
 	if int(number) >= len(found.acked) {
@@ -186,7 +178,7 @@ func (t *topics) ackedAt(name string, number int32) time.Time {
 	if since == 0 {
 		return time.Time{}
 	}
-	return t.born.Add(time.Duration(since)) // monotonic: no clock that is set changes it
+	return t.born.Add(time.Duration(since)) // monotonic: setting the clock does not change it
 }
 
 // names are the event types' topics, missing or not.
@@ -226,20 +218,20 @@ func (t *topics) reportMissing(ctx context.Context, missing []string) {
 	}
 }
 
-// spec is how a topic is created. All its settings are the brokers' defaults.
-func (c CreateTopics) spec(name string) kafka.TopicSpecification {
-	return kafka.TopicSpecification{Topic: name, NumPartitions: c.Partitions, ReplicationFactor: c.Replication}
+// spec is how a missing topic is created: with the brokers' default settings.
+func (c TopicCreation) spec(name string) librdkafka.TopicSpecification {
+	return librdkafka.TopicSpecification{Topic: name, NumPartitions: c.Partitions, ReplicationFactor: c.Replication}
 }
 
 func (t *topics) createMissing(ctx context.Context, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 	defer cancel()
-	specs := make([]kafka.TopicSpecification, len(names))
+	specs := make([]librdkafka.TopicSpecification, len(names))
 	for i, n := range names {
 		specs[i] = t.create.spec(n)
 	}
-	var results []kafka.TopicResult
-	err := t.current().use(func(admin *kafka.AdminClient) (err error) {
+	var results []librdkafka.TopicResult
+	err := t.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
 		results, err = admin.CreateTopics(ctx, specs)
 		return err
 	})
@@ -248,9 +240,9 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 	}
 	for _, r := range results {
 		switch r.Error.Code() {
-		case kafka.ErrNoError:
+		case librdkafka.ErrNoError:
 			t.logger.Info("topic created", "topic", r.Topic, "partitions", t.create.Partitions, "replication", t.create.Replication)
-		case kafka.ErrTopicAlreadyExists:
+		case librdkafka.ErrTopicAlreadyExists:
 		default:
 			return fmt.Errorf("create topic %s: %w", r.Topic, r.Error)
 		}
@@ -258,18 +250,18 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 	return nil
 }
 
-// learnLimits asks for max.message.bytes of topics that are new, and of all
-// once in a while. Without permission Kafka's default is assumed.
+// learnLimits asks for max.message.bytes of new topics, and of all every
+// limitsInterval. Without permission, Kafka's default is assumed.
 func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
 	t.mu.Lock()
 	if time.Since(t.limitsAt) > limitsInterval {
 		t.limits = make(map[string]int, len(present))
 		t.limitsAt = time.Now()
 	}
-	var ask []kafka.ConfigResource
+	var ask []librdkafka.ConfigResource
 	for name := range present {
 		if _, ok := t.limits[name]; !ok {
-			ask = append(ask, kafka.ConfigResource{Type: kafka.ResourceTopic, Name: name})
+			ask = append(ask, librdkafka.ConfigResource{Type: librdkafka.ResourceTopic, Name: name})
 		}
 	}
 	t.mu.Unlock()
@@ -278,8 +270,8 @@ func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
-	var results []kafka.ConfigResourceResult
-	err := t.current().use(func(admin *kafka.AdminClient) (err error) {
+	var results []librdkafka.ConfigResourceResult
+	err := t.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
 		results, err = admin.DescribeConfigs(ctx, ask)
 		return err
 	})
@@ -291,7 +283,7 @@ func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
 	defer t.mu.Unlock()
 	for _, r := range results {
 		n, err := strconv.Atoi(r.Config["max.message.bytes"].Value)
-		if r.Error.Code() != kafka.ErrNoError || err != nil {
+		if r.Error.Code() != librdkafka.ErrNoError || err != nil {
 			n = defaultTopicBytes
 		}
 		t.limits[r.Name] = n

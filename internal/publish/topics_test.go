@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -32,9 +32,10 @@ func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
 	require.False(t, down, "a missing topic does not make Kafka down")
 	_, err := p.publish(t, "there", "{}")
 	require.NoError(t, err, "other types are not concerned")
-	// Nor does a record that got past Place, as when the topic was just deleted.
+	// A record that got past Place, because the topic was just deleted, does not
+	// create it either.
 	_, err = p.Publish(context.Background(), event.Record{
-		Placement: event.Placement{Topic: "missing", Owner: p.present().id}, Value: []byte("x"), Timestamp: time.Now(),
+		Placement: event.Placement{Topic: "missing", Owner: p.plain.current().id}, Value: []byte("x"), Timestamp: time.Now(),
 	})
 	require.Error(t, err)
 	require.NotContains(t, topicNames(t, cluster), "missing")
@@ -69,7 +70,7 @@ func TestTopicsAreMadeIfTheConfigurationSaysSo(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(2, "there"))
 	p := start(t, cluster.ListenAddrs(), []string{"there", "made", "too"}, func(c *Config) {
-		c.CreateTopics = CreateTopics{Enabled: true, Partitions: 5, Replication: 1}
+		c.CreateTopics = TopicCreation{Enabled: true, Partitions: 5, Replication: 1}
 	})
 	_, err := p.publish(t, "made", "{}")
 	require.NoError(t, err)
@@ -123,22 +124,22 @@ func TestTopicThatIsDeletedIsNoticed(t *testing.T) {
 func TestFailuresOfATopicAskForMetadata(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		code kafka.ErrorCode
+		code librdkafka.ErrorCode
 		asks bool
 	}{
-		{kafka.ErrMsgTimedOut, true},
-		{kafka.ErrUnknownPartition, true},
-		{kafka.ErrUnknownTopicOrPart, true},
-		{kafka.ErrTopicAuthorizationFailed, true},
-		{kafka.ErrMsgSizeTooLarge, false},
-		{kafka.ErrQueueFull, false},
+		{librdkafka.ErrMsgTimedOut, true},
+		{librdkafka.ErrUnknownPartition, true},
+		{librdkafka.ErrUnknownTopicOrPart, true},
+		{librdkafka.ErrTopicAuthorizationFailed, true},
+		{librdkafka.ErrMsgSizeTooLarge, false},
+		{librdkafka.ErrQueueFull, false},
 	} {
 		t.Run(c.code.String(), func(t *testing.T) {
 			t.Parallel()
 			p := idle(t)
-			require.Empty(t, p.topics.kick)
-			p.failed(deliveryError(kafka.NewError(c.code, "", false), 0))
-			require.Equal(t, c.asks, len(p.topics.kick) == 1)
+			require.Empty(t, p.topics.wake)
+			p.monitor.failed(deliveryError(librdkafka.NewError(c.code, "", false), 0))
+			require.Equal(t, c.asks, len(p.topics.wake) == 1)
 		})
 	}
 }
@@ -172,7 +173,7 @@ func TestRecordOverTheTopicsLimit(t *testing.T) {
 		Headers: []event.Header{{Name: "h", Value: strings.Repeat("v", 5000)}}, Timestamp: time.Now(),
 	})
 	requireError(t, err, event.EventTooLarge, event.NotWritten)
-	require.Eventually(t, func() bool { return p.present().batchBytes < 20000 }, patience, tick, "batches must fit, too")
+	require.Eventually(t, func() bool { return p.plain.current().batchBytes < 20000 }, patience, tick, "batches must fit, too")
 }
 
 // What the estimate lets through at the limit, the broker takes.
@@ -247,7 +248,7 @@ func TestTopicLimitThatMayNotBeAskedFor(t *testing.T) {
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	_, err := p.publish(t, "t", "{}")
 	require.NoError(t, err)
-	require.Equal(t, batchLimitOf(defaultTopicBytes), p.batchLimit())
+	require.Equal(t, batchLimitOf(defaultTopicBytes), p.plain.batchLimit())
 }
 
 func TestKafkaThatWasNeverThere(t *testing.T) {

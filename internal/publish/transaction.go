@@ -6,222 +6,226 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
+	"eventgateway/internal/kafka"
 )
 
 const (
 	// commitPause is between tries of a commit that librdkafka could not send.
 	commitPause = 50 * time.Millisecond
-	// doomedGrace is how long a producer that has failed for good has to report
+	// fatalGrace is how long a producer that has failed for good has to report
 	// what became of its records.
-	doomedGrace = 500 * time.Millisecond
+	fatalGrace = 500 * time.Millisecond
 )
 
-// fate is what became of one record of a group.
-type fate struct {
-	handed bool           // to librdkafka
-	report *kafka.Message // nil: none yet
-	age    time.Duration  // of the report, since the group began
-	left   bool           // answered already
+// deliveryState is what is known of one record of a group.
+type deliveryState struct {
+	sent     bool                // to librdkafka
+	report   *librdkafka.Message // nil: none yet
+	age      time.Duration       // of the report, since the group began
+	answered bool                // its caller knows already
 }
 
-// verdict is what a fate means for the record, if its transaction is aborted
-// and its incarnation lives on.
-type verdict int
+// recordOutcome is what a deliveryState means for the record, if its transaction is
+// aborted and its incarnation lives on.
+type recordOutcome int
 
 const (
-	acked   verdict = iota // appended
-	unsent                 // librdkafka has not taken it
-	refused                // not appended
-	unclear                // appended perhaps, or still to be
+	acked   recordOutcome = iota // appended
+	unsent                       // librdkafka has not taken it
+	refused                      // not appended
+	unknown                      // it may be appended, now or later
 )
 
-func (f fate) verdict() verdict {
+func (d deliveryState) outcome() recordOutcome {
 	switch {
-	case !f.handed:
+	case !d.sent:
 		return unsent
-	case f.report == nil:
-		return unclear
-	case f.report.TopicPartition.Error == nil:
+	case d.report == nil:
+		return unknown
+	case d.report.TopicPartition.Error == nil:
 		return acked
 	}
-	code, _ := errorCode(f.report.TopicPartition.Error)
-	if _, known := refusals[code]; known && f.age < surelyFirstTry {
+	code, _ := kafka.ErrorCode(d.report.TopicPartition.Error)
+	if _, known := refusals[code]; known && d.age < surelyFirstTry {
 		return refused
 	}
 	// What librdkafka drops from its queue when a transaction has failed is
-	// unclear, too: it may wait there for its second try.
-	return unclear
+	// unknown, too: it may wait there for its second try.
+	return unknown
+}
+
+// refusal is the error of a refused record.
+func (d deliveryState) refusal() *event.Error {
+	var e librdkafka.Error
+	errors.As(d.report.TopicPartition.Error, &e)
+	return deliveryError(e, d.age)
 }
 
 // transact writes entries in one transaction and answers them, or queues them
 // again. It reports false if the incarnation must not be used any more.
-func (l *lane) transact(entries []*entry) bool {
+func (t *txProducer) transact(entries []*entry) bool {
 	began := time.Now()
-	deadline := entries[0].came.Add(l.deliveryTimeout)
-	if err := l.inc.kp.BeginTransaction(); err != nil {
-		l.logger.Error("beginning a kafka transaction failed", "error", err, "transactional_id", l.inc.id)
+	deadline := entries[0].came.Add(t.deliveryTimeout)
+	if err := t.inc.kp.BeginTransaction(); err != nil {
+		t.logger.Error("beginning a kafka transaction failed", "error", err, "transactional_id", t.inc.id)
 		for _, e := range entries {
-			e.refuse(l.failed(produceError(err)))
+			e.refuse(t.monitor.failed(produceError(err)))
 		}
 		return false
 	}
-	reports := l.hand(entries)
+	reports := t.send(entries)
 	failpoint.At(failpoint.Handed)
-	err := l.collect(reports, entries, began, deadline)
-	counts := count(entries)
+	err := t.collect(reports, entries, began, deadline)
+	outcomes := countOutcomes(entries)
 	switch {
-	case err != nil || counts[unclear] > 0:
-		return l.giveUp(entries, err, "records unacknowledged")
-	case counts[refused]+counts[unsent] > 0:
-		return l.abort(entries, deadline)
+	case err != nil || outcomes[unknown] > 0:
+		return t.endUnknown(entries, err, "records unacknowledged")
+	case outcomes[refused]+outcomes[unsent] > 0:
+		return t.abortTransaction(entries, deadline)
 	}
 	failpoint.At(failpoint.Acked)
 	failpoint.At(failpoint.Committing)
-	if err := l.commit(deadline); err != nil {
-		return l.giveUp(entries, err, "commit")
+	if err := t.commitTransaction(deadline); err != nil {
+		return t.endUnknown(entries, err, "commit")
 	}
 	failpoint.At(failpoint.Committed)
-	l.metrics.transactions.WithLabelValues("committed").Inc()
+	t.metrics.transactions.WithLabelValues("committed").Inc()
 	for _, e := range entries {
-		if !e.fate.left {
-			at, err := l.acknowledged(e.fate.report, e.record.Placement, e.record.Timestamp)
-			e.done <- answer{at, err}
+		if !e.state.answered {
+			at, err := t.monitor.position(e.state.report, e.record.Placement, e.record.Timestamp)
+			e.done <- ack{at, err}
 		}
 	}
 	return true
 }
 
-// hand produces entries. A record that librdkafka does not take is answered,
+// send produces entries. A record that librdkafka does not take is answered,
 // unless that is because the transaction has failed already.
-func (l *lane) hand(entries []*entry) (reports chan kafka.Event) {
+func (t *txProducer) send(entries []*entry) (reports chan librdkafka.Event) {
 	// Buffered for all: librdkafka's poller never waits, even if nobody reads.
-	reports = make(chan kafka.Event, len(entries))
+	reports = make(chan librdkafka.Event, len(entries))
 	for _, e := range entries {
-		e.fate = fate{}
+		e.state = deliveryState{}
 		e.message.Opaque = e
-		err := l.inc.produce(e.message, reports)
-		code, _ := errorCode(err)
+		err := t.inc.produce(e.message, reports)
+		code, _ := kafka.ErrorCode(err)
 		switch {
 		case err == nil:
-			e.fate.handed = true
-		case code != kafka.ErrState && code != kafka.ErrFatal && !errors.Is(err, errClosed):
-			e.fate.left = true
-			e.refuse(l.failed(produceError(err)))
+			e.state.sent = true
+		case code != librdkafka.ErrState && code != librdkafka.ErrFatal && !errors.Is(err, errClosed):
+			e.state.answered = true
+			e.refuse(t.monitor.failed(produceError(err)))
 		}
 	}
 	return reports
 }
 
-// collect waits for the reports of all entries that were handed over.
-func (l *lane) collect(reports <-chan kafka.Event, entries []*entry, began, deadline time.Time) error {
+// collect waits for the reports of all entries that were sent.
+func (t *txProducer) collect(reports <-chan librdkafka.Event, entries []*entry, began, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	doomed := l.inc.failed
-	for missing := handed(entries); missing > 0; {
+	failed := t.inc.failed
+	for missing := countSent(entries); missing > 0; {
 		select {
 		case ev := <-reports:
-			m, _ := ev.(*kafka.Message)
+			m, _ := ev.(*librdkafka.Message)
 			if m == nil {
 				return fmt.Errorf("delivery report is a %T", ev)
 			}
 			e, _ := m.Opaque.(*entry)
-			e.fate.report, e.fate.age = m, time.Since(began)
+			e.state.report, e.state.age = m, time.Since(began)
 			missing--
-		case <-doomed:
-			doomed = nil
-			timer.Reset(min(doomedGrace, time.Until(deadline)))
+		case <-failed:
+			failed = nil
+			timer.Reset(min(fatalGrace, time.Until(deadline)))
 		case <-timer.C:
 			return context.DeadlineExceeded
-		case <-l.kill:
+		case <-t.aborted:
 			return errClosed
 		}
 	}
 	return nil
 }
 
-func handed(entries []*entry) (n int) {
+func countSent(entries []*entry) (n int) {
 	for _, e := range entries {
-		if e.fate.handed {
+		if e.state.sent {
 			n++
 		}
 	}
 	return n
 }
 
-func count(entries []*entry) (n [unclear + 1]int) {
+func countOutcomes(entries []*entry) (n [unknown + 1]int) {
 	for _, e := range entries {
-		if !e.fate.left {
-			n[e.fate.verdict()]++
+		if !e.state.answered {
+			n[e.state.outcome()]++
 		}
 	}
 	return n
 }
 
-// commit ends the transaction. An error says nothing about whether it did.
-func (l *lane) commit(deadline time.Time) error {
+// commitTransaction returns nil if the transaction is committed. An error leaves
+// open whether it is.
+func (t *txProducer) commitTransaction(deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	for {
-		err := l.inc.kp.CommitTransaction(ctx)
-		var e kafka.Error
+		err := t.inc.kp.CommitTransaction(ctx)
+		var e librdkafka.Error
 		if err == nil || !errors.As(err, &e) || !e.IsRetriable() || time.Until(deadline) < commitPause {
 			return err
 		}
-		waitUntil(ctx, time.Now().Add(commitPause))
+		backoff.Sleep(ctx, commitPause)
 	}
 }
 
-// abort ends a transaction of which every report is in: nothing of it can
+// abortTransaction ends a transaction of which every report is in: nothing of it can
 // still arrive. Refused records are answered; the others go again, unless they
 // are for the same partition.
-func (l *lane) abort(entries []*entry, deadline time.Time) bool {
+func (t *txProducer) abortTransaction(entries []*entry, deadline time.Time) bool {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	if err := l.inc.kp.AbortTransaction(ctx); err != nil {
-		return l.giveUp(entries, err, "abort")
+	if err := t.inc.kp.AbortTransaction(ctx); err != nil {
+		return t.endUnknown(entries, err, "abort")
 	}
-	l.metrics.transactions.WithLabelValues("aborted").Inc()
+	t.metrics.transactions.WithLabelValues("aborted").Inc()
 	var next []*entry
 	for _, e := range entries {
 		switch {
-		case e.fate.left:
-		case e.fate.verdict() == refused:
-			l.gap(e.partition())
-			e.refuse(l.failed(deliveryErrorOf(e.fate)))
+		case e.state.answered:
+		case e.state.outcome() == refused:
+			t.addSequenceGap(e.partition())
+			e.refuse(t.monitor.failed(e.state.refusal()))
 		default:
 			next = append(next, e)
 		}
 	}
-	l.again(next)
+	t.requeue(next)
 	return true
 }
 
-func deliveryErrorOf(f fate) *event.Error {
-	var e kafka.Error
-	errors.As(f.report.TopicPartition.Error, &e)
-	return deliveryError(e, f.age)
-}
-
-// giveUp leaves a transaction whose outcome is not known. Only what librdkafka
-// never got is surely not written. It reports false: the incarnation is done.
-func (l *lane) giveUp(entries []*entry, cause error, at string) bool {
+// endUnknown leaves a transaction whose outcome is not known. Only what librdkafka
+// never got is surely not written. It reports false: the incarnation is not used again.
+func (t *txProducer) endUnknown(entries []*entry, cause error, at string) bool {
 	if cause == nil {
 		cause = firstError(entries)
 	}
-	l.metrics.transactions.WithLabelValues("unknown").Inc()
-	l.logger.Error("kafka transaction given up: its outcome is unknown, and its producer is replaced",
-		"at", at, "records", len(entries), "transactional_id", l.inc.id, "error", cause)
+	t.metrics.transactions.WithLabelValues("unknown").Inc()
+	t.logger.Error("kafka transaction given up: its outcome is unknown, and its producer is replaced",
+		"at", at, "records", len(entries), "transactional_id", t.inc.id, "error", cause)
 	for _, e := range entries {
 		switch {
-		case e.fate.left:
-		case !e.fate.handed:
-			e.refuse(l.failed(ownerGone()))
+		case e.state.answered:
+		case !e.state.sent:
+			e.refuse(t.monitor.failed(ownerGone()))
 		default:
-			e.refuse(l.failed(event.MaybeWritten(event.OutcomeUnknown, cause,
+			e.refuse(t.monitor.failed(event.MaybeWritten(event.OutcomeUnknown, cause,
 				"Kafka did not confirm the event's transaction. It may or may not have been written: retry with the same Idempotency-Key to find out.")))
 		}
 	}
@@ -230,7 +234,7 @@ func (l *lane) giveUp(entries []*entry, cause error, at string) bool {
 
 func firstError(entries []*entry) error {
 	for _, e := range entries {
-		if r := e.fate.report; r != nil && r.TopicPartition.Error != nil {
+		if r := e.state.report; r != nil && r.TopicPartition.Error != nil {
 			return r.TopicPartition.Error
 		}
 	}

@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 	"eventgateway/test/services"
 )
@@ -25,7 +26,7 @@ func TestCommittedUnderLoadOnKafka(t *testing.T) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realLanes(t, brokers, topic)
+	p := realTransactional(t, brokers, topic)
 	l := p.load(topic, 32)
 	l.requireMore(t, 500)
 	require.Empty(t, l.unknown)
@@ -34,18 +35,18 @@ func TestCommittedUnderLoadOnKafka(t *testing.T) {
 	require.Empty(t, l.refused)
 }
 
-// inOneGroup hands records to a lane in one piece.
-func inOneGroup(t *testing.T, l *lane, records ...event.Record) (errs []error) {
+// inOneGroup queues records at one producer together.
+func inOneGroup(t *testing.T, tx *txProducer, records ...event.Record) (errs []error) {
 	t.Helper()
-	dones := make([]chan answer, len(records))
-	l.mu.Lock()
+	dones := make([]chan ack, len(records))
+	tx.mu.Lock()
 	for i, r := range records {
 		r.Timestamp = time.Now()
-		dones[i] = make(chan answer, 1)
-		l.queue = append(l.queue, &entry{record: r, message: message(r), came: r.Timestamp, done: dones[i]})
+		dones[i] = make(chan ack, 1)
+		tx.queue = append(tx.queue, &entry{record: r, message: newMessage(r), came: r.Timestamp, done: dones[i]})
 	}
-	l.signal()
-	l.mu.Unlock()
+	tx.signal()
+	tx.mu.Unlock()
 	for _, done := range dones {
 		select {
 		case a := <-done:
@@ -62,7 +63,7 @@ func TestRefusedByKafkaAmongNeighbours(t *testing.T) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic, small := realTopic(t, brokers, 2), realTopic(t, brokers, 1)
-	p := realLanes(t, brokers, topic)
+	p := realTransactional(t, brokers, topic)
 	limit := "1000"
 	realAdmin(t, brokers, func(ctx context.Context, adm *kadm.Client) error {
 		_, err := adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Name: "max.message.bytes", Value: &limit}}, small)
@@ -74,8 +75,8 @@ func TestRefusedByKafkaAmongNeighbours(t *testing.T) {
 	value := func(name string, round int) string { return fmt.Sprintf("%s%d", name, round) }
 	var want []string
 	for round := 1; ; round++ {
-		lane := p.lanes.lane(p.place(t, topic, nil).Owner)
-		errs := inOneGroup(t, lane, at(topic, 0, value("a", round)), at(small, 0, strings.Repeat("x", 2000)), at(topic, 1, value("b", round)))
+		tx := p.pool().byID(p.place(t, topic, nil).Owner)
+		errs := inOneGroup(t, tx, at(topic, 0, value("a", round)), at(small, 0, strings.Repeat("x", 2000)), at(topic, 1, value("b", round)))
 		var e *event.Error
 		require.ErrorAs(t, errs[1], &e)
 		if e.Outcome == event.Unknown && round < 20 {
@@ -84,10 +85,10 @@ func TestRefusedByKafkaAmongNeighbours(t *testing.T) {
 		requireError(t, errs[1], event.EventTooLarge, event.NotWritten)
 		require.NoError(t, errs[0])
 		require.NoError(t, errs[2])
-		errs = inOneGroup(t, lane, at(small, 0, "c"), at(topic, 0, "d"))
+		errs = inOneGroup(t, tx, at(small, 0, "c"), at(topic, 0, "d"))
 		requireError(t, errs[0], event.LogUnavailable, event.NotWritten)
 		require.NoError(t, errs[1], "the same producer still serves other partitions")
-		require.Eventually(t, func() bool { return !slices.Contains(p.laneIDs(), lane.inc.id) }, patience, tick)
+		require.Eventually(t, func() bool { return !slices.Contains(p.poolIDs(), tx.inc.id) }, patience, tick)
 		want = []string{value("a", round), value("b", round), "d"}
 		break
 	}
@@ -100,12 +101,12 @@ func TestFencedUnderLoadOnKafka(t *testing.T) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realLanes(t, brokers, topic)
-	taker := realLanes(t, brokers, topic)
+	p := realTransactional(t, brokers, topic)
+	taker := realTransactional(t, brokers, topic)
 	l := p.load(topic, 32)
 	l.requireMore(t, 200)
 	for range 5 {
-		before := p.laneIDs()
+		before := p.poolIDs()
 		for _, id := range before {
 			require.NoError(t, taker.fence(t.Context(), id))
 		}
@@ -118,15 +119,15 @@ func TestFenceAllUnderLoadOnKafka(t *testing.T) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realLanes(t, brokers, topic)
-	other := realLanes(t, brokers, topic, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
+	p := realTransactional(t, brokers, topic)
+	other := realTransactional(t, brokers, topic, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
 	mine := p.load(topic, 16)
 	mine.requireMore(t, 100)
-	before := append(p.laneIDs(), other.laneIDs()...)
+	before := append(p.poolIDs(), other.poolIDs()...)
 	began := time.Now()
 	require.NoError(t, p.fenceAll(t.Context()))
 	t.Logf("%d ids fenced in %s", len(before), time.Since(began))
-	for _, id := range p.laneIDs() {
+	for _, id := range p.poolIDs() {
 		require.NotContains(t, before, id)
 	}
 	for _, id := range before {
@@ -146,7 +147,7 @@ func TestFenceEndsAForeignTransaction(t *testing.T) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 1)
-	p := realLanes(t, brokers, topic)
+	p := realTransactional(t, brokers, topic)
 	id := "gone-" + uuid.NewString()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.TransactionalID(id), kgo.DefaultProduceTopic(topic))
 	require.NoError(t, err)
@@ -165,7 +166,7 @@ func TestCloseUnderLoadOnKafka(t *testing.T) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realLanes(t, brokers, topic)
+	p := realTransactional(t, brokers, topic)
 	l := p.load(topic, 32)
 	l.requireMore(t, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -184,16 +185,16 @@ func TestCommitOfATimedOutTransactionFails(t *testing.T) {
 	cfg := Config{Brokers: brokers, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20}
 	inTransactions(t, true)(&cfg)
 	cfg.TransactionTimeout = time.Second
-	inc, err := newIncarnation(cfg, cfg.TransactionalIDPrefix+"-1", defaultBatchBytes, slog.New(slog.DiscardHandler), func(*incarnation, kafka.Error) {})
+	inc, err := newIncarnation(cfg, cfg.TransactionalIDPrefix+"-1", defaultBatchBytes, slog.New(slog.DiscardHandler), func(*incarnation, librdkafka.Error) {})
 	require.NoError(t, err)
 	defer inc.close(0)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	require.NoError(t, inc.initialise(ctx))
 	require.NoError(t, inc.kp.BeginTransaction())
-	reports := make(chan kafka.Event, 1)
-	require.NoError(t, inc.produce(&kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &topic}, Value: []byte("x")}, reports))
-	require.NoError(t, (<-reports).(*kafka.Message).TopicPartition.Error)
+	reports := make(chan librdkafka.Event, 1)
+	require.NoError(t, inc.produce(&librdkafka.Message{TopicPartition: librdkafka.TopicPartition{Topic: &topic}, Value: []byte("x")}, reports))
+	require.NoError(t, (<-reports).(*librdkafka.Message).TopicPartition.Error)
 	require.Eventually(t, func() bool {
 		stable := int64(-1)
 		realAdmin(t, brokers, func(ctx context.Context, adm *kadm.Client) error {
@@ -218,7 +219,7 @@ func TestBrokerFailsUnderLoad(t *testing.T) {
 		},
 		"paused for longer than a delivery": func(t *testing.T, k *services.Kafka) {
 			require.NoError(t, k.Pause())
-			waitUntil(t.Context(), time.Now().Add(6*time.Second))
+			backoff.Sleep(t.Context(), 6*time.Second)
 			require.NoError(t, k.Resume())
 		},
 	} {
@@ -228,14 +229,14 @@ func TestBrokerFailsUnderLoad(t *testing.T) {
 			t.Cleanup(func() { _ = k.Kill() }) // after the topics are deleted
 			brokers := []string{k.Addr()}
 			topic := realTopic(t, brokers, 6)
-			p := realLanes(t, brokers, topic, func(c *Config) { c.DeliveryTimeout, c.TransactionTimeout = 3*time.Second, 5*time.Second })
+			p := realTransactional(t, brokers, topic, func(c *Config) { c.DeliveryTimeout, c.TransactionTimeout = 3*time.Second, 5*time.Second })
 			l := p.load(topic, 32)
 			l.requireMore(t, 200)
 			fail(t, k)
 			back := time.Now()
 			l.requireMore(t, 200)
 			t.Logf("written again after %s", time.Since(back))
-			allLanes(t, p)
+			awaitPool(t, p)
 			l.requireMore(t, 200)
 			l.settle(t, brokers, topic)
 		})

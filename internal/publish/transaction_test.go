@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -18,34 +18,34 @@ import (
 	"eventgateway/internal/event"
 )
 
-func TestVerdict(t *testing.T) {
+func TestRecordOutcome(t *testing.T) {
 	t.Parallel()
-	report := func(code kafka.ErrorCode) *kafka.Message {
-		m := &kafka.Message{}
-		if code != kafka.ErrNoError {
-			m.TopicPartition.Error = kafka.NewError(code, "", false)
+	report := func(code librdkafka.ErrorCode) *librdkafka.Message {
+		m := &librdkafka.Message{}
+		if code != librdkafka.ErrNoError {
+			m.TopicPartition.Error = librdkafka.NewError(code, "", false)
 		}
 		return m
 	}
 	for name, c := range map[string]struct {
-		fate fate
-		want verdict
+		state deliveryState
+		want  recordOutcome
 	}{
-		"never handed over":        {fate{}, unsent},
-		"no report":                {fate{handed: true}, unclear},
-		"acknowledged":             {fate{handed: true, report: report(kafka.ErrNoError), age: time.Hour}, acked},
-		"refused":                  {fate{handed: true, report: report(kafka.ErrMsgSizeTooLarge)}, refused},
-		"refused a second time":    {fate{handed: true, report: report(kafka.ErrMsgSizeTooLarge), age: surelyFirstTry}, unclear},
-		"dropped from the queue":   {fate{handed: true, report: report(kafka.ErrPurgeQueue)}, unclear},
-		"dropped on the way":       {fate{handed: true, report: report(kafka.ErrPurgeInflight)}, unclear},
-		"timed out":                {fate{handed: true, report: report(kafka.ErrMsgTimedOut)}, unclear},
-		"fenced":                   {fate{handed: true, report: report(kafka.ErrFenced)}, unclear},
-		"code that nobody knows":   {fate{handed: true, report: report(9999)}, unclear},
-		"failed with the producer": {fate{handed: true, report: report(kafka.ErrFatal)}, unclear},
+		"never sent":               {deliveryState{}, unsent},
+		"no report":                {deliveryState{sent: true}, unknown},
+		"acknowledged":             {deliveryState{sent: true, report: report(librdkafka.ErrNoError), age: time.Hour}, acked},
+		"refused":                  {deliveryState{sent: true, report: report(librdkafka.ErrMsgSizeTooLarge)}, refused},
+		"refused a second time":    {deliveryState{sent: true, report: report(librdkafka.ErrMsgSizeTooLarge), age: surelyFirstTry}, unknown},
+		"dropped from the queue":   {deliveryState{sent: true, report: report(librdkafka.ErrPurgeQueue)}, unknown},
+		"dropped on the way":       {deliveryState{sent: true, report: report(librdkafka.ErrPurgeInflight)}, unknown},
+		"timed out":                {deliveryState{sent: true, report: report(librdkafka.ErrMsgTimedOut)}, unknown},
+		"fenced":                   {deliveryState{sent: true, report: report(librdkafka.ErrFenced)}, unknown},
+		"code that nobody knows":   {deliveryState{sent: true, report: report(9999)}, unknown},
+		"failed with the producer": {deliveryState{sent: true, report: report(librdkafka.ErrFatal)}, unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.want, c.fate.verdict())
+			require.Equal(t, c.want, c.state.outcome())
 		})
 	}
 }
@@ -54,7 +54,7 @@ func TestNextGroup(t *testing.T) {
 	t.Parallel()
 	of := func(count, bytes int) (queue []*entry) {
 		for range count {
-			queue = append(queue, &entry{message: &kafka.Message{Value: make([]byte, bytes)}})
+			queue = append(queue, &entry{message: &librdkafka.Message{Value: make([]byte, bytes)}})
 		}
 		return queue
 	}
@@ -77,11 +77,11 @@ func TestNextGroup(t *testing.T) {
 	}
 }
 
-// transactional starts a producer with lanes for the topics.
+// transactional starts a transactional producer for the topics.
 func transactional(tb testing.TB, cluster *kfake.Cluster, topics []string, opts ...option) running {
 	tb.Helper()
 	p := start(tb, cluster.ListenAddrs(), topics, append([]option{inTransactions(tb, true)}, opts...)...)
-	allLanes(tb, p)
+	awaitPool(tb, p)
 	p.place(tb, topics[0], nil)
 	return p
 }
@@ -161,7 +161,7 @@ func TestTransactionsCommitAtTheirPositions(t *testing.T) {
 	require.Less(t, p.metric(t, "gateway_kafka_transactions_total"), float64(callers*each), "records must share transactions")
 }
 
-// groupOf publishes values at once to one lane, which is made to wait so that
+// groupOf publishes values at once to one producer, which is made to wait so that
 // they share a transaction: behind a first record, the first of each pair is
 // the topic. It returns each one's error.
 func (r running) groupOf(t *testing.T, cluster *kfake.Cluster, owner string, records ...[2]string) []error {
@@ -200,17 +200,17 @@ func TestRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce(t *testing.T) {
 	require.Equal(t, []string{"b"}, committed(t, cluster.ListenAddrs(), "small"))
 }
 
-// requireGoesOn waits for another lane, or a successor, to publish.
+// requireGoesOn waits for another producer, or a successor, to publish.
 func (r running) requireGoesOn(t *testing.T, topic, value, notBy string) {
 	t.Helper()
-	allLanes(t, r)
+	awaitPool(t, r)
 	require.Eventually(t, func() bool {
 		place, err := r.Place(topic, nil, 0)
 		return err == nil && place.Owner != notBy && r.write(topic, place.Partition, place.Owner, value) == nil
 	}, patience, tick)
 }
 
-func TestTransactionWithoutAnswersIsUnknownAndItsLaneReplaced(t *testing.T) {
+func TestTransactionWithoutAnswersIsUnknownAndItsProducerReplaced(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]kmsg.Key{"records": kmsg.Produce, "partitions": kmsg.AddPartitionsToTxn, "commit": kmsg.EndTxn} {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestTransactionWithoutAnswersIsUnknownAndItsLaneReplaced(t *testing.T) {
 	}
 }
 
-func TestWhatWaitsInALaneThatIsGivenUpIsNotWritten(t *testing.T) {
+func TestWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"})
@@ -247,10 +247,10 @@ func TestWhatWaitsInALaneThatIsGivenUpIsNotWritten(t *testing.T) {
 	release := holdProduce(t, cluster)
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- p.write("t", 0, owner, "under way") }()
-	require.Eventually(t, func() bool { return p.lanes.lane(owner).inc.queued() == 1 }, patience, tick)
+	require.Eventually(t, func() bool { return p.pool().byID(owner).inc.queued() == 1 }, patience, tick)
 	go func() { second <- p.write("t", 0, owner, "waits") }()
 	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
-	require.Equal(t, kafka.ErrNoError, p.lanes.lane(owner).inc.kp.TestFatalError(kafka.ErrInvalidProducerEpoch, "for a test"))
+	require.Equal(t, librdkafka.ErrNoError, p.pool().byID(owner).inc.kp.TestFatalError(librdkafka.ErrInvalidProducerEpoch, "for a test"))
 	requireError(t, <-second, event.LogUnavailable, event.NotWritten)
 	requireError(t, <-first, event.OutcomeUnknown, event.Unknown)
 	release()
@@ -279,7 +279,7 @@ func TestLateRecordsAreRefused(t *testing.T) {
 	require.Eventually(t, func() bool { return p.queued() == 1 }, patience, tick)
 	go func() { second <- p.write("t", 0, owner, "late") }()
 	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
-	l := p.lanes.lane(owner)
+	l := p.pool().byID(owner)
 	l.mu.Lock()
 	l.queue[0].came = l.queue[0].came.Add(-p.cfg.DeliveryTimeout)
 	l.mu.Unlock()
@@ -314,7 +314,7 @@ func TestTransactionalCloseCommitsWhatWaits(t *testing.T) {
 	}
 	closed := make(chan struct{})
 	go func() { p.Close(context.Background()); close(closed) }()
-	require.Eventually(t, func() bool { return !p.lanes.ready() }, patience, tick)
+	require.Eventually(t, func() bool { return p.pool().ready() != nil }, patience, tick)
 	requireRefused(t, event.LogUnavailable, func() error { return p.write("t", 0, owner, "too late") })
 	release()
 	for range 3 {

@@ -13,7 +13,7 @@ import (
 	"eventgateway/test/services"
 )
 
-func TestApplyTopics(t *testing.T) {
+func TestCreateTopics(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Brokers: []string{services.Shared(t).Kafka}, DeliveryTimeout: 10 * time.Second}
 	there := makeTopics(t, cfg.Brokers, map[string]made{"there": {partitions: 2, replicas: 1}})["there"]
@@ -30,15 +30,15 @@ func TestApplyTopics(t *testing.T) {
 
 	tooMany := []TopicPlan{plans[1], plans[0]}
 	tooMany[1].Replication = 3
-	_, err := ApplyTopics(t.Context(), cfg, tooMany, false)
+	_, err := CreateTopics(t.Context(), cfg, tooMany, false)
 	require.Equal(t, TooFewBrokersError{Brokers: 1, Replication: 3}, err)
 
-	got, err := ApplyTopics(t.Context(), cfg, plans, true)
+	got, err := CreateTopics(t.Context(), cfg, plans, true)
 	require.NoError(t, err)
 	require.Equal(t, []TopicOutcome{created, exists}, got)
 	requireFinding(t, inspected(t, cfg, needs), preflight.Error, "kafka.topic.exists", absent, "missing") // it was a dry run
 
-	got, err = ApplyTopics(t.Context(), cfg, plans, false)
+	got, err = CreateTopics(t.Context(), cfg, plans, false)
 	require.NoError(t, err)
 	require.Equal(t, []TopicOutcome{created, exists}, got)
 	awaitTopic(t, cfg.Brokers, absent)
@@ -47,20 +47,20 @@ func TestApplyTopics(t *testing.T) {
 	}
 
 	created.Created, created.Settings = false, nil
-	got, err = ApplyTopics(t.Context(), cfg, plans, false)
+	got, err = CreateTopics(t.Context(), cfg, plans, false)
 	require.NoError(t, err)
 	require.Equal(t, []TopicOutcome{created, exists}, got, "nothing is left to do")
 
 	plans[0].Name = "not a name"
-	got, err = ApplyTopics(t.Context(), cfg, plans, false)
+	got, err = CreateTopics(t.Context(), cfg, plans, false)
 	require.NoError(t, err)
 	require.ErrorContains(t, got[0].Err, "not a name")
 	require.Equal(t, exists, got[1], "the others are not held up")
 }
 
-func TestApplyTopicsWithoutKafka(t *testing.T) {
+func TestCreateTopicsWithoutKafka(t *testing.T) {
 	t.Parallel()
-	_, err := ApplyTopics(t.Context(), Config{Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second}, nil, false)
+	_, err := CreateTopics(t.Context(), Config{Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second}, nil, false)
 	var away UnreachableError
 	require.ErrorAs(t, err, &away)
 	require.Equal(t, preflight.NoConnection, away.Obstacle)

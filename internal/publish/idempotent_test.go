@@ -3,10 +3,11 @@ package publish
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -26,8 +27,8 @@ func TestReplacedProducerServesItsClaims(t *testing.T) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	before := p.place(t, "t", nil)
-	replaced := p.present()
-	require.NoError(t, p.reincarnate("test"))
+	replaced := p.plain.current()
+	require.NoError(t, p.plain.replaceIncarnation("test"))
 	after := p.place(t, "t", nil)
 	require.NotEqual(t, before.Owner, after.Owner, "new claims name the new one")
 	require.NoError(t, publishAt(p, before))
@@ -45,15 +46,15 @@ func TestReplacedProducerServesItsClaims(t *testing.T) {
 func TestReplacedProducerHasTheLatestLimit(t *testing.T) {
 	t.Parallel()
 	const smallest = 100_000
-	for name, replace := range map[string]func(*Producer) error{
-		"after the limit":  func(p *Producer) error { p.prepare(smallest); return p.reincarnate("test") },
-		"before the limit": func(p *Producer) error { err := p.reincarnate("test"); p.prepare(smallest); return err },
-		"while the limit is set": func(p *Producer) error {
-			p.prepare(smallest)
-			p.prepare(defaultTopicBytes)
+	for name, replace := range map[string]func(*Log) error{
+		"after the limit":  func(p *Log) error { p.fitBatches(smallest); return p.plain.replaceIncarnation("test") },
+		"before the limit": func(p *Log) error { err := p.plain.replaceIncarnation("test"); p.fitBatches(smallest); return err },
+		"while the limit is set": func(p *Log) error {
+			p.fitBatches(smallest)
+			p.fitBatches(defaultTopicBytes)
 			var group errgroup.Group
-			group.Go(func() error { return p.reincarnate("test") })
-			p.prepare(smallest)
+			group.Go(func() error { return p.plain.replaceIncarnation("test") })
+			p.fitBatches(smallest)
 			return group.Wait()
 		},
 	} {
@@ -63,8 +64,8 @@ func TestReplacedProducerHasTheLatestLimit(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { p.Close(context.Background()) })
 			require.NoError(t, replace(p))
-			require.Equal(t, batchLimitOf(smallest), p.present().batchBytes)
-			require.False(t, p.outdated())
+			require.Equal(t, batchLimitOf(smallest), p.plain.current().batchBytes)
+			require.False(t, p.plain.outdated())
 		})
 	}
 }
@@ -84,8 +85,8 @@ func TestFatalErrorReplacesTheProducer(t *testing.T) {
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	before := p.place(t, "t", nil)
 	require.NoError(t, publishAt(p, before))
-	require.Equal(t, kafka.ErrNoError, p.present().kp.TestFatalError(kafka.ErrOutOfOrderSequenceNumber, "for a test"))
-	require.Eventually(t, func() bool { return p.present().id != before.Owner }, patience, tick)
+	require.Equal(t, librdkafka.ErrNoError, p.plain.current().kp.TestFatalError(librdkafka.ErrOutOfOrderSequenceNumber, "for a test"))
+	require.Eventually(t, func() bool { return p.plain.current().id != before.Owner }, patience, tick)
 	require.NoError(t, publishAt(p, p.place(t, "t", nil)))
 	requireRefused(t, event.LogUnavailable, func() error { return publishAt(p, before) })
 	require.InDelta(t, 1, p.metric(t, "gateway_kafka_producer_replacements_total"), 0)
@@ -96,9 +97,9 @@ func TestErrorsThatAreNotFatalReplaceNothing(t *testing.T) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	before := p.place(t, "t", nil)
-	p.reported(p.present(), kafka.NewError(kafka.ErrTransport, "", false))
+	p.plain.onError(p.plain.current(), librdkafka.NewError(librdkafka.ErrTransport, "", false))
 	require.NoError(t, publishAt(p, before))
-	require.Equal(t, before.Owner, p.present().id)
+	require.Equal(t, before.Owner, p.plain.current().id)
 	_, down := p.Reached()
 	require.False(t, down)
 }
@@ -108,7 +109,7 @@ func TestAllBrokersDownRefusesUntilOneAnswers(t *testing.T) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	before := p.place(t, "t", nil)
-	p.reported(p.present(), kafka.NewError(kafka.ErrAllBrokersDown, "", false))
+	p.plain.onError(p.plain.current(), librdkafka.NewError(librdkafka.ErrAllBrokersDown, "", false))
 	_, down := p.Reached()
 	require.True(t, down)
 	requireRefused(t, event.LogUnavailable, func() error { _, err := p.Place("t", nil, 0); return err })
@@ -120,7 +121,7 @@ func TestAllBrokersDownRefusesUntilOneAnswers(t *testing.T) {
 }
 
 // idle is a producer that nobody runs.
-func idle(t *testing.T) *Producer {
+func idle(t *testing.T) *Log {
 	t.Helper()
 	p, err := New(Config{Brokers: startKafka(t).ListenAddrs(), DeliveryTimeout: time.Second}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	require.NoError(t, err)
@@ -137,4 +138,26 @@ func TestNothingIsAskedOnceTheContextHasEnded(t *testing.T) {
 	p.topics.refreshSoon() // as refused requests do all the time
 	p.topics.run(ctx, func(time.Time, error) { require.Fail(t, "asked") })
 	p.Run(ctx)
+}
+
+// A client to which Kafka has not answered for long is replaced, again and again.
+func TestStuckClientIsReplaced(t *testing.T) {
+	t.Parallel()
+	p, err := New(Config{
+		Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20, MaxEventBytes: 1 << 20,
+	}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	require.NoError(t, err)
+	p.plain.stuck = time.Millisecond
+	p.topics.refreshSoon()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { p.Run(ctx) })
+	seen := map[string]bool{}
+	require.Eventually(t, func() bool {
+		seen[p.plain.current().id] = true
+		return len(seen) == 3
+	}, patience, tick)
+	cancel()
+	wg.Wait()
+	p.Close(context.Background())
 }

@@ -33,7 +33,7 @@ func TestSettingsOfNewTopics(t *testing.T) {
 		"larger than needed":       {plan, with("message.max.bytes", "9000000"), nil},
 		"keys remembered for long": {long, week, map[string]string{"retention.ms": "2592000000"}},
 		"short by default":         {plan, with("log.retention.ms", "3600000"), map[string]string{"retention.ms": "90000000"}},
-		"for ever by default":      {long, with("log.retention.ms", "-1"), nil},
+		"forever by default":       {long, with("log.retention.ms", "-1"), nil},
 		"milliseconds win":         {plan, preflight.Settings{"log.retention.ms": "1", "log.retention.minutes": "9999", "log.retention.hours": "999", "log.retention.bytes": "-1"}, map[string]string{"retention.ms": "90000000"}},
 		"minutes before hours":     {plan, preflight.Settings{"log.retention.minutes": "60", "log.retention.hours": "999", "log.retention.bytes": "-1"}, map[string]string{"retention.ms": "90000000"}},
 		"a size by default":        {plan, with("log.retention.bytes", "1000"), map[string]string{"retention.bytes": "-1"}},

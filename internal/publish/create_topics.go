@@ -6,30 +6,30 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/preflight"
 )
 
-// TopicPlan is how a topic is to be if it is missing.
+// TopicPlan is how to create a topic if it is missing.
 type TopicPlan struct {
 	Name                    string
 	Partitions, Replication int
-	// Retention is how long records must be kept, MaxRecord how large they get, in bytes.
+	// Retention is how long records must be kept, MaxRecord the largest in bytes.
 	Retention time.Duration
 	MaxRecord int
 }
 
-// TopicOutcome is what became of one plan.
+// TopicOutcome is the result of one plan.
 type TopicOutcome struct {
 	Name string
-	// Created says that the topic was missing; Settings are those it was given.
+	// Created says that the topic was missing; Settings are those it was created with.
 	Created  bool
 	Settings map[string]string
-	// Partitions and Replication are those that it has now, Asked the partitions
-	// that were planned.
+	// Partitions and Replication are those it has now, Asked the planned partitions.
 	Partitions, Replication, Asked int
-	// Err is why the topic is neither there nor created.
+	// Err is why the topic does not exist and was not created.
 	Err error
 }
 
@@ -49,10 +49,10 @@ func (e TooFewBrokersError) Error() string {
 	return fmt.Sprintf("create topics with replication %d: the cluster has %d %s", e.Replication, e.Brokers, brokers)
 }
 
-// ApplyTopics creates the topics that are missing and leaves all others as they
-// are. With dryRun, Kafka is only asked whether it would. The error concerns all
-// topics, those in the outcomes one each; outcomes are in the order of plans.
-func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool) ([]TopicOutcome, error) {
+// CreateTopics creates the topics that are missing and leaves all others unchanged.
+// With dryRun, Kafka is only asked whether it would create them. The error concerns
+// all topics, an outcome's error only its own. Outcomes are in the order of plans.
+func CreateTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool) ([]TopicOutcome, error) {
 	in, err := newInspector(cfg)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool
 	_, brokers := in.brokers(ctx)
 	defaults := brokerDefaults(brokers)
 	outcomes := make([]TopicOutcome, len(plans))
-	var specs []kafka.TopicSpecification
+	var specs []librdkafka.TopicSpecification
 	for i, p := range plans {
 		outcomes[i] = p.outcome(found[p.Name])
 		if found[p.Name].Presence != preflight.Missing {
@@ -82,14 +82,14 @@ func ApplyTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun bool
 			return nil, TooFewBrokersError{Brokers: len(brokers), Replication: p.Replication}
 		}
 		outcomes[i].Settings = p.settings(defaults)
-		specs = append(specs, kafka.TopicSpecification{
+		specs = append(specs, librdkafka.TopicSpecification{
 			Topic: p.Name, NumPartitions: p.Partitions, ReplicationFactor: p.Replication, Config: outcomes[i].Settings,
 		})
 	}
 	return outcomes, in.createAll(ctx, specs, outcomes, dryRun)
 }
 
-// outcome is what can be said before anything is done.
+// outcome is what is known before topics are created.
 func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
 	o := TopicOutcome{Name: p.Name, Asked: p.Partitions}
 	switch t.Presence {
@@ -98,15 +98,15 @@ func (p TopicPlan) outcome(t preflight.TopicFacts) TopicOutcome {
 	case preflight.Missing:
 		o.Partitions, o.Replication = p.Partitions, p.Replication
 	case preflight.Hidden:
-		o.Err = fmt.Errorf("describe topic %s: %w", p.Name, kafka.NewError(kafka.ErrTopicAuthorizationFailed, "", false))
+		o.Err = fmt.Errorf("describe topic %s: %w", p.Name, librdkafka.NewError(librdkafka.ErrTopicAuthorizationFailed, "", false))
 	case preflight.Unclear:
 		o.Err = fmt.Errorf("describe topic %s: %s", p.Name, t.Problem)
 	}
 	return o
 }
 
-// createAll creates topics and says so in their outcomes.
-func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecification, outcomes []TopicOutcome, dryRun bool) error {
+// createAll creates topics and records it in their outcomes.
+func (in *inspector) createAll(ctx context.Context, specs []librdkafka.TopicSpecification, outcomes []TopicOutcome, dryRun bool) error {
 	if len(specs) == 0 {
 		return nil
 	}
@@ -117,16 +117,16 @@ func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecifica
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Settings == nil {
-			continue // not one of those
+			continue // it is not to be created
 		}
 		failure, ok := results[o.Name]
-		code, _ := errorCode(failure)
+		code, _ := kafka.ErrorCode(failure)
 		switch {
 		case !ok:
 			o.Err = fmt.Errorf("create topic %s: kafka did not answer for it", o.Name)
 		case failure == nil:
 			o.Created = true
-		case code == kafka.ErrTopicAlreadyExists: // by somebody else, this moment
+		case code == librdkafka.ErrTopicAlreadyExists: // somebody else was faster
 			o.Settings, o.Partitions, o.Replication = nil, 0, 0
 			if again := in.topics(ctx, []string{o.Name}); again[0].Presence == preflight.Present {
 				o.Partitions, o.Replication = len(again[0].Partitions), again[0].FewestReplicas()
@@ -138,36 +138,36 @@ func (in *inspector) createAll(ctx context.Context, specs []kafka.TopicSpecifica
 	return nil
 }
 
-// create asks Kafka to create topics, or, with dryRun, whether it would. Of each
-// topic that Kafka answered for it returns the error or nil.
-func (in *inspector) create(ctx context.Context, specs []kafka.TopicSpecification, dryRun bool) (map[string]error, error) {
-	var results []kafka.TopicResult
-	err := in.ask(ctx, func(ctx context.Context, admin *kafka.AdminClient) (err error) {
-		results, err = admin.CreateTopics(ctx, specs, kafka.SetAdminValidateOnly(dryRun),
-			kafka.SetAdminOperationTimeout(inspectTimeout), kafka.SetAdminRequestTimeout(inspectTimeout))
+// create asks Kafka to create topics, or, with dryRun, whether it would. The map has
+// the error, or nil, of each topic that Kafka answered for.
+func (in *inspector) create(ctx context.Context, specs []librdkafka.TopicSpecification, dryRun bool) (map[string]error, error) {
+	var results []librdkafka.TopicResult
+	err := in.ask(ctx, func(ctx context.Context, admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx, specs, librdkafka.SetAdminValidateOnly(dryRun),
+			librdkafka.SetAdminOperationTimeout(inspectTimeout), librdkafka.SetAdminRequestTimeout(inspectTimeout))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	answers := make(map[string]error, len(results))
+	failures := make(map[string]error, len(results))
 	for _, r := range results {
-		answers[r.Topic] = nil
-		if r.Error.Code() != kafka.ErrNoError {
-			answers[r.Topic] = r.Error
+		failures[r.Topic] = nil
+		if r.Error.Code() != librdkafka.ErrNoError {
+			failures[r.Topic] = r.Error
 		}
 	}
-	return answers, nil
+	return failures, nil
 }
 
-// kafkaRetention is Kafka's own retention.ms.
+// kafkaRetention is Kafka's default retention.ms.
 const kafkaRetention = 7 * 24 * time.Hour
 
-// settings are those that a topic needs and the brokers' defaults do not give it.
-// defaults is nil if they are not known.
+// settings are those that a topic needs beyond the brokers' defaults, which are nil
+// if they are not known.
 func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
 	set := map[string]string{"cleanup.policy": "delete"}
-	if p.Replication >= 3 { // with two, one broker less would stop all writes
+	if p.Replication >= 3 { // with two replicas, one stopped broker would stop all writes
 		set["min.insync.replicas"] = "2"
 	}
 	switch retention, known := defaultRetention(defaults); {
@@ -191,7 +191,7 @@ func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// brokerDefaults are the settings of the first broker that tells them.
+// brokerDefaults are the settings of the first broker that shows them.
 func brokerDefaults(brokers []preflight.BrokerFacts) preflight.Settings {
 	for _, b := range brokers {
 		if b.Settings != nil {
@@ -201,8 +201,8 @@ func brokerDefaults(brokers []preflight.BrokerFacts) preflight.Settings {
 	return nil
 }
 
-// defaultRetention is what topics without a setting of their own have: brokers
-// take the first of three.
+// defaultRetention is that of topics without retention.ms. Brokers use the first of
+// three settings.
 func defaultRetention(broker preflight.Settings) (retention time.Duration, known bool) {
 	if retention, known = broker.Duration("log.retention.ms", time.Millisecond); known {
 		return retention, true

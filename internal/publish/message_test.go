@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
 )
 
-// One parcel carries them all, one after the other.
-func TestParcelKeepsNothingOfTheRecordBefore(t *testing.T) {
+// One message carries them all, one after the other.
+func TestPooledMessageKeepsNothingOfTheRecordBefore(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1_700_000_000_000)
 	long := strings.Repeat("x", 2000)
@@ -25,17 +25,17 @@ func TestParcelKeepsNothingOfTheRecordBefore(t *testing.T) {
 		"an empty header":   {Placement: event.Placement{Topic: "c"}, Headers: []event.Header{{Name: "empty", Value: ""}}},
 		"nothing but topic": {Placement: event.Placement{Topic: "d"}},
 	}
-	used := newParcel()
+	used := newPooledMessage()
 	for name, r := range records {
-		m := used.pack(r)
+		m := used.fill(r)
 		require.Equal(t, r.Topic, *m.TopicPartition.Topic, name)
 		require.Equal(t, r.Partition, m.TopicPartition.Partition, name)
 		require.Equal(t, r.Key, m.Key, name)
 		require.Equal(t, r.Value, m.Value, name)
 		require.Equal(t, r.Timestamp, m.Timestamp, name)
-		var want []kafka.Header
+		var want []librdkafka.Header
 		for _, h := range r.Headers {
-			want = append(want, kafka.Header{Key: h.Name, Value: []byte(h.Value)})
+			want = append(want, librdkafka.Header{Key: h.Name, Value: []byte(h.Value)})
 		}
 		require.Len(t, m.Headers, len(want), name)
 		for i := range want {
@@ -47,15 +47,15 @@ func TestParcelKeepsNothingOfTheRecordBefore(t *testing.T) {
 	}
 }
 
-func BenchmarkParcel(b *testing.B) {
+func BenchmarkPooledMessage(b *testing.B) {
 	r := event.Record{Placement: event.Placement{Topic: "orders.placed"}, Key: []byte("o-10492"), Value: make([]byte, 200)}
 	for range 9 {
 		r.Headers = append(r.Headers, event.Header{Name: "ce_id", Value: "3a9c9238-385f-8323-8d8f-ed4048ff8c42"})
 	}
-	p := newParcel()
+	p := newPooledMessage()
 	b.ReportAllocs()
 	for b.Loop() {
-		p.pack(r)
+		p.fill(r)
 		p.empty()
 	}
 }

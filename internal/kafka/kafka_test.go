@@ -1,0 +1,109 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+func TestSettingsPrecedence(t *testing.T) {
+	t.Parallel()
+	c := Connection{Brokers: []string{"a:1", "b:2"}, Properties: map[string]string{
+		"default": "operator", "required": "operator", "allow.auto.create.topics": "true", "own": "x",
+	}}
+	require.Equal(t, librdkafka.ConfigMap{
+		"bootstrap.servers": "a:1,b:2", "allow.auto.create.topics": false,
+		"default": "operator", "required": 1, "own": "x", "other": 2,
+	}, c.Settings(librdkafka.ConfigMap{"default": 0, "required": 0, "other": 2}, librdkafka.ConfigMap{"required": 1}))
+}
+
+func TestNewConsumerRefusesAnUnknownProperty(t *testing.T) {
+	t.Parallel()
+	_, err := Connection{Properties: map[string]string{"no.such.property": "1"}}.NewConsumer(librdkafka.ConfigMap{"group.id": "g"})
+	require.ErrorContains(t, err, "no.such.property")
+}
+
+func TestAdmin(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "t"), kfake.AllowAutoTopicCreation())
+	require.NoError(t, err)
+	defer cluster.Close()
+	settings := Connection{Brokers: cluster.ListenAddrs()}.Settings(nil, librdkafka.ConfigMap{"enable.metrics.push": false})
+	p, err := librdkafka.NewProducer(&settings)
+	require.NoError(t, err)
+	defer p.Close()
+	a, err := AdminOf(p)
+	require.NoError(t, err)
+
+	const timeout = 30 * time.Second
+	md, err := a.Topics(timeout)
+	require.NoError(t, err)
+	require.Len(t, md.Topics["t"].Partitions, 3)
+	md, err = a.Topic("missing", timeout)
+	require.NoError(t, err)
+	require.Equal(t, librdkafka.ErrUnknownTopicOrPart, md.Topics["missing"].Error.Code(), "it is not created")
+	md, err = a.Brokers(timeout)
+	require.NoError(t, err)
+	require.Len(t, md.Brokers, 1)
+
+	a.Close()
+	a.Close()
+	_, err = a.Topics(timeout)
+	require.ErrorIs(t, err, ErrClosed)
+}
+
+func TestErrorCode(t *testing.T) {
+	t.Parallel()
+	code, ok := ErrorCode(fmt.Errorf("publish: %w", librdkafka.NewError(librdkafka.ErrTimedOut, "", false)))
+	require.True(t, ok)
+	require.Equal(t, librdkafka.ErrTimedOut, code)
+	_, ok = ErrorCode(errors.New("another"))
+	require.False(t, ok)
+	_, ok = ErrorCode(nil)
+	require.False(t, ok)
+}
+
+func TestPartitionString(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "orders.placed[11]", Partition{"orders.placed", 11}.String())
+}
+
+func TestTimeLeft(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, time.Minute, TimeLeft(t.Context(), time.Minute))
+	for name, c := range map[string]struct{ left, least, most time.Duration }{
+		"over":   {-time.Second, 0, 0},
+		"little": {30 * time.Second, time.Second, 30 * time.Second},
+		"plenty": {time.Hour, time.Minute, time.Minute},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), c.left)
+		got := TimeLeft(ctx, time.Minute)
+		cancel()
+		require.GreaterOrEqual(t, got, c.least, name)
+		require.LessOrEqual(t, got, c.most, name)
+	}
+}
+
+func TestForwardLogs(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	logs, stop, ended := make(chan librdkafka.LogEvent), make(chan struct{}), make(chan struct{})
+	go func() {
+		ForwardLogs(slog.New(slog.NewTextHandler(&out, nil)), logs, stop)
+		close(ended)
+	}()
+	logs <- librdkafka.LogEvent{Name: "one", Tag: "FAIL", Message: "refused", Level: 3}
+	logs <- librdkafka.LogEvent{Name: "two", Message: "chatter", Level: 6}
+	close(stop)
+	<-ended
+	require.Contains(t, out.String(), "level=WARN msg=librdkafka client=one tag=FAIL text=refused")
+	require.NotContains(t, out.String(), "chatter", "debug at most")
+}

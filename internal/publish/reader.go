@@ -1,0 +1,78 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"eventgateway/internal/backoff"
+)
+
+// Reader reads back what was written: for a taker of an abandoned claim ([Reader.Find]),
+// and for a rebuild of all claims ([Reader.Quiesce], then [Reader.Replay]).
+type Reader struct {
+	scan       scanner
+	topicFacts topicFacts
+	fencer     transactionFencer // nil in idempotent mode
+	lease      time.Duration
+	logger     *slog.Logger
+	metrics    *Metrics
+
+	searches *searches
+	running  context.Context // of the searches; ended by stopSearches
+	end      context.CancelFunc
+}
+
+// topicFacts is what the reader asks the producer's cache of topics.
+type topicFacts interface {
+	// names are the event types' topics, missing or not.
+	names() []string
+	// ackedAt is when the newest acknowledged record of this process was sent.
+	ackedAt(topic string, partition int32) time.Time
+}
+
+// transactionFencer stops transactional producers, of this process and of others.
+type transactionFencer interface {
+	fence(ctx context.Context, id string) error
+	fenceAll(ctx context.Context) error
+}
+
+func newReader(scan scanner, topics topicFacts, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
+	r := &Reader{scan: scan, topicFacts: topics, lease: lease, logger: logger, metrics: metrics}
+	r.searches = newSearches(r.recoverAll)
+	r.running, r.end = context.WithCancel(context.Background())
+	return r
+}
+
+// stopSearches makes the searches end soon; awaitSearches returns when they have.
+func (r *Reader) stopSearches() { r.end() }
+
+func (r *Reader) awaitSearches() { r.searches.reads.Wait() }
+
+// Quiesce waits until nothing that was claimed before since can still be
+// appended: a whole lease, or, in transactional mode, until every producer that
+// ever existed is fenced.
+func (r *Reader) Quiesce(ctx context.Context, since time.Time) error {
+	if r.fencer != nil {
+		return r.fenceAll(ctx)
+	}
+	backoff.SleepUntil(ctx, since.Add(r.lease))
+	return ctx.Err()
+}
+
+var errNotTransactional = errors.New("the producer is not transactional")
+
+func (r *Reader) fence(ctx context.Context, id string) error {
+	if r.fencer == nil || !fenceable(id) {
+		return errNotTransactional
+	}
+	return r.fencer.fence(ctx, id)
+}
+
+func (r *Reader) fenceAll(ctx context.Context) error {
+	if r.fencer == nil {
+		return errNotTransactional
+	}
+	return r.fencer.fenceAll(ctx)
+}

@@ -1,0 +1,358 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"eventgateway/internal/backoff"
+	"eventgateway/internal/event"
+)
+
+// poolSize is how many transactional producers there are: while one commits,
+// the others append. More of them make more and smaller transactions.
+const poolSize = 3
+
+// txPool is the backend of transactional mode. Each slot has one producer at a time;
+// one that failed, or was fenced, gets a successor with a new id (docs/adr/0010).
+type txPool struct {
+	cfg      Config
+	plain    *idempotent // writes the registry; closed with the pool
+	monitor  *monitor
+	registry *registry
+	fencer   *fencer
+	logger   *slog.Logger
+	metrics  *Metrics
+	slots    [poolSize]slot
+	running  context.Context // ended by close
+	end      context.CancelFunc
+
+	mu       sync.Mutex
+	replaced map[string]*txProducer // that still take records of claims that name them
+	closed   bool
+	ending   sync.WaitGroup // producers that run, or are being closed
+}
+
+type slot struct {
+	current atomic.Pointer[txProducer] // nil until the first is initialised
+	turn    chan struct{}              // holds one element while the producer is replaced
+	renew   chan struct{}              // asks for a successor
+}
+
+func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *slog.Logger, metrics *Metrics) *txPool {
+	pool := &txPool{
+		cfg: cfg, plain: plain, monitor: m, registry: newRegistry(cfg, plain, scan, logger),
+		logger: logger, metrics: metrics, replaced: map[string]*txProducer{},
+	}
+	pool.running, pool.end = context.WithCancel(context.Background())
+	pool.fencer = &fencer{
+		cfg: cfg, registry: pool.registry, abandonOwn: pool.abandonOwn, running: pool.running,
+		logger: logger, metrics: metrics, fences: newFences(),
+	}
+	for i := range pool.slots {
+		pool.slots[i].turn, pool.slots[i].renew = make(chan struct{}, 1), make(chan struct{}, 1)
+	}
+	return pool
+}
+
+func (pool *txPool) owner(topic string, partition int32) (string, *event.Error) {
+	if id, ok := pool.pick(topic, partition); ok {
+		return id, nil
+	}
+	return "", event.Refuse(event.LogUnavailable,
+		"No transactional Kafka producer is ready at present. Nothing was written; send it again.")
+}
+
+// pick returns the id of the producer for a partition. The same partition has the
+// same producer as long as that is open: a transaction costs the brokers something
+// for each partition in it.
+func (pool *txPool) pick(topicName string, partition int32) (id string, ok bool) {
+	var first uint32
+	for i := range len(topicName) {
+		first = first*31 + uint32(topicName[i])
+	}
+	first += uint32(partition) //nolint:gosec // not negative
+	for i := range uint32(poolSize) {
+		if t := pool.slots[(first+i)%poolSize].current.Load(); t != nil && t.open() {
+			return t.inc.id, true
+		}
+	}
+	return "", false
+}
+
+// byID finds the producer that a claim names, nil if it is gone.
+func (pool *txPool) byID(id string) *txProducer {
+	for i := range pool.slots {
+		if t := pool.slots[i].current.Load(); t != nil && t.inc.id == id {
+			return t
+		}
+	}
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	return pool.replaced[id]
+}
+
+func (pool *txPool) ready() error {
+	if _, ok := pool.pick("", 0); !ok {
+		return errors.New("no transactional producer is ready")
+	}
+	return nil
+}
+
+func (pool *txPool) send(r event.Record) pending {
+	t := pool.byID(r.Owner)
+	if t == nil {
+		return pending{refused: pool.monitor.failed(ownerGone())}
+	}
+	done, refused := t.enqueue(r)
+	return pending{ack: done, refused: refused}
+}
+
+func (pool *txPool) await(ctx context.Context, h pending) (event.Position, error) {
+	select {
+	case a := <-h.ack:
+		ackChannels.Put(h.ack)
+		return a.at, a.err
+	case <-ctx.Done():
+		// The record may still be written; the channel is left to its ack.
+		return event.Position{}, pool.monitor.failed(stoppedWaiting(ctx))
+	}
+}
+
+// run keeps an open producer in every slot until ctx ends.
+func (pool *txPool) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for i := range pool.slots {
+		wg.Go(func() { pool.keep(ctx, &pool.slots[i]) })
+	}
+	pool.plain.run(ctx)
+	wg.Wait()
+}
+
+func (pool *txPool) keep(ctx context.Context, s *slot) {
+	failing := false
+	for ctx.Err() == nil && pool.running.Err() == nil {
+		old := s.current.Load()
+		if old != nil {
+			select {
+			case <-old.closed:
+			case <-old.retiring:
+			case <-s.renew:
+				if old.inc.batchBytes <= pool.plain.batchLimit() {
+					continue // it is the successor already
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+		err := pool.replaceWith(ctx, s, old)
+		switch {
+		case err == nil && failing:
+			pool.logger.Info("transactional producers start again")
+		case err != nil && !failing && ctx.Err() == nil && pool.running.Err() == nil:
+			pool.logger.Error("starting a transactional producer failed: events are refused unless another one runs; it is tried again", "error", err)
+		}
+		if failing = err != nil; failing {
+			pool.metrics.txStarts.WithLabelValues("failed").Inc()
+			backoff.Sleep(ctx, urgentInterval)
+		}
+	}
+}
+
+// shrink also asks for successors of producers that make larger batches.
+func (pool *txPool) shrink(batchBytes int) {
+	pool.plain.shrink(batchBytes)
+	for i := range pool.slots {
+		if t := pool.slots[i].current.Load(); t != nil && t.inc.batchBytes > batchBytes {
+			select {
+			case pool.slots[i].renew <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// replaceWith puts a new producer in the place of old, unless that has happened. Old
+// still takes, for a while, records of claims that name it, unless it is closed.
+func (pool *txPool) replaceWith(ctx context.Context, s *slot, old *txProducer) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the producer's replacement: %w", ctx.Err())
+	}
+	if s.current.Load() != old {
+		return nil
+	}
+	next, err := pool.start(ctx)
+	if err != nil {
+		return err
+	}
+	pool.mu.Lock() // close must see every producer
+	closed := pool.closed
+	if !closed {
+		if old != nil {
+			pool.replaced[old.inc.id] = old
+			pool.ending.Go(func() { pool.retire(old) })
+		}
+		s.current.Store(next)
+		pool.ending.Go(next.run)
+	}
+	pool.mu.Unlock()
+	if closed {
+		next.inc.close(0)
+		pool.registry.forget(next.inc.id)
+		return errClosed
+	}
+	pool.metrics.txStarts.WithLabelValues("started").Inc()
+	if old != nil {
+		pool.metrics.incarnations.Inc()
+		pool.logger.Info("transactional producer replaced", "transactional_id", next.inc.id, "replaced", old.inc.id)
+	}
+	return nil
+}
+
+// start makes a producer that is initialised and registered, so that whoever looks
+// for producers to fence finds it before a claim can name it.
+func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
+	if pool.running.Err() != nil {
+		return nil, errClosed
+	}
+	ctx, cancel := withLimit(ctx, pool.running, pool.cfg)
+	defer cancel()
+	if err := pool.registry.ensureTopic(ctx); err != nil {
+		return nil, err
+	}
+	t := newTxProducer(pool.cfg.DeliveryTimeout, pool.monitor, pool.logger, pool.metrics)
+	var err error
+	id := pool.cfg.TransactionalIDPrefix + "-" + uuid.NewString()
+	if t.inc, err = newIncarnation(pool.cfg, id, pool.plain.batchLimit(), pool.logger, t.onError); err != nil {
+		return nil, err
+	}
+	if err = t.inc.initialise(ctx); err == nil {
+		// Only now: an id that is in the registry is initialised, so that a fence
+		// of it is final, and the registration can go after the fence.
+		err = pool.registry.add(ctx, id)
+	}
+	if err != nil {
+		t.inc.close(0)
+		return nil, err
+	}
+	return t, nil
+}
+
+// withLimit is ctx that also ends with running, and when a transactional producer
+// must be initialised: Kafka lets the transaction of an earlier producer end first.
+func withLimit(ctx, running context.Context, cfg Config) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, cfg.DeliveryTimeout+cfg.TransactionTimeout)
+	stop := context.AfterFunc(running, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// abandonOwn abandons the producer with this id, if it is one of the pool's, after it
+// got a successor.
+func (pool *txPool) abandonOwn(ctx context.Context, id string) error {
+	for i := range pool.slots {
+		s := &pool.slots[i]
+		if t := s.current.Load(); t != nil && t.inc.id == id {
+			if err := pool.replaceWith(ctx, s, t); err != nil {
+				return err
+			}
+		}
+	}
+	if t := pool.byID(id); t != nil {
+		t.abandon()
+	}
+	return nil
+}
+
+// retire ends a producer that has a successor.
+func (pool *txPool) retire(old *txProducer) {
+	select {
+	case <-old.closed:
+	case <-time.After(drainGrace):
+	case <-pool.running.Done():
+	}
+	old.finish()
+	pool.endProducer(old)
+	pool.mu.Lock()
+	delete(pool.replaced, old.inc.id)
+	pool.mu.Unlock()
+}
+
+// endProducer waits for a producer that takes no more records, closes it, and
+// takes its id out of the registry once nothing can be appended by it any more.
+func (pool *txPool) endProducer(t *txProducer) {
+	<-t.ended
+	t.inc.close(0)
+	if !t.isBroken() {
+		pool.registry.forget(t.inc.id)
+		return
+	}
+	// Its transaction may be open and would hide others' records from consumers
+	// until Kafka times it out. A fence that succeeds removes the id.
+	pauses := backoff.NewExponential(urgentInterval, refreshInterval)
+	for pool.running.Err() == nil && pool.fencer.fence(pool.running, t.inc.id) != nil {
+		backoff.Sleep(pool.running, pauses.Next())
+	}
+}
+
+// close commits what waits, for at most limit; what is left then is unknown.
+func (pool *txPool) close(limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	var open []*txProducer
+	pool.mu.Lock()
+	pool.closed = true
+	pool.end()
+	for _, t := range pool.replaced {
+		open = append(open, t)
+	}
+	pool.mu.Unlock()
+	for i := range pool.slots {
+		if t := pool.slots[i].current.Load(); t != nil {
+			open = append(open, t)
+			pool.ending.Go(func() { pool.endProducer(t) })
+		}
+	}
+	for _, t := range open {
+		t.finish()
+	}
+	late := false
+	for _, t := range open {
+		if !late {
+			select {
+			case <-t.ended:
+				continue
+			case <-timer.C:
+				late = true
+			}
+		}
+		t.abort()
+	}
+	pool.fencer.fences.close()
+	pool.ending.Wait()
+	pool.plain.close(limit) // last: until here, ids are taken out of the registry
+}
+
+// queued counts records that wait for their commit.
+func (pool *txPool) queued() int {
+	n := pool.plain.queued()
+	for i := range pool.slots {
+		if t := pool.slots[i].current.Load(); t != nil {
+			n += t.queued()
+		}
+	}
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	for _, t := range pool.replaced {
+		n += t.queued()
+	}
+	return n
+}

@@ -1,0 +1,299 @@
+package publish
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"eventgateway/internal/backoff"
+	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
+)
+
+const (
+	// A group is what one transaction writes: many records, because each
+	// transaction costs the brokers the same; not too many, because one refused
+	// record makes all the others go twice.
+	maxGroupRecords = 1000
+	maxGroupBytes   = 8 << 20
+	// markerPause is between a commit and a producer's next transaction. Kafka
+	// writes the commit's markers after its answer and refuses a transaction
+	// that begins sooner; librdkafka then waits 20 ms.
+	markerPause = 2 * time.Millisecond
+)
+
+// txProducer is one transactional producer and the records that wait for it. While
+// one transaction is in progress, new records make the next group.
+//
+// What waits is bounded by Config.InFlightLimit, as all that callers have in
+// flight. It is never passed to another producer: claims name this one.
+type txProducer struct {
+	inc             *incarnation
+	deliveryTimeout time.Duration
+	monitor         *monitor
+	logger          *slog.Logger
+	metrics         *Metrics
+
+	// of run alone
+	notBefore time.Time // when the next transaction may begin
+	// sequenceGaps are partitions that cannot be written to any more: a refused
+	// record has left a gap in the producer's sequence numbers, for which librdkafka
+	// would make the next transaction fail.
+	sequenceGaps map[kafka.Partition]bool
+
+	retiring chan struct{} // closed when it is to have a successor, but takes records until then
+	closed   chan struct{} // closed when it takes no more records
+	aborted  chan struct{} // closed to stop waiting for the group in progress
+	ended    chan struct{} // closed when run has returned
+	wake     chan struct{}
+
+	mu    sync.Mutex
+	queue []*entry
+	// broken says that the incarnation must not be used again: what it has open
+	// may be written, and what waits must not be.
+	broken    bool
+	isClosed  bool // whether closed is closed
+	isAborted bool // whether aborted is closed
+}
+
+// newTxProducer makes a producer whose incarnation has still to be set.
+func newTxProducer(deliveryTimeout time.Duration, m *monitor, logger *slog.Logger, metrics *Metrics) *txProducer {
+	return &txProducer{
+		deliveryTimeout: deliveryTimeout, monitor: m, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
+		retiring: make(chan struct{}), closed: make(chan struct{}), aborted: make(chan struct{}),
+		ended: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+}
+
+// onError is told of errors that concern no single record.
+func (t *txProducer) onError(from *incarnation, e librdkafka.Error) {
+	noteTransactionalError(t.logger, t.metrics, from, e)
+	if e.IsFatal() {
+		t.abandon()
+	}
+}
+
+// noteTransactionalError counts and logs an error that concerns no single record.
+func noteTransactionalError(logger *slog.Logger, metrics *Metrics, from *incarnation, e librdkafka.Error) {
+	metrics.errors.WithLabelValues(e.Code().String()).Inc()
+	if e.IsFatal() {
+		logger.Error("transactional producer failed for good and is replaced", "error", e, "transactional_id", from.id)
+	} else {
+		logger.Warn("kafka error of a transactional producer", "error", e)
+	}
+}
+
+// entry is a record that waits for its transaction.
+type entry struct {
+	record  event.Record
+	message *librdkafka.Message
+	came    time.Time
+	state   deliveryState
+	done    chan ack // buffered
+}
+
+func (e *entry) partition() kafka.Partition {
+	return kafka.Partition{Topic: e.record.Topic, Number: e.record.Partition}
+}
+
+func (e *entry) refuse(err *event.Error) { e.done <- ack{err: err} }
+
+// enqueue queues a record for a transaction.
+func (t *txProducer) enqueue(r event.Record) (done chan ack, refused *event.Error) {
+	done, _ = ackChannels.Get().(chan ack)
+	if !t.add(&entry{record: r, message: newMessage(r), came: time.Now(), done: done}) {
+		ackChannels.Put(done)
+		return nil, t.monitor.failed(ownerGone())
+	}
+	return done, nil
+}
+
+// add queues e. It reports false if the producer takes no more records.
+func (t *txProducer) add(e *entry) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isClosed {
+		return false
+	}
+	t.queue = append(t.queue, e)
+	t.signal()
+	return true
+}
+
+func (t *txProducer) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// finish lets the producer take no more records. What waits is still committed.
+func (t *txProducer) finish() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closeLocked()
+	t.signal()
+}
+
+func (t *txProducer) closeLocked() {
+	if !t.isClosed {
+		t.isClosed = true
+		close(t.closed)
+	}
+}
+
+// abandon gives the incarnation up. What waits was not given to librdkafka
+// and never will be; the group in progress ends on its own.
+func (t *txProducer) abandon() {
+	t.mu.Lock()
+	t.closeLocked()
+	t.broken = true
+	waiting := t.queue
+	t.queue = nil
+	t.signal()
+	t.mu.Unlock()
+	for _, e := range waiting {
+		e.refuse(t.monitor.failed(ownerGone()))
+	}
+}
+
+// abort abandons the producer and leaves the group in progress unknown at once, or
+// when the call that ends its transaction returns.
+func (t *txProducer) abort() {
+	t.abandon()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.isAborted {
+		t.isAborted = true
+		close(t.aborted)
+	}
+}
+
+// open reports whether the producer takes records.
+func (t *txProducer) open() bool {
+	select {
+	case <-t.closed:
+		return false
+	default:
+		return true
+	}
+}
+
+func (t *txProducer) isBroken() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.broken
+}
+
+// run commits group after group until the producer is finished or abandoned.
+func (t *txProducer) run() {
+	defer close(t.ended)
+	for {
+		entries, more := t.nextEntries()
+		if len(entries) > 0 {
+			t.metrics.groupRecords.Observe(float64(len(entries)))
+			if !t.transact(entries) {
+				t.abandon()
+			}
+			t.notBefore = time.Now().Add(markerPause)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// nextEntries waits for records and takes the next group. more is false when the
+// producer is to end.
+func (t *txProducer) nextEntries() (entries []*entry, more bool) {
+	for {
+		t.mu.Lock()
+		switch {
+		case t.broken:
+			t.mu.Unlock()
+			return nil, false
+		case len(t.queue) > 0 && time.Now().Before(t.notBefore):
+			t.mu.Unlock()
+			backoff.SleepUntil(context.Background(), t.notBefore)
+			continue
+		case len(t.queue) > 0:
+			entries, t.queue = nextGroup(t.queue)
+			t.mu.Unlock()
+			if entries = t.servable(entries); len(entries) > 0 {
+				return entries, true
+			}
+			continue
+		case t.isClosed:
+			t.mu.Unlock()
+			return nil, false
+		}
+		t.mu.Unlock()
+		<-t.wake
+	}
+}
+
+// nextGroup splits the queue: what goes in one transaction, and the rest.
+func nextGroup(queue []*entry) (entries, rest []*entry) {
+	bytes := 0
+	for i, e := range queue {
+		bytes += len(e.message.Value)
+		if i == maxGroupRecords || i > 0 && bytes > maxGroupBytes {
+			return queue[:i:i], queue[i:]
+		}
+	}
+	return queue, nil
+}
+
+// servable refuses records of partitions with a sequence gap, and those that have
+// waited for half the delivery timeout, so that a group has the other half: no
+// caller waits longer than the whole.
+func (t *txProducer) servable(entries []*entry) []*entry {
+	latest := time.Now().Add(-t.deliveryTimeout / 2)
+	kept := entries[:0]
+	for _, e := range entries {
+		switch {
+		case t.sequenceGaps[e.partition()]:
+			e.refuse(t.monitor.failed(ownerGone()))
+		case e.came.Before(latest):
+			e.refuse(t.monitor.failed(event.Refuse(event.LogUnavailable, "Kafka commits too slowly at present. Nothing was written; send it again.")))
+		default:
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// addSequenceGap notes that a partition cannot be written to any more. Only run
+// calls it.
+func (t *txProducer) addSequenceGap(p kafka.Partition) {
+	if len(t.sequenceGaps) == 0 {
+		close(t.retiring)
+	}
+	t.sequenceGaps[p] = true
+}
+
+// requeue puts records of an aborted transaction before all others.
+func (t *txProducer) requeue(entries []*entry) {
+	t.mu.Lock()
+	broken := t.broken
+	if !broken {
+		t.queue = append(entries, t.queue...)
+	}
+	t.mu.Unlock()
+	if broken {
+		for _, e := range entries {
+			e.refuse(t.monitor.failed(ownerGone()))
+		}
+	}
+}
+
+// queued counts records that wait here or in librdkafka.
+func (t *txProducer) queued() int {
+	t.mu.Lock()
+	n := len(t.queue)
+	t.mu.Unlock()
+	return n + t.inc.queued()
+}
