@@ -11,10 +11,10 @@ import (
 )
 
 // What pages of other origins may do (Fetch §3.2). fiber's own middleware does not
-// fit: it answers for paths and methods that there are not, and a preflight for
-// /v1/events must be told from the handshake that the path has.
+// fit: it answers preflights for routes that do not exist, and does not tell a preflight
+// for /v1/events from the handshake that the path has.
 const (
-	// preflightSeconds is how long browsers may keep a permission to ask.
+	// preflightSeconds is how long browsers may cache the answer to a preflight.
 	preflightSeconds = "600"
 	// readableHeaders are those of answers that pages get to see.
 	readableHeaders = headerIdempotentReplayed + ", " + headerIdempotencyStatus + ", " + fiber.HeaderRetryAfter + ", " + headerRateLimit + ", " + headerRateLimitPolicy
@@ -35,13 +35,14 @@ func (s *Server) crossOrigin(c *fiber.Ctx) error {
 	}
 	if c.Method() == fiber.MethodPost && !allowed && s.fromOtherPage(c) {
 		s.refused(c, "", "other-origin", nil)
-		return s.writeProblem(c, event.Refuse(event.Forbidden,
-			"A page of another origin sent this, and the gateway's configuration does not let its origin call (http.cors.origins)."), hasKey(c))
+		return event.Refuse(event.Forbidden,
+			"A page of another origin sent this, and the gateway's configuration does not let its origin call (http.cors.origins).")
 	}
 	return c.Next()
 }
 
-// allowOrigin tells a browser whether the page that asks may see the answer.
+// allowOrigin sets the headers that let a page of an allowed origin see the answer, and
+// reports whether the request's origin is allowed.
 func (s *Server) allowOrigin(c *fiber.Ctx) bool {
 	if len(s.cfg.Origins) == 0 {
 		return false
@@ -73,7 +74,7 @@ func preflight(c *fiber.Ctx, allowed bool) error {
 			c.Set(fiber.HeaderAccessControlAllowHeaders, names)
 		}
 	}
-	c.Response().Header.Del(fiber.HeaderAccessControlExposeHeaders) // for answers, not for permissions
+	c.Response().Header.Del(fiber.HeaderAccessControlExposeHeaders) // not meant for preflights
 	c.Status(fiber.StatusNoContent)
 	return nil
 }
@@ -113,8 +114,8 @@ func routePatterns(app *fiber.App) map[string][][]string {
 }
 
 // fromOtherPage reports whether a browser sent a POST for a page that the gateway
-// has not served. Some go without a preflight: forms, and bodies without a type.
-// Programs send neither of the headers. Webhooks are believed by their signature.
+// has not served. Some need no preflight: forms, and bodies without a type. Programs
+// send neither of the headers. Webhooks are verified by their signature.
 func (s *Server) fromOtherPage(c *fiber.Ctx) bool {
 	if strings.HasPrefix(c.Path(), "/v1/webhooks/") {
 		return false

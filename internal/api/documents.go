@@ -93,10 +93,10 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 	set, name := s.view(c).set, string(only.Peek("type"))
 	if name != "" {
 		if err := s.permit(c, s.caller(c), name); err != nil {
-			return s.writeProblem(c, err, false)
+			return err
 		}
 		if _, err := set.Lookup(name, ""); err != nil {
-			return s.writeProblem(c, err, false)
+			return err
 		}
 	}
 	doc, err := s.views.base.OpenAPIOf(set, name)

@@ -71,7 +71,7 @@ func (s *Server) listEventTypes(c *fiber.Ctx) error {
 func (s *Server) getEventType(c *fiber.Ctx) error {
 	name := c.Params("type")
 	if err := s.permit(c, s.caller(c), name); err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
 	for _, t := range s.catalog.Types() {
 		if t.Name == name {
@@ -83,24 +83,24 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 		}
 	}
 	_, err := s.catalog.Lookup(name, "")
-	if err == nil { // loaded between the two looks
+	if err == nil { // loaded in between
 		err = event.Refuse(event.UnknownEventType, "The event type is just being loaded; ask again.")
 	}
-	return s.writeProblem(c, err, false)
+	return err
 }
 
 // getSchema is GET /v1/event-types/{type}/schema[?version=].
 func (s *Server) getSchema(c *fiber.Ctx) error {
 	v, err := version(c)
 	if err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
 	if err := s.permit(c, s.caller(c), c.Params("type")); err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
 	raw, err := s.catalog.Schema(c.Params("type"), v)
 	if err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
 	c.Response().Header.SetContentType("application/schema+json")
 	return c.Send(raw)

@@ -23,6 +23,7 @@ import (
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 	"eventgateway/internal/schema"
 )
 
@@ -145,17 +146,24 @@ func start(tb testing.TB, d door, opts ...option) *gateway {
 	return startWith(tb, d, opts...)
 }
 
-func startWith(tb testing.TB, d Door, opts ...option) *gateway {
+// notServing is a gateway without a listener.
+func notServing(tb testing.TB, d Door, opts ...option) *gateway {
 	tb.Helper()
 	base, err := theBase()
 	require.NoError(tb, err)
-	cfg := Config{BodyLimit: 64 << 10, InFlight: 64 << 20, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: base}
+	cfg := Config{Limits: intake.Limits{BodyLimit: 64 << 10, InFlight: 64 << 20, ReadTimeout: patience, WriteTimeout: patience}, OpenAPI: base}
 	var catalog Catalog = fixed{samples(tb)}
 	for _, o := range opts {
 		o(&cfg, &catalog)
 	}
 	g := &gateway{registry: prometheus.NewRegistry(), log: &safeBuffer{}}
 	g.Server = New(cfg, d, catalog, slog.New(slog.NewJSONHandler(g.log, nil)), g.registry)
+	return g
+}
+
+func startWith(tb testing.TB, d Door, opts ...option) *gateway {
+	tb.Helper()
+	g := notServing(tb, d, opts...)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	g.addr = ln.Addr().String()

@@ -19,21 +19,20 @@ type Authenticator interface {
 }
 
 const (
-	callerLocal = "caller"
-	bearer      = `Bearer realm="events"` //nolint:gosec // a challenge, no credential
-	basic       = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
+	bearer = `Bearer realm="events"` //nolint:gosec // a challenge, not a credential
+	basic  = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
 )
 
-// identify lets those through who say who they are.
+// identify lets callers with valid credentials through.
 func (s *Server) identify(c *fiber.Ctx) error {
 	if s.cfg.Auth == nil {
 		return c.Next()
 	}
-	return s.admit(c, credentials(c), bearer)
+	return s.authenticate(c, credentials(c), bearer)
 }
 
-// identifyReader is identify for pages, which browsers ask for: they can send a key
-// only as a password (RFC 7617).
+// identifyReader is identify for what browsers ask for: they can send a key only as a
+// password (RFC 7617).
 func (s *Server) identifyReader(c *fiber.Ctx) error {
 	if s.cfg.Auth == nil {
 		return c.Next()
@@ -44,10 +43,10 @@ func (s *Server) identifyReader(c *fiber.Ctx) error {
 			shown.Authorization[0] = "Bearer " + key
 		}
 	}
-	return s.admit(c, shown, basic)
+	return s.authenticate(c, shown, basic)
 }
 
-func (s *Server) admit(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
+func (s *Server) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
 	caller, err := s.cfg.Auth.Authenticate(context.Background(), shown, time.Now())
 	if err != nil {
 		var refusal *auth.Refusal
@@ -56,17 +55,17 @@ func (s *Server) admit(c *fiber.Ctx, shown auth.Credentials, challenge string) e
 		}
 		s.refused(c, "", string(refusal.Reason), refusal.Err)
 		c.Set(fiber.HeaderWWWAuthenticate, challenge)
-		return s.writeProblem(c, event.Refuse(event.Unauthenticated,
-			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once."), false)
+		return event.Refuse(event.Unauthenticated,
+			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once.")
 	}
-	c.Locals(callerLocal, caller)
+	exchangeOf(c).caller = caller
 	return c.Next()
 }
 
-// refused leaves a line, and a count, for each call that is not allowed.
+// refused logs and counts a call that is not allowed.
 func (s *Server) refused(c *fiber.Ctx, client, reason string, cause error) {
 	s.metrics.refused.WithLabelValues(reason).Inc()
-	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", s.remote(c)}
+	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", s.clientAddress(c)}
 	if client != "" {
 		attributes = append(attributes, "client", client)
 	}
@@ -76,7 +75,7 @@ func (s *Server) refused(c *fiber.Ctx, client, reason string, cause error) {
 	s.logger.Warn("call refused", attributes...)
 }
 
-// credentials are what the request shows, copied.
+// credentials are those that the request shows, copied.
 func credentials(c *fiber.Ctx) auth.Credentials {
 	var shown auth.Credentials
 	for _, value := range c.Request().Header.PeekAll(fiber.HeaderAuthorization) {
@@ -104,10 +103,10 @@ func password(header string) (string, bool) {
 
 // caller is who sent the request.
 func (s *Server) caller(c *fiber.Ctx) *auth.Caller {
-	if caller, ok := c.Locals(callerLocal).(*auth.Caller); ok {
+	if caller := exchangeOf(c).caller; caller != nil {
 		return caller
 	}
-	return s.anonymous // routes that need to know ask identify first
+	return s.anonymous // on other routes, identify comes first
 }
 
 // permit refuses an event type that the caller may not use, whether there is one of

@@ -72,7 +72,7 @@ func (s *Server) getAsset(c *fiber.Ctx) error {
 	}
 	f, ok := files[c.Params("file")]
 	if !ok {
-		return s.writeProblem(c, event.Refuse(event.NotFound, "There is no such file; /docs is the page that uses them."), false)
+		return event.Refuse(event.NotFound, "There is no such file; /docs is the page that uses them.")
 	}
 	return f.send(c)
 }
@@ -182,8 +182,8 @@ func curlLine(origin, eventType string, data []byte, asked bool) string {
 
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
 
-// origin is where the client reaches the gateway. The Host header goes into lines
-// that people paste into shells: only a plain one is believed.
+// origin is the URL at which the client reaches the gateway. The Host header goes into
+// lines that people paste into shells, so only a plain one is used.
 func (s *Server) origin(c *fiber.Ctx) string {
 	if s.cfg.PublicURL != "" {
 		return strings.TrimSuffix(s.cfg.PublicURL, "/")

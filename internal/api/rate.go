@@ -23,11 +23,11 @@ const (
 	ratePolicy            = `"client"` // the name of the only policy
 )
 
-// limit lets a call through if its client's rate allows one more. It comes before
-// the body is looked at.
+// limit lets a call through if its client's rate allows one more, before the body is
+// read.
 func (s *Server) limit(c *fiber.Ctx) error {
 	if err := s.charge(c, 1); err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
 	return c.Next()
 }

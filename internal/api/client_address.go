@@ -9,16 +9,16 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Everything that depends on who is at the other end, and on how it reached the
-// gateway, is asked here. What proxies say counts only if the connection comes from
-// one that is trusted (http.trusted_proxies): else every caller could say it. fiber
-// believes X-Forwarded-Proto of everybody, and takes the first X-Forwarded-For, which
+// Only this file reads the address of the client, and the scheme and host by which it
+// reached the gateway. X-Forwarded-… headers count only if the connection comes from a
+// trusted proxy (http.trusted_proxies): otherwise any caller could set them. fiber
+// trusts X-Forwarded-Proto of everybody, and takes the first X-Forwarded-For, which
 // the caller chooses; so its methods are not used. Forwarded (RFC 7239) is not read: a
 // proxy that sets one of the two kinds lets the other pass as the caller wrote it.
 
-// remote is the address of the caller: where the connection comes from, or, behind
-// trusted proxies, the last address in X-Forwarded-For that is not one of theirs.
-func (s *Server) remote(c *fiber.Ctx) string {
+// clientAddress is where the connection comes from, or, behind trusted proxies, the last
+// address in X-Forwarded-For that is not one of theirs.
+func (s *Server) clientAddress(c *fiber.Ctx) string {
 	direct, ok := s.proxy(c)
 	if !ok {
 		return c.Context().RemoteAddr().String()
@@ -28,7 +28,7 @@ func (s *Server) remote(c *fiber.Ctx) string {
 	for _, hop := range slices.Backward(hops) {
 		address, ok := parseHop(strings.TrimSpace(hop))
 		if !ok {
-			break // what stands before it is hearsay
+			break // nobody vouches for the addresses before it
 		}
 		last = address
 		if !s.trusts(address) {
@@ -38,8 +38,8 @@ func (s *Server) remote(c *fiber.Ctx) string {
 	return last.String()
 }
 
-// proxy is the address that the connection comes from, and whether it is a proxy
-// that is believed.
+// proxy is the address that the connection comes from, and whether it is that of a
+// trusted proxy.
 func (s *Server) proxy(c *fiber.Ctx) (netip.Addr, bool) {
 	if len(s.cfg.TrustedProxies) == 0 {
 		return netip.Addr{}, false
@@ -88,11 +88,11 @@ func (s *Server) reached(c *fiber.Ctx) (scheme, host string) {
 	if _, ok := s.proxy(c); !ok {
 		return scheme, host
 	}
-	if said := lastOf(forwarded(c, fiber.HeaderXForwardedProto)); said == "http" || said == "https" {
-		scheme = said
+	if value := lastOf(forwarded(c, fiber.HeaderXForwardedProto)); value == "http" || value == "https" {
+		scheme = value
 	}
-	if said := lastOf(forwarded(c, fiber.HeaderXForwardedHost)); said != "" {
-		host = said
+	if value := lastOf(forwarded(c, fiber.HeaderXForwardedHost)); value != "" {
+		host = value
 	}
 	return scheme, host
 }
