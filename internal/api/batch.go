@@ -28,7 +28,7 @@ func (s *Server) postBatch(c *fiber.Ctx, p publication) error {
 	if err != nil {
 		return err
 	}
-	if err := s.charge(c, len(items)-1); err != nil { // limit has charged one
+	if err := s.access.charge(c, len(items)-1); err != nil { // limit has charged one
 		return err
 	}
 	reqs := make([]ingest.Request, len(items))
@@ -38,7 +38,7 @@ func (s *Server) postBatch(c *fiber.Ctx, p publication) error {
 		reqs[i] = s.batchItem(c, item, key, i)
 		reqs[i].Attributes.TraceParent, reqs[i].Attributes.TraceState = trace.TraceParent, trace.TraceState
 	}
-	return s.writeBatch(c, reqs, p.acceptBatch(reqs))
+	return s.reporter.writeBatch(c, reqs, p.acceptBatch(reqs))
 }
 
 // batchItem makes a request of one event. Its Fault is what is wrong with the event.
@@ -64,7 +64,7 @@ func batchKey(h *fasthttp.RequestHeader) (string, error) {
 }
 
 // writeBatch answers 202 if every event was accepted, else 207 (RFC 4918 §11.1).
-func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.Answer) error {
+func (r reporter) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.Answer) error {
 	status := fiber.StatusAccepted
 	replayed, bypassed := len(answers) > 0, false
 	var wait time.Duration
@@ -81,7 +81,7 @@ func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []inges
 			bypassed = bypassed || a.Result.Bypassed
 			continue
 		}
-		p, after := s.problem(a.Err, !reqs[i].Identity.IsZero())
+		p, after := r.problem(a.Err, !reqs[i].Identity.IsZero())
 		text, err := json.Marshal(p)
 		if err != nil {
 			return fmt.Errorf("encode problem: %w", err)

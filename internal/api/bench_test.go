@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkPostEvent is all that HTTP costs but the system's calls: reading, framing,
+// BenchmarkPostEvent measures all of HTTP but the system calls: reading, framing,
 // routing, headers, answer, metrics.
 func BenchmarkPostEvent(b *testing.B) {
 	for name, body := range map[string]string{

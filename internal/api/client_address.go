@@ -3,6 +3,7 @@ package api
 import (
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,10 +17,16 @@ import (
 // the caller chooses; so its methods are not used. Forwarded (RFC 7239) is not read: a
 // proxy that sets one of the two kinds lets the other pass as the caller wrote it.
 
-// clientAddress is where the connection comes from, or, behind trusted proxies, the last
+// addresses finds out who is at the other end of a request.
+type addresses struct {
+	trusted   []netip.Prefix // proxies that may say, in X-Forwarded-… headers, who calls
+	publicURL string         // where clients reach the gateway; empty: as their requests say
+}
+
+// client is where the connection comes from, or, behind trusted proxies, the last
 // address in X-Forwarded-For that is not one of theirs.
-func (s *Server) clientAddress(c *fiber.Ctx) string {
-	direct, ok := s.proxy(c)
+func (a addresses) client(c *fiber.Ctx) string {
+	direct, ok := a.proxy(c)
 	if !ok {
 		return c.Context().RemoteAddr().String()
 	}
@@ -31,7 +38,7 @@ func (s *Server) clientAddress(c *fiber.Ctx) string {
 			break // nobody vouches for the addresses before it
 		}
 		last = address
-		if !s.trusts(address) {
+		if !a.trusts(address) {
 			break
 		}
 	}
@@ -40,8 +47,8 @@ func (s *Server) clientAddress(c *fiber.Ctx) string {
 
 // proxy is the address that the connection comes from, and whether it is that of a
 // trusted proxy.
-func (s *Server) proxy(c *fiber.Ctx) (netip.Addr, bool) {
-	if len(s.cfg.TrustedProxies) == 0 {
+func (a addresses) proxy(c *fiber.Ctx) (netip.Addr, bool) {
+	if len(a.trusted) == 0 {
 		return netip.Addr{}, false
 	}
 	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
@@ -49,11 +56,11 @@ func (s *Server) proxy(c *fiber.Ctx) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	address := tcp.AddrPort().Addr().Unmap().WithZone("")
-	return address, s.trusts(address)
+	return address, a.trusts(address)
 }
 
-func (s *Server) trusts(address netip.Addr) bool {
-	return slices.ContainsFunc(s.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
+func (a addresses) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // parseHop reads an address with or without a port.
@@ -80,12 +87,12 @@ func forwarded(c *fiber.Ctx, name string) string {
 
 // reached is the scheme and the host by which the caller reached the gateway. Of
 // several values the last counts: the nearest proxy put it there.
-func (s *Server) reached(c *fiber.Ctx) (scheme, host string) {
+func (a addresses) reached(c *fiber.Ctx) (scheme, host string) {
 	scheme, host = "http", string(c.Request().Host())
 	if c.Context().IsTLS() {
 		scheme = "https"
 	}
-	if _, ok := s.proxy(c); !ok {
+	if _, ok := a.proxy(c); !ok {
 		return scheme, host
 	}
 	if value := lastOf(forwarded(c, fiber.HeaderXForwardedProto)); value == "http" || value == "https" {
@@ -99,4 +106,18 @@ func (s *Server) reached(c *fiber.Ctx) (scheme, host string) {
 
 func lastOf(list string) string {
 	return strings.ToLower(strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]))
+}
+
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
+
+// origin is the URL at which the client reaches the gateway. The Host header goes into
+// lines that people paste into shells, so only a plain one is used.
+func (a addresses) origin(c *fiber.Ctx) string {
+	if a.publicURL != "" {
+		return strings.TrimSuffix(a.publicURL, "/")
+	}
+	if scheme, host := a.reached(c); plainHost.MatchString(host) {
+		return scheme + "://" + host
+	}
+	return "http://127.0.0.1:8080"
 }

@@ -92,10 +92,10 @@ func binary(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 // what was read of it then still tells its entity. No string of it is a slice of the
 // body: cloudevent copies them.
 func (s *Server) cloudEventRequest(c *fiber.Ctx, e cloudevent.Event, fault error) (ingest.Request, error) {
-	caller := s.caller(c)
+	caller := s.access.caller(c)
 	req := ingest.Request{Client: caller.Name, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}
 	if e.Type != "" {
-		if err := s.permit(c, caller, e.Type); err != nil {
+		if err := s.access.permit(c, caller, e.Type); err != nil {
 			req.Data = nil // no entity key: events held back behind it would tell whether the type exists
 			return req, err
 		}
@@ -149,7 +149,7 @@ const (
 // handshake is OPTIONS where events are delivered. Every origin may deliver: when an
 // event comes, its credentials or signature decide who may publish it. A callback,
 // WebHook-Request-Callback, is not called: the answer is the grant.
-func (s *Server) handshake(c *fiber.Ctx) error {
+func handshake(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderAllow, "POST, OPTIONS")
 	h := &c.Request().Header
 	if origin := h.Peek(headerRequestOrigin); len(origin) > 0 && len(origin) <= 253 {

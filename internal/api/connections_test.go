@@ -44,9 +44,3 @@ func TestConnectionLimits(t *testing.T) {
 		})
 	}
 }
-
-// A client that does not read its answer holds its connection until the write
-
-// time-out, and no bytes of requests.
-
-// Of each kind of waiting client, the connection ends by itself.

@@ -51,15 +51,15 @@ func contentMode(def *event.Definition) string {
 }
 
 // limitOf is how many bytes the data of an event may have here.
-func (s *Server) limitOf(def *event.Definition) int {
+func limitOf(def *event.Definition, bodyLimit int) int {
 	if def.BodyLimit > 0 {
-		return min(s.cfg.BodyLimit, def.BodyLimit)
+		return min(bodyLimit, def.BodyLimit)
 	}
-	return s.cfg.BodyLimit
+	return bodyLimit
 }
 
 // listEventTypes is GET /v1/event-types.
-func (s *Server) listEventTypes(c *fiber.Ctx) error {
+func (s *site) listEventTypes(c *fiber.Ctx) error {
 	views := []eventTypeView{}
 	for _, t := range s.view(c).set.Types() {
 		views = append(views, view(t))
@@ -68,9 +68,9 @@ func (s *Server) listEventTypes(c *fiber.Ctx) error {
 }
 
 // getEventType is GET /v1/event-types/{type}.
-func (s *Server) getEventType(c *fiber.Ctx) error {
+func (s *site) getEventType(c *fiber.Ctx) error {
 	name := c.Params("type")
-	if err := s.permit(c, s.caller(c), name); err != nil {
+	if err := s.access.permit(c, s.access.caller(c), name); err != nil {
 		return err
 	}
 	for _, t := range s.catalog.Types() {
@@ -79,7 +79,7 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 			if examples == nil {
 				examples = []json.RawMessage{}
 			}
-			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), s.limitOf(t.Newest), examples})
+			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), limitOf(t.Newest, s.bodyLimit), examples})
 		}
 	}
 	_, err := s.catalog.Lookup(name, "")
@@ -90,12 +90,12 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 }
 
 // getSchema is GET /v1/event-types/{type}/schema[?version=].
-func (s *Server) getSchema(c *fiber.Ctx) error {
+func (s *site) getSchema(c *fiber.Ctx) error {
 	v, err := version(c)
 	if err != nil {
 		return err
 	}
-	if err := s.permit(c, s.caller(c), c.Params("type")); err != nil {
+	if err := s.access.permit(c, s.access.caller(c), c.Params("type")); err != nil {
 		return err
 	}
 	raw, err := s.catalog.Schema(c.Params("type"), v)

@@ -78,9 +78,9 @@ func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, int, error) {
 // eventType reads type, version and media type of an event, and how many bytes its data
 // may have.
 func (s *Server) eventType(c *fiber.Ctx) (ingest.Request, int, error) {
-	caller := s.caller(c)
+	caller := s.access.caller(c)
 	req := ingest.Request{Client: caller.Name, Type: strings.Clone(c.Params("type"))}
-	if err := s.permit(c, caller, req.Type); err != nil {
+	if err := s.access.permit(c, caller, req.Type); err != nil {
 		return req, 0, err
 	}
 	var err error
@@ -102,7 +102,7 @@ func (s *Server) lookup(c *fiber.Ctx, req ingest.Request) (int, error) {
 	var e *event.Error
 	switch {
 	case err == nil:
-		return s.limitOf(definition), nil
+		return limitOf(definition, s.cfg.BodyLimit), nil
 	case errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c):
 		// A keyed event may have been written before its type was removed: the door
 		// knows. Events without a key are refused at once.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -27,9 +28,12 @@ type exchange struct {
 	keyed bool
 }
 
+// exchanges pools the states of requests.
+type exchanges struct{ pool sync.Pool }
+
 // begin makes the state of c's request.
-func (s *Server) begin(c *fiber.Ctx) *exchange {
-	x, ok := s.exchanges.Get().(*exchange)
+func (e *exchanges) begin(c *fiber.Ctx) *exchange {
+	x, ok := e.pool.Get().(*exchange)
 	if !ok {
 		x = &exchange{}
 	}
@@ -39,9 +43,9 @@ func (s *Server) begin(c *fiber.Ctx) *exchange {
 }
 
 // end clears the state for the next request.
-func (s *Server) end(x *exchange) {
+func (e *exchanges) end(x *exchange) {
 	*x = exchange{}
-	s.exchanges.Put(x)
+	e.pool.Put(x)
 }
 
 // exchangeOf returns the state that begin made.

@@ -29,14 +29,13 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// fasthttp's cleaner looks only every 10 s whether it shall stop.
+		// fasthttp's cleaner checks only every 10 s whether to stop.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		// fasthttp's clock runs for as long as the process does.
+		// fasthttp's clock runs as long as the process does.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
-// patience is long enough for a busy machine. Nothing waits it out unless it
-// fails.
+// patience is long enough for a busy machine. Only a failing test waits it out.
 const patience = 30 * time.Second
 
 // door is a fake Door.

@@ -98,7 +98,7 @@ func TestSlowRequestsTimeOut(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreNoHTTP(t *testing.T) {
+func TestRequestsThatAreNotHTTP(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
 		"garbage":    "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
@@ -118,7 +118,7 @@ func TestRequestsThatAreNoHTTP(t *testing.T) {
 	}
 }
 
-func TestStrangeMethods(t *testing.T) {
+func TestUnknownMethods(t *testing.T) {
 	t.Parallel()
 	g := start(t, accepting)
 	for name, c := range map[string]struct {
@@ -146,7 +146,7 @@ func TestStrangeMethods(t *testing.T) {
 	}
 }
 
-// Requests that wait for the door hold up nobody else.
+// Requests that wait for the door do not hold up others.
 func TestManyConnections(t *testing.T) {
 	t.Parallel()
 	d, seen := recording()

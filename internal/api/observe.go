@@ -63,11 +63,11 @@ func (s *Server) observeIntake(reg prometheus.Registerer) {
 // observe makes the request's state, answers the error that a handler returned, and
 // counts. It is the only place that turns errors into answers.
 func (s *Server) observe(c *fiber.Ctx) error {
-	seen, x := time.Now(), s.begin(c)
-	defer s.end(x)
+	seen, x := time.Now(), s.exchanges.begin(c)
+	defer s.exchanges.end(x)
 	err := s.next(c, x)
 	if err != nil {
-		err = s.writeProblem(c, s.problemOf(c, x, err), x.keyed)
+		err = s.reporter.write(c, problemOf(c, x, err), x.keyed)
 	}
 	cacheHeaders(c, x)
 	route := c.Route().Path

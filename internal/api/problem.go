@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ type problemDocument struct {
 }
 
 // problemOf makes an *event.Error of any error that a handler, or fiber, returned.
-func (s *Server) problemOf(c *fiber.Ctx, x *exchange, err error) *event.Error {
+func problemOf(c *fiber.Ctx, x *exchange, err error) *event.Error {
 	var e *event.Error
 	var unrouted *fiber.Error
 	switch {
@@ -53,10 +54,13 @@ func methodName(c *fiber.Ctx) string {
 	return c.Method()
 }
 
-// writeProblem answers with err. keyed says that a retry of the request would be
+// reporter writes problem documents, and logs errors of the gateway itself.
+type reporter struct{ logger *slog.Logger }
+
+// write answers with err. keyed says that a retry of the request would be
 // recognised, or writes nothing.
-func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
-	p, after := s.problem(err, keyed)
+func (r reporter) write(c *fiber.Ctx, err error, keyed bool) error {
+	p, after := r.problem(err, keyed)
 	if after > 0 {
 		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
 	}
@@ -72,7 +76,7 @@ func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 
 // problem makes the document for err, and returns how long to wait before a retry, 0
 // if a retry has no chance. Errors of the gateway itself are logged.
-func (s *Server) problem(err error, keyed bool) (problemDocument, time.Duration) {
+func (r reporter) problem(err error, keyed bool) (problemDocument, time.Duration) {
 	var e *event.Error
 	if !errors.As(err, &e) {
 		e = event.Failure(err)
@@ -86,7 +90,7 @@ func (s *Server) problem(err error, keyed bool) (problemDocument, time.Duration)
 	// nothing may invite one.
 	retryable := p.retryable && (keyed || e.Outcome != event.Unknown)
 	if p.status >= fiber.StatusInternalServerError && e.Err != nil {
-		s.logger.Error("request failed", "problem", kind, "outcome", e.Outcome, "error", e.Err)
+		r.logger.Error("request failed", "problem", kind, "outcome", e.Outcome, "error", e.Err)
 	}
 	var after time.Duration
 	if retryable {
@@ -113,4 +117,9 @@ func sentence(s string) string {
 // retryAfter is in whole seconds, rounded up (RFC 9110 §10.2.3).
 func retryAfter(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
+}
+
+// writeProblem answers with err.
+func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
+	return s.reporter.write(c, err, keyed)
 }

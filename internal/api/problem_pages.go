@@ -32,7 +32,7 @@ func pageOf(kind event.Kind) (problemPage, bool) {
 }
 
 // getProblem is GET /problems/{slug}: a page for browsers, JSON for others.
-func (s *Server) getProblem(c *fiber.Ctx) error {
+func getProblem(c *fiber.Ctx) error {
 	page, ok := pageOf(event.Kind(c.Params("slug")))
 	if !ok {
 		return event.Refuse(event.NotFound, "There is no such problem; /problems lists them.")
@@ -41,7 +41,7 @@ func (s *Server) getProblem(c *fiber.Ctx) error {
 }
 
 // listProblems is GET /problems.
-func (s *Server) listProblems(c *fiber.Ctx) error {
+func listProblems(c *fiber.Ctx) error {
 	pages := []problemPage{}
 	for kind := range problems {
 		page, _ := pageOf(kind)

@@ -25,20 +25,20 @@ const (
 
 // limit lets a call through if its client's rate allows one more, before the body is
 // read.
-func (s *Server) limit(c *fiber.Ctx) error {
-	if err := s.charge(c, 1); err != nil {
+func (a *access) limit(c *fiber.Ctx) error {
+	if err := a.charge(c, 1); err != nil {
 		return err
 	}
 	return c.Next()
 }
 
 // charge counts n against the caller's rate, and tells the caller what is left.
-func (s *Server) charge(c *fiber.Ctx, n int) error {
-	if s.cfg.Rates == nil || n <= 0 {
+func (a *access) charge(c *fiber.Ctx, n int) error {
+	if a.rates == nil || n <= 0 {
 		return nil
 	}
-	caller := s.caller(c)
-	d := s.cfg.Rates.Take(caller.Name, caller.ByToken, n)
+	caller := a.caller(c)
+	d := a.rates.Take(caller.Name, caller.ByToken, n)
 	if d.Limit.IsZero() {
 		return nil
 	}

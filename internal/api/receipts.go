@@ -20,7 +20,7 @@ func (s *Server) getReceipt(c *fiber.Ctx) error {
 	}
 	x := exchangeOf(c)
 	x.uncertain, x.keyed = true, true // asking again writes nothing
-	receipt, err := s.door.Receipt(context.Background(), s.caller(c).Name, identity)
+	receipt, err := s.door.Receipt(context.Background(), s.access.caller(c).Name, identity)
 	if err != nil {
 		return err
 	}

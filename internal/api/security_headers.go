@@ -11,15 +11,18 @@ import (
 const strictTransport = "max-age=31536000"
 
 // securityHeaders keep browsers from doing more with an answer than was meant.
-func (s *Server) securityHeaders(c *fiber.Ctx) error {
-	if s.cfg.TLS != nil || strings.HasPrefix(s.cfg.PublicURL, "https://") {
-		c.Set(fiber.HeaderStrictTransportSecurity, strictTransport)
+func securityHeaders(cfg Config) fiber.Handler {
+	https := cfg.TLS != nil || strings.HasPrefix(cfg.PublicURL, "https://")
+	return func(c *fiber.Ctx) error {
+		if https {
+			c.Set(fiber.HeaderStrictTransportSecurity, strictTransport)
+		}
+		if reads(c) {
+			c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+			c.Set("Cross-Origin-Resource-Policy", "same-origin") // does not concern pages that http.cors allows
+		}
+		return c.Next()
 	}
-	if reads(c) {
-		c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-		c.Set("Cross-Origin-Resource-Policy", "same-origin") // does not concern pages that http.cors allows
-	}
-	return c.Next()
 }
 
 // cacheHeaders keep caches from giving an answer to somebody else. They depend on the

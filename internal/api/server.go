@@ -6,13 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
-	"eventgateway/internal/auth"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
@@ -59,17 +57,21 @@ type Server struct {
 	app     *fiber.App
 	intake  *intake.Intake
 
-	exchanges sync.Pool // of *exchange
-	anonymous *auth.Caller
-	patterns  map[string][][]string // of routes, by method
-	views     views
-	assets    func() (map[string]file, error) // of the pages, read when first asked for
+	exchanges exchanges
+	access    *access
+	origins   *origins
+	site      *site
+	webhooks  *webhooks
+	reporter  reporter
 }
 
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
-	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg)}
-	s.anonymous, s.views.base, s.assets = auth.Anonymous(), cfg.OpenAPI, sync.OnceValues(loadAssets)
+	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg), reporter: reporter{logger}}
+	s.access = newAccess(cfg, s.metrics, logger)
+	s.origins = &origins{allowed: cfg.Origins, access: s.access}
+	s.site = newSite(cfg, catalog, s.access)
+	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access, s.reporter}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "event gateway",
 		DisableStartupMessage: true,
@@ -78,7 +80,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 		ErrorHandler:          s.unanswered,
 	})
 	s.routes()
-	s.patterns = routePatterns(s.app)
+	s.origins.patterns = routePatterns(s.app)
 	s.intake = intake.New(intake.Config{
 		Limits: cfg.Limits, TLS: cfg.TLS, Handler: s.app.Handler(), Methods: s.app.Config().RequestMethods,
 		Refuse: s.refuse, ConnectionRefused: func(limit string) { s.metrics.unconnected.WithLabelValues(limit).Inc() }, Logger: logger,
@@ -90,27 +92,28 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 // routes is the whole public surface. openapi.yaml describes the same, and a test
 // compares the two. Only handlers behind publish can pass events to the door.
 func (s *Server) routes() {
-	s.app.Use(s.observe, s.securityHeaders, s.crossOrigin)
+	access, site := s.access, s.site
+	s.app.Use(s.observe, securityHeaders(s.cfg), s.origins.crossOrigin)
 	v1 := s.app.Group("/v1")
-	v1.Post("/events", s.identify, s.limit, s.publish(s.postCloudEvent))
-	v1.Options("/events", s.handshake)
-	v1.Post("/events/:type", s.identify, s.limit, s.publish(s.postEvent))
-	v1.Post("/events/:type/:version", s.identify, s.limit, s.publish(s.postEvent))
-	v1.Post("/webhooks/:source", s.publish(s.postWebhook)) // identified by its signature
-	v1.Options("/webhooks/:source", s.webhookHandshake)
-	v1.Get("/receipts", s.identify, s.limit, s.getReceipt) // may read Kafka; other GETs are answered from memory
-	v1.Get("/event-types", s.identify, s.listEventTypes)
-	v1.Get("/event-types/:type", s.identify, s.getEventType)
-	v1.Get("/event-types/:type/schema", s.identifyReader, s.getSchema)
-	v1.Post("/event-types/:type/validate", s.identify, s.limit, s.validate)
-	s.app.Get("/problems", s.listProblems)
-	s.app.Get("/problems/:slug", s.getProblem)
-	s.app.Get("/", s.identifyReader, s.getLanding)
-	s.app.Get("/docs", s.identifyReader, s.getDocs)
-	s.app.Get("/docs/assets/:file", s.getAsset)
-	s.app.Get("/openapi.json", s.identifyReader, s.getOpenAPI)
-	s.app.Get("/openapi.yaml", s.identifyReader, s.sendDocument(func(d described) (file, error) { return d.openYAML() }))
-	s.app.Get("/asyncapi.json", s.identifyReader, s.sendDocument(func(d described) (file, error) { return d.async() }))
+	v1.Post("/events", access.identify, access.limit, s.publish(s.postCloudEvent))
+	v1.Options("/events", handshake)
+	v1.Post("/events/:type", access.identify, access.limit, s.publish(s.postEvent))
+	v1.Post("/events/:type/:version", access.identify, access.limit, s.publish(s.postEvent))
+	v1.Post("/webhooks/:source", s.publish(s.webhooks.post)) // identified by its signature
+	v1.Options("/webhooks/:source", s.webhooks.handshake)
+	v1.Get("/receipts", access.identify, access.limit, s.getReceipt) // may read Kafka; other GETs are answered from memory
+	v1.Get("/event-types", access.identify, site.listEventTypes)
+	v1.Get("/event-types/:type", access.identify, site.getEventType)
+	v1.Get("/event-types/:type/schema", access.identifyReader, site.getSchema)
+	v1.Post("/event-types/:type/validate", access.identify, access.limit, s.validate)
+	s.app.Get("/problems", listProblems)
+	s.app.Get("/problems/:slug", getProblem)
+	s.app.Get("/", access.identifyReader, site.getLanding)
+	s.app.Get("/docs", access.identifyReader, site.getDocs)
+	s.app.Get("/docs/assets/:file", site.getAsset)
+	s.app.Get("/openapi.json", access.identifyReader, site.getOpenAPI)
+	s.app.Get("/openapi.yaml", access.identifyReader, site.sendDocument(func(d described) (file, error) { return d.openYAML() }))
+	s.app.Get("/asyncapi.json", access.identifyReader, site.sendDocument(func(d described) (file, error) { return d.async() }))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.
@@ -124,12 +127,12 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.intake.Shutdown(
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *event.Error) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
-	s.allowOrigin(c)
+	s.origins.allow(c)
 	s.metrics.requests.WithLabelValues("", statusLabel(problems[e.Kind].status)).Inc()
-	_ = s.writeProblem(c, e, hasKey(c)) // encoding a problem does not fail
+	_ = s.reporter.write(c, e, hasKey(c)) // encoding a problem does not fail
 }
 
 // unanswered answers a request whose problem could not be written.
 func (s *Server) unanswered(c *fiber.Ctx, err error) error {
-	return s.writeProblem(c, event.Failure(err), hasKey(c))
+	return s.reporter.write(c, event.Failure(err), hasKey(c))
 }

@@ -25,16 +25,24 @@ type Webhook struct {
 	DeadLetters string
 }
 
-// postWebhook is POST /v1/webhooks/{source}. Providers act upon the status: a 2xx says
+// webhooks takes deliveries of third parties.
+type webhooks struct {
+	sources   map[string]Webhook // by name
+	bodyLimit int                // bytes
+	access    *access
+	reporter  reporter
+}
+
+// post is POST /v1/webhooks/{source}. Providers act upon the status: a 2xx says
 // that the delivery is kept, however often it comes; a 5xx asks them to send it again.
-func (s *Server) postWebhook(c *fiber.Ctx, p publication) error {
+func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 	name := c.Params("source")
-	source, ok := s.cfg.Webhooks[name]
+	source, ok := w.sources[name]
 	if !ok {
 		return unknownSource()
 	}
 	name = strings.Clone(name)
-	text, err := s.readUncompressed(c)
+	text, err := readUncompressed(c, w.bodyLimit)
 	if err != nil {
 		return err
 	}
@@ -43,7 +51,7 @@ func (s *Server) postWebhook(c *fiber.Ctx, p publication) error {
 	var rejection *webhook.Rejection
 	switch {
 	case errors.As(err, &rejection):
-		return s.rejectWebhook(c, name, source, rejection)
+		return w.reject(c, name, source, rejection)
 	case err != nil:
 		return err
 	case received.Answer != nil:
@@ -56,13 +64,13 @@ func (s *Server) postWebhook(c *fiber.Ctx, p publication) error {
 	for i, d := range received.Deliveries {
 		reqs[i] = source.request(name, d, request.Header)
 	}
-	return s.acceptWebhook(c, p, reqs)
+	return w.accept(c, p, reqs)
 }
 
 // readUncompressed reads a body that may not have a content coding.
-func (s *Server) readUncompressed(c *fiber.Ctx) ([]byte, error) {
+func readUncompressed(c *fiber.Ctx, limit int) ([]byte, error) {
 	if used, err := contentCoding(c); err == nil && used == "" {
-		return exchangeOf(c).body.Read(s.cfg.BodyLimit)
+		return exchangeOf(c).body.Read(limit)
 	}
 	c.Set(fiber.HeaderAcceptEncoding, "identity")
 	return nil, event.Refuse(event.UnsupportedMediaType, "Signatures are over the body as it is sent, so webhooks may not be compressed: send the body without Content-Encoding.")
@@ -73,10 +81,10 @@ func unknownSource() *event.Error {
 		"There is no webhook source of this name. The operator adds it under webhooks in the gateway's configuration.")
 }
 
-// rejectWebhook refuses a delivery that is not verified, and logs why.
-func (s *Server) rejectWebhook(c *fiber.Ctx, name string, source Webhook, r *webhook.Rejection) error {
-	s.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
-	s.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", s.clientAddress(c))
+// reject refuses a delivery that is not verified, and logs why.
+func (w *webhooks) reject(c *fiber.Ctx, name string, source Webhook, r *webhook.Rejection) error {
+	w.access.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
+	w.access.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", w.access.addresses.client(c))
 	c.Set(fiber.HeaderWWWAuthenticate, source.Source.Challenge())
 	return event.Refuse(event.Unauthenticated, "%s", r.Detail)
 }
@@ -100,10 +108,10 @@ func (w Webhook) request(name string, d webhook.Delivery, h http.Header) ingest.
 	return req
 }
 
-// acceptWebhook passes deliveries to the door. If all of several were accepted, the
+// accept passes deliveries to the door. If all of several were accepted, the
 // answer is that of a batch; otherwise it is the problem that decides whether the
 // provider should send them again. Those that were accepted are then recognised.
-func (s *Server) acceptWebhook(c *fiber.Ctx, p publication, reqs []ingest.Request) error {
+func (w *webhooks) accept(c *fiber.Ctx, p publication, reqs []ingest.Request) error {
 	if len(reqs) == 1 {
 		return webhookError(writeAccepted(c, p, reqs[0]))
 	}
@@ -111,7 +119,7 @@ func (s *Server) acceptWebhook(c *fiber.Ctx, p publication, reqs []ingest.Reques
 	if err := decisive(answers); err != nil {
 		return err
 	}
-	return s.writeBatch(c, reqs, answers)
+	return w.reporter.writeBatch(c, reqs, answers)
 }
 
 // decisive is the error that says what to do about all deliveries of a request: the
@@ -164,12 +172,12 @@ func webhookError(err error) error {
 	return err
 }
 
-// webhookHandshake is OPTIONS /v1/webhooks/{source}.
-func (s *Server) webhookHandshake(c *fiber.Ctx) error {
-	if _, ok := s.cfg.Webhooks[c.Params("source")]; !ok {
+// handshake is OPTIONS /v1/webhooks/{source}.
+func (w *webhooks) handshake(c *fiber.Ctx) error {
+	if _, ok := w.sources[c.Params("source")]; !ok {
 		return unknownSource()
 	}
-	return s.handshake(c)
+	return handshake(c)
 }
 
 // headers copies a request's headers.

@@ -68,7 +68,8 @@ func TestBytesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	}
 }
 
-// Strangers can name a webhook's path: what they only announce must cost others nothing.
+// Anybody can post to a webhook's path: bytes that are only announced must take nothing
+// from others.
 func TestAnnouncedBytesHoldNothing(t *testing.T) {
 	t.Parallel()
 	d, seen := recording()

@@ -91,7 +91,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	require.Zero(t, g.BodyBytes())
 }
 
-// Of each kind of waiting client, the connection ends by itself.
+// The connection of each kind of waiting client is closed.
 func TestWaitingConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	g := start(t, accepting, withReadTimeout(100*time.Millisecond), func(c *Config) { c.IdleTimeout = 100 * time.Millisecond })

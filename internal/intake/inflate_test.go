@@ -30,7 +30,7 @@ func TestBrokenCompressedBodies(t *testing.T) {
 			"one byte off":   whole[:len(whole)-1],
 			"half":           whole[:len(whole)/2],
 		}
-		if coding != Zstd { // no frame at all is no data
+		if coding != Zstd { // no frame at all is an empty body
 			cases["nothing"] = ""
 		}
 		for name, body := range cases {
@@ -97,7 +97,7 @@ func TestZstdWindows(t *testing.T) {
 	}
 }
 
-// FuzzInflate holds what a body becomes against what one plain reader makes of it.
+// FuzzInflate compares the decoded body with what one plain decoder returns.
 func FuzzInflate(f *testing.F) {
 	text := strings.Repeat(`{"orderId":"o-1","total":12}`, 40)
 	for i, coding := range allCodings {
@@ -125,7 +125,7 @@ func FuzzInflate(f *testing.F) {
 			require.Error(t, err, "%v", wantErr)
 		case err == nil:
 			require.Equal(t, want, append([]byte{}, got...))
-		case coding != Brotli: // there, plainly takes cut-off streams
+		case coding != Brotli: // plainly accepts cut-off brotli streams
 			require.NoError(t, err)
 		}
 		require.LessOrEqual(t, b.held, 2*limit)
@@ -137,8 +137,7 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// plainly is what a new decoder without our limits makes of compressed, up to most
-// bytes.
+// plainly decodes with a new decoder without our limits, up to most bytes.
 func plainly(coding string, compressed []byte, most int64) ([]byte, error) {
 	src := bytes.NewReader(compressed)
 	var r io.Reader

@@ -92,7 +92,7 @@ func TestShutdownWhileServeBegins(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-func TestShutdownWaitsForRequestsUnderWay(t *testing.T) {
+func TestShutdownWaitsForRequestsInProgress(t *testing.T) {
 	t.Parallel()
 	begun, gate := make(chan struct{}), make(chan struct{})
 	g := start(t, func(received) {
