@@ -103,7 +103,3 @@ func structuredTypeFor(path string) string {
 	}
 	return "Content-Type: application/json"
 }
-
-// plainly is what a new decoder without our limits makes of compressed, up to most
-
-// bytes.

@@ -15,6 +15,6 @@
 //   - A body is valid until its handler returns.
 //   - Errors are *event.Error; a panic of the handler is answered, never an exit.
 //
-// It imports only internal/event and fasthttp, and knows no routes, no problem
+// Of this project it imports only internal/event, and it knows no routes, no problem
 // documents and no HTTP statuses.
 package intake
