@@ -28,9 +28,8 @@ func attributes(h *fasthttp.RequestHeader, eventType string) (event.Attributes, 
 	return e.Attributes, nil
 }
 
-// envelope reads the ce-* headers (CloudEvents HTTP binding 1.0 §3.1.3) and the
-// trace context. What is not there stays empty. On an error it holds what was read
-// so far.
+// envelope reads the ce-* headers (CloudEvents HTTP binding 1.0 §3.1.3) and the trace
+// context. On an error the event holds what was read so far.
 func envelope(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 	var e cloudevent.Event
 	var failed error

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -16,21 +15,21 @@ import (
 )
 
 // postBatch publishes each event of a batch on its own.
-func (s *Server) postBatch(c *fiber.Ctx) error {
+func (s *Server) postBatch(c *fiber.Ctx, p publication) error {
 	key, err := batchKey(&c.Request().Header)
 	if err != nil {
-		return s.writeProblem(c, err, hasKey(c))
+		return err
 	}
 	text, err := s.readBody(c, s.cfg.BodyLimit)
 	if err != nil {
-		return s.writeProblem(c, err, hasKey(c))
+		return err
 	}
 	items, err := cloudevent.ParseBatch(text)
 	if err != nil {
-		return s.writeProblem(c, err, true)
+		return err
 	}
-	if err := s.charge(c, len(items)-1); err != nil { // one is paid for
-		return s.writeProblem(c, err, true)
+	if err := s.access.charge(c, len(items)-1); err != nil { // limit has charged one
+		return err
 	}
 	reqs := make([]ingest.Request, len(items))
 	var trace event.Attributes
@@ -39,10 +38,10 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 		reqs[i] = s.batchItem(c, item, key, i)
 		reqs[i].Attributes.TraceParent, reqs[i].Attributes.TraceState = trace.TraceParent, trace.TraceState
 	}
-	return s.writeBatch(c, reqs, s.door.AcceptBatch(context.Background(), reqs)) // as for a single event
+	return s.reporter.writeBatch(c, reqs, p.acceptBatch(reqs))
 }
 
-// batchItem makes a request of one event. What is wrong with it is in the request.
+// batchItem makes a request of one event. Its Fault is what is wrong with the event.
 func (s *Server) batchItem(c *fiber.Ctx, item cloudevent.Item, key string, index int) ingest.Request {
 	req, err := s.cloudEventRequest(c, item.Event, item.Err)
 	req.Fault = err
@@ -65,7 +64,7 @@ func batchKey(h *fasthttp.RequestHeader) (string, error) {
 }
 
 // writeBatch answers 202 if every event was accepted, else 207 (RFC 4918 §11.1).
-func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.BatchResult) error {
+func (r reporter) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []ingest.BatchResult) error {
 	status := fiber.StatusAccepted
 	replayed, bypassed := len(answers) > 0, false
 	var wait time.Duration
@@ -82,7 +81,7 @@ func (s *Server) writeBatch(c *fiber.Ctx, reqs []ingest.Request, answers []inges
 			bypassed = bypassed || a.Result.Bypassed
 			continue
 		}
-		p, after := s.problem(a.Err, !reqs[i].Identity.IsZero())
+		p, after := r.problem(a.Err, !reqs[i].Identity.IsZero())
 		text, err := json.Marshal(p)
 		if err != nil {
 			return fmt.Errorf("encode problem: %w", err)

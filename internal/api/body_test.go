@@ -1,8 +1,6 @@
 package api
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,20 +11,10 @@ import (
 	"eventgateway/internal/auth"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 )
 
 func withInFlight(n int64) option { return func(c *Config, _ *Catalog) { c.InFlight = n } }
-
-// chunked is text in chunks of n bytes, with their end.
-func chunked(text string, n int) string {
-	var b strings.Builder
-	for len(text) > 0 {
-		part := text[:min(n, len(text))]
-		fmt.Fprintf(&b, "%x\r\n%s\r\n", len(part), part)
-		text = text[len(part):]
-	}
-	return b.String() + "0\r\n\r\n"
-}
 
 const toOrders = "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\n"
 
@@ -79,31 +67,6 @@ func TestWhatIsDecidedWithoutTheBody(t *testing.T) {
 	}
 }
 
-func TestContinueIsSaidOnlyIfTheBodyIsWanted(t *testing.T) {
-	t.Parallel()
-	held := newHolding()
-	g := start(t, held.door, withInFlight(20*kib), withBodyLimit(20*kib))
-	one := g.dial(t)
-	one.send(t, rawPost("", strings.Repeat(" ", 18*kib)))
-	<-held.begun
-	w := g.dial(t)
-	w.send(t, toOrders+"Expect: 100-continue\r\nContent-Length: 3072\r\n\r\n")
-	requireRefused(t, w.answer(t), event.Overloaded, "")
-	for _, word := range []string{"100-continue", "100-Continue"} {
-		w = g.dial(t)
-		w.send(t, toOrders+"Expect: "+word+"\r\nContent-Length: 2\r\n\r\n")
-		require.Equal(t, http.StatusContinue, w.answer(t).StatusCode)
-		w.send(t, "{}")
-		<-held.begun
-	}
-	w10 := g.dial(t)
-	w10.send(t, "POST /v1/events/orders.placed HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
-	<-held.begun
-	close(held.gate)
-	require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode)
-	require.Equal(t, http.StatusAccepted, w10.answer(t).StatusCode, "HTTP/1.0 has no 100")
-}
-
 // holding is a door that keeps its callers until the gate opens.
 type holding struct {
 	door
@@ -123,11 +86,9 @@ func newHolding() *holding {
 func TestBytesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
-		"declared":    toOrders + "Content-Length: 30000\r\n\r\n", // and never sent
-		"chunked":     toOrders + "Transfer-Encoding: chunked\r\n\r\n7530\r\n" + strings.Repeat(" ", 30_000),
-		"a batch":     "POST /v1/events HTTP/1.1\r\nHost: gateway\r\n" + batchType + "\r\nContent-Length: 30000\r\n\r\n",
-		"a dry run":   "POST /v1/event-types/orders.placed/validate HTTP/1.1\r\nHost: gateway\r\nContent-Length: 30000\r\n\r\n",
-		"a small one": toOrders + "Content-Length: 5000\r\n\r\n",
+		"an event":  toOrders + "Content-Length: 30000\r\n\r\n", // and never sent
+		"a batch":   "POST /v1/events HTTP/1.1\r\nHost: gateway\r\n" + batchType + "\r\nContent-Length: 30000\r\n\r\n",
+		"a dry run": "POST /v1/event-types/orders.placed/validate HTTP/1.1\r\nHost: gateway\r\nContent-Length: 30000\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,50 +100,27 @@ func TestBytesAreAdmittedBeforeTheyAreRead(t *testing.T) {
 				w.send(t, rawPost("", body))
 				<-held.begun
 			}
-			require.EqualValues(t, 60*kib, g.admission.held.Load())
+			require.EqualValues(t, 60*kib, g.intake.BodyBytes())
 			third := g.dial(t)
 			third.send(t, request)
 			a := third.answer(t)
 			requireRefused(t, a, event.Overloaded, "65536")
 			require.True(t, a.problem(t).Retryable)
 			require.Equal(t, "1", a.Header.Get("Retry-After"))
-			require.EqualValues(t, 60*kib, g.admission.held.Load(), "a refusal holds nothing")
+			require.EqualValues(t, 60*kib, g.intake.BodyBytes(), "a refusal holds nothing")
 			close(held.gate)
 			require.Equal(t, http.StatusAccepted, first.answer(t).StatusCode)
 			require.Equal(t, http.StatusAccepted, second.answer(t).StatusCode)
-			require.Zero(t, g.admission.held.Load())
+			require.Zero(t, g.intake.BodyBytes())
 		})
 	}
-}
-
-// Strangers can name a webhook's path: what they only announce must cost others nothing.
-func TestAnnouncedBytesHoldNothing(t *testing.T) {
-	t.Parallel()
-	d, seen := recording()
-	g := start(t, d, withInFlight(4<<20), func(c *Config, _ *Catalog) { c.BodyLimit = 1 << 20 })
-	for range 50 { // 25 MB
-		idle := g.dial(t)
-		idle.send(t, toOrders+"Content-Length: 500000\r\n\r\n")
-		idle.send(t, "{")
-	}
-	require.Eventually(t, func() bool { return g.admission.held.Load() == 50*smallBody }, 10*time.Second, time.Millisecond)
-	a := g.do(t, http.MethodPost, "/v1/events/orders.placed", strings.Repeat(" ", 500_000)+"{}")
-	require.Equal(t, http.StatusAccepted, a.StatusCode)
-	require.Len(t, (<-seen).Data, 500_002)
-	require.EqualValues(t, 50*smallBody, g.admission.held.Load())
 }
 
 func TestAdmittedBytesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
 		"accepted":        rawPost("", "{}"),
-		"chunked":         toOrders + "Transfer-Encoding: chunked\r\n\r\n" + chunked(strings.Repeat(" ", 20_000), 777),
-		"over the limit":  toOrders + "Transfer-Encoding: chunked\r\n\r\n" + chunked(strings.Repeat(" ", 70_000), 7777),
-		"broken chunks":   toOrders + "Transfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh",
-		"never comes":     toOrders + "Content-Length: 30000\r\n\r\n",
-		"gzip":            rawPost("Content-Encoding: gzip", compress(t, codingGzip, strings.Repeat(" ", 30_000))),
-		"broken gzip":     rawPost("Content-Encoding: gzip", compress(t, codingGzip, strings.Repeat("a b c", 30_000))[:100]),
-		"a bomb":          rawPost("Content-Encoding: br", compress(t, codingBrotli, strings.Repeat(" ", 3_000_000))),
+		"gzip":            rawPost("Content-Encoding: gzip", compress(t, intake.Gzip, strings.Repeat(" ", 30_000))),
 		"broken batch":    "POST /v1/events HTTP/1.1\r\nHost: gateway\r\n" + batchType + "\r\nContent-Length: 1\r\n\r\n[",
 		"no such type":    "POST /v1/events/no.such HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{}",
 		"the door panics": rawPost("ce-subject: panic", "{}"),
@@ -199,126 +137,7 @@ func TestAdmittedBytesAreGivenBack(t *testing.T) {
 			w := g.dial(t)
 			w.send(t, request)
 			w.answer(t)
-			require.Zero(t, g.admission.held.Load())
+			require.Zero(t, g.intake.BodyBytes())
 		})
 	}
-}
-
-func TestCutOffBodiesAreMalformed(t *testing.T) {
-	t.Parallel()
-	g := start(t, accepting)
-	for name, request := range map[string]string{
-		"declared":        toOrders + "Content-Length: 30000\r\n\r\n{",
-		"nothing of it":   toOrders + "Content-Length: 30000\r\n\r\n",
-		"in a chunk":      toOrders + "Transfer-Encoding: chunked\r\n\r\n5\r\nab",
-		"in a chunk size": toOrders + "Transfer-Encoding: chunked\r\n\r\n5",
-		"in the trailers": toOrders + "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := g.dial(t)
-			w.send(t, request)
-			require.NoError(t, w.Conn.(interface{ CloseWrite() error }).CloseWrite())
-			a := w.answer(t)
-			requireRefused(t, a, event.MalformedRequest, "ends too soon")
-			require.True(t, a.Close)
-		})
-	}
-}
-
-// The limit is for the whole request: bytes that trickle in do not prolong it.
-func TestTricklingBodiesTimeOut(t *testing.T) {
-	t.Parallel()
-	const limit = 300 * time.Millisecond
-	g := start(t, accepting, withReadTimeout(limit))
-	w := g.dial(t)
-	begun := time.Now()
-	w.send(t, toOrders+"Content-Length: 30000\r\n\r\n")
-	stop := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				_, _ = w.Write([]byte(" "))
-			}
-		}
-	}()
-	requireRefused(t, w.answer(t), event.RequestTimeout, "300ms")
-	close(stop)
-	require.GreaterOrEqual(t, time.Since(begun), limit-10*time.Millisecond)
-	require.Zero(t, g.admission.held.Load())
-}
-
-func TestConnectionsAreKeptWhereLittleIsUnread(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		body  string
-		close bool
-	}{
-		"nothing": {"", false},
-		"small":   {"{}", false},
-		"limit":   {strings.Repeat(" ", restLimit), false},
-		"over it": {strings.Repeat(" ", restLimit+1), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := start(t, accepting).dial(t)
-			w.send(t, strings.Replace(rawPost("", c.body), "orders.placed", "no.such", 1)+rawPost("", "{}"))
-			a := w.answer(t)
-			requireRefused(t, a, event.UnknownEventType, "")
-			require.Equal(t, c.close, a.Close)
-			if !c.close {
-				require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode)
-				return
-			}
-			_, err := http.ReadResponse(w.r, nil)
-			require.Error(t, err, "no second answer")
-		})
-	}
-}
-
-func TestBodiesArriveToTheByte(t *testing.T) {
-	t.Parallel()
-	seen := make(chan []byte, 1)
-	g := start(t, func(r ingest.Request) (ingest.Result, error) {
-		seen <- bytes.Clone(r.Data) // good only until the answer
-		return accepting(r)
-	})
-	w := g.dial(t)
-	for _, n := range []int{1, 2, 500, smallBody - 1, smallBody, smallBody + 1, 20_000, firstGrown - 1, firstGrown} {
-		text := strings.Repeat("0123456789abcde\n", n/16+1)[:n]
-		for how, request := range map[string]string{
-			"declared":     rawPost("", text),
-			"one chunk":    toOrders + "Transfer-Encoding: chunked\r\n\r\n" + chunked(text, n),
-			"chunks":       toOrders + "Transfer-Encoding: Chunked\r\n\r\n" + chunked(text, 1000),
-			"small chunks": toOrders + "Transfer-Encoding: chunked\r\n\r\n" + chunked(text, 3),
-			"gzip":         rawPost("Content-Encoding: gzip", compress(t, codingGzip, text)),
-			"zstd, chunks": toOrders + "Content-Encoding: zstd\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(compress(t, codingZstd, text), 100),
-			"br":           rawPost("Content-Encoding: br", compress(t, codingBrotli, text)),
-		} {
-			w.send(t, request)
-			require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode)
-			require.True(t, text == string(<-seen), "%s of %d bytes", how, n) //nolint:testifylint // no dump of 64 KiB
-		}
-	}
-	require.Zero(t, g.admission.held.Load())
-}
-
-func TestTrailersAreIgnored(t *testing.T) {
-	t.Parallel()
-	d, seen := recording()
-	w := start(t, d).dial(t)
-	w.send(t, toOrders+"Transfer-Encoding: chunked\r\nTrailer: Idempotency-Key\r\n\r\n2;name=\"value\"\r\n{}\r\n0\r\n"+
-		"Idempotency-Key: k\r\nce-id: 1\r\nAuthorization: Bearer x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: b\r\nConnection: close\r\n\r\n"+
-		rawPost("Idempotency-Key: second", "{}"))
-	require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode)
-	r := <-seen
-	require.True(t, r.Identity.IsZero())
-	require.Empty(t, r.Attributes.ID)
-	require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode)
-	require.Equal(t, []string{"second"}, (<-seen).Identity.Parts)
 }

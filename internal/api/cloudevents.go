@@ -13,60 +13,65 @@ import (
 
 // postCloudEvent is POST /v1/events: a CloudEvent in binary or structured mode, or
 // a batch of them (CloudEvents HTTP binding 1.0 §3).
-func (s *Server) postCloudEvent(c *fiber.Ctx) error {
+func (s *Server) postCloudEvent(c *fiber.Ctx, p publication) error {
 	h := &c.Request().Header
 	mt, err := parseType(string(h.ContentType()))
 	if err != nil {
-		return s.writeProblem(c, err, hasKey(c))
+		return err
 	}
 	switch {
 	case mt == mediaTypeBatch:
-		return s.postBatch(c)
+		return s.postBatch(c, p)
 	case mt == mediaTypeStructured:
-		return s.postStructured(c)
+		return s.postStructured(c, p)
 	case strings.HasPrefix(mt, mediaTypeCloudEvents): // CloudEvents HTTP binding 1.0 §3
-		return s.writeProblem(c, event.Refuse(event.UnsupportedMediaType,
-			"Of the formats of CloudEvents only JSON is supported: send application/cloudevents+json or application/cloudevents-batch+json."), hasKey(c))
+		return event.Refuse(event.UnsupportedMediaType,
+			"Of the formats of CloudEvents only JSON is supported: send application/cloudevents+json or application/cloudevents-batch+json.")
 	}
-	return s.postBinary(c)
+	return s.postBinary(c, p)
 }
 
 // postStructured takes an event that is the body.
-func (s *Server) postStructured(c *fiber.Ctx) error {
+func (s *Server) postStructured(c *fiber.Ctx, p publication) error {
 	h := &c.Request().Header
-	_, err := identity(h, ingest.Request{}) // before the body
-	var text []byte
-	if err == nil {
-		text, err = s.readBody(c, s.cfg.BodyLimit)
+	if _, err := identity(h, ingest.Request{}); err != nil { // before the body is read
+		return err
 	}
+	text, err := s.readBody(c, s.cfg.BodyLimit)
 	if err != nil {
-		return s.writeProblem(c, err, hasKey(c))
+		return err
 	}
 	e, err := cloudevent.Parse(text)
 	setTrace(&e.Attributes, h)
 	req, err := s.cloudEventRequest(c, e, err)
-	if err == nil {
-		req.Identity, err = identity(h, req)
+	if err != nil {
+		return err
 	}
-	return s.accept(c, req, err)
+	if req.Identity, err = identity(h, req); err != nil {
+		return err
+	}
+	return writeAccepted(c, p, req)
 }
 
 // postBinary takes an event whose attributes are headers and whose data is the body.
-func (s *Server) postBinary(c *fiber.Ctx) error {
+func (s *Server) postBinary(c *fiber.Ctx, p publication) error {
 	h := &c.Request().Header
 	e, err := binary(h)
 	req, err := s.cloudEventRequest(c, e, err)
-	if err == nil {
-		req.Identity, err = identity(h, req)
+	if err != nil {
+		return err
 	}
-	var limit int
-	if err == nil {
-		limit, err = s.lookup(c, req)
+	if req.Identity, err = identity(h, req); err != nil {
+		return err
 	}
-	if err == nil {
-		req.Data, err = s.readBody(c, limit)
+	limit, err := s.lookup(c, req)
+	if err != nil {
+		return err
 	}
-	return s.accept(c, req, err)
+	if req.Data, err = s.readBody(c, limit); err != nil {
+		return err
+	}
+	return writeAccepted(c, p, req)
 }
 
 // binary reads an event's attributes from the headers.
@@ -77,21 +82,21 @@ func binary(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 	}
 	if missing := e.Missing(); len(missing) > 0 {
 		return e, event.Refuse(event.MalformedRequest,
-			"This is no CloudEvent: the header ce-%s is missing. Send ce-specversion (1.0), ce-id, ce-source and ce-type; or Content-Type: application/cloudevents+json; or post plain data to /v1/events/{type}.", missing[0])
+			"This is not a CloudEvent: the header ce-%s is missing. Send ce-specversion (1.0), ce-id, ce-source and ce-type; or Content-Type: application/cloudevents+json; or post plain data to /v1/events/{type}.", missing[0])
 	}
 	e.DataContentType = string(h.ContentType())
 	return e, nil
 }
 
-// cloudEventRequest makes a request of an event that was read, or could not be:
-// what there is of it then still tells its entity. Strings that are slices of the
-// body are none: cloudevent copies them.
+// cloudEventRequest makes a request of an event that was read, or that has a fault:
+// what was read of it then still tells its entity. No string of it is a slice of the
+// body: cloudevent copies them.
 func (s *Server) cloudEventRequest(c *fiber.Ctx, e cloudevent.Event, fault error) (ingest.Request, error) {
-	caller := s.caller(c)
+	caller := s.access.caller(c)
 	req := ingest.Request{Client: caller.Name, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}
 	if e.Type != "" {
-		if err := s.permit(c, caller, e.Type); err != nil {
-			req.Data = nil // no key: what is held back behind it must not tell whether there is such a type
+		if err := s.access.permit(c, caller, e.Type); err != nil {
+			req.Data = nil // no entity key: events held back behind it would tell whether the type exists
 			return req, err
 		}
 	}
@@ -115,7 +120,7 @@ func (s *Server) versionOf(eventType, dataSchema string) (string, error) {
 	}
 	set := s.catalog.Set()
 	if _, err := set.Lookup(eventType, ""); err != nil {
-		return "", nil // the door says so, and knows what was written before
+		return "", nil // the door refuses it, and knows what was written before
 	}
 	if version, ok := set.VersionOfSchema(eventType, dataSchema); ok {
 		return version, nil
@@ -130,4 +135,29 @@ func (s *Server) versionOf(eventType, dataSchema string) (string, error) {
 		"The attribute dataschema names no version of %s that the gateway has. Leave it out to mean the newest; GET /v1/event-types/%s lists the versions.", eventType, eventType)
 	e.Violations = []event.Violation{{Pointer: "", Keyword: "dataschema", Message: "is the schema of no known version"}}
 	return "", e
+}
+
+// The handshake of the CloudEvents web hook specification, §4: a sender asks
+// whether it may deliver here, and at what rate.
+const (
+	headerRequestOrigin = "WebHook-Request-Origin"
+	headerAllowedOrigin = "WebHook-Allowed-Origin"
+	headerRequestRate   = "WebHook-Request-Rate"
+	headerAllowedRate   = "WebHook-Allowed-Rate"
+)
+
+// handshake is OPTIONS where events are delivered. Every origin may deliver: when an
+// event comes, its credentials or signature decide who may publish it. A callback,
+// WebHook-Request-Callback, is not called: the answer is the grant.
+func handshake(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderAllow, "POST, OPTIONS")
+	h := &c.Request().Header
+	if origin := h.Peek(headerRequestOrigin); len(origin) > 0 && len(origin) <= 253 {
+		c.Set(headerAllowedOrigin, string(origin))
+		if len(h.Peek(headerRequestRate)) > 0 {
+			c.Set(headerAllowedRate, "*")
+		}
+	}
+	c.Status(fiber.StatusOK)
+	return nil
 }

@@ -11,10 +11,10 @@ import (
 )
 
 // What pages of other origins may do (Fetch §3.2). fiber's own middleware does not
-// fit: it answers for paths and methods that there are not, and a preflight for
-// /v1/events must be told from the handshake that the path has.
+// fit: it answers preflights for routes that do not exist, and does not tell a preflight
+// for /v1/events from the handshake that the path has.
 const (
-	// preflightSeconds is how long browsers may keep a permission to ask.
+	// preflightSeconds is how long browsers may cache the answer to a preflight.
 	preflightSeconds = "600"
 	// readableHeaders are those of answers that pages get to see.
 	readableHeaders = headerIdempotentReplayed + ", " + headerIdempotencyStatus + ", " + fiber.HeaderRetryAfter + ", " + headerRateLimit + ", " + headerRateLimitPolicy
@@ -26,28 +26,36 @@ const (
 // No cookies: the gateway has none, so Access-Control-Allow-Credentials is never sent.
 var sendableHeaders = []string{"authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "if-none-match"}
 
+// origins decides what pages of other origins may do.
+type origins struct {
+	allowed  []string // "*" alone: all
+	access   *access
+	patterns map[string][][]string // of routes, by method
+}
+
 // crossOrigin lets pages of the configured origins in and keeps those of others out.
-func (s *Server) crossOrigin(c *fiber.Ctx) error {
-	allowed := s.allowOrigin(c)
-	if c.Method() == fiber.MethodOptions && len(s.cfg.Origins) > 0 && len(c.Request().Header.Peek(fiber.HeaderAccessControlRequestMethod)) > 0 &&
-		s.has(c.Get(fiber.HeaderAccessControlRequestMethod), c.Path()) {
+func (o *origins) crossOrigin(c *fiber.Ctx) error {
+	allowed := o.allow(c)
+	if c.Method() == fiber.MethodOptions && len(o.allowed) > 0 && len(c.Request().Header.Peek(fiber.HeaderAccessControlRequestMethod)) > 0 &&
+		o.has(c.Get(fiber.HeaderAccessControlRequestMethod), c.Path()) {
 		return preflight(c, allowed)
 	}
-	if c.Method() == fiber.MethodPost && !allowed && s.fromOtherPage(c) {
-		s.refused(c, "", "other-origin", nil)
-		return s.writeProblem(c, event.Refuse(event.Forbidden,
-			"A page of another origin sent this, and the gateway's configuration does not let its origin call (http.cors.origins)."), hasKey(c))
+	if c.Method() == fiber.MethodPost && !allowed && o.fromOtherPage(c) {
+		o.access.refused(c, "", "other-origin", nil)
+		return event.Refuse(event.Forbidden,
+			"A page of another origin sent this, and the gateway's configuration does not let its origin call (http.cors.origins).")
 	}
 	return c.Next()
 }
 
-// allowOrigin tells a browser whether the page that asks may see the answer.
-func (s *Server) allowOrigin(c *fiber.Ctx) bool {
-	if len(s.cfg.Origins) == 0 {
+// allow sets the headers that let a page of an allowed origin see the answer, and
+// reports whether the request's origin is allowed.
+func (o *origins) allow(c *fiber.Ctx) bool {
+	if len(o.allowed) == 0 {
 		return false
 	}
 	origin := c.Get(fiber.HeaderOrigin)
-	if s.cfg.Origins[0] == corsAny {
+	if o.allowed[0] == corsAny {
 		if origin != "" {
 			c.Set(fiber.HeaderAccessControlAllowOrigin, corsAny)
 			c.Set(fiber.HeaderAccessControlExposeHeaders, readableHeaders)
@@ -55,7 +63,7 @@ func (s *Server) allowOrigin(c *fiber.Ctx) bool {
 		return true
 	}
 	c.Vary(fiber.HeaderOrigin)
-	if !slices.Contains(s.cfg.Origins, origin) {
+	if !slices.Contains(o.allowed, origin) {
 		return false
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, strings.Clone(origin))
@@ -73,7 +81,7 @@ func preflight(c *fiber.Ctx, allowed bool) error {
 			c.Set(fiber.HeaderAccessControlAllowHeaders, names)
 		}
 	}
-	c.Response().Header.Del(fiber.HeaderAccessControlExposeHeaders) // for answers, not for permissions
+	c.Response().Header.Del(fiber.HeaderAccessControlExposeHeaders) // not meant for preflights
 	c.Status(fiber.StatusNoContent)
 	return nil
 }
@@ -94,9 +102,9 @@ func sendable(asked string) string {
 func notInAttribute(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // has reports whether there is a route of this method and path.
-func (s *Server) has(method, path string) bool {
+func (o *origins) has(method, path string) bool {
 	parts := strings.Split(path, "/")
-	return slices.ContainsFunc(s.patterns[method], func(pattern []string) bool {
+	return slices.ContainsFunc(o.patterns[method], func(pattern []string) bool {
 		return slices.EqualFunc(pattern, parts, func(want, got string) bool {
 			return want == got || strings.HasPrefix(want, ":") && got != ""
 		})
@@ -113,9 +121,9 @@ func routePatterns(app *fiber.App) map[string][][]string {
 }
 
 // fromOtherPage reports whether a browser sent a POST for a page that the gateway
-// has not served. Some go without a preflight: forms, and bodies without a type.
-// Programs send neither of the headers. Webhooks are believed by their signature.
-func (s *Server) fromOtherPage(c *fiber.Ctx) bool {
+// has not served. Some need no preflight: forms, and bodies without a type. Programs
+// send neither of the headers. Webhooks are verified by their signature.
+func (o *origins) fromOtherPage(c *fiber.Ctx) bool {
 	if strings.HasPrefix(c.Path(), "/v1/webhooks/") {
 		return false
 	}
@@ -131,7 +139,7 @@ func (s *Server) fromOtherPage(c *fiber.Ctx) bool {
 		if err != nil || u.Host == "" {
 			return true
 		}
-		return u.Host != string(c.Request().Host()) && origin != s.origin(c)
+		return u.Host != string(c.Request().Host()) && origin != o.access.addresses.origin(c)
 	}
 	return true
 }

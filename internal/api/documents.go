@@ -15,8 +15,8 @@ import (
 const maxViews = 32
 
 // views are the event types as callers see them, and the documents about them. They
-// are made when they are first asked for after event types changed, and kept: with
-// hundreds of event types documents have megabytes.
+// are made at the first request after event types changed, and kept: with hundreds of
+// event types, documents have megabytes.
 type views struct {
 	base *describe.Base
 
@@ -54,7 +54,7 @@ func (v *views) get(set *schema.Set, caller *auth.Caller) seen {
 }
 
 // view is what the request's caller may see.
-func (s *Server) view(c *fiber.Ctx) seen { return s.views.get(s.catalog.Set(), s.caller(c)) }
+func (s *site) view(c *fiber.Ctx) seen { return s.views.get(s.catalog.Set(), s.access.caller(c)) }
 
 func (v *views) describe(set *schema.Set) described {
 	open := sync.OnceValues(func() (describe.OpenAPI, error) { return v.base.OpenAPI(set) })
@@ -85,18 +85,18 @@ func (v *views) describe(set *schema.Set) described {
 
 // getOpenAPI is GET /openapi.json[?type=]: of all event types, of one, or, if type is
 // empty, of none.
-func (s *Server) getOpenAPI(c *fiber.Ctx) error {
+func (s *site) getOpenAPI(c *fiber.Ctx) error {
 	only := c.Context().QueryArgs()
 	if !only.Has("type") {
 		return s.sendDocument(func(d described) (file, error) { return d.openJSON() })(c)
 	}
 	set, name := s.view(c).set, string(only.Peek("type"))
 	if name != "" {
-		if err := s.permit(c, s.caller(c), name); err != nil {
-			return s.writeProblem(c, err, false)
+		if err := s.access.permit(c, s.access.caller(c), name); err != nil {
+			return err
 		}
 		if _, err := set.Lookup(name, ""); err != nil {
-			return s.writeProblem(c, err, false)
+			return err
 		}
 	}
 	doc, err := s.views.base.OpenAPIOf(set, name)
@@ -111,7 +111,7 @@ func (s *Server) getOpenAPI(c *fiber.Ctx) error {
 }
 
 // sendDocument is GET for one of the documents.
-func (s *Server) sendDocument(which func(described) (file, error)) fiber.Handler {
+func (s *site) sendDocument(which func(described) (file, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		f, err := which(s.view(c).described)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
 	"eventgateway/internal/schema"
 )
 
@@ -51,15 +52,15 @@ func contentMode(def *event.Definition) string {
 }
 
 // limitOf is how many bytes the data of an event may have here.
-func (s *Server) limitOf(def *event.Definition) int {
+func limitOf(def *event.Definition, bodyLimit int) int {
 	if def.BodyLimit > 0 {
-		return min(s.cfg.BodyLimit, def.BodyLimit)
+		return min(bodyLimit, def.BodyLimit)
 	}
-	return s.cfg.BodyLimit
+	return bodyLimit
 }
 
 // listEventTypes is GET /v1/event-types.
-func (s *Server) listEventTypes(c *fiber.Ctx) error {
+func (s *site) listEventTypes(c *fiber.Ctx) error {
 	views := []eventTypeView{}
 	for _, t := range s.view(c).set.Types() {
 		views = append(views, view(t))
@@ -68,10 +69,10 @@ func (s *Server) listEventTypes(c *fiber.Ctx) error {
 }
 
 // getEventType is GET /v1/event-types/{type}.
-func (s *Server) getEventType(c *fiber.Ctx) error {
+func (s *site) getEventType(c *fiber.Ctx) error {
 	name := c.Params("type")
-	if err := s.permit(c, s.caller(c), name); err != nil {
-		return s.writeProblem(c, err, false)
+	if err := s.access.permit(c, s.access.caller(c), name); err != nil {
+		return err
 	}
 	for _, t := range s.catalog.Types() {
 		if t.Name == name {
@@ -79,29 +80,56 @@ func (s *Server) getEventType(c *fiber.Ctx) error {
 			if examples == nil {
 				examples = []json.RawMessage{}
 			}
-			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), s.limitOf(t.Newest), examples})
+			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), limitOf(t.Newest, s.bodyLimit), examples})
 		}
 	}
 	_, err := s.catalog.Lookup(name, "")
-	if err == nil { // loaded between the two looks
+	if err == nil { // loaded in between
 		err = event.Refuse(event.UnknownEventType, "The event type is just being loaded; ask again.")
 	}
-	return s.writeProblem(c, err, false)
+	return err
 }
 
 // getSchema is GET /v1/event-types/{type}/schema[?version=].
-func (s *Server) getSchema(c *fiber.Ctx) error {
+func (s *site) getSchema(c *fiber.Ctx) error {
 	v, err := version(c)
 	if err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
-	if err := s.permit(c, s.caller(c), c.Params("type")); err != nil {
-		return s.writeProblem(c, err, false)
+	if err := s.access.permit(c, s.access.caller(c), c.Params("type")); err != nil {
+		return err
 	}
 	raw, err := s.catalog.Schema(c.Params("type"), v)
 	if err != nil {
-		return s.writeProblem(c, err, false)
+		return err
 	}
 	c.Response().Header.SetContentType("application/schema+json")
 	return c.Send(raw)
+}
+
+// acceptable is what a dry run says of data that would be accepted.
+type acceptable struct {
+	Valid   bool    `json:"valid"`
+	Type    string  `json:"type"`
+	Version string  `json:"version"`
+	Topic   string  `json:"topic"`
+	Key     *string `json:"key"` // null for a type without entity
+}
+
+// validate is POST /v1/event-types/{type}/validate: a dry run. It answers as a POST of
+// the event with an Idempotency-Key would, with the same problem if it is refused.
+func (s *Server) validate(c *fiber.Ctx) error {
+	req, limit, err := s.eventType(c)
+	if err == nil {
+		req.Data, err = s.readBody(c, limit)
+	}
+	if err != nil {
+		return err
+	}
+	req.Identity.Kind = event.IdentityKey // nothing is written, so no key is needed
+	plan := ingest.NewPlan(s.catalog.Set(), &req)
+	if plan.Problem != nil {
+		return plan.Problem
+	}
+	return writeJSON(c, fiber.StatusOK, acceptable{true, plan.Definition.Type, plan.Definition.Version, plan.Topic, plan.Key})
 }

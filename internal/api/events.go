@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,41 +10,37 @@ import (
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 )
 
 const (
-	headerIdempotencyKey      = "Idempotency-Key"
-	headerIdempotentReplayed  = "Idempotent-Replayed"
-	headerIdempotencyStatus   = "Idempotency-Status"
-	receiptBytes              = 256 // most receipts fit
-	mediaTypeJSON             = "application/json"
-	statusAcceptedWithReceipt = fiber.StatusAccepted
+	headerIdempotencyKey     = "Idempotency-Key"
+	headerIdempotentReplayed = "Idempotent-Replayed"
+	headerIdempotencyStatus  = "Idempotency-Status"
+	receiptBytes             = 256 // most receipts fit
+	mediaTypeJSON            = "application/json"
 )
 
 // postEvent is POST /v1/events/{type}[?version=] and POST /v1/events/{type}/{version}.
-func (s *Server) postEvent(c *fiber.Ctx) error {
+func (s *Server) postEvent(c *fiber.Ctx, p publication) error {
 	req, limit, err := s.eventRequest(c)
-	if err == nil {
-		req.Data, err = s.readBody(c, limit)
+	if err != nil {
+		return err
 	}
-	return s.accept(c, req, err)
+	if req.Data, err = s.readBody(c, limit); err != nil {
+		return err
+	}
+	return writeAccepted(c, p, req)
 }
 
-// accept passes a request through the door and answers; err says why it is not to
-// be.
-func (s *Server) accept(c *fiber.Ctx, req ingest.Request, err error) error {
-	keyed := !req.Identity.IsZero()
+// writeAccepted passes an event to the door and answers with its receipt.
+func writeAccepted(c *fiber.Ctx, p publication, req ingest.Request) error {
+	result, err := p.accept(req)
 	if err != nil {
-		return s.writeProblem(c, err, keyed)
-	}
-	// fasthttp does not tell when a client goes away, and an event under way
-	// is finished anyway: its outcome belongs into the claim.
-	result, err := s.door.Accept(context.Background(), req)
-	if err != nil {
-		return s.writeProblem(c, err, keyed)
+		return err
 	}
 	markResult(c, result.Replayed, result.Bypassed)
-	return writeReceipt(c, statusAcceptedWithReceipt, result.Receipt)
+	return writeReceipt(c, fiber.StatusAccepted, result.Receipt)
 }
 
 func markResult(c *fiber.Ctx, replayed, bypassed bool) {
@@ -61,12 +56,12 @@ func writeReceipt(c *fiber.Ctx, status int, receipt event.Receipt) error {
 	c.Status(status)
 	c.Response().Header.SetContentType(mediaTypeJSON)
 	var room [receiptBytes]byte
-	c.Response().SetBody(receipt.AppendJSON(room[:0])) // copies into a buffer that is used again
+	c.Response().SetBody(receipt.AppendJSON(room[:0])) // copies into a pooled buffer
 	return nil
 }
 
-// eventRequest reads a request up to its body, and how large that may be. On an error
-// the request holds what was read so far.
+// eventRequest reads everything of a request but its body, and how many bytes that may
+// have.
 func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, int, error) {
 	req, limit, err := s.eventType(c)
 	if err != nil {
@@ -80,12 +75,12 @@ func (s *Server) eventRequest(c *fiber.Ctx) (ingest.Request, int, error) {
 	return req, limit, err
 }
 
-// eventType reads what an event is: type, version, media type; and how many bytes its
-// data may have.
+// eventType reads type, version and media type of an event, and how many bytes its data
+// may have.
 func (s *Server) eventType(c *fiber.Ctx) (ingest.Request, int, error) {
-	caller := s.caller(c)
+	caller := s.access.caller(c)
 	req := ingest.Request{Client: caller.Name, Type: strings.Clone(c.Params("type"))}
-	if err := s.permit(c, caller, req.Type); err != nil {
+	if err := s.access.permit(c, caller, req.Type); err != nil {
 		return req, 0, err
 	}
 	var err error
@@ -99,34 +94,65 @@ func (s *Server) eventType(c *fiber.Ctx) (ingest.Request, int, error) {
 	return req, limit, err
 }
 
-// lookup looks for the definition, so that an unknown type is refused whatever else is
-// wrong, and returns how many bytes its data may have. The door looks again: types
-// may be reloaded in between.
+// lookup looks the definition up, so that an unknown type is refused whatever else is
+// wrong, and returns how many bytes its data may have. The door looks it up again,
+// because types may be reloaded in between.
 func (s *Server) lookup(c *fiber.Ctx, req ingest.Request) (int, error) {
 	definition, err := s.catalog.Lookup(req.Type, req.Version)
 	var e *event.Error
 	switch {
 	case err == nil:
-		return s.limitOf(definition), nil
+		return limitOf(definition, s.cfg.BodyLimit), nil
 	case errors.As(err, &e) && e.Kind == event.UnknownEventType && event.ValidTypeName(req.Type) && hasKey(c):
-		// A keyed event may have been written before its type went away: the
-		// door knows. Everybody else is told at once.
+		// A keyed event may have been written before its type was removed: the door
+		// knows. Events without a key are refused at once.
 		return s.cfg.BodyLimit, nil
 	}
 	return 0, err
 }
 
-// readBody reads the body, inflated, of at most limit bytes.
+// hasKey reports whether the headers alone show that a retry would be recognised.
+func hasKey(c *fiber.Ctx) bool {
+	h := &c.Request().Header
+	return len(h.Peek(headerIdempotencyKey)) > 0 || len(h.Peek("ce-id")) > 0 ||
+		strings.HasPrefix(string(h.ContentType()), mediaTypeCloudEvents) // whose events all have an id
+}
+
+// readBody reads the body and decodes it, to at most limit bytes.
 func (s *Server) readBody(c *fiber.Ctx, limit int) ([]byte, error) {
-	used, err := coding(c)
+	used, err := contentCoding(c)
 	if err != nil {
 		return nil, err
 	}
-	return bodyOf(c).readDecoded(used, limit)
+	return exchangeOf(c).body.ReadDecoded(used, limit)
 }
 
-// version is the path's or the query's parameter of that name, empty if neither is
-// there.
+// codings are the content codings that bodies may have, as Accept-Encoding lists them.
+const codings = intake.Gzip + ", " + intake.Zstd + ", " + intake.Brotli
+
+// contentCoding is the coding of c's body, empty for none.
+func contentCoding(c *fiber.Ctx) (string, error) {
+	values := c.Request().Header.PeekAll(fiber.HeaderContentEncoding)
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) == 1 {
+		switch strings.ToLower(string(values[0])) {
+		case "", "identity":
+			return "", nil
+		case intake.Gzip, "x-gzip": // RFC 9110 §8.4.1.3
+			return intake.Gzip, nil
+		case intake.Zstd:
+			return intake.Zstd, nil
+		case intake.Brotli:
+			return intake.Brotli, nil
+		}
+	}
+	c.Set(fiber.HeaderAcceptEncoding, codings) // RFC 9110 §15.5.16
+	return "", event.Refuse(event.UnsupportedMediaType, "The body's Content-Encoding is not supported: send one of %s, or none.", codings)
+}
+
+// version is the parameter of that name in the path or the query, empty if there is none.
 func version(c *fiber.Ctx) (string, error) {
 	inPath := strings.Clone(c.Params("version"))
 	v := c.Context().QueryArgs().PeekMulti("version")

@@ -48,7 +48,7 @@ func etagOf(text []byte) string {
 	return `W/"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
-// send answers with a file, or with 304 to who has it.
+// send answers with a file, or with 304 to a client that has it.
 func (f file) send(c *fiber.Ctx) error {
 	c.Vary(fiber.HeaderAcceptEncoding)
 	c.Set(fiber.HeaderETag, f.etag)

@@ -23,19 +23,19 @@ import (
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 	"eventgateway/internal/schema"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// fasthttp's cleaner looks only every 10 s whether it shall stop.
+		// fasthttp's cleaner checks only every 10 s whether to stop.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		// fasthttp's clock runs for as long as the process does.
+		// fasthttp's clock runs as long as the process does.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
-// patience is long enough for a busy machine. Nothing waits it out unless it
-// fails.
+// patience is long enough for a busy machine. Only a failing test waits it out.
 const patience = 30 * time.Second
 
 // door is a fake Door.
@@ -145,17 +145,24 @@ func start(tb testing.TB, d door, opts ...option) *gateway {
 	return startWith(tb, d, opts...)
 }
 
-func startWith(tb testing.TB, d Door, opts ...option) *gateway {
+// notServing is a gateway without a listener.
+func notServing(tb testing.TB, d Door, opts ...option) *gateway {
 	tb.Helper()
 	base, err := theBase()
 	require.NoError(tb, err)
-	cfg := Config{BodyLimit: 64 << 10, InFlight: 64 << 20, ReadTimeout: patience, WriteTimeout: patience, OpenAPI: base}
+	cfg := Config{Limits: intake.Limits{BodyLimit: 64 << 10, InFlight: 64 << 20, ReadTimeout: patience, WriteTimeout: patience}, OpenAPI: base}
 	var catalog Catalog = fixed{samples(tb)}
 	for _, o := range opts {
 		o(&cfg, &catalog)
 	}
 	g := &gateway{registry: prometheus.NewRegistry(), log: &safeBuffer{}}
 	g.Server = New(cfg, d, catalog, slog.New(slog.NewJSONHandler(g.log, nil)), g.registry)
+	return g
+}
+
+func startWith(tb testing.TB, d Door, opts ...option) *gateway {
+	tb.Helper()
+	g := notServing(tb, d, opts...)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	g.addr = ln.Addr().String()

@@ -12,8 +12,8 @@ import (
 // maxKeyLength bounds an Idempotency-Key, in characters.
 const maxKeyLength = 255
 
-// identity is what the event is deduplicated on: its Idempotency-Key, else its
-// CloudEvents (source, id), else nothing.
+// identity is what the event is deduplicated by: its Idempotency-Key, otherwise its
+// CloudEvents source and id, otherwise nothing.
 func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, error) {
 	values := h.PeekAll(headerIdempotencyKey)
 	switch {
@@ -31,7 +31,7 @@ func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, er
 	return event.Identity{}, nil
 }
 
-// keyIdentity is what an Idempotency-Key, as it was sent, stands for.
+// keyIdentity is the identity of an Idempotency-Key as it was sent.
 func keyIdentity(text string) (event.Identity, error) {
 	key, ok := parseIdempotencyKey(text)
 	if !ok {
@@ -66,8 +66,8 @@ func quoteOrBackslash(c byte) bool { return c == '"' || c == '\\' }
 
 func anyByte(byte) bool { return true }
 
-// unquote takes the quotes off a string, and the backslashes off the bytes that
-// may have one.
+// unquote removes the quotes of a string, and the backslashes of bytes that may be
+// escaped.
 func unquote(s string, escapable func(byte) bool) (string, bool) {
 	if len(s) < 2 || s[len(s)-1] != '"' {
 		return "", false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -19,23 +20,39 @@ type Authenticator interface {
 }
 
 const (
-	callerLocal = "caller"
-	bearer      = `Bearer realm="events"` //nolint:gosec // a challenge, no credential
-	basic       = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
+	bearer = `Bearer realm="events"` //nolint:gosec // a challenge, not a credential
+	basic  = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
 )
 
-// identify lets those through who say who they are.
-func (s *Server) identify(c *fiber.Ctx) error {
-	if s.cfg.Auth == nil {
-		return c.Next()
-	}
-	return s.admit(c, credentials(c), bearer)
+// access decides who may call, for what, and how often.
+type access struct {
+	auth      Authenticator // nil: everybody is anonymous
+	rates     Limiter       // nil: clients may call as often as they like
+	anonymous *auth.Caller
+	addresses addresses
+	metrics   *metrics
+	logger    *slog.Logger
 }
 
-// identifyReader is identify for pages, which browsers ask for: they can send a key
-// only as a password (RFC 7617).
-func (s *Server) identifyReader(c *fiber.Ctx) error {
-	if s.cfg.Auth == nil {
+func newAccess(cfg Config, m *metrics, logger *slog.Logger) *access {
+	return &access{
+		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger,
+		addresses: addresses{trusted: cfg.TrustedProxies, publicURL: cfg.PublicURL},
+	}
+}
+
+// identify lets callers with valid credentials through.
+func (a *access) identify(c *fiber.Ctx) error {
+	if a.auth == nil {
+		return c.Next()
+	}
+	return a.authenticate(c, credentials(c), bearer)
+}
+
+// identifyReader is identify for what browsers ask for: they can send a key only as a
+// password (RFC 7617).
+func (a *access) identifyReader(c *fiber.Ctx) error {
+	if a.auth == nil {
 		return c.Next()
 	}
 	shown := credentials(c)
@@ -44,39 +61,39 @@ func (s *Server) identifyReader(c *fiber.Ctx) error {
 			shown.Authorization[0] = "Bearer " + key
 		}
 	}
-	return s.admit(c, shown, basic)
+	return a.authenticate(c, shown, basic)
 }
 
-func (s *Server) admit(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
-	caller, err := s.cfg.Auth.Authenticate(context.Background(), shown, time.Now())
+func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
+	caller, err := a.auth.Authenticate(context.Background(), shown, time.Now())
 	if err != nil {
 		var refusal *auth.Refusal
 		if !errors.As(err, &refusal) {
 			return err
 		}
-		s.refused(c, "", string(refusal.Reason), refusal.Err)
+		a.refused(c, "", string(refusal.Reason), refusal.Err)
 		c.Set(fiber.HeaderWWWAuthenticate, challenge)
-		return s.writeProblem(c, event.Refuse(event.Unauthenticated,
-			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once."), false)
+		return event.Refuse(event.Unauthenticated,
+			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once.")
 	}
-	c.Locals(callerLocal, caller)
+	exchangeOf(c).caller = caller
 	return c.Next()
 }
 
-// refused leaves a line, and a count, for each call that is not allowed.
-func (s *Server) refused(c *fiber.Ctx, client, reason string, cause error) {
-	s.metrics.refused.WithLabelValues(reason).Inc()
-	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", s.remote(c)}
+// refused logs and counts a call that is not allowed.
+func (a *access) refused(c *fiber.Ctx, client, reason string, cause error) {
+	a.metrics.refused.WithLabelValues(reason).Inc()
+	attributes := []any{"reason", reason, "route", c.Route().Path, "remote", a.addresses.client(c)}
 	if client != "" {
 		attributes = append(attributes, "client", client)
 	}
 	if cause != nil {
 		attributes = append(attributes, "error", cause)
 	}
-	s.logger.Warn("call refused", attributes...)
+	a.logger.Warn("call refused", attributes...)
 }
 
-// credentials are what the request shows, copied.
+// credentials are those that the request shows, copied.
 func credentials(c *fiber.Ctx) auth.Credentials {
 	var shown auth.Credentials
 	for _, value := range c.Request().Header.PeekAll(fiber.HeaderAuthorization) {
@@ -103,19 +120,19 @@ func password(header string) (string, bool) {
 }
 
 // caller is who sent the request.
-func (s *Server) caller(c *fiber.Ctx) *auth.Caller {
-	if caller, ok := c.Locals(callerLocal).(*auth.Caller); ok {
+func (a *access) caller(c *fiber.Ctx) *auth.Caller {
+	if caller := exchangeOf(c).caller; caller != nil {
 		return caller
 	}
-	return s.anonymous // routes that need to know ask identify first
+	return a.anonymous // on other routes, identify comes first
 }
 
 // permit refuses an event type that the caller may not use, whether there is one of
 // that name or not.
-func (s *Server) permit(c *fiber.Ctx, caller *auth.Caller, eventType string) error {
+func (a *access) permit(c *fiber.Ctx, caller *auth.Caller, eventType string) error {
 	if caller.May(eventType) {
 		return nil
 	}
-	s.refused(c, caller.Name, string(event.Forbidden), nil)
+	a.refused(c, caller.Name, string(event.Forbidden), nil)
 	return event.Refuse(event.Forbidden, "This client may not use an event type of this name. GET /v1/event-types lists those that it may; the operator grants others.")
 }

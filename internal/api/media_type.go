@@ -15,7 +15,7 @@ const (
 	mediaTypeBatch       = "application/cloudevents-batch+json"
 )
 
-// setContentType takes a content type that is JSON; none is taken as JSON.
+// setContentType sets a content type, which must be JSON; none means JSON.
 func setContentType(req *ingest.Request, raw string) error {
 	mt, err := jsonType(raw)
 	if err != nil {

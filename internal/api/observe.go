@@ -8,6 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"eventgateway/internal/intake"
 )
 
 // metrics of the public listener. The route label is a route's pattern, never
@@ -17,7 +19,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	rejected *prometheus.CounterVec
 	refused  *prometheus.CounterVec
-	// unconnected are connections that were closed at once.
+	// unconnected counts connections that were closed at once.
 	unconnected *prometheus.CounterVec
 }
 
@@ -41,48 +43,54 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 	}
-	for _, limit := range []string{tooMany, tooManyPerAddress} {
+	for _, limit := range []string{intake.TooManyConnections, intake.TooManyPerAddress} {
 		m.unconnected.WithLabelValues(limit)
 	}
 	return m
 }
 
-// observeIntake shows what the intake holds at the moment.
+// observeIntake shows what the intake holds now.
 func (s *Server) observeIntake(reg prometheus.Registerer) {
 	f := promauto.With(reg)
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gateway_http_body_bytes", Help: "Bytes of request bodies that are admitted, of http.in_flight_limit.",
-	}, func() float64 { return float64(s.admission.held.Load()) })
+	}, func() float64 { return float64(s.intake.BodyBytes()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gateway_http_connections", Help: "Open connections of the public listener.",
-	}, func() float64 { return float64(s.connections.count()) })
+	}, func() float64 { return float64(s.intake.OpenConnections()) })
 }
 
-// observe counts a request, and turns a panic into a 500.
-func (s *Server) observe(c *fiber.Ctx) (err error) {
-	start := time.Now()
+// observe makes the request's state, answers the error that a handler returned, and
+// counts. It is the only place that turns errors into answers.
+func (s *Server) observe(c *fiber.Ctx) error {
+	seen, x := time.Now(), s.exchanges.begin(c)
+	defer s.exchanges.end(x)
+	err := s.next(c, x)
+	if err != nil {
+		err = s.reporter.write(c, problemOf(c, x, err), x.keyed)
+	}
+	cacheHeaders(c, x)
+	route := c.Route().Path
+	if route == "/" { // this middleware's own: no other route matched
+		route = ""
+	}
+	s.metrics.requests.WithLabelValues(route, statusLabel(c.Response().StatusCode())).Inc()
+	s.metrics.duration.WithLabelValues(route).Observe(time.Since(x.began(seen)).Seconds())
+	return err
+}
+
+// next calls the handlers. A panic is an error of theirs.
+func (s *Server) next(c *fiber.Ctx, x *exchange) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.logger.Error("handler panicked", "panic", p, "stack", string(debug.Stack()))
-			err = s.writeProblem(c, failure(c, nil), hasKey(c))
+			err = x.failure(nil)
 		}
-		route := c.Route().Path
-		if route == "/" { // this middleware's own: nothing else matched
-			route = ""
-		}
-		s.metrics.requests.WithLabelValues(route, statusLabel(c.Response().StatusCode())).Inc()
-		if b := bodyOf(c); b != nil && !b.arrived.IsZero() { // the client's time is not the gateway's
-			start = b.arrived
-		}
-		s.metrics.duration.WithLabelValues(route).Observe(time.Since(start).Seconds())
 	}()
-	if err := c.Next(); err != nil {
-		return s.writeProblem(c, s.problemOf(c, err), hasKey(c))
-	}
-	return nil
+	return c.Next()
 }
 
-// statusLabels spares the common statuses an allocation.
+// statusLabels spares an allocation for the common statuses.
 var statusLabels = map[int]string{200: "200", 202: "202", 400: "400", 404: "404", 409: "409", 422: "422", 503: "503", 504: "504"}
 
 func statusLabel(status int) string {

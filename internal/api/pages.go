@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
-	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	swaggerui "github.com/swaggest/swgui/v5/static"
@@ -24,6 +24,24 @@ var ownPages embed.FS
 // pagePolicy lets pages load what the gateway itself serves and nothing else.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// site is what clients can look up: event types, the documents about them, and pages.
+type site struct {
+	catalog   Catalog
+	access    *access
+	addresses addresses
+	bodyLimit int  // bytes
+	open      bool // callers are not asked who they are
+	views     views
+	assets    func() (map[string]file, error) // of the pages, read when first asked for
+}
+
+func newSite(cfg Config, catalog Catalog, a *access) *site {
+	return &site{
+		catalog: catalog, access: a, addresses: a.addresses, bodyLimit: cfg.BodyLimit, open: cfg.Auth == nil,
+		views: views{base: cfg.OpenAPI}, assets: sync.OnceValues(loadAssets),
+	}
+}
 
 // loadAssets reads the files of the pages by name: our own and Swagger UI's.
 func loadAssets() (map[string]file, error) {
@@ -65,24 +83,24 @@ const (
 )
 
 // getAsset is GET /docs/assets/{file}.
-func (s *Server) getAsset(c *fiber.Ctx) error {
+func (s *site) getAsset(c *fiber.Ctx) error {
 	files, err := s.assets()
 	if err != nil {
 		return err
 	}
 	f, ok := files[c.Params("file")]
 	if !ok {
-		return s.writeProblem(c, event.Refuse(event.NotFound, "There is no such file; /docs is the page that uses them."), false)
+		return event.Refuse(event.NotFound, "There is no such file; /docs is the page that uses them.")
 	}
 	return f.send(c)
 }
 
-// manyTypes is from how many event types on Swagger UI is shown one at a time: with
-// 500 it takes half a minute to open.
+// manyTypes is the number of event types from which Swagger UI shows one at a time:
+// with 500 it takes half a minute to open.
 const manyTypes = 40
 
 // getDocs is GET /docs[?type=].
-func (s *Server) getDocs(c *fiber.Ctx) error {
+func (s *site) getDocs(c *fiber.Ctx) error {
 	types := len(s.view(c).set.Types())
 	name := c.Query("type")
 	page := struct {
@@ -90,7 +108,7 @@ func (s *Server) getDocs(c *fiber.Ctx) error {
 		Types    int  // 0: all are shown
 		One      bool // only one is
 		Open     bool // nobody is asked who they are
-	}{Document: "/openapi.json", One: name != "", Open: s.cfg.Auth == nil}
+	}{Document: "/openapi.json", One: name != "", Open: s.open}
 	if name != "" || types >= manyTypes {
 		page.Document, page.Types = "/openapi.json?type="+url.QueryEscape(name), types
 	}
@@ -133,10 +151,10 @@ type landingType struct {
 type landingVersion struct{ Name, Schema string }
 
 // getLanding is GET /: what there is, for browsers a page.
-func (s *Server) getLanding(c *fiber.Ctx) error {
+func (s *site) getLanding(c *fiber.Ctx) error {
 	set := s.view(c).set
 	anchors := describe.Anchors(set)
-	origin := s.origin(c)
+	origin := s.addresses.origin(c)
 	var types []landingType
 	all := set.Types()
 	for _, t := range all {
@@ -144,7 +162,7 @@ func (s *Server) getLanding(c *fiber.Ctx) error {
 		if len(all) >= manyTypes {
 			docs += "?type=" + t.Name
 		}
-		types = append(types, landing(t, origin, docs+"#"+anchors[t.Name], s.cfg.Auth != nil))
+		types = append(types, landing(t, origin, docs+"#"+anchors[t.Name], !s.open))
 	}
 	index := map[string]string{
 		"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",
@@ -166,9 +184,9 @@ func landing(t schema.EventType, origin, docs string, asked bool) landingType {
 	return l
 }
 
-// curlLine posts an example. The key belongs to the example: whoever pastes the
-// line again gets a replay, and another example is another event. Where callers are
-// asked who they are, their own key comes from a variable of their shell.
+// curlLine posts an example. The key belongs to the example: pasting the line again
+// replays, and another example is another event. Where callers are asked who they are,
+// their own key comes from a variable of their shell.
 func curlLine(origin, eventType string, data []byte, asked bool) string {
 	who := ""
 	if asked {
@@ -178,18 +196,4 @@ func curlLine(origin, eventType string, data []byte, asked bool) string {
 	return "curl -i " + origin + "/v1/events/" + eventType + " \\\n" + who +
 		"  -H 'Content-Type: application/json' -H 'Idempotency-Key: try-" + hex.EncodeToString(sum[:6]) + "' \\\n" +
 		"  -d '" + strings.ReplaceAll(string(data), "'", `'\''`) + "'"
-}
-
-var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
-
-// origin is where the client reaches the gateway. The Host header goes into lines
-// that people paste into shells: only a plain one is believed.
-func (s *Server) origin(c *fiber.Ctx) string {
-	if s.cfg.PublicURL != "" {
-		return strings.TrimSuffix(s.cfg.PublicURL, "/")
-	}
-	if scheme, host := s.reached(c); plainHost.MatchString(host) {
-		return scheme + "://" + host
-	}
-	return "http://127.0.0.1:8080"
 }

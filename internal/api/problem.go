@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/intake"
 )
 
 const mediaTypeProblem = "application/problem+json"
@@ -27,10 +29,38 @@ type problemDocument struct {
 	Errors    []event.Violation `json:"errors,omitempty"`
 }
 
-// writeProblem answers with err. keyed says whether a retry of the request
-// would be recognised.
-func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
-	p, after := s.problem(err, keyed)
+// problemOf makes an *event.Error of any error that a handler, or fiber, returned.
+func problemOf(c *fiber.Ctx, x *exchange, err error) *event.Error {
+	var e *event.Error
+	var unrouted *fiber.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &unrouted) && unrouted.Code == fiber.StatusNotFound:
+		return event.Refuse(event.NotFound,
+			"There is nothing at this path. Events are posted to /v1/events/{type}; /v1/event-types lists the types and /docs describes everything.")
+	case errors.As(err, &unrouted) && unrouted.Code == fiber.StatusMethodNotAllowed:
+		return event.Refuse(event.MethodNotAllowed, "%s is not allowed here; allowed is: %s.", methodName(c), c.GetRespHeader(fiber.HeaderAllow))
+	}
+	return x.failure(err)
+}
+
+// methodName is the request's method if it is a known one: an answer does not repeat
+// arbitrary words of a caller.
+func methodName(c *fiber.Ctx) string {
+	if intake.UnknownMethod(c.Context()) {
+		return "This method"
+	}
+	return c.Method()
+}
+
+// reporter writes problem documents, and logs errors of the gateway itself.
+type reporter struct{ logger *slog.Logger }
+
+// write answers with err. keyed says that a retry of the request would be
+// recognised, or writes nothing.
+func (r reporter) write(c *fiber.Ctx, err error, keyed bool) error {
+	p, after := r.problem(err, keyed)
 	if after > 0 {
 		c.Set(fiber.HeaderRetryAfter, retryAfter(after))
 	}
@@ -44,9 +74,9 @@ func (s *Server) writeProblem(c *fiber.Ctx, err error, keyed bool) error {
 	return nil
 }
 
-// problem says what there is to say of err, and after what time a retry has a
-// chance, 0 if none has. Errors of the gateway's own are logged.
-func (s *Server) problem(err error, keyed bool) (problemDocument, time.Duration) {
+// problem makes the document for err, and returns how long to wait before a retry, 0
+// if a retry has no chance. Errors of the gateway itself are logged.
+func (r reporter) problem(err error, keyed bool) (problemDocument, time.Duration) {
 	var e *event.Error
 	if !errors.As(err, &e) {
 		e = event.Failure(err)
@@ -60,7 +90,7 @@ func (s *Server) problem(err error, keyed bool) (problemDocument, time.Duration)
 	// nothing may invite one.
 	retryable := p.retryable && (keyed || e.Outcome != event.Unknown)
 	if p.status >= fiber.StatusInternalServerError && e.Err != nil {
-		s.logger.Error("request failed", "problem", kind, "outcome", e.Outcome, "error", e.Err)
+		r.logger.Error("request failed", "problem", kind, "outcome", e.Outcome, "error", e.Err)
 	}
 	var after time.Duration
 	if retryable {
@@ -72,8 +102,8 @@ func (s *Server) problem(err error, keyed bool) (problemDocument, time.Duration)
 	}, after
 }
 
-// sentence gives a detail, which may come from another package, its capital
-// letter and full stop.
+// sentence gives a detail, which may come from another package, a capital letter and a
+// full stop.
 func sentence(s string) string {
 	if s == "" {
 		return s

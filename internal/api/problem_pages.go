@@ -32,16 +32,16 @@ func pageOf(kind event.Kind) (problemPage, bool) {
 }
 
 // getProblem is GET /problems/{slug}: a page for browsers, JSON for others.
-func (s *Server) getProblem(c *fiber.Ctx) error {
+func getProblem(c *fiber.Ctx) error {
 	page, ok := pageOf(event.Kind(c.Params("slug")))
 	if !ok {
-		return s.writeProblem(c, event.Refuse(event.NotFound, "There is no such problem; /problems lists them."), false)
+		return event.Refuse(event.NotFound, "There is no such problem; /problems lists them.")
 	}
 	return writePage(c, page, problemTemplate, page)
 }
 
 // listProblems is GET /problems.
-func (s *Server) listProblems(c *fiber.Ctx) error {
+func listProblems(c *fiber.Ctx) error {
 	pages := []problemPage{}
 	for kind := range problems {
 		page, _ := pageOf(kind)
@@ -57,8 +57,8 @@ func (s *Server) listProblems(c *fiber.Ctx) error {
 	return writePage(c, list, problemListTemplate, list)
 }
 
-// writePage answers with the page that t makes of data to who prefers HTML, with v
-// as JSON to everybody else.
+// writePage answers clients that prefer HTML with the page that t makes of data, and
+// others with v as JSON.
 func writePage(c *fiber.Ctx, v any, t *template.Template, data any) error {
 	c.Vary(fiber.HeaderAccept)
 	if c.Accepts(mediaTypeJSON, fiber.MIMETextHTML) != fiber.MIMETextHTML {

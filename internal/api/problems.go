@@ -79,7 +79,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.RequestTimeout: {
 		status: fiber.StatusRequestTimeout, title: "The request did not arrive in time", outcomes: notWritten, retryable: true,
-		meaning: "The headers and body did not arrive within the gateway's read time-out (http.read_timeout).",
+		meaning: "The headers and body did not arrive within the gateway's read timeout (http.read_timeout).",
 		action:  "Send it again. If it happens often, look at the network, or send smaller bodies.",
 	},
 	event.RequestInProgress: {

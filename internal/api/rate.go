@@ -23,22 +23,22 @@ const (
 	ratePolicy            = `"client"` // the name of the only policy
 )
 
-// limit lets a call through if its client's rate allows one more. It comes before
-// the body is looked at.
-func (s *Server) limit(c *fiber.Ctx) error {
-	if err := s.charge(c, 1); err != nil {
-		return s.writeProblem(c, err, false)
+// limit lets a call through if its client's rate allows one more, before the body is
+// read.
+func (a *access) limit(c *fiber.Ctx) error {
+	if err := a.charge(c, 1); err != nil {
+		return err
 	}
 	return c.Next()
 }
 
 // charge counts n against the caller's rate, and tells the caller what is left.
-func (s *Server) charge(c *fiber.Ctx, n int) error {
-	if s.cfg.Rates == nil || n <= 0 {
+func (a *access) charge(c *fiber.Ctx, n int) error {
+	if a.rates == nil || n <= 0 {
 		return nil
 	}
-	caller := s.caller(c)
-	d := s.cfg.Rates.Take(caller.Name, caller.ByToken, n)
+	caller := a.caller(c)
+	d := a.rates.Take(caller.Name, caller.ByToken, n)
 	if d.Limit.IsZero() {
 		return nil
 	}

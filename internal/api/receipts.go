@@ -16,11 +16,13 @@ const identityHelp = "Ask for one event: ?idempotency_key=… as it was sent, wi
 func (s *Server) getReceipt(c *fiber.Ctx) error {
 	identity, err := askedIdentity(c)
 	if err != nil {
-		return s.writeProblem(c, err, true)
+		return err
 	}
-	receipt, err := s.door.Receipt(context.Background(), s.caller(c).Name, identity)
+	x := exchangeOf(c)
+	x.uncertain, x.keyed = true, true // asking again writes nothing
+	receipt, err := s.door.Receipt(context.Background(), s.access.caller(c).Name, identity)
 	if err != nil {
-		return s.writeProblem(c, err, true)
+		return err
 	}
 	return writeReceipt(c, fiber.StatusOK, receipt)
 }
@@ -49,7 +51,7 @@ func askedIdentity(c *fiber.Ctx) (event.Identity, error) {
 	return event.Identity{}, event.Refuse(event.MalformedRequest, "%s", identityHelp)
 }
 
-// itemIdentity is that of an event of a batch that had this Idempotency-Key.
+// itemIdentity is that of an event in a batch that had this Idempotency-Key.
 func itemIdentity(key, index string) (event.Identity, error) {
 	n, err := strconv.Atoi(index)
 	if err != nil || n < 0 || n >= cloudevent.MaxBatch || strconv.Itoa(n) != index {

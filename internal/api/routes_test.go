@@ -10,7 +10,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-func TestMethodsThatAPathHasNot(t *testing.T) {
+func TestMethodsThatAPathDoesNotHave(t *testing.T) {
 	t.Parallel()
 	g := start(t, accepting)
 	for path, c := range map[string]struct {
@@ -43,7 +43,7 @@ func TestMethodsThatAPathHasNot(t *testing.T) {
 	}
 }
 
-func TestPathsThatAreNot(t *testing.T) {
+func TestPathsThatDoNotExist(t *testing.T) {
 	t.Parallel()
 	g := start(t, accepting)
 	for _, path := range []string{

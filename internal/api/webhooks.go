@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,39 +25,55 @@ type Webhook struct {
 	DeadLetters string
 }
 
-// postWebhook is POST /v1/webhooks/{source}. Answers are what providers act upon: a
-// 2xx for what is kept, however often it comes; a 5xx for what they shall send
-// again.
-func (s *Server) postWebhook(c *fiber.Ctx) error {
+// webhooks takes deliveries of third parties.
+type webhooks struct {
+	sources   map[string]Webhook // by name
+	bodyLimit int                // bytes
+	access    *access
+	reporter  reporter
+}
+
+// post is POST /v1/webhooks/{source}. Providers act upon the status: a 2xx says
+// that the delivery is kept, however often it comes; a 5xx asks them to send it again.
+func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 	name := c.Params("source")
-	source, ok := s.cfg.Webhooks[name]
+	source, ok := w.sources[name]
 	if !ok {
-		return s.writeProblem(c, unknownSource(), true)
+		return unknownSource()
 	}
 	name = strings.Clone(name)
-	text, err := s.readUncompressed(c)
+	text, err := readUncompressed(c, w.bodyLimit)
 	if err != nil {
-		return s.writeProblem(c, err, true)
+		return err
 	}
 	request := webhook.Request{Method: fiber.MethodPost, URL: string(c.Request().RequestURI()), Header: headers(c), Body: text}
-	intake, err := source.Source.Receive(request, time.Now())
+	received, err := source.Source.Receive(request, time.Now())
 	var rejection *webhook.Rejection
 	switch {
 	case errors.As(err, &rejection):
-		return s.rejectWebhook(c, name, source, rejection)
+		return w.reject(c, name, source, rejection)
 	case err != nil:
-		return s.writeProblem(c, err, true)
-	case intake.Answer != nil:
-		c.Status(intake.Answer.Status)
-		c.Response().Header.SetContentType(intake.Answer.ContentType)
-		c.Response().SetBodyRaw(intake.Answer.Body)
+		return err
+	case received.Answer != nil:
+		c.Status(received.Answer.Status)
+		c.Response().Header.SetContentType(received.Answer.ContentType)
+		c.Response().SetBodyRaw(received.Answer.Body)
 		return nil
 	}
-	reqs := make([]ingest.Request, len(intake.Deliveries))
-	for i, d := range intake.Deliveries {
+	reqs := make([]ingest.Request, len(received.Deliveries))
+	for i, d := range received.Deliveries {
 		reqs[i] = source.request(name, d, request.Header)
 	}
-	return s.acceptWebhook(c, reqs)
+	return w.accept(c, p, reqs)
+}
+
+// readUncompressed reads a body that may not have a content coding.
+func readUncompressed(c *fiber.Ctx, limit int) ([]byte, error) {
+	if used, err := contentCoding(c); err == nil && used == "" {
+		return exchangeOf(c).body.Read(limit)
+	}
+	c.Set(fiber.HeaderAcceptEncoding, "identity")
+	return nil, event.Refuse(event.UnsupportedMediaType, "Signatures are over the body as it is sent, so webhooks may not be compressed: send the body without Content-Encoding.")
 }
 
 func unknownSource() *event.Error {
@@ -66,16 +81,15 @@ func unknownSource() *event.Error {
 		"There is no webhook source of this name. The operator adds it under webhooks in the gateway's configuration.")
 }
 
-// rejectWebhook answers a delivery that is not believed, and leaves a line for
-// whoever wonders why.
-func (s *Server) rejectWebhook(c *fiber.Ctx, name string, source Webhook, r *webhook.Rejection) error {
-	s.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
-	s.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", s.remote(c))
+// reject refuses a delivery that is not verified, and logs why.
+func (w *webhooks) reject(c *fiber.Ctx, name string, source Webhook, r *webhook.Rejection) error {
+	w.access.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
+	w.access.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", w.access.addresses.client(c))
 	c.Set(fiber.HeaderWWWAuthenticate, source.Source.Challenge())
-	return s.writeProblem(c, event.Refuse(event.Unauthenticated, "%s", r.Detail), true)
+	return event.Refuse(event.Unauthenticated, "%s", r.Detail)
 }
 
-// request is what a delivery asks of the door.
+// request makes a request to the door of a delivery.
 func (w Webhook) request(name string, d webhook.Delivery, h http.Header) ingest.Request {
 	req := ingest.Request{
 		Client: name, Type: d.EventType, MediaType: d.MediaType, Data: d.Data, Key: w.Key,
@@ -94,30 +108,25 @@ func (w Webhook) request(name string, d webhook.Delivery, h http.Header) ingest.
 	return req
 }
 
-// acceptWebhook passes deliveries through the door. Several are answered like a
-// batch if all were accepted; else with the problem that decides whether they
-// shall come again, when those that were accepted are recognised.
-func (s *Server) acceptWebhook(c *fiber.Ctx, reqs []ingest.Request) error {
+// accept passes deliveries to the door. If all of several were accepted, the
+// answer is that of a batch; otherwise it is the problem that decides whether the
+// provider should send them again. Those that were accepted are then recognised.
+func (w *webhooks) accept(c *fiber.Ctx, p publication, reqs []ingest.Request) error {
 	if len(reqs) == 1 {
-		result, err := s.door.Accept(context.Background(), reqs[0])
-		if err != nil {
-			return s.writeProblem(c, webhookError(err), true)
-		}
-		markResult(c, result.Replayed, result.Bypassed)
-		return writeReceipt(c, statusAcceptedWithReceipt, result.Receipt)
+		return webhookError(writeAccepted(c, p, reqs[0]))
 	}
-	answers := s.door.AcceptBatch(context.Background(), reqs)
+	answers := p.acceptBatch(reqs)
 	if err := decisive(answers); err != nil {
-		return s.writeProblem(c, err, true)
+		return err
 	}
-	return s.writeBatch(c, reqs, answers)
+	return w.reporter.writeBatch(c, reqs, answers)
 }
 
-// decisive is the error that says what to do about all deliveries of a request:
-// the first that a redelivery can mend, else the first, else nil. Its outcome is that
-// of all: it may not deny the deliveries beside it.
+// decisive is the error that says what to do about all deliveries of a request: the
+// first that a redelivery can fix, otherwise the first, nil if there is none. Its
+// outcome covers all deliveries: it must not deny one that was written.
 func decisive(answers []ingest.BatchResult) error {
-	var first, mendable *event.Error
+	var first, fixable *event.Error
 	maybeWritten := 0
 	for _, a := range answers {
 		var e *event.Error
@@ -128,8 +137,8 @@ func decisive(answers []ingest.BatchResult) error {
 		if e.Outcome != event.NotWritten {
 			maybeWritten++
 		}
-		if p := problems[e.Kind]; mendable == nil && p.retryable && p.status >= fiber.StatusInternalServerError {
-			mendable = e
+		if p := problems[e.Kind]; fixable == nil && p.retryable && p.status >= fiber.StatusInternalServerError {
+			fixable = e
 		}
 		if first == nil {
 			first = e
@@ -138,23 +147,23 @@ func decisive(answers []ingest.BatchResult) error {
 	switch {
 	case first == nil:
 		return nil
-	case mendable == nil && maybeWritten == 0:
+	case fixable == nil && maybeWritten == 0:
 		return first
-	case mendable == nil:
+	case fixable == nil:
 		refused := *first
 		refused.Outcome = event.Unknown
 		refused.Detail = fmt.Sprintf("Of %d events, %d are written or may be; of another: %s", len(answers), maybeWritten, sentence(first.Detail))
 		return &refused
-	case mendable.Outcome != event.NotWritten || maybeWritten == 0:
-		return mendable
+	case fixable.Outcome != event.NotWritten || maybeWritten == 0:
+		return fixable
 	}
-	e := event.MaybeWritten(event.OutcomeUnknown, mendable.Err,
-		"Of %d events, %d are written or may be; of another: %s Deliver all again: what was accepted is recognised.", len(answers), maybeWritten, sentence(mendable.Detail))
-	e.RetryAfter = mendable.RetryAfter
+	e := event.MaybeWritten(event.OutcomeUnknown, fixable.Err,
+		"Of %d events, %d are written or may be; of another: %s Deliver all again: what was accepted is recognised.", len(answers), maybeWritten, sentence(fixable.Detail))
+	e.RetryAfter = fixable.RetryAfter
 	return e
 }
 
-// webhookError is what a provider is told: many take a 409 for a refusal for good.
+// webhookError is what a provider is told: many take a 409 for a final refusal.
 func webhookError(err error) error {
 	var e *event.Error
 	if errors.As(err, &e) && e.Kind == event.RequestInProgress {
@@ -163,12 +172,12 @@ func webhookError(err error) error {
 	return err
 }
 
-// webhookHandshake is OPTIONS /v1/webhooks/{source}.
-func (s *Server) webhookHandshake(c *fiber.Ctx) error {
-	if _, ok := s.cfg.Webhooks[c.Params("source")]; !ok {
-		return s.writeProblem(c, unknownSource(), true)
+// handshake is OPTIONS /v1/webhooks/{source}.
+func (w *webhooks) handshake(c *fiber.Ctx) error {
+	if _, ok := w.sources[c.Params("source")]; !ok {
+		return unknownSource()
 	}
-	return s.handshake(c)
+	return handshake(c)
 }
 
 // headers copies a request's headers.
@@ -178,8 +187,8 @@ func headers(c *fiber.Ctx) http.Header {
 	return h
 }
 
-// secretHeaders are credentials as such: they do not go into a dead letter. A
-// signature is none.
+// secretHeaders are credentials and do not go into a dead letter. A signature is not a
+// credential.
 var secretHeaders = map[string]bool{"Authorization": true, "Proxy-Authorization": true, "Cookie": true, "X-Gitlab-Token": true}
 
 // keptHeaders are a delivery's headers as a dead letter keeps them.

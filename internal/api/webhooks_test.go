@@ -95,7 +95,7 @@ func TestWebhookThatCannotBeMapped(t *testing.T) {
 	}
 }
 
-func TestWebhookThatIsNotBelieved(t *testing.T) {
+func TestWebhookThatIsNotVerified(t *testing.T) {
 	t.Parallel()
 	d, seen := recording()
 	g := start(t, d, withWebhooks(t))

@@ -21,6 +21,7 @@ import (
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
 	"eventgateway/internal/schema"
@@ -121,8 +122,10 @@ func (a *App) build(openAPI []byte) error {
 		return err
 	}
 	publicAPI := api.Config{
-		BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
-		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
+		Limits: intake.Limits{
+			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
+			Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
+		},
 		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}

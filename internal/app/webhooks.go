@@ -9,6 +9,7 @@ import (
 	"eventgateway/internal/api"
 	"eventgateway/internal/config"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 	"eventgateway/internal/preflight"
 	"eventgateway/internal/schema"
 	"eventgateway/internal/webhook"
@@ -114,7 +115,7 @@ func needDeadLetters(cfg *config.Config, needs []preflight.TopicNeeds) {
 		n.Types = appendOnce(n.Types, what)
 		n.Keyless = appendOnce(n.Keyless, what)
 		// The request's headers are kept beside the body.
-		if data := int(cfg.HTTP.BodyLimit.Bytes()) + api.HeaderLimit; data > n.MaxData {
+		if data := int(cfg.HTTP.BodyLimit.Bytes()) + intake.HeaderLimit; data > n.MaxData {
 			n.MaxData, n.Largest = data, what
 		}
 	}

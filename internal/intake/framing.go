@@ -1,4 +1,4 @@
-package api
+package intake
 
 import (
 	"bytes"
@@ -12,16 +12,16 @@ type framing struct {
 	length  int64 // of the body in bytes
 	chunked bool  // its length is not known; length is 0
 	expects bool  // the client waits for 100 before it sends the body
-	// fault is what makes it unsure where the body ends, or whom the request is for;
-	// empty if nothing does.
+	// fault is why it is uncertain where the body ends, or which host the request is
+	// for; empty if both are certain.
 	fault string
 }
 
 func (f framing) hasBody() bool { return f.chunked || f.length > 0 }
 
-// framingOf reads the header as it came. fasthttp lets much of this pass; behind a
-// proxy that reads it otherwise, one request could be smuggled in another
-// (RFC 9112 §2.2, §3, §5, §6).
+// framingOf reads the header as it came, strictly. fasthttp accepts much that is
+// refused here; behind a proxy that reads it in another way, one request could be
+// smuggled in another (RFC 9112 §2.2, §3, §5, §6).
 func framingOf(h *fasthttp.RequestHeader) framing {
 	f, hosts, lengths := framing{}, 0, 0
 	if fault := requestLineFault(h); fault != "" {
@@ -77,7 +77,8 @@ func framingOf(h *fasthttp.RequestHeader) framing {
 	return f
 }
 
-// requestLineFault is what is wrong with the first line (RFC 9112 §3).
+// requestLineFault returns what is wrong with the first line, empty if nothing is
+// (RFC 9112 §3).
 func requestLineFault(h *fasthttp.RequestHeader) string {
 	for _, c := range h.Method() {
 		if !isToken[c] {
@@ -86,7 +87,7 @@ func requestLineFault(h *fasthttp.RequestHeader) string {
 	}
 	for _, c := range h.RequestURI() {
 		if c <= ' ' || c == 0x7f {
-			return "there is a space or a control character in the request's target"
+			return "the request's target has a space or a control character"
 		}
 	}
 	if p := h.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
@@ -95,33 +96,33 @@ func requestLineFault(h *fasthttp.RequestHeader) string {
 	return ""
 }
 
-// field takes a header or trailer line apart (RFC 9110 §5.5, §5.6.2).
+// field splits a header or trailer line (RFC 9110 §5.5, §5.6.2).
 func field(line []byte) (name, value []byte, fault string) {
 	if line[0] == ' ' || line[0] == '\t' {
 		return nil, nil, "a header is folded over lines"
 	}
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok || len(name) == 0 {
-		return nil, nil, "a line is no header"
+		return nil, nil, "malformed header line"
 	}
 	for _, c := range name {
 		if !isToken[c] {
-			return nil, nil, "there is a space or another character in a header's name that is none of a name"
+			return nil, nil, "a header's name has a space or another character that names may not have"
 		}
 	}
 	for _, c := range value {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return nil, nil, "there is a control character in a header"
+			return nil, nil, "a header has a control character"
 		}
 	}
 	return name, bytes.Trim(value, " \t"), ""
 }
 
-// contentLength is digits and nothing else (RFC 9110 §8.6).
+// contentLength parses digits and nothing else (RFC 9110 §8.6).
 func contentLength(value []byte) (n int64, fault string) {
 	for _, c := range value {
 		if c < '0' || c > '9' || n > (math.MaxInt64-9)/10 {
-			return 0, "Content-Length is no number of bytes"
+			return 0, "Content-Length is not a number of bytes"
 		}
 		n = n*10 + int64(c-'0')
 	}
@@ -131,8 +132,9 @@ func contentLength(value []byte) (n int64, fault string) {
 	return n, ""
 }
 
-// targetFault is what is wrong with whom a request is for (RFC 9112 §3.2): a path, or
-// a URL, as clients send it to proxies, of the host that the Host header names.
+// targetFault returns what is wrong with a request's target, empty if nothing is
+// (RFC 9112 §3.2). A target is a path, or a URL, as clients send it to proxies, of the
+// host that the Host header names.
 func targetFault(target, host []byte) string {
 	if bytes.HasPrefix(target, []byte("/")) || string(target) == "*" {
 		return ""
@@ -150,7 +152,7 @@ func targetFault(target, host []byte) string {
 	return ""
 }
 
-// equalFold is bytes.EqualFold of ASCII: there, the Kelvin sign is a k.
+// equalFold compares ASCII only: bytes.EqualFold takes the Kelvin sign for a k.
 func equalFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -163,7 +165,7 @@ func equalFold(a []byte, b string) bool {
 	return true
 }
 
-// isToken tells the characters of methods and names (RFC 9110 §5.6.2).
+// isToken marks the characters that methods and names may have (RFC 9110 §5.6.2).
 var isToken = func() (is [256]bool) {
 	for c := range is {
 		is[c] = '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'

@@ -1,4 +1,4 @@
-package api
+package intake
 
 import (
 	"crypto/tls"
@@ -10,15 +10,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// A server that closes a connection while the client is still sending makes
-// the client's system drop the answer. After such an answer the connection is
-// therefore closed for writing, and read for a while (RFC 9112 §9.6).
+// If a server closes a connection while the client is still sending, the client's
+// system drops the answer. After such an answer the connection is therefore closed
+// only for writing first, and read for a while (RFC 9112 §9.6).
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 8 << 20
 )
 
-// listener accepts connections that can linger, and not too many.
+// listener accepts connections that can linger, within the limits.
 type listener struct {
 	net.Listener
 	accepting func() // called at every Accept
@@ -26,8 +26,8 @@ type listener struct {
 	refused   func(reason string)
 }
 
-// Accept implements net.Listener. What is too many is closed at once: an answer
-// would need what the limits are to save, and before TLS is none that can be read.
+// Accept implements net.Listener. Connections beyond a limit are closed at once: an
+// answer would cost what the limits are to save, and before TLS no client could read it.
 func (l listener) Accept() (net.Conn, error) {
 	for {
 		l.accepting()

@@ -1,4 +1,4 @@
-package api
+package intake
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzWireBody holds chunks to net/http's reader of chunks, which takes more: what is
-// taken here is taken there, and is the same data, however it arrives.
+// FuzzWireBody compares with net/http's reader of chunks, which is more lenient: what is
+// accepted here is accepted there and is the same data, however it arrives.
 func FuzzWireBody(f *testing.F) {
 	for _, seed := range []string{
 		"0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "5;a=b\r\nhello\r\n00\r\nX-Trailer: a\r\n\r\nGET / HTTP/1.1\r\n",

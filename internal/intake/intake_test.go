@@ -1,23 +1,42 @@
-package api
+package intake
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/http"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
 
-	"eventgateway/internal/ingest"
+	"eventgateway/internal/event"
 )
+
+// A panic of the handler does not end the process, and holds no bytes.
+func TestPanicsInTheIntake(t *testing.T) {
+	t.Parallel()
+	g := start(t, accepting, func(c *Config) {
+		c.Handler = func(ctx *fasthttp.RequestCtx) {
+			BodyOf(ctx).admit(5)
+			panic("broken")
+		}
+	})
+	var ctx fasthttp.RequestCtx
+	ctx.Init(&fasthttp.Request{}, nil, nil)
+	ctx.Request.Header.SetMethod(http.MethodPost)
+	ctx.Request.Header.SetHost("gateway")
+	ctx.Request.Header.SetProtocol("HTTP/1.0")
+	g.handle(&ctx)
+	require.Equal(t, http.StatusInternalServerError, ctx.Response.StatusCode())
+	require.Contains(t, string(ctx.Response.Body()), string(event.Internal))
+	require.Contains(t, g.log.String(), "intake panicked")
+	require.Zero(t, g.BodyBytes())
+}
 
 // A gateway may be told to stop while it starts.
 func TestShutdownAtAnyTimeEndsServe(t *testing.T) {
 	t.Parallel()
-	catalog := samples(t)
 	for name, order := range map[string]func(serve, shutdown func()){
 		"before Serve": func(serve, shutdown func()) { shutdown(); go serve() },
 		"with Serve":   func(serve, shutdown func()) { go serve(); shutdown() },
@@ -25,7 +44,7 @@ func TestShutdownAtAnyTimeEndsServe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for range 50 {
-				s := New(Config{BodyLimit: kib}, door(accepting), fixed{catalog}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+				s := notServing(accepting)
 				ln, err := net.Listen("tcp", "127.0.0.1:0")
 				require.NoError(t, err)
 				served := make(chan error, 1)
@@ -45,31 +64,20 @@ func TestShutdownAtAnyTimeEndsServe(t *testing.T) {
 	}
 }
 
-// slowListener holds fiber up before it takes the listener up.
-type slowListener struct {
-	net.Listener
-	taken   chan struct{}
-	proceed chan struct{}
-}
-
-func (l slowListener) Addr() net.Addr {
-	select {
-	case l.taken <- struct{}{}:
-		<-l.proceed
-	default: // not the first time
-	}
-	return l.Listener.Addr()
-}
-
 func TestShutdownWhileServeBegins(t *testing.T) {
 	t.Parallel()
-	s := New(Config{BodyLimit: kib}, door(accepting), fixed{samples(t)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	s := notServing(accepting)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	slow := slowListener{ln, make(chan struct{}, 1), make(chan struct{})}
+	taken, proceed, serve := make(chan struct{}), make(chan struct{}), s.serve
+	s.serve = func(ln net.Listener) error { // fasthttp is slow to register the listener
+		close(taken)
+		<-proceed
+		return serve(ln)
+	}
 	served, stopped := make(chan error, 1), make(chan error, 1)
-	go func() { served <- s.Serve(slow) }()
-	<-slow.taken
+	go func() { served <- s.Serve(ln) }()
+	<-taken
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	go func() { stopped <- s.Shutdown(ctx) }()
@@ -79,18 +87,17 @@ func TestShutdownWhileServeBegins(t *testing.T) {
 		return s.stopped
 	}, patience, time.Millisecond)
 	require.Never(t, func() bool { return len(stopped) > 0 }, 20*time.Millisecond, time.Millisecond, "there is no listener yet that it could close")
-	close(slow.proceed)
+	close(proceed)
 	require.NoError(t, <-stopped)
 	require.NoError(t, <-served)
 }
 
-func TestShutdownWaitsForRequestsUnderWay(t *testing.T) {
+func TestShutdownWaitsForRequestsInProgress(t *testing.T) {
 	t.Parallel()
 	begun, gate := make(chan struct{}), make(chan struct{})
-	g := start(t, func(r ingest.Request) (ingest.Result, error) {
+	g := start(t, func(received) {
 		close(begun)
 		<-gate
-		return accepting(r)
 	})
 	w := g.dial(t)
 	w.send(t, rawPost("", "{}"))

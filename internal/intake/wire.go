@@ -1,4 +1,4 @@
-package api
+package intake
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ const (
 	// maxTrailers bounds the trailers of a chunked body, which are ignored, too
 	// (RFC 9112 §7.1.2).
 	maxTrailers = 4 << 10
-	// What lies around the data of chunks may be so much, and so many times the
+	// The bytes around the data of chunks may be this many, plus this many times the
 	// data: a chunk of one byte has five bytes around it.
 	freeChunkOverhead, maxChunkOverhead = 16 << 10, 16
 )
@@ -24,16 +24,16 @@ type brokenBody struct{ what string }
 
 func (b *brokenBody) Error() string { return b.what }
 
-// wireBody is a body as it comes off the connection, without its chunks' frames. It
-// never reads beyond the body's end: what follows is the next request.
+// wireBody reads a body from the connection and decodes its chunks. It never reads
+// beyond the body's end: what follows is the next request.
 type wireBody struct {
 	raw      io.Reader // the connection behind the header
 	chunked  bool
 	left     int64 // bytes to come, of the body or of the chunk
 	ended    bool
-	err      error // for good
-	data     int64 // bytes read, of chunks
-	overhead int64 // bytes read, around them
+	err      error // of every further Read
+	data     int64 // bytes read of chunks
+	overhead int64 // bytes read around them
 	byte1    [1]byte
 }
 
@@ -72,13 +72,13 @@ func (w *wireBody) Read(p []byte) (int, error) {
 	return n, w.err
 }
 
-// one reads one byte that is no data.
+// one reads one byte that is not data.
 func (w *wireBody) one() (byte, error) {
 	for {
 		n, err := w.raw.Read(w.byte1[:])
 		if n == 1 {
 			if w.overhead++; w.overhead > freeChunkOverhead+maxChunkOverhead*w.data {
-				return 0, &brokenBody{"there is too much around the data of its chunks"}
+				return 0, &brokenBody{"its chunks have too many bytes around their data"}
 			}
 			return w.byte1[0], nil
 		}
@@ -91,8 +91,8 @@ func (w *wireBody) one() (byte, error) {
 	}
 }
 
-// nextChunk reads a chunk's size, and behind the last one the trailers
-// (RFC 9112 §7.1). Lines end with CRLF and nothing else.
+// nextChunk reads a chunk's size, and after the last chunk the trailers
+// (RFC 9112 §7.1). Lines must end with CRLF.
 func (w *wireBody) nextChunk() error {
 	size, digits := int64(0), 0
 	var c byte
@@ -130,8 +130,8 @@ func (w *wireBody) nextChunk() error {
 	return nil
 }
 
-// trailers reads fields behind the last chunk, to their end. None of them means
-// anything here, least of all one that looks like a header.
+// trailers reads the fields after the last chunk and ignores them, whatever headers
+// they name.
 func (w *wireBody) trailers() error {
 	line := make([]byte, 0, 64)
 	for total := 0; ; total++ {
@@ -169,7 +169,7 @@ func (w *wireBody) crlf() error {
 func (w *wireBody) expect(want byte) error {
 	got, err := w.one()
 	if err == nil && got != want {
-		return &brokenBody{fmt.Sprintf("there is %q where %q ends a line of its chunks", got, want)}
+		return &brokenBody{fmt.Sprintf("a line of its chunks has %q where it must end with %q", got, want)}
 	}
 	return err
 }

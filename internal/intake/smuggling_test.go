@@ -1,4 +1,4 @@
-package api
+package intake
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-// Every row is a request that somebody could read in another way. It is refused, and
-// the request behind it on the same connection is never answered.
+// Every row is a request that another program could read in another way. It is refused,
+// and the request after it on the same connection is never answered.
 func TestAmbiguousRequestsEndTheConnection(t *testing.T) {
 	t.Parallel()
 	const line, host, two = "POST /v1/events/orders.placed HTTP/1.1\r\n", "Host: gateway\r\n", "2\r\n{}\r\n0\r\n\r\n"
@@ -134,7 +134,7 @@ func TestAmbiguousRequestsEndTheConnection(t *testing.T) {
 	}
 }
 
-// These look odd, and mean one thing only.
+// These look odd, but are unambiguous.
 func TestUnusualRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
 	const line, host, two = "POST /v1/events/orders.placed HTTP/1.1\r\n", "Host: gateway\r\n", "2\r\n{}\r\n0\r\n\r\n"

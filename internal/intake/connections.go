@@ -1,4 +1,4 @@
-package api
+package intake
 
 import (
 	"net"
@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// connections counts what is open, in all and by address, and says when it is enough.
-// An IPv6 address stands for its /64, which is what a subscriber usually has.
+// connections counts open connections, in all and by address, and enforces the limits.
+// An IPv6 address counts as its /64, which is what a subscriber usually has.
 type connections struct {
 	most, mostPerAddress int // 0: no limit
 
@@ -16,23 +16,23 @@ type connections struct {
 	byAddress map[netip.Prefix]int // empty without a limit per address
 }
 
-// Why a connection was refused; a metric's label.
+// The limits for which connections are refused: labels of a metric.
 const (
-	tooMany           = "max_connections"
-	tooManyPerAddress = "max_connections_per_address"
+	TooManyConnections = "max_connections"
+	TooManyPerAddress  = "max_connections_per_address"
 )
 
-// enter counts a connection until leave is called, or says why it may not be.
+// enter counts a connection until leave is called, or returns the limit that refuses it.
 func (c *connections) enter(remote net.Addr) (leave func(), refusal string) {
 	subscriber := c.subscriber(remote)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.most > 0 && c.open >= c.most {
-		return nil, tooMany
+		return nil, TooManyConnections
 	}
 	if subscriber.IsValid() {
 		if c.byAddress[subscriber] >= c.mostPerAddress {
-			return nil, tooManyPerAddress
+			return nil, TooManyPerAddress
 		}
 		if c.byAddress == nil {
 			c.byAddress = map[netip.Prefix]int{}
@@ -61,7 +61,8 @@ func (c *connections) count() int {
 	return c.open
 }
 
-// subscriber is whom an address is counted for; invalid where nobody counts.
+// subscriber is the prefix that an address is counted under; invalid without a limit
+// per address.
 func (c *connections) subscriber(remote net.Addr) netip.Prefix {
 	tcp, ok := remote.(*net.TCPAddr)
 	if !ok || c.mostPerAddress == 0 {

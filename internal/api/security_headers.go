@@ -1,0 +1,52 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// strictTransport makes browsers come back by https only, for a year (RFC 6797 §6.1).
+// It leaves out other names of the domain, which are not the gateway's to decide about.
+const strictTransport = "max-age=31536000"
+
+// securityHeaders keep browsers from doing more with an answer than was meant.
+func securityHeaders(cfg Config) fiber.Handler {
+	https := cfg.TLS != nil || strings.HasPrefix(cfg.PublicURL, "https://")
+	return func(c *fiber.Ctx) error {
+		if https {
+			c.Set(fiber.HeaderStrictTransportSecurity, strictTransport)
+		}
+		if reads(c) {
+			c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+			c.Set("Cross-Origin-Resource-Policy", "same-origin") // does not concern pages that http.cors allows
+		}
+		return c.Next()
+	}
+}
+
+// cacheHeaders keep caches from giving an answer to somebody else. They depend on the
+// answer, so it must have been made.
+func cacheHeaders(c *fiber.Ctx, x *exchange) {
+	if !reads(c) {
+		return
+	}
+	// What depends on the caller is for nobody else (RFC 9111 §5.2.2). A shared cache
+	// would not see a client certificate.
+	own := x.caller != nil || c.Response().StatusCode() == fiber.StatusUnauthorized
+	if own {
+		c.Vary(fiber.HeaderAuthorization)
+	}
+	switch {
+	case len(c.Response().Header.Peek(fiber.HeaderETag)) > 0:
+		if own {
+			c.Set(fiber.HeaderCacheControl, "private, no-cache")
+		}
+	case own || strings.HasPrefix(c.Path(), "/v1/"):
+		c.Set(fiber.HeaderCacheControl, "no-store")
+	}
+}
+
+func reads(c *fiber.Ctx) bool {
+	return c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
+}

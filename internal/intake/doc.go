@@ -1,0 +1,20 @@
+// Package intake takes HTTP requests from sockets and gives their bodies to handlers.
+// It is the only place that bends fasthttp to the gateway's needs; its user decides
+// what a request means and what the answer is.
+//
+// The data's way: [Intake.Serve] accepts connections within the limits; a request's
+// header is read strictly, and an ambiguous one is refused; the handler decides all
+// that the header allows, then reads the body with [Body.Read] or [Body.ReadDecoded].
+// What does not reach the handler is answered by [Config.Refuse].
+//
+// Invariants:
+//   - Decide everything the headers allow, reserve memory, then read. Unread bytes are
+//     never parsed as a request.
+//   - The bytes of all bodies together stay within [Limits.InFlight], from before they
+//     are read until the answer is made.
+//   - A body is valid until its handler returns.
+//   - Errors are *event.Error; a panic of the handler is answered, never an exit.
+//
+// Of this project it imports only internal/event, and it knows no routes, no problem
+// documents and no HTTP statuses.
+package intake

@@ -1,0 +1,145 @@
+package intake
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"runtime"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"eventgateway/internal/event"
+)
+
+// The content codings that ReadDecoded knows (RFC 9110 §8.4.1, RFC 8878, RFC 7932).
+const (
+	Gzip   = "gzip"
+	Zstd   = "zstd"
+	Brotli = "br"
+)
+
+const (
+	// maxZstdWindow, in bytes, is what a sender may ask for (RFC 9659 §3). A gzip
+	// window has 32 KiB, a brotli window 16 MiB at most.
+	maxZstdWindow = 8 << 20
+	// A body may become maxInflation times larger, plus freeInflation bytes: honest
+	// batches of similar events stay below, bombs reach a thousand times and more.
+	freeInflation, maxInflation = 1 << 20, 100
+)
+
+// inflaters bounds how many bodies are inflated at once, and so the memory of the
+// decoders' windows, which is not admitted. Inflating waits for nothing, because the
+// compressed body has arrived by then, so one inflater per processor is enough.
+type inflaters chan *inflater
+
+func newInflaters() inflaters {
+	all := make(inflaters, runtime.GOMAXPROCS(0))
+	for range cap(all) {
+		all <- &inflater{}
+	}
+	return all
+}
+
+// inflater keeps decoders for reuse by one request at a time. Its zstd decoder has no
+// goroutines.
+type inflater struct {
+	src  bytes.Reader
+	gzip *gzip.Reader
+	zstd *zstd.Decoder
+}
+
+// decoder returns a reader of the decoded bytes.
+func (i *inflater) decoder(coding string, compressed []byte) (io.Reader, error) {
+	i.src.Reset(compressed)
+	switch coding {
+	case Gzip:
+		if i.gzip == nil {
+			i.gzip = new(gzip.Reader)
+		}
+		return i.gzip, i.gzip.Reset(&i.src)
+	case Zstd:
+		if i.zstd == nil {
+			d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+				zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecoderMaxMemory(maxZstdWindow))
+			if err != nil {
+				return nil, err
+			}
+			i.zstd = d
+		}
+		return i.zstd, i.zstd.Reset(&i.src)
+	}
+	return &wholeBrotli{brotli.NewReader(&i.src), &i.src}, nil
+}
+
+// wholeBrotli detects streams that are cut off: the brotli package returns io.EOF at
+// the end of the input, even in the middle of a stream. It tells a whole stream by
+// feeding one more byte, which only a whole stream refuses.
+type wholeBrotli struct {
+	stream *brotli.Reader
+	src    *bytes.Reader
+}
+
+// errTooMuch is the brotli package's error for bytes after a whole stream, here the
+// empty one (RFC 7932 §9.1).
+var errTooMuch = func() error {
+	_, err := brotli.NewReader(bytes.NewReader([]byte{0x06, 0})).Read(make([]byte, 1))
+	return err
+}()
+
+// Read implements io.Reader.
+func (w *wholeBrotli) Read(p []byte) (int, error) {
+	n, err := w.stream.Read(p)
+	if n > 0 || !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	w.src.Reset([]byte{0})
+	if _, err := w.stream.Read(p); !errors.Is(err, errTooMuch) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return 0, io.EOF
+}
+
+// ReadDecoded reads the body as Read does and decodes it, to at most limit bytes. The
+// body as sent may have Limits.BodyLimit bytes. An empty coding means none.
+func (b *Body) ReadDecoded(coding string, limit int) ([]byte, error) {
+	if coding == "" {
+		return b.Read(limit)
+	}
+	compressed, err := b.Read(b.intake.cfg.BodyLimit)
+	if err != nil {
+		return nil, err
+	}
+	inflater := <-b.intake.inflaters
+	defer func() {
+		inflater.src.Reset(nil)
+		b.intake.inflaters <- inflater
+	}()
+	return b.inflate(inflater, coding, compressed, limit)
+}
+
+func (b *Body) inflate(i *inflater, coding string, compressed []byte, limit int) ([]byte, error) {
+	allowed := min(limit, freeInflation+maxInflation*len(compressed))
+	before := b.held
+	decoder, err := i.decoder(coding, compressed)
+	var data []byte
+	if err == nil {
+		data, err = b.readGrowing(decoder, nil, min(max(smallBody, 4*len(compressed)), allowed), allowed)
+	}
+	switch {
+	case err == nil:
+		b.dismiss(before) // the compressed bytes are no longer needed
+		b.release(compressed)
+		return data, nil
+	case errors.Is(err, errOverLimit) && allowed < limit:
+		return nil, event.Refuse(event.EventTooLarge, "The body becomes more than %d times larger when it is inflated.", maxInflation)
+	case errors.Is(err, errOverLimit):
+		return nil, b.intake.tooLarge("inflated body", limit)
+	case errors.Is(err, errOverloaded):
+		return nil, b.problem(err, limit)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return nil, event.Refuse(event.MalformedRequest, "The body's zstd window is larger than 8 MiB, more than RFC 9659 lets a sender ask for.")
+	}
+	return nil, event.Refuse(event.MalformedRequest, "The body is not what Content-Encoding: %s says: it is broken or cut off.", coding)
+}
