@@ -23,6 +23,7 @@ import (
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
+	"eventgateway/internal/redis"
 	"eventgateway/internal/schema"
 )
 
@@ -44,7 +45,7 @@ type App struct {
 	registry *prometheus.Registry
 	catalog  *schema.Catalog
 	producer *publish.Producer
-	rdb      idempotency.Client
+	rdb      redis.Client
 	store    *idempotency.Store
 	api      *api.Server
 	auth     *auth.Authenticator // nil: everybody may call
@@ -94,7 +95,7 @@ func (a *App) build(openAPI []byte) error {
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	a.rdb = idempotency.NewClient(client)
+	a.rdb = redis.New(client)
 	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	door := ingest.New(ingest.Config{
 		PublicURL:       cfg.HTTP.PublicURL,

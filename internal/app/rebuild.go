@@ -13,6 +13,7 @@ import (
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/publish"
+	"eventgateway/internal/redis"
 	"eventgateway/internal/schema"
 )
 
@@ -68,7 +69,7 @@ func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.St
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	rdb := idempotency.NewClient(client)
+	rdb := redis.New(client)
 	defer func() { _ = rdb.Close() }()
 	if err := use(idempotency.New(storeConfig(cfg), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry()))); err != nil {
 		return fmt.Errorf("redis: %w", err)

@@ -13,8 +13,8 @@ import (
 
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
-	"eventgateway/internal/idempotency"
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 	"eventgateway/internal/schema"
 )
 
@@ -52,7 +52,7 @@ func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err := c.parse(args, errOut); err != nil {
 		return err
 	}
-	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the findings say it
+	redis.RouteLogs(slog.New(slog.DiscardHandler)) // the findings say it
 	return c.report(c.findings(ctx), out)
 }
 

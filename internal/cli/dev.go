@@ -15,7 +15,7 @@ import (
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/dev"
-	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 // devPartitions is more than one, so that keys matter as they do in production.
@@ -46,7 +46,7 @@ func runDev(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return err
 	}
 	logger := newLogger(cfg.Log, errOut)
-	idempotency.RouteLogs(logger)
+	redis.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err

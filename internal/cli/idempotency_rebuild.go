@@ -11,6 +11,7 @@ import (
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 const rebuildUsage = `gateway idempotency rebuild -c FILE [--since DURATION]
@@ -66,7 +67,7 @@ func runRebuild(ctx context.Context, args []string, out, errOut io.Writer) error
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
 	logger := newLogger(cfg.Log, errOut)
-	idempotency.RouteLogs(logger)
+	redis.RouteLogs(logger)
 	if given && since == 0 {
 		set, err := app.AssertEmpty(ctx, cfg, logger)
 		if err != nil {

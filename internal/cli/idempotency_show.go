@@ -16,6 +16,7 @@ import (
 	"eventgateway/internal/config"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 const showUsage = `gateway idempotency show -c FILE KEY
@@ -53,7 +54,7 @@ func runShow(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
-	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the error says it
+	redis.RouteLogs(slog.New(slog.DiscardHandler)) // the error says it
 	ctx, cancel := context.WithTimeout(ctx, showTimeout)
 	defer cancel()
 	shown, err := app.ShowClaim(ctx, cfg, id)

@@ -11,7 +11,7 @@ import (
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
-	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 // runServe is `gateway serve`: the gateway on real Kafka and Redis.
@@ -35,7 +35,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	}
 	addProcessor()
 	logger := newLogger(cfg.Log, errOut)
-	idempotency.RouteLogs(logger)
+	redis.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // verdict is what a script says of a bucket.
@@ -31,7 +31,7 @@ func everyBucket() []byte {
 
 // question is a script that has a verdict on each of its buckets.
 type question struct {
-	script *redis.Script
+	script *goredis.Script
 	keys   func(bucket byte) []string
 	args   []any
 }
@@ -55,7 +55,7 @@ func (s *Store) askBuckets(ctx context.Context, q question, buckets []byte, tell
 			keys = append(keys, q.keys(b)...)
 		}
 		return keys, q.args
-	}, func(i int, cmd *redis.Cmd) {
+	}, func(i int, cmd *goredis.Cmd) {
 		texts, err := cmd.StringSlice()
 		if err != nil || len(texts) != len(groups[i]) {
 			return

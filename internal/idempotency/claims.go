@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/failpoint"
 )
@@ -57,7 +57,7 @@ func (s *Store) claimBatch(calls []*claimCall) {
 		groups = byBucket(live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
 	}
 	err := s.runGroups(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(groups[i]) },
-		func(i int, cmd *redis.Cmd) { answerClaims(groups[i], cmd) })
+		func(i int, cmd *goredis.Cmd) { answerClaims(groups[i], cmd) })
 	if err != nil {
 		s.logger.Warn("claiming failed", "error", err, "claims", len(live))
 	}
@@ -97,7 +97,7 @@ func from(calls []*claimCall) int64 {
 	return first.UnixMilli()
 }
 
-func answerClaims(calls []*claimCall, cmd *redis.Cmd) {
+func answerClaims(calls []*claimCall, cmd *goredis.Cmd) {
 	texts, err := cmd.StringSlice()
 	if err == nil && len(texts) != len(calls) {
 		err = fmt.Errorf("claim script answered %d of %d claims", len(texts), len(calls))
@@ -114,8 +114,8 @@ func answerClaims(calls []*claimCall, cmd *redis.Cmd) {
 // runGroups runs a script once per group: directly for one group, in one
 // pipeline for several (a Redis Cluster, where a script must stay within a
 // slot). It answers every group and returns the first error.
-func (s *Store) runGroups(ctx context.Context, n int, script *redis.Script,
-	args func(int) ([]string, []any), answer func(int, *redis.Cmd),
+func (s *Store) runGroups(ctx context.Context, n int, script *goredis.Script,
+	args func(int) ([]string, []any), answer func(int, *goredis.Cmd),
 ) error {
 	if n == 1 {
 		keys, argv := args(0)
@@ -123,8 +123,8 @@ func (s *Store) runGroups(ctx context.Context, n int, script *redis.Script,
 		answer(0, cmd)
 		return cmd.Err()
 	}
-	run := func() []*redis.Cmd {
-		cmds := make([]*redis.Cmd, n)
+	run := func() []*goredis.Cmd {
+		cmds := make([]*goredis.Cmd, n)
 		pipe := s.rdb.Pipeline()
 		for i := range n {
 			keys, argv := args(i)
@@ -135,7 +135,7 @@ func (s *Store) runGroups(ctx context.Context, n int, script *redis.Script,
 	}
 	cmds := run()
 	for _, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			if err := script.Load(ctx, s.rdb).Err(); err != nil {
 				break
 			}

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
@@ -165,7 +165,7 @@ func (q *endings) apply(ctx context.Context, batch []*ending) {
 	}
 	failpoint.At(failpoint.Settling)
 	err := s.runGroups(scriptCtx, len(groups), endScript, func(i int) ([]string, []any) { return s.endArgs(groups[i]) },
-		func(i int, cmd *redis.Cmd) { q.answer(groups[i], cmd) })
+		func(i int, cmd *goredis.Cmd) { q.answer(groups[i], cmd) })
 	failpoint.At(failpoint.Settled)
 	if err != nil {
 		s.metrics.failed("end")
@@ -186,7 +186,7 @@ func (s *Store) endArgs(batch []*ending) ([]string, []any) {
 }
 
 // answer finishes a group, or queues it again if Redis failed.
-func (q *endings) answer(batch []*ending, cmd *redis.Cmd) {
+func (q *endings) answer(batch []*ending, cmd *goredis.Cmd) {
 	missed, err := cmd.Int()
 	now := time.Now()
 	if err == nil {

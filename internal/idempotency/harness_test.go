@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
 func TestMain(m *testing.M) {
@@ -48,14 +49,14 @@ func newBackend(addr string, db int) backend {
 	return backend{addr: addr, db: db, buckets: new(atomic.Uint32)}
 }
 
-func (b backend) client(t *testing.T, addr string) *redis.Client {
+func (b backend) client(t *testing.T, addr string) *goredis.Client {
 	t.Helper()
-	asReal, ok := NewClient(ClientConfig{Addresses: []string{addr}}).(*redis.Client)
+	asReal, ok := redis.New(redis.Config{Addresses: []string{addr}}).(*goredis.Client)
 	require.True(t, ok)
 	opts := *asReal.Options()
 	require.NoError(t, asReal.Close())
 	opts.DB = b.db
-	rdb := redis.NewClient(&opts)
+	rdb := goredis.NewClient(&opts)
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	return rdb
 }
@@ -66,7 +67,7 @@ type rig struct {
 	backend backend
 	cfg     Config
 	reg     *prometheus.Registry
-	raw     *redis.Client
+	raw     *goredis.Client
 	bucket  byte
 	stop    func() // ends Run and waits; may be called twice
 }
@@ -216,7 +217,7 @@ func (r *rig) mustFind(t *testing.T, c event.Claim, want event.ClaimState) event
 func (r *rig) record(t *testing.T, id event.ClaimID) string {
 	t.Helper()
 	text, err := r.raw.Get(t.Context(), recordKey(id)).Result()
-	if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
+	if err == goredis.Nil { //nolint:errorlint // go-redis returns it bare
 		return ""
 	}
 	require.NoError(t, err)

@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
 // Inspect finds out what a preflight has to know about the Redis of the claims,
 // until ctx ends. It changes nothing there. now is the gateway's clock.
-func Inspect(ctx context.Context, cfg ClientConfig, now func() time.Time) preflight.RedisFacts {
+func Inspect(ctx context.Context, cfg redis.Config, now func() time.Time) preflight.RedisFacts {
 	i := inspector{cfg: cfg, master: cfg.Master, now: now}
 	f := preflight.RedisFacts{Topology: i.topology()}
 	f.Addresses = i.askAll(ctx, f.Topology)
@@ -37,7 +38,7 @@ func Inspect(ctx context.Context, cfg ClientConfig, now func() time.Time) prefli
 }
 
 type inspector struct {
-	cfg    ClientConfig
+	cfg    redis.Config
 	master string // as the sentinels know it
 	now    func() time.Time
 }
@@ -54,10 +55,10 @@ func (i inspector) topology() preflight.RedisTopology {
 }
 
 // to is a client of one server, whatever else the configuration names.
-func (i inspector) to(addr string) Client {
+func (i inspector) to(addr string) redis.Client {
 	cfg := i.cfg
 	cfg.Addresses, cfg.Master = []string{addr}, ""
-	return NewClient(cfg)
+	return redis.New(cfg)
 }
 
 // askAll asks every address who it is, all at once: several may not answer.
@@ -125,13 +126,13 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 	for _, a := range f.Addresses {
 		member = member || a.Failure == nil && (a.Mode == "" || a.Mode == preflight.ModeCluster)
 	}
-	rdb, ok := NewClient(i.cfg).(*redis.ClusterClient)
+	rdb, ok := redis.New(i.cfg).(*goredis.ClusterClient)
 	if !member || !ok {
 		return
 	}
 	defer func() { _ = rdb.Close() }()
-	owned := make(map[*redis.Client][]byte)
-	var masters []*redis.Client
+	owned := make(map[*goredis.Client][]byte)
+	var masters []*goredis.Client
 	for _, b := range everyBucket() {
 		m, err := rdb.MasterForKey(ctx, markerKey(b))
 		if err != nil {
@@ -157,7 +158,7 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 }
 
 // markers counts the buckets whose claims are whole.
-func markers(ctx context.Context, rdb Client) preflight.RedisClaims {
+func markers(ctx context.Context, rdb redis.Client) preflight.RedisClaims {
 	c := preflight.RedisClaims{Buckets: bucketCount}
 	s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	err := s.askBuckets(ctx, question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {

@@ -11,9 +11,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
 // failureOf sorts an error of Redis, or of the way to it. Errors of go-redis
@@ -24,17 +25,17 @@ func failureOf(err error) *preflight.Failure {
 
 func kindOf(err error) preflight.FailureKind {
 	switch {
-	case redis.IsAuthError(err) && redis.HasErrorPrefix(err, "NOAUTH"):
+	case goredis.IsAuthError(err) && goredis.HasErrorPrefix(err, "NOAUTH"):
 		return preflight.FailedNoPassword
-	case redis.IsAuthError(err):
+	case goredis.IsAuthError(err):
 		return preflight.FailedPassword
-	case redis.IsPermissionError(err):
+	case goredis.IsPermissionError(err):
 		return preflight.FailedPermission
-	case redis.IsLoadingError(err):
+	case goredis.IsLoadingError(err):
 		return preflight.FailedLoading
-	case redis.IsMaxClientsError(err):
+	case goredis.IsMaxClientsError(err):
 		return preflight.FailedFull
-	case redis.HasErrorPrefix(err, "MISCONF"):
+	case goredis.HasErrorPrefix(err, "MISCONF"):
 		return preflight.FailedSaving
 	}
 	if kind := tlsKind(err); kind != "" {
@@ -92,13 +93,13 @@ func (i inspector) unanswered(ctx context.Context, addr string, err error) *pref
 // says nothing. A Redis with no connection left does so, and one in protected mode:
 // go-redis takes it for an answer to HELLO, and drops it.
 func farewell(ctx context.Context, addr string) string {
-	dialer := net.Dialer{Timeout: dialTimeout}
+	dialer := net.Dialer{Timeout: redis.DialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(ioTimeout))
+	_ = conn.SetDeadline(time.Now().Add(redis.IOTimeout))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	said, isError := strings.CutPrefix(strings.TrimSpace(line), "-")
 	if err != nil || !isError {
@@ -110,13 +111,13 @@ func farewell(ctx context.Context, addr string) string {
 // speaksPlain asks without TLS, and without telling who asks. A Redis without
 // TLS waits for more of what it takes for a command, where it should shake hands.
 func speaksPlain(ctx context.Context, addr string) bool {
-	dialer := net.Dialer{Timeout: dialTimeout}
+	dialer := net.Dialer{Timeout: redis.DialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(ioTimeout))
+	_ = conn.SetDeadline(time.Now().Add(redis.IOTimeout))
 	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
 		return false
 	}

@@ -6,16 +6,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
 // clockSamples: the quickest answer tells the most.
 const clockSamples = 5
 
 // look finds out about one server, which holds the bucket.
-func (i inspector) look(ctx context.Context, rdb Client, addr string, bucket byte) preflight.RedisMaster {
+func (i inspector) look(ctx context.Context, rdb redis.Client, addr string, bucket byte) preflight.RedisMaster {
 	m := preflight.RedisMaster{Address: addr}
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		m.Failure = i.unanswered(ctx, addr, err)
@@ -32,7 +33,7 @@ func (i inspector) look(ctx context.Context, rdb Client, addr string, bucket byt
 
 // clock measures how far Redis' clock is ahead: its time must have been read in
 // the middle of the round trip, give or take half of it.
-func (i inspector) clock(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
+func (i inspector) clock(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster) {
 	for range clockSamples {
 		asked := i.now()
 		there, err := rdb.Time(ctx).Result()
@@ -65,10 +66,10 @@ func readInfo(m *preflight.RedisMaster, info map[string]string) {
 }
 
 // readConfig reads what INFO does not tell. Hosted services seldom permit it.
-func readConfig(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
+func readConfig(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster) {
 	names := []string{"appendfsync", "save", "min-replicas-to-write", "min-replicas-max-lag"}
 	values := make(map[string]string)
-	cmds, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	cmds, err := rdb.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
 		for _, name := range names {
 			pipe.ConfigGet(ctx, name)
 		}
@@ -78,7 +79,7 @@ func readConfig(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
 		return
 	}
 	for n, cmd := range cmds {
-		if answer, ok := cmd.(*redis.MapStringStringCmd); ok {
+		if answer, ok := cmd.(*goredis.MapStringStringCmd); ok {
 			values[names[n]] = answer.Val()[names[n]]
 		}
 	}

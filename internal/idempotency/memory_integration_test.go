@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
@@ -33,7 +33,7 @@ func TestMemoryPerClaim(t *testing.T) {
 	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	require.NoError(t, endScript.Load(t.Context(), rdb).Err())
 
@@ -55,7 +55,7 @@ func TestMemoryPerClaim(t *testing.T) {
 	require.InEpsilon(t, preflight.BytesPerKey, perClaim, 0.1)
 }
 
-func usedMemory(t *testing.T, rdb *redis.Client) int64 {
+func usedMemory(t *testing.T, rdb *goredis.Client) int64 {
 	t.Helper()
 	info, err := rdb.Info(t.Context(), "memory").Result()
 	require.NoError(t, err)

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
 
@@ -64,7 +65,7 @@ func TestRebuildOnCluster(t *testing.T) {
 	addrs := startCluster(t, 3)
 	newGateway := func() *rig {
 		r := newRig(t, newBackend(addrs[0], 0), withoutMarkers)
-		rdb := NewClient(ClientConfig{Addresses: addrs})
+		rdb := redis.New(redis.Config{Addresses: addrs})
 		t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 		r.rdb, r.cluster, r.pace = rdb, true, hurry
 		return r
@@ -90,7 +91,7 @@ func TestRebuildOnCluster(t *testing.T) {
 	written := func() int { return counted(t, r.reg, rebuilt, "") + counted(t, other.reg, rebuilt, "") }
 	before := written()
 
-	node := redis.NewClient(&redis.Options{Addr: addrs[1]})
+	node := goredis.NewClient(&goredis.Options{Addr: addrs[1]})
 	t.Cleanup(func() { require.NoError(t, node.Close()) })
 	require.NoError(t, node.FlushAll(t.Context()).Err())
 	require.NotZero(t, r.wrong(t))
@@ -105,10 +106,10 @@ func startCluster(t *testing.T, masters int) []string {
 	t.Helper()
 	const slots = 16384
 	addrs := make([]string, masters)
-	nodes := make([]*redis.Client, masters)
+	nodes := make([]*goredis.Client, masters)
 	for i := range addrs {
 		addrs[i] = startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
-		nodes[i] = redis.NewClient(&redis.Options{Addr: addrs[i]})
+		nodes[i] = goredis.NewClient(&goredis.Options{Addr: addrs[i]})
 		t.Cleanup(func() { require.NoError(t, nodes[i].Close()) })
 		require.NoError(t, nodes[i].ClusterAddSlotsRange(t.Context(), i*slots/masters, (i+1)*slots/masters-1).Err())
 		host, port, err := net.SplitHostPort(addrs[i])
@@ -133,7 +134,7 @@ func BenchmarkCheck(b *testing.B) {
 	server, err := services.StartRedis(b.Context(), services.RedisConfig{Dir: b.TempDir()})
 	require.NoError(b, err)
 	defer func() { require.NoError(b, server.Stop()) }()
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	defer func() { require.NoError(b, rdb.Close()) }()
 	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
 		b.Run(name, func(b *testing.B) {

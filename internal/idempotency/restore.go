@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
@@ -95,7 +95,7 @@ func (r *restorer) write(ctx context.Context) error {
 	}
 	var left []restoring
 	err := s.runGroups(ctx, len(groups), restoreScript, func(i int) ([]string, []any) { return r.hold.restoreArgs(groups[i]) },
-		func(i int, cmd *redis.Cmd) {
+		func(i int, cmd *goredis.Cmd) {
 			letters, err := cmd.Text()
 			if err != nil || len(letters) != len(groups[i]) {
 				left = append(left, groups[i]...)

@@ -1,6 +1,6 @@
 package idempotency
 
-import "github.com/redis/go-redis/v9"
+import goredis "github.com/redis/go-redis/v9"
 
 // replid and now start every script that has to know which Redis this is and
 // what time it has. The error of a user who may not run INFO goes to the
@@ -36,7 +36,7 @@ end
 // behind <from>) and the place of its marker among the markers, from 1. Each
 // result is "M" (marker gone or different), "W" (won) or "R<now> <record>"
 // (somebody's). An own token means that the client library sent the claim twice.
-var claimScript = redis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+var claimScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local ttl, n = ARGV[2], tonumber(ARGV[3])
 local head = 'C ' .. string.format('%d', now + tonumber(ARGV[1])) .. ' ' .. ARGV[4] .. ' '
 local markers = redis.call('MGET', unpack(KEYS, n + 1))
@@ -59,7 +59,7 @@ return out
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
 // ttl ms, from, body. The result is as for a claim.
-var takeOverScript = redis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+var takeOverScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local rec = redis.call('GET', KEYS[1])
 if redis.call('GET', KEYS[2]) ~= replid then return lost(rec) end
 local body = ARGV[5]
@@ -73,7 +73,7 @@ return standing(rec)
 
 // lookScript: KEYS = record, marker. The result is as for a claim, without "W".
 // What is found is told whatever the marker says: it is nothing to write by.
-var lookScript = redis.NewScript(luaReplid + luaNow + luaAnswer + `
+var lookScript = goredis.NewScript(luaReplid + luaNow + luaAnswer + `
 local rec = redis.call('GET', KEYS[1])
 if not rec and redis.call('GET', KEYS[2]) ~= replid then return 'M' end
 return standing(rec)
@@ -83,7 +83,7 @@ return standing(rec)
 // settled record. "S" settles a claim of the token or one that Redis lost: the
 // event is in the log, whatever became of its claim. "U" and "D" touch only
 // the token's own claim. The result counts the endings that changed nothing.
-var endScript = redis.NewScript(luaHolder + `
+var endScript = goredis.NewScript(luaHolder + `
 local missed = 0
 for i = 1, #KEYS do
   local op, token = ARGV[3 * i - 1], ARGV[3 * i]

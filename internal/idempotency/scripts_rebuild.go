@@ -1,13 +1,13 @@
 package idempotency
 
-import "github.com/redis/go-redis/v9"
+import goredis "github.com/redis/go-redis/v9"
 
 // The scripts of a rebuild answer with one verdict for each bucket. A lock's
 // value is "<token> <replid>": whoever compares it whole has tested both, that
 // nobody else took the lock and that this is still the Redis it was taken in.
 
 // checkScript: KEYS = markers.
-var checkScript = redis.NewScript(luaReplid + `
+var checkScript = goredis.NewScript(luaReplid + `
 local out = redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
   out[i] = not out[i] and '-' or out[i] == replid and '=' or '!'
@@ -18,7 +18,7 @@ return out
 // lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A
 // lock of another Redis holds nothing: its owner finds that out. By force a
 // bucket is locked although its marker is right, and the marker goes.
-var lockScript = redis.NewScript(luaReplid + `
+var lockScript = goredis.NewScript(luaReplid + `
 local mine, force = ARGV[1] .. ' ' .. replid, ARGV[3] == 'force'
 local out = {}
 for i = 1, #KEYS, 2 do
@@ -37,7 +37,7 @@ return out
 `)
 
 // renewScript: KEYS = locks; ARGV = token, lock ms.
-var renewScript = redis.NewScript(luaReplid + `
+var renewScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS do
   if redis.call('GET', KEYS[i]) == ARGV[1] .. ' ' .. replid then
@@ -54,7 +54,7 @@ return out
 // number of records, then per record its text, expiry in ms, and the place of
 // its lock among the locks, from 1. The result has a letter for each record:
 // see the restored* constants. A settled record is never overwritten.
-var restoreScript = redis.NewScript(luaReplid + `
+var restoreScript = goredis.NewScript(luaReplid + `
 local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
 local locks = redis.call('MGET', unpack(KEYS, n + 1))
 local out = {}
@@ -90,7 +90,7 @@ const (
 // completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of
 // buckets whose lock stands. One that is right already, without the lock, is a
 // repeated command's own work, or somebody else's rebuild.
-var completeScript = redis.NewScript(luaReplid + `
+var completeScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS, 2 do
   if redis.call('GET', KEYS[i + 1]) == ARGV[1] .. ' ' .. replid then
@@ -105,7 +105,7 @@ return out
 `)
 
 // unlockScript: KEYS = locks; ARGV = token.
-var unlockScript = redis.NewScript(`
+var unlockScript = goredis.NewScript(`
 local out = {}
 for i = 1, #KEYS do
   local lock = redis.call('GET', KEYS[i])
@@ -120,7 +120,7 @@ return out
 
 // assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and takes
 // the lock from whoever rebuilds: there is nothing to learn.
-var assertEmptyScript = redis.NewScript(luaReplid + `
+var assertEmptyScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS, 2 do
   local marker = redis.call('GET', KEYS[i])

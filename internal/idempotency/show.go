@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/event"
 )
@@ -59,7 +59,7 @@ const (
 // showScript: KEYS = record, marker. The result is the time in ms, a
 // verdict on the marker, the record or "", and its time to live in ms, -3 if
 // the user may not ask for it. It only reads.
-var showScript = redis.NewScript(luaReplid + luaNow + `
+var showScript = goredis.NewScript(luaReplid + luaNow + `
 local rec, marker = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 local ttl = redis.pcall('PTTL', KEYS[1])
 if type(ttl) == 'table' then ttl = -3 end

@@ -9,10 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
+	"eventgateway/internal/redis"
 )
 
 // Config sets how claims are kept.
@@ -34,14 +35,14 @@ const (
 	clusterLanes = 4
 	// maxLooks leaves connections to the claims, however many events that no
 	// longer validate ask for their receipts.
-	maxLooks = poolSize / 2
+	maxLooks = redis.PoolSize / 2
 )
 
 // Store keeps claims in Redis. It is safe for concurrent use; endings are
 // applied while Run runs, and lost claims rebuilt while Guard runs.
 type Store struct {
 	cfg     Config
-	rdb     Client
+	rdb     redis.Client
 	cluster bool
 	logger  *slog.Logger
 	metrics *Metrics
@@ -55,8 +56,8 @@ type Store struct {
 }
 
 // New returns a Store on rdb, which the caller closes after Run has returned.
-func New(cfg Config, rdb Client, logger *slog.Logger, metrics *Metrics) *Store {
-	_, cluster := rdb.(*redis.ClusterClient)
+func New(cfg Config, rdb redis.Client, logger *slog.Logger, metrics *Metrics) *Store {
+	_, cluster := rdb.(*goredis.ClusterClient)
 	s := &Store{
 		cfg: cfg, rdb: rdb, cluster: cluster, logger: logger, metrics: metrics,
 		recent: newRecent(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),

@@ -10,10 +10,10 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
 // nowhere is an address that refuses connections.
@@ -23,7 +23,7 @@ const nowhere = "127.0.0.1:1"
 // fills.
 func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
 	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
@@ -75,7 +75,7 @@ func TestGatheringOfEndings(t *testing.T) {
 
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	tests := []struct {
 		name, operation string
@@ -107,19 +107,9 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// A caller who can only be refused should hear so at once.
-func TestClientDoesNotDialInALoop(t *testing.T) {
-	t.Parallel()
-	rdb, ok := NewClient(ClientConfig{Addresses: []string{nowhere}}).(*redis.Client)
-	require.True(t, ok)
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.Equal(t, 1, rdb.Options().DialerRetries)
-	require.True(t, rdb.Options().ContextTimeoutEnabled)
-}
-
 func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
 	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
@@ -128,31 +118,6 @@ func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
 	_, err := s.Claim(ctx, event.Claim{})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, observations(t, reg, batchSize), "no batch was sent")
-}
-
-func TestClientOfOneAddress(t *testing.T) {
-	t.Parallel()
-	m := miniredis.RunT(t)
-	m.RequireUserAuth("gateway", "secret")
-	tests := []struct {
-		name, username, password string
-		ok                       bool
-	}{
-		{"right password", "gateway", "secret", true},
-		{"wrong password", "gateway", "guess", false},
-		{"no password", "", "", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			rdb := NewClient(ClientConfig{Addresses: []string{m.Addr()}, Username: tt.username, Password: tt.password})
-			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-			s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-			require.False(t, s.cluster)
-			err := s.Ping(t.Context())
-			require.Equal(t, tt.ok, err == nil, "%v", err)
-		})
-	}
 }
 
 // A Cluster node that has restarted has forgotten the scripts, and in a
@@ -186,12 +151,25 @@ func TestPipelinesLoadTheirScripts(t *testing.T) {
 	require.Zero(t, counted(t, r.reg, errorsTotal, ""))
 }
 
-func TestClientOfSeveralAddressesIsACluster(t *testing.T) {
+func TestStoreKnowsACluster(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere, "127.0.0.1:2"}})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.IsType(t, &redis.ClusterClient{}, rdb)
-	require.True(t, New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry())).cluster)
+	m := miniredis.RunT(t)
+	for name, tt := range map[string]struct {
+		addresses []string
+		cluster   bool
+	}{
+		"one address":       {[]string{m.Addr()}, false},
+		"several addresses": {[]string{nowhere, "127.0.0.1:2"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rdb := redis.New(redis.Config{Addresses: tt.addresses})
+			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+			s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+			require.Equal(t, tt.cluster, s.cluster)
+			require.Equal(t, !tt.cluster, s.Ping(t.Context()) == nil)
+		})
+	}
 }
 
 // A Redis that will not say which it is must not be trusted with claims: a

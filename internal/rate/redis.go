@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/redis"
 )
 
 // keyPrefix is that of all the gateway's keys in Redis; the ACL rule in
@@ -18,7 +20,7 @@ const keyPrefix = "gw:"
 type Redis struct{ limiter *redis_rate.Limiter }
 
 // NewRedis returns a Store on a client that the caller closes.
-func NewRedis(rdb redis.UniversalClient) *Redis {
+func NewRedis(rdb redis.Client) *Redis {
 	return &Redis{redis_rate.NewLimiter(prefixed{rdb})}
 }
 
@@ -51,16 +53,16 @@ func (r *Redis) Take(ctx context.Context, client string, l Limit, n, partial int
 }
 
 // prefixed puts the gateway's prefix before the library's.
-type prefixed struct{ redis.UniversalClient }
+type prefixed struct{ redis.Client }
 
 // Eval implements what redis_rate runs its scripts on.
-func (p prefixed) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	return p.UniversalClient.Eval(ctx, script, own(keys), args...)
+func (p prefixed) Eval(ctx context.Context, script string, keys []string, args ...any) *goredis.Cmd {
+	return p.Client.Eval(ctx, script, own(keys), args...)
 }
 
 // EvalSha implements what redis_rate runs its scripts on.
-func (p prefixed) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
-	return p.UniversalClient.EvalSha(ctx, sha1, own(keys), args...)
+func (p prefixed) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *goredis.Cmd {
+	return p.Client.EvalSha(ctx, sha1, own(keys), args...)
 }
 
 func own(keys []string) []string {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/test/services"
@@ -28,7 +28,7 @@ const patience = 20 * time.Second
 // gatewayOn is a Limiter with a connection of its own, as in a process of its own.
 func gatewayOn(t *testing.T, addr string) *Limiter {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{
+	rdb := goredis.NewClient(&goredis.Options{
 		Addr: addr, PoolSize: 16, ContextTimeoutEnabled: true, MaxRetries: 1, DialerRetries: 1,
 		DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
 	})
@@ -103,7 +103,7 @@ func TestTwoGatewaysShareARate(t *testing.T) {
 
 func TestRedisStore(t *testing.T) {
 	t.Parallel()
-	rdb := redis.NewClient(&redis.Options{Addr: services.Shared(t).Redis})
+	rdb := goredis.NewClient(&goredis.Options{Addr: services.Shared(t).Redis})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	store, name, limit := NewRedis(rdb), rand.Text(), Limit{100, time.Minute * 10} // burst 1
 	g, err := store.Take(t.Context(), name, limit, 1, 1)
@@ -183,14 +183,14 @@ func TestRedisPermissions(t *testing.T) {
 	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	admin := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	admin := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	args := []any{"ACL", "SETUSER", "gateway", "on", ">p"}
 	for _, right := range strings.Fields(string(rule[1])) {
 		args = append(args, right)
 	}
 	require.NoError(t, admin.Do(t.Context(), args...).Err())
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "gateway", Password: "p"})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Username: "gateway", Password: "p"})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	for range 2 { // the second finds the script
 		g, err := NewRedis(rdb).Take(t.Context(), "a", perSecond(10), 1, 1)
