@@ -208,7 +208,7 @@ func (a *App) Run(ctx context.Context) error {
 			a.logger.Error("watching schemas stopped", "error", err)
 		}
 	})
-	watchers.Go(func() { a.store.Guard(background, a.producer) })
+	watchers.Go(func() { idempotency.NewRebuilder(a.store, a.producer).Guard(background) })
 	watchers.Go(func() { a.watchClients(background) })
 	storer.Go(func() { a.store.Run(storing, settleTime) })
 

@@ -67,10 +67,10 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 			}
 			s.Settle(c, receipt)
 		}
-		ended := make([]*ending, 0, maxBatch)
+		ended := make([]*settlement, 0, maxBatch)
 		for range claims {
-			ended = append(ended, <-s.endings.queue)
+			ended = append(ended, <-s.settles.queue)
 		}
-		s.endings.apply(b.Context(), ended)
+		s.settles.apply(b.Context(), ended)
 	}
 }

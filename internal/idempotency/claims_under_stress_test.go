@@ -104,12 +104,12 @@ func testLostReplyToTakeOver(t *testing.T, b backend) {
 func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	r := newRig(t, b)
 	r.mustWin(t, r.newClaim())
-	lock := func(do func(*gatherer[*claimCall])) {
+	lock := func(do func(*batcher[*claimCall])) {
 		r.claims.mu.Lock()
 		defer r.claims.mu.Unlock()
 		do(&r.claims)
 	}
-	lock(func(g *gatherer[*claimCall]) { g.busy = lanes }) // as if all were under way, and never came back
+	lock(func(g *batcher[*claimCall]) { g.running = maxConcurrentScripts }) // as if all were under way, and never came back
 	ctx, cancel := context.WithCancel(t.Context())
 	c := r.newClaim()
 	result := make(chan error, 1)
@@ -119,7 +119,7 @@ func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	}()
 	require.Eventually(t, func() bool {
 		waiting := 0
-		lock(func(g *gatherer[*claimCall]) { waiting = len(g.waiting) })
+		lock(func(g *batcher[*claimCall]) { waiting = len(g.waiting) })
 		return waiting == 1
 	}, patience, pollEvery)
 	cancel()
@@ -129,7 +129,7 @@ func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	case <-time.After(patience):
 		require.FailNow(t, "still waiting")
 	}
-	lock(func(g *gatherer[*claimCall]) { g.busy = 0 })
+	lock(func(g *batcher[*claimCall]) { g.running = 0 })
 	r.mustWin(t, r.newClaim()) // shares its batch with the call that was given up
 	require.Empty(t, r.record(t, c.ID), "a claim that nobody waits for is not sent")
 	require.Equal(t, event.ClaimResult{State: event.Claimed}, r.mustClaim(t, again(c)))

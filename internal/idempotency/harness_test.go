@@ -70,6 +70,8 @@ type rig struct {
 	raw     *goredis.Client
 	bucket  byte
 	stop    func() // ends Run and waits; may be called twice
+
+	intervals intervals // of its rebuilders
 }
 
 type rigOption func(*rigOptions)
@@ -86,7 +88,7 @@ func withLease(d time.Duration) rigOption { return func(o *rigOptions) { o.cfg.L
 func transactional(o *rigOptions)         { o.cfg.Transactional = true }
 func through(p *proxy) rigOption          { return func(o *rigOptions) { o.addr = p.addr() } }
 
-// notRunning leaves it to the test to run the endings.
+// notRunning leaves it to the test to run the settle queue.
 func notRunning(o *rigOptions) { o.idle = true }
 
 // withoutMarkers leaves the Redis as it is, and guards all buckets.
@@ -99,9 +101,9 @@ func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 		opt(&o)
 	}
 	reg := prometheus.NewRegistry()
-	r := &rig{backend: b, cfg: o.cfg, reg: reg, raw: b.client(t, b.addr)}
+	r := &rig{backend: b, cfg: o.cfg, reg: reg, raw: b.client(t, b.addr), intervals: defaultIntervals}
 	r.Store = New(o.cfg, b.client(t, o.addr), slog.New(slog.DiscardHandler), NewMetrics(reg))
-	r.cluster = b.grouped
+	r.scripts.cluster = b.grouped
 	switch {
 	case o.bare:
 	case o.bucket != nil:
@@ -124,15 +126,21 @@ func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 func (r *rig) setMarker(t *testing.T, bucket byte) {
 	t.Helper()
 	require.NoError(t, r.raw.Del(t.Context(), markerKey(bucket)).Err())
-	h := r.newHold()
-	busy, err := h.take(t.Context(), []byte{bucket}, false)
+	locks := newBucketLocks(r.rebuilder(nil))
+	busy, err := locks.acquire(t.Context(), []byte{bucket}, false)
 	require.NoError(t, err)
 	require.Empty(t, busy)
-	require.NoError(t, h.complete(t.Context()))
-	require.Equal(t, []byte{bucket}, h.ready)
+	require.NoError(t, locks.complete(t.Context()))
+	require.Equal(t, []byte{bucket}, locks.ready)
 }
 
-// start runs the endings until the returned function is called.
+func (r *rig) rebuilder(log Log) *Rebuilder {
+	rebuilder := NewRebuilder(r.Store, log)
+	rebuilder.intervals = r.intervals
+	return rebuilder
+}
+
+// start runs the settle queue until the returned function is called.
 func (r *rig) start(drain time.Duration) func() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -2,14 +2,12 @@ package idempotency
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
@@ -133,7 +131,7 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 	defer func() { _ = rdb.Close() }()
 	owned := make(map[*goredis.Client][]byte)
 	var masters []*goredis.Client
-	for _, b := range everyBucket() {
+	for _, b := range allBuckets() {
 		m, err := rdb.MasterForKey(ctx, markerKey(b))
 		if err != nil {
 			f.NoMasters = failureOf(err)
@@ -160,9 +158,9 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 // markers counts the buckets whose claims are whole.
 func markers(ctx context.Context, rdb redis.Client) preflight.RedisClaims {
 	c := preflight.RedisClaims{Buckets: bucketCount}
-	s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-	err := s.askBuckets(ctx, question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
-		switch v {
+	check := bucketScript{checkScript, markerOnly, nil}
+	err := newScriptRunner(rdb).runOnBuckets(ctx, check, allBuckets(), func(_ byte, state bucketState) {
+		switch state {
 		case bucketReady:
 			c.Ready++
 		case bucketMissing:

@@ -4,14 +4,12 @@ package idempotency
 
 import (
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -352,8 +350,7 @@ func TestShowWithFewPermissions(t *testing.T) {
 	do(t, addr, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret"}, rulesOf(documentedUser)...)...)
 	rdb := redis.New(redis.Config{Addresses: []string{addr}, Username: "gateway", Password: "secret"})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	store := New(gateway.cfg, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-	shown, err := store.Show(t.Context(), c.ID)
+	shown, err := Show(t.Context(), rdb, c.ID)
 	require.NoError(t, err)
 	require.Equal(t, ShownClaimed, shown.State)
 	require.Nil(t, shown.Expires)

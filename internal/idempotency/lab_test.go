@@ -23,18 +23,18 @@ type lab struct {
 	promote func(t *testing.T)
 }
 
-// hurry is usualPace for tests, and a lock that expires soon.
-var hurry = pace{
-	lock: 2 * time.Second, check: 200 * time.Millisecond,
-	urgent: 50 * time.Millisecond, failure: 50 * time.Millisecond, kick: 5 * time.Millisecond,
-	insist: 20 * time.Millisecond,
+// shortIntervals are defaultIntervals for tests, with a lock that expires soon.
+var shortIntervals = intervals{
+	lockTTL: 2 * time.Second, check: 200 * time.Millisecond,
+	contended: 50 * time.Millisecond, failed: 50 * time.Millisecond, least: 5 * time.Millisecond,
+	retry: 20 * time.Millisecond,
 }
 
 // gateway is another gateway of the lab, whose guard is not running yet.
 func (l lab) gateway(t *testing.T, opts ...rigOption) *rig {
 	t.Helper()
 	r := newRig(t, l.backend, append([]rigOption{withoutMarkers}, opts...)...)
-	r.pace = hurry
+	r.intervals = shortIntervals
 	return r
 }
 
@@ -43,7 +43,8 @@ func (r *rig) guard(t *testing.T, log Log) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { r.Guard(ctx, log) })
+	rebuilder := r.rebuilder(log)
+	done.Go(func() { rebuilder.Guard(ctx) })
 	stop = func() {
 		cancel()
 		done.Wait()
@@ -77,8 +78,8 @@ func (r *rig) wrong(t *testing.T) int {
 }
 
 func (r *rig) countWrong() (n int, err error) {
-	err = r.askBuckets(context.Background(), question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
-		if v != bucketReady {
+	err = r.scripts.runOnBuckets(context.Background(), bucketScript{checkScript, markerOnly, nil}, allBuckets(), func(_ byte, state bucketState) {
+		if state != bucketReady {
 			n++
 		}
 	})

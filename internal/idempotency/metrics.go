@@ -7,11 +7,11 @@ import (
 
 // Metrics of the claim store.
 type Metrics struct {
-	errors        *prometheus.CounterVec
-	claimBatch    prometheus.Observer
-	settle        prometheus.Observer
-	lostEndings   prometheus.Counter
-	missedEndings prometheus.Counter
+	errors             *prometheus.CounterVec
+	claimBatch         prometheus.Observer
+	settle             prometheus.Observer
+	droppedSettlements prometheus.Counter
+	missedSettlements  prometheus.Counter
 
 	unready         prometheus.Gauge
 	rebuilds        *prometheus.CounterVec
@@ -36,11 +36,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the end of an attempt until Redis knows of it; not on the caller's path.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
-		lostEndings: f.NewCounter(prometheus.CounterOpts{
+		droppedSettlements: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_endings_lost_total",
 			Help: "Settles, doubts and releases given up because Redis was away: their claims stay until the lease ends.",
 		}),
-		missedEndings: f.NewCounter(prometheus.CounterOpts{
+		missedSettlements: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_endings_missed_total",
 			Help: "Endings that found another attempt's claim, or none to release.",
 		}),

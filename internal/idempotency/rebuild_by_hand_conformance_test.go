@@ -24,13 +24,13 @@ func testRebuildByHand(t *testing.T, l lab) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		tally, err := r.Rebuild(context.Background(), log, time.Hour/2, func(t Tally) { told = append(told, t) })
+		tally, err := r.rebuilder(log).Rebuild(context.Background(), time.Hour/2, func(t Tally) { told = append(told, t) })
 		done <- result{tally, err}
 	}()
 	mustClose(t, working.reached)
 	_, err = running.Claim(t.Context(), running.newClaim())
 	requireRebuilding(t, err)
-	<-time.After(4 * hurry.check) // the guard looks meanwhile
+	<-time.After(4 * shortIntervals.check) // the guard looks meanwhile
 	close(working.open)
 	got := <-done
 	require.NoError(t, got.err)
@@ -53,10 +53,10 @@ func testRebuildByHandWaits(t *testing.T, l lab) {
 	done := make(chan error, 1)
 	mine := &fakeLog{entries: theirs.entries}
 	go func() {
-		_, err := r.Rebuild(context.Background(), mine, time.Hour, nil)
+		_, err := r.rebuilder(mine).Rebuild(context.Background(), time.Hour, nil)
 		done <- err
 	}()
-	<-time.After(4 * hurry.urgent) // it asks meanwhile
+	<-time.After(4 * shortIntervals.contended) // it asks meanwhile
 	require.Zero(t, mine.waits.Load())
 	close(working.open)
 	require.NoError(t, <-done)
@@ -73,7 +73,7 @@ func testRebuildByHandLosesABucket(t *testing.T, l lab) {
 		}
 		return nil
 	}
-	tally, err := r.Rebuild(t.Context(), log, time.Hour, nil)
+	tally, err := r.rebuilder(log).Rebuild(t.Context(), time.Hour, nil)
 	require.NoError(t, err)
 	require.Equal(t, bucketCount, tally.Buckets)
 	require.EqualValues(t, 2, log.passes.Load())

@@ -203,7 +203,7 @@ func testOneRebuilds(t *testing.T, l lab) {
 	_, err := second.Claim(t.Context(), second.newClaim())
 	requireRebuilding(t, err)
 	// Long enough for a lock to expire that is not renewed.
-	<-time.After(hurry.lock * 3 / 2)
+	<-time.After(shortIntervals.lockTTL * 3 / 2)
 	require.Zero(t, other.waits.Load(), "it leaves the buckets to the first")
 	require.Zero(t, log.passes.Load())
 
@@ -218,14 +218,15 @@ func testOneRebuilds(t *testing.T, l lab) {
 
 func testHolderDies(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
-	h := dead.newHold() // it never renews, as if its process were gone
-	_, err := h.take(t.Context(), everyBucket(), false)
+	owner := dead.rebuilder(nil)
+	locks := newBucketLocks(owner) // they are never renewed, as if their process were gone
+	_, err := locks.acquire(t.Context(), allBuckets(), false)
 	require.NoError(t, err)
 	taken := time.Now()
 
 	log := heir.written(50)
 	log.onPass = func(int) {
-		require.Greater(t, time.Since(taken), hurry.lock/2, "while the lock stands nobody takes it")
+		require.Greater(t, time.Since(taken), shortIntervals.lockTTL/2, "while the lock stands nobody takes it")
 	}
 	heir.guard(t, log)
 	heir.mustBeReady(t)
@@ -234,18 +235,18 @@ func testHolderDies(t *testing.T, l lab) {
 	// Should the dead one wake up, it does nothing more.
 	require.NoError(t, heir.raw.FlushAll(t.Context()).Err())
 	tally := Tally{}
-	late := newRestorer(h, &tally, func(Tally) {})
+	late := newRestorer(owner, locks, &tally, func(Tally) {})
 	e := entryOf(dead.newClaim(), time.Now())
 	require.NoError(t, late.visit(t.Context(), e, time.Now()))
 	_ = late.flush(t.Context())
 	require.Zero(t, tally.Written)
 	require.Empty(t, dead.record(t, e.Claim))
-	require.NoError(t, h.complete(t.Context()))
+	require.NoError(t, locks.complete(t.Context()))
 }
 
 func testStopReleases(t *testing.T, l lab) {
 	r := l.gateway(t)
-	r.pace.lock = time.Hour
+	r.intervals.lockTTL = time.Hour
 	log, working := &fakeLog{}, newGate()
 	log.quiesce = working.wait
 	stop := r.guard(t, log)
@@ -316,12 +317,12 @@ func testRedisAwayInTheMiddle(t *testing.T, l lab) {
 		if n == 2 {
 			once.Do(func() {
 				p.cut()
-				time.AfterFunc(3*hurry.insist, func() { p.mend(t) })
+				time.AfterFunc(3*shortIntervals.retry, func() { p.mend(t) })
 			})
 		}
 		return nil
 	}
-	r.pace.lock = patience
+	r.intervals.lockTTL = patience
 	r.guard(t, log)
 	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 1 }, patience, pollEvery)
 	require.EqualValues(t, 1, log.passes.Load(), "a short absence does not cost another read of the log")

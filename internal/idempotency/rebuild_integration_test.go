@@ -47,17 +47,6 @@ func TestRebuildOnRedis(t *testing.T) {
 	runRebuildConformance(t, newRedisLab, false, true)
 }
 
-// Not parallel: it measures.
-func TestRebuildSpeed(t *testing.T) {
-	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
-		t.Run(name, func(t *testing.T) {
-			l := newRedisLab(t)
-			l.grouped = grouped
-			measureRebuild(t, l, 200_000)
-		})
-	}
-}
-
 // TestRebuildOnCluster: scripts stay within a slot, and the loss of one node
 // concerns its buckets only.
 func TestRebuildOnCluster(t *testing.T) {
@@ -67,14 +56,14 @@ func TestRebuildOnCluster(t *testing.T) {
 		r := newRig(t, newBackend(addrs[0], 0), withoutMarkers)
 		rdb := redis.New(redis.Config{Addresses: addrs})
 		t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-		r.rdb, r.cluster, r.pace = rdb, true, hurry
+		r.scripts.rdb, r.scripts.cluster, r.intervals = rdb, true, shortIntervals
 		return r
 	}
 	r, other := newGateway(), newGateway()
 	log := r.written(3000)
 	held := func() {
 		for _, e := range log.entries {
-			text, err := r.rdb.Get(t.Context(), recordKey(e.Claim)).Result()
+			text, err := r.scripts.rdb.Get(t.Context(), recordKey(e.Claim)).Result()
 			require.NoError(t, err)
 			require.Equal(t, settledRecord(e.Fingerprint, e.Receipt), text)
 		}
@@ -139,15 +128,15 @@ func BenchmarkCheck(b *testing.B) {
 	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
 		b.Run(name, func(b *testing.B) {
 			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-			s.cluster = grouped
+			s.scripts.cluster = grouped
 			_, err := s.AssertEmpty(b.Context())
 			require.NoError(b, err)
-			g := &guard{store: s}
-			g.look(b.Context()) // loads the script
+			g := &guard{Rebuilder: NewRebuilder(s, nil)}
+			g.check(b.Context()) // loads the script
 			require.NoError(b, rdb.ConfigResetStat(b.Context()).Err())
 			b.ReportAllocs()
 			for b.Loop() {
-				if wrong, _ := g.look(b.Context()); len(wrong) > 0 {
+				if wrong, _ := g.check(b.Context()); len(wrong) > 0 {
 					b.Fatal("not ready")
 				}
 			}

@@ -86,8 +86,8 @@ func replidOf(t *testing.T, r *rig) string {
 
 func testLocksOfAnotherRedis(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
-	dead.pace.lock = time.Hour
-	_, err := dead.newHold().take(t.Context(), everyBucket(), false)
+	dead.intervals.lockTTL = time.Hour
+	_, err := newBucketLocks(dead.rebuilder(nil)).acquire(t.Context(), allBuckets(), false)
 	require.NoError(t, err)
 	l.promote(t)
 	heir.guard(t, &fakeLog{})
@@ -121,7 +121,7 @@ func testLockStolen(t *testing.T, l lab) {
 		if n == bucketCount && log.passes.Load() == 1 {
 			lock := r.raw.Get(context.Background(), lockKey(stolen)).Val()
 			require.NotEmpty(t, lock)
-			require.NoError(t, r.raw.Set(context.Background(), lockKey(stolen), "thief"+lock[len(lock)-41:], 10*hurry.urgent).Err())
+			require.NoError(t, r.raw.Set(context.Background(), lockKey(stolen), "thief"+lock[len(lock)-41:], 10*shortIntervals.contended).Err())
 		}
 		return nil
 	}

@@ -162,7 +162,7 @@ func TestStanding(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for transactional, want := range map[bool]event.ClaimResult{false: tt.want, true: tt.transactional} {
-				got, err := standing(tt.text, fingerprint, transactional)
+				got, err := parseResult(tt.text, fingerprint, transactional)
 				if want.State == event.Abandoned {
 					require.WithinDuration(t, time.Now(), got.Abandoned.LeaseEnded, patience)
 					got.Abandoned.LeaseEnded = time.Time{}
@@ -176,7 +176,7 @@ func TestStanding(t *testing.T) {
 
 func TestLeaseEndedByThisClock(t *testing.T) {
 	t.Parallel()
-	s, err := standing("R9000 C 5000 1000 fp tok 3 gw-1 orders", event.Fingerprint{}, false)
+	s, err := parseResult("R9000 C 5000 1000 fp tok 3 gw-1 orders", event.Fingerprint{}, false)
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(-4*time.Second), s.Abandoned.LeaseEnded, time.Second)
 	require.Zero(t, s.Abandoned.Fingerprint, "a text that is none")
@@ -211,7 +211,7 @@ func FuzzParseRecord(f *testing.F) {
 		default:
 			require.Fail(t, "no such state", rec.state)
 		}
-		s, err := standing(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{}, now%2 == 0)
+		s, err := parseResult(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{}, now%2 == 0)
 		require.NoError(t, err)
 		require.NotEqual(t, event.Claimed, s.State)
 		require.GreaterOrEqual(t, s.LeaseLeft, time.Duration(0))

@@ -79,11 +79,11 @@ if not rec and redis.call('GET', KEYS[2]) ~= replid then return 'M' end
 return standing(rec)
 `)
 
-// endScript: KEYS = record*; ARGV = ttl ms, then per record operation, token,
+// settleScript: KEYS = record*; ARGV = ttl ms, then per record operation, token,
 // settled record. "S" settles a claim of the token or one that Redis lost: the
 // event is in the log, whatever became of its claim. "U" and "D" touch only
 // the token's own claim. The result counts the endings that changed nothing.
-var endScript = goredis.NewScript(luaHolder + `
+var settleScript = goredis.NewScript(luaHolder + `
 local missed = 0
 for i = 1, #KEYS do
   local op, token = ARGV[3 * i - 1], ARGV[3 * i]

@@ -9,6 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
 // Shown is what Redis holds for an identity, for a person to read.
@@ -66,18 +67,18 @@ if type(ttl) == 'table' then ttl = -3 end
 return {now, not marker and '-' or marker == replid and '=' or '!', rec or '', ttl}
 `)
 
-// Show reads what stands, and changes nothing.
-func (s *Store) Show(ctx context.Context, id event.ClaimID) (Shown, error) {
+// Show reads the record of a claim. It changes nothing.
+func Show(ctx context.Context, rdb redis.Client, id event.ClaimID) (Shown, error) {
 	shown := Shown{Claim: id, RecordKey: recordKey(id), Bucket: bucketOf(id), MarkerKey: markerKey(bucketOf(id)), State: ShownAbsent}
-	reply, err := showScript.Run(ctx, s.rdb, []string{shown.RecordKey, shown.MarkerKey}).Slice()
+	reply, err := showScript.Run(ctx, rdb, []string{shown.RecordKey, shown.MarkerKey}).Slice()
 	if err != nil {
 		return shown, fmt.Errorf("read claim: %w", err)
 	}
-	now, verdictText, text, ttlMs, err := readShown(reply)
+	now, bucket, text, ttlMs, err := readShown(reply)
 	if err != nil {
 		return shown, err
 	}
-	switch verdict(verdictText) {
+	switch bucket {
 	case bucketReady:
 		shown.Marker = MarkerReady
 	case bucketMissing:
@@ -117,7 +118,7 @@ func (shown *Shown) fill(rec stored, nowMs int64) {
 
 var errBadShown = errors.New("read answer of the show script")
 
-func readShown(reply []any) (nowMs int64, marker, record string, ttlMs int64, err error) {
+func readShown(reply []any) (nowMs int64, bucket bucketState, record string, ttlMs int64, err error) {
 	if len(reply) != 4 {
 		return 0, "", "", 0, errBadShown
 	}
@@ -128,5 +129,5 @@ func readShown(reply []any) (nowMs int64, marker, record string, ttlMs int64, er
 	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return 0, "", "", 0, errBadShown
 	}
-	return nowMs, marker, record, ttlMs, nil
+	return nowMs, bucketState(marker), record, ttlMs, nil
 }

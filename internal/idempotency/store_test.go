@@ -27,7 +27,7 @@ func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
 	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
-	for range endingsLimit {
+	for range settleQueueLimit {
 		s.MarkUnknown(event.Claim{})
 	}
 	require.Zero(t, counted(t, reg, lostTotal, ""))
@@ -44,27 +44,27 @@ func TestGatheringOfEndings(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		first  *ending
+		first  *settlement
 		queued int
 		batch  int
 		took   time.Duration
 	}{
-		{"a settle alone", &ending{op: "S"}, 0, 1, gatherTime},
-		{"a settle with company", &ending{op: "S"}, 5, 6, gatherTime},
-		{"a full batch does not wait", &ending{op: "S"}, 2 * maxBatch, maxBatch, 0},
-		{"a release", &ending{op: "D", done: make(chan struct{})}, 0, 1, 0},
-		{"a release with company", &ending{op: "D", done: make(chan struct{})}, 5, 6, 0},
+		{"a settle alone", &settlement{op: "S"}, 0, 1, batchWait},
+		{"a settle with company", &settlement{op: "S"}, 5, 6, batchWait},
+		{"a full batch does not wait", &settlement{op: "S"}, 2 * maxBatch, maxBatch, 0},
+		{"a release", &settlement{op: "D", done: make(chan struct{})}, 0, 1, 0},
+		{"a release with company", &settlement{op: "D", done: make(chan struct{})}, 5, 6, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q := newEndings(nil)
+				q := &settleQueue{queue: make(chan *settlement, settleQueueLimit)}
 				for range tt.queued {
-					q.queue <- &ending{op: "U"}
+					q.queue <- &settlement{op: "U"}
 				}
 				began := time.Now()
-				batch := q.gather(t.Context(), tt.first)
+				batch := q.collect(t.Context(), tt.first)
 				require.Len(t, batch, tt.batch)
 				require.Same(t, tt.first, batch[0])
 				require.Equal(t, tt.took, time.Since(began))
@@ -132,11 +132,11 @@ func TestPipelinesLoadTheirScripts(t *testing.T) {
 	for _, id := range []event.ClaimID{here.ID, there.ID} {
 		require.NoError(t, r.raw.Set(t.Context(), markerKey(bucketOf(id)), strings.Repeat("0", 40), 0).Err())
 	}
-	var together asked
-	together.begin(t.Context(), 2)
-	calls := []*claimCall{{asked: &together, claim: here}, {asked: &together, claim: there}}
+	var group callGroup
+	group.begin(t.Context(), 2)
+	calls := []*claimCall{{callGroup: &group, claim: here}, {callGroup: &group, claim: there}}
 	r.claimBatch(calls)
-	mustClose(t, together.done)
+	mustClose(t, group.done)
 	for _, c := range calls {
 		require.NoError(t, c.err)
 		require.Equal(t, "W", c.text)
@@ -166,7 +166,7 @@ func TestStoreKnowsACluster(t *testing.T) {
 			rdb := redis.New(redis.Config{Addresses: tt.addresses})
 			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 			s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-			require.Equal(t, tt.cluster, s.cluster)
+			require.Equal(t, tt.cluster, s.scripts.cluster)
 			require.Equal(t, !tt.cluster, s.Ping(t.Context()) == nil)
 		})
 	}

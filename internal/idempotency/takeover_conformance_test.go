@@ -177,7 +177,7 @@ func testMarkers(t *testing.T, b backend) {
 			require.Empty(t, r.record(t, lost.ID), "nothing is claimed")
 			_, err = r.Look(t.Context(), lost.ID, lost.Fingerprint)
 			requireRebuilding(t, err)
-			require.Len(t, r.kicks, 1, "the guard is asked to look")
+			require.Len(t, r.wake, 1, "the guard is asked to look")
 
 			_, err = r.Claim(t.Context(), again(held))
 			requireRebuilding(t, err)

@@ -9,14 +9,14 @@ import (
 	"eventgateway/internal/event"
 )
 
-// Nobody waits longer than maxWait for a turn, however slow Redis is.
+// Nobody waits longer than maxClaimWait for a turn, however slow Redis is.
 func TestClaimsThatWaitedTooLongAreToldSo(t *testing.T) {
 	t.Parallel()
 	s := &Store{}
-	var together asked
-	together.begin(t.Context(), 1)
-	late := &claimCall{asked: &together, claim: event.Claim{Begun: time.Now().Add(-maxWait - time.Millisecond)}}
+	var group callGroup
+	group.begin(t.Context(), 1)
+	late := &claimCall{callGroup: &group, claim: event.Claim{Begun: time.Now().Add(-maxClaimWait - time.Millisecond)}}
 	s.claimBatch([]*claimCall{late}) // Redis is not asked: there is none
 	mustClose(t, late.done)
-	require.ErrorIs(t, late.err, errWaited)
+	require.ErrorIs(t, late.err, errWaitedTooLong)
 }

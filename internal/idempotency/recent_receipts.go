@@ -18,7 +18,7 @@ const (
 // recent remembers receipts of events that were just written, so that a retry
 // right behind its 202 is answered at once, settled in Redis or not. It holds
 // two generations and drops the older one when the younger is full or aged.
-type recent struct {
+type recentReceipts struct {
 	age time.Duration
 
 	mu         sync.Mutex
@@ -32,31 +32,31 @@ type written struct {
 	receipt     string // JSON
 }
 
-func newRecent(age time.Duration) *recent {
-	return &recent{age: age / 2, young: map[event.ClaimID]written{}, old: map[event.ClaimID]written{}, now: time.Now, youngSince: time.Now()}
+func newRecentReceipts(age time.Duration) *recentReceipts {
+	return &recentReceipts{age: age / 2, young: map[event.ClaimID]written{}, old: map[event.ClaimID]written{}, now: time.Now, youngSince: time.Now()}
 }
 
-func (r *recent) add(id event.ClaimID, f event.Fingerprint, receipt string) {
+func (r *recentReceipts) add(id event.ClaimID, f event.Fingerprint, receipt string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.turnLocked()
+	r.rotateLocked()
 	r.young[id] = written{f, receipt}
 }
 
-func (r *recent) look(id event.ClaimID, f event.Fingerprint) (event.ClaimResult, bool) {
+func (r *recentReceipts) look(id event.ClaimID, f event.Fingerprint) (event.ClaimResult, bool) {
 	r.mu.Lock()
-	r.turnLocked()
+	r.rotateLocked()
 	w := r.findLocked(id)
 	r.mu.Unlock()
-	return w.standing(f)
+	return w.result(f)
 }
 
 // find looks for several at once: what is known, by its place among the claims.
-func (r *recent) find(claims []event.Claim) map[int]written {
+func (r *recentReceipts) find(claims []event.Claim) map[int]written {
 	var known map[int]written
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.turnLocked()
+	r.rotateLocked()
 	for i := range claims {
 		if w := r.findLocked(claims[i].ID); w.receipt != "" {
 			if known == nil {
@@ -68,7 +68,7 @@ func (r *recent) find(claims []event.Claim) map[int]written {
 	return known
 }
 
-func (r *recent) findLocked(id event.ClaimID) written {
+func (r *recentReceipts) findLocked(id event.ClaimID) written {
 	w, ok := r.young[id]
 	if !ok {
 		w = r.old[id]
@@ -76,22 +76,22 @@ func (r *recent) findLocked(id event.ClaimID) written {
 	return w
 }
 
-// standing is what to tell who asks for f; not ok if nothing is known.
-func (w written) standing(f event.Fingerprint) (event.ClaimResult, bool) {
+// result is what to tell who asks for f; not ok if nothing is known.
+func (w written) result(f event.Fingerprint) (event.ClaimResult, bool) {
 	switch {
 	case w.receipt == "":
 		return event.ClaimResult{}, false
 	case f != (event.Fingerprint{}) && w.fingerprint != f:
 		return event.ClaimResult{State: event.Reused}, true
 	}
-	standing := event.ClaimResult{State: event.Settled}
-	if json.Unmarshal([]byte(w.receipt), &standing.Receipt) != nil {
+	result := event.ClaimResult{State: event.Settled}
+	if json.Unmarshal([]byte(w.receipt), &result.Receipt) != nil {
 		return event.ClaimResult{}, false // Redis is asked instead
 	}
-	return standing, true
+	return result, true
 }
 
-func (r *recent) turnLocked() {
+func (r *recentReceipts) rotateLocked() {
 	now := r.now()
 	age := now.Sub(r.youngSince)
 	if len(r.young) < recentLimit && age < r.age {
