@@ -52,7 +52,10 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	s.metrics.claimBatch.Observe(float64(len(live)))
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
-	groups := groupsOf(s.scripts, live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
+	groups := [][]*claimCall{live}
+	if s.scripts.cluster {
+		groups = byBucket(live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
+	}
 	err := s.scripts.run(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(groups[i]) },
 		func(i int, cmd *goredis.Cmd) { answerClaims(groups[i], cmd) })
 	if err != nil {

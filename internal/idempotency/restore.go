@@ -89,7 +89,10 @@ func (r *restorer) flush(ctx context.Context) error {
 func (r *restorer) write(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	groups := groupsOf(r.scripts, r.batch, func(e settledEntry) byte { return bucketOf(e.entry.Claim) })
+	groups := [][]settledEntry{r.batch}
+	if r.scripts.cluster {
+		groups = byBucket(r.batch, func(e settledEntry) byte { return bucketOf(e.entry.Claim) })
+	}
 	var left []settledEntry
 	err := r.scripts.run(ctx, len(groups), restoreScript, func(i int) ([]string, []any) { return restoreArgs(groups[i], r.locks.token) },
 		func(i int, cmd *goredis.Cmd) {

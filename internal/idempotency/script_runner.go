@@ -63,15 +63,6 @@ func (r *scriptRunner) run(ctx context.Context, groups int, script *goredis.Scri
 	return first
 }
 
-// groupsOf splits calls as run has to be given them: into one group, or on a Cluster
-// into one for each bucket.
-func groupsOf[T any](r *scriptRunner, calls []T, bucket func(T) byte) [][]T {
-	if !r.cluster {
-		return [][]T{calls}
-	}
-	return byBucket(calls, bucket)
-}
-
 // byBucket splits calls into groups whose keys share a hash slot.
 func byBucket[T any](calls []T, bucket func(T) byte) [][]T {
 	var groups [][]T

@@ -151,7 +151,10 @@ func (q *settleQueue) collect(ctx context.Context, first *settlement) []*settlem
 func (q *settleQueue) apply(ctx context.Context, batch []*settlement) {
 	scriptCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
 	defer cancel()
-	groups := groupsOf(q.scripts, batch, func(e *settlement) byte { return bucketOf(e.id) })
+	groups := [][]*settlement{batch}
+	if q.scripts.cluster {
+		groups = byBucket(batch, func(e *settlement) byte { return bucketOf(e.id) })
+	}
 	failpoint.At(failpoint.Settling)
 	err := q.scripts.run(scriptCtx, len(groups), settleScript, func(i int) ([]string, []any) { return settleArgs(groups[i], q.cfg.TTL) },
 		func(i int, cmd *goredis.Cmd) { q.applied(groups[i], cmd) })
