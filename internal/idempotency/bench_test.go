@@ -15,7 +15,7 @@ import (
 	"eventgateway/internal/redis"
 )
 
-// wins answers claims and endings in place of a Redis, at next to no cost.
+// wins answers claims and settlements in place of a Redis, at next to no cost.
 type wins struct{ answers []any }
 
 func (wins) DialHook(next goredis.DialHook) goredis.DialHook { return next }
@@ -36,8 +36,8 @@ func (w wins) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
 	}
 }
 
-// BenchmarkClaimAndSettle is what the store itself costs for 100 claims that are won
-// and settled.
+// BenchmarkClaimAndSettle measures the store itself, with 100 claims that are made and
+// settled.
 func BenchmarkClaimAndSettle(b *testing.B) {
 	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	b.Cleanup(func() { require.NoError(b, rdb.Close()) })
@@ -60,10 +60,10 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 			binary.BigEndian.PutUint64(c.ID[:], n*0x9e3779b97f4a7c15)
 			claims[i] = c
 		}
-		standings, errs := s.ClaimAll(b.Context(), claims)
+		results, errs := s.ClaimAll(b.Context(), claims)
 		for i, c := range claims {
-			if errs[i] != nil || standings[i].State != event.Claimed {
-				b.Fatal(errs[i], standings[i])
+			if errs[i] != nil || results[i].State != event.Claimed {
+				b.Fatal(errs[i], results[i])
 			}
 			s.Settle(c, receipt)
 		}

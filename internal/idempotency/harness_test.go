@@ -19,8 +19,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// While Redis is away the library dials it once a second on a goroutine
-	// that sees the client's end only when it wakes.
+	// While Redis is away the library dials it once a second, on a goroutine that
+	// notices only when it wakes that its client was closed.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
@@ -29,19 +29,19 @@ const (
 	longTTL   = time.Hour
 	// patience bounds every wait for something that must happen.
 	patience = 20 * time.Second
-	// pollEvery is how often a wait looks.
+	// pollEvery is the interval of polling.
 	pollEvery = 5 * time.Millisecond
 )
 
-// backend is a Redis that the conformance suite runs on.
+// backend is a Redis on which the conformance suite runs.
 type backend struct {
 	addr string
 	db   int
 	// grouped makes the store send its scripts as it does to a Cluster: one
 	// per bucket, in a pipeline.
 	grouped bool
-	// buckets hands every rig a bucket of its own, so that tests may run side by
-	// side and change markers.
+	// buckets gives every rig its own bucket, so that tests that change markers can run in
+	// parallel.
 	buckets *atomic.Uint32
 }
 
@@ -61,7 +61,7 @@ func (b backend) client(t *testing.T, addr string) *goredis.Client {
 	return rdb
 }
 
-// rig is a store on a backend, and a direct look at that Redis beside it.
+// rig is a store on a backend, with a client of its own for that Redis.
 type rig struct {
 	*Store
 	backend backend
@@ -91,7 +91,7 @@ func through(p *proxy) rigOption          { return func(o *rigOptions) { o.addr 
 // notRunning leaves it to the test to run the settle queue.
 func notRunning(o *rigOptions) { o.idle = true }
 
-// withoutMarkers leaves the Redis as it is, and guards all buckets.
+// withoutMarkers sets no markers.
 func withoutMarkers(o *rigOptions) { o.bare = true }
 
 func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
@@ -154,7 +154,7 @@ func (r *rig) start(drain time.Duration) func() {
 	}
 }
 
-// peer is another gateway on the same Redis: it remembers nothing locally.
+// peer is another gateway on the same Redis: it remembers no receipts of this one.
 func (r *rig) peer(t *testing.T, opts ...rigOption) *rig {
 	t.Helper()
 	cfg, bucket := r.cfg, r.bucket
@@ -200,9 +200,9 @@ func (r *rig) mustClaim(t *testing.T, c event.Claim) event.ClaimResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	standing, err := r.Claim(ctx, c)
+	result, err := r.Claim(ctx, c)
 	require.NoError(t, err)
-	return standing
+	return result
 }
 
 func (r *rig) mustWin(t *testing.T, c event.Claim) {

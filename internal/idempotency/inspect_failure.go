@@ -17,8 +17,8 @@ import (
 	"eventgateway/internal/redis"
 )
 
-// failureOf sorts an error of Redis, or of the way to it. Errors of go-redis
-// carry addresses and user names, but no passwords.
+// failureOf sorts an error of Redis, or of the connection to it. Errors of go-redis
+// contain addresses and user names, but no passwords.
 func failureOf(err error) *preflight.Failure {
 	return &preflight.Failure{Kind: kindOf(err), Text: err.Error()}
 }
@@ -71,8 +71,8 @@ func tlsKind(err error) preflight.FailureKind {
 	return ""
 }
 
-// unanswered says why a server did not answer a PING. What go-redis' error leaves
-// open, one more connection shows.
+// unanswered says why a server did not answer a PING. Where go-redis' error leaves that
+// open, it makes one more connection to find out.
 func (i inspector) unanswered(ctx context.Context, addr string, err error) *preflight.Failure {
 	f := failureOf(err)
 	switch {
@@ -89,9 +89,9 @@ func (i inspector) unanswered(ctx context.Context, addr string, err error) *pref
 	return f
 }
 
-// farewell is the error that a server tells unasked before it hangs up; "" if it
-// says nothing. A Redis with no connection left does so, and one in protected mode:
-// go-redis takes it for an answer to HELLO, and drops it.
+// farewell is the error that a server sends before it closes the connection without a
+// request; "" if it sends nothing. A Redis that accepts no more connections does so, and
+// one in protected mode. go-redis takes the error for an answer to HELLO, and drops it.
 func farewell(ctx context.Context, addr string) string {
 	dialer := net.Dialer{Timeout: redis.DialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
@@ -108,8 +108,8 @@ func farewell(ctx context.Context, addr string) string {
 	return said
 }
 
-// speaksPlain asks without TLS, and without telling who asks. A Redis without
-// TLS waits for more of what it takes for a command, where it should shake hands.
+// speaksPlain sends a PING without TLS and without a password. A Redis without TLS does
+// not answer a TLS handshake: it takes it for a command that is not complete yet.
 func speaksPlain(ctx context.Context, addr string) bool {
 	dialer := net.Dialer{Timeout: redis.DialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
@@ -123,5 +123,5 @@ func speaksPlain(ctx context.Context, addr string) bool {
 	}
 	answer := make([]byte, 1)
 	_, err = io.ReadFull(conn, answer)
-	return err == nil && (answer[0] == '+' || answer[0] == '-') // +PONG, or an error
+	return err == nil && (answer[0] == '+' || answer[0] == '-') // +PONG or an error
 }

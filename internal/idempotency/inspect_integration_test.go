@@ -24,7 +24,7 @@ var needs = preflight.RedisNeeds{TTL: 24 * time.Hour, Lease: 30 * time.Second, C
 // documentedUser is what docs/operations.md calls enough.
 const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get +set +del +mget +pexpire +ping"
 
-// requireFinding wants the finding among those about what Inspect finds out.
+// requireFinding requires the finding among those about the facts that Inspect collects.
 func requireFinding(t *testing.T, cfg redis.Config, severity preflight.Severity, check, what string) {
 	t.Helper()
 	requireFindingFor(t, cfg, needs, severity, check, what)
@@ -168,7 +168,7 @@ func TestInspectUnreachable(t *testing.T) {
 	})
 }
 
-// TestInspectFewPermissionsAndAOF: INFO tells of the file, and nobody how it is synced.
+// TestInspectFewPermissionsAndAOF: INFO reports the file, but not how it is synced.
 func TestInspectFewPermissionsAndAOF(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t, "--appendonly", "yes").Addr()
@@ -192,7 +192,7 @@ func TestInspectClaims(t *testing.T) {
 	requireFinding(t, at(server.Addr()), preflight.Warning, "redis.claims", "3 of 256 buckets of keys are not ready, 1 of them because")
 }
 
-// TestInspectReplica: a pair that nobody told to give up writing.
+// TestInspectReplica inspects a master and a replica without min-replicas-to-write.
 func TestInspectReplica(t *testing.T) {
 	t.Parallel()
 	master := ownRedis(t)
@@ -245,7 +245,7 @@ func TestInspectReplica(t *testing.T) {
 	})
 }
 
-// TestInspectCluster: every master is looked at.
+// TestInspectCluster: every master is inspected.
 func TestInspectCluster(t *testing.T) {
 	t.Parallel()
 	var addrs []string
@@ -298,8 +298,7 @@ func TestInspectCluster(t *testing.T) {
 	requireFinding(t, at(addrs[0], "127.0.0.1:1"), preflight.Warning, "redis.address", "nothing listens")
 }
 
-// TestInspectClock: the gateway's clock is another than Redis', which is this
-// machine's.
+// TestInspectClock: the gateway's clock differs from Redis', which is this machine's.
 func TestInspectClock(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t).Addr()
@@ -326,7 +325,7 @@ func TestInspectClock(t *testing.T) {
 	}
 }
 
-// TestInspectChangesNothing: not even what it tries by writing.
+// TestInspectChangesNothing: the commands that it tries out change nothing either.
 func TestInspectChangesNothing(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t).Addr()

@@ -12,11 +12,11 @@ import (
 	"eventgateway/internal/redis"
 )
 
-// clockSamples: the quickest answer tells the most.
+// clockSamples is how often the clock is read: the quickest answer is the most exact.
 const clockSamples = 5
 
-// look finds out about one server, which holds the bucket.
-func (i inspector) look(ctx context.Context, rdb redis.Client, addr string, bucket byte) preflight.RedisMaster {
+// inspectServer collects the facts about one server, which holds the bucket.
+func (i inspector) inspectServer(ctx context.Context, rdb redis.Client, addr string, bucket byte) preflight.RedisMaster {
 	m := preflight.RedisMaster{Address: addr}
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		m.Failure = i.unanswered(ctx, addr, err)
@@ -31,18 +31,18 @@ func (i inspector) look(ctx context.Context, rdb redis.Client, addr string, buck
 	return m
 }
 
-// clock measures how far Redis' clock is ahead: its time must have been read in
-// the middle of the round trip, give or take half of it.
+// clock measures how far Redis' clock is ahead. It assumes that Redis read its clock in
+// the middle of the round trip, which is wrong by at most half of it.
 func (i inspector) clock(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster) {
 	for range clockSamples {
-		asked := i.now()
+		sent := i.now()
 		there, err := rdb.Time(ctx).Result()
-		trip := i.now().Sub(asked)
+		trip := i.now().Sub(sent)
 		if err != nil {
 			return
 		}
 		if m.Ahead == nil || trip < m.RoundTrip {
-			ahead := there.Sub(asked.Add(trip / 2))
+			ahead := there.Sub(sent.Add(trip / 2))
 			m.Ahead, m.RoundTrip = &ahead, trip
 		}
 	}
@@ -65,7 +65,8 @@ func readInfo(m *preflight.RedisMaster, info map[string]string) {
 	}
 }
 
-// readConfig reads what INFO does not tell. Hosted services seldom permit it.
+// readConfig reads the settings that INFO does not report. Hosted services seldom permit
+// it.
 func readConfig(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster) {
 	names := []string{"appendfsync", "save", "min-replicas-to-write", "min-replicas-max-lag"}
 	values := make(map[string]string)
@@ -101,7 +102,7 @@ func parseInfo(text string) map[string]string {
 	return fields
 }
 
-// number is a field that is a whole number; 0 if it is missing.
+// number is the value of a field that is a whole number; 0 if it is missing.
 func number(fields map[string]string, name string) int64 {
 	n, _ := strconv.ParseInt(fields[name], 10, 64)
 	return n

@@ -29,8 +29,8 @@ try('PEXPIRE', KEYS[1], 1)
 return out
 `)
 
-// probe tries what the gateway's user may do. ACL DRYRUN would say the same,
-// but only to a user who may run it.
+// probe tries out what the gateway's user may do. ACL DRYRUN would report the same, but
+// only to a user who may run it.
 func probe(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster, bucket byte) {
 	keys := []string{strings.TrimSuffix(markerKey(bucket), "m") + "probe"}
 	for _, try := range []struct {
@@ -43,7 +43,7 @@ func probe(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster, buck
 	} {
 		switch err := try.run(); {
 		case err == nil:
-		case m.KeysDenied || m.Refused != "": // told already
+		case m.KeysDenied || m.Refused != "": // reported already
 		case goredis.IsPermissionError(err) && try.name != "script|load" && mayRun(ctx, rdb, try.name):
 			m.KeysDenied = true
 		case goredis.IsPermissionError(err):
@@ -55,8 +55,8 @@ func probe(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster, buck
 	}
 }
 
-// mayRun tells a command that is denied from keys that are: without keys only
-// the command is judged.
+// mayRun reports whether a command that was denied may be run without keys: then the
+// user may run the command, but not use the keys.
 func mayRun(ctx context.Context, rdb redis.Client, name string) bool {
 	script := goredis.NewScript("return 1")
 	if name == "eval" {
@@ -65,8 +65,8 @@ func mayRun(ctx context.Context, rdb redis.Client, name string) bool {
 	return !goredis.IsPermissionError(script.EvalSha(ctx, rdb, nil).Err())
 }
 
-// readProbe sorts what the script answered. An error with another code than
-// these is no matter of permissions.
+// readProbe sorts the errors in the script's answer. Only those with code ERR or NOPERM
+// are about permissions.
 func readProbe(m *preflight.RedisMaster, cmd *goredis.Cmd) error {
 	failed, err := cmd.StringSlice()
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"eventgateway/test/services"
 )
 
-// TestInspectTrouble: servers that run, but not well.
+// TestInspectTrouble inspects servers that run, but have a problem.
 func TestInspectTrouble(t *testing.T) {
 	t.Parallel()
 	t.Run("keys were evicted", func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestInspectTrouble(t *testing.T) {
 		addr, breakDisk := mortalRedis(t)
 		var once sync.Once
 		through := between(t, addr, func(request []byte) {
-			if bytes.Contains(request, []byte("time\r\n")) { // it has answered, and is about to be tried
+			if bytes.Contains(request, []byte("time\r\n")) { // it has answered, and the probe is about to follow
 				once.Do(breakDisk)
 			}
 		}, nil)
@@ -142,8 +142,8 @@ func loadingRedis(t *testing.T) string {
 	return server.Addr()
 }
 
-// claiming is a way to a server on which a text is replaced by another: only this
-// version is at hand.
+// claiming is a proxy of a server that replaces a text in the answers by another: only
+// this version of Redis is at hand.
 func claiming(t *testing.T, addr, text, by string) string {
 	t.Helper()
 	return between(t, addr, nil, func(answer []byte) []byte {
@@ -151,8 +151,8 @@ func claiming(t *testing.T, addr, text, by string) string {
 	})
 }
 
-// between is a way to a server on which requests are seen before they get there,
-// and answers are changed; either may be nil.
+// between is a proxy of a server that shows requests before they get there, and changes
+// answers; either function may be nil.
 func between(t *testing.T, addr string, seen func(request []byte), changed func(answer []byte) []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

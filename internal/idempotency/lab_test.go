@@ -16,7 +16,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-// lab is a Redis of a test's own, which it may flush and promote.
+// lab is a Redis that belongs to one test, which may flush and promote it.
 type lab struct {
 	backend
 	// promote makes it another Redis with the same data.
@@ -30,7 +30,7 @@ var shortIntervals = intervals{
 	retry: 20 * time.Millisecond,
 }
 
-// gateway is another gateway of the lab, whose guard is not running yet.
+// gateway is another gateway on the lab's Redis. Its guard is not running yet.
 func (l lab) gateway(t *testing.T, opts ...rigOption) *rig {
 	t.Helper()
 	r := newRig(t, l.backend, append([]rigOption{withoutMarkers}, opts...)...)
@@ -93,7 +93,7 @@ func (r *rig) locks(t *testing.T) []string {
 	return keys
 }
 
-// fakeLog is a log whose steps a test can hold up or use for mischief.
+// fakeLog is a log whose steps a test can delay or use to interfere.
 type fakeLog struct {
 	entries []event.LogEntry
 	quiesce func(context.Context) error
@@ -134,7 +134,7 @@ func (l *fakeLog) Replay(ctx context.Context, from time.Time, visit func(event.L
 	return nil
 }
 
-// gate holds somebody up until it is opened, and says when he has come.
+// gate blocks its callers until it is opened, and signals the first.
 type gate struct {
 	reached chan struct{}
 	open    chan struct{}
@@ -169,7 +169,7 @@ func entryOf(c event.Claim, at time.Time) event.LogEntry {
 	return event.LogEntry{Claim: c.ID, Fingerprint: c.Fingerprint, Receipt: receiptOf(c), Timestamp: at}
 }
 
-// mustHold wants every entry of the log settled in Redis.
+// mustHold requires that every entry of the log is settled in Redis.
 func (r *rig) mustHold(t *testing.T, l *fakeLog) {
 	t.Helper()
 	for _, e := range l.entries {
@@ -177,7 +177,7 @@ func (r *rig) mustHold(t *testing.T, l *fakeLog) {
 	}
 }
 
-// newMiniLab is a miniredis that can change who it is, and whose clock runs.
+// newMiniLab is a miniredis that can change its replication id, and whose clock runs.
 func newMiniLab(t *testing.T) lab {
 	t.Helper()
 	m := miniredis.NewMiniRedis()

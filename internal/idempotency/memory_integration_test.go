@@ -63,7 +63,7 @@ func usedMemory(t *testing.T, rdb *goredis.Client) int64 {
 	return n
 }
 
-// settledAsUsual is the ending of an event of the samples: an order with a
+// settledAsUsual settles an event of the samples: an order with a
 // number and an Idempotency-Key.
 func settledAsUsual(n int) *settlement {
 	var id event.ClaimID

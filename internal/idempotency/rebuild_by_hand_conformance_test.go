@@ -12,7 +12,7 @@ func testRebuildByHand(t *testing.T, l lab) {
 	r, running := l.gateway(t), l.gateway(t)
 	_, err := r.AssertEmpty(t.Context())
 	require.NoError(t, err)
-	running.guard(t, &fakeLog{quiesce: func(context.Context) error { t.Error("it is not the guard's business"); return nil }})
+	running.guard(t, &fakeLog{quiesce: func(context.Context) error { t.Error("the guard must not rebuild"); return nil }})
 	running.mustWin(t, running.newClaim())
 
 	log, working := r.written(600), newGate()
@@ -30,7 +30,7 @@ func testRebuildByHand(t *testing.T, l lab) {
 	mustClose(t, working.reached)
 	_, err = running.Claim(t.Context(), running.newClaim())
 	requireRebuilding(t, err)
-	<-time.After(4 * shortIntervals.check) // the guard looks meanwhile
+	<-time.After(4 * shortIntervals.check) // the guard checks meanwhile
 	close(working.open)
 	got := <-done
 	require.NoError(t, got.err)
@@ -56,11 +56,11 @@ func testRebuildByHandWaits(t *testing.T, l lab) {
 		_, err := r.rebuilder(mine).Rebuild(context.Background(), time.Hour, nil)
 		done <- err
 	}()
-	<-time.After(4 * shortIntervals.contended) // it asks meanwhile
+	<-time.After(4 * shortIntervals.contended) // it tries meanwhile
 	require.Zero(t, mine.waits.Load())
 	close(working.open)
 	require.NoError(t, <-done)
-	require.EqualValues(t, 1, mine.passes.Load(), "it was asked to read the log, whoever did it before")
+	require.EqualValues(t, 1, mine.passes.Load(), "it reads the log, although another gateway just did")
 	r.mustBeReady(t)
 }
 
@@ -94,7 +94,7 @@ func testAssertEmpty(t *testing.T, l lab) {
 	r.mustBeReady(t)
 	running.mustWin(t, running.newClaim())
 	require.Eventually(t, func() bool { return counted(t, running.reg, unreadyNow, "") == 0 }, patience, pollEvery)
-	require.Zero(t, log.passes.Load(), "its lock is taken from it")
+	require.Zero(t, log.passes.Load(), "its lock was deleted")
 	set, err = r.AssertEmpty(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, set)

@@ -9,15 +9,16 @@ import (
 )
 
 const (
-	// recentLimit bounds a generation: two of them take about 6 MB.
+	// recentLimit bounds the receipts of a generation: two generations take about 6 MB.
 	recentLimit = 8192
-	// recentAge is enough for a retry that follows its answer.
+	// recentAge is enough for a retry that follows soon after its answer.
 	recentAge = time.Minute
 )
 
-// recent remembers receipts of events that were just written, so that a retry
-// right behind its 202 is answered at once, settled in Redis or not. It holds
-// two generations and drops the older one when the younger is full or aged.
+// recentReceipts remembers the receipts of events that were just written, so that a
+// retry soon after its 202 is answered at once, whether or not the claim is settled in
+// Redis yet. It keeps two generations, and drops the older one when the younger one is
+// full or old.
 type recentReceipts struct {
 	age time.Duration
 
@@ -51,7 +52,7 @@ func (r *recentReceipts) look(id event.ClaimID, f event.Fingerprint) (event.Clai
 	return w.result(f)
 }
 
-// find looks for several at once: what is known, by its place among the claims.
+// find looks for several claims at once. The result is by the index of the claim.
 func (r *recentReceipts) find(claims []event.Claim) map[int]written {
 	var known map[int]written
 	r.mu.Lock()
@@ -76,7 +77,7 @@ func (r *recentReceipts) findLocked(id event.ClaimID) written {
 	return w
 }
 
-// result is what to tell who asks for f; not ok if nothing is known.
+// result is the result of a claim with fingerprint f; not ok if there is no receipt.
 func (w written) result(f event.Fingerprint) (event.ClaimResult, bool) {
 	switch {
 	case w.receipt == "":

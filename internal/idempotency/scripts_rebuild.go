@@ -2,9 +2,9 @@ package idempotency
 
 import goredis "github.com/redis/go-redis/v9"
 
-// The scripts of a rebuild answer with one verdict for each bucket. A lock's
-// value is "<token> <replid>": whoever compares it whole has tested both, that
-// nobody else took the lock and that this is still the Redis it was taken in.
+// The scripts of a rebuild answer with one bucketState for each bucket. A lock's value is
+// "<token> <replid>": comparing it as a whole tests both, that no other gateway took the
+// lock and that this is still the Redis in which it was taken.
 
 // checkScript: KEYS = markers.
 var checkScript = goredis.NewScript(luaReplid + `
@@ -15,9 +15,9 @@ end
 return out
 `)
 
-// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A
-// lock of another Redis holds nothing: its owner finds that out. By force a
-// bucket is locked although its marker is right, and the marker goes.
+// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A lock that
+// names another Redis is ignored; its owner notices when it renews it. With "force" a
+// bucket is locked although its marker is right, and the marker is deleted.
 var lockScript = goredis.NewScript(luaReplid + `
 local mine, force = ARGV[1] .. ' ' .. replid, ARGV[3] == 'force'
 local out = {}
@@ -51,9 +51,9 @@ return out
 `)
 
 // restoreScript: KEYS = records, then the locks of their buckets; ARGV = token,
-// number of records, then per record its text, expiry in ms, and the place of
-// its lock among the locks, from 1. The result has a letter for each record:
-// see the restored* constants. A settled record is never overwritten.
+// number of records, then per record its text, expiry in ms, and the position of its lock
+// among the locks, from 1. The result has a letter for each record: see the restored*
+// constants. A settled record is never overwritten.
 var restoreScript = goredis.NewScript(luaReplid + `
 local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
 local locks = redis.call('MGET', unpack(KEYS, n + 1))
@@ -78,18 +78,18 @@ end
 return table.concat(out)
 `)
 
-// What restoreScript says of a record.
+// What restoreScript answers for a record.
 const (
 	restoredNew       = 'W' // written
 	restoredOther     = 'F' // written, over a claim with another fingerprint
-	restoredSame      = '=' // stood there already
-	restoredDuplicate = 'D' // the event stands settled, elsewhere in the log
+	restoredSame      = '=' // was there already
+	restoredDuplicate = 'D' // the event is settled with another receipt
 	restoredRefused   = 'X' // the lock is lost
 )
 
-// completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of
-// buckets whose lock stands. One that is right already, without the lock, is a
-// repeated command's own work, or somebody else's rebuild.
+// completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of the
+// buckets that are still locked. If a marker is right although the lock is gone, this
+// command was sent twice, or another gateway has rebuilt the bucket.
 var completeScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS, 2 do
@@ -118,8 +118,8 @@ end
 return out
 `)
 
-// assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and takes
-// the lock from whoever rebuilds: there is nothing to learn.
+// assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and deletes their
+// locks: a gateway that rebuilds such a bucket may stop, because there is nothing to find.
 var assertEmptyScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS, 2 do

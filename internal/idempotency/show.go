@@ -21,19 +21,19 @@ type Shown struct {
 	Marker    Marker
 
 	State ShownState
-	// Expires is how long the record is still kept; nil if that may not be asked.
+	// Expires is how long the record is still kept; nil if this user may not read that.
 	Expires     *time.Duration
 	Fingerprint event.Fingerprint
 
-	// Of a claim that is not settled:
+	// The following are set if the claim is not settled.
 	Token      string
-	Owner      string // the producer incarnation that alone may write it
+	Owner      string // the only producer incarnation that may write the event
 	Topic      string
 	Partitions []int32       // where its record may be
 	From       time.Time     // of the first attempt, by its gateway's clock
-	LeaseLeft  time.Duration // by Redis' clock; 0 or less: it is over
+	LeaseLeft  time.Duration // by Redis' clock; 0 or less if the lease is over
 
-	Receipt event.Receipt // if it is settled
+	Receipt event.Receipt // of a settled claim
 }
 
 // ShownState is the state of a record, in words.
@@ -42,12 +42,12 @@ type ShownState string
 // The states.
 const (
 	ShownAbsent  ShownState = "absent"
-	ShownClaimed ShownState = "claimed" // an attempt holds it, or ended without a word
+	ShownClaimed ShownState = "claimed" // an attempt holds it, or died
 	ShownUnknown ShownState = "unknown" // its attempt was not acknowledged
 	ShownSettled ShownState = "settled"
 )
 
-// Marker says whether the claims of a bucket are whole.
+// Marker says whether the claims of a bucket are complete.
 type Marker string
 
 // The markers.
@@ -57,9 +57,8 @@ const (
 	MarkerForeign Marker = "foreign" // Redis was restarted or promoted since
 )
 
-// showScript: KEYS = record, marker. The result is the time in ms, a
-// verdict on the marker, the record or "", and its time to live in ms, -3 if
-// the user may not ask for it. It only reads.
+// showScript: KEYS = record, marker. The result is the time in ms, the bucketState, the
+// record or "", and its time to live in ms, -3 if the user may not read it. It only reads.
 var showScript = goredis.NewScript(luaReplid + luaNow + `
 local rec, marker = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 local ttl = redis.pcall('PTTL', KEYS[1])

@@ -9,8 +9,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-// testShow: each state of a claim's life, as a person sees it, and the record
-// stays as it was.
+// testShow shows each state in the life of a claim. The record stays as it was.
 func testShow(t *testing.T, b backend) {
 	r := newRig(t, b)
 	show := func(c event.Claim) Shown {
@@ -67,7 +66,7 @@ func testShow(t *testing.T, b backend) {
 	require.NoError(t, r.raw.Del(t.Context(), markerKey(r.bucket)).Err())
 	shown = show(c)
 	require.Equal(t, MarkerMissing, shown.Marker)
-	require.Equal(t, ShownSettled, shown.State, "a receipt is true whatever else was lost")
+	require.Equal(t, ShownSettled, shown.State, "a receipt is correct whatever else was lost")
 
 	require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), "something", 0).Err())
 	_, err := Show(t.Context(), r.raw, c.ID)
@@ -75,7 +74,7 @@ func testShow(t *testing.T, b backend) {
 	require.ErrorContains(t, err, recordKey(c.ID))
 }
 
-// testShowAbandoned: the lease is over.
+// testShowAbandoned shows a claim whose lease is over.
 func testShowAbandoned(t *testing.T, b backend) {
 	r := newRig(t, b, withLease(10*time.Millisecond))
 	c := r.newClaim()

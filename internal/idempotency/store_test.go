@@ -19,9 +19,8 @@ import (
 // nowhere is an address that refuses connections.
 const nowhere = "127.0.0.1:1"
 
-// TestMoreEndingsThanTheQueueHolds: nobody runs the endings, so the queue
-// fills.
-func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
+// TestMoreSettlementsThanTheQueueHolds: the queue is not run, so it fills.
+func TestMoreSettlementsThanTheQueueHolds(t *testing.T) {
 	t.Parallel()
 	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
@@ -34,13 +33,13 @@ func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
 	mustClose(t, s.Release(event.Claim{}))
 	s.Settle(event.Claim{}, event.Receipt{ID: "e"})
 	require.Equal(t, 2, counted(t, reg, lostTotal, ""))
-	standing, err := s.Look(t.Context(), event.ClaimID{}, event.Fingerprint{})
+	result, err := s.Look(t.Context(), event.ClaimID{}, event.Fingerprint{})
 	require.NoError(t, err)
-	require.Equal(t, "e", standing.Receipt.ID, "a receipt that could not be queued is remembered here")
+	require.Equal(t, "e", result.Receipt.ID, "a receipt that could not be queued is remembered here")
 }
 
-// A settle waits for company; somebody waits for a release.
-func TestGatheringOfEndings(t *testing.T) {
+// A settle waits for more settlements to share its batch; a caller waits for a release.
+func TestCollectingSettlements(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -50,10 +49,10 @@ func TestGatheringOfEndings(t *testing.T) {
 		took   time.Duration
 	}{
 		{"a settle alone", &settlement{op: "S"}, 0, 1, batchWait},
-		{"a settle with company", &settlement{op: "S"}, 5, 6, batchWait},
+		{"a settle with others", &settlement{op: "S"}, 5, 6, batchWait},
 		{"a full batch does not wait", &settlement{op: "S"}, 2 * maxBatch, maxBatch, 0},
 		{"a release", &settlement{op: "D", done: make(chan struct{})}, 0, 1, 0},
-		{"a release with company", &settlement{op: "D", done: make(chan struct{})}, 5, 6, 0},
+		{"a release with others", &settlement{op: "D", done: make(chan struct{})}, 5, 6, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,8 +119,8 @@ func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
 	require.Zero(t, observations(t, reg, batchSize), "no batch was sent")
 }
 
-// A Cluster node that has restarted has forgotten the scripts, and in a
-// pipeline nobody but the store can load them.
+// A Cluster node that was restarted has forgotten the scripts, and go-redis does not load
+// them in a pipeline: the store has to.
 func TestPipelinesLoadTheirScripts(t *testing.T) {
 	t.Parallel()
 	b := devBackend(t) // new: it knows no script
@@ -172,7 +171,7 @@ func TestStoreKnowsACluster(t *testing.T) {
 	}
 }
 
-// A Redis that will not say which it is must not be trusted with claims: a
+// A Redis that does not report its replication id must not be trusted with claims: a
 // failover would go unnoticed.
 func TestRedisWithoutReplicationID(t *testing.T) {
 	t.Parallel()
