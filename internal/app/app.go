@@ -24,6 +24,7 @@ import (
 	"eventgateway/internal/intake"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
+	"eventgateway/internal/redis"
 	"eventgateway/internal/schema"
 )
 
@@ -43,7 +44,7 @@ type App struct {
 	registry *prometheus.Registry
 	catalog  *schema.Catalog
 	producer *publish.Log
-	rdb      idempotency.Client
+	rdb      redis.Client
 	store    *idempotency.Store
 	api      *api.Server
 	auth     *auth.Authenticator // nil: everybody may call
@@ -83,7 +84,7 @@ func (a *App) build(openAPI []byte) error {
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	a.rdb = idempotency.NewClient(client)
+	a.rdb = redis.New(client)
 	a.stages.add("redis client", func(context.Context) error { return a.rdb.Close() })
 	a.limitRates()
 	a.producer, err = publish.New(producerConfig(cfg), a.logger, publish.NewMetrics(a.registry))

@@ -14,8 +14,8 @@ import (
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
-	"eventgateway/internal/idempotency"
 	"eventgateway/internal/rate"
+	"eventgateway/internal/redis"
 )
 
 func TestRatesAreReloaded(t *testing.T) {
@@ -32,7 +32,7 @@ func TestRatesAreReloaded(t *testing.T) {
 		return fmt.Sprintf("  jwt: { issuer: i, audience: a, jwks_url: \"https://login.example.com/k\", rate: %d/h }\n", perHour)
 	}
 	a := &App{cfg: write(", rate: 500/s", jwt(10)), logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
-	a.rdb = idempotency.NewClient(idempotency.ClientConfig{Addresses: []string{"127.0.0.1:1"}})
+	a.rdb = redis.New(redis.Config{Addresses: []string{"127.0.0.1:1"}})
 	t.Cleanup(func() { require.NoError(t, a.rdb.Close()) })
 	var err error
 	a.auth, err = auth.New(t.Context(), auth.Config{}, nil)

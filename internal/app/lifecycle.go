@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"eventgateway/internal/idempotency"
 )
 
 const (
@@ -107,7 +109,7 @@ func (a *App) start() {
 	s.run("background work",
 		a.producer.Run,
 		a.watchSchemas,
-		func(ctx context.Context) { a.store.Guard(ctx, a.producer) },
+		func(ctx context.Context) { idempotency.NewRebuilder(a.store, a.producer).Guard(ctx) },
 		func(ctx context.Context) { a.store.Run(ctx, settleTime) },
 		a.watchClients,
 		a.certificates.watch,

@@ -2,13 +2,13 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"eventgateway/internal/config"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
 // RedisCheck is what a preflight of Redis needs beside the configuration.
@@ -39,8 +39,8 @@ func CheckRedis(ctx context.Context, cfg *config.Config, c RedisCheck) []preflig
 
 // ShowClaim reads what Redis holds for a claim. It changes nothing there.
 func ShowClaim(ctx context.Context, cfg *config.Config, id event.ClaimID) (shown idempotency.Shown, err error) {
-	err = withStore(cfg, slog.New(slog.DiscardHandler), func(s *idempotency.Store) (err error) {
-		shown, err = s.Show(ctx, id)
+	err = withRedis(cfg, func(rdb redis.Client) (err error) {
+		shown, err = idempotency.Show(ctx, rdb, id)
 		return err
 	})
 	return shown, err

@@ -14,6 +14,7 @@ import (
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/publish"
+	"eventgateway/internal/redis"
 	"eventgateway/internal/schema"
 )
 
@@ -48,7 +49,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 	}
 	var tally idempotency.Tally
 	err = withStore(cfg, logger, func(s *idempotency.Store) (err error) {
-		tally, err = s.Rebuild(ctx, producer, window, progress)
+		tally, err = idempotency.NewRebuilder(s, producer).Rebuild(ctx, window, progress)
 		return err
 	})
 	return tally, err
@@ -65,13 +66,19 @@ func AssertEmpty(ctx context.Context, cfg *config.Config, logger *slog.Logger) (
 }
 
 func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.Store) error) error {
+	return withRedis(cfg, func(rdb redis.Client) error {
+		return use(idempotency.New(storeConfig(cfg), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry())))
+	})
+}
+
+func withRedis(cfg *config.Config, use func(redis.Client) error) error {
 	client, err := redisConfig(cfg.Redis)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
-	rdb := idempotency.NewClient(client)
+	rdb := redis.New(client)
 	defer func() { _ = rdb.Close() }()
-	if err := use(idempotency.New(storeConfig(cfg), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry()))); err != nil {
+	if err := use(rdb); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil

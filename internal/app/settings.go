@@ -9,6 +9,7 @@ import (
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
+	"eventgateway/internal/redis"
 )
 
 func producerConfig(cfg *config.Config) publish.Config {
@@ -42,8 +43,8 @@ func storeConfig(cfg *config.Config) idempotency.Config {
 	}
 }
 
-func redisConfig(cfg config.Redis) (idempotency.ClientConfig, error) {
-	client := idempotency.ClientConfig{
+func redisConfig(cfg config.Redis) (redis.Config, error) {
+	client := redis.Config{
 		Addresses: cfg.Addresses, Master: cfg.Master,
 		Username: cfg.Username, Password: cfg.Password.Reveal(),
 	}

@@ -13,8 +13,8 @@ import (
 
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
-	"eventgateway/internal/idempotency"
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 	"eventgateway/internal/schema"
 )
 
@@ -59,7 +59,7 @@ func (c *checker) run(ctx context.Context, out io.Writer) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the findings report errors
+	redis.RouteLogs(slog.New(slog.DiscardHandler)) // the findings report errors
 	return c.report(c.findings(ctx), out)
 }
 

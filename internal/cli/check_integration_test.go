@@ -21,6 +21,7 @@ import (
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
 
@@ -36,7 +37,7 @@ func ownRedis(t *testing.T, args ...string) (addr, yaml string) {
 // storeOn is a gateway's store on an empty Redis that is marked ready.
 func storeOn(t *testing.T, addr string, lease time.Duration) *idempotency.Store {
 	t.Helper()
-	rdb := idempotency.NewClient(idempotency.ClientConfig{Addresses: []string{addr}})
+	rdb := redis.New(redis.Config{Addresses: []string{addr}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	store := idempotency.New(idempotency.Config{TTL: 24 * time.Hour, Lease: lease}, rdb, slog.New(slog.DiscardHandler), idempotency.NewMetrics(prometheus.NewRegistry()))
 	_, err := store.AssertEmpty(t.Context())
@@ -121,7 +122,7 @@ func TestCheckClock(t *testing.T) {
 func TestCheckTimeout(t *testing.T) {
 	t.Parallel()
 	addr, yaml := ownRedis(t)
-	paused := idempotency.NewClient(idempotency.ClientConfig{Addresses: []string{addr}})
+	paused := redis.New(redis.Config{Addresses: []string{addr}})
 	t.Cleanup(func() { require.NoError(t, paused.Close()) })
 	require.NoError(t, paused.Do(t.Context(), "CLIENT", "PAUSE", "60000", "ALL").Err())
 	begun := time.Now()

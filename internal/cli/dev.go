@@ -17,7 +17,7 @@ import (
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
 	"eventgateway/internal/dev"
-	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 // devPartitions is more than one, so that entity keys matter as in production.
@@ -59,7 +59,7 @@ func runDev(ctx context.Context, f devFlags, out, errOut io.Writer) error {
 		return err
 	}
 	logger := newLogger(cfg.Log, errOut)
-	idempotency.RouteLogs(logger)
+	redis.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"eventgateway/internal/app"
 	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 // progressInterval is the least time between two lines of progress.
@@ -63,7 +64,7 @@ func (r *idempotencyRebuild) run(ctx context.Context, out, errOut io.Writer) err
 		return err
 	}
 	logger := newLogger(cfg.Log, errOut)
-	idempotency.RouteLogs(logger)
+	redis.RouteLogs(logger)
 	if r.sinceGiven && r.since == 0 {
 		set, err := app.AssertEmpty(ctx, cfg, logger)
 		if err != nil {

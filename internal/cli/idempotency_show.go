@@ -14,6 +14,7 @@ import (
 	"eventgateway/internal/app"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 // showTimeout bounds the one call to Redis.
@@ -76,7 +77,7 @@ func (s *idempotencyShow) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	idempotency.RouteLogs(slog.New(slog.DiscardHandler)) // the returned error says enough
+	redis.RouteLogs(slog.New(slog.DiscardHandler)) // the returned error says enough
 	ctx, cancel := context.WithTimeout(ctx, showTimeout)
 	defer cancel()
 	shown, err := app.ShowClaim(ctx, cfg, id)

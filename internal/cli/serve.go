@@ -9,7 +9,7 @@ import (
 	eventgateway "eventgateway"
 	"eventgateway/internal/app"
 	"eventgateway/internal/config"
-	"eventgateway/internal/idempotency"
+	"eventgateway/internal/redis"
 )
 
 type serveFlags struct{ file, listen, admin string }
@@ -41,7 +41,7 @@ func runServe(ctx context.Context, f serveFlags, errOut io.Writer) error {
 	}
 	addProcessor()
 	logger := newLogger(cfg.Log, errOut)
-	idempotency.RouteLogs(logger)
+	redis.RouteLogs(logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err

@@ -4,11 +4,11 @@ package failpoint
 
 import "time"
 
-// Enabled tells whether this build can crash.
+// Enabled tells whether the failpoints of this build are active.
 const Enabled = false
 
-// At may end the process here, if this is a build for torture.
+// At does nothing. In a build for torture it may kill or stop the process here.
 func At(string) {}
 
-// Now is time.Now; in a build for torture, with the skew that was asked for.
+// Now is time.Now. In a build for torture it is off by the requested skew.
 func Now() time.Time { return time.Now() }

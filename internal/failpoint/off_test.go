@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Not parallel: it sets a variable.
+// Not parallel: it sets an environment variable.
 func TestWithoutTheTagNothingHappens(t *testing.T) {
-	t.Setenv("GATEWAY_TEST_CRASH", "acked:1,skew:1h")
+	t.Setenv("GATEWAY_TEST_FAILPOINTS", "acked:1,skew:1h")
 	for _, point := range Points() {
 		At(point)
 	}

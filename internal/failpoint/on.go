@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Enabled tells whether this build can crash.
+// Enabled tells whether the failpoints of this build are active.
 const Enabled = true
 
-// active is what GATEWAY_TEST_CRASH asks for.
+// active is what GATEWAY_TEST_FAILPOINTS asks for.
 var active = load()
 
 func load() *plan {
@@ -30,18 +30,18 @@ func At(point string) {
 	case kill:
 		report(point, kill)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // nothing runs between the signal and the end
+		select {} // no more code runs before the process ends
 	case stop:
 		report(point, stop)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}
 }
 
-// report is one write, so that it is whole in whatever reads standard error.
+// report makes one write, so that a reader of standard error gets the whole line.
 func report(point string, a action) {
-	_, _ = fmt.Fprintf(os.Stderr, "gateway-crash point=%s action=%s\n", point, a)
+	_, _ = fmt.Fprintf(os.Stderr, "gateway-failpoint point=%s action=%s\n", point, a)
 }
 
-// Now is the wall clock with the skew that was asked for. Differences of two
-// readings are true: the skew does not change.
+// Now is the wall clock with the requested skew. The difference of two readings is
+// right, because the skew does not change.
 func Now() time.Time { return time.Now().Add(active.skew) }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// passEnv makes this test binary a process that passes one point.
-const passEnv = "CRASH_TEST_PASS"
+// passEnv makes this test binary a process that passes one failpoint.
+const passEnv = "FAILPOINT_TEST_PASS"
 
 func TestMain(m *testing.M) {
 	if point := os.Getenv(passEnv); point != "" {
@@ -48,7 +48,7 @@ func TestAtKills(t *testing.T) {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok)
 	require.Equal(t, syscall.SIGKILL, status.Signal())
-	require.Equal(t, "gateway-crash point=acked action=kill\n", log.String())
+	require.Equal(t, "gateway-failpoint point=acked action=kill\n", log.String())
 	require.Empty(t, out.String())
 }
 
@@ -64,7 +64,7 @@ func TestAtStops(t *testing.T) {
 		case err := <-ended:
 			require.NoError(t, err)
 			require.Equal(t, "passed\n", out.String())
-			require.Contains(t, log.String(), "gateway-crash point=acked action=stop\n")
+			require.Contains(t, log.String(), "gateway-failpoint point=acked action=stop\n")
 			return
 		case <-tick.C:
 			_ = cmd.Process.Signal(syscall.SIGCONT)
@@ -85,7 +85,7 @@ func TestUnknownPointEndsTheProcess(t *testing.T) {
 	cmd, _, log := passing(t, "ackd:0.1", Acked)
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 2, cmd.ProcessState.ExitCode())
-	require.Contains(t, log.String(), `no point "ackd"; there are claimed, handed`)
+	require.Contains(t, log.String(), `no point "ackd"; there are claimed, publishing, handed`)
 }
 
 func TestParse(t *testing.T) {
@@ -112,7 +112,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestSameSeedSameDice(t *testing.T) {
+func TestSameSeedSameDraws(t *testing.T) {
 	t.Parallel()
 	draws := func() (hits []int) {
 		p, err := parse("acked:0.1,seed:99")

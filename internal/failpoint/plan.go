@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-const variable = "GATEWAY_TEST_CRASH"
+const variable = "GATEWAY_TEST_FAILPOINTS"
 
 type action string
 
@@ -23,7 +23,7 @@ const (
 	stop action = "stop"
 )
 
-// plan is what may happen at which point.
+// plan is what may happen at which failpoint.
 type plan struct {
 	skew   time.Duration
 	points map[string]chance // not changed after parse
@@ -37,7 +37,7 @@ type chance struct {
 	action      action
 }
 
-// draw throws the dice for one passing.
+// draw draws what happens at one passing.
 func (p *plan) draw(point string) action {
 	c, ok := p.points[point]
 	if !ok {
@@ -51,7 +51,7 @@ func (p *plan) draw(point string) action {
 	return c.action
 }
 
-// parse reads the variable's value; all that is wrong with it is in the error.
+// parse reads the variable's value. The error lists everything that is wrong with it.
 func parse(text string) (*plan, error) {
 	p := &plan{points: map[string]chance{}}
 	seed := rand.Uint64() //nolint:gosec // dice, not secrets
@@ -75,7 +75,7 @@ func parse(text string) (*plan, error) {
 			errs = append(errs, fmt.Errorf("read %q: %w", entry, err))
 		}
 	}
-	p.dice = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // dice that can be thrown again
+	p.dice = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // draws that a seed can repeat
 	return p, errors.Join(errs...)
 }
 
@@ -89,7 +89,7 @@ func (p *plan) add(point, value string) error {
 	number, word, given := strings.Cut(value, ":")
 	probability, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(probability >= 0 && probability <= 1) {
-		return fmt.Errorf("%q is no probability from 0 to 1", number)
+		return fmt.Errorf("%q is not a probability from 0 to 1", number)
 	}
 	c := chance{probability: probability, action: kill}
 	if given {

@@ -1,23 +1,23 @@
 package failpoint
 
-// The points, in the order in which an event passes them.
+// The failpoints, in the order in which an event passes them.
 const (
-	Claimed    = "claimed"    // the claim stands, nothing is handed to Kafka's client
-	Publishing = "publishing" // after the last look at the clock, before the record is given to the producer
+	Claimed    = "claimed"    // the claim is made, and nothing is handed to Kafka's client
+	Publishing = "publishing" // the clock was checked for the last time, and the record is not handed to the producer yet
 	Handed     = "handed"     // the record is in Kafka's client
 	Acked      = "acked"      // the record is acknowledged
 	Committing = "committing" // just before the transaction's commit
-	Committed  = "committed"  // the commit has returned, nobody has been told
+	Committed  = "committed"  // the commit has returned, and no caller has been answered
 	Settling   = "settling"   // just before the claims are settled
 	Settled    = "settled"    // just after it
-	Releasing  = "releasing"  // just before a claim is dropped
-	Fenced     = "fenced"     // the owner's producer is fenced, the claim is still its own
-	Recovered  = "recovered"  // the recovery read is done, the claim is not taken yet
-	TakenOver  = "taken-over" // the claim is taken, nothing is done with it
+	Releasing  = "releasing"  // just before a claim is deleted
+	Fenced     = "fenced"     // the owner's producer is fenced, and still owns the claim
+	Recovered  = "recovered"  // the recovery read is done, and the claim is not taken over yet
+	TakenOver  = "taken-over" // the claim is taken over, and nothing else was done
 	Rebuilding = "rebuilding" // between two batches of rebuilt claims
 )
 
-// Points returns the names of all points.
+// Points returns the names of all failpoints.
 func Points() []string {
 	return []string{
 		Claimed, Publishing, Handed, Acked, Committing, Committed, Settling, Settled, Releasing, Fenced, Recovered, TakenOver, Rebuilding,

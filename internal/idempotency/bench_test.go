@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
-// wins answers claims and endings in place of a Redis, at next to no cost.
+// wins answers claims and settlements in place of a Redis, at next to no cost.
 type wins struct{ answers []any }
 
-func (wins) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (wins) DialHook(next goredis.DialHook) goredis.DialHook { return next }
 
-func (wins) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (wins) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
 	return next
 }
 
-func (w wins) ProcessHook(redis.ProcessHook) redis.ProcessHook {
-	return func(_ context.Context, cmd redis.Cmder) error {
-		c, _ := cmd.(*redis.Cmd)
+func (w wins) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
+	return func(_ context.Context, cmd goredis.Cmder) error {
+		c, _ := cmd.(*goredis.Cmd)
 		if c.Args()[1] == claimScript.Hash() {
 			c.SetVal(w.answers)
 			return nil
@@ -35,10 +36,10 @@ func (w wins) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// BenchmarkClaimAndSettle is what the store itself costs for 100 claims that are won
-// and settled.
+// BenchmarkClaimAndSettle measures the store itself, with 100 claims that are made and
+// settled.
 func BenchmarkClaimAndSettle(b *testing.B) {
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	b.Cleanup(func() { require.NoError(b, rdb.Close()) })
 	w := wins{}
 	for range 100 {
@@ -59,17 +60,17 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 			binary.BigEndian.PutUint64(c.ID[:], n*0x9e3779b97f4a7c15)
 			claims[i] = c
 		}
-		standings, errs := s.ClaimAll(b.Context(), claims)
+		results, errs := s.ClaimAll(b.Context(), claims)
 		for i, c := range claims {
-			if errs[i] != nil || standings[i].State != event.Claimed {
-				b.Fatal(errs[i], standings[i])
+			if errs[i] != nil || results[i].State != event.Claimed {
+				b.Fatal(errs[i], results[i])
 			}
 			s.Settle(c, receipt)
 		}
-		ended := make([]*ending, 0, maxBatch)
+		ended := make([]*settlement, 0, maxBatch)
 		for range claims {
-			ended = append(ended, <-s.endings.queue)
+			ended = append(ended, <-s.settles.queue)
 		}
-		s.endings.apply(b.Context(), ended)
+		s.settles.apply(b.Context(), ended)
 	}
 }

@@ -15,12 +15,12 @@ import (
 	"eventgateway/internal/event"
 )
 
-// conformance is what a Redis has to do for the store, whichever it is.
+// conformance is what the store has to do on any Redis.
 var conformance = []struct {
 	name string
 	test func(*testing.T, backend)
 }{
-	{"a claim finds what stands", testClaimFinds},
+	{"a claim finds the record", testClaimFinds},
 	{"a claim after the lease", testClaimAfterLease},
 	{"many claims at once", testManyClaims},
 	{"a token is compared whole", testTokensAreComparedWhole},
@@ -33,24 +33,24 @@ var conformance = []struct {
 	{"take-over of a changed record", testTakeOverOfChangedRecord},
 	{"take-over tests the marker", testTakeOverTestsMarker},
 	{"markers", testMarkers},
-	{"a receipt is told whatever the marker says", testReceiptsUnderAnyMarker},
+	{"a receipt is returned whatever the marker says", testReceiptsUnderAnyMarker},
 	{"an unknown of transactional mode", testTransactionalUnknown},
 	{"one winner per identity", testOneWinner},
 	{"a lost reply to a claim", testLostReplyToClaim},
 	{"a lost reply to a take-over", testLostReplyToTakeOver},
 	{"a waiting caller gives up", testWaitingCallerGivesUp},
-	{"nobody waits for a silent Redis for long", testSilentRedis},
+	{"no call waits long for a silent Redis", testSilentRedis},
 	{"an unreadable record", testUnreadableRecord},
 	{"show", testShow},
 	{"show after the lease", testShowAbandoned},
 
 	{"settle", testSettle},
-	{"doubt", testDoubt},
+	{"mark unknown", testMarkUnknown},
 	{"release", testRelease},
-	{"endings of another's claim", testEndingsOfAnothersClaim},
-	{"endings wait for Redis", testEndingsWaitForRedis},
-	{"endings are given up when the lease is over", testEndingsGivenUp},
-	{"endings whose reply is lost", testEndingsLostReply},
+	{"settlements of another's claim", testSettlementsOfAnothersClaim},
+	{"settlements wait for Redis", testSettlementsWaitForRedis},
+	{"settlements are dropped when the lease is over", testSettlementsDropped},
+	{"a lost reply to a settlement", testLostReplyToSettlement},
 	{"stop drains", testStopDrains},
 	{"stop without Redis", testStopWithoutRedis},
 }
@@ -80,8 +80,8 @@ func testClaimFinds(t *testing.T, b backend) {
 		{"its own token", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, func(c event.Claim) event.Claim { return c }, event.Claimed},
 		{"a claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, again, event.InProgress},
 		{"a claim, other payload", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }, otherPayload, event.Reused},
-		{"a doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }, again, event.LeftUnknown},
-		{"a doubt, other payload", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }, otherPayload, event.Reused},
+		{"unknown", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }, again, event.LeftUnknown},
+		{"unknown, other payload", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }, otherPayload, event.Reused},
 		{"a receipt", func(t *testing.T, c event.Claim) {
 			r.mustWin(t, c)
 			r.Settle(c, receiptOf(c))
@@ -118,8 +118,8 @@ func testClaimFinds(t *testing.T, b backend) {
 	}
 }
 
-// Each is answered as if it had come alone, in the order of asking, however many
-// scripts it takes.
+// Each claim is answered as if it had come alone, in the order of the claims, however many
+// scripts that takes.
 func testManyClaims(t *testing.T, b backend) {
 	r := newRig(t, b)
 	const most = maxBatch + 44
@@ -144,11 +144,11 @@ func testManyClaims(t *testing.T, b backend) {
 	}
 	claims, want = append(claims, again(claims[0])), append(want, event.InProgress) // twice in one call
 	for i := range claims {
-		claims[i].Begun = time.Time{} // waiting for a turn is not what this is about
+		claims[i].Begun = time.Time{} // this test is not about waiting for a batch
 	}
-	standings, errs := r.ClaimAll(t.Context(), claims)
-	require.Len(t, standings, len(claims))
-	for i, s := range standings {
+	results, errs := r.ClaimAll(t.Context(), claims)
+	require.Len(t, results, len(claims))
+	for i, s := range results {
 		require.NoError(t, errs[i])
 		require.Equal(t, want[i], s.State, "claim %d", i)
 		if s.State == event.Settled {
@@ -160,8 +160,8 @@ func testManyClaims(t *testing.T, b backend) {
 	_, errs = r.ClaimAll(ctx, []event.Claim{r.newClaim(), r.newClaim()})
 	require.ErrorIs(t, errs[0], context.Canceled)
 	require.ErrorIs(t, errs[1], context.Canceled)
-	standings, errs = r.ClaimAll(t.Context(), nil)
-	require.Empty(t, standings)
+	results, errs = r.ClaimAll(t.Context(), nil)
+	require.Empty(t, results)
 	require.Empty(t, errs)
 }
 
@@ -202,7 +202,7 @@ func testClaimAfterLease(t *testing.T, b backend) {
 	})
 }
 
-// An attempt's token may be the beginning of another's: the 1st and the 37th
+// One attempt's token may be the beginning of another's, as with the 1st and the 37th
 // attempt of a process that counts in base 36.
 func testTokensAreComparedWhole(t *testing.T, b backend) {
 	tests := []struct{ name, held, asks string }{
@@ -282,10 +282,10 @@ func testExpiry(t *testing.T, b backend) {
 
 	shorten(c.ID)
 	r.mustWin(t, c)
-	require.LessOrEqual(t, ttl(c.ID), longTTL/2, "finding one's own claim renews nothing")
+	require.LessOrEqual(t, ttl(c.ID), longTTL/2, "a claim that finds its own record renews nothing")
 	r.MarkUnknown(c)
 	r.mustBecome(t, c.ID, "U")
-	require.LessOrEqual(t, ttl(c.ID), longTTL/2, "a doubt keeps the expiry")
+	require.LessOrEqual(t, ttl(c.ID), longTTL/2, "a claim marked unknown keeps its expiry")
 	require.Greater(t, ttl(c.ID), longTTL/2-patience)
 
 	r.Settle(c, receiptOf(c))
@@ -327,14 +327,14 @@ func testLookNeverWrites(t *testing.T, b backend) {
 	require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}, look(c))
 }
 
-// Who takes over fences the producer of an attempt that is known to have failed:
-// nobody waits for its lease.
+// A take-over fences the producer of an attempt that is known to have failed: no retry
+// waits for its lease.
 func testTransactionalUnknown(t *testing.T, b backend) {
 	r := newRig(t, b)
 	tx := r.peer(t, transactional)
 	c := r.newClaim()
 	r.mustWin(t, c)
-	require.Equal(t, event.InProgress, tx.mustClaim(t, again(c)).State, "a claim may still be at work")
+	require.Equal(t, event.InProgress, tx.mustClaim(t, again(c)).State, "the attempt may still be writing")
 	r.MarkUnknown(c)
 	text := r.mustBecome(t, c.ID, "U")
 	require.Equal(t, event.LeftUnknown, r.mustClaim(t, again(c)).State)
@@ -366,7 +366,7 @@ func testLooksAreBounded(t *testing.T, b backend) {
 		result <- err
 	}()
 	cancel()
-	require.ErrorIs(t, <-result, context.Canceled, "one more waits, for as long as its caller does")
+	require.ErrorIs(t, <-result, context.Canceled, "one more waits as long as its caller does")
 	p.flow()
 	wg.Wait()
 	require.Empty(t, r.looks)

@@ -3,11 +3,13 @@ package idempotency
 import (
 	"context"
 	"fmt"
+	"math"
 	mathrand "math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
@@ -36,7 +38,7 @@ func testOneWinner(t *testing.T, b backend) {
 			<-start
 			for _, i := range mathrand.Perm(identities) {
 				c := again(claims[i])
-				c.Begun = time.Time{} // waiting for a turn is not what this is about
+				c.Begun = time.Time{} // this test is not about waiting for a batch
 				s, err := r.Claim(context.Background(), c)
 				switch {
 				case err != nil:
@@ -77,7 +79,7 @@ func testOneWinner(t *testing.T, b backend) {
 func testLostReplyToClaim(t *testing.T, b backend) {
 	p := newProxy(t, b)
 	r := newRig(t, b, through(p))
-	r.mustWin(t, r.newClaim()) // the marker stands, the script is loaded, a connection is open
+	r.mustWin(t, r.newClaim()) // the marker is set, the script is loaded, a connection is open
 	c := r.newClaim()
 	p.loseNextReply()
 	r.mustWin(t, c)
@@ -103,12 +105,12 @@ func testLostReplyToTakeOver(t *testing.T, b backend) {
 func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	r := newRig(t, b)
 	r.mustWin(t, r.newClaim())
-	lock := func(do func(*gatherer[*claimCall])) {
+	lock := func(do func(*batcher[*claimCall])) {
 		r.claims.mu.Lock()
 		defer r.claims.mu.Unlock()
 		do(&r.claims)
 	}
-	lock(func(g *gatherer[*claimCall]) { g.busy = lanes }) // as if all were under way, and never came back
+	lock(func(g *batcher[*claimCall]) { g.running = maxConcurrentScripts }) // as if all were running, and never ended
 	ctx, cancel := context.WithCancel(t.Context())
 	c := r.newClaim()
 	result := make(chan error, 1)
@@ -118,7 +120,7 @@ func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	}()
 	require.Eventually(t, func() bool {
 		waiting := 0
-		lock(func(g *gatherer[*claimCall]) { waiting = len(g.waiting) })
+		lock(func(g *batcher[*claimCall]) { waiting = len(g.waiting) })
 		return waiting == 1
 	}, patience, pollEvery)
 	cancel()
@@ -128,9 +130,9 @@ func testWaitingCallerGivesUp(t *testing.T, b backend) {
 	case <-time.After(patience):
 		require.FailNow(t, "still waiting")
 	}
-	lock(func(g *gatherer[*claimCall]) { g.busy = 0 })
-	r.mustWin(t, r.newClaim()) // shares its batch with the call that was given up
-	require.Empty(t, r.record(t, c.ID), "a claim that nobody waits for is not sent")
+	lock(func(g *batcher[*claimCall]) { g.running = 0 })
+	r.mustWin(t, r.newClaim()) // shares its batch with the call whose caller gave up
+	require.Empty(t, r.record(t, c.ID), "a claim that no caller waits for is not sent")
 	require.Equal(t, event.ClaimResult{State: event.Claimed}, r.mustClaim(t, again(c)))
 }
 
@@ -140,11 +142,36 @@ func testSilentRedis(t *testing.T, b backend) {
 	r.mustWin(t, r.newClaim())
 	p.stall()
 	defer p.flow()
-	began := time.Now()
+	deadlines := make(deadlineHook, 16)
+	r.scripts.rdb.AddHook(deadlines)
 	_, err := r.Claim(t.Context(), r.newClaim())
-	require.Error(t, err)
-	require.Less(t, time.Since(began), batchTimeout+ioTimeout, "the script's time-out holds for whoever runs it")
+	require.Error(t, err, "it ends although Redis never answers")
 	require.Equal(t, 1, counted(t, r.reg, errorsTotal, "claim"))
+	require.Len(t, deadlines, 1, "one script, which the client library may send again")
+	require.LessOrEqual(t, <-deadlines, batchTimeout)
+}
+
+// deadlineHook receives how much time each script has.
+type deadlineHook chan time.Duration
+
+func (deadlineHook) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (h deadlineHook) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if cmd.Name() != "evalsha" { // it is the handshake of a new connection
+			return next(ctx, cmd)
+		}
+		left := time.Duration(math.MaxInt64)
+		if deadline, ok := ctx.Deadline(); ok {
+			left = time.Until(deadline)
+		}
+		h <- left
+		return next(ctx, cmd)
+	}
+}
+
+func (deadlineHook) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
 }
 
 func testUnreadableRecord(t *testing.T, b backend) {
@@ -157,6 +184,6 @@ func testUnreadableRecord(t *testing.T, b backend) {
 		require.ErrorIs(t, err, errBadRecord, "%q", text)
 		_, err = r.Look(t.Context(), c.ID, c.Fingerprint)
 		require.ErrorIs(t, err, errBadRecord, "%q", text)
-		require.Equal(t, text, r.record(t, c.ID), "what is not ours stays as it is")
+		require.Equal(t, text, r.record(t, c.ID), "a record that is not ours is not changed")
 	}
 }

@@ -1,27 +1,33 @@
-// Package idempotency keeps claims in Redis: which request holds an
-// idempotency key, and the receipts of those that are done (design section 7).
-// It is the only user of go-redis.
+// Package idempotency keeps claims in Redis: which attempt holds an idempotency key,
+// and the receipts of the events that were written (design section 7).
 //
-// The data's way: a claim joins the batch that is being gathered and returns
-// with its batch's script; an ending (settle, doubt, release) is queued and
-// applied behind the caller's back, in batches too.
+// A claim joins the next batch and gets its answer from the batch's script. What became
+// of it (settled, unknown, released) goes into a queue, which is applied in the
+// background, in batches too.
 //
-// What Redis may have lost is learnt again from the log: Guard looks at the
-// buckets' markers and rebuilds those that are wrong, one gateway at a time.
+// Redis can lose claims: it is flushed, or a replica that lags is promoted. So the keys
+// are divided into buckets, and each bucket has a marker, which names the Redis that its
+// claims were written to. [Rebuilder.Guard] checks the markers every few seconds, and at
+// once when a claim finds a wrong one. It rebuilds the claims of such a bucket from the
+// log; a lock in Redis lets one gateway at a time do so. Meanwhile keyed events of the
+// bucket are refused.
 //
 // Invariants:
 //   - leases run by Redis' clock; every change of a claim is one script that
 //     compares the attempt's token, or the whole record, before it writes;
-//   - claim and take-over test in the same script that the bucket's marker
-//     equals the present master_replid, because a failover loses claims;
-//   - a marker is set only by whoever held the bucket's lock, on the same Redis,
-//     from before the wait for records under way to the end of the log; or by
-//     an operator who says that there is nothing to learn;
+//   - the scripts alone decide whether a bucket is ready: claim and take-over test in the
+//     same script that the marker equals the present master_replid. What this process
+//     remembers of unready buckets serves estimates, readiness and a gauge;
+//   - a marker is set only by a gateway that held the bucket's lock, on the same Redis,
+//     from before it waited for records under way until it had read the log to its end; or
+//     by an operator who asserts that no keyed event was written;
 //   - a settled record is never overwritten;
-//   - only facts are remembered locally: receipts of written events.
+//   - the receipts that are remembered in this process, for about a minute, are those of
+//     events that are in the log. They are correct whatever Redis has lost.
 //
-// Inspect gathers what a preflight judges, and Show what a claim holds: both
-// only read.
+// [Inspect] collects the facts that internal/preflight judges, and [Show] reads one claim
+// for a person. Neither of them changes anything.
 //
-// It imports only internal/event, internal/failpoint and internal/preflight.
+// Of the gateway's packages it imports only internal/backoff, internal/event,
+// internal/failpoint, internal/preflight and internal/redis.
 package idempotency

@@ -3,76 +3,69 @@ package idempotency
 import (
 	"context"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
-// guard looks at the markers and rebuilds buckets whose claims may be lost.
+// guard checks the markers and rebuilds buckets whose claims may be lost.
 type guard struct {
-	store   *Store
-	log     Log
-	seen    [bucketCount]bool // ready, at some look of this process
-	away    bool              // Redis did not answer the last look
-	waiting bool              // for another gateway's rebuild
+	*Rebuilder
+	wasReady    [bucketCount]bool // at some check of this process
+	unreachable bool              // Redis did not answer the last check
+	contended   bool              // another gateway rebuilds, and the log says so
 }
 
-// Guard looks at the markers of all buckets at once, then every few seconds, and
-// when a claim meets a wrong one, until ctx ends. It rebuilds from log what may
+// Guard checks the markers of all buckets at once, then every few seconds and
+// when a claim finds a wrong one, until ctx ends. It rebuilds from the log what may
 // be lost, unless another gateway does.
-func (s *Store) Guard(ctx context.Context, log Log) {
-	g := &guard{store: s, log: log}
+func (r *Rebuilder) Guard(ctx context.Context) {
+	g := &guard{Rebuilder: r}
 	for ctx.Err() == nil {
-		s.awaitKick(ctx, g.round(ctx))
+		g.rest(ctx, g.round(ctx))
 	}
 }
 
-// kick asks Guard to look now.
-func (s *Store) kick() {
-	select {
-	case s.kicks <- struct{}{}:
-	default: // it is asked already
-	}
-}
-
-func (s *Store) awaitKick(ctx context.Context, limit time.Duration) {
-	pause(ctx, min(s.pace.kick, limit))
-	t := time.NewTimer(max(limit-s.pace.kick, 0))
+// rest waits for the interval, or, once the least one has passed, for a claim that found
+// a wrong marker.
+func (g *guard) rest(ctx context.Context, interval time.Duration) {
+	backoff.Sleep(ctx, min(g.intervals.least, interval))
+	t := time.NewTimer(max(interval-g.intervals.least, 0))
 	defer t.Stop()
 	select {
-	case <-s.kicks:
+	case <-g.wake:
 	case <-t.C:
 	case <-ctx.Done():
 	}
 }
 
-// round looks once and does what is to be done. It returns how long all can
-// then be left alone.
+// round checks once and rebuilds what it can. It returns the interval to the next round.
 func (g *guard) round(ctx context.Context) time.Duration {
-	s := g.store
-	wrong, reason := g.look(ctx)
+	wrong, reason := g.check(ctx)
 	if len(wrong) == 0 {
-		g.waiting = false
-		return s.pace.check
+		g.contended = false
+		return g.intervals.check
 	}
-	h := s.newHold()
-	defer h.release(ctx)
-	busy, err := h.take(ctx, wrong, false)
+	locks := newBucketLocks(g.Rebuilder)
+	defer locks.release(ctx)
+	busy, err := locks.acquire(ctx, wrong, false)
 	if err != nil {
-		s.metrics.failed("rebuild")
-		s.logger.Warn("locking buckets for a rebuild failed", "error", err)
+		g.metrics.failed("rebuild")
+		g.logger.Warn("locking buckets for a rebuild failed", "error", err)
 	}
-	if h.none() {
-		if len(busy) > 0 && !g.waiting {
-			g.waiting = true
-			s.logger.Info("another gateway rebuilds the idempotency store: keyed events of these buckets wait", "buckets", len(busy))
+	if locks.none() {
+		if len(busy) > 0 && !g.contended {
+			g.contended = true
+			g.logger.Info("another gateway rebuilds the idempotency store: keyed events of these buckets wait", "buckets", len(busy))
 		}
-		return s.pace.urgent
+		return g.intervals.contended
 	}
-	kept, stop := h.keep(ctx)
+	kept, stop := locks.keep(ctx)
 	defer stop()
-	_, err = s.rebuildHeld(kept, h, g.log, reason, s.cfg.TTL, func(Tally) {})
+	_, err = g.rebuild(kept, locks, reason, g.cfg.TTL, func(Tally) {})
 	if err != nil && kept.Err() == nil {
-		return s.pace.failure
+		return g.intervals.failed
 	}
-	return s.pace.kick // is all well now? Others may be lost meanwhile
+	return g.intervals.least // check again soon: other buckets may have been lost meanwhile
 }
 
 // Why buckets are rebuilt, the worst last.
@@ -82,28 +75,27 @@ const (
 	reasonChanged = "changed" // another Redis, or a promoted one
 )
 
-// look returns the buckets whose marker is wrong and the worst reason for that.
-func (g *guard) look(ctx context.Context) (wrong []byte, reason string) {
-	s := g.store
+// check returns the buckets whose marker is wrong and the worst reason for that.
+func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 	lost, foreign := false, false
-	err := s.askBuckets(ctx, question{checkScript, markerOnly, nil}, everyBucket(), func(b byte, v verdict) {
-		if v == bucketReady {
-			g.seen[b] = true
-			s.unready.end(b)
+	err := g.scripts.runOnBuckets(ctx, bucketScript{checkScript, markerOnly, nil}, allBuckets(), func(b byte, state bucketState) {
+		if state == bucketReady {
+			g.wasReady[b] = true
+			g.unready.remove(b)
 			return
 		}
-		foreign = foreign || v == bucketForeign
-		lost = lost || v == bucketMissing && g.seen[b]
-		s.unready.note(b, time.Now())
+		foreign = foreign || state == bucketForeign
+		lost = lost || state == bucketMissing && g.wasReady[b]
+		g.unready.add(b, time.Now())
 		wrong = append(wrong, b)
 	})
 	if err != nil && ctx.Err() == nil {
-		s.metrics.failed("check")
-		if !g.away {
-			s.logger.Warn("looking at the markers in redis failed", "error", err)
+		g.metrics.failed("check")
+		if !g.unreachable {
+			g.logger.Warn("checking the markers in redis failed", "error", err)
 		}
 	}
-	g.away = err != nil
+	g.unreachable = err != nil
 	switch {
 	case foreign:
 		return wrong, reasonChanged

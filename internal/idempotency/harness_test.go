@@ -10,16 +10,17 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
 func TestMain(m *testing.M) {
-	// While Redis is away the library dials it once a second on a goroutine
-	// that sees the client's end only when it wakes.
+	// While Redis is away the library dials it once a second, on a goroutine that
+	// notices only when it wakes that its client was closed.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
@@ -28,19 +29,19 @@ const (
 	longTTL   = time.Hour
 	// patience bounds every wait for something that must happen.
 	patience = 20 * time.Second
-	// pollEvery is how often a wait looks.
+	// pollEvery is the interval of polling.
 	pollEvery = 5 * time.Millisecond
 )
 
-// backend is a Redis that the conformance suite runs on.
+// backend is a Redis on which the conformance suite runs.
 type backend struct {
 	addr string
 	db   int
 	// grouped makes the store send its scripts as it does to a Cluster: one
 	// per bucket, in a pipeline.
 	grouped bool
-	// buckets hands every rig a bucket of its own, so that tests may run side by
-	// side and change markers.
+	// buckets gives every rig its own bucket, so that tests that change markers can run in
+	// parallel.
 	buckets *atomic.Uint32
 }
 
@@ -48,27 +49,29 @@ func newBackend(addr string, db int) backend {
 	return backend{addr: addr, db: db, buckets: new(atomic.Uint32)}
 }
 
-func (b backend) client(t *testing.T, addr string) *redis.Client {
+func (b backend) client(t *testing.T, addr string) *goredis.Client {
 	t.Helper()
-	asReal, ok := NewClient(ClientConfig{Addresses: []string{addr}}).(*redis.Client)
+	asReal, ok := redis.New(redis.Config{Addresses: []string{addr}}).(*goredis.Client)
 	require.True(t, ok)
 	opts := *asReal.Options()
 	require.NoError(t, asReal.Close())
 	opts.DB = b.db
-	rdb := redis.NewClient(&opts)
+	rdb := goredis.NewClient(&opts)
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	return rdb
 }
 
-// rig is a store on a backend, and a direct look at that Redis beside it.
+// rig is a store on a backend, with a client of its own for that Redis.
 type rig struct {
 	*Store
 	backend backend
 	cfg     Config
 	reg     *prometheus.Registry
-	raw     *redis.Client
+	raw     *goredis.Client
 	bucket  byte
 	stop    func() // ends Run and waits; may be called twice
+
+	intervals intervals // of its rebuilders
 }
 
 type rigOption func(*rigOptions)
@@ -85,10 +88,10 @@ func withLease(d time.Duration) rigOption { return func(o *rigOptions) { o.cfg.L
 func transactional(o *rigOptions)         { o.cfg.Transactional = true }
 func through(p *proxy) rigOption          { return func(o *rigOptions) { o.addr = p.addr() } }
 
-// notRunning leaves it to the test to run the endings.
+// notRunning leaves it to the test to run the settle queue.
 func notRunning(o *rigOptions) { o.idle = true }
 
-// withoutMarkers leaves the Redis as it is, and guards all buckets.
+// withoutMarkers sets no markers.
 func withoutMarkers(o *rigOptions) { o.bare = true }
 
 func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
@@ -98,9 +101,9 @@ func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 		opt(&o)
 	}
 	reg := prometheus.NewRegistry()
-	r := &rig{backend: b, cfg: o.cfg, reg: reg, raw: b.client(t, b.addr)}
+	r := &rig{backend: b, cfg: o.cfg, reg: reg, raw: b.client(t, b.addr), intervals: defaultIntervals}
 	r.Store = New(o.cfg, b.client(t, o.addr), slog.New(slog.DiscardHandler), NewMetrics(reg))
-	r.cluster = b.grouped
+	r.scripts.cluster = b.grouped
 	switch {
 	case o.bare:
 	case o.bucket != nil:
@@ -123,15 +126,21 @@ func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 func (r *rig) setMarker(t *testing.T, bucket byte) {
 	t.Helper()
 	require.NoError(t, r.raw.Del(t.Context(), markerKey(bucket)).Err())
-	h := r.newHold()
-	busy, err := h.take(t.Context(), []byte{bucket}, false)
+	locks := newBucketLocks(r.rebuilder(nil))
+	busy, err := locks.acquire(t.Context(), []byte{bucket}, false)
 	require.NoError(t, err)
 	require.Empty(t, busy)
-	require.NoError(t, h.complete(t.Context()))
-	require.Equal(t, []byte{bucket}, h.ready)
+	require.NoError(t, locks.complete(t.Context()))
+	require.Equal(t, []byte{bucket}, locks.ready)
 }
 
-// start runs the endings until the returned function is called.
+func (r *rig) rebuilder(log Log) *Rebuilder {
+	rebuilder := NewRebuilder(r.Store, log)
+	rebuilder.intervals = r.intervals
+	return rebuilder
+}
+
+// start runs the settle queue until the returned function is called.
 func (r *rig) start(drain time.Duration) func() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -145,7 +154,7 @@ func (r *rig) start(drain time.Duration) func() {
 	}
 }
 
-// peer is another gateway on the same Redis: it remembers nothing locally.
+// peer is another gateway on the same Redis: it remembers no receipts of this one.
 func (r *rig) peer(t *testing.T, opts ...rigOption) *rig {
 	t.Helper()
 	cfg, bucket := r.cfg, r.bucket
@@ -191,9 +200,9 @@ func (r *rig) mustClaim(t *testing.T, c event.Claim) event.ClaimResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	standing, err := r.Claim(ctx, c)
+	result, err := r.Claim(ctx, c)
 	require.NoError(t, err)
-	return standing
+	return result
 }
 
 func (r *rig) mustWin(t *testing.T, c event.Claim) {
@@ -216,7 +225,7 @@ func (r *rig) mustFind(t *testing.T, c event.Claim, want event.ClaimState) event
 func (r *rig) record(t *testing.T, id event.ClaimID) string {
 	t.Helper()
 	text, err := r.raw.Get(t.Context(), recordKey(id)).Result()
-	if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
+	if err == goredis.Nil { //nolint:errorlint // go-redis returns it bare
 		return ""
 	}
 	require.NoError(t, err)

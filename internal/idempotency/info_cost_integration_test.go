@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
@@ -20,20 +20,20 @@ import (
 )
 
 // sourceOf returns a script's text, which the library keeps to itself.
-func sourceOf(s *redis.Script) string {
+func sourceOf(s *goredis.Script) string {
 	var c sourceCatcher
 	s.Eval(context.Background(), &c, nil)
 	return c.source
 }
 
 type sourceCatcher struct {
-	redis.Scripter
+	goredis.Scripter
 	source string
 }
 
-func (c *sourceCatcher) Eval(ctx context.Context, script string, _ []string, _ ...any) *redis.Cmd {
+func (c *sourceCatcher) Eval(ctx context.Context, script string, _ []string, _ ...any) *goredis.Cmd {
 	c.source = script
-	return redis.NewCmd(ctx)
+	return goredis.NewCmd(ctx)
 }
 
 // BenchmarkInfoReplication asks what it costs that the claim script reads
@@ -44,7 +44,7 @@ func BenchmarkInfoReplication(b *testing.B) {
 	server, err := services.StartRedis(b.Context(), services.RedisConfig{Dir: b.TempDir()})
 	require.NoError(b, err)
 	defer func() { require.NoError(b, server.Stop()) }()
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	defer func() { require.NoError(b, rdb.Close()) }()
 	ctx := b.Context()
 
@@ -61,8 +61,8 @@ func BenchmarkInfoReplication(b *testing.B) {
 	for _, size := range []int{1, 8, 64} {
 		for _, variant := range []struct {
 			name   string
-			script *redis.Script
-		}{{"INFO", redis.NewScript(source)}, {"told", redis.NewScript(told)}} {
+			script *goredis.Script
+		}{{"INFO", goredis.NewScript(source)}, {"told", goredis.NewScript(told)}} {
 			b.Run(fmt.Sprintf("batch=%d/%s", size, variant.name), func(b *testing.B) {
 				require.NoError(b, variant.script.Load(ctx, rdb).Err())
 				require.NoError(b, rdb.ConfigResetStat(ctx).Err())
@@ -96,7 +96,7 @@ func newBatch(size int, replid string) ([]string, []any) {
 }
 
 // micros is Redis' own count of a command's time per call; 0 if it was not called.
-func micros(b *testing.B, rdb *redis.Client, command string) float64 {
+func micros(b *testing.B, rdb *goredis.Client, command string) float64 {
 	b.Helper()
 	stats, err := rdb.Info(b.Context(), "commandstats").Result()
 	require.NoError(b, err)

@@ -2,22 +2,21 @@ package idempotency
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
-// Inspect finds out what a preflight has to know about the Redis of the claims,
+// Inspect collects the facts that a preflight needs about the Redis of the claims,
 // until ctx ends. It changes nothing there. now is the gateway's clock.
-func Inspect(ctx context.Context, cfg ClientConfig, now func() time.Time) preflight.RedisFacts {
+func Inspect(ctx context.Context, cfg redis.Config, now func() time.Time) preflight.RedisFacts {
 	i := inspector{cfg: cfg, master: cfg.Master, now: now}
 	f := preflight.RedisFacts{Topology: i.topology()}
 	f.Addresses = i.askAll(ctx, f.Topology)
@@ -37,8 +36,8 @@ func Inspect(ctx context.Context, cfg ClientConfig, now func() time.Time) prefli
 }
 
 type inspector struct {
-	cfg    ClientConfig
-	master string // as the sentinels know it
+	cfg    redis.Config
+	master string // its name at the sentinels
 	now    func() time.Time
 }
 
@@ -53,14 +52,15 @@ func (i inspector) topology() preflight.RedisTopology {
 	}
 }
 
-// to is a client of one server, whatever else the configuration names.
-func (i inspector) to(addr string) Client {
+// clientOf returns a client of one server, whatever else the configuration names.
+func (i inspector) clientOf(addr string) redis.Client {
 	cfg := i.cfg
 	cfg.Addresses, cfg.Master = []string{addr}, ""
-	return NewClient(cfg)
+	return redis.New(cfg)
 }
 
-// askAll asks every address who it is, all at once: several may not answer.
+// askAll asks every address what it is. It asks all at once, because several may not
+// answer.
 func (i inspector) askAll(ctx context.Context, t preflight.RedisTopology) []preflight.RedisAddress {
 	list := make([]preflight.RedisAddress, len(i.cfg.Addresses))
 	var asking sync.WaitGroup
@@ -76,9 +76,9 @@ func (i inspector) askAll(ctx context.Context, t preflight.RedisTopology) []pref
 func (i inspector) ask(ctx context.Context, addr string, sentinel bool) preflight.RedisAddress {
 	a := preflight.RedisAddress{Address: addr}
 	if sentinel {
-		i.cfg.Username, i.cfg.Password = "", "" // as a gateway asks sentinels
+		i.cfg.Username, i.cfg.Password = "", "" // a gateway asks sentinels without a password
 	}
-	rdb := i.to(addr)
+	rdb := i.clientOf(addr)
 	defer func() { _ = rdb.Close() }()
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		a.Failure = i.unanswered(ctx, addr, err)
@@ -97,7 +97,7 @@ func (i inspector) ask(ctx context.Context, addr string, sentinel bool) prefligh
 	return a
 }
 
-// firstMaster is the one that the first sentinel names.
+// firstMaster is the master that the first sentinel names.
 func firstMaster(addrs []preflight.RedisAddress) string {
 	for _, a := range addrs {
 		if a.Failure == nil && a.Master != "" {
@@ -107,11 +107,11 @@ func firstMaster(addrs []preflight.RedisAddress) string {
 	return ""
 }
 
-// single looks at the one server that holds all claims.
+// single inspects the one server that holds all claims.
 func (i inspector) single(ctx context.Context, f *preflight.RedisFacts, addr string) {
-	rdb := i.to(addr)
+	rdb := i.clientOf(addr)
 	defer func() { _ = rdb.Close() }()
-	m := i.look(ctx, rdb, addr, 0)
+	m := i.inspectServer(ctx, rdb, addr, 0)
 	m.Buckets = bucketCount
 	f.Masters = []preflight.RedisMaster{m}
 	if m.Failure == nil {
@@ -119,20 +119,20 @@ func (i inspector) single(ctx context.Context, f *preflight.RedisFacts, addr str
 	}
 }
 
-// cluster looks at every master that claims live on.
+// cluster inspects every master that holds claims.
 func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 	member := false
 	for _, a := range f.Addresses {
 		member = member || a.Failure == nil && (a.Mode == "" || a.Mode == preflight.ModeCluster)
 	}
-	rdb, ok := NewClient(i.cfg).(*redis.ClusterClient)
+	rdb, ok := redis.New(i.cfg).(*goredis.ClusterClient)
 	if !member || !ok {
 		return
 	}
 	defer func() { _ = rdb.Close() }()
-	owned := make(map[*redis.Client][]byte)
-	var masters []*redis.Client
-	for _, b := range everyBucket() {
+	owned := make(map[*goredis.Client][]byte)
+	var masters []*goredis.Client
+	for _, b := range allBuckets() {
 		m, err := rdb.MasterForKey(ctx, markerKey(b))
 		if err != nil {
 			f.NoMasters = failureOf(err)
@@ -144,24 +144,24 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 		owned[m] = append(owned[m], b)
 	}
 	f.Masters = make([]preflight.RedisMaster, len(masters))
-	var looking sync.WaitGroup
+	var inspecting sync.WaitGroup
 	for n, m := range masters {
-		looking.Go(func() {
-			f.Masters[n] = i.look(ctx, m, m.Options().Addr, owned[m][0])
+		inspecting.Go(func() {
+			f.Masters[n] = i.inspectServer(ctx, m, m.Options().Addr, owned[m][0])
 			f.Masters[n].Buckets = len(owned[m])
 		})
 	}
-	looking.Wait()
+	inspecting.Wait()
 	slices.SortFunc(f.Masters, func(a, b preflight.RedisMaster) int { return strings.Compare(a.Address, b.Address) })
 	f.Claims = markers(ctx, rdb)
 }
 
-// markers counts the buckets whose claims are whole.
-func markers(ctx context.Context, rdb Client) preflight.RedisClaims {
+// markers counts the buckets whose claims are complete.
+func markers(ctx context.Context, rdb redis.Client) preflight.RedisClaims {
 	c := preflight.RedisClaims{Buckets: bucketCount}
-	s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-	err := s.askBuckets(ctx, question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
-		switch v {
+	check := bucketScript{checkScript, markerOnly, nil}
+	err := newScriptRunner(rdb).runOnBuckets(ctx, check, allBuckets(), func(_ byte, state bucketState) {
+		switch state {
 		case bucketReady:
 			c.Ready++
 		case bucketMissing:

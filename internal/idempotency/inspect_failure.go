@@ -11,30 +11,31 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
-// failureOf sorts an error of Redis, or of the way to it. Errors of go-redis
-// carry addresses and user names, but no passwords.
+// failureOf sorts an error of Redis, or of the connection to it. Errors of go-redis
+// contain addresses and user names, but no passwords.
 func failureOf(err error) *preflight.Failure {
 	return &preflight.Failure{Kind: kindOf(err), Text: err.Error()}
 }
 
 func kindOf(err error) preflight.FailureKind {
 	switch {
-	case redis.IsAuthError(err) && redis.HasErrorPrefix(err, "NOAUTH"):
+	case goredis.IsAuthError(err) && goredis.HasErrorPrefix(err, "NOAUTH"):
 		return preflight.FailedNoPassword
-	case redis.IsAuthError(err):
+	case goredis.IsAuthError(err):
 		return preflight.FailedPassword
-	case redis.IsPermissionError(err):
+	case goredis.IsPermissionError(err):
 		return preflight.FailedPermission
-	case redis.IsLoadingError(err):
+	case goredis.IsLoadingError(err):
 		return preflight.FailedLoading
-	case redis.IsMaxClientsError(err):
+	case goredis.IsMaxClientsError(err):
 		return preflight.FailedFull
-	case redis.HasErrorPrefix(err, "MISCONF"):
+	case goredis.HasErrorPrefix(err, "MISCONF"):
 		return preflight.FailedSaving
 	}
 	if kind := tlsKind(err); kind != "" {
@@ -70,8 +71,8 @@ func tlsKind(err error) preflight.FailureKind {
 	return ""
 }
 
-// unanswered says why a server did not answer a PING. What go-redis' error leaves
-// open, one more connection shows.
+// unanswered says why a server did not answer a PING. Where go-redis' error leaves that
+// open, it makes one more connection to find out.
 func (i inspector) unanswered(ctx context.Context, addr string, err error) *preflight.Failure {
 	f := failureOf(err)
 	switch {
@@ -88,17 +89,17 @@ func (i inspector) unanswered(ctx context.Context, addr string, err error) *pref
 	return f
 }
 
-// farewell is the error that a server tells unasked before it hangs up; "" if it
-// says nothing. A Redis with no connection left does so, and one in protected mode:
-// go-redis takes it for an answer to HELLO, and drops it.
+// farewell is the error that a server sends before it closes the connection without a
+// request; "" if it sends nothing. A Redis that accepts no more connections does so, and
+// one in protected mode. go-redis takes the error for an answer to HELLO, and drops it.
 func farewell(ctx context.Context, addr string) string {
-	dialer := net.Dialer{Timeout: dialTimeout}
+	dialer := net.Dialer{Timeout: redis.DialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(ioTimeout))
+	_ = conn.SetDeadline(time.Now().Add(redis.IOTimeout))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	said, isError := strings.CutPrefix(strings.TrimSpace(line), "-")
 	if err != nil || !isError {
@@ -107,20 +108,20 @@ func farewell(ctx context.Context, addr string) string {
 	return said
 }
 
-// speaksPlain asks without TLS, and without telling who asks. A Redis without
-// TLS waits for more of what it takes for a command, where it should shake hands.
+// speaksPlain sends a PING without TLS and without a password. A Redis without TLS does
+// not answer a TLS handshake: it takes it for a command that is not complete yet.
 func speaksPlain(ctx context.Context, addr string) bool {
-	dialer := net.Dialer{Timeout: dialTimeout}
+	dialer := net.Dialer{Timeout: redis.DialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(ioTimeout))
+	_ = conn.SetDeadline(time.Now().Add(redis.IOTimeout))
 	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
 		return false
 	}
 	answer := make([]byte, 1)
 	_, err = io.ReadFull(conn, answer)
-	return err == nil && (answer[0] == '+' || answer[0] == '-') // +PONG, or an error
+	return err == nil && (answer[0] == '+' || answer[0] == '-') // +PONG or an error
 }

@@ -4,18 +4,17 @@ package idempotency
 
 import (
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
 
@@ -25,14 +24,14 @@ var needs = preflight.RedisNeeds{TTL: 24 * time.Hour, Lease: 30 * time.Second, C
 // documentedUser is what docs/operations.md calls enough.
 const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get +set +del +mget +pexpire +ping"
 
-// requireFinding wants the finding among those about what Inspect finds out.
-func requireFinding(t *testing.T, cfg ClientConfig, severity preflight.Severity, check, what string) {
+// requireFinding requires the finding among those about the facts that Inspect collects.
+func requireFinding(t *testing.T, cfg redis.Config, severity preflight.Severity, check, what string) {
 	t.Helper()
 	requireFindingFor(t, cfg, needs, severity, check, what)
 }
 
 // requireFindingFor is requireFinding with needs of its own.
-func requireFindingFor(t *testing.T, cfg ClientConfig, needs preflight.RedisNeeds, severity preflight.Severity, check, what string) {
+func requireFindingFor(t *testing.T, cfg redis.Config, needs preflight.RedisNeeds, severity preflight.Severity, check, what string) {
 	t.Helper()
 	facts := Inspect(t.Context(), cfg, time.Now)
 	list := append(preflight.Redis(facts, needs), preflight.RedisClock(facts, needs)...)
@@ -52,7 +51,7 @@ func rulesOf(rules string) (args []any) {
 	return args
 }
 
-func at(addrs ...string) ClientConfig { return ClientConfig{Addresses: addrs} }
+func at(addrs ...string) redis.Config { return redis.Config{Addresses: addrs} }
 
 func TestInspectSettings(t *testing.T) {
 	t.Parallel()
@@ -92,9 +91,9 @@ func TestInspectSettings(t *testing.T) {
 func TestInspectUsers(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t).Addr()
-	user := func(name, rules string) ClientConfig {
+	user := func(name, rules string) redis.Config {
 		do(t, addr, append([]any{"ACL", "SETUSER", name, "on", ">secret"}, rulesOf(rules)...)...)
-		return ClientConfig{Addresses: []string{addr}, Username: name, Password: "secret"}
+		return redis.Config{Addresses: []string{addr}, Username: name, Password: "secret"}
 	}
 	for name, c := range map[string]struct {
 		rules    string
@@ -134,19 +133,19 @@ func TestInspectUnreachable(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, silent.Close()) })
 	secured, trusted := secureRedis(t)
 	plain := ownRedis(t).Addr()
-	overTLS := func(addr string, cfg *tls.Config) ClientConfig {
-		return ClientConfig{Addresses: []string{addr}, TLS: cfg}
+	overTLS := func(addr string, cfg *tls.Config) redis.Config {
+		return redis.Config{Addresses: []string{addr}, TLS: cfg}
 	}
 	for name, c := range map[string]struct {
-		cfg  ClientConfig
+		cfg  redis.Config
 		what string
 	}{
 		"nothing listens":       {at("127.0.0.1:1"), "nothing listens there"},
 		"no such host":          {at("no-such-host.invalid:6379"), "host name is not known"},
 		"no answer":             {at(silent.Addr().String()), "does not answer"},
 		"no password":           {at(guarded), "wants a password"},
-		"wrong password":        {ClientConfig{Addresses: []string{guarded}, Password: "hunter2"}, "refuses the user name or the password"},
-		"wrong user":            {ClientConfig{Addresses: []string{guarded}, Username: "nobody", Password: "hunter2"}, "refuses the user name or the password"},
+		"wrong password":        {redis.Config{Addresses: []string{guarded}, Password: "hunter2"}, "refuses the user name or the password"},
+		"wrong user":            {redis.Config{Addresses: []string{guarded}, Username: "nobody", Password: "hunter2"}, "refuses the user name or the password"},
 		"TLS to a plain port":   {overTLS(plain, trusted), "does not speak TLS"},
 		"plain to a TLS port":   {at(secured), "closes the connection"},
 		"an unknown authority":  {overTLS(secured, &tls.Config{MinVersion: tls.VersionTLS12}), "certificate is not trusted"},
@@ -169,12 +168,12 @@ func TestInspectUnreachable(t *testing.T) {
 	})
 }
 
-// TestInspectFewPermissionsAndAOF: INFO tells of the file, and nobody how it is synced.
+// TestInspectFewPermissionsAndAOF: INFO reports the file, but not how it is synced.
 func TestInspectFewPermissionsAndAOF(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t, "--appendonly", "yes").Addr()
 	do(t, addr, append([]any{"ACL", "SETUSER", "documented", "on", ">secret"}, rulesOf(documentedUser)...)...)
-	cfg := ClientConfig{Addresses: []string{addr}, Username: "documented", Password: "secret"}
+	cfg := redis.Config{Addresses: []string{addr}, Username: "documented", Password: "secret"}
 	facts := Inspect(t.Context(), cfg, time.Now)
 	require.Contains(t, preflight.Redis(facts, needs), preflight.Finding{Severity: preflight.OK, Check: "redis.persistence", Subject: addr, What: "append-only file"})
 }
@@ -193,14 +192,14 @@ func TestInspectClaims(t *testing.T) {
 	requireFinding(t, at(server.Addr()), preflight.Warning, "redis.claims", "3 of 256 buckets of keys are not ready, 1 of them because")
 }
 
-// TestInspectReplica: a pair that nobody told to give up writing.
+// TestInspectReplica inspects a master and a replica without min-replicas-to-write.
 func TestInspectReplica(t *testing.T) {
 	t.Parallel()
 	master := ownRedis(t)
 	replica, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir(), ReplicaOf: master.Addr()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, replica.Kill()) })
-	rdb := redis.NewClient(&redis.Options{Addr: master.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: master.Addr()})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	require.Eventually(t, func() bool {
 		info, err := rdb.Info(t.Context(), "replication").Result()
@@ -218,15 +217,15 @@ func TestInspectReplica(t *testing.T) {
 		do(t, r.Addr(), append([]any{"ACL", "SETUSER", "documented", "on", ">secret"}, rulesOf(documentedUser)...)...)
 		do(t, r.Addr(), append([]any{"ACL", "SETUSER", "no-info", "on", ">secret"}, rulesOf(documentedUser+" -info")...)...)
 	}
-	as := func(r *services.Redis, user string) ClientConfig {
-		return ClientConfig{Addresses: []string{r.Addr()}, Username: user, Password: "secret"}
+	as := func(r *services.Redis, user string) redis.Config {
+		return redis.Config{Addresses: []string{r.Addr()}, Username: user, Password: "secret"}
 	}
 	requireFinding(t, as(master, "documented"), preflight.Warning, "redis.split_brain", "it is not known whether a master that lost its replicas stops taking writes")
 	requireFinding(t, as(replica, "no-info"), preflight.Error, "redis.writes", "refuses writes: READONLY")
 
 	t.Run("Sentinel", func(t *testing.T) {
 		sentinel := startSentinel(t, master.Addr())
-		cfg := ClientConfig{Addresses: []string{sentinel}, Master: "gateways"}
+		cfg := redis.Config{Addresses: []string{sentinel}, Master: "gateways"}
 		requireFinding(t, cfg, preflight.OK, "redis.topology", "name the master "+master.Addr())
 		requireFinding(t, cfg, preflight.OK, "redis.writes", "takes writes")
 		do(t, master.Addr(), "CONFIG", "SET", "min-replicas-to-write", "0")
@@ -236,7 +235,7 @@ func TestInspectReplica(t *testing.T) {
 		cfg.Master = "others"
 		requireFinding(t, cfg, preflight.Error, "redis.topology", "knows no master")
 		requireFinding(t, at(sentinel), preflight.Error, "redis.topology", "is a sentinel, but redis.master is empty")
-		requireFinding(t, ClientConfig{Addresses: []string{master.Addr()}, Master: "gateways"}, preflight.Error, "redis.topology", "is no sentinel")
+		requireFinding(t, redis.Config{Addresses: []string{master.Addr()}, Master: "gateways"}, preflight.Error, "redis.topology", "is no sentinel")
 		do(t, sentinel, "ACL", "SETUSER", "default", "resetpass", ">secret")
 		cfg.Addresses, cfg.Master = []string{sentinel, startSentinel(t, master.Addr())}, "gateways"
 		requireFinding(t, cfg, preflight.Error, "redis.address", "wants a password")
@@ -246,7 +245,7 @@ func TestInspectReplica(t *testing.T) {
 	})
 }
 
-// TestInspectCluster: every master is looked at.
+// TestInspectCluster: every master is inspected.
 func TestInspectCluster(t *testing.T) {
 	t.Parallel()
 	var addrs []string
@@ -258,7 +257,7 @@ func TestInspectCluster(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	require.Eventually(t, func() bool {
 		for _, addr := range addrs {
-			rdb := redis.NewClient(&redis.Options{Addr: addr})
+			rdb := goredis.NewClient(&goredis.Options{Addr: addr})
 			info, err := rdb.ClusterInfo(t.Context()).Result()
 			_ = rdb.Close()
 			if err != nil || !strings.Contains(info, "cluster_state:ok") {
@@ -299,8 +298,7 @@ func TestInspectCluster(t *testing.T) {
 	requireFinding(t, at(addrs[0], "127.0.0.1:1"), preflight.Warning, "redis.address", "nothing listens")
 }
 
-// TestInspectClock: the gateway's clock is another than Redis', which is this
-// machine's.
+// TestInspectClock: the gateway's clock differs from Redis', which is this machine's.
 func TestInspectClock(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t).Addr()
@@ -327,11 +325,11 @@ func TestInspectClock(t *testing.T) {
 	}
 }
 
-// TestInspectChangesNothing: not even what it tries by writing.
+// TestInspectChangesNothing: the commands that it tries out change nothing either.
 func TestInspectChangesNothing(t *testing.T) {
 	t.Parallel()
 	addr := ownRedis(t).Addr()
-	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	rdb := goredis.NewClient(&goredis.Options{Addr: addr})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	do(t, addr, "CONFIG", "SET", "maxmemory", "100mb")
 	Inspect(t.Context(), at(addr), time.Now)
@@ -349,10 +347,9 @@ func TestShowWithFewPermissions(t *testing.T) {
 	c := gateway.newClaim()
 	gateway.mustWin(t, c)
 	do(t, addr, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret"}, rulesOf(documentedUser)...)...)
-	rdb := NewClient(ClientConfig{Addresses: []string{addr}, Username: "gateway", Password: "secret"})
+	rdb := redis.New(redis.Config{Addresses: []string{addr}, Username: "gateway", Password: "secret"})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	store := New(gateway.cfg, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-	shown, err := store.Show(t.Context(), c.ID)
+	shown, err := Show(t.Context(), rdb, c.ID)
 	require.NoError(t, err)
 	require.Equal(t, ShownClaimed, shown.State)
 	require.Nil(t, shown.Expires)

@@ -6,16 +6,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
-// clockSamples: the quickest answer tells the most.
+// clockSamples is how often the clock is read: the quickest answer is the most exact.
 const clockSamples = 5
 
-// look finds out about one server, which holds the bucket.
-func (i inspector) look(ctx context.Context, rdb Client, addr string, bucket byte) preflight.RedisMaster {
+// inspectServer collects the facts about one server, which holds the bucket.
+func (i inspector) inspectServer(ctx context.Context, rdb redis.Client, addr string, bucket byte) preflight.RedisMaster {
 	m := preflight.RedisMaster{Address: addr}
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		m.Failure = i.unanswered(ctx, addr, err)
@@ -30,18 +31,18 @@ func (i inspector) look(ctx context.Context, rdb Client, addr string, bucket byt
 	return m
 }
 
-// clock measures how far Redis' clock is ahead: its time must have been read in
-// the middle of the round trip, give or take half of it.
-func (i inspector) clock(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
+// clock measures how far Redis' clock is ahead. It assumes that Redis read its clock in
+// the middle of the round trip, which is wrong by at most half of it.
+func (i inspector) clock(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster) {
 	for range clockSamples {
-		asked := i.now()
+		sent := i.now()
 		there, err := rdb.Time(ctx).Result()
-		trip := i.now().Sub(asked)
+		trip := i.now().Sub(sent)
 		if err != nil {
 			return
 		}
 		if m.Ahead == nil || trip < m.RoundTrip {
-			ahead := there.Sub(asked.Add(trip / 2))
+			ahead := there.Sub(sent.Add(trip / 2))
 			m.Ahead, m.RoundTrip = &ahead, trip
 		}
 	}
@@ -64,11 +65,12 @@ func readInfo(m *preflight.RedisMaster, info map[string]string) {
 	}
 }
 
-// readConfig reads what INFO does not tell. Hosted services seldom permit it.
-func readConfig(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
+// readConfig reads the settings that INFO does not report. Hosted services seldom permit
+// it.
+func readConfig(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster) {
 	names := []string{"appendfsync", "save", "min-replicas-to-write", "min-replicas-max-lag"}
 	values := make(map[string]string)
-	cmds, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	cmds, err := rdb.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
 		for _, name := range names {
 			pipe.ConfigGet(ctx, name)
 		}
@@ -78,7 +80,7 @@ func readConfig(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
 		return
 	}
 	for n, cmd := range cmds {
-		if answer, ok := cmd.(*redis.MapStringStringCmd); ok {
+		if answer, ok := cmd.(*goredis.MapStringStringCmd); ok {
 			values[names[n]] = answer.Val()[names[n]]
 		}
 	}
@@ -86,4 +88,22 @@ func readConfig(ctx context.Context, rdb Client, m *preflight.RedisMaster) {
 	m.AppendFsync, m.Save = values["appendfsync"], values["save"]
 	m.MinReplicas = int(number(values, "min-replicas-to-write"))
 	m.MinReplicasMaxLag = time.Duration(number(values, "min-replicas-max-lag")) * time.Second
+}
+
+// parseInfo reads the answer to INFO: the fields of all sections by name.
+func parseInfo(text string) map[string]string {
+	fields := make(map[string]string)
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		if ok && !strings.HasPrefix(name, "#") {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// number is the value of a field that is a whole number; 0 if it is missing.
+func number(fields map[string]string, name string) int64 {
+	n, _ := strconv.ParseInt(fields[name], 10, 64)
+	return n
 }

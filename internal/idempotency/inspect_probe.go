@@ -4,15 +4,16 @@ import (
 	"context"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 )
 
 // probeScript: KEYS = a key that never exists. It runs every command that the
 // scripts of this package use, those that write in a form that changes nothing,
 // and answers with "<command> <error>" for each that failed.
-var probeScript = redis.NewScript(`
+var probeScript = goredis.NewScript(`
 local out = {}
 local function try(...)
   local r = redis.pcall(...)
@@ -28,9 +29,9 @@ try('PEXPIRE', KEYS[1], 1)
 return out
 `)
 
-// probe tries what the gateway's user may do. ACL DRYRUN would say the same,
-// but only to a user who may run it.
-func probe(ctx context.Context, rdb Client, m *preflight.RedisMaster, bucket byte) {
+// probe tries out what the gateway's user may do. ACL DRYRUN would report the same, but
+// only to a user who may run it.
+func probe(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster, bucket byte) {
 	keys := []string{strings.TrimSuffix(markerKey(bucket), "m") + "probe"}
 	for _, try := range []struct {
 		name string
@@ -42,31 +43,31 @@ func probe(ctx context.Context, rdb Client, m *preflight.RedisMaster, bucket byt
 	} {
 		switch err := try.run(); {
 		case err == nil:
-		case m.KeysDenied || m.Refused != "": // told already
-		case redis.IsPermissionError(err) && try.name != "script|load" && mayRun(ctx, rdb, try.name):
+		case m.KeysDenied || m.Refused != "": // reported already
+		case goredis.IsPermissionError(err) && try.name != "script|load" && mayRun(ctx, rdb, try.name):
 			m.KeysDenied = true
-		case redis.IsPermissionError(err):
+		case goredis.IsPermissionError(err):
 			m.Denied = append(m.Denied, try.name)
-		case redis.HasErrorPrefix(err, "NOSCRIPT"): // it could not be loaded
+		case goredis.HasErrorPrefix(err, "NOSCRIPT"): // it could not be loaded
 		default:
 			m.Refused = err.Error()
 		}
 	}
 }
 
-// mayRun tells a command that is denied from keys that are: without keys only
-// the command is judged.
-func mayRun(ctx context.Context, rdb Client, name string) bool {
-	script := redis.NewScript("return 1")
+// mayRun reports whether a command that was denied may be run without keys: then the
+// user may run the command, but not use the keys.
+func mayRun(ctx context.Context, rdb redis.Client, name string) bool {
+	script := goredis.NewScript("return 1")
 	if name == "eval" {
-		return !redis.IsPermissionError(script.Eval(ctx, rdb, nil).Err())
+		return !goredis.IsPermissionError(script.Eval(ctx, rdb, nil).Err())
 	}
-	return !redis.IsPermissionError(script.EvalSha(ctx, rdb, nil).Err())
+	return !goredis.IsPermissionError(script.EvalSha(ctx, rdb, nil).Err())
 }
 
-// readProbe sorts what the script answered. An error with another code than
-// these is no matter of permissions.
-func readProbe(m *preflight.RedisMaster, cmd *redis.Cmd) error {
+// readProbe sorts the errors in the script's answer. Only those with code ERR or NOPERM
+// are about permissions.
+func readProbe(m *preflight.RedisMaster, cmd *goredis.Cmd) error {
 	failed, err := cmd.StringSlice()
 	if err != nil {
 		return err

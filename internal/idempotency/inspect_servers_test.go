@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/test/services"
@@ -35,7 +35,7 @@ func ownRedis(t *testing.T, args ...string) *services.Redis {
 
 func do(t *testing.T, addr string, args ...any) {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	rdb := goredis.NewClient(&goredis.Options{Addr: addr})
 	defer func() { require.NoError(t, rdb.Close()) }()
 	require.NoError(t, rdb.Do(t.Context(), args...).Err())
 }

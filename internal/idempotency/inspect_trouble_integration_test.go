@@ -12,20 +12,21 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/preflight"
+	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
 
-// TestInspectTrouble: servers that run, but not well.
+// TestInspectTrouble inspects servers that run, but have a problem.
 func TestInspectTrouble(t *testing.T) {
 	t.Parallel()
 	t.Run("keys were evicted", func(t *testing.T) {
 		t.Parallel()
 		addr := ownRedis(t, "--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru").Addr()
-		rdb := redis.NewClient(&redis.Options{Addr: addr})
+		rdb := goredis.NewClient(&goredis.Options{Addr: addr})
 		t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 		for n := range 4000 {
 			require.NoError(t, rdb.Set(t.Context(), "k"+strconv.Itoa(n), strings.Repeat("x", 1000), 0).Err())
@@ -43,7 +44,7 @@ func TestInspectTrouble(t *testing.T) {
 		addr, breakDisk := mortalRedis(t)
 		var once sync.Once
 		through := between(t, addr, func(request []byte) {
-			if bytes.Contains(request, []byte("time\r\n")) { // it has answered, and is about to be tried
+			if bytes.Contains(request, []byte("time\r\n")) { // it has answered, and the probe is about to follow
 				once.Do(breakDisk)
 			}
 		}, nil)
@@ -71,7 +72,7 @@ func TestInspectTrouble(t *testing.T) {
 	t.Run("no more connections", func(t *testing.T) {
 		t.Parallel()
 		addr := ownRedis(t).Addr()
-		held := redis.NewClient(&redis.Options{Addr: addr})
+		held := goredis.NewClient(&goredis.Options{Addr: addr})
 		t.Cleanup(func() { require.NoError(t, held.Close()) })
 		conn := held.Conn()
 		t.Cleanup(func() { require.NoError(t, conn.Close()) })
@@ -109,7 +110,7 @@ func mortalRedis(t *testing.T) (addr string, breakDisk func()) {
 		require.NoError(t, os.RemoveAll(dir))
 		do(t, server.Addr(), "BGSAVE")
 		require.Eventually(t, func() bool {
-			rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+			rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 			defer func() { _ = rdb.Close() }()
 			info, err := rdb.Info(t.Context(), "persistence").Result()
 			return err == nil && strings.Contains(info, "rdb_last_bgsave_status:err")
@@ -123,9 +124,9 @@ func mortalRedis(t *testing.T) (addr string, breakDisk func()) {
 func loadingRedis(t *testing.T) string {
 	t.Helper()
 	server := ownRedis(t, "--save", "3600 1", "--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024")
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	defer func() { require.NoError(t, rdb.Close()) }()
-	_, err := rdb.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
+	_, err := rdb.Pipelined(t.Context(), func(pipe goredis.Pipeliner) error {
 		for n := range 10_000 {
 			pipe.Set(t.Context(), "k"+strconv.Itoa(n), strings.Repeat("x", 100), 0)
 		}
@@ -136,13 +137,13 @@ func loadingRedis(t *testing.T) string {
 	require.NoError(t, server.Kill())
 	require.NoError(t, server.Launch())
 	require.Eventually(t, func() bool { // at first it does not listen
-		return redis.IsLoadingError(rdb.Ping(t.Context()).Err())
+		return goredis.IsLoadingError(rdb.Ping(t.Context()).Err())
 	}, patience, pollEvery)
 	return server.Addr()
 }
 
-// claiming is a way to a server on which a text is replaced by another: only this
-// version is at hand.
+// claiming is a proxy of a server that replaces a text in the answers by another: only
+// this version of Redis is at hand.
 func claiming(t *testing.T, addr, text, by string) string {
 	t.Helper()
 	return between(t, addr, nil, func(answer []byte) []byte {
@@ -150,8 +151,8 @@ func claiming(t *testing.T, addr, text, by string) string {
 	})
 }
 
-// between is a way to a server on which requests are seen before they get there,
-// and answers are changed; either may be nil.
+// between is a proxy of a server that shows requests before they get there, and changes
+// answers; either function may be nil.
 func between(t *testing.T, addr string, seen func(request []byte), changed func(answer []byte) []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -203,9 +204,9 @@ func TestInspectSentinelTrouble(t *testing.T) {
 	t.Parallel()
 	master, other := ownRedis(t), ownRedis(t)
 	one, two := startSentinel(t, master.Addr()), startSentinel(t, other.Addr())
-	cfg := ClientConfig{Addresses: []string{one}, Master: "gateways"}
+	cfg := redis.Config{Addresses: []string{one}, Master: "gateways"}
 	requireFinding(t, cfg, preflight.Warning, "redis.replicas", "nobody to promote")
-	requireFinding(t, ClientConfig{Addresses: []string{one, two}, Master: "gateways"}, preflight.Error, "redis.topology", "name 2 different masters")
+	requireFinding(t, redis.Config{Addresses: []string{one, two}, Master: "gateways"}, preflight.Error, "redis.topology", "name 2 different masters")
 	require.NoError(t, master.Kill())
 	requireFinding(t, cfg, preflight.Error, "redis.master", "nothing listens there")
 }

@@ -16,25 +16,25 @@ import (
 	"eventgateway/internal/event"
 )
 
-// lab is a Redis of a test's own, which it may flush and promote.
+// lab is a Redis that belongs to one test, which may flush and promote it.
 type lab struct {
 	backend
 	// promote makes it another Redis with the same data.
 	promote func(t *testing.T)
 }
 
-// hurry is usualPace for tests, and a lock that expires soon.
-var hurry = pace{
-	lock: 2 * time.Second, check: 200 * time.Millisecond,
-	urgent: 50 * time.Millisecond, failure: 50 * time.Millisecond, kick: 5 * time.Millisecond,
-	insist: 20 * time.Millisecond,
+// shortIntervals are defaultIntervals for tests, with a lock that expires soon.
+var shortIntervals = intervals{
+	lockTTL: 2 * time.Second, check: 200 * time.Millisecond,
+	contended: 50 * time.Millisecond, failed: 50 * time.Millisecond, least: 5 * time.Millisecond,
+	retry: 20 * time.Millisecond,
 }
 
-// gateway is another gateway of the lab, whose guard is not running yet.
+// gateway is another gateway on the lab's Redis. Its guard is not running yet.
 func (l lab) gateway(t *testing.T, opts ...rigOption) *rig {
 	t.Helper()
 	r := newRig(t, l.backend, append([]rigOption{withoutMarkers}, opts...)...)
-	r.pace = hurry
+	r.intervals = shortIntervals
 	return r
 }
 
@@ -43,7 +43,8 @@ func (r *rig) guard(t *testing.T, log Log) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { r.Guard(ctx, log) })
+	rebuilder := r.rebuilder(log)
+	done.Go(func() { rebuilder.Guard(ctx) })
 	stop = func() {
 		cancel()
 		done.Wait()
@@ -77,8 +78,8 @@ func (r *rig) wrong(t *testing.T) int {
 }
 
 func (r *rig) countWrong() (n int, err error) {
-	err = r.askBuckets(context.Background(), question{checkScript, markerOnly, nil}, everyBucket(), func(_ byte, v verdict) {
-		if v != bucketReady {
+	err = r.scripts.runOnBuckets(context.Background(), bucketScript{checkScript, markerOnly, nil}, allBuckets(), func(_ byte, state bucketState) {
+		if state != bucketReady {
 			n++
 		}
 	})
@@ -92,7 +93,7 @@ func (r *rig) locks(t *testing.T) []string {
 	return keys
 }
 
-// fakeLog is a log whose steps a test can hold up or use for mischief.
+// fakeLog is a log whose steps a test can delay or use to interfere.
 type fakeLog struct {
 	entries []event.LogEntry
 	quiesce func(context.Context) error
@@ -133,7 +134,7 @@ func (l *fakeLog) Replay(ctx context.Context, from time.Time, visit func(event.L
 	return nil
 }
 
-// gate holds somebody up until it is opened, and says when he has come.
+// gate blocks its callers until it is opened, and signals the first.
 type gate struct {
 	reached chan struct{}
 	open    chan struct{}
@@ -168,7 +169,7 @@ func entryOf(c event.Claim, at time.Time) event.LogEntry {
 	return event.LogEntry{Claim: c.ID, Fingerprint: c.Fingerprint, Receipt: receiptOf(c), Timestamp: at}
 }
 
-// mustHold wants every entry of the log settled in Redis.
+// mustHold requires that every entry of the log is settled in Redis.
 func (r *rig) mustHold(t *testing.T, l *fakeLog) {
 	t.Helper()
 	for _, e := range l.entries {
@@ -176,7 +177,7 @@ func (r *rig) mustHold(t *testing.T, l *fakeLog) {
 	}
 }
 
-// newMiniLab is a miniredis that can change who it is, and whose clock runs.
+// newMiniLab is a miniredis that can change its replication id, and whose clock runs.
 func newMiniLab(t *testing.T) lab {
 	t.Helper()
 	m := miniredis.NewMiniRedis()

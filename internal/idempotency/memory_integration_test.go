@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
@@ -33,19 +33,18 @@ func TestMemoryPerClaim(t *testing.T) {
 	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.NoError(t, endScript.Load(t.Context(), rdb).Err())
+	require.NoError(t, settleScript.Load(t.Context(), rdb).Err())
 
 	before := usedMemory(t, rdb)
-	s := &Store{cfg: Config{TTL: time.Hour}}
 	for done := 0; done < n; done += maxBatch {
-		batch := make([]*ending, min(maxBatch, n-done))
+		batch := make([]*settlement, min(maxBatch, n-done))
 		for i := range batch {
 			batch[i] = settledAsUsual(done + i)
 		}
-		keys, args := s.endArgs(batch)
-		require.NoError(t, endScript.EvalSha(t.Context(), rdb, keys, args...).Err())
+		keys, args := settleArgs(batch, time.Hour)
+		require.NoError(t, settleScript.EvalSha(t.Context(), rdb, keys, args...).Err())
 	}
 	size, err := rdb.DBSize(t.Context()).Result()
 	require.NoError(t, err)
@@ -55,7 +54,7 @@ func TestMemoryPerClaim(t *testing.T) {
 	require.InEpsilon(t, preflight.BytesPerKey, perClaim, 0.1)
 }
 
-func usedMemory(t *testing.T, rdb *redis.Client) int64 {
+func usedMemory(t *testing.T, rdb *goredis.Client) int64 {
 	t.Helper()
 	info, err := rdb.Info(t.Context(), "memory").Result()
 	require.NoError(t, err)
@@ -64,9 +63,9 @@ func usedMemory(t *testing.T, rdb *redis.Client) int64 {
 	return n
 }
 
-// settledAsUsual is the ending of an event of the samples: an order with a
+// settledAsUsual settles an event of the samples: an order with a
 // number and an Idempotency-Key.
-func settledAsUsual(n int) *ending {
+func settledAsUsual(n int) *settlement {
 	var id event.ClaimID
 	_, _ = rand.Read(id[:])
 	key := fmt.Sprintf("c56a4180-65aa-42ec-a945-%012d", n)
@@ -74,5 +73,5 @@ func settledAsUsual(n int) *ending {
 		ID: "0b54cf5c-5b3b-8e4e-9f0e-2f6f0d6f7a11", Type: "orders.placed", Version: "v2", Topic: "orders.placed",
 		Partition: int32(n % 12), Offset: 1_000_000 + int64(n), Key: &key, Time: "2026-01-31T12:00:00.123456789Z",
 	}
-	return &ending{op: stateSettled, id: id, token: "t", record: settledRecord(event.Fingerprint(id), r)}
+	return &settlement{op: stateSettled, id: id, token: "t", record: settledRecord(event.Fingerprint(id), r)}
 }

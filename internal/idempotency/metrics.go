@@ -7,11 +7,11 @@ import (
 
 // Metrics of the claim store.
 type Metrics struct {
-	errors        *prometheus.CounterVec
-	claimBatch    prometheus.Observer
-	settle        prometheus.Observer
-	lostEndings   prometheus.Counter
-	missedEndings prometheus.Counter
+	errors             *prometheus.CounterVec
+	claimBatch         prometheus.Observer
+	settle             prometheus.Observer
+	droppedSettlements prometheus.Counter
+	missedSettlements  prometheus.Counter
 
 	unready         prometheus.Gauge
 	rebuilds        *prometheus.CounterVec
@@ -36,21 +36,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the end of an attempt until Redis knows of it; not on the caller's path.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
-		lostEndings: f.NewCounter(prometheus.CounterOpts{
+		droppedSettlements: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_endings_lost_total",
-			Help: "Settles, doubts and releases given up because Redis was away: their claims stay until the lease ends.",
+			Help: "Settlements (settle, mark unknown, release) given up because Redis was away: their claims stay until the lease ends.",
 		}),
-		missedEndings: f.NewCounter(prometheus.CounterOpts{
+		missedSettlements: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_endings_missed_total",
-			Help: "Endings that found another attempt's claim, or none to release.",
+			Help: "Settlements that found another attempt's claim, or none to release.",
 		}),
 		unready: f.NewGauge(prometheus.GaugeOpts{
 			Name: "gateway_idempotency_buckets_unready",
-			Help: "Buckets, of 256, whose claims may be lost or were not looked at yet: their keyed events are refused until a rebuild is done.",
+			Help: "Buckets, of 256, whose claims may be lost or were not checked yet: their keyed events are refused until a rebuild is done.",
 		}),
 		rebuilds: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_idempotency_rebuilds_total",
-			Help: "Rebuilds of lost claims by this gateway: done, overtaken (Redis or the lock changed under it, begun anew), failed (tried again).",
+			Help: "Rebuilds of lost claims by this gateway: done, overtaken (Redis or the lock changed meanwhile, started over), failed (tried again).",
 		}, []string{"result"}),
 		rebuilt: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_rebuild_records_total",
@@ -58,7 +58,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		duplicates: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_rebuild_duplicates_total",
-			Help: "Records that rebuilds found in the log for an event that stands elsewhere too: there should be none.",
+			Help: "Records that rebuilds found in the log for an event that is elsewhere in the log too: there should be none.",
 		}),
 		rebuildDuration: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "gateway_idempotency_rebuild_duration_seconds",

@@ -17,8 +17,8 @@ func devBackend(t *testing.T) backend {
 	return newBackend(services.RedisAddr(), 0)
 }
 
-// TestStoreOnMiniredis runs the suite on the Redis of `gateway dev`. It proves
-// logic; the guarantees are proven by TestStoreOnRedis.
+// TestStoreOnMiniredis runs the suite on the Redis of `gateway dev`. It tests the logic;
+// TestStoreOnRedis tests the guarantees.
 func TestStoreOnMiniredis(t *testing.T) {
 	t.Parallel()
 	runConformance(t, devBackend(t))

@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy is a TCP connection to Redis that can be cut, stalled, or robbed of
-// replies.
+// proxy is a TCP connection to Redis that can be cut or stalled, or can lose replies.
 type proxy struct {
 	target string
 	port   string
@@ -27,7 +26,7 @@ type proxy struct {
 func newProxy(t *testing.T, b backend) *proxy {
 	t.Helper()
 	p := &proxy{target: b.addr, port: "127.0.0.1:0", conns: map[net.Conn]struct{}{}}
-	p.mend(t)
+	p.repair(t)
 	p.port = p.listener.Addr().String()
 	t.Cleanup(func() {
 		p.flow()
@@ -39,8 +38,8 @@ func newProxy(t *testing.T, b backend) *proxy {
 
 func (p *proxy) addr() string { return p.port }
 
-// mend lets connections through again.
-func (p *proxy) mend(t *testing.T) {
+// repair lets connections through again.
+func (p *proxy) repair(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", p.port)
 	require.NoError(t, err)
@@ -68,7 +67,7 @@ func (p *proxy) cut() {
 	}
 }
 
-// stall lets replies wait until flow.
+// stall holds replies back until flow.
 func (p *proxy) stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +83,7 @@ func (p *proxy) flow() {
 	}
 }
 
-// loseNextReply lets one command through and loses what Redis says to it.
+// loseNextReply lets one command through and loses the reply.
 func (p *proxy) loseNextReply() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,7 +12,7 @@ func testRebuildByHand(t *testing.T, l lab) {
 	r, running := l.gateway(t), l.gateway(t)
 	_, err := r.AssertEmpty(t.Context())
 	require.NoError(t, err)
-	running.guard(t, &fakeLog{quiesce: func(context.Context) error { t.Error("it is not the guard's business"); return nil }})
+	running.guard(t, &fakeLog{quiesce: func(context.Context) error { t.Error("the guard must not rebuild"); return nil }})
 	running.mustWin(t, running.newClaim())
 
 	log, working := r.written(600), newGate()
@@ -24,13 +24,13 @@ func testRebuildByHand(t *testing.T, l lab) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		tally, err := r.Rebuild(context.Background(), log, time.Hour/2, func(t Tally) { told = append(told, t) })
+		tally, err := r.rebuilder(log).Rebuild(context.Background(), time.Hour/2, func(t Tally) { told = append(told, t) })
 		done <- result{tally, err}
 	}()
 	mustClose(t, working.reached)
 	_, err = running.Claim(t.Context(), running.newClaim())
 	requireRebuilding(t, err)
-	<-time.After(4 * hurry.check) // the guard looks meanwhile
+	<-time.After(4 * shortIntervals.check) // the guard checks meanwhile
 	close(working.open)
 	got := <-done
 	require.NoError(t, got.err)
@@ -53,14 +53,14 @@ func testRebuildByHandWaits(t *testing.T, l lab) {
 	done := make(chan error, 1)
 	mine := &fakeLog{entries: theirs.entries}
 	go func() {
-		_, err := r.Rebuild(context.Background(), mine, time.Hour, nil)
+		_, err := r.rebuilder(mine).Rebuild(context.Background(), time.Hour, nil)
 		done <- err
 	}()
-	<-time.After(4 * hurry.urgent) // it asks meanwhile
+	<-time.After(4 * shortIntervals.contended) // it tries meanwhile
 	require.Zero(t, mine.waits.Load())
 	close(working.open)
 	require.NoError(t, <-done)
-	require.EqualValues(t, 1, mine.passes.Load(), "it was asked to read the log, whoever did it before")
+	require.EqualValues(t, 1, mine.passes.Load(), "it reads the log, although another gateway just did")
 	r.mustBeReady(t)
 }
 
@@ -73,7 +73,7 @@ func testRebuildByHandLosesABucket(t *testing.T, l lab) {
 		}
 		return nil
 	}
-	tally, err := r.Rebuild(t.Context(), log, time.Hour, nil)
+	tally, err := r.rebuilder(log).Rebuild(t.Context(), time.Hour, nil)
 	require.NoError(t, err)
 	require.Equal(t, bucketCount, tally.Buckets)
 	require.EqualValues(t, 2, log.passes.Load())
@@ -94,7 +94,7 @@ func testAssertEmpty(t *testing.T, l lab) {
 	r.mustBeReady(t)
 	running.mustWin(t, running.newClaim())
 	require.Eventually(t, func() bool { return counted(t, running.reg, unreadyNow, "") == 0 }, patience, pollEvery)
-	require.Zero(t, log.passes.Load(), "its lock is taken from it")
+	require.Zero(t, log.passes.Load(), "its lock was deleted")
 	set, err = r.AssertEmpty(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, set)

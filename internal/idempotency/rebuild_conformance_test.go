@@ -20,17 +20,17 @@ var rebuildConformance = []struct {
 	name string
 	test func(*testing.T, lab)
 }{
-	{"lost claims are learnt from the log", testRebuild},
-	{"what stands and what does not", testRestore},
+	{"lost claims are rebuilt from the log", testRebuild},
+	{"what is kept and what is overwritten", testRestore},
 	{"expiry", testRestoredExpiry},
 	{"one rebuilds, the other waits", testOneRebuilds},
-	{"a holder that dies is succeeded", testHolderDies},
-	{"a stop lets go of the locks", testStopReleases},
+	{"another gateway succeeds one that died", testHolderDies},
+	{"a stop releases the locks", testStopReleases},
 	{"Redis is promoted in the middle", testPromotedInTheMiddle},
 	{"Redis is flushed in the middle", testFlushedInTheMiddle},
 	{"Redis is flushed while waiting", testFlushedWhileWaiting},
-	{"an upset after the last record", testUpsetAtTheEnd},
-	{"the locks of a Redis before are nobody's", testLocksOfAnotherRedis},
+	{"a disturbance after the last record", testDisturbedAtTheEnd},
+	{"the locks of an earlier Redis are ignored", testLocksOfAnotherRedis},
 	{"a lock is stolen in the middle", testLockStolen},
 	{"a settle during the rebuild is kept", testSettleDuringRebuild},
 	{"the log fails", testLogFails},
@@ -38,7 +38,7 @@ var rebuildConformance = []struct {
 	{"a rebuild by hand", testRebuildByHand},
 	{"a rebuild by hand waits for another's", testRebuildByHandWaits},
 	{"a rebuild by hand loses a bucket", testRebuildByHandLosesABucket},
-	{"an operator says that nothing was written", testAssertEmpty},
+	{"an operator asserts that nothing was written", testAssertEmpty},
 }
 
 func runRebuildConformance(t *testing.T, newLab func(*testing.T) lab, groupings ...bool) {
@@ -58,7 +58,7 @@ func testRebuild(t *testing.T, l lab) {
 	r := l.gateway(t)
 	log, passing := r.written(700), newGate()
 	log.quiesce = passing.wait
-	require.Equal(t, bucketCount, counted(t, r.reg, unreadyNow, ""), "nothing is ready before somebody has looked")
+	require.Equal(t, bucketCount, counted(t, r.reg, unreadyNow, ""), "nothing is ready before the first check")
 	require.False(t, r.Ready())
 
 	r.guard(t, log)
@@ -90,7 +90,7 @@ func testRebuild(t *testing.T, l lab) {
 	r.mustBeReady(t)
 	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 2 }, patience, pollEvery)
 	require.EqualValues(t, 2, log.passes.Load())
-	require.Equal(t, 700, counted(t, r.reg, rebuilt, ""), "all of it stood there")
+	require.Equal(t, 700, counted(t, r.reg, rebuilt, ""), "all of it was there")
 }
 
 func testRestore(t *testing.T, l lab) {
@@ -105,7 +105,7 @@ func testRestore(t *testing.T, l lab) {
 		{"its claim", func(c event.Claim) string {
 			return "C 1700000030000 1700000000000 " + string(appendClaimBody(nil, c, nil))
 		}, false},
-		{"its doubt", func(c event.Claim) string {
+		{"its unknown", func(c event.Claim) string {
 			return "U 1700000030000 1700000000000 " + string(appendClaimBody(nil, c, nil))
 		}, false},
 		{"a claim for another payload", func(c event.Claim) string {
@@ -129,7 +129,7 @@ func testRestore(t *testing.T, l lab) {
 			require.NoError(t, r.raw.Set(t.Context(), recordKey(claims[i].ID), text, longTTL).Err())
 		}
 	}
-	untouched := r.newClaim() // and not in the log
+	untouched := r.newClaim() // it is not in the log
 	stays := "C 1 1 " + string(appendClaimBody(nil, untouched, nil))
 	require.NoError(t, r.raw.Set(t.Context(), recordKey(untouched.ID), stays, longTTL).Err())
 	second := entryOf(claims[0], time.Now()) // the log should not hold an event twice
@@ -203,7 +203,7 @@ func testOneRebuilds(t *testing.T, l lab) {
 	_, err := second.Claim(t.Context(), second.newClaim())
 	requireRebuilding(t, err)
 	// Long enough for a lock to expire that is not renewed.
-	<-time.After(hurry.lock * 3 / 2)
+	<-time.After(shortIntervals.lockTTL * 3 / 2)
 	require.Zero(t, other.waits.Load(), "it leaves the buckets to the first")
 	require.Zero(t, log.passes.Load())
 
@@ -218,34 +218,35 @@ func testOneRebuilds(t *testing.T, l lab) {
 
 func testHolderDies(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
-	h := dead.newHold() // it never renews, as if its process were gone
-	_, err := h.take(t.Context(), everyBucket(), false)
+	owner := dead.rebuilder(nil)
+	locks := newBucketLocks(owner) // they are never renewed, as if their process were gone
+	_, err := locks.acquire(t.Context(), allBuckets(), false)
 	require.NoError(t, err)
 	taken := time.Now()
 
 	log := heir.written(50)
 	log.onPass = func(int) {
-		require.Greater(t, time.Since(taken), hurry.lock/2, "while the lock stands nobody takes it")
+		require.Greater(t, time.Since(taken), shortIntervals.lockTTL/2, "as long as the lock stands, no other gateway takes it")
 	}
 	heir.guard(t, log)
 	heir.mustBeReady(t)
 	heir.mustHold(t, log)
 
-	// Should the dead one wake up, it does nothing more.
+	// If the dead one wakes up, it changes nothing.
 	require.NoError(t, heir.raw.FlushAll(t.Context()).Err())
 	tally := Tally{}
-	late := newRestorer(h, &tally, func(Tally) {})
+	late := newRestorer(owner, locks, &tally, func(Tally) {})
 	e := entryOf(dead.newClaim(), time.Now())
 	require.NoError(t, late.visit(t.Context(), e, time.Now()))
 	_ = late.flush(t.Context())
 	require.Zero(t, tally.Written)
 	require.Empty(t, dead.record(t, e.Claim))
-	require.NoError(t, h.complete(t.Context()))
+	require.NoError(t, locks.complete(t.Context()))
 }
 
 func testStopReleases(t *testing.T, l lab) {
 	r := l.gateway(t)
-	r.pace.lock = time.Hour
+	r.intervals.lockTTL = time.Hour
 	log, working := &fakeLog{}, newGate()
 	log.quiesce = working.wait
 	stop := r.guard(t, log)
@@ -254,15 +255,15 @@ func testStopReleases(t *testing.T, l lab) {
 	stop()
 	require.Empty(t, r.locks(t))
 	require.Equal(t, bucketCount, r.wrong(t))
-	require.Zero(t, counted(t, r.reg, rebuilds, ""), "a stop is no failure")
+	require.Zero(t, counted(t, r.reg, rebuilds, ""), "a stop is not a failure")
 }
 
 func testSettleDuringRebuild(t *testing.T, l lab) {
 	r := l.gateway(t)
 	_, err := r.AssertEmpty(t.Context())
 	require.NoError(t, err)
-	inLog, unseen, doubted := r.newClaim(), r.newClaim(), r.newClaim()
-	for _, c := range []*event.Claim{&inLog, &unseen, &doubted} {
+	inLog, unseen, unknown := r.newClaim(), r.newClaim(), r.newClaim()
+	for _, c := range []*event.Claim{&inLog, &unseen, &unknown} {
 		*c = again(*c)
 		r.mustWin(t, *c)
 	}
@@ -271,8 +272,8 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	log.onPass = func(int) {
 		r.Settle(inLog, receiptOf(inLog))
 		r.Settle(unseen, receiptOf(unseen))
-		r.MarkUnknown(doubted)
-		mustClose(t, r.Release(doubted))
+		r.MarkUnknown(unknown)
+		mustClose(t, r.Release(unknown))
 	}
 	r.guard(t, log)
 	r.mustBecome(t, unseen.ID, "S")
@@ -281,7 +282,7 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	for _, c := range []event.Claim{inLog, unseen} {
 		require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}, p.mustClaim(t, again(c)))
 	}
-	require.Empty(t, r.record(t, doubted.ID))
+	require.Empty(t, r.record(t, unknown.ID))
 	require.Zero(t, counted(t, r.reg, duplicates, ""))
 }
 
@@ -316,12 +317,12 @@ func testRedisAwayInTheMiddle(t *testing.T, l lab) {
 		if n == 2 {
 			once.Do(func() {
 				p.cut()
-				time.AfterFunc(3*hurry.insist, func() { p.mend(t) })
+				time.AfterFunc(3*shortIntervals.retry, func() { p.repair(t) })
 			})
 		}
 		return nil
 	}
-	r.pace.lock = patience
+	r.intervals.lockTTL = patience
 	r.guard(t, log)
 	require.Eventually(t, func() bool { return counted(t, r.reg, rebuilds, "done") == 1 }, patience, pollEvery)
 	require.EqualValues(t, 1, log.passes.Load(), "a short absence does not cost another read of the log")

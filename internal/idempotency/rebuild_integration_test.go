@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
 
@@ -46,17 +47,6 @@ func TestRebuildOnRedis(t *testing.T) {
 	runRebuildConformance(t, newRedisLab, false, true)
 }
 
-// Not parallel: it measures.
-func TestRebuildSpeed(t *testing.T) {
-	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
-		t.Run(name, func(t *testing.T) {
-			l := newRedisLab(t)
-			l.grouped = grouped
-			measureRebuild(t, l, 200_000)
-		})
-	}
-}
-
 // TestRebuildOnCluster: scripts stay within a slot, and the loss of one node
 // concerns its buckets only.
 func TestRebuildOnCluster(t *testing.T) {
@@ -64,16 +54,16 @@ func TestRebuildOnCluster(t *testing.T) {
 	addrs := startCluster(t, 3)
 	newGateway := func() *rig {
 		r := newRig(t, newBackend(addrs[0], 0), withoutMarkers)
-		rdb := NewClient(ClientConfig{Addresses: addrs})
+		rdb := redis.New(redis.Config{Addresses: addrs})
 		t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-		r.rdb, r.cluster, r.pace = rdb, true, hurry
+		r.scripts.rdb, r.scripts.cluster, r.intervals = rdb, true, shortIntervals
 		return r
 	}
 	r, other := newGateway(), newGateway()
 	log := r.written(3000)
 	held := func() {
 		for _, e := range log.entries {
-			text, err := r.rdb.Get(t.Context(), recordKey(e.Claim)).Result()
+			text, err := r.scripts.rdb.Get(t.Context(), recordKey(e.Claim)).Result()
 			require.NoError(t, err)
 			require.Equal(t, settledRecord(e.Fingerprint, e.Receipt), text)
 		}
@@ -90,7 +80,7 @@ func TestRebuildOnCluster(t *testing.T) {
 	written := func() int { return counted(t, r.reg, rebuilt, "") + counted(t, other.reg, rebuilt, "") }
 	before := written()
 
-	node := redis.NewClient(&redis.Options{Addr: addrs[1]})
+	node := goredis.NewClient(&goredis.Options{Addr: addrs[1]})
 	t.Cleanup(func() { require.NoError(t, node.Close()) })
 	require.NoError(t, node.FlushAll(t.Context()).Err())
 	require.NotZero(t, r.wrong(t))
@@ -105,10 +95,10 @@ func startCluster(t *testing.T, masters int) []string {
 	t.Helper()
 	const slots = 16384
 	addrs := make([]string, masters)
-	nodes := make([]*redis.Client, masters)
+	nodes := make([]*goredis.Client, masters)
 	for i := range addrs {
 		addrs[i] = startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
-		nodes[i] = redis.NewClient(&redis.Options{Addr: addrs[i]})
+		nodes[i] = goredis.NewClient(&goredis.Options{Addr: addrs[i]})
 		t.Cleanup(func() { require.NoError(t, nodes[i].Close()) })
 		require.NoError(t, nodes[i].ClusterAddSlotsRange(t.Context(), i*slots/masters, (i+1)*slots/masters-1).Err())
 		host, port, err := net.SplitHostPort(addrs[i])
@@ -133,20 +123,20 @@ func BenchmarkCheck(b *testing.B) {
 	server, err := services.StartRedis(b.Context(), services.RedisConfig{Dir: b.TempDir()})
 	require.NoError(b, err)
 	defer func() { require.NoError(b, server.Stop()) }()
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	defer func() { require.NoError(b, rdb.Close()) }()
 	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
 		b.Run(name, func(b *testing.B) {
 			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-			s.cluster = grouped
+			s.scripts.cluster = grouped
 			_, err := s.AssertEmpty(b.Context())
 			require.NoError(b, err)
-			g := &guard{store: s}
-			g.look(b.Context()) // loads the script
+			g := &guard{Rebuilder: NewRebuilder(s, nil)}
+			g.check(b.Context()) // loads the script
 			require.NoError(b, rdb.ConfigResetStat(b.Context()).Err())
 			b.ReportAllocs()
 			for b.Loop() {
-				if wrong, _ := g.look(b.Context()); len(wrong) > 0 {
+				if wrong, _ := g.check(b.Context()); len(wrong) > 0 {
 					b.Fatal("not ready")
 				}
 			}

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testUpset rebuilds while something happens to Redis in the middle of the first
-// pass: it is to start over, and end well.
-func testUpset(t *testing.T, l lab, upset func(*rig)) *fakeLog {
+// testDisturbed rebuilds while something happens to Redis in the middle of the first
+// pass: the rebuild must start over, and succeed.
+func testDisturbed(t *testing.T, l lab, disturb func(*rig)) *fakeLog {
 	t.Helper()
 	r := l.gateway(t)
 	log := r.written(3 * restoreBatch)
@@ -20,7 +20,7 @@ func testUpset(t *testing.T, l lab, upset func(*rig)) *fakeLog {
 	}
 	log.before = func(n int) error {
 		if n == len(log.entries)/2 && log.passes.Load() == 1 {
-			upset(r)
+			disturb(r)
 		}
 		return nil
 	}
@@ -35,16 +35,16 @@ func testUpset(t *testing.T, l lab, upset func(*rig)) *fakeLog {
 }
 
 func testPromotedInTheMiddle(t *testing.T, l lab) {
-	testUpset(t, l, func(*rig) { l.promote(t) })
+	testDisturbed(t, l, func(*rig) { l.promote(t) })
 }
 
 func testFlushedInTheMiddle(t *testing.T, l lab) {
-	testUpset(t, l, func(r *rig) { require.NoError(t, r.raw.FlushAll(context.Background()).Err()) })
+	testDisturbed(t, l, func(r *rig) { require.NoError(t, r.raw.FlushAll(context.Background()).Err()) })
 }
 
 // Nothing was to be written, so that only setting the markers can notice.
-func testUpsetAtTheEnd(t *testing.T, l lab) {
-	for name, upset := range map[string]func(*rig){
+func testDisturbedAtTheEnd(t *testing.T, l lab) {
+	for name, disturb := range map[string]func(*rig){
 		"promoted": func(*rig) { l.promote(t) },
 		"flushed":  func(r *rig) { require.NoError(t, r.raw.FlushAll(context.Background()).Err()) },
 		"stolen": func(r *rig) {
@@ -64,8 +64,8 @@ func testUpsetAtTheEnd(t *testing.T, l lab) {
 			log.onPass = func(pass int) {
 				switch pass {
 				case 1:
-					upset(r)
-				case 2: // of all buckets, or of those that the thief has left first
+					disturb(r)
+				case 2: // of all buckets, or of those whose stolen locks expired first
 					require.Equal(t, bucketCount, r.wrong(t), "no marker was set")
 				}
 			}
@@ -86,15 +86,16 @@ func replidOf(t *testing.T, r *rig) string {
 
 func testLocksOfAnotherRedis(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
-	dead.pace.lock = time.Hour
-	_, err := dead.newHold().take(t.Context(), everyBucket(), false)
+	dead.intervals.lockTTL = time.Hour
+	_, err := newBucketLocks(dead.rebuilder(nil)).acquire(t.Context(), allBuckets(), false)
 	require.NoError(t, err)
 	l.promote(t)
 	heir.guard(t, &fakeLog{})
 	heir.mustBeReady(t)
 }
 
-// The heart-beat notices: nobody waits a lease in vain.
+// The renewal of the locks notices it, so that the gateway does not wait out a lease for
+// nothing.
 func testFlushedWhileWaiting(t *testing.T, l lab) {
 	r := l.gateway(t)
 	log, working := r.written(10), newGate()
@@ -121,7 +122,7 @@ func testLockStolen(t *testing.T, l lab) {
 		if n == bucketCount && log.passes.Load() == 1 {
 			lock := r.raw.Get(context.Background(), lockKey(stolen)).Val()
 			require.NotEmpty(t, lock)
-			require.NoError(t, r.raw.Set(context.Background(), lockKey(stolen), "thief"+lock[len(lock)-41:], 10*hurry.urgent).Err())
+			require.NoError(t, r.raw.Set(context.Background(), lockKey(stolen), "thief"+lock[len(lock)-41:], 10*shortIntervals.contended).Err())
 		}
 		return nil
 	}
@@ -129,7 +130,7 @@ func testLockStolen(t *testing.T, l lab) {
 	log.quiesce = func(ctx context.Context) error {
 		if log.waits.Load() == 2 { // the thief's lock has expired
 			close(passed)
-			require.Equal(t, 1, r.wrong(t), "the loser sets no marker, and its other buckets are ready")
+			require.Equal(t, 1, r.wrong(t), "the gateway that lost the lock sets no marker, and its other buckets are ready")
 			require.Equal(t, []string{lockKey(stolen)}, r.locks(t))
 		}
 		return ctx.Err()

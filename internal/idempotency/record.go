@@ -13,18 +13,17 @@ import (
 	"eventgateway/internal/event"
 )
 
-// A claim record is one line of text that redis-cli shows as it is:
+// A claim record is one line of text, which redis-cli shows as it is:
 //
 //	C <lease end> <from> <fingerprint> <token> <partitions> <owner> <topic>   claimed
 //	U …the same…                                                              unknown
 //	S <fingerprint> <receipt as JSON>                                         settled
 //
 // Times are milliseconds since the epoch. The lease ends by Redis' clock, which
-// all gateways share; <from> is the clock of the gateway that claimed first, as
-// the timestamps of its records are, so that a read of the log from there cannot
-// miss them however clocks differ. The fingerprint is base64url; partitions are
-// comma-separated. Lua writes the state and the two times, and reads only the
-// token and the fingerprint.
+// all gateways share. <from> is by the clock of the gateway that claimed first, which also
+// gave its records their timestamps: a read of the log from there cannot miss them,
+// however clocks differ. The fingerprint is base64url; partitions are comma-separated. Lua
+// writes the state and the two times, and reads only the token and the fingerprint.
 const (
 	stateClaimed = "C"
 	stateUnknown = "U"
@@ -82,10 +81,10 @@ func parseSettled(rest string) (stored, error) {
 	return s, nil
 }
 
-// settledRecord is the record of an event that is in the log. The receipt's JSON
-// is its end, from receiptAt on.
+// settledRecord is the record of an event that is in the log. It ends with the receipt's
+// JSON, from receiptAt on.
 func settledRecord(f event.Fingerprint, r event.Receipt) string {
-	var room [512]byte // most fit
+	var room [512]byte // enough for most records
 	b := append(room[:0], stateSettled+" "...)
 	b = base64.RawURLEncoding.AppendEncode(b, f[:])
 	return string(r.AppendJSON(append(b, ' ')))
@@ -96,7 +95,7 @@ var receiptAt = len(stateSettled) + 1 + base64.RawURLEncoding.EncodedLen(len(eve
 // claimBodyBytes is enough for most claim bodies.
 const claimBodyBytes = 160
 
-// appendClaimBody appends the part of a claim record behind <from>. earlier are
+// appendClaimBody appends the part of a claim record that follows <from>. earlier are
 // the partitions that an abandoned claim named.
 func appendClaimBody(b []byte, c event.Claim, earlier []int32) []byte {
 	b = base64.RawURLEncoding.AppendEncode(b, c.Fingerprint[:])
@@ -118,7 +117,7 @@ func encodeFingerprint(f event.Fingerprint) string {
 	return base64.RawURLEncoding.EncodeToString(f[:])
 }
 
-// decodeFingerprint returns the zero fingerprint for a text that is none.
+// decodeFingerprint returns the zero fingerprint for a text that is not a fingerprint.
 func decodeFingerprint(text string) event.Fingerprint {
 	var f event.Fingerprint
 	if b, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(b) == len(f) {
@@ -127,16 +126,17 @@ func decodeFingerprint(text string) event.Fingerprint {
 	return f
 }
 
-// bucketCount is the number of markers. More buckets make a rebuild finer;
-// fewer make a start cheaper. It is part of the stored format.
+// bucketCount is the number of buckets. With more of them less has to be rebuilt after a
+// partial loss; with fewer it costs less to check all markers. It is part of the stored
+// format.
 const bucketCount = 256
 
 func bucketOf(id event.ClaimID) byte { return id[0] }
 
 const keyPrefix = "gw:{"
 
-// recordKey and markerKey share a hash tag, so that one script may touch both
-// on a Redis Cluster.
+// recordKey and markerKey share a hash tag, so that on a Redis Cluster one script may use
+// both.
 func recordKey(id event.ClaimID) string {
 	return string(appendRecordKey(make([]byte, 0, recordKeyBytes), id))
 }
@@ -148,8 +148,8 @@ func appendRecordKey(b []byte, id event.ClaimID) []byte {
 	return hex.AppendEncode(append(b, "}:c:"...), id[:])
 }
 
-// appendTexts appends n strings, of about size bytes each, to a list. add appends
-// one to the memory that they share.
+// appendTexts appends n strings, of about size bytes each, to a list. All of them share
+// one allocation; add appends the text of one.
 func appendTexts(list []string, n, size int, add func(b []byte, i int) []byte) []string {
 	b, ends := make([]byte, 0, n*size), make([]int, n)
 	for i := range n {
@@ -173,7 +173,7 @@ var markerKeys = func() (keys [bucketCount]string) {
 	return keys
 }()
 
-// lockKey is the lock under which a bucket is rebuilt.
+// lockKey is the key of the lock that a gateway holds while it rebuilds a bucket.
 func lockKey(bucket byte) string {
 	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:l"
 }

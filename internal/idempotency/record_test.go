@@ -34,10 +34,10 @@ func TestParseRecord(t *testing.T) {
 		{"state in lower case", "c 1 fp tok 0 3 gw-1 orders", nil},
 		{"a field too few", "C 1 0 fp tok 3 gw-1", nil},
 		{"a field too many", "C 1 0 fp tok 3 gw-1 orders more", nil},
-		{"lease end is no number", "C soon 0 fp tok 3 gw-1 orders", nil},
-		{"time of first claim is no number", "C 1 then fp tok 3 gw-1 orders", nil},
+		{"lease end is not a number", "C soon 0 fp tok 3 gw-1 orders", nil},
+		{"time of first claim is not a number", "C 1 then fp tok 3 gw-1 orders", nil},
 		{"no partitions", "C 1 0 fp tok  gw-1 orders", nil},
-		{"a partition is no number", "C 1 0 fp tok 3,x gw-1 orders", nil},
+		{"a partition is not a number", "C 1 0 fp tok 3,x gw-1 orders", nil},
 		{"a partition beyond 32 bits", "C 1 0 fp tok 2147483648 gw-1 orders", nil},
 		{"settled without receipt", "S fp", nil},
 		{"settled with half a receipt", `S fp {"id":`, nil},
@@ -114,7 +114,7 @@ func TestKeysOfABucketShareAHashTag(t *testing.T) {
 	}
 }
 
-func TestStanding(t *testing.T) {
+func TestParseResult(t *testing.T) {
 	t.Parallel()
 	fingerprint := event.Fingerprint{1}
 	fp := encodeFingerprint(fingerprint)
@@ -126,7 +126,7 @@ func TestStanding(t *testing.T) {
 			From: time.UnixMilli(1000),
 		}}
 	}
-	inDoubt := event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Millisecond}
+	leftUnknown := event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Millisecond}
 	reused := event.ClaimResult{State: event.Reused}
 	tests := []struct {
 		name          string
@@ -134,14 +134,14 @@ func TestStanding(t *testing.T) {
 		want          event.ClaimResult // zero: an error
 		transactional event.ClaimResult
 	}{
-		{"won", "W", event.ClaimResult{State: event.Claimed}, event.ClaimResult{State: event.Claimed}},
+		{"claimed", "W", event.ClaimResult{State: event.Claimed}, event.ClaimResult{State: event.Claimed}},
 		{"absent", "R4000 ", event.ClaimResult{State: event.Absent}, event.ClaimResult{State: event.Absent}},
 		{
 			"in progress", "R4000 " + claimed,
 			event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second},
 			event.ClaimResult{State: event.InProgress, LeaseLeft: time.Second},
 		},
-		{"in doubt", "R4999 " + unknown, inDoubt, abandoned(unknown)},
+		{"unknown", "R4999 " + unknown, leftUnknown, abandoned(unknown)},
 		{"the lease ends at its end", "R5000 " + claimed, abandoned(claimed), abandoned(claimed)},
 		{"unknown, lease over", "R9000 " + unknown, abandoned(unknown), abandoned(unknown)},
 		{
@@ -162,7 +162,7 @@ func TestStanding(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for transactional, want := range map[bool]event.ClaimResult{false: tt.want, true: tt.transactional} {
-				got, err := standing(tt.text, fingerprint, transactional)
+				got, err := parseResult(tt.text, fingerprint, transactional)
 				if want.State == event.Abandoned {
 					require.WithinDuration(t, time.Now(), got.Abandoned.LeaseEnded, patience)
 					got.Abandoned.LeaseEnded = time.Time{}
@@ -176,14 +176,14 @@ func TestStanding(t *testing.T) {
 
 func TestLeaseEndedByThisClock(t *testing.T) {
 	t.Parallel()
-	s, err := standing("R9000 C 5000 1000 fp tok 3 gw-1 orders", event.Fingerprint{}, false)
+	s, err := parseResult("R9000 C 5000 1000 fp tok 3 gw-1 orders", event.Fingerprint{}, false)
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(-4*time.Second), s.Abandoned.LeaseEnded, time.Second)
-	require.Zero(t, s.Abandoned.Fingerprint, "a text that is none")
+	require.Zero(t, s.Abandoned.Fingerprint, "a text that is not a fingerprint")
 }
 
-// FuzzParseRecord: whatever stands in Redis is read or refused, and what is
-// read can be taken over and settled without losing anything.
+// FuzzParseRecord: any text in Redis is either read or refused, and what was read can be
+// taken over and settled without losing anything.
 func FuzzParseRecord(f *testing.F) {
 	for _, seed := range []string{
 		"", "W", "C 1700000030000 1700000000000 fp tok 3 gw-1 orders", "U 1 0 fp tok 3,0,12 gw-1 orders",
@@ -211,7 +211,7 @@ func FuzzParseRecord(f *testing.F) {
 		default:
 			require.Fail(t, "no such state", rec.state)
 		}
-		s, err := standing(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{}, now%2 == 0)
+		s, err := parseResult(fmt.Sprintf("R%d %s", now, text), event.Fingerprint{}, now%2 == 0)
 		require.NoError(t, err)
 		require.NotEqual(t, event.Claimed, s.State)
 		require.GreaterOrEqual(t, s.LeaseLeft, time.Duration(0))

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/test/services"
@@ -21,23 +21,23 @@ func TestStoreOnRedis(t *testing.T) {
 	runConformance(t, newBackend(addr, ownDatabase(t, addr)))
 }
 
-// ownDatabase takes a database of the shared server that no other run has, and
-// empties it. Database 0, which everybody uses, keeps the list of who has which.
+// ownDatabase reserves a database of the shared server that no other run uses, and
+// empties it. Database 0 keeps the list of the reservations.
 func ownDatabase(t *testing.T, addr string) int {
 	t.Helper()
-	const runs = 10 * time.Minute // the longest that a run is thought to take
-	zero := redis.NewClient(&redis.Options{Addr: addr})
+	const runs = 10 * time.Minute // no run takes longer
+	zero := goredis.NewClient(&goredis.Options{Addr: addr})
 	t.Cleanup(func() { require.NoError(t, zero.Close()) })
 	for db := 1; db < 16; db++ {
 		name := fmt.Sprintf("test:idempotency:database:%d", db)
-		err := zero.SetArgs(t.Context(), name, "taken", redis.SetArgs{Mode: "NX", TTL: runs}).Err()
-		if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
+		err := zero.SetArgs(t.Context(), name, "taken", goredis.SetArgs{Mode: "NX", TTL: runs}).Err()
+		if err == goredis.Nil { //nolint:errorlint // go-redis returns it bare
 			continue
 		}
 		require.NoError(t, err)
-		own := redis.NewClient(&redis.Options{Addr: addr, DB: db})
+		own := goredis.NewClient(&goredis.Options{Addr: addr, DB: db})
 		t.Cleanup(func() {
-			ctx := context.Background() // the test's own is over
+			ctx := context.Background() // the test's context has ended
 			require.NoError(t, own.FlushDB(ctx).Err())
 			require.NoError(t, zero.Del(ctx, name).Err())
 			require.NoError(t, own.Close())

@@ -1,10 +1,10 @@
 package idempotency
 
-import "github.com/redis/go-redis/v9"
+import goredis "github.com/redis/go-redis/v9"
 
-// replid and now start every script that has to know which Redis this is and
-// what time it has. The error of a user who may not run INFO goes to the
-// caller: without it a failover would go unnoticed.
+// luaReplid and luaNow begin every script that has to know which Redis this is and what
+// its time is. If the user may not run INFO, the script fails: without the replication
+// id a failover would go unnoticed.
 const luaReplid = `
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 if not replid then return redis.error_reply('ERR no master_replid in INFO replication') end
@@ -15,28 +15,28 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `
 
-// luaHolder reads the token of a claimed or unknown record. Comparing it whole
-// matters: one attempt's token may be the beginning of another's.
+// luaHolder reads the token of a claimed or unknown record. It has to be compared as a
+// whole, because one attempt's token may be the beginning of another's.
 const luaHolder = `
 local function holder(rec) return rec and string.match(rec, '^[CU] %S+ %S+ %S+ (%S+) ') end
 `
 
-// luaAnswer makes answers: what stands, and, under a marker that is wrong, what
-// may be said all the same. A receipt is true whatever else was lost.
+// luaAnswer makes answers: the record that was found, and what may be answered although
+// the marker is wrong. A receipt is correct whatever else was lost.
 const luaAnswer = `
-local function standing(rec) return 'R' .. string.format('%d', now) .. ' ' .. (rec or '') end
+local function found(rec) return 'R' .. string.format('%d', now) .. ' ' .. (rec or '') end
 local function lost(rec)
-  if rec and string.sub(rec, 1, 2) == 'S ' then return standing(rec) end
+  if rec and string.sub(rec, 1, 2) == 'S ' then return found(rec) end
   return 'M'
 end
 `
 
 // claimScript: KEYS = records, then the markers of their buckets; ARGV = lease
-// ms, ttl ms, number of records, from, then per record its body (what stands
-// behind <from>) and the place of its marker among the markers, from 1. Each
-// result is "M" (marker gone or different), "W" (won) or "R<now> <record>"
-// (somebody's). An own token means that the client library sent the claim twice.
-var claimScript = redis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+// ms, ttl ms, number of records, from, then per record its body (what follows
+// <from>) and the position of its marker among the markers, from 1. Each result is "M"
+// (marker missing or different), "W" (claimed) or "R<now> <record>" (of another attempt).
+// A record with the claim's own token means that the client library sent the claim twice.
+var claimScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local ttl, n = ARGV[2], tonumber(ARGV[3])
 local head = 'C ' .. string.format('%d', now + tonumber(ARGV[1])) .. ' ' .. ARGV[4] .. ' '
 local markers = redis.call('MGET', unpack(KEYS, n + 1))
@@ -50,7 +50,7 @@ for i = 1, n do
     if not rec or holder(rec) == string.match(body, '^%S+ (%S+) ') then
       out[i] = 'W'
     else
-      out[i] = standing(rec)
+      out[i] = found(rec)
     end
   end
 end
@@ -59,7 +59,7 @@ return out
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
 // ttl ms, from, body. The result is as for a claim.
-var takeOverScript = redis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+var takeOverScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local rec = redis.call('GET', KEYS[1])
 if redis.call('GET', KEYS[2]) ~= replid then return lost(rec) end
 local body = ARGV[5]
@@ -68,22 +68,23 @@ if rec == ARGV[1] then
   return 'W'
 end
 if rec and holder(rec) == string.match(body, '^%S+ (%S+) ') then return 'W' end
-return standing(rec)
+return found(rec)
 `)
 
 // lookScript: KEYS = record, marker. The result is as for a claim, without "W".
-// What is found is told whatever the marker says: it is nothing to write by.
-var lookScript = redis.NewScript(luaReplid + luaNow + luaAnswer + `
+// A record is returned whatever the marker says, because no caller writes an event on the
+// strength of it.
+var lookScript = goredis.NewScript(luaReplid + luaNow + luaAnswer + `
 local rec = redis.call('GET', KEYS[1])
 if not rec and redis.call('GET', KEYS[2]) ~= replid then return 'M' end
-return standing(rec)
+return found(rec)
 `)
 
-// endScript: KEYS = record*; ARGV = ttl ms, then per record operation, token,
-// settled record. "S" settles a claim of the token or one that Redis lost: the
-// event is in the log, whatever became of its claim. "U" and "D" touch only
-// the token's own claim. The result counts the endings that changed nothing.
-var endScript = redis.NewScript(luaHolder + `
+// settleScript: KEYS = record*; ARGV = ttl ms, then per record operation, token,
+// settled record. "S" settles the token's claim, or one that Redis lost: the event is in
+// the log, whatever became of its claim. "U" (unknown) and "D" (delete) change only the
+// token's own claim. The result counts the settlements that changed nothing.
+var settleScript = goredis.NewScript(luaHolder + `
 local missed = 0
 for i = 1, #KEYS do
   local op, token = ARGV[3 * i - 1], ARGV[3 * i]

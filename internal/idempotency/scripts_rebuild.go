@@ -1,13 +1,13 @@
 package idempotency
 
-import "github.com/redis/go-redis/v9"
+import goredis "github.com/redis/go-redis/v9"
 
-// The scripts of a rebuild answer with one verdict for each bucket. A lock's
-// value is "<token> <replid>": whoever compares it whole has tested both, that
-// nobody else took the lock and that this is still the Redis it was taken in.
+// The scripts of a rebuild answer with one bucketState for each bucket. A lock's value is
+// "<token> <replid>": comparing it as a whole tests both, that no other gateway took the
+// lock and that this is still the Redis in which it was taken.
 
 // checkScript: KEYS = markers.
-var checkScript = redis.NewScript(luaReplid + `
+var checkScript = goredis.NewScript(luaReplid + `
 local out = redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
   out[i] = not out[i] and '-' or out[i] == replid and '=' or '!'
@@ -15,10 +15,10 @@ end
 return out
 `)
 
-// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A
-// lock of another Redis holds nothing: its owner finds that out. By force a
-// bucket is locked although its marker is right, and the marker goes.
-var lockScript = redis.NewScript(luaReplid + `
+// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A lock that
+// names another Redis is ignored; its owner notices when it renews it. With "force" a
+// bucket is locked although its marker is right, and the marker is deleted.
+var lockScript = goredis.NewScript(luaReplid + `
 local mine, force = ARGV[1] .. ' ' .. replid, ARGV[3] == 'force'
 local out = {}
 for i = 1, #KEYS, 2 do
@@ -37,7 +37,7 @@ return out
 `)
 
 // renewScript: KEYS = locks; ARGV = token, lock ms.
-var renewScript = redis.NewScript(luaReplid + `
+var renewScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS do
   if redis.call('GET', KEYS[i]) == ARGV[1] .. ' ' .. replid then
@@ -51,10 +51,10 @@ return out
 `)
 
 // restoreScript: KEYS = records, then the locks of their buckets; ARGV = token,
-// number of records, then per record its text, expiry in ms, and the place of
-// its lock among the locks, from 1. The result has a letter for each record:
-// see the restored* constants. A settled record is never overwritten.
-var restoreScript = redis.NewScript(luaReplid + `
+// number of records, then per record its text, expiry in ms, and the position of its lock
+// among the locks, from 1. The result has a letter for each record: see the restored*
+// constants. A settled record is never overwritten.
+var restoreScript = goredis.NewScript(luaReplid + `
 local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
 local locks = redis.call('MGET', unpack(KEYS, n + 1))
 local out = {}
@@ -78,19 +78,19 @@ end
 return table.concat(out)
 `)
 
-// What restoreScript says of a record.
+// What restoreScript answers for a record.
 const (
 	restoredNew       = 'W' // written
 	restoredOther     = 'F' // written, over a claim with another fingerprint
-	restoredSame      = '=' // stood there already
-	restoredDuplicate = 'D' // the event stands settled, elsewhere in the log
+	restoredSame      = '=' // was there already
+	restoredDuplicate = 'D' // the event is settled with another receipt
 	restoredRefused   = 'X' // the lock is lost
 )
 
-// completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of
-// buckets whose lock stands. One that is right already, without the lock, is a
-// repeated command's own work, or somebody else's rebuild.
-var completeScript = redis.NewScript(luaReplid + `
+// completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of the
+// buckets that are still locked. If a marker is right although the lock is gone, this
+// command was sent twice, or another gateway has rebuilt the bucket.
+var completeScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS, 2 do
   if redis.call('GET', KEYS[i + 1]) == ARGV[1] .. ' ' .. replid then
@@ -105,7 +105,7 @@ return out
 `)
 
 // unlockScript: KEYS = locks; ARGV = token.
-var unlockScript = redis.NewScript(`
+var unlockScript = goredis.NewScript(`
 local out = {}
 for i = 1, #KEYS do
   local lock = redis.call('GET', KEYS[i])
@@ -118,9 +118,9 @@ end
 return out
 `)
 
-// assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and takes
-// the lock from whoever rebuilds: there is nothing to learn.
-var assertEmptyScript = redis.NewScript(luaReplid + `
+// assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and deletes their
+// locks: a gateway that rebuilds such a bucket may stop, because there is nothing to find.
+var assertEmptyScript = goredis.NewScript(luaReplid + `
 local out = {}
 for i = 1, #KEYS, 2 do
   local marker = redis.call('GET', KEYS[i])

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
 // Shown is what Redis holds for an identity, for a person to read.
@@ -20,19 +21,19 @@ type Shown struct {
 	Marker    Marker
 
 	State ShownState
-	// Expires is how long the record is still kept; nil if that may not be asked.
+	// Expires is how long the record is still kept; nil if this user may not read that.
 	Expires     *time.Duration
 	Fingerprint event.Fingerprint
 
-	// Of a claim that is not settled:
+	// The following are set if the claim is not settled.
 	Token      string
-	Owner      string // the producer incarnation that alone may write it
+	Owner      string // the only producer incarnation that may write the event
 	Topic      string
 	Partitions []int32       // where its record may be
 	From       time.Time     // of the first attempt, by its gateway's clock
-	LeaseLeft  time.Duration // by Redis' clock; 0 or less: it is over
+	LeaseLeft  time.Duration // by Redis' clock; 0 or less if the lease is over
 
-	Receipt event.Receipt // if it is settled
+	Receipt event.Receipt // of a settled claim
 }
 
 // ShownState is the state of a record, in words.
@@ -41,12 +42,12 @@ type ShownState string
 // The states.
 const (
 	ShownAbsent  ShownState = "absent"
-	ShownClaimed ShownState = "claimed" // an attempt holds it, or ended without a word
+	ShownClaimed ShownState = "claimed" // an attempt holds it, or died
 	ShownUnknown ShownState = "unknown" // its attempt was not acknowledged
 	ShownSettled ShownState = "settled"
 )
 
-// Marker says whether the claims of a bucket are whole.
+// Marker says whether the claims of a bucket are complete.
 type Marker string
 
 // The markers.
@@ -56,28 +57,27 @@ const (
 	MarkerForeign Marker = "foreign" // Redis was restarted or promoted since
 )
 
-// showScript: KEYS = record, marker. The result is the time in ms, a
-// verdict on the marker, the record or "", and its time to live in ms, -3 if
-// the user may not ask for it. It only reads.
-var showScript = redis.NewScript(luaReplid + luaNow + `
+// showScript: KEYS = record, marker. The result is the time in ms, the bucketState, the
+// record or "", and its time to live in ms, -3 if the user may not read it. It only reads.
+var showScript = goredis.NewScript(luaReplid + luaNow + `
 local rec, marker = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 local ttl = redis.pcall('PTTL', KEYS[1])
 if type(ttl) == 'table' then ttl = -3 end
 return {now, not marker and '-' or marker == replid and '=' or '!', rec or '', ttl}
 `)
 
-// Show reads what stands, and changes nothing.
-func (s *Store) Show(ctx context.Context, id event.ClaimID) (Shown, error) {
+// Show reads the record of a claim. It changes nothing.
+func Show(ctx context.Context, rdb redis.Client, id event.ClaimID) (Shown, error) {
 	shown := Shown{Claim: id, RecordKey: recordKey(id), Bucket: bucketOf(id), MarkerKey: markerKey(bucketOf(id)), State: ShownAbsent}
-	reply, err := showScript.Run(ctx, s.rdb, []string{shown.RecordKey, shown.MarkerKey}).Slice()
+	reply, err := showScript.Run(ctx, rdb, []string{shown.RecordKey, shown.MarkerKey}).Slice()
 	if err != nil {
 		return shown, fmt.Errorf("read claim: %w", err)
 	}
-	now, verdictText, text, ttlMs, err := readShown(reply)
+	now, bucket, text, ttlMs, err := readShown(reply)
 	if err != nil {
 		return shown, err
 	}
-	switch verdict(verdictText) {
+	switch bucket {
 	case bucketReady:
 		shown.Marker = MarkerReady
 	case bucketMissing:
@@ -117,7 +117,7 @@ func (shown *Shown) fill(rec stored, nowMs int64) {
 
 var errBadShown = errors.New("read answer of the show script")
 
-func readShown(reply []any) (nowMs int64, marker, record string, ttlMs int64, err error) {
+func readShown(reply []any) (nowMs int64, bucket bucketState, record string, ttlMs int64, err error) {
 	if len(reply) != 4 {
 		return 0, "", "", 0, errBadShown
 	}
@@ -128,5 +128,5 @@ func readShown(reply []any) (nowMs int64, marker, record string, ttlMs int64, er
 	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return 0, "", "", 0, errBadShown
 	}
-	return nowMs, marker, record, ttlMs, nil
+	return nowMs, bucketState(marker), record, ttlMs, nil
 }

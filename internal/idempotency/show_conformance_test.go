@@ -9,14 +9,13 @@ import (
 	"eventgateway/internal/event"
 )
 
-// testShow: each state of a claim's life, as a person sees it, and the record
-// stays as it was.
+// testShow shows each state in the life of a claim. The record stays as it was.
 func testShow(t *testing.T, b backend) {
 	r := newRig(t, b)
 	show := func(c event.Claim) Shown {
 		t.Helper()
 		before := r.record(t, c.ID)
-		shown, err := r.Show(t.Context(), c.ID)
+		shown, err := Show(t.Context(), r.raw, c.ID)
 		require.NoError(t, err)
 		require.Equal(t, c.ID, shown.Claim)
 		require.Equal(t, recordKey(c.ID), shown.RecordKey)
@@ -67,21 +66,21 @@ func testShow(t *testing.T, b backend) {
 	require.NoError(t, r.raw.Del(t.Context(), markerKey(r.bucket)).Err())
 	shown = show(c)
 	require.Equal(t, MarkerMissing, shown.Marker)
-	require.Equal(t, ShownSettled, shown.State, "a receipt is true whatever else was lost")
+	require.Equal(t, ShownSettled, shown.State, "a receipt is correct whatever else was lost")
 
 	require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), "something", 0).Err())
-	_, err := r.Show(t.Context(), c.ID)
+	_, err := Show(t.Context(), r.raw, c.ID)
 	require.ErrorIs(t, err, errBadRecord)
 	require.ErrorContains(t, err, recordKey(c.ID))
 }
 
-// testShowAbandoned: the lease is over.
+// testShowAbandoned shows a claim whose lease is over.
 func testShowAbandoned(t *testing.T, b backend) {
 	r := newRig(t, b, withLease(10*time.Millisecond))
 	c := r.newClaim()
 	r.mustWin(t, c)
 	require.Eventually(t, func() bool {
-		shown, err := r.Show(t.Context(), c.ID)
+		shown, err := Show(t.Context(), r.raw, c.ID)
 		return err == nil && shown.State == ShownClaimed && shown.LeaseLeft <= 0
 	}, patience, pollEvery)
 }

@@ -10,61 +10,60 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/redis"
 )
 
 // nowhere is an address that refuses connections.
 const nowhere = "127.0.0.1:1"
 
-// TestMoreEndingsThanTheQueueHolds: nobody runs the endings, so the queue
-// fills.
-func TestMoreEndingsThanTheQueueHolds(t *testing.T) {
+// TestMoreSettlementsThanTheQueueHolds: the queue is not run, so it fills.
+func TestMoreSettlementsThanTheQueueHolds(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
 	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
-	for range endingsLimit {
+	for range settleQueueLimit {
 		s.MarkUnknown(event.Claim{})
 	}
 	require.Zero(t, counted(t, reg, lostTotal, ""))
 	mustClose(t, s.Release(event.Claim{}))
 	s.Settle(event.Claim{}, event.Receipt{ID: "e"})
 	require.Equal(t, 2, counted(t, reg, lostTotal, ""))
-	standing, err := s.Look(t.Context(), event.ClaimID{}, event.Fingerprint{})
+	result, err := s.Look(t.Context(), event.ClaimID{}, event.Fingerprint{})
 	require.NoError(t, err)
-	require.Equal(t, "e", standing.Receipt.ID, "a receipt that could not be queued is remembered here")
+	require.Equal(t, "e", result.Receipt.ID, "a receipt that could not be queued is remembered here")
 }
 
-// A settle waits for company; somebody waits for a release.
-func TestGatheringOfEndings(t *testing.T) {
+// A settle waits for more settlements to share its batch; a caller waits for a release.
+func TestCollectingSettlements(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		first  *ending
+		first  *settlement
 		queued int
 		batch  int
 		took   time.Duration
 	}{
-		{"a settle alone", &ending{op: "S"}, 0, 1, gatherTime},
-		{"a settle with company", &ending{op: "S"}, 5, 6, gatherTime},
-		{"a full batch does not wait", &ending{op: "S"}, 2 * maxBatch, maxBatch, 0},
-		{"a release", &ending{op: "D", done: make(chan struct{})}, 0, 1, 0},
-		{"a release with company", &ending{op: "D", done: make(chan struct{})}, 5, 6, 0},
+		{"a settle alone", &settlement{op: "S"}, 0, 1, batchWait},
+		{"a settle with others", &settlement{op: "S"}, 5, 6, batchWait},
+		{"a full batch does not wait", &settlement{op: "S"}, 2 * maxBatch, maxBatch, 0},
+		{"a release", &settlement{op: "D", done: make(chan struct{})}, 0, 1, 0},
+		{"a release with others", &settlement{op: "D", done: make(chan struct{})}, 5, 6, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q := newEndings(nil)
+				q := &settleQueue{queue: make(chan *settlement, settleQueueLimit)}
 				for range tt.queued {
-					q.queue <- &ending{op: "U"}
+					q.queue <- &settlement{op: "U"}
 				}
 				began := time.Now()
-				batch := q.gather(t.Context(), tt.first)
+				batch := q.collect(t.Context(), tt.first)
 				require.Len(t, batch, tt.batch)
 				require.Same(t, tt.first, batch[0])
 				require.Equal(t, tt.took, time.Since(began))
@@ -75,7 +74,7 @@ func TestGatheringOfEndings(t *testing.T) {
 
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	tests := []struct {
 		name, operation string
@@ -107,19 +106,9 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// A caller who can only be refused should hear so at once.
-func TestClientDoesNotDialInALoop(t *testing.T) {
-	t.Parallel()
-	rdb, ok := NewClient(ClientConfig{Addresses: []string{nowhere}}).(*redis.Client)
-	require.True(t, ok)
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.Equal(t, 1, rdb.Options().DialerRetries)
-	require.True(t, rdb.Options().ContextTimeoutEnabled)
-}
-
 func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere}})
+	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
 	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
@@ -130,33 +119,8 @@ func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
 	require.Zero(t, observations(t, reg, batchSize), "no batch was sent")
 }
 
-func TestClientOfOneAddress(t *testing.T) {
-	t.Parallel()
-	m := miniredis.RunT(t)
-	m.RequireUserAuth("gateway", "secret")
-	tests := []struct {
-		name, username, password string
-		ok                       bool
-	}{
-		{"right password", "gateway", "secret", true},
-		{"wrong password", "gateway", "guess", false},
-		{"no password", "", "", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			rdb := NewClient(ClientConfig{Addresses: []string{m.Addr()}, Username: tt.username, Password: tt.password})
-			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-			s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-			require.False(t, s.cluster)
-			err := s.Ping(t.Context())
-			require.Equal(t, tt.ok, err == nil, "%v", err)
-		})
-	}
-}
-
-// A Cluster node that has restarted has forgotten the scripts, and in a
-// pipeline nobody but the store can load them.
+// A Cluster node that was restarted has forgotten the scripts, and go-redis does not load
+// them in a pipeline: the store has to.
 func TestPipelinesLoadTheirScripts(t *testing.T) {
 	t.Parallel()
 	b := devBackend(t) // new: it knows no script
@@ -167,11 +131,11 @@ func TestPipelinesLoadTheirScripts(t *testing.T) {
 	for _, id := range []event.ClaimID{here.ID, there.ID} {
 		require.NoError(t, r.raw.Set(t.Context(), markerKey(bucketOf(id)), strings.Repeat("0", 40), 0).Err())
 	}
-	var together asked
-	together.begin(t.Context(), 2)
-	calls := []*claimCall{{asked: &together, claim: here}, {asked: &together, claim: there}}
+	var group callGroup
+	group.begin(t.Context(), 2)
+	calls := []*claimCall{{callGroup: &group, claim: here}, {callGroup: &group, claim: there}}
 	r.claimBatch(calls)
-	mustClose(t, together.done)
+	mustClose(t, group.done)
 	for _, c := range calls {
 		require.NoError(t, c.err)
 		require.Equal(t, "W", c.text)
@@ -186,15 +150,28 @@ func TestPipelinesLoadTheirScripts(t *testing.T) {
 	require.Zero(t, counted(t, r.reg, errorsTotal, ""))
 }
 
-func TestClientOfSeveralAddressesIsACluster(t *testing.T) {
+func TestStoreKnowsACluster(t *testing.T) {
 	t.Parallel()
-	rdb := NewClient(ClientConfig{Addresses: []string{nowhere, "127.0.0.1:2"}})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.IsType(t, &redis.ClusterClient{}, rdb)
-	require.True(t, New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry())).cluster)
+	m := miniredis.RunT(t)
+	for name, tt := range map[string]struct {
+		addresses []string
+		cluster   bool
+	}{
+		"one address":       {[]string{m.Addr()}, false},
+		"several addresses": {[]string{nowhere, "127.0.0.1:2"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rdb := redis.New(redis.Config{Addresses: tt.addresses})
+			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+			s := New(Config{}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+			require.Equal(t, tt.cluster, s.scripts.cluster)
+			require.Equal(t, !tt.cluster, s.Ping(t.Context()) == nil)
+		})
+	}
 }
 
-// A Redis that will not say which it is must not be trusted with claims: a
+// A Redis that does not report its replication id must not be trusted with claims: a
 // failover would go unnoticed.
 func TestRedisWithoutReplicationID(t *testing.T) {
 	t.Parallel()

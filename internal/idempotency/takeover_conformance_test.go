@@ -27,11 +27,11 @@ func testTakeOver(t *testing.T, b backend) {
 		partitions []int32
 	}{
 		{"to another partition and owner", r, event.Placement{Topic: "orders", Partition: 7, Owner: "gw-2"}, []int32{3, 7}},
-		{"to a partition that stands there", r, event.Placement{Topic: "orders", Partition: 3, Owner: "gw-3"}, []int32{3, 7}},
+		{"to a partition that is listed already", r, event.Placement{Topic: "orders", Partition: 3, Owner: "gw-3"}, []int32{3, 7}},
 		{"to a third partition", long, event.Placement{Topic: "orders", Partition: 0, Owner: "gw-4"}, []int32{3, 7, 0}},
 	}
 	var last event.Claim
-	for _, tt := range takers { // one after the other: each takes over from the one before
+	for _, tt := range takers { // in turn: each takes over from the one before
 		c := again(first)
 		c.Placement = tt.place
 		found := r.mustFind(t, c, event.Abandoned).Abandoned
@@ -58,7 +58,7 @@ func testTakeOver(t *testing.T, b backend) {
 	require.Equal(t, event.Claimed, s.State, "its own token, if the reply was lost")
 }
 
-// The next recovery read begins where the earlier of both clocks was.
+// The next recovery read begins at the earlier of the two times.
 func testTakeOverUnderAnotherClock(t *testing.T, b backend) {
 	for name, behind := range map[string]time.Duration{"behind": time.Minute, "ahead": -time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 		change func(*testing.T, event.Claim, event.AbandonedClaim)
 		want   event.ClaimState
 	}{
-		{"doubted", func(t *testing.T, c event.Claim, _ event.AbandonedClaim) {
+		{"marked unknown", func(t *testing.T, c event.Claim, _ event.AbandonedClaim) {
 			r.MarkUnknown(c)
 			r.mustBecome(t, c.ID, "U")
 		}, event.Abandoned},
@@ -126,7 +126,7 @@ func testTakeOverOfChangedRecord(t *testing.T, b backend) {
 	}
 }
 
-// wrongMarkers are the ways in which a bucket's claims may be lost.
+// wrongMarkers are the markers of a bucket whose claims may be lost.
 var wrongMarkers = map[string]func(context.Context, *rig) error{
 	"missing": func(ctx context.Context, r *rig) error { return r.raw.Del(ctx, markerKey(r.bucket)).Err() },
 	"changed": func(ctx context.Context, r *rig) error {
@@ -134,7 +134,7 @@ var wrongMarkers = map[string]func(context.Context, *rig) error{
 	},
 }
 
-// requireRebuilding wants the answer of a bucket that is not ready.
+// requireRebuilding requires the answer of a bucket that is not ready.
 func requireRebuilding(t *testing.T, err error) {
 	t.Helper()
 	var r *event.Rebuilding
@@ -177,19 +177,19 @@ func testMarkers(t *testing.T, b backend) {
 			require.Empty(t, r.record(t, lost.ID), "nothing is claimed")
 			_, err = r.Look(t.Context(), lost.ID, lost.Fingerprint)
 			requireRebuilding(t, err)
-			require.Len(t, r.kicks, 1, "the guard is asked to look")
+			require.Len(t, r.wake, 1, "the guard is asked to check")
 
 			_, err = r.Claim(t.Context(), again(held))
 			requireRebuilding(t, err)
 			s, err := r.Look(t.Context(), held.ID, held.Fingerprint)
 			require.NoError(t, err)
-			require.Equal(t, event.InProgress, s.State, "what is there may be told")
+			require.Equal(t, event.InProgress, s.State, "a record that is there is returned")
 
 			_, err = r.peer(t, transactional).Claim(t.Context(), lost)
 			require.Equal(t, &event.Rebuilding{}, err, "how long fencing takes is not known")
 
 			elsewhere := newRig(t, b)
-			elsewhere.mustWin(t, elsewhere.newClaim()) // a bucket says nothing about another
+			elsewhere.mustWin(t, elsewhere.newClaim()) // the marker of one bucket does not concern another
 			require.Zero(t, counted(t, r.reg, errorsTotal, ""), "Redis did not fail")
 
 			r.setMarker(t, r.bucket)
@@ -205,7 +205,7 @@ func testReceiptsUnderAnyMarker(t *testing.T, b backend) {
 			r := newRig(t, b)
 			c := r.newClaim()
 			r.mustWin(t, c)
-			prior := event.AbandonedClaim{Text: r.record(t, c.ID)}
+			abandoned := event.AbandonedClaim{Text: r.record(t, c.ID)}
 			r.Settle(c, receiptOf(c))
 			r.mustBecome(t, c.ID, "S")
 			require.NoError(t, change(t.Context(), r))
@@ -216,7 +216,7 @@ func testReceiptsUnderAnyMarker(t *testing.T, b backend) {
 			s, err := p.Look(t.Context(), c.ID, c.Fingerprint)
 			require.NoError(t, err)
 			require.Equal(t, want, s)
-			s, err = p.TakeOver(t.Context(), again(c), prior)
+			s, err = p.TakeOver(t.Context(), again(c), abandoned)
 			require.NoError(t, err)
 			require.Equal(t, want, s)
 			require.Equal(t, event.Reused, p.mustClaim(t, otherPayload(c)).State)

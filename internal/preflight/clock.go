@@ -6,22 +6,23 @@ import (
 )
 
 const (
-	// clockUnnoticed is a difference that clocks kept by NTP do not reach.
+	// clockUnnoticed is a difference below which nothing is reported: clocks kept by NTP
+	// stay below it.
 	clockUnnoticed = time.Second
-	// clockMargin is how far reads of the log begin before a claim's time.
+	// clockMargin is how long before a claim's time reads of the log begin.
 	clockMargin = 10 * time.Second
 )
 
 // RedisClock compares the gateway's clock with Redis'. Leases run by Redis'
-// clock alone, so a steady difference harms nothing; but one of the two is
-// wrong, and to set it right is a jump.
+// clock alone, so a steady difference is harmless; but one of the two is wrong, and
+// correcting it makes it jump.
 func RedisClock(f RedisFacts, needs RedisNeeds) []Finding {
 	const check = "clock.redis"
 	most := min(max(needs.ClockSlack, clockUnnoticed), clockMargin)
 	var list []Finding
 	for _, m := range f.Masters {
 		if m.Ahead == nil {
-			continue // its failure, or the permission that is missing, is told elsewhere
+			continue // its failure, or the missing permission, is reported elsewhere
 		}
 		apart, side := *m.Ahead, "ahead of"
 		if apart < 0 {

@@ -1,7 +1,7 @@
-// Package preflight holds what was found out about Kafka, Redis and the event
-// types against what the promise needs, and says what to do about each finding.
-// Its rules are pure functions from facts to findings: internal/publish and
-// internal/idempotency gather the facts, `gateway check` prints the findings.
+// Package preflight compares the facts about Kafka and Redis with what the promise and
+// the event types need of them, and says how to fix each problem. Its rules are pure
+// functions from facts to findings: internal/publish and internal/idempotency collect the
+// facts, `gateway check` prints the findings.
 //
-// It imports nothing of internal/.
+// It imports no other package of the gateway.
 package preflight

@@ -1,16 +1,12 @@
 package preflight
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "fmt"
 
-// Kafka judges what Kafka is like against what the promise needs of it
-// (docs/guarantees.md, "What it rests on"). Where one lost broker loses
-// acknowledged events, or a retry can be published again, that is an error;
-// where two things must go wrong, a warning. A cluster of one broker can promise no
-// more than its disk, which is a warning: such a cluster is for development.
+// Kafka compares the facts about Kafka with what the promise needs of it
+// (docs/guarantees.md, "What it rests on"). It is an error if one lost broker loses
+// acknowledged events, or if a retry can be published again, and a warning if that takes
+// two failures. A cluster of one broker can promise no more than its disk, which is a
+// warning: such a cluster is for development.
 func Kafka(facts KafkaFacts, needs KafkaNeeds) []Finding {
 	if facts.Unreachable != nil {
 		return []Finding{unreachable(*facts.Unreachable, needs)}
@@ -53,11 +49,11 @@ func unreachable(u Unreachable, needs KafkaNeeds) Finding {
 	return Finding{Severity: Error, Check: "kafka.reach", Subject: needs.Bootstrap, What: what + u.What, Do: do}
 }
 
-// brokers holds every broker to the address that it advertises: the first
-// connection may be to another one.
+// brokers checks whether every broker answers at the address that it advertises: the
+// first connection may have been to another broker.
 func (k kafka) brokers() []Finding {
 	var findings []Finding
-	answering, told := 0, 0
+	answering, withSettings := 0, 0
 	for _, b := range k.facts.Brokers {
 		if b.Unreachable != "" {
 			findings = append(findings, Finding{
@@ -69,7 +65,7 @@ func (k kafka) brokers() []Finding {
 		}
 		answering++
 		if b.Settings != nil {
-			told++
+			withSettings++
 		}
 	}
 	if answering > 0 {
@@ -78,7 +74,7 @@ func (k kafka) brokers() []Finding {
 			What: count(answering, "broker") + " answered at the advertised address",
 		})
 	}
-	if answering > told {
+	if answering > withSettings {
 		findings = append(findings, Finding{
 			Severity: Warning, Check: "kafka.broker.settings",
 			What: "brokers do not tell this user their settings: recovery reads on quiet partitions wait by Kafka's default replica.lag.time.max.ms (30 s), right or not",
@@ -108,39 +104,4 @@ func (k kafka) setTopic(name, setting string, value any) string {
 // allow is the command line that gives the gateway's user a permission.
 func (k kafka) allow(operation, on string) string {
 	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal User:GATEWAY_USER --operation %s %s", k.needs.Bootstrap, operation, on)
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// span is a duration without the zeros behind it.
-func span(d time.Duration) string {
-	text := d.String()
-	if short, ok := strings.CutSuffix(text, "m0s"); ok {
-		text = short + "m"
-	}
-	if short, ok := strings.CutSuffix(text, "h0m"); ok {
-		text = short + "h"
-	}
-	return text
-}
-
-const namedAtMost = 3
-
-// several names the first of many.
-func several[T any](list []T) string {
-	names := make([]string, 0, namedAtMost)
-	for _, one := range list[:min(namedAtMost, len(list))] {
-		names = append(names, fmt.Sprint(one))
-	}
-	text := strings.Join(names, ", ")
-	if more := len(list) - namedAtMost; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
 }

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// KafkaFacts is what Kafka said of itself. Whatever it did not say is nil or
-// accompanied by the reason: not known is never the same as not there.
+// KafkaFacts is what Kafka reported about itself. What it did not report is nil or
+// comes with the reason: "not known" is never the same as "does not exist".
 type KafkaFacts struct {
 	// Unreachable says why no broker answers; nothing else is known then.
 	Unreachable *Unreachable
 	ClusterID   string
 	Brokers     []BrokerFacts
-	// ProducerRefused is why Kafka gives this user no idempotent producer; empty
-	// if it does, or did not say.
+	// ProducerRefused is why Kafka refuses this user an idempotent producer; empty if it
+	// does not refuse, or did not answer.
 	ProducerRefused string
 	Topics          []TopicFacts
-	// Registry is the topic that lists transactional ids, Transactions what came of
+	// Registry is the topic that lists transactional ids, Transactions the result of
 	// initialising a transactional producer; both are nil with the idempotent guarantee.
 	Registry     *TopicFacts
 	Transactions *TransactionFacts
 }
 
-// Unreachable is what stands between the gateway and Kafka.
+// Unreachable is why the gateway cannot reach Kafka.
 type Unreachable struct {
 	Obstacle Obstacle
 	What     string // librdkafka's own words
@@ -38,7 +38,7 @@ const (
 	NoConnection Obstacle = "connection" // refused, cut, or the wrong protocol
 	NoTLS        Obstacle = "tls"        // no handshake, or a certificate that is not trusted
 	NoLogin      Obstacle = "login"      // SASL refuses user, password or mechanism
-	NoAnswer     Obstacle = "answer"     // nothing was heard at all
+	NoAnswer     Obstacle = "answer"     // there was no answer at all
 )
 
 // BrokerFacts is one broker as the cluster lists it.
@@ -51,10 +51,10 @@ type BrokerFacts struct {
 	Settings Settings
 }
 
-// Presence says whether a topic is there.
+// Presence says whether a topic exists.
 type Presence int
 
-// What Kafka can say of a topic.
+// What Kafka can answer about a topic.
 const (
 	Unclear Presence = iota // Kafka answered with an error
 	Present
@@ -62,18 +62,18 @@ const (
 	Hidden // this user may not know
 )
 
-// TopicFacts is what Kafka said of one topic.
+// TopicFacts is what Kafka reported about one topic.
 type TopicFacts struct {
 	Name       string
 	Presence   Presence
-	Problem    string // why it is unclear, or not known whether it would be created
+	Problem    string // why the presence is unclear, or why it is not known whether the topic would be created
 	Partitions []PartitionFacts
 	// Settings is nil if Kafka does not tell them; SettingsProblem says why.
 	Settings        Settings
 	SettingsProblem string
 	Allowed         Operations
-	// Creation is what Kafka said when it was asked, without doing it, to create
-	// the topic; nil if it was not asked, or did not say.
+	// Creation is Kafka's answer to a request to create the topic that only validates;
+	// nil if there was no request or no answer.
 	Creation *CreationFacts
 }
 
@@ -91,7 +91,7 @@ type PartitionFacts struct {
 	InSync   int
 }
 
-// TransactionFacts is what came of initialising a transactional producer.
+// TransactionFacts is the result of initialising a transactional producer.
 type TransactionFacts struct {
 	ID      string // the transactional id that was tried
 	Problem TransactionProblem
@@ -105,7 +105,7 @@ type TransactionProblem string
 const (
 	TransactionsWork       TransactionProblem = ""
 	TransactionsNotAllowed TransactionProblem = "not allowed"
-	TransactionsTooLong    TransactionProblem = "time-out too long" // beyond the brokers' transaction.max.timeout.ms
+	TransactionsTooLong    TransactionProblem = "timeout too long" // beyond the brokers' transaction.max.timeout.ms
 	TransactionsFail       TransactionProblem = "fail"
 )
 
@@ -120,7 +120,7 @@ const (
 	Write           Operation = "Write"
 )
 
-// Operations are those that a user is allowed; nil if it is not known which.
+// Operations are the operations that a user is allowed; nil if they are not known.
 type Operations map[Operation]bool
 
 // Settings are the settings in force for a topic or broker, defaults included.
@@ -133,7 +133,7 @@ func (s Settings) Number(name string) (n int64, known bool) {
 }
 
 // Duration is the value of a setting that counts units, and whether it is known.
-// Endless, which Kafka writes as -1, is Forever.
+// Kafka's -1, for no limit, is Forever.
 func (s Settings) Duration(name string, unit time.Duration) (d time.Duration, known bool) {
 	n, ok := s.Number(name)
 	switch {
@@ -160,7 +160,7 @@ func (t TopicFacts) FewestReplicas() int {
 	return fewest
 }
 
-// numbers lists the partitions for which is holds.
+// numbers lists the partitions for which is returns true.
 func (t TopicFacts) numbers(is func(PartitionFacts) bool) []int {
 	var ids []int
 	for _, p := range t.Partitions {
@@ -170,3 +170,40 @@ func (t TopicFacts) numbers(is func(PartitionFacts) bool) []int {
 	}
 	return ids
 }
+
+// KafkaNeeds is what the configuration and the event types need of Kafka.
+type KafkaNeeds struct {
+	Bootstrap string // kafka.brokers, for command lines: host:port,host:port
+	Topics    []TopicNeeds
+	// KeyWindow is idempotency.ttl: how far back recovery reads and rebuilds look.
+	KeyWindow time.Duration
+	// CreateTopics says that the gateway creates missing topics by itself.
+	CreateTopics            bool
+	Partitions, Replication int
+	// TransactionTimeout is kafka.transaction_timeout, TransactionalIDPrefix
+	// kafka.transactional_id_prefix.
+	TransactionTimeout    time.Duration
+	TransactionalIDPrefix string
+}
+
+// TopicNeeds is what event types need of their topic.
+type TopicNeeds struct {
+	Name  string
+	Types []string // that are published to it
+	// Largest is the event type with the largest data, MaxData how large that may be, in bytes.
+	Largest string
+	MaxData int
+	Keyless []string // event types without an entity: their records have no key
+}
+
+const (
+	// LogMargin is how much longer records must be kept than keys, because clocks differ
+	// and a rebuild takes time.
+	LogMargin = time.Hour
+	// HeaderRoom is how many bytes the key and headers of most records take. CloudEvents
+	// with long attributes take more.
+	HeaderRoom = 4 << 10
+)
+
+// Retention is how long topics must keep records.
+func (n KafkaNeeds) Retention() time.Duration { return n.KeyWindow + LogMargin }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// The log is the truth about keys, and Redis only remembers it. These rules ask
-// whether what a retry looks for is still in the log, and is found there.
+// The log decides what became of a key; Redis only remembers it. These rules check
+// whether the log keeps the events that a retry looks for, and whether they can be found.
 
 const publishedAgain = "a retry, or a key that Redis lost, finds its event gone and is published again"
 
-func (c topicCheck) size() []verdict {
+func (c topicCheck) size() []ruleResult {
 	most, known := c.facts.Settings.Number("max.message.bytes")
 	if !known || c.needs.MaxData == 0 {
 		return nil
@@ -21,9 +21,9 @@ func (c topicCheck) size() []verdict {
 	do := c.set("max.message.bytes", c.needs.MaxData+HeaderRoom) + ", or lower body_limit of the event type or http.body_limit"
 	switch {
 	case most < int64(c.needs.MaxData):
-		return []verdict{{Error, what + "larger ones are refused with 413 event-too-large", do}}
+		return []ruleResult{{Error, what + "larger ones are refused with 413 event-too-large", do}}
 	case most < int64(c.needs.MaxData+HeaderRoom):
-		return []verdict{{Warning, what + "the largest are refused with 413 event-too-large because of their headers", do}}
+		return []ruleResult{{Warning, what + "the largest are refused with 413 event-too-large because of their headers", do}}
 	}
 	return fine("takes records of %d bytes; events have at most %d", most, c.needs.MaxData)
 }
@@ -33,22 +33,22 @@ func (c topicCheck) policies() []string {
 	return strings.Split(strings.ReplaceAll(c.facts.Settings["cleanup.policy"], " ", ""), ",")
 }
 
-func (c topicCheck) retention() []verdict {
+func (c topicCheck) retention() []ruleResult {
 	kept, known := c.facts.Settings.Duration("retention.ms", time.Millisecond)
 	if !known || !slices.Contains(c.policies(), "delete") {
 		return nil
 	}
 	need, window := c.kafka.needs.Retention(), c.kafka.needs.KeyWindow
 	do := c.set("retention.ms", need.Milliseconds()) + ", or shorten idempotency.ttl"
-	var found []verdict
+	var found []ruleResult
 	switch {
 	case kept < window:
-		found = append(found, verdict{Error, fmt.Sprintf("records are kept for %s and keys for %s (idempotency.ttl): after %[1]s %[3]s", span(kept), span(window), publishedAgain), do})
+		found = append(found, ruleResult{Error, fmt.Sprintf("records are kept for %s and keys for %s (idempotency.ttl): after %[1]s %[3]s", span(kept), span(window), publishedAgain), do})
 	case kept < need:
-		found = append(found, verdict{Warning, fmt.Sprintf("records are kept for %s, hardly longer than keys (%s): a rebuild that takes long, or a clock that is off, misses events", span(kept), span(window)), do})
+		found = append(found, ruleResult{Warning, fmt.Sprintf("records are kept for %s, hardly longer than keys (%s): a rebuild that takes long, or a clock that is off, misses events", span(kept), span(window)), do})
 	}
 	if size, ok := c.facts.Settings.Number("retention.bytes"); ok && size >= 0 {
-		found = append(found, verdict{
+		found = append(found, ruleResult{
 			Warning, fmt.Sprintf("retention.bytes is %d: a partition that gets more than %.0f bytes/s deletes records before %s are over, and then %s",
 				size, float64(size)/need.Seconds(), span(need), publishedAgain),
 			c.set("retention.bytes", -1) + ", and give the disks room for " + span(need),
@@ -58,12 +58,12 @@ func (c topicCheck) retention() []verdict {
 	case found != nil:
 		return found
 	case kept == Forever:
-		return fine("keeps records for ever")
+		return fine("keeps records forever")
 	}
 	return fine("keeps records for %s; %s are needed", span(kept), span(need))
 }
 
-func (c topicCheck) compaction() []verdict {
+func (c topicCheck) compaction() []ruleResult {
 	policies := c.policies()
 	if _, known := c.facts.Settings["cleanup.policy"]; !known {
 		return nil
@@ -71,16 +71,16 @@ func (c topicCheck) compaction() []verdict {
 	if !slices.Contains(policies, "compact") {
 		return fine("not compacted")
 	}
-	var found []verdict
+	var found []ruleResult
 	if len(c.needs.Keyless) > 0 {
-		found = append(found, verdict{
+		found = append(found, ruleResult{
 			Error, fmt.Sprintf("the topic is compacted and takes no records without a key: all events of %s are refused", several(c.needs.Keyless)),
 			"give those event types a topic of their own, or a key in x-event; or " + c.set("cleanup.policy", "delete"),
 		})
 	}
 	need := c.kafka.needs.Retention()
 	if lag, known := c.facts.Settings.Duration("min.compaction.lag.ms", time.Millisecond); !known || lag < need {
-		found = append(found, verdict{
+		found = append(found, ruleResult{
 			Error, fmt.Sprintf("the topic is compacted after %s (min.compaction.lag.ms) and keys are kept for %s: once a younger event of an entity is there, the older ones may go, and then %s, behind the younger one",
 				span(lag), span(c.kafka.needs.KeyWindow), publishedAgain),
 			c.set("min.compaction.lag.ms", need.Milliseconds()),
@@ -92,12 +92,12 @@ func (c topicCheck) compaction() []verdict {
 	return found
 }
 
-func (c topicCheck) timestamps() []verdict {
+func (c topicCheck) timestamps() []ruleResult {
 	switch c.facts.Settings["message.timestamp.type"] {
 	case "":
 		return nil
 	case "LogAppendTime":
-		return []verdict{{
+		return []ruleResult{{
 			Warning, "records carry the brokers' time (LogAppendTime), and a recovery read looks for them by the gateways' time: with clocks more than 10 s apart it begins behind a record, and the event is published again",
 			c.set("message.timestamp.type", "CreateTime") + ", or keep the clocks of brokers and gateways within 10 s",
 		}}

@@ -175,7 +175,7 @@ func TestLogOfTopics(t *testing.T) {
 		"kept for less than keys":    {Settings{"retention.ms": "86399999"}, nil, Error, "kafka.topic.retention", "keys for 24h (idempotency.ttl)", "retention.ms=90000000"},
 		"kept as long as keys":       {Settings{"retention.ms": "86400000"}, nil, Warning, "kafka.topic.retention", "hardly longer", "retention.ms=90000000"},
 		"kept for an hour more":      {Settings{"retention.ms": "90000000"}, nil, "", "", "", ""},
-		"kept for ever":              {Settings{"retention.ms": "-1"}, nil, "", "", "", ""},
+		"kept forever":               {Settings{"retention.ms": "-1"}, nil, "", "", "", ""},
 		"kept for longer than int64": {Settings{"retention.ms": "9223372036854775807"}, nil, "", "", "", ""},
 		"kept up to a size":          {Settings{"retention.bytes": "9000000000"}, nil, Warning, "kafka.topic.retention", "more than 100000 bytes/s", "retention.bytes=-1"},
 		"compacted":                  {Settings{"cleanup.policy": "compact"}, nil, Error, "kafka.topic.compaction", "compacted after 0s", "min.compaction.lag.ms=90000000"},
@@ -227,7 +227,7 @@ func TestTopicsThatAreNotThere(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]topicCase{
-		"nobody creates it":      {nil, missing(false, nil), Error, "kafka.topic.exists", "503 log-unavailable", "gateway topics apply -c FILE"},
+		"nothing creates it":     {nil, missing(false, nil), Error, "kafka.topic.exists", "503 log-unavailable", "gateway topics apply -c FILE"},
 		"the gateway creates it": {nil, missing(true, &CreationFacts{}), Warning, "kafka.topic.exists", "will create it with 12 partitions, 3 replicas", "gateway topics apply"},
 		"not allowed":            {nil, missing(true, &CreationFacts{NotAllowed: true, Refused: "denied"}), Error, "kafka.topic.exists", "may not create it: denied", "--operation Create --topic orders"},
 		"too many replicas":      {nil, missing(true, &CreationFacts{Refused: "1 broker"}), Error, "kafka.topic.exists", "would not create it with 12 partitions and 3 replicas: 1 broker", "kafka.create_topics"},

@@ -2,17 +2,17 @@ package preflight
 
 import "fmt"
 
-// verdict is what a rule says of one topic.
-type verdict struct {
+// ruleResult is what a rule found about one topic.
+type ruleResult struct {
 	severity Severity
 	what, do string
 }
 
-func fine(format string, args ...any) []verdict {
-	return []verdict{{severity: OK, what: fmt.Sprintf(format, args...)}}
+func fine(format string, args ...any) []ruleResult {
+	return []ruleResult{{severity: OK, what: fmt.Sprintf(format, args...)}}
 }
 
-// topicCheck is one topic that is there, with what is needed of it.
+// topicCheck is a topic that exists, with what is needed of it.
 type topicCheck struct {
 	kafka
 	facts TopicFacts
@@ -23,10 +23,10 @@ func (c topicCheck) set(setting string, value any) string {
 	return c.setTopic(c.facts.Name, setting, value)
 }
 
-// topicRule looks at one side of a topic. It says nothing of what it cannot know.
+// topicRule checks one property of a topic. It has no result where the facts are not known.
 type topicRule struct {
 	check    string
-	look     func(topicCheck) []verdict
+	look     func(topicCheck) []ruleResult
 	registry bool // holds for the registry of transactional ids as well
 }
 
@@ -70,13 +70,13 @@ func (k kafka) topics() []Finding {
 	return findings
 }
 
-// presence says whether the topic is there, and if not, whether that will do.
-func (k kafka) presence(t TopicFacts) []verdict {
+// presence says whether the topic exists and, if not, whether that is acceptable.
+func (k kafka) presence(t TopicFacts) []ruleResult {
 	switch t.Presence {
 	case Present:
 		return fine("%s", count(len(t.Partitions), "partition"))
 	case Hidden:
-		return []verdict{{
+		return []ruleResult{{
 			Error, "this user may not see the topic, so its event types answer 503 as if it were missing",
 			k.allow("Describe", "--topic "+t.Name),
 		}}
@@ -84,39 +84,39 @@ func (k kafka) presence(t TopicFacts) []verdict {
 		return k.missing(t)
 	case Unclear:
 	}
-	return []verdict{{Warning, "Kafka could not tell whether the topic is there: " + t.Problem, "see whether the brokers are well, and check again"}}
+	return []ruleResult{{Warning, "Kafka could not tell whether the topic is there: " + t.Problem, "see whether the brokers are healthy, then check again"}}
 }
 
-func (k kafka) missing(t TopicFacts) []verdict {
+func (k kafka) missing(t TopicFacts) []ruleResult {
 	apply := "gateway topics apply -c FILE creates it"
 	switch {
 	case !k.needs.CreateTopics:
-		return []verdict{{
-			Error, "the topic is missing: its event types answer 503 log-unavailable until somebody creates it",
+		return []ruleResult{{
+			Error, "the topic is missing: its event types answer 503 log-unavailable until it is created",
 			apply + "; so does " + k.createLine(t.Name),
 		}}
 	case t.Creation == nil:
-		return []verdict{{Warning, t.creationUnsaid(), apply}}
+		return []ruleResult{{Warning, t.creationUnsaid(), apply}}
 	case t.Creation.NotAllowed:
-		return []verdict{{
+		return []ruleResult{{
 			Error, "the topic is missing, and this user may not create it: " + t.Creation.Refused,
-			k.allow("Create", "--topic "+t.Name) + ", or create it as somebody else: " + k.createLine(t.Name),
+			k.allow("Create", "--topic "+t.Name) + ", or create it as another user: " + k.createLine(t.Name),
 		}}
 	case t.Creation.Refused != "":
-		return []verdict{{
+		return []ruleResult{{
 			Error, fmt.Sprintf("the topic is missing, and Kafka would not create it with %s and %s: %s",
 				count(k.needs.Partitions, "partition"), count(k.needs.Replication, "replica"), t.Creation.Refused),
 			"correct kafka.create_topics",
 		}}
 	}
-	return []verdict{{
-		Warning, fmt.Sprintf("the topic is missing; the gateway will create it with %s, %s and the brokers' defaults for everything else, which cannot be checked before",
+	return []ruleResult{{
+		Warning, fmt.Sprintf("the topic is missing; the gateway will create it with %s, %s and the brokers' defaults for everything else, which cannot be checked beforehand",
 			count(k.needs.Partitions, "partition"), count(k.needs.Replication, "replica")),
 		apply + " now, with settings that fit",
 	}}
 }
 
-// creationUnsaid: no answer is neither a yes nor a no.
+// creationUnsaid is the finding where Kafka did not answer: that is neither a yes nor a no.
 func (t TopicFacts) creationUnsaid() string {
 	return "the topic is missing, and Kafka did not say whether it would let the gateway create it: " + t.Problem
 }
@@ -126,19 +126,19 @@ func (k kafka) createLine(name string) string {
 		k.needs.Bootstrap, name, k.needs.Partitions, k.needs.Replication)
 }
 
-func (c topicCheck) permissions() []verdict {
+func (c topicCheck) permissions() []ruleResult {
 	if c.facts.Allowed == nil {
-		return []verdict{{
+		return []ruleResult{{
 			Warning, "Kafka does not say what this user may do with the topic (brokers before 2.3 never do)",
 			"see with kafka-acls.sh --list that the gateway's user may Describe, Read and Write",
 		}}
 	}
-	var found []verdict
+	var found []ruleResult
 	if !c.facts.Allowed[Write] {
-		found = append(found, verdict{Error, "this user may not write: events are refused", c.allow("Write", "--topic "+c.facts.Name)})
+		found = append(found, ruleResult{Error, "this user may not write: events are refused", c.allow("Write", "--topic "+c.facts.Name)})
 	}
 	if !c.facts.Allowed[Read] {
-		found = append(found, verdict{
+		found = append(found, ruleResult{
 			Error, "this user may not read: an event whose attempt died stays unknown (504), and keys that Redis lost cannot be rebuilt, so that keyed events get 503",
 			c.allow("Read", "--topic "+c.facts.Name),
 		})
@@ -149,38 +149,38 @@ func (c topicCheck) permissions() []verdict {
 	return found
 }
 
-func (c topicCheck) settings() []verdict {
+func (c topicCheck) settings() []ruleResult {
 	if c.facts.Settings != nil {
-		return nil // the other rules say what they are
+		return nil // the other rules check them
 	}
-	return []verdict{{
+	return []ruleResult{{
 		Warning, "Kafka does not tell the topic's settings, so retention, min.insync.replicas, sizes and compaction are not checked, and the gateway assumes Kafka's defaults: " + c.facts.SettingsProblem,
 		c.allow("DescribeConfigs", "--topic "+c.facts.Name),
 	}}
 }
 
-func (c topicCheck) shared() []verdict {
+func (c topicCheck) shared() []ruleResult {
 	if len(c.needs.Types) < 2 {
 		return nil
 	}
 	return fine("%d event types share the topic, its settings and its order: %s", len(c.needs.Types), several(c.needs.Types))
 }
 
-// group gathers what one check says of many topics: what is the same of several
-// topics is said once.
+// group collects the findings of one check about many topics: a finding that is the same
+// for several topics is reported once.
 type group struct {
 	check    string
 	findings []Finding
-	subjects map[verdict][]string
-	at       map[verdict]int
+	subjects map[ruleResult][]string
+	at       map[ruleResult]int
 }
 
 func newGroup(check string) *group {
-	return &group{check: check, subjects: map[verdict][]string{}, at: map[verdict]int{}}
+	return &group{check: check, subjects: map[ruleResult][]string{}, at: map[ruleResult]int{}}
 }
 
-func (g *group) add(topic string, verdicts []verdict) {
-	for _, v := range verdicts {
+func (g *group) add(topic string, results []ruleResult) {
+	for _, v := range results {
 		if _, ok := g.at[v]; !ok {
 			g.at[v] = len(g.findings)
 			g.findings = append(g.findings, Finding{Severity: v.severity, Check: g.check, What: v.what, Do: v.do})

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Redis judges what was found out about the Redis of the claims.
+// Redis compares the facts about the Redis of the claims with what the promise needs.
 func Redis(f RedisFacts, needs RedisNeeds) []Finding {
 	list := addresses(f)
 	list = append(list, topology(f)...)
@@ -23,7 +23,8 @@ func Redis(f RedisFacts, needs RedisNeeds) []Finding {
 	return append(list, claims(f, needs)...)
 }
 
-// masterAway: where a master is, sentinels and Clusters say.
+// masterAway is the finding about a master that does not answer. Its address came from
+// the sentinels or the Cluster, which may know it by one that gateways cannot reach.
 func masterAway(m RedisMaster, t RedisTopology) Finding {
 	found := redisUnreachable("redis.master", m.Address, *m.Failure)
 	if t != RedisSingle && away(m.Failure.Kind) {
@@ -32,7 +33,7 @@ func masterAway(m RedisMaster, t RedisTopology) Finding {
 	return found
 }
 
-// master judges one server that answers.
+// master checks one server that answers.
 func master(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
 	list := append(permissions(m), writes(m)...)
 	if !m.InfoKnown {
@@ -48,7 +49,7 @@ func master(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
 	return append(list, splitBrain(m, t, needs)...)
 }
 
-// minVersion is the first with SET … NX GET, which a claim is.
+// minVersion is the first version with SET … NX GET, which claims use.
 const minVersion = 7
 
 func version(m RedisMaster) Finding {
@@ -64,8 +65,8 @@ func version(m RedisMaster) Finding {
 	return Finding{OK, check, m.Address, "Redis " + m.Version, ""}
 }
 
-// permissions: the scripts need them all; one that is missing shows itself only
-// when the event comes that needs it.
+// permissions checks that the user may run every command of the scripts: a missing
+// permission would show only when an event needs it.
 func permissions(m RedisMaster) []Finding {
 	const check = "redis.permissions"
 	var list []Finding
@@ -84,18 +85,18 @@ func permissions(m RedisMaster) []Finding {
 	return list
 }
 
-// writes: a server can answer and yet refuse every claim.
+// writes checks whether the server takes writes: one that answers may refuse every claim.
 func writes(m RedisMaster) []Finding {
 	const check = "redis.writes"
 	code, _, _ := strings.Cut(m.Refused, " ")
-	do := "see what the error says; keyed events get 503 until it is mended"
-	if m.Replica { // whether it takes writes or not
+	do := "see what the error says; keyed events get 503 until it is fixed"
+	if m.Replica { // whether it accepts writes or not
 		return []Finding{{Error, check, m.Address, "is a replica: what is written there is not kept", "name the master in redis.addresses; if masters change, use Sentinel or Cluster"}}
 	}
 	switch code {
 	case "":
 		if len(m.Denied) > 0 || m.KeysDenied {
-			return nil // could not be tried
+			return nil // writing could not be tried
 		}
 		return []Finding{{OK, check, m.Address, "takes writes, and answers in " + milliseconds(m.RoundTrip), ""}}
 	case "READONLY":
@@ -105,19 +106,19 @@ func writes(m RedisMaster) []Finding {
 	case "OOM":
 		do = "raise maxmemory, or remove what does not belong there; never set an evicting maxmemory-policy"
 	case "CLUSTERDOWN":
-		do = "mend the Cluster: redis-cli --cluster check " + m.Address
+		do = "fix the Cluster: redis-cli --cluster check " + m.Address
 	case "MISCONF":
-		do = "mend its disk: it could not save, see its log"
+		do = "fix its disk: it could not save, see its log"
 	}
 	return []Finding{{Error, check, m.Address, "refuses writes: " + m.Refused, do}}
 }
 
-// claims says whether keyed events would be taken now.
+// claims checks whether keyed events would be accepted now.
 func claims(f RedisFacts, needs RedisNeeds) []Finding {
 	const check = "redis.claims"
 	c := f.Claims
 	switch {
-	case c.Buckets == 0: // not asked: nothing was there to ask
+	case c.Buckets == 0: // not asked: no server that holds claims is known
 		return nil
 	case c.Failure != nil:
 		return []Finding{{Error, check, "", "the markers of the buckets of keys cannot be read: " + c.Failure.Text, "mend what stands above, or see what the error says, then check again"}}

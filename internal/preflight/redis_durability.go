@@ -2,8 +2,8 @@ package preflight
 
 import "fmt"
 
-// persistence: what is lost with a restart can be learnt again from Kafka, but
-// meanwhile not even retries of written events get their receipts.
+// persistence checks whether claims survive a restart. Lost claims are rebuilt from
+// Kafka, but until then not even retries of written events get their receipts.
 func persistence(m RedisMaster, needs RedisNeeds) []Finding {
 	const check = "redis.persistence"
 	switch {
@@ -29,19 +29,19 @@ func emptyAfterwards(needs RedisNeeds) string {
 	return "a Redis that comes back empty costs 503 for all keyed events, retries of written ones too, until a gateway has learnt the keys from Kafka: " + rebuildTime(needs)
 }
 
-// splitBrain: a master that was given up, but does not know it, would still
-// take claims of gateways on its side.
+// splitBrain checks whether a master that was replaced, but does not know it, would
+// still accept claims of gateways that reach only it.
 func splitBrain(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
 	const check = "redis.split_brain"
 	var list []Finding
 	if m.Replicas == 0 {
 		if t != RedisSentinel {
-			return nil // nobody can be promoted
+			return nil // no server can be promoted
 		}
 		list = append(list, Finding{Warning, "redis.replicas", m.Address, "no replica is connected: the sentinels have nobody to promote", "bring a replica up"})
 	}
-	// Sentinels promote by themselves, whatever the old master does. A Cluster's
-	// master gives up by itself after cluster-node-timeout.
+	// Sentinels promote a replica whatever the old master does. A Cluster's master stops
+	// taking writes by itself after cluster-node-timeout.
 	severity := Warning
 	if t == RedisSentinel {
 		severity = Error

@@ -12,7 +12,7 @@ type RedisFacts struct {
 	Claims    RedisClaims
 }
 
-// RedisTopology is how redis.addresses is meant.
+// RedisTopology is what redis.addresses is configured as.
 type RedisTopology string
 
 // The topologies.
@@ -22,18 +22,18 @@ const (
 	RedisCluster  RedisTopology = "cluster"
 )
 
-// What a server says of itself (redis_mode in INFO).
+// What a server reports about itself (redis_mode in INFO).
 const (
 	ModeStandalone = "standalone"
 	ModeSentinel   = "sentinel"
 	ModeCluster    = "cluster"
 )
 
-// RedisAddress is what came of asking one configured address.
+// RedisAddress is the answer of one configured address.
 type RedisAddress struct {
 	Address string
 	Failure *Failure // nil: it answers
-	Mode    string   // "" if it does not say
+	Mode    string   // "" if it does not report it
 	Master  string   // of a sentinel: where the master is; "" if it knows none
 }
 
@@ -43,7 +43,7 @@ type Failure struct {
 	Text string // the error; holds no secret
 }
 
-// FailureKind sorts failures by what is to be done about them.
+// FailureKind sorts failures by how they are fixed.
 type FailureKind string
 
 // The kinds of failures.
@@ -64,16 +64,16 @@ const (
 	FailedOther       FailureKind = "other"
 )
 
-// RedisMaster is one server that holds claims. Known says which groups of facts
-// the server, or what is between, let itself be asked for.
+// RedisMaster is one server that holds claims. InfoKnown and ConfigKnown say which facts
+// the server, or a proxy in front of it, lets this user read.
 type RedisMaster struct {
 	Address string
 	Buckets int      // of claims that live there, of RedisClaims.Buckets
 	Failure *Failure // nothing below is known
-	// RoundTrip is the shortest of a few.
+	// RoundTrip is the shortest of a few round trips.
 	RoundTrip time.Duration
 	// Ahead is how far its clock is ahead of the gateway's, to within half a
-	// round trip; nil if it may not be asked.
+	// round trip; nil if this user may not read it.
 	Ahead *time.Duration
 
 	InfoKnown bool
@@ -99,7 +99,7 @@ type RedisMaster struct {
 	Refused string
 }
 
-// RedisMemory is in bytes.
+// RedisMemory is the memory of a server, in bytes.
 type RedisMemory struct {
 	Used    int64
 	Max     int64 // 0: no limit
@@ -108,25 +108,23 @@ type RedisMemory struct {
 	Evicted int64 // keys, since the server was started
 }
 
-// RedisClaims is the state of the markers, which say whether a bucket's claims
-// are whole.
+// RedisClaims counts the markers, which say whether a bucket's claims are complete.
 type RedisClaims struct {
 	Failure *Failure // nil: all were asked
-	Buckets int      // there are
+	Buckets int      // in all
 	Ready   int
 	Missing int // without a marker: Redis is new, or was emptied
 	Foreign int // with the marker of another Redis: restarted or promoted since
 }
 
-// RedisNeeds is what the gateway's configuration wants of Redis.
+// RedisNeeds is what the gateway's configuration needs of Redis.
 type RedisNeeds struct {
 	TTL   time.Duration // how long a key is remembered
-	Lease time.Duration // how long one is held
-	// ClockSlack is by how much Redis' clock may jump: the lease, less the
-	// delivery time-out, less the margin of both.
+	Lease time.Duration // how long a claim is held
+	// ClockSlack is by how much Redis' clock may jump: the lease, less the delivery
+	// timeout, less the margin between the two.
 	ClockSlack time.Duration
-	// ExpectedRate is how many keyed events a second there will be; 0 if
-	// nobody said.
+	// ExpectedRate is how many keyed events a second are expected; 0 if it is not known.
 	ExpectedRate  float64
 	Transactional bool
 	File          string // the configuration file, for commands to copy

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// BytesPerKey is what one remembered key takes in Redis, hash tables included:
+// BytesPerKey is the memory of one remembered key in Redis, hash tables included. It was
 // measured for usual receipts (docs/operations.md).
 const BytesPerKey = 500
 
 const (
-	// fullShare of its memory is when a Redis is called nearly full: saving and
-	// replication need some, too.
+	// fullShare is the share of its memory from which a Redis counts as nearly full:
+	// saving and replication need some, too.
 	fullShare = 0.8
 	minTTL    = time.Second
 )
 
-// eviction: a claim that Redis evicted is a key that is forgotten without a trace.
+// eviction checks that Redis evicts no claims: an evicted key is forgotten without a trace.
 func eviction(m RedisMaster, needs RedisNeeds) []Finding {
 	const check = "redis.eviction"
 	var list []Finding
@@ -46,7 +46,8 @@ func eviction(m RedisMaster, needs RedisNeeds) []Finding {
 	return list
 }
 
-// limit: without one, the kernel ends Redis where it could have refused writes.
+// limit checks that maxmemory is set: without it the kernel kills a Redis that could have
+// refused writes.
 func limit(m RedisMaster) []Finding {
 	const check = "redis.maxmemory"
 	if m.Memory.Max > 0 {
@@ -59,8 +60,8 @@ func limit(m RedisMaster) []Finding {
 	return []Finding{{Warning, check, m.Address, what, "set maxmemory to what the machine can spare, less what saving and replicas need"}}
 }
 
-// room compares what fits with what is to be remembered. Keys spread evenly over
-// the buckets, so that in a Cluster the tightest master counts.
+// room compares how many keys fit with how many are to be remembered. Keys spread evenly
+// over the buckets, so that in a Cluster the master with the least room decides.
 func room(masters []RedisMaster, buckets int, needs RedisNeeds) []Finding {
 	const check = "redis.memory"
 	more, total := math.Inf(1), math.Inf(1)
@@ -102,12 +103,12 @@ func room(masters []RedisMaster, buckets int, needs RedisNeeds) []Finding {
 	case wanted > fullShare*total:
 		return []Finding{{Warning, check, tightest, what + ", which is nearly all", "give Redis more memory, or shorten idempotency.ttl"}}
 	case wanted == 0 && full:
-		return []Finding{{Warning, check, tightest, what + ": Redis is nearly full", "look whether it still fills up: used_memory is flat once keys are as old as idempotency.ttl; say --expected-rate to be told whether it is enough"}}
+		return []Finding{{Warning, check, tightest, what + ": Redis is nearly full", "look whether it still fills up: used_memory is flat once keys are as old as idempotency.ttl; pass --expected-rate to learn whether it is enough"}}
 	}
 	return []Finding{{OK, check, tightest, what, ""}}
 }
 
-// shorter is a time for which the keys of a rate fit with some to spare.
+// shorter is a TTL for which the keys of a rate fit with some room to spare.
 func shorter(total, rate float64) time.Duration {
 	d := time.Duration(fullShare * total / rate * float64(time.Second))
 	if d > time.Minute {

@@ -2,8 +2,8 @@ package preflight
 
 import "fmt"
 
-// addresses says of each configured address whether it answers. Of several
-// one is enough to begin with.
+// addresses reports for each configured address whether it answers. Of several, one
+// is enough to connect.
 func addresses(f RedisFacts) []Finding {
 	const check = "redis.address"
 	answering := 0
@@ -15,7 +15,7 @@ func addresses(f RedisFacts) []Finding {
 	var list []Finding
 	for _, a := range f.Addresses {
 		switch {
-		case a.Failure == nil && f.Topology != RedisSingle: // a single server speaks for itself below
+		case a.Failure == nil && f.Topology != RedisSingle: // a single server is checked in full below
 			list = append(list, Finding{OK, check, a.Address, "answers", ""})
 		case a.Failure != nil:
 			found := redisUnreachable(check, a.Address, *a.Failure)
@@ -32,7 +32,7 @@ func addresses(f RedisFacts) []Finding {
 	return list
 }
 
-// away: one of several may be, and the rest does.
+// away reports whether the failure is one that the other addresses can make up for.
 func away(k FailureKind) bool {
 	switch k {
 	case FailedRefused, FailedName, FailedTimeout, FailedLoading, FailedFull, FailedSaving:
@@ -42,7 +42,7 @@ func away(k FailureKind) bool {
 	}
 }
 
-// redisUnreachable says what is to be done about a server that cannot be asked.
+// redisUnreachable is the finding about a server that cannot be asked.
 func redisUnreachable(check, subject string, f Failure) Finding {
 	what, do := "cannot be asked: "+f.Text, "see what the error says"
 	switch f.Kind {
@@ -76,11 +76,11 @@ func redisUnreachable(check, subject string, f Failure) Finding {
 	return Finding{Error, check, subject, what, do}
 }
 
-// topology compares how redis.addresses is meant with what answers there.
+// topology compares what redis.addresses is configured as with what answers there.
 func topology(f RedisFacts) []Finding {
 	const check = "redis.topology"
 	var list []Finding
-	masters := make(map[string]string) // by what sentinel
+	masters := make(map[string]string) // to the sentinel that names it
 	first := ""
 	for _, a := range f.Addresses {
 		if what, do := misunderstood(f.Topology, a); what != "" {
@@ -122,8 +122,8 @@ func topologyText(f RedisFacts, master string) string {
 	}
 }
 
-// misunderstood says whether an address is something else than the
-// configuration takes it for.
+// misunderstood is the finding about an address that is something else than the
+// configuration says.
 func misunderstood(t RedisTopology, a RedisAddress) (what, do string) {
 	switch {
 	case a.Failure != nil || a.Mode == "":

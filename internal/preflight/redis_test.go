@@ -218,7 +218,7 @@ func TestRedis(t *testing.T) {
 			requireWellFormed(t, list)
 			var found []Finding
 			for _, one := range list {
-				// Of a master that does not say who it is, its memory is not known either.
+				// If a master does not answer INFO, its memory is not known either.
 				if one.Severity != OK && (one.Check != "redis.memory" || len(found) == 0) {
 					found = append(found, one)
 				}
@@ -315,5 +315,5 @@ func TestRedisClock(t *testing.T) {
 	}
 	f := soundFacts()
 	f.Masters[0].Ahead = nil
-	require.Empty(t, RedisClock(f, usualNeeds), "it is told elsewhere")
+	require.Empty(t, RedisClock(f, usualNeeds), "it is reported elsewhere")
 }

@@ -2,22 +2,22 @@ package rate
 
 import "time"
 
-// stale is how old tokens from the store may become: who paid for them may not use
-// them much later, on top of what has come since.
+// stale is the age at which tokens from the store are dropped. Used later, they would
+// come on top of those that the rate has added since.
 const stale = time.Second
 
-// bucket is what this gateway knows of one client. It decides and asks nobody; the
-// Limiter asks the store. Whoever uses it holds the Limiter's lock of it.
+// bucket is what this gateway knows of one client. It only decides; the Limiter asks the
+// store. Its caller holds the client's lock.
 type bucket struct {
 	limit Limit
 	guard guard
 
 	tokens int       // taken from the store, not yet used
-	since  time.Time // when they were asked for
-	size   int       // of the next question, at most the chunk
-	got    int       // by the last answer
-	asked  time.Time // when the store was asked last
-	dry    time.Time // until then the store has nothing more
+	since  time.Time // when they were requested
+	size   int       // of the next refill, at most the chunk
+	got    int       // with the last refill
+	asked  time.Time // when the last refill began
+	dry    time.Time // the store has nothing more until then
 	left   float64   // in the store, when it answered
 	leftAt time.Time
 }
@@ -26,17 +26,17 @@ func newBucket(l Limit, now time.Time) *bucket {
 	return &bucket{limit: l, size: 1, guard: guard{limit: l, tokens: float64(l.Burst()), at: now}, left: float64(l.Burst()), leftAt: now}
 }
 
-// step is what is to be done about a call.
+// step is what the Limiter does next about a call.
 type step int
 
 const (
 	grant  step = iota // let it through
 	refuse             // and say for how long
-	ask                // the store, and try again
+	refill             // from the store, and try again
 )
 
-// use takes n tokens out of those that came from the store, but not of those that
-// are reserved for others.
+// use takes n of the tokens that came from the store, but none of those that are
+// reserved for other calls.
 func (b *bucket) use(now time.Time, n, reserved int) (step, time.Duration) {
 	if b.tokens > 0 && now.Sub(b.since) >= stale {
 		b.tokens = 0
@@ -52,20 +52,20 @@ func (b *bucket) use(now time.Time, n, reserved int) (step, time.Duration) {
 			return refuse, max(b.dry.Sub(now), b.limit.span(max(missing, 0)))
 		}
 	}
-	return ask, 0
+	return refill, 0
 }
 
-// low reports whether it is time to ask for the next chunk, so that nobody will
-// have to wait for it. Single tokens are asked for only when they are needed.
+// low reports whether it is time to request the next chunk, so that no call will have
+// to wait for it. Single tokens are requested only when they are needed.
 func (b *bucket) low(now time.Time) bool {
 	return b.got > 1 && b.tokens*2 <= b.got && !now.Before(b.dry)
 }
 
-// next is how many tokens to ask the store for, and how many of them to take at
-// most if there are not so many. wanted is what calls are waiting for, and single
-// what those of one token are: with less than it needs, a large one would only keep
-// tokens from others. Questions that follow one another closely become larger, up to
-// the chunk.
+// next is how many tokens to request from the store, and how many of them to take at
+// most if the store has fewer. wanted is how many tokens calls wait for, and single how
+// many of these are for calls of one token: a larger call cannot use less than it needs,
+// and would only keep tokens from others. Refills that follow one another closely become
+// larger, up to the chunk.
 func (b *bucket) next(now time.Time, wanted, single int) (n, partial int) {
 	chunk := b.limit.chunk()
 	switch since := now.Sub(b.asked); {
@@ -79,8 +79,8 @@ func (b *bucket) next(now time.Time, wanted, single int) (n, partial int) {
 	return n, min(n, max(chunk, single))
 }
 
-// answer takes over what the store said to a question for n tokens, asked at asked.
-func (b *bucket) answer(now, asked time.Time, n int, g Grant) {
+// fill adds what the store granted to a request for n tokens, made at asked.
+func (b *bucket) fill(now, asked time.Time, n int, g Grant) {
 	if b.tokens > 0 && now.Sub(b.since) >= stale {
 		b.tokens = 0
 	}
@@ -91,13 +91,13 @@ func (b *bucket) answer(now, asked time.Time, n int, g Grant) {
 		return
 	}
 	wait := g.Wait
-	if b.limit.chunk() > 1 { // else it is exact, and asked when the next token comes
+	if b.limit.chunk() > 1 { // else wait is exact: the next refill comes with the next token
 		wait = max(wait, chunkTime)
 	}
 	b.dry = now.Add(wait)
 }
 
-// inStore is how much the store should have by now.
+// inStore is how many tokens the store should have by now.
 func (b *bucket) inStore(now time.Time) float64 {
 	return min(b.left+b.limit.over(now.Sub(b.leftAt)), float64(b.limit.Burst()))
 }
@@ -117,7 +117,7 @@ func (b *bucket) remaining(now time.Time, alone bool) (int, time.Duration) {
 	return int(tokens), b.limit.span(whole + 1 - tokens)
 }
 
-// idle reports whether nothing would be forgotten with the bucket.
+// idle reports whether the bucket is as a new one would be: it can be forgotten.
 func (b *bucket) idle(now time.Time) bool {
 	return b.guard.have(now) >= float64(b.limit.Burst()) && now.Sub(b.asked) >= stale && !now.Before(b.dry)
 }
@@ -136,9 +136,9 @@ func (g *guard) have(now time.Time) float64 {
 	return g.tokens
 }
 
-// take takes n tokens, or says when there will be so many.
+// take takes n tokens, or says how long it takes until there are n.
 func (g *guard) take(now time.Time, n int) (bool, time.Duration) {
-	const rounding = 1e-9 // of tokens that came in pieces
+	const rounding = 1e-9 // of fractions of tokens
 	if missing := float64(n) - g.have(now); missing > rounding {
 		return false, g.limit.span(missing)
 	}
@@ -146,7 +146,7 @@ func (g *guard) take(now time.Time, n int) (bool, time.Duration) {
 	return true, 0
 }
 
-// giveBack undoes a take: the call was not let through after all.
+// giveBack undoes a take, because the call was refused later.
 func (g *guard) giveBack(n int) {
 	g.tokens = min(g.tokens+float64(n), float64(g.limit.Burst()))
 }

@@ -16,16 +16,16 @@ func TestOldTokensAreDropped(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
 	b := newBucket(perSecond(100), begun)
-	b.answer(begun.Add(time.Millisecond), begun, 5, Grant{Tokens: 5, Left: 95})
+	b.fill(begun.Add(time.Millisecond), begun, 5, Grant{Tokens: 5, Left: 95})
 	step, _ := b.use(begun.Add(stale-1), 1, 0)
 	require.Equal(t, grant, step)
 	step, _ = b.use(begun.Add(stale), 1, 0)
-	require.Equal(t, ask, step, "the other four are too old")
-	b.answer(begun.Add(stale), begun.Add(stale), 1, Grant{Tokens: 1, Left: 99})
-	require.Equal(t, 1, b.tokens, "old ones do not get young by new ones")
+	require.Equal(t, refill, step, "the other four are too old")
+	b.fill(begun.Add(stale), begun.Add(stale), 1, Grant{Tokens: 1, Left: 99})
+	require.Equal(t, 1, b.tokens, "new tokens do not make old ones younger")
 }
 
-func TestQuestionsGrowWithTheCalls(t *testing.T) {
+func TestRefillsGrowWithTheCalls(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	b := newBucket(perSecond(500), now)
@@ -47,13 +47,13 @@ func TestQuestionsGrowWithTheCalls(t *testing.T) {
 		now = now.Add(c.pause)
 		n, partial := b.next(now, c.wanted, 0)
 		require.Equal(t, c.wantN, n)
-		require.Equal(t, min(n, 25), partial, "a chunk at most is taken if there is less than that")
+		require.Equal(t, min(n, 25), partial, "if there is less, at most a chunk is taken")
 	}
 	_, partial := b.next(now, 200, 150)
-	require.Equal(t, 150, partial, "but for those who wait for one each")
+	require.Equal(t, 150, partial, "except for calls that wait for one token each")
 }
 
-// Who is refused because of calls at another gateway has not used up this one's guard.
+// A call that is refused because of calls at another gateway uses no token of this one's guard.
 func TestRefusalsCostNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -68,8 +68,8 @@ func TestRefusalsCostNothing(t *testing.T) {
 	})
 }
 
-// Who comes while those who waited wake up does not take what was asked for them: far
-// below its rate, nobody is refused, and no question goes round in circles.
+// A call that comes while waiting calls wake up does not take the tokens requested for
+// them: far below the rate no call is refused, and no refill is repeated endlessly.
 func TestWaitersGetTheirTokens(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -78,22 +78,22 @@ func TestWaitersGetTheirTokens(t *testing.T) {
 		c.mu.Lock()
 		begun := time.Now()
 		c.want(3)
-		l.ask(c, begun)
-		asking := c.asking
+		l.refill(c, begun)
+		refilling := c.refilling
 		c.mu.Unlock()
-		<-asking
+		<-refilling
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		require.Equal(t, 3, c.bucket.tokens)
 		step, _ := c.bucket.use(begun, 1, c.reserved)
-		require.Equal(t, ask, step, "all three are spoken for")
+		require.Equal(t, refill, step, "all three are reserved")
 		step, _ = c.bucket.use(begun, 3, 0)
 		require.Equal(t, grant, step)
 		c.reserved -= 3
 	})
 }
 
-func TestNobodyIsRefusedFarBelowTheRate(t *testing.T) {
+func TestNoCallIsRefusedFarBelowTheRate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestNobodyIsRefusedFarBelowTheRate(t *testing.T) {
 			}
 			all.Wait()
 			require.Zero(t, refused.Load(), seed)
-			require.Zero(t, testutil.ToFloat64(l.metrics.alone), "%d: nobody waits for a third answer", seed)
+			require.Zero(t, testutil.ToFloat64(l.metrics.alone), "%d: no call waits for a third refill", seed)
 		})
 	}
 }

@@ -24,12 +24,12 @@ type memory struct {
 	guards  map[string]*guard
 	latency time.Duration
 	down    bool
-	asked   int
+	takes   int
 }
 
 func (m *memory) Take(ctx context.Context, client string, l Limit, n, partial int) (Grant, error) {
 	m.mu.Lock()
-	m.asked++
+	m.takes++
 	latency := m.latency
 	m.mu.Unlock()
 	if latency > 0 {
@@ -67,10 +67,10 @@ func (m *memory) set(f func(*memory)) {
 	f(m)
 }
 
-func (m *memory) questions() int {
+func (m *memory) takeCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.asked
+	return m.takes
 }
 
 // newLimiter returns a Limiter that the test's end closes, for a client a of rate l.

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// chunkTime is how much of the rate is taken from the store at once: with it a
-// client costs the store 20 questions a second at most, in each gateway.
+// chunkTime is how much of the rate is taken from the store at once. With it a client
+// costs the store at most 20 refills a second from each gateway.
 const chunkTime = 50 * time.Millisecond
 
-// Limit is Count calls per Per. The zero Limit is none.
+// Limit is Count calls per Per. The zero Limit means that there is no limit.
 type Limit struct {
 	Count int
 	Per   time.Duration // whole seconds
@@ -19,8 +19,8 @@ type Limit struct {
 // IsZero reports whether there is no limit.
 func (l Limit) IsZero() bool { return l.Count <= 0 || l.Per <= 0 }
 
-// Burst is how many calls may come at once after a while without any: one
-// second's worth, and at least one.
+// Burst is how many calls may come at once after a pause: one second's worth, and at
+// least one.
 func (l Limit) Burst() int { return max(l.in(time.Second, math.Ceil), 1) }
 
 // chunk is how many tokens are taken from the store at once, at most.
@@ -40,7 +40,7 @@ func (l Limit) over(d time.Duration) float64 {
 	return float64(l.Count) * float64(d) / float64(l.Per)
 }
 
-// key distinguishes limits: what is counted under one says nothing about another.
+// key distinguishes limits: calls counted under one limit do not count under another.
 func (l Limit) key() string {
 	return strconv.Itoa(l.Count) + "/" + strconv.Itoa(int(l.Per/time.Second))
 }

@@ -8,38 +8,41 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 const (
-	// alonePause is between two looks whether the store is back.
-	alonePause = time.Second
-	// askTimeout ends a question that nobody waits for any more.
-	askTimeout = time.Second
-	// askSlots bounds the questions under way at once, so that claims, which use
-	// the same connections, get theirs.
-	askSlots = 6
-	// minSweep is from how many clients on idle ones are forgotten.
+	// storeRetry is the interval at which a store that is away is tried again.
+	storeRetry = time.Second
+	// refillTimeout ends a refill that no call waits for any more.
+	refillTimeout = time.Second
+	// maxRefills bounds the refills under way at once, because claims use the same
+	// connections.
+	maxRefills = 6
+	// minSweep is how many clients there must be before idle ones are forgotten.
 	minSweep = 1024
 )
 
 // Store counts tokens for all gateways together.
 type Store interface {
-	// Take takes n tokens of a client; if there are not so many, those that there
-	// are, up to partial. n is at most the limit's burst.
+	// Take takes n tokens of a client; if there are fewer, as many as there are, up to
+	// partial. n is at most the limit's burst.
 	Take(ctx context.Context, client string, l Limit, n, partial int) (Grant, error)
 }
 
 // Grant is a Store's answer.
 type Grant struct {
 	Tokens int           // taken
-	Left   int           // that more could be had at once
-	Wait   time.Duration // until there is one more, if fewer were taken than asked for
+	Left   int           // tokens that could still be taken
+	Wait   time.Duration // until there is one more, if fewer than n were taken
 }
 
 // Limits are the rates of all clients.
 type Limits struct {
-	Clients map[string]Limit // by name; zero: none
-	Tokens  Limit            // of clients whom a token names and who have no rate of their own; zero: none
+	Clients map[string]Limit // by name; zero: no limit
+	Tokens  Limit            // of clients that a token names and that have no rate of their own; zero: no limit
 }
 
 func (l *Limits) of(client string, byToken bool) Limit {
@@ -52,17 +55,17 @@ func (l *Limits) of(client string, byToken bool) Limit {
 
 // Decision is what a Limiter says of a call.
 type Decision struct {
-	Limit      Limit // zero: the client has none, and the rest says nothing
+	Limit      Limit // zero: the client has none, and only Allowed is set
 	Allowed    bool
 	Remaining  int           // calls that would be let through now
 	More       time.Duration // until there will be more; 0: all are there
 	RetryAfter time.Duration // if it is not allowed
 }
 
-// Config is how a Limiter deals with a slow store.
+// Config sets how a Limiter treats a slow store.
 type Config struct {
-	// Wait bounds how long a call waits for the store. Then this gateway decides
-	// alone, for a second or until the store answers in time.
+	// Wait bounds how long a call waits for the store. After that this gateway decides
+	// alone, until the store, which it tries once a second, answers in time.
 	Wait time.Duration
 }
 
@@ -88,37 +91,37 @@ type Limiter struct {
 	tasks sync.WaitGroup
 }
 
-// client is a bucket and those who wait for it.
+// client is a bucket and the calls that wait for it.
 type client struct {
 	key    string // in the store
 	mu     sync.Mutex
 	bucket *bucket
-	wanted int           // tokens that calls wait for, and nobody has asked for yet
-	single int           // of them, those of calls that cost one
-	asking chan struct{} // closed when the answer is there; nil if nobody asks
-	asked  int           // how many questions there were
-	// reserved is for calls that waited when the question was asked: who comes while
-	// they wake up must not take their tokens.
-	reserved int
+	wanted int // tokens that calls wait for and that no refill has requested yet
+	single int // of these, the tokens of calls that cost one
+	// reserved tokens belong to the calls that waited when the refill began: a call that
+	// comes while they wake up must not take them.
+	reserved  int
+	refilling chan struct{} // closed when the refill has ended; nil if none is under way
+	refills   int           // how many were begun
 }
 
 // New returns a Limiter without limits: Replace sets them.
 func New(cfg Config, store Store, logger *slog.Logger, metrics *Metrics) *Limiter {
 	l := &Limiter{
 		cfg: cfg, store: store, logger: logger, metrics: metrics,
-		clients: map[string]*client{}, sweepAt: minSweep, slots: make(chan struct{}, askSlots),
+		clients: map[string]*client{}, sweepAt: minSweep, slots: make(chan struct{}, maxRefills),
 	}
 	l.limits.Store(&Limits{})
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
 
-// Replace exchanges the limits. What clients have used under an old one does not
-// count against a new one.
+// Replace exchanges the limits. What clients have used under an old limit does not count
+// against a new one.
 func (l *Limiter) Replace(limits Limits) { l.limits.Store(&limits) }
 
-// Close ends questions to the store that are under way, and waits for them. Calls
-// that come after it are decided alone.
+// Close ends the refills that are under way, and waits for them. Calls that come later
+// are decided without the store.
 func (l *Limiter) Close() {
 	l.away.Store(true)
 	l.stop()
@@ -128,8 +131,8 @@ func (l *Limiter) Close() {
 	l.tasks.Wait()
 }
 
-// Take decides about a call that costs n tokens. More than the burst counts as the
-// burst: it could never pass otherwise.
+// Take decides about a call that costs n tokens. A cost above the burst counts as the
+// burst, because the call could never pass otherwise.
 func (l *Limiter) Take(name string, byToken bool, n int) Decision {
 	limit := l.limits.Load().of(name, byToken)
 	if limit.IsZero() {
@@ -156,7 +159,7 @@ func (l *Limiter) take(c *client, n int, now time.Time) Decision {
 	b := c.bucket
 	for {
 		if overdue || l.away.Load() {
-			l.lookAgain(c, now)
+			l.retryStore(c, now)
 			l.metrics.alone.Inc()
 			return l.allowed(c, now)
 		}
@@ -166,11 +169,11 @@ func (l *Limiter) take(c *client, n int, now time.Time) Decision {
 			b.guard.giveBack(n)
 			return l.refused(c, now, after)
 		case grant:
-			if c.asking == nil && b.low(now) {
-				l.ask(c, now)
+			if c.refilling == nil && b.low(now) {
+				l.refill(c, now)
 			}
 			return l.allowed(c, now)
-		case ask:
+		case refill:
 		}
 		if timeout == nil {
 			timer := time.NewTimer(l.cfg.Wait)
@@ -179,35 +182,35 @@ func (l *Limiter) take(c *client, n int, now time.Time) Decision {
 		}
 		reserved, overdue = l.await(c, n, now, timeout)
 		if overdue {
-			l.leave("it did not answer in time")
+			l.decideAlone("it did not answer in time")
 		}
 		now = time.Now()
 	}
 }
 
-// await waits for the question under way, and, if another follows that has the call
-// in mind, for that one. It returns how many tokens are for others. The client is
-// locked before and after.
+// await waits for the refill under way and, if that one was not for this call, for the
+// next. It returns how many tokens are reserved for other calls. The client is locked
+// before and after.
 func (l *Limiter) await(c *client, n int, now time.Time, timeout <-chan time.Time) (reserved int, overdue bool) {
-	asked := c.asked
+	before := c.refills
 	c.want(n)
-	if c.asking == nil {
-		l.ask(c, now)
+	if c.refilling == nil {
+		l.refill(c, now)
 	}
 	for {
-		asking := c.asking
+		refilling := c.refilling
 		c.mu.Unlock()
 		select {
-		case <-asking:
+		case <-refilling:
 		case <-timeout:
 			overdue = true
 		}
 		c.mu.Lock()
 		switch {
-		case c.asked == asked: // its tokens were not asked for
+		case c.refills == before: // no refill requested its tokens
 			c.want(-n)
 			return c.reserved, overdue
-		case overdue || c.asked > asked+1 || c.asking == nil:
+		case overdue || c.refills > before+1 || c.refilling == nil:
 			c.reserved -= n
 			return 0, overdue
 		}
@@ -235,7 +238,7 @@ func (l *Limiter) refused(c *client, now time.Time, after time.Duration) Decisio
 	return d
 }
 
-// client finds or makes what there is of a client.
+// client returns the client of a name; it makes one if there is none.
 func (l *Limiter) client(name string, limit Limit, now time.Time) *client {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -250,14 +253,14 @@ func (l *Limiter) client(name string, limit Limit, now time.Time) *client {
 	return c
 }
 
-// sweep forgets idle clients, so that memory does not grow with every name that a
-// token ever had. l.mu is held.
+// sweep forgets idle clients, so that memory does not grow with every name that ever
+// came in a token. l.mu is held.
 func (l *Limiter) sweep(now time.Time) {
 	for name, c := range l.clients {
 		if !c.mu.TryLock() {
 			continue // it is in use
 		}
-		if c.asking == nil && c.wanted == 0 && c.reserved == 0 && c.bucket.idle(now) {
+		if c.refilling == nil && c.wanted == 0 && c.reserved == 0 && c.bucket.idle(now) {
 			delete(l.clients, name)
 		}
 		c.mu.Unlock()
@@ -269,4 +272,23 @@ func (l *Limiter) sweep(now time.Time) {
 func storeKey(name string, limit Limit) string {
 	sum := sha256.Sum256([]byte(name))
 	return base64.RawURLEncoding.EncodeToString(sum[:18]) + ":" + limit.key()
+}
+
+// Metrics count decisions. They have no labels, because there may be many clients.
+type Metrics struct {
+	limited prometheus.Counter
+	alone   prometheus.Counter
+}
+
+// NewMetrics registers the metrics of rates.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	f := promauto.With(reg)
+	return &Metrics{
+		limited: f.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_rate_limited_calls_total", Help: "Calls refused because the client exceeds its rate.",
+		}),
+		alone: f.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_rate_local_decisions_total", Help: "Calls let through by this gateway's own count alone, because Redis was away or slow.",
+		}),
+	}
 }

@@ -37,7 +37,7 @@ func TestLimits(t *testing.T) {
 	require.False(t, perSecond(1).IsZero())
 }
 
-func TestWhoHasWhichLimit(t *testing.T) {
+func TestLimitOfAClient(t *testing.T) {
 	t.Parallel()
 	own, tokens := perSecond(1), perSecond(2)
 	l := &Limits{Clients: map[string]Limit{"limited": own, "free": {}}, Tokens: tokens}
@@ -76,7 +76,7 @@ func TestOneGateway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLimiter(t, &memory{}, limit)
 				require.Equal(t, limit.Burst(), calls(l, 3*limit.Burst()), "the burst")
-				synctest.Wait() // for the last question, which tells how long the store is empty
+				synctest.Wait() // for the last refill, which tells how long the store is empty
 				d := l.Take("a", false, 1)
 				require.False(t, d.Allowed)
 				require.Positive(t, d.RetryAfter)
@@ -112,8 +112,8 @@ func TestSteadyCallsGetTheirRate(t *testing.T) {
 					want := float64(limit.Burst()) + limit.over(span)
 					require.InEpsilon(t, want, through, 0.05)
 					require.LessOrEqual(t, through, int(want)+gateways*2*limit.chunk())
-					// Refused calls are not worth a question, up to what comes in 50 ms.
-					require.LessOrEqual(t, store.questions(), int(2*limit.over(span))+20*gateways*int(span/time.Second))
+					// Refused calls cause no refill, except for what comes in 50 ms.
+					require.LessOrEqual(t, store.takeCount(), int(2*limit.over(span))+20*gateways*int(span/time.Second))
 				})
 			})
 		}
@@ -180,7 +180,7 @@ func schedule(t *testing.T, r *rand.Rand) {
 			sum += through[j].n
 			span := through[j].at.Sub(through[i].at) + store.latency // on the way from the store
 			bound := float64(limit.Burst()) + limit.over(span) + float64(held)
-			if float64(sum) > bound+1e-6 { // require is slow, and this are millions
+			if float64(sum) > bound+1e-6 { // require is slow, and there are millions
 				require.FailNow(t, "more than the bound", "%d gateways, %s, calls %d to %d: %d > %f", len(gateways), limit.key(), i, j, sum, bound)
 			}
 		}
@@ -192,8 +192,8 @@ func schedule(t *testing.T, r *rand.Rand) {
 func TestStoreIsAway(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		break_, mend func(*memory)
-		slowest      time.Duration // of the first call
+		break_, repair func(*memory)
+		slowest        time.Duration // of the first call
 	}{
 		"it refuses": {func(m *memory) { m.down = true }, func(m *memory) { m.down = false }, 0},
 		"it hangs":   {func(m *memory) { m.latency = time.Hour }, func(m *memory) { m.latency = 0 }, wait},
@@ -211,27 +211,27 @@ func TestStoreIsAway(t *testing.T) {
 				require.LessOrEqual(t, time.Since(begun), c.slowest)
 				begun = time.Now()
 				require.Equal(t, limit.Burst()-1, calls(l, 50), "this gateway's own count")
-				require.Zero(t, time.Since(begun), "nobody waits any more")
+				require.Zero(t, time.Since(begun), "no call waits any more")
 				require.InDelta(t, limit.Burst(), testutil.ToFloat64(l.metrics.alone), 0)
 				require.InDelta(t, 41, testutil.ToFloat64(l.metrics.limited), 0)
 
-				asked := store.questions()
+				before := store.takeCount()
 				for range 100 { // 10 s
 					begun := time.Now()
 					l.Take("a", false, 1)
 					require.Zero(t, time.Since(begun))
 					<-time.After(100 * time.Millisecond)
 				}
-				require.InDelta(t, 10, store.questions()-asked, 6, "it is asked once in a while")
+				require.InDelta(t, 10, store.takeCount()-before, 6, "it is asked once in a while")
 
-				store.set(c.mend)
-				<-time.After(2*alonePause + askTimeout)
+				store.set(c.repair)
+				<-time.After(2*storeRetry + refillTimeout)
 				l.Take("a", false, 1)
 				synctest.Wait()
 				require.False(t, l.away.Load(), "it is back")
-				before := testutil.ToFloat64(l.metrics.alone)
+				alone := testutil.ToFloat64(l.metrics.alone)
 				require.True(t, l.Take("a", false, 1).Allowed)
-				require.InDelta(t, before, testutil.ToFloat64(l.metrics.alone), 0)
+				require.InDelta(t, alone, testutil.ToFloat64(l.metrics.alone), 0)
 			})
 		})
 	}
@@ -266,7 +266,7 @@ func TestChangedRate(t *testing.T) {
 		l := newLimiter(t, &memory{}, Limit{1, time.Hour})
 		require.Equal(t, 1, calls(l, 5))
 		l.Replace(Limits{Clients: map[string]Limit{"a": perSecond(10)}})
-		require.Equal(t, 10, calls(l, 50), "nobody waits an hour for what is allowed now")
+		require.Equal(t, 10, calls(l, 50), "no call waits an hour for what is allowed now")
 		l.Replace(Limits{})
 		require.Equal(t, 50, calls(l, 50))
 		l.Replace(Limits{Clients: map[string]Limit{"a": perSecond(3)}})

@@ -7,23 +7,25 @@ import (
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/redis"
 )
 
-// keyPrefix is that of all the gateway's keys in Redis; the ACL rule in
-// docs/operations.md grants it.
+// keyPrefix begins all the gateway's keys in Redis; the ACL rule in docs/operations.md
+// grants it.
 const keyPrefix = "gw:"
 
 // Redis is the Store that gateways share.
 type Redis struct{ limiter *redis_rate.Limiter }
 
 // NewRedis returns a Store on a client that the caller closes.
-func NewRedis(rdb redis.UniversalClient) *Redis {
+func NewRedis(rdb redis.Client) *Redis {
 	return &Redis{redis_rate.NewLimiter(prefixed{rdb})}
 }
 
 // Take implements Store. It does not use AllowAtMost, which charges for fractions of
-// tokens that it does not hand out: under contention much of a rate would be lost.
+// tokens that it does not grant: under contention much of a rate would be lost.
 func (r *Redis) Take(ctx context.Context, client string, l Limit, n, partial int) (Grant, error) {
 	limit := redis_rate.Limit{Rate: l.Count, Burst: l.Burst(), Period: l.Per}
 	first, err := r.limiter.AllowN(ctx, client, limit, n)
@@ -33,7 +35,7 @@ func (r *Redis) Take(ctx context.Context, client string, l Limit, n, partial int
 	if first.Allowed == n {
 		return Grant{Tokens: n, Left: first.Remaining}, nil
 	}
-	// RetryAfter is until there are n.
+	// RetryAfter is how long it takes until there are n.
 	have := max(float64(n)-l.over(first.RetryAfter), 0)
 	missing := l.span(math.Floor(have) + 1 - have)
 	take := min(int(have), partial)
@@ -50,20 +52,20 @@ func (r *Redis) Take(ctx context.Context, client string, l Limit, n, partial int
 	return Grant{Tokens: take, Left: second.Remaining, Wait: missing}, nil
 }
 
-// prefixed puts the gateway's prefix before the library's.
-type prefixed struct{ redis.UniversalClient }
+// prefixed adds the gateway's prefix to the keys of the library.
+type prefixed struct{ redis.Client }
 
 // Eval implements what redis_rate runs its scripts on.
-func (p prefixed) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	return p.UniversalClient.Eval(ctx, script, own(keys), args...)
+func (p prefixed) Eval(ctx context.Context, script string, keys []string, args ...any) *goredis.Cmd {
+	return p.Client.Eval(ctx, script, withPrefix(keys), args...)
 }
 
 // EvalSha implements what redis_rate runs its scripts on.
-func (p prefixed) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
-	return p.UniversalClient.EvalSha(ctx, sha1, own(keys), args...)
+func (p prefixed) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *goredis.Cmd {
+	return p.Client.EvalSha(ctx, sha1, withPrefix(keys), args...)
 }
 
-func own(keys []string) []string {
+func withPrefix(keys []string) []string {
 	prefixed := make([]string, len(keys))
 	for i, key := range keys {
 		prefixed[i] = keyPrefix + key

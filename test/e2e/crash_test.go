@@ -21,7 +21,7 @@ import (
 	"eventgateway/test/services"
 )
 
-// crashing is the gateway built with its crash points.
+// crashing is the gateway built with its failpoints.
 var crashing struct {
 	once   sync.Once
 	binary string
@@ -45,7 +45,7 @@ func crashingBinary(t *testing.T) string {
 // startCrashing starts a gateway that dies at the points of plan.
 func startCrashing(t *testing.T, o options, plan string) (g *gateway, addr string) {
 	t.Helper()
-	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_CRASH=" + plan}, crashingBinary(t), "serve", "-c", writeConfig(t, o.config(t)))}
+	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_FAILPOINTS=" + plan}, crashingBinary(t), "serve", "-c", writeConfig(t, o.config(t)))}
 	eventually(t, patient, "gateway starts", g.learnAddresses)
 	eventually(t, patient, "gateway is ready", func() error {
 		if status, body, err := g.ask("/readyz"); err != nil || status != http.StatusOK {
@@ -145,7 +145,7 @@ func (s *crashScene) crash(t *testing.T, point string) {
 		require.Equal(t, http.StatusAccepted, a.status, "%s", a.body)
 	}
 	g.waitExit(t, patient)
-	require.Contains(t, g.log.String(), "gateway-crash point="+point)
+	require.Contains(t, g.log.String(), "gateway-failpoint point="+point)
 }
 
 func (s *crashScene) awaitLease(t *testing.T) {

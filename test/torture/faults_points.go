@@ -10,14 +10,14 @@ import (
 	"eventgateway/internal/failpoint"
 )
 
-// armed is a crash point that is about to be passed.
+// armed is a failpoint that is about to be passed.
 type armed struct {
 	point    string
-	text     string // for GATEWAY_TEST_CRASH
+	text     string // for GATEWAY_TEST_FAILPOINTS
 	gateways []*gateway
 }
 
-// drawPoint draws a crash point and how likely each passing of it is to be the
+// drawPoint draws a failpoint and how likely each passing of it is to be the
 // last: of points that every event passes few are hit, of the others many.
 func (w *world) drawPoint(dice *rand.Rand, action string) armed {
 	all := w.opts.Points
@@ -37,7 +37,7 @@ func (w *world) drawPoint(dice *rand.Rand, action string) armed {
 	return a
 }
 
-// arm restarts the gateways with the crash point and then brings about what
+// arm restarts the gateways with the failpoint and then brings about what
 // leads there. What cannot be had because another fault is under way is done
 // without.
 func (w *world) arm(ctx context.Context, a armed, inOrder bool) error {

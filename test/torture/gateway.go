@@ -71,13 +71,13 @@ func (g *gateway) launch() error {
 	if g.stopping {
 		return errStopping
 	}
-	crash := fmt.Sprintf("skew:%v", g.skew)
+	failpoints := fmt.Sprintf("skew:%v", g.skew)
 	if g.arm != "" {
-		crash += "," + g.arm
+		failpoints += "," + g.arm
 	}
 	g.armed = g.arm != ""
 	g.arm, g.expected = "", false
-	env := append(os.Environ(), "GATEWAY_TEST_CRASH="+crash, "GORACE=halt_on_error=0")
+	env := append(os.Environ(), "GATEWAY_TEST_FAILPOINTS="+failpoints, "GORACE=halt_on_error=0")
 	proc, err := startChild(g.binary, []string{"serve", "-c", g.config}, env, g.readLine)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (g *gateway) readLine(line string) {
 	defer g.mu.Unlock()
 	_, _ = fmt.Fprintln(g.log, line)
 	var h hit
-	if n, _ := fmt.Sscanf(line, "gateway-crash point=%s action=%s", &h.point, &h.action); n == 2 {
+	if n, _ := fmt.Sscanf(line, "gateway-failpoint point=%s action=%s", &h.point, &h.action); n == 2 {
 		g.points[h.point]++
 		g.expected = g.expected || h.action == "kill"
 		select {

@@ -75,14 +75,14 @@ func Table() []Mutation {
 		{
 			Name: "unknown-taken-over-at-once", Rule: "5: an unknown is taken over after its lease only",
 			Edits: []Edit{{
-				File: "internal/idempotency/store.go",
+				File: "internal/idempotency/claim_batch.go",
 				Old:  "case left <= 0, transactional && rec.state == stateUnknown:",
 				New:  "case left <= 0, rec.state == stateUnknown:",
 			}, {
 				// Else the recovery read would wait for the lease to be over.
-				File: "internal/idempotency/store.go",
-				Old:  "rec.prior(found, failpoint.Now().Add(left))",
-				New:  "rec.prior(found, failpoint.Now().Add(-time.Minute))",
+				File: "internal/idempotency/claim_batch.go",
+				Old:  "rec.abandoned(found, failpoint.Now().Add(left))",
+				New:  "rec.abandoned(found, failpoint.Now().Add(-time.Minute))",
 			}},
 			Options: func(o *torture.Options) {
 				// Long enough for a request to be given up, held, and still be

@@ -17,7 +17,7 @@ func testSettle(t *testing.T, b backend) {
 		given func(*testing.T, event.Claim)
 	}{
 		{"its own claim", func(t *testing.T, c event.Claim) { r.mustWin(t, c) }},
-		{"its own doubt", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }},
+		{"its own unknown", func(t *testing.T, c event.Claim) { r.mustWin(t, c); r.MarkUnknown(c); r.mustBecome(t, c.ID, "U") }},
 		{"a claim that Redis lost", func(*testing.T, event.Claim) {}},
 	}
 	for _, tt := range tests {
@@ -32,12 +32,12 @@ func testSettle(t *testing.T, b backend) {
 			require.Equal(t, want, r.peer(t).mustClaim(t, again(c)), "known everywhere")
 		})
 	}
-	t.Run("missed", func(t *testing.T) { // not parallel: the others above miss nothing
+	t.Run("missed", func(t *testing.T) { // not parallel: it runs after those above
 		require.Zero(t, counted(t, r.reg, missedTotal, ""))
 	})
 }
 
-func testDoubt(t *testing.T, b backend) {
+func testMarkUnknown(t *testing.T, b backend) {
 	r := newRig(t, b)
 	c := r.newClaim()
 	r.mustWin(t, c)
@@ -47,8 +47,8 @@ func testDoubt(t *testing.T, b backend) {
 
 	lost := r.newClaim()
 	r.MarkUnknown(lost)
-	mustClose(t, r.Release(r.newClaim())) // endings are applied in order
-	require.Empty(t, r.record(t, lost.ID), "a doubt makes no record")
+	mustClose(t, r.Release(r.newClaim())) // settlements are applied in order
+	require.Empty(t, r.record(t, lost.ID), "marking unknown makes no record")
 	require.Equal(t, 2, counted(t, r.reg, missedTotal, ""))
 }
 
@@ -57,20 +57,20 @@ func testRelease(t *testing.T, b backend) {
 	c := r.newClaim()
 	r.mustWin(t, c)
 	mustClose(t, r.Release(c))
-	require.Empty(t, r.record(t, c.ID), "gone by the time the channel closes")
+	require.Empty(t, r.record(t, c.ID), "deleted by the time the channel closes")
 	require.Zero(t, counted(t, r.reg, missedTotal, ""))
 	mustClose(t, r.Release(c))
 	require.Equal(t, 1, counted(t, r.reg, missedTotal, ""))
 	r.mustWin(t, again(c))
 
-	doubted := r.newClaim()
-	r.mustWin(t, doubted)
-	r.MarkUnknown(doubted)
-	mustClose(t, r.Release(doubted))
-	require.Empty(t, r.record(t, doubted.ID))
+	unknown := r.newClaim()
+	r.mustWin(t, unknown)
+	r.MarkUnknown(unknown)
+	mustClose(t, r.Release(unknown))
+	require.Empty(t, r.record(t, unknown.ID))
 }
 
-func testEndingsOfAnothersClaim(t *testing.T, b backend) {
+func testSettlementsOfAnothersClaim(t *testing.T, b backend) {
 	r := newRig(t, b)
 	tests := []struct {
 		name  string
@@ -104,27 +104,27 @@ func testEndingsOfAnothersClaim(t *testing.T, b backend) {
 	}
 }
 
-// endThree settles, doubts and releases a claim each.
-func endThree(t *testing.T, r *rig) (settled, doubted, released event.Claim, done <-chan struct{}) {
+// settleThree settles, marks unknown and releases a claim each.
+func settleThree(t *testing.T, r *rig) (settled, unknown, released event.Claim, done <-chan struct{}) {
 	t.Helper()
-	settled, doubted, released = r.newClaim(), r.newClaim(), r.newClaim()
+	settled, unknown, released = r.newClaim(), r.newClaim(), r.newClaim()
 	direct := r.peer(t)
-	for _, c := range []event.Claim{settled, doubted, released} {
+	for _, c := range []event.Claim{settled, unknown, released} {
 		direct.mustWin(t, c)
 	}
 	r.Settle(settled, receiptOf(settled))
-	r.MarkUnknown(doubted)
-	return settled, doubted, released, r.Release(released)
+	r.MarkUnknown(unknown)
+	return settled, unknown, released, r.Release(released)
 }
 
-func testEndingsWaitForRedis(t *testing.T, b backend) {
+func testSettlementsWaitForRedis(t *testing.T, b backend) {
 	p := newProxy(t, b)
 	r := newRig(t, b, through(p))
 	p.cut()
-	settled, doubted, released, done := endThree(t, r)
+	settled, unknown, released, done := settleThree(t, r)
 	require.Equal(t, event.Settled, r.mustClaim(t, again(settled)).State, "known here without Redis")
 	require.Eventually(t, func() bool { return counted(t, r.reg, errorsTotal, "end") >= 2 }, patience, pollEvery)
-	for _, c := range []event.Claim{settled, doubted, released} {
+	for _, c := range []event.Claim{settled, unknown, released} {
 		require.Equal(t, "C", r.record(t, c.ID)[:1])
 	}
 	select {
@@ -133,29 +133,29 @@ func testEndingsWaitForRedis(t *testing.T, b backend) {
 	default:
 	}
 
-	p.mend(t)
+	p.repair(t)
 	mustClose(t, done)
 	require.Empty(t, r.record(t, released.ID))
 	r.mustBecome(t, settled.ID, "S")
-	r.mustBecome(t, doubted.ID, "U")
+	r.mustBecome(t, unknown.ID, "U")
 	require.Zero(t, counted(t, r.reg, lostTotal, ""))
 }
 
-func testEndingsGivenUp(t *testing.T, b backend) {
+func testSettlementsDropped(t *testing.T, b backend) {
 	p := newProxy(t, b)
 	r := newRig(t, b, through(p), withLease(30*time.Millisecond))
 	p.cut()
-	settled, doubted, released, done := endThree(t, r)
+	settled, unknown, released, done := settleThree(t, r)
 	mustClose(t, done)
 	require.Eventually(t, func() bool { return counted(t, r.reg, lostTotal, "") == 2 }, patience, pollEvery)
-	for _, c := range []event.Claim{settled, doubted, released} {
+	for _, c := range []event.Claim{settled, unknown, released} {
 		require.Equal(t, "C", r.record(t, c.ID)[:1], "as after a crash")
 	}
-	p.mend(t)
-	r.mustBecome(t, settled.ID, "S") // true for as long as the key is remembered
+	p.repair(t)
+	r.mustBecome(t, settled.ID, "S") // a receipt is worth writing for as long as the key is remembered
 }
 
-func testEndingsLostReply(t *testing.T, b backend) {
+func testLostReplyToSettlement(t *testing.T, b backend) {
 	p := newProxy(t, b)
 	r := newRig(t, b, through(p))
 	c := r.newClaim()
@@ -176,7 +176,7 @@ func testStopDrains(t *testing.T, b backend) {
 	}
 	done := r.Release(r.newClaim())
 	stop := r.start(patience)
-	stop() // at once: all that is queued is drained
+	stop() // at once: what is queued is still applied
 	mustClose(t, done)
 	for _, c := range claims {
 		require.Equal(t, "S", r.mustBecome(t, c.ID, "S")[:1])
@@ -193,15 +193,15 @@ func testStopWithoutRedis(t *testing.T, b backend) {
 		r.Settle(c, receiptOf(c))
 	}
 	done := r.Release(r.newClaim())
-	began := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r.Run(ctx, 50*time.Millisecond)
-	require.Less(t, time.Since(began), 2*batchTimeout+50*time.Millisecond)
+	r.Run(ctx, failurePause/2)
+	// Before it drains, Run chooses at random between its queue and the end of its context.
+	require.Less(t, counted(t, r.reg, errorsTotal, "end"), 20, "after the drain time no batch is tried")
 	mustClose(t, done)
 	require.Equal(t, 3*maxBatch+1, counted(t, r.reg, lostTotal, ""))
 
-	// Nobody is left to apply an ending, and nobody must wait for it.
+	// The queue is not read any more, and no caller must wait for it.
 	mustClose(t, r.Release(r.newClaim()))
 	require.Equal(t, 3*maxBatch+2, counted(t, r.reg, lostTotal, ""))
 }

@@ -10,19 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestGathererRunsALoneCallAtOnce(t *testing.T) {
+func TestBatcherRunsALoneCallAtOnce(t *testing.T) {
 	t.Parallel()
 	var ran [][]int
-	g := &gatherer[int]{maxBatch: 4, lanes: 2, run: func(b []int) { ran = append(ran, b) }} // no lock: the caller's own goroutine
+	g := &batcher[int]{maxBatch: 4, maxRunning: 2, run: func(b []int) { ran = append(ran, b) }} // no lock: the caller's own goroutine
 	for i := range 3 {
 		g.add(i)
 		require.Len(t, ran, i+1)
 		require.Equal(t, []int{i}, ran[i])
 	}
-	require.Zero(t, g.busy)
+	require.Zero(t, g.running)
 }
 
-func TestGathererBatchesWhileLanesAreBusy(t *testing.T) {
+func TestBatcherCollectsWhileBatchesRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var (
@@ -31,7 +31,7 @@ func TestGathererBatchesWhileLanesAreBusy(t *testing.T) {
 			busy int
 			next = make(chan struct{})
 		)
-		g := &gatherer[int]{maxBatch: 4, lanes: 2, run: func(b []int) {
+		g := &batcher[int]{maxBatch: 4, maxRunning: 2, run: func(b []int) {
 			mu.Lock()
 			ran = append(ran, b)
 			busy++
@@ -51,34 +51,34 @@ func TestGathererBatchesWhileLanesAreBusy(t *testing.T) {
 		go g.add(0)
 		synctest.Wait()
 		go g.add(1)
-		require.Equal(t, [][]int{{0}, {1}}, batches(), "each takes a lane")
+		require.Equal(t, [][]int{{0}, {1}}, batches(), "both run at once")
 
 		for i := 2; i < 12; i++ {
-			g.add(i) // both lanes are taken: it returns, and somebody else will run it
+			g.add(i) // two batches are running: it returns, and a later batch will run it
 		}
 		require.Len(t, batches(), 2)
 		want := [][]int{{0}, {1}, {2, 3, 4, 5}, {6, 7, 8, 9}, {10, 11}}
 		for n := 3; n <= len(want); n++ {
 			next <- struct{}{}
-			require.Equal(t, want[:n], batches(), "a lane that comes free takes those who waited longest")
+			require.Equal(t, want[:n], batches(), "the next batch takes those that waited longest")
 		}
 		close(next)
 		synctest.Wait()
-		require.Zero(t, g.busy)
+		require.Zero(t, g.running)
 		require.Empty(t, g.waiting)
 	})
 }
 
-func TestGathererLosesNothing(t *testing.T) {
+func TestBatcherLosesNothing(t *testing.T) {
 	t.Parallel()
-	const callers, calls, maxBatch, lanes = 64, 200, 16, 2
+	const callers, calls, maxBatch, maxRunning = 64, 200, 16, 2
 	var (
 		busy, most, largest atomic.Int32
 		seen                [callers * calls]atomic.Int32
 		answered            sync.WaitGroup
 	)
 	answered.Add(callers * calls)
-	g := &gatherer[int]{maxBatch: maxBatch, lanes: lanes, run: func(b []int) {
+	g := &batcher[int]{maxBatch: maxBatch, maxRunning: maxRunning, run: func(b []int) {
 		raise(&most, busy.Add(1))
 		raise(&largest, int32(len(b)))
 		runtime.Gosched()
@@ -101,13 +101,13 @@ func TestGathererLosesNothing(t *testing.T) {
 	for i := range seen {
 		require.Equal(t, int32(1), seen[i].Load(), "call %d", i)
 	}
-	require.LessOrEqual(t, most.Load(), int32(lanes))
+	require.LessOrEqual(t, most.Load(), int32(maxRunning))
 	require.LessOrEqual(t, largest.Load(), int32(maxBatch))
 	require.Greater(t, largest.Load(), int32(1), "calls share batches")
 	require.Eventually(t, func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		return g.busy == 0 && len(g.waiting) == 0
+		return g.running == 0 && len(g.waiting) == 0
 	}, patience, pollEvery)
 }
 

@@ -10,8 +10,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-func recentAtTime(clock *time.Time, age time.Duration) *recent {
-	r := newRecent(age)
+func recentAtTime(clock *time.Time, age time.Duration) *recentReceipts {
+	r := newRecentReceipts(age)
 	r.now = func() time.Time { return *clock }
 	r.youngSince = *clock
 	return r

@@ -1,0 +1,181 @@
+package idempotency
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eventgateway/internal/backoff"
+)
+
+// renewals is how often a lock is renewed in its time: a few may fail.
+const renewals = 4
+
+// errOvertaken ends a rebuild whose buckets are all lost: the locks expired while
+// this process was paused, Redis was flushed or another one promoted, or an
+// operator declared the log empty.
+var errOvertaken = errors.New("redis or its locks changed under the rebuild")
+
+// bucketLocks are this gateway's locks on the buckets that it rebuilds. They belong to
+// one attempt, with a token of its own, so that nothing of an earlier attempt counts.
+type bucketLocks struct {
+	rebuilder *Rebuilder
+	token     string
+	held      [bucketCount]atomic.Bool
+	count     atomic.Int32
+	ready     []byte // buckets whose markers this attempt has set, or found set at its end
+}
+
+func newBucketLocks(r *Rebuilder) *bucketLocks { return &bucketLocks{rebuilder: r, token: rand.Text()} }
+
+func (l *bucketLocks) has(bucket byte) bool { return l.held[bucket].Load() }
+
+func (l *bucketLocks) none() bool { return l.count.Load() == 0 }
+
+func (l *bucketLocks) add(bucket byte) {
+	if !l.held[bucket].Swap(true) {
+		l.count.Add(1)
+	}
+}
+
+func (l *bucketLocks) drop(bucket byte) {
+	if l.held[bucket].Swap(false) {
+		l.count.Add(-1)
+	}
+}
+
+func (l *bucketLocks) buckets() []byte {
+	var list []byte
+	for b := range l.held {
+		if l.held[b].Load() {
+			list = append(list, byte(b))
+		}
+	}
+	return list
+}
+
+// runOnHeld runs a script on the buckets that are held. Its arguments are the token and
+// more.
+func (l *bucketLocks) runOnHeld(ctx context.Context, s bucketScript, report func(byte, bucketState)) error {
+	s.args = append([]any{l.token}, s.args...)
+	return l.rebuilder.scripts.runOnBuckets(ctx, s, l.buckets(), report)
+}
+
+// acquire locks those of the buckets that are free, and returns those that other
+// gateways hold.
+func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (busy []byte, err error) {
+	mode := ""
+	if force {
+		mode = "force"
+	}
+	r := l.rebuilder
+	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode}}
+	err = r.scripts.runOnBuckets(ctx, lock, buckets, func(b byte, state bucketState) {
+		switch state {
+		case bucketHeld:
+			l.add(b)
+			r.unready.restart(b, time.Now())
+		case bucketBusy:
+			busy = append(busy, b)
+			r.unready.add(b, time.Now())
+		case bucketReady:
+			r.unready.remove(b)
+		}
+	})
+	return busy, err
+}
+
+// acquireAll locks the buckets, as soon as other gateways release them, and returns
+// those that are not ready already.
+func (l *bucketLocks) acquireAll(ctx context.Context, buckets []byte, force bool) (acquired []byte, err error) {
+	for busy := buckets; ; backoff.Sleep(ctx, l.rebuilder.intervals.contended) {
+		before := busy
+		err := l.rebuilder.retry(ctx, func() (err error) {
+			busy, err = l.acquire(ctx, before, force) // on a second try it finds its own locks
+			return err
+		})
+		switch {
+		case errors.Is(context.Cause(ctx), errOvertaken):
+			return nil, errOvertaken
+		case err != nil:
+			return nil, fmt.Errorf("lock buckets: %w", err)
+		}
+		for _, b := range before {
+			if l.has(b) {
+				acquired = append(acquired, b)
+			}
+		}
+		if len(busy) == 0 {
+			return acquired, nil
+		}
+	}
+}
+
+// keep renews the locks until stop is called or all of them are lost. In the latter
+// case the context that it returns ends, with errOvertaken as its cause.
+func (l *bucketLocks) keep(ctx context.Context) (kept context.Context, stop func()) {
+	kept, cancel := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		// A ticker, not a pause: a renewal that waits for a slow Redis must not delay the next.
+		tick := time.NewTicker(l.rebuilder.intervals.lockTTL / renewals)
+		defer tick.Stop()
+		for {
+			select {
+			case <-kept.Done():
+				return
+			case <-tick.C:
+			}
+			if l.renew(kept) && l.none() {
+				cancel(errOvertaken)
+			}
+		}
+	})
+	return kept, func() {
+		cancel(context.Canceled)
+		renewing.Wait()
+	}
+}
+
+// renew drops the locks that are lost and reports whether there were any. While Redis
+// does not answer, all locks count as held: each later script tests them again.
+func (l *bucketLocks) renew(ctx context.Context) (lost bool) {
+	r := l.rebuilder
+	err := l.runOnHeld(ctx, bucketScript{renewScript, lockOnly, []any{r.intervals.lockTTL.Milliseconds()}}, func(b byte, state bucketState) {
+		if state == bucketLost {
+			l.drop(b)
+			lost = true
+		}
+	})
+	if err != nil {
+		r.metrics.failed("rebuild")
+	}
+	return lost
+}
+
+// complete sets the markers of the buckets that are still held.
+func (l *bucketLocks) complete(ctx context.Context) error {
+	r := l.rebuilder
+	return r.retry(ctx, func() error {
+		return l.runOnHeld(ctx, bucketScript{completeScript, markerAndLock, nil}, func(b byte, state bucketState) {
+			l.drop(b)
+			if state != bucketLost {
+				l.ready = append(l.ready, b)
+				r.unready.remove(b)
+			}
+		})
+	})
+}
+
+// release unlocks what is still held, so that another gateway need not wait for the
+// locks to expire.
+func (l *bucketLocks) release(ctx context.Context) {
+	err := l.runOnHeld(context.WithoutCancel(ctx), bucketScript{unlockScript, lockOnly, nil}, func(byte, bucketState) {})
+	if err != nil {
+		l.rebuilder.metrics.failed("rebuild") // the locks expire
+	}
+}

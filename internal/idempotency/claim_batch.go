@@ -1,0 +1,153 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
+)
+
+// maxClaimWait bounds how long a claim waits for its batch. With batchTimeout it bounds
+// the whole claim, so that callers need no timer each.
+const maxClaimWait = time.Second
+
+var (
+	errPanicked      = errors.New("claiming failed in the gateway itself")
+	errWaitedTooLong = errors.New("redis is too slow for the claims that wait")
+)
+
+// claimBatch claims for all callers of a batch in one round trip.
+func (s *Store) claimBatch(calls []*claimCall) {
+	defer func() {
+		if p := recover(); p != nil { // no caller of the batch may wait forever
+			s.logger.Error("claiming panicked", "panic", p, "stack", string(debug.Stack()))
+			for _, c := range calls {
+				c.answer("", errPanicked)
+			}
+		}
+	}()
+	live := calls[:0]
+	now := failpoint.Now() // the clock that Begun was read from
+	for _, c := range calls {
+		switch {
+		case c.ctx.Err() != nil:
+			c.answer("", c.ctx.Err())
+		case now.Sub(c.claim.Begun) > maxClaimWait && !c.claim.Begun.IsZero():
+			c.answer("", errWaitedTooLong)
+		default:
+			live = append(live, c)
+		}
+	}
+	if len(live) == 0 {
+		return
+	}
+	s.metrics.claimBatch.Observe(float64(len(live)))
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	groups := [][]*claimCall{live}
+	if s.scripts.cluster {
+		groups = byBucket(live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
+	}
+	err := s.scripts.run(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(groups[i]) },
+		func(i int, cmd *goredis.Cmd) { answerClaims(groups[i], cmd) })
+	if err != nil {
+		s.logger.Warn("claiming failed", "error", err, "claims", len(live))
+	}
+}
+
+// claimArgs are the keys and arguments of claimScript.
+func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
+	keys := appendTexts(make([]string, 0, 2*len(calls)), len(calls), recordKeyBytes,
+		func(b []byte, i int) []byte { return appendRecordKey(b, calls[i].claim.ID) })
+	bodies := appendTexts(nil, len(calls), claimBodyBytes,
+		func(b []byte, i int) []byte { return appendClaimBody(b, calls[i].claim, nil) })
+	args := make([]any, 0, 4+2*len(calls))
+	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), earliest(calls).UnixMilli())
+	var markers []string
+	var place [bucketCount]int // of a bucket's marker among markers, from 1
+	for i, c := range calls {
+		bucket := bucketOf(c.claim.ID)
+		if place[bucket] == 0 {
+			markers = append(markers, markerKey(bucket))
+			place[bucket] = len(markers)
+		}
+		args = append(args, &bodies[i], place[bucket]) // a pointer to a string costs no allocation
+	}
+	return append(keys, markers...), args
+}
+
+// earliest is when, by this gateway's clock, the first of the calls began: none of
+// their records can have an earlier timestamp. One time for the whole batch makes a
+// recovery read hardly longer, because no call waits longer than maxClaimWait.
+func earliest(calls []*claimCall) time.Time {
+	first := calls[0].claim.Begun
+	for _, c := range calls[1:] {
+		if c.claim.Begun.Before(first) {
+			first = c.claim.Begun
+		}
+	}
+	return first
+}
+
+func answerClaims(calls []*claimCall, cmd *goredis.Cmd) {
+	texts, err := cmd.StringSlice()
+	if err == nil && len(texts) != len(calls) {
+		err = fmt.Errorf("claim script answered %d of %d claims", len(texts), len(calls))
+	}
+	for i, c := range calls {
+		if err != nil {
+			c.answer("", fmt.Errorf("claim: %w", err))
+			continue
+		}
+		c.answer(texts[i], nil)
+	}
+}
+
+// parseResult reads a script's answer for one claim: "W" or "R<now> <record>".
+func parseResult(text string, f event.Fingerprint, transactional bool) (event.ClaimResult, error) {
+	if text == "W" {
+		return event.ClaimResult{State: event.Claimed}, nil
+	}
+	nowText, found, ok := strings.Cut(strings.TrimPrefix(text, "R"), " ")
+	now, err := strconv.ParseInt(nowText, 10, 64)
+	if !ok || err != nil {
+		return event.ClaimResult{}, fmt.Errorf("read answer %.20q of the claim script", text)
+	}
+	if found == "" {
+		return event.ClaimResult{State: event.Absent}, nil
+	}
+	rec, err := parseRecord(found)
+	if err != nil {
+		return event.ClaimResult{}, err
+	}
+	left := time.Duration(rec.leaseEndMs-now) * time.Millisecond
+	switch {
+	case f != (event.Fingerprint{}) && rec.fingerprint != encodeFingerprint(f):
+		return event.ClaimResult{State: event.Reused}, nil
+	case rec.state == stateSettled:
+		return event.ClaimResult{State: event.Settled, Receipt: rec.receipt}, nil
+	case left <= 0, transactional && rec.state == stateUnknown:
+		return event.ClaimResult{State: event.Abandoned, Abandoned: rec.abandoned(found, failpoint.Now().Add(left))}, nil
+	case rec.state == stateUnknown:
+		return event.ClaimResult{State: event.LeftUnknown, LeaseLeft: left}, nil
+	default:
+		return event.ClaimResult{State: event.InProgress, LeaseLeft: left}, nil
+	}
+}
+
+// abandoned is the record as a take-over needs it.
+func (rec stored) abandoned(text string, leaseEnded time.Time) event.AbandonedClaim {
+	return event.AbandonedClaim{
+		Text: text, Token: rec.token, Fingerprint: decodeFingerprint(rec.fingerprint),
+		Owner: rec.owner, Topic: rec.topic, Partitions: rec.partitions,
+		From: time.UnixMilli(rec.fromMs), LeaseEnded: leaseEnded,
+	}
+}

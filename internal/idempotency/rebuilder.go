@@ -1,0 +1,176 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"eventgateway/internal/backoff"
+	"eventgateway/internal/event"
+)
+
+// Log is Kafka's log, which holds what was written, whatever Redis remembers.
+type Log interface {
+	// Quiesce waits until nothing that was claimed before since can still be
+	// appended: a whole lease, or, transactional, until every producer was fenced.
+	Quiesce(ctx context.Context, since time.Time) error
+	// Replay visits every deduplicated record with a timestamp of from or later,
+	// from one goroutine, in no order across partitions, up to an end beyond
+	// everything that was appended before the call. It returns visit's error.
+	Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error) error
+}
+
+// Rebuilder restores claims that Redis lost, from the log.
+type Rebuilder struct {
+	cfg       Config
+	scripts   *scriptRunner
+	log       Log
+	unready   *unreadyBuckets
+	wake      <-chan struct{} // receives when a claim found a wrong marker
+	logger    *slog.Logger
+	metrics   *Metrics
+	intervals intervals
+}
+
+// intervals are the times of a rebuild.
+type intervals struct {
+	lockTTL time.Duration // after which a lock that is not renewed expires
+	check   time.Duration // between two checks of markers that were right
+	// contended is between two checks while another gateway rebuilds, failed after a
+	// rebuild that failed, and least after any check, however many claims are refused
+	// meanwhile.
+	contended, failed, least time.Duration
+	retry                    time.Duration // between two tries of one script
+}
+
+var defaultIntervals = intervals{
+	lockTTL: 10 * time.Second, check: 3 * time.Second,
+	contended: time.Second, failed: 5 * time.Second, least: 200 * time.Millisecond,
+	retry: time.Second,
+}
+
+// NewRebuilder returns a Rebuilder of the store's claims.
+func NewRebuilder(s *Store, log Log) *Rebuilder {
+	return &Rebuilder{
+		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, wake: s.wake,
+		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
+	}
+}
+
+// maxTries bounds how often one script is tried. It is more than once, because to start
+// over costs a whole read of the log, and the locks outlive a short absence of Redis.
+const maxTries = 8
+
+// retry runs do until it succeeds, at most maxTries times.
+func (r *Rebuilder) retry(ctx context.Context, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		r.metrics.failed("rebuild")
+		if try == maxTries || ctx.Err() != nil {
+			return err
+		}
+		backoff.Sleep(ctx, r.intervals.retry)
+	}
+}
+
+// Tally is what a rebuild did, or has done so far.
+type Tally struct {
+	Buckets    int   // whose markers are set
+	Read       int64 // deduplicated records of the log
+	Written    int64 // restored to Redis
+	Kept       int64 // were in Redis already, settled
+	Aged       int64 // older than the idempotency window
+	Overruled  int64 // of those written: over a claim for another payload
+	Duplicates int64 // a second record of an event that is settled already
+	Waited     time.Duration
+	Took       time.Duration // the wait included
+}
+
+func (t *Tally) add(more Tally) {
+	t.Buckets += more.Buckets
+	t.Read += more.Read
+	t.Written += more.Written
+	t.Kept += more.Kept
+	t.Aged += more.Aged
+	t.Overruled += more.Overruled
+	t.Duplicates += more.Duplicates
+	t.Waited += more.Waited
+	t.Took += more.Took
+}
+
+// rebuild is readLog with log lines and metrics. Some of the buckets may be lost without
+// an error.
+func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason string, window time.Duration, progress func(Tally)) (Tally, error) {
+	held := int(locks.count.Load())
+	level := slog.LevelWarn
+	if reason == reasonEmpty {
+		level = slog.LevelInfo // a first start is not a fault
+	}
+	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
+		"reason", reason, "buckets", held, "window", window)
+	tally, err := r.readLog(ctx, locks, window, progress)
+	lost := held - tally.Buckets
+	switch {
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errOvertaken):
+		// This gateway stops, and another one will rebuild.
+	case errors.Is(err, errOvertaken), err == nil && lost > 0:
+		r.metrics.rebuilds.WithLabelValues("overtaken").Inc()
+		r.logger.Warn("redis or its locks changed while the idempotency store was rebuilt: starting over with what is not ready",
+			"buckets_ready", tally.Buckets, "buckets_lost", lost, "seconds", tally.Took.Seconds())
+	case err != nil:
+		r.metrics.rebuilds.WithLabelValues("failed").Inc()
+		r.logger.Error("rebuilding the idempotency store failed and will be tried again: keyed events are refused meanwhile; check that Kafka and Redis can be reached, and that this user may read the topics",
+			"error", err, "records_read", tally.Read, "records_written", tally.Written)
+	default:
+		r.metrics.rebuilds.WithLabelValues("done").Inc()
+		r.metrics.rebuildDuration.Observe(tally.Took.Seconds())
+		r.logger.Info("idempotency store rebuilt", "buckets", tally.Buckets,
+			"records_read", tally.Read, "records_written", tally.Written, "records_kept", tally.Kept,
+			"claims_overruled", tally.Overruled, "duplicates", tally.Duplicates,
+			"seconds_waited", tally.Waited.Seconds(), "seconds", tally.Took.Seconds())
+	}
+	return tally, err
+}
+
+// readLog learns from the log what was written in the locked buckets (design section 7,
+// rule 8): it waits until nothing more can be, reads the last window of the log, writes
+// settled claims, and sets the markers of the buckets whose locks and Redis stayed the
+// same. The others have to be started over.
+func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time.Duration, progress func(Tally)) (tally Tally, err error) {
+	begun := time.Now()
+	defer func() { tally.Took = time.Since(begun) }()
+	if err := r.log.Quiesce(ctx, begun); err != nil {
+		return tally, locks.stepError(ctx, "wait for records under way", err)
+	}
+	tally.Waited = time.Since(begun)
+	progress(tally)
+	restorer := newRestorer(r, locks, &tally, progress)
+	// The window ends before the wait: the wait must not shorten it.
+	err = r.log.Replay(ctx, begun.Add(-window), func(e event.LogEntry) error { return restorer.visit(ctx, e, begun) })
+	if err != nil {
+		return tally, locks.stepError(ctx, "read the log", err)
+	}
+	if err := restorer.flush(ctx); err != nil {
+		return tally, locks.stepError(ctx, "write claims", err)
+	}
+	err = locks.complete(ctx)
+	tally.Buckets = len(locks.ready)
+	if err != nil {
+		return tally, locks.stepError(ctx, "set markers", err)
+	}
+	return tally, nil
+}
+
+// stepError is the error of a step that failed: errOvertaken if all buckets were lost
+// meanwhile, because that is why.
+func (l *bucketLocks) stepError(ctx context.Context, step string, err error) error {
+	if l.none() || errors.Is(context.Cause(ctx), errOvertaken) {
+		return errOvertaken
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}

@@ -1,0 +1,69 @@
+package idempotency
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// unreadyBuckets are the buckets whose marker is wrong or was not checked yet, and
+// since when. They serve estimates and a gauge; the scripts alone decide what a claim
+// may do.
+type unreadyBuckets struct {
+	lease         time.Duration
+	transactional bool
+	gauge         prometheus.Gauge
+	since         [bucketCount]atomic.Int64 // Unix nanoseconds; 0: ready
+}
+
+// newUnreadyBuckets returns a set of all buckets: none was checked yet.
+func newUnreadyBuckets(cfg Config, gauge prometheus.Gauge) *unreadyBuckets {
+	u := &unreadyBuckets{lease: cfg.Lease, transactional: cfg.Transactional, gauge: gauge}
+	for _, bucket := range allBuckets() {
+		u.add(bucket, time.Now())
+	}
+	return u
+}
+
+// add adds a bucket; one that is in the set already keeps its time.
+func (u *unreadyBuckets) add(bucket byte, now time.Time) {
+	if u.since[bucket].CompareAndSwap(0, now.UnixNano()) {
+		u.gauge.Inc()
+	}
+}
+
+// restart adds a bucket with a new time: its rebuild begins now.
+func (u *unreadyBuckets) restart(bucket byte, now time.Time) {
+	if u.since[bucket].Swap(now.UnixNano()) == 0 {
+		u.gauge.Inc()
+	}
+}
+
+func (u *unreadyBuckets) remove(bucket byte) {
+	if u.since[bucket].Swap(0) != 0 {
+		u.gauge.Dec()
+	}
+}
+
+// none reports whether all buckets were ready when they were last checked.
+func (u *unreadyBuckets) none() bool {
+	for i := range u.since {
+		if u.since[i].Load() != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// estimate adds the bucket and estimates how long it stays unready: for as long as
+// earlier claims may still be written. How long it takes to fence every producer and to
+// read the log cannot be known: 0.
+func (u *unreadyBuckets) estimate(bucket byte, now time.Time) time.Duration {
+	u.add(bucket, now)
+	if u.transactional {
+		return 0
+	}
+	waited := now.Sub(time.Unix(0, u.since[bucket].Load()))
+	return min(max(u.lease-waited, 0), u.lease)
+}
