@@ -85,7 +85,7 @@ func TestUnknownPointEndsTheProcess(t *testing.T) {
 	cmd, _, log := passing(t, "ackd:0.1", Acked)
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 2, cmd.ProcessState.ExitCode())
-	require.Contains(t, log.String(), `no point "ackd"; there are claimed, handed`)
+	require.Contains(t, log.String(), `no point "ackd"; there are claimed, publishing, handed`)
 }
 
 func TestParse(t *testing.T) {
