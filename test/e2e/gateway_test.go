@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,6 +173,45 @@ func (g *gateway) ask(path string) (status int, body string, err error) {
 		keep("the answer to "+path, string(raw))
 	}
 	return resp.StatusCode, string(raw), err
+}
+
+// metric is the value of a metric without labels.
+func (g *gateway) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	value, found := g.find(t, name)
+	require.True(t, found, "no metric %s", name)
+	return value
+}
+
+// series is the value of one time series, given with its labels; 0 if there is none.
+func (g *gateway) series(t *testing.T, name string) float64 {
+	t.Helper()
+	value, _ := g.find(t, name)
+	return value
+}
+
+func (g *gateway) find(t *testing.T, series string) (value float64, found bool) {
+	t.Helper()
+	_, text, err := g.ask("/metrics")
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			require.NoError(t, err)
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// cpuOf is the CPU time that the gateway uses while do runs. Unlike elapsed time, it
+// does not grow when other programs keep the machine busy.
+func (g *gateway) cpuOf(t *testing.T, do func()) time.Duration {
+	t.Helper()
+	const name = "process_cpu_seconds_total"
+	before := g.metric(t, name)
+	do()
+	return time.Duration((g.metric(t, name) - before) * float64(time.Second))
 }
 
 // beginStop asks the gateway to stop. A second signal would end it at once.
