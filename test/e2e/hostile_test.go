@@ -185,7 +185,7 @@ func TestLargeObjectsAreAnswered(t *testing.T) {
 	}
 }
 
-// slowClients are connections whose requests never become whole.
+// slowClients are connections whose requests never become complete.
 type slowClients struct {
 	conns  []net.Conn
 	unread []net.Conn
@@ -257,8 +257,8 @@ func (s *slowClients) trickle(t *testing.T) (stop func()) {
 	return stop
 }
 
-// answers counts what the slow ones are told, by status; 0 is a connection without an
-// answer.
+// answers counts the answers to the slow clients, by status; 0 is a connection without
+// an answer.
 func (s *slowClients) answers(limit time.Duration) map[int]int {
 	counts := map[int]int{}
 	var mu sync.Mutex

@@ -69,7 +69,7 @@ func openIdle(addr string, ask bool) (net.Conn, error) {
 	return conn, err
 }
 
-// closedOnes are those of the connections that have an end or an answer to read.
+// closedOnes are the connections that are closed or have an answer to read.
 func closedOnes(conns []net.Conn) (closed []int) {
 	var mu sync.Mutex
 	each(64, len(conns), func(i int) {
@@ -83,7 +83,7 @@ func closedOnes(conns []net.Conn) (closed []int) {
 	return closed
 }
 
-// p99OfLoad posts keyed events, requires a 202 each, and measures.
+// p99OfLoad posts keyed events, requires a 202 for each, and returns a latency.
 func p99OfLoad(t *testing.T, g *gateway, conns, n int) time.Duration {
 	t.Helper()
 	c, run := newClient(t, g.addr, conns), unique("p99")

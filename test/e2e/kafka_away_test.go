@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
@@ -21,7 +22,7 @@ func TestKafkaGoesAwayUnderLoad(t *testing.T) {
 	for name, away := range map[string]func(t *testing.T, l *load){
 		"hangs": func(t *testing.T, _ *load) {
 			require.NoError(t, kafka.Pause())
-			pause(t.Context(), 7*time.Second) // more than twice the delivery timeout
+			backoff.Sleep(t.Context(), 7*time.Second) // more than twice the delivery timeout
 			require.NoError(t, kafka.Resume())
 		},
 		"dies": func(t *testing.T, l *load) {
@@ -85,7 +86,7 @@ func requireAnswersKeepTheContract(t *testing.T, events []*tracked, delivery tim
 			}
 			p, err := a.problem()
 			require.NoError(t, err)
-			got := sayOutcome(p)
+			got := outcomeOf(p)
 			require.True(t, slices.Contains(allowed, got), "%s: %s", got, a.body)
 			require.True(t, p.Retryable)
 			require.NotEmpty(t, a.header.Get("Retry-After"), "%s", got)
@@ -94,8 +95,8 @@ func requireAnswersKeepTheContract(t *testing.T, events []*tracked, delivery tim
 	t.Logf("slowest answer: %v, with a delivery timeout of %v", slowest.Round(time.Millisecond), delivery)
 }
 
-// requireLogKeepsTheContract looks for every event in the log: where its receipt
-// says, and once.
+// requireLogKeepsTheContract requires that every event is in the log once, where its
+// receipt says.
 func requireLogKeepsTheContract(t *testing.T, log *topicLog, events []*tracked) {
 	t.Helper()
 	for _, e := range events {

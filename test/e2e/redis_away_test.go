@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
@@ -29,10 +30,10 @@ func TestRedisGoesAway(t *testing.T) {
 	t.Run("dead", func(t *testing.T) {
 		requireServiceWithoutRedis(t, g, c, orders[1:25])
 		requireWritten(t, strict, written)
-		// What this gateway has just written it still knows.
+		// The gateway still knows what it has just written.
 		require.Equal(t, before, c.mustSend(t, orders[0].post("strict")).receipt(t))
 	})
-	require.NoError(t, redis.Restart(t.Context())) // it is empty, and another Redis
+	require.NoError(t, redis.Restart(t.Context())) // it is empty, with another replication id
 	t.Run("restarted", func(t *testing.T) {
 		requireOnceAndReplayed(t, c, orders[1:25])
 		written += 24
@@ -90,11 +91,11 @@ func requireOnceAndReplayed(t *testing.T, c *client, orders []order) {
 	t.Helper()
 	first := make([]answer, len(orders))
 	each(8, len(orders), func(i int) {
-		// A store that hung may have taken the claim whose answer was lost: it
-		// holds until it is released or its lease is over.
+		// A store that hung may have accepted a claim whose answer was lost: that is
+		// held until it is released or its lease ends.
 		for deadline := time.Now().Add(35 * time.Second); first[i].status != http.StatusAccepted && time.Now().Before(deadline); {
 			first[i], _ = c.send(orders[i].post("strict"))
-			pause(t.Context(), 50*time.Millisecond)
+			backoff.Sleep(t.Context(), 50*time.Millisecond)
 		}
 	})
 	for i, o := range orders {

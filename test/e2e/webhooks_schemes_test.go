@@ -76,7 +76,7 @@ func command(t *testing.T, in []byte, args ...string) (status int, out, errOut s
 	var o, e bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), suite.binary, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &o, &e
-	_ = cmd.Run() // the status says it
+	_ = cmd.Run() // the status says whether it failed
 	return cmd.ProcessState.ExitCode(), o.String(), e.String()
 }
 
@@ -91,10 +91,10 @@ func sample(t *testing.T, scheme string) (body []byte, header []string) {
 	return []byte(out), header
 }
 
-// TestEveryWebhookScheme: the example of each scheme in the documentation, with the
-// scheme's sample delivery, signed by `gateway webhooks send`. Twice and more it is
-// one record and one receipt, as a dead letter (the first half of the sources) and as an event. Whatever
-// scheme is added is covered.
+// TestEveryWebhookScheme delivers the sample of each scheme, signed by `gateway webhooks
+// send`, to the example source of the documentation. Repeated deliveries are one record
+// and one receipt, as a dead letter (the first source of each pair) and as an event. A
+// scheme without an example fails the test.
 func TestEveryWebhookScheme(t *testing.T) {
 	_, _, usage := command(t, nil, "webhooks", "sample", "--help")
 	_, listed, _ := strings.Cut(usage, "Schemes: ")
@@ -156,7 +156,7 @@ func TestEveryWebhookScheme(t *testing.T) {
 			}
 			requireOneEach(t, h.topic, receipts)
 
-			// Now as events: the key is where the example says.
+			// Now as events, with the key where the example has it.
 			for _, r := range receipts {
 				awaitType(t, g.addr, r.Type)
 			}
@@ -168,7 +168,7 @@ func TestEveryWebhookScheme(t *testing.T) {
 			events := receiptsOf(t, answers[0])
 			require.Len(t, events, len(receipts))
 			for _, r := range events {
-				require.Equal(t, "v1", r.Version, "%s is an event, no dead letter", r.Type)
+				require.Equal(t, "v1", r.Version, "%s is an event, not a dead letter", r.Type)
 			}
 			requireOneEach(t, h.topic, append(receipts, events...))
 		})
@@ -201,7 +201,7 @@ func (s sender) once(source string) (status int, out, errOut string) {
 	}, s.header...)...)
 }
 
-// untilAccepted sends again what gets a 5xx, as providers do.
+// untilAccepted retries after a 5xx, as providers do.
 func (s sender) untilAccepted(source string) (body string, ok bool) {
 	for range 50 {
 		_, out, _ := s.once(source)
