@@ -97,7 +97,7 @@ func requireOnce(t *testing.T, h *hook, id, body, key string, headers ...string)
 
 const stripeEvent = `{"id":%q,"type":"ok","pending_webhooks":%d,"data":{"object":{"id":"ch_1"}}}`
 
-// A redelivery is the event's id, whatever Stripe counts in it.
+// A redelivery has the event's id, whatever attempt counter Stripe puts in it.
 func testStripe(t *testing.T, h *hook) {
 	r := requireOnce(t, h, "evt_1", fmt.Sprintf(stripeEvent, "evt_1", 3), "ch_1")
 	for pending := range 3 {
