@@ -1,5 +1,5 @@
 """Reads the records with the Python SDK's Kafka binding, by the lines of
-docs/cloudevents.md, and compares each with the event that went in, whoever sent it.
+docs/cloudevents.md, and compares each with the event that was sent, by any SDK.
 
 Where the SDK (2.2.0) deviates from the specification:
 

@@ -216,7 +216,7 @@ func testList(t *testing.T, h *hook) {
 	require.Equal(t, []string{h.topic, h.dead, h.topic}, []string{mixed[0].Topic, mixed[1].Topic, mixed[2].Topic})
 	requireCount(t, h.kept(t).records, 1)
 	requireCount(t, h.published(t).records, 6)
-	require.Equal(t, http.StatusOK, send().status, "an empty list is no event, and no error")
+	require.Equal(t, http.StatusOK, send().status, "an empty list has no event, and is not an error")
 }
 
 // TestWebhookWhileKafkaIsAway: the provider gets a 5xx, and its retry is written once.

@@ -15,7 +15,7 @@ type Order uint8
 const (
 	// ReadFirst is the implemented order: read, compare-and-set, publish.
 	ReadFirst Order = iota
-	// TakeFirst is the order of design section 7, rules 6 and 7:
+	// TakeOverFirst is the order of design section 7, rules 6 and 7:
 	// compare-and-set, read, renew the lease by compare-and-set, publish.
 	TakeOverFirst
 )

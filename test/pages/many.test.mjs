@@ -179,7 +179,7 @@ test("a reload under load", async () => {
 
 const titleOf = async (type) => (await (await fetch(`${gateway}/v1/event-types/${type}`)).json()).title;
 
-// gzipped is a body as it comes over the wire.
+// gzipped is a body as it is sent.
 function gzipped(path) {
   return new Promise((resolve, reject) => {
     get(gateway + path, { headers: { "Accept-Encoding": "gzip" } }, (answer) => {
