@@ -178,30 +178,17 @@ func (g *gateway) ask(path string) (status int, body string, err error) {
 // metric is the value of a metric without labels.
 func (g *gateway) metric(t *testing.T, name string) float64 {
 	t.Helper()
-	value, found := g.find(t, name)
-	require.True(t, found, "no metric %s", name)
-	return value
-}
-
-// series is the value of one time series, given with its labels; 0 if there is none.
-func (g *gateway) series(t *testing.T, name string) float64 {
-	t.Helper()
-	value, _ := g.find(t, name)
-	return value
-}
-
-func (g *gateway) find(t *testing.T, series string) (value float64, found bool) {
-	t.Helper()
 	_, text, err := g.ask("/metrics")
 	require.NoError(t, err)
 	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, series+" "); ok {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			require.NoError(t, err)
-			return n, true
+			return n
 		}
 	}
-	return 0, false
+	require.FailNow(t, "no such metric", name)
+	return 0
 }
 
 // cpuOf is the CPU time that the gateway uses while do runs. Unlike elapsed time, it
