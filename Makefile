@@ -1,5 +1,6 @@
-# `make help` explains each target. `make dev` runs the gateway on nothing at
-# all; `make test` runs every test, starting the real services it needs.
+# `make help` explains each target. `make dev` runs the gateway without any server,
+# `make unit` the tests that need none, and `make test` everything: test/run says
+# what that is.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,55 +10,61 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build test lint fuzz bench soak torture pages-test cloudevents-test contract-test vulncheck image image-test services-up services-down
+.PHONY: help dev build unit test lint fuzz bench soak torture pages-test cloudevents-test contract-test vulncheck image image-test services-up services-down
 
 help: ## Explain each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-dev: ## Run the gateway with an embedded Kafka and Redis: nothing to install
+dev: ## Run the gateway with an embedded Kafka and Redis: nothing else to install
 	@go run ./cmd/gateway dev
 
 build: ## Build bin/gateway
 	@go build -trimpath -o $(BIN)/gateway ./cmd/gateway
 
-test: ## Lint, then all tests with the race detector, on real Kafka, Redis and PostgreSQL
+unit: ## Run the tests that need no server, in under two minutes: no race detector
+	@go test ./...
+
+test: ## Lint, then run all tests with the race detector, on real Kafka, Redis and PostgreSQL
 	@test/run
 
-lint: $(BIN)/golangci-lint ## Check style with golangci-lint
+# golangci-lint reads the files of one set of build tags. The build with failpoints,
+# which only the torture suite uses, is vetted beside it.
+lint: $(BIN)/golangci-lint ## Check style, and that the build for the torture suite compiles
 	@$(BIN)/golangci-lint run --build-tags integration ./...
+	@go vet -tags torture ./...
 
 $(BIN)/golangci-lint: tools/go.mod tools/go.sum
-	@echo "building golangci-lint; once, takes some minutes"
+	@echo "building golangci-lint: once, some minutes"
 	@cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 fuzz: ## Fuzz each target for FUZZTIME (default 30s)
 	@test/fuzz $(FUZZTIME)
 
-bench: build ## Measure the gateway beside a bare floor, batches, and what asking who calls costs, on the real services
+bench: build ## Benchmark against a minimal server, batches against single events, and auth, on real services
 	@test/bench/run
 
-soak: build ## Ten minutes of load: is memory flat?
+soak: build ## Run ten minutes of load and check that memory stays flat
 	@test/with-services go run ./test/bench/cmd/bench soak --duration 10m --connections 64
 
-torture: ## Hours of crashes, pauses and network cuts against the promise (TORTURE="-seed 1" for flags)
+torture: ## Kill, pause and cut off processes for hours; check every event (TORTURE="-seed 1" for flags)
 	@test/torture/run $(TORTURE)
 
 image: ## Build the container image with docker, podman or buildah (VERSION=, IMAGE=)
 	@deploy/build-image
 
-image-test: ## Build the image and run it, locked down, on real Kafka and Redis (root, Debian; no registry, no engine)
+image-test: ## Build the image and run it, locked down, on real Kafka and Redis (needs root and Debian, no engine)
 	@test/image/run
 
-pages-test: ## Look at the pages in Chromium, and generate clients from what they offer
+pages-test: ## Test the pages in Chromium, and clients generated from the API description
 	@test/pages/run
 
-cloudevents-test: ## Send and read with the official CloudEvents SDKs of Python and JavaScript, on the real services
+cloudevents-test: ## Send and read with the official CloudEvents SDKs of Python and JavaScript, on real services
 	@test/cloudevents/run
 
-contract-test: ## Send what openapi.json describes, and what it does not, with schemathesis: open, closed, under faults
+contract-test: ## Test the API against openapi.json with schemathesis: without auth, with auth, under faults
 	@test/contract/run
 
-vulncheck: ## Look for known vulnerabilities (VULNDB=URL for another database than vuln.go.dev)
+vulncheck: ## Check for known vulnerabilities (VULNDB=URL for a database other than vuln.go.dev)
 	@cd tools && go build -o ../$(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
 	@GOTOOLCHAIN=auto $(BIN)/govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
 

@@ -1,13 +1,13 @@
 // Reads the records with the JavaScript SDK's Kafka binding, by the lines of
-// docs/cloudevents.md, and compares each with the event that went in, whoever sent it.
+// docs/cloudevents.md, and compares each with the event that was sent, by any SDK.
 //
-// What the SDK (10.0.0) does otherwise than the specification says:
+// Where the SDK (10.0.0) deviates from the specification:
 //
 // - it adds the record's key to the event as the extension partitionkey
 //   (dist/message/kafka/index.js); §3.1 of the Kafka binding (1.0.3) says that a key
 //   must not add an attribute. The record has none;
 // - times lose what is below a millisecond, and numbers what a double cannot hold;
-//   in the record both are whole, which is looked at, too.
+//   the record has both unchanged, which is checked too.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { Kafka, logLevel } from "kafkajs";

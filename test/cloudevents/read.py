@@ -1,7 +1,7 @@
 """Reads the records with the Python SDK's Kafka binding, by the lines of
-docs/cloudevents.md, and compares each with the event that went in, whoever sent it.
+docs/cloudevents.md, and compares each with the event that was sent, by any SDK.
 
-What the SDK (2.2.0) does otherwise than the specification says:
+Where the SDK (2.2.0) deviates from the specification:
 
 - from_kafka_event takes a record with any ce_ header for binary mode. By the Kafka
   binding, §3 and §3.3.3, the content type decides, and structured records may have

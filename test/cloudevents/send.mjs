@@ -1,10 +1,10 @@
 // Sends the events of events.json with the official JavaScript SDK, in every mode.
 //
-// What the SDK (10.0.0) does otherwise than the specification says:
+// Where the SDK (10.0.0) deviates from the specification:
 //
 // - its binary mode does not percent-encode header values, as the HTTP binding
 //   1.0.2 §3.1.3.2 demands (dist/message/http/headers.js, headersFor). The test
-//   shows what comes of that, and encodes them itself;
+//   shows the effect, and encodes them itself;
 // - it writes times with three digits of a second and in UTC, so wire.py sends nine.
 // It writes no batches: a batch is a list of its events as JSON.
 import assert from "node:assert/strict";
@@ -28,11 +28,11 @@ const accepted = async (answer) => {
   return JSON.parse(text);
 };
 
-// encoded does what the SDK should have done.
+// encoded percent-encodes headers, as the SDK should.
 const encoded = (headers) => Object.fromEntries(Object.entries(headers).map(([name, value]) =>
   [name, name.startsWith("ce-") ? String(value).replace(/[^\x21-\x7e]|["%]/gu, encodeURIComponent) : value]));
 
-// remember keeps what went in.
+// remember keeps an event that was sent.
 const remember = (event, mode, contentMode, wire) => {
   const attributes = {};
   for (const [name, value] of Object.entries(event)) {
@@ -58,7 +58,7 @@ const sendBatch = async (events, contentMode) => {
   for (const event of events) remember(event, "batch", contentMode);
 };
 
-// unencoded shows what comes of headers as the SDK writes them.
+// unencoded shows the effect of headers as the SDK writes them.
 const unencoded = async () => {
   const withSubject = (subject) => HTTP.binary(new CloudEvent({
     id: subject, source: `/${RUN}/unencoded`, type: "conformance.unencoded", subject, datacontenttype: "application/json", data: {},

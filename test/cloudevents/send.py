@@ -1,6 +1,6 @@
 """Sends the events of events.json with the official Python SDK, in every mode.
 
-What the SDK (2.2.0) does otherwise than the specification says:
+Where the SDK (2.2.0) deviates from the specification:
 
 - its binary mode writes booleans as "True" and "False"; CloudEvents §3.1 says
   "true" and "false" (cloudevents/core/bindings/http.py, _encode_header_value: str(value));

@@ -1,6 +1,6 @@
-"""Takes the examples out of docs/cloudevents.md and README.md, so that they are run
-as they stand there, but for the gateway's address and for the events' source, which
-must be new in each run."""
+"""Extracts the examples of docs/cloudevents.md and README.md, so that they are run
+unchanged, except for the gateway's address and the source of the events, which must be
+new in each run."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Sends what no SDK can: a time with nanoseconds. Without an SDK, then."""
+"""Sends a time with nanoseconds, which no SDK can."""
 
 import json
 import os

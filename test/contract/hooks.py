@@ -1,5 +1,5 @@
-"""Says to schemathesis what a description cannot: which requests are right depends on
-what was sent before, and on how headers are encoded."""
+"""Tells schemathesis what an API description cannot express: whether a request is valid
+depends on earlier requests, and on how headers are encoded."""
 import itertools
 import re
 import uuid
@@ -12,7 +12,7 @@ count = itertools.count()
 
 
 def once(value):
-    """The same key with other data is refused, as it should be: each gets its own."""
+    """The same key with other data is refused, as it should be: each value becomes unique."""
     quote = '"' if value.startswith('"') else ""
     return f"{quote}{value.strip(quote)[:100].rstrip(chr(92))}-{run}-{next(count)}{quote}"
 

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// newKey makes a key as an operator does.
+// newKey creates a key as an operator does.
 func newKey(t *testing.T) (key, hash string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), suite.binary, "keys", "new", "--client", "web").CombinedOutput()
@@ -32,7 +32,7 @@ func clientsWith(hash string) map[string]any {
 	}}
 }
 
-// A key is made, used, and replaced while the gateway runs.
+// A key is created, used, and replaced while the gateway runs.
 func TestKeysAreReloaded(t *testing.T) {
 	t.Parallel()
 	name := unique("auth.orders")
@@ -64,9 +64,9 @@ func TestKeysAreReloaded(t *testing.T) {
 		}
 		return nil
 	})
-	require.Equal(t, http.StatusUnauthorized, send(first).status, "the old key is out")
+	require.Equal(t, http.StatusUnauthorized, send(first).status, "the old key is no longer valid")
 	again := send(second)
-	require.True(t, again.replayed(), "the client is the same, so its idempotency keys are")
+	require.True(t, again.replayed(), "the client is the same, and so are its idempotency keys")
 	require.Equal(t, written, again.receipt(t))
 
 	require.NoError(t, os.WriteFile(file, []byte("auth: nonsense"), 0o600))

@@ -10,7 +10,7 @@ import (
 
 const jsonType = "Content-Type: application/json\r\n"
 
-// validOrder is data that the schema takes.
+// validOrder is data that the schema accepts.
 func validOrder() string { return string(newOrder("bad", 0).body) }
 
 // padded is valid data of n bytes.
@@ -166,7 +166,7 @@ func badPaths() (all []badRequest) {
 	return all
 }
 
-// badCloudEvents are events over the limits, and what is none.
+// badCloudEvents are events over the limits, and requests that are not CloudEvents.
 func badCloudEvents() (all []badRequest) {
 	add := func(name, header, body string, status int, slug string) {
 		all = append(all, badRequest{name: "CloudEvent: " + name, text: rawRequest("/v1/events", header, body), status: status, slug: slug})
@@ -184,7 +184,7 @@ func badCloudEvents() (all []badRequest) {
 	add("integer of 33 bits", structuredHeader, event(`"x":4294967296,`), http.StatusBadRequest, "malformed-request")
 	add("unknown dataschema", structuredHeader, event(`"dataschema":"https://example.com/x",`), http.StatusUnprocessableEntity, "schema-violation")
 	add("1,001 events", batchHeader, "["+strings.Repeat("{},", 1000)+"{}]", http.StatusRequestEntityTooLarge, "event-too-large")
-	add("batch that is none", batchHeader, event(""), http.StatusBadRequest, "malformed-json")
+	add("batch that is not an array", batchHeader, event(""), http.StatusBadRequest, "malformed-json")
 	add("Avro", "Content-Type: application/cloudevents+avro\r\n", event(""), http.StatusUnsupportedMediaType, "unsupported-media-type")
 	return all
 }

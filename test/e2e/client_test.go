@@ -42,13 +42,13 @@ type post struct {
 	header    map[string]string
 }
 
-// answer is what came back, read to its end.
+// answer is a complete response.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 	took   time.Duration
-	at     time.Time // when it was asked
+	at     time.Time // when it was sent
 }
 
 // send posts once. Go's client would repeat a request that has an
@@ -62,7 +62,7 @@ func (c *client) send(p post) (answer, error) {
 	req.ContentLength = int64(len(p.body))
 	req.Header.Set("Content-Type", "application/json")
 	if p.key != "" {
-		req.Header["idempotency-key"] = []string{p.key} // this spelling, too, hides it from Go's client
+		req.Header["idempotency-key"] = []string{p.key} // Go's client does not recognise this spelling
 	}
 	for name, value := range p.header {
 		req.Header.Set(name, value)
@@ -75,12 +75,12 @@ func (c *client) send(p post) (answer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	if resp.StatusCode >= http.StatusBadRequest {
-		keep("an answer", fmt.Sprint(resp.Header, string(raw)))
+		recordShown("an answer", fmt.Sprint(resp.Header, string(raw)))
 	}
 	return answer{resp.StatusCode, resp.Header, raw, time.Since(begun), begun}, err
 }
 
-// mustSend is send for gateways that have no reason to drop a connection.
+// mustSend is send, for gateways that must not drop a connection.
 func (c *client) mustSend(t *testing.T, p post) answer {
 	t.Helper()
 	a, err := c.send(p)
@@ -138,7 +138,7 @@ func (a answer) problem() (problem, error) {
 		return p, fmt.Errorf("problem %.300q: %w", a.body, err)
 	}
 	if p.Status != a.status || !strings.HasPrefix(p.Type, "/problems/") || p.Title == "" || p.Detail == "" {
-		return p, fmt.Errorf("problem with status %d does not say what it must: %s", a.status, a.body)
+		return p, fmt.Errorf("problem with status %d lacks a member: %s", a.status, a.body)
 	}
 	return p, nil
 }
@@ -165,7 +165,7 @@ func claimOfParts(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// claimKey is where Redis has the claim.
+// claimKey is the Redis key of the claim.
 func claimKey(key string) string {
 	id := claimOf(key)
 	return "gw:{" + id[:2] + "}:c:" + id

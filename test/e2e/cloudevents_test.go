@@ -18,8 +18,8 @@ import (
 	"eventgateway/test/services"
 )
 
-// conformance is a gateway whose event types take all of the vectors' data and
-// whose records are in one content mode.
+// conformance is a gateway whose event types accept all of the vectors' data, and whose
+// records are in one content mode.
 type conformance struct {
 	*gateway
 	mode  string
@@ -28,14 +28,14 @@ type conformance struct {
 	want  []wantRecord
 }
 
-// wantRecord is an accepted event and what its record must say.
+// wantRecord is an accepted event and the expected content of its record.
 type wantRecord struct {
 	name       string
 	at         receipt
 	attributes map[string]string // datacontenttype too
-	more       bool              // there are others
+	more       bool              // the record may have other attributes
 	literals   map[string]bool   // extensions that are integers or booleans
-	data       string            // to the byte
+	data       string            // byte for byte
 }
 
 const (
@@ -87,8 +87,8 @@ func (g *conformance) accepted(t *testing.T, name string, a answer, attributes m
 	g.want = append(g.want, wantRecord{name: name, at: a.receipt(t), attributes: attributes, data: data})
 }
 
-// httpFeature sends the requests of the HTTP feature as they stand, but for the
-// path, and for CR LF where a feature file has line feeds.
+// httpFeature sends the requests of the HTTP feature unchanged, except for the path, and
+// with CR LF where a feature file has line feeds.
 func (g *conformance) httpFeature(t *testing.T) {
 	attributes := map[string]string{"specversion": "1.0", "datacontenttype": "application/json"}
 	for name, value := range kafkaHeaders {
@@ -98,9 +98,9 @@ func (g *conformance) httpFeature(t *testing.T) {
 	}
 	send := func(name, request, contentType, datacontenttype, data string) {
 		head, body, _ := strings.Cut(strings.ReplaceAll(request, "<contentType>", contentType), "\n\n")
-		require.Contains(t, head+"\n", fmt.Sprintf("Content-Length: %d\n", len(body)), "the vector was not carried over well")
+		require.Contains(t, head+"\n", fmt.Sprintf("Content-Length: %d\n", len(body)), "the vector was not copied correctly")
 		head = strings.Replace(head, "/someresource", "/v1/events", 1)
-		if g.cases++; g.cases > 1 { // the source and id are the same in all: they are one event, unless a key says otherwise
+		if g.cases++; g.cases > 1 { // all have the same source and id, and would be one event without a key
 			head += "\nIdempotency-Key: feature-" + strconv.Itoa(g.cases)
 		}
 		a, err := exchange(g.addr, strings.ReplaceAll(head, "\n", "\r\n")+"\r\n\r\n"+body, false, patient)
@@ -131,7 +131,7 @@ func (e yamlEvent) binary() string {
 	return b.String()
 }
 
-// structured is an event in structured mode; data that are no JSON are a string.
+// structured is an event in structured mode; data that is not JSON becomes a string.
 func (e yamlEvent) structured() string {
 	data := e.data
 	if contentType := e.attributes["datacontenttype"]; contentType != "" && !strings.HasPrefix(contentType, "application/json") {
@@ -205,7 +205,7 @@ func (g *conformance) jsonFormat(t *testing.T) {
 	for name, members := range invalid {
 		bodies := []string{"{" + members + "}"}
 		if !strings.Contains(members, `"data":`) {
-			bodies = append(bodies, "{"+members+`,"data":{}}`) // so that it is not the missing data
+			bodies = append(bodies, "{"+members+`,"data":{}}`) // so that the missing data is not the reason
 		}
 		var last problem
 		for _, body := range bodies {
@@ -271,8 +271,8 @@ func (g *conformance) batches(t *testing.T) {
 	}
 }
 
-// requireRecords reads the topic: a record for each accepted event, as the Kafka
-// binding has it, and none for what was refused.
+// requireRecords reads the topic and requires a record for each accepted event, as the
+// Kafka binding defines it, and none for refused events.
 func (g *conformance) requireRecords(t *testing.T) {
 	log := readTopic(t, services.Shared(t).Kafka, g.topic)
 	requireCount(t, log.records, len(g.want))
@@ -289,7 +289,7 @@ func (g *conformance) requireRecords(t *testing.T) {
 	t.Logf("%d requests, %d records", g.cases, len(g.want))
 }
 
-// requireBinary: Kafka binding 1.0 §3.2.
+// requireBinary checks a record by the Kafka binding 1.0 §3.2.
 func requireBinary(t *testing.T, rec *kgo.Record, want wantRecord) {
 	t.Helper()
 	require.Equal(t, want.data, string(rec.Value), want.name)
@@ -313,7 +313,8 @@ func headers(t *testing.T, rec *kgo.Record) map[string]string {
 	return got
 }
 
-// requireStructured: Kafka binding 1.0 §3.3, JSON event format 1.0.
+// requireStructured checks a record by the Kafka binding 1.0 §3.3 and the JSON event
+// format 1.0.
 func requireStructured(t *testing.T, rec *kgo.Record, want wantRecord) {
 	t.Helper()
 	require.Contains(t, httpStructuredTypes, strings.ToLower(header(rec, "content-type")), want.name)
@@ -334,7 +335,7 @@ func requireStructured(t *testing.T, rec *kgo.Record, want wantRecord) {
 		got[name] = fmt.Sprint(value)
 	}
 	requireAttributes(t, got, want)
-	// The headers are there, too, and say the same (§3.3.3).
+	// The attributes are in the headers too, with the same values (§3.3.3).
 	beside := headers(t, rec)
 	beside["datacontenttype"] = got["datacontenttype"]
 	require.Equal(t, got, beside, want.name)
@@ -346,8 +347,8 @@ func textOf(t *testing.T, raw json.RawMessage) (text string) {
 	return text
 }
 
-// requireAttributes: all that were sent are there, and beside them only what the
-// gateway adds where it was not said: time and datacontenttype.
+// requireAttributes requires all attributes that were sent, and no others except those
+// that the gateway adds when they are missing: time and datacontenttype.
 func requireAttributes(t *testing.T, got map[string]string, want wantRecord) {
 	t.Helper()
 	for name, value := range want.attributes {

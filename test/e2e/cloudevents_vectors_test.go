@@ -87,8 +87,8 @@ var yamlJSON = []yamlEvent{
 	minimum("conformance-0005", "application/json; charset=utf-8", "[\"Hello\",\"🌎!\"]\n"),
 }
 
-// yamlOther are the others, which the gateway refuses by design: it takes JSON,
-// because it holds data to a JSON Schema.
+// yamlOther are the others, which the gateway refuses by design: it accepts only JSON,
+// because it validates data against a JSON Schema.
 var yamlOther = []yamlEvent{
 	minimum("conformance-0001", "text/plain; charset=us-ascii", "Hello, World!\n"),
 	minimum("conformance-0002", "text/plain; charset=utf-8", "Hello, 🌎!\n"),
@@ -102,7 +102,7 @@ var yamlExtensions = yamlEvent{map[string]string{
 	"comexampleextension1": "value", "comexampleextension2": "{\"othervalue\": 5}\n",
 }, "{\"world\":\"hello\"}\n"}
 
-// formatContext is what all of format/json/*.json have, but for the id.
+// formatContext is what all events of format/json/*.json have, except for the id.
 const formatContext = `"specversion":"1.0","type":"io.cloudevents.test","source":"https://cloudevents.io"`
 
 // formatValid are the events of format/json/valid-events.json. None but

@@ -15,8 +15,8 @@ import (
 	"eventgateway/test/services"
 )
 
-// TestCompressedRetriesAreReplays: an event is what its body inflates to, whatever
-// it was sent in, and the record holds that.
+// TestCompressedRetriesAreReplays: an event is its decompressed body, in whatever coding
+// it was sent, and so is its record.
 func TestCompressedRetriesAreReplays(t *testing.T) {
 	topic := newTopic(t)
 	g := startGateway(t, options{schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})})
@@ -51,5 +51,5 @@ func TestCompressedRetriesAreReplays(t *testing.T) {
 	}
 	records := readTopic(t, services.Shared(t).Kafka, topic).records
 	require.Len(t, records, 1)
-	require.Equal(t, order.body, records[0].Value, "to the byte")
+	require.Equal(t, order.body, records[0].Value, "byte for byte")
 }

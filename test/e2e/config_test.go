@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestConfigurationIsRefused: what would run unsafely, or not at all, ends at
-// once with a message that says what to do.
+// TestConfigurationIsRefused: a gateway whose configuration is unsafe or does not work
+// ends at once, with a message that says what to do.
 func TestConfigurationIsRefused(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

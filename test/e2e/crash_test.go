@@ -17,35 +17,36 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/failpoint"
 	"eventgateway/test/services"
 )
 
-// crashing is the gateway built with its failpoints.
-var crashing struct {
+// withFailpoints is the gateway built with its failpoints.
+var withFailpoints struct {
 	once   sync.Once
 	binary string
 	err    error
 }
 
-func crashingBinary(t *testing.T) string {
+func failpointBinary(t *testing.T) string {
 	t.Helper()
-	crashing.once.Do(func() {
-		crashing.binary = filepath.Join(suite.dir, "gateway-torture")
-		build := exec.Command("go", "build", "-tags", "torture", "-o", crashing.binary, "./cmd/gateway")
+	withFailpoints.once.Do(func() {
+		withFailpoints.binary = filepath.Join(suite.dir, "gateway-torture")
+		build := exec.Command("go", "build", "-tags", "torture", "-o", withFailpoints.binary, "./cmd/gateway")
 		build.Dir = suite.root
 		if out, err := build.CombinedOutput(); err != nil {
-			crashing.err = fmt.Errorf("%w\n%s", err, out)
+			withFailpoints.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
-	require.NoError(t, crashing.err)
-	return crashing.binary
+	require.NoError(t, withFailpoints.err)
+	return withFailpoints.binary
 }
 
-// startCrashing starts a gateway that dies at the points of plan.
-func startCrashing(t *testing.T, o options, plan string) (g *gateway, addr string) {
+// startWithFailpoints starts a gateway that dies at the points of plan.
+func startWithFailpoints(t *testing.T, o options, plan string) (g *gateway, addr string) {
 	t.Helper()
-	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_FAILPOINTS=" + plan}, crashingBinary(t), "serve", "-c", writeConfig(t, o.config(t)))}
+	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_FAILPOINTS=" + plan}, failpointBinary(t), "serve", "-c", writeConfig(t, o.config(t)))}
 	eventually(t, patient, "gateway starts", g.learnAddresses)
 	eventually(t, patient, "gateway is ready", func() error {
 		if status, body, err := g.ask("/readyz"); err != nil || status != http.StatusOK {
@@ -57,15 +58,15 @@ func startCrashing(t *testing.T, o options, plan string) (g *gateway, addr strin
 }
 
 // TestCrashAtEachStep kills a gateway at each step between claim and settle, in
-// both modes: the table of docs/guarantees.md. What the caller, Redis and Kafka
-// then hold is looked at, and that a retry through another gateway writes the
-// event once, and gives the receipt of what was written.
+// both modes: the table of docs/guarantees.md. It checks what the caller,
+// Redis and Kafka have then, and that a retry through another gateway writes the event
+// once, and returns the receipt of what was written.
 func TestCrashAtEachStep(t *testing.T) {
 	tests := []struct {
 		point         string
-		transactional bool   // only there
+		transactional bool   // only in this mode
 		claim         string // state of the claim after the crash
-		written       string // yes, no, or either: what the log then holds, as the retry finds
+		written       string // yes, no or either: whether the retry finds the event in the log
 	}{
 		{point: failpoint.Claimed, claim: "C", written: "no"},
 		{point: failpoint.Handed, claim: "C", written: "either"},
@@ -86,7 +87,7 @@ func TestCrashAtEachStep(t *testing.T) {
 					tt.written = "no" // acknowledged, and not committed
 				}
 				s := newCrashScene(t, guarantee)
-				s.crash(t, tt.point)
+				s.killAt(t, tt.point)
 				require.Equal(t, tt.claim, s.claimState(t))
 				s.requireResolved(t, tt.written)
 			})
@@ -97,9 +98,9 @@ func TestCrashAtEachStep(t *testing.T) {
 			t.Run(guarantee+"/"+point, func(t *testing.T) {
 				t.Parallel()
 				s := newCrashScene(t, guarantee)
-				s.crash(t, failpoint.Claimed)
+				s.killAt(t, failpoint.Claimed)
 				s.awaitLease(t)
-				s.crash(t, point)
+				s.killAt(t, point)
 				require.Equal(t, "C", s.claimState(t))
 				s.requireResolved(t, "no")
 			})
@@ -108,15 +109,15 @@ func TestCrashAtEachStep(t *testing.T) {
 	t.Run("transactional/"+failpoint.Fenced, func(t *testing.T) {
 		t.Parallel()
 		s := newCrashScene(t, "transactional")
-		s.crash(t, failpoint.Committed)
+		s.killAt(t, failpoint.Committed)
 		s.awaitLease(t)
-		s.crash(t, failpoint.Fenced)
+		s.killAt(t, failpoint.Fenced)
 		require.Equal(t, "C", s.claimState(t))
 		s.requireResolved(t, "yes")
 	})
 }
 
-// crashScene is one event that meets gateways which die.
+// crashScene is one event that is posted to gateways which die.
 type crashScene struct {
 	options options
 	topic   string
@@ -135,11 +136,11 @@ func newCrashScene(t *testing.T, guarantee string) *crashScene {
 	return s
 }
 
-// crash posts the event to a gateway that dies at point. If it dies behind its
-// answer, that must be the one that later retries get.
-func (s *crashScene) crash(t *testing.T, point string) {
+// killAt posts the event to a gateway that dies at point. If it has answered before, the
+// answer must be a 202.
+func (s *crashScene) killAt(t *testing.T, point string) {
 	t.Helper()
-	g, addr := startCrashing(t, s.options, point+":1")
+	g, addr := startWithFailpoints(t, s.options, point+":1")
 	a, err := newClient(t, addr, 1).send(s.order.post("orders.placed"))
 	if err == nil {
 		require.Equal(t, http.StatusAccepted, a.status, "%s", a.body)
@@ -150,7 +151,7 @@ func (s *crashScene) crash(t *testing.T, point string) {
 
 func (s *crashScene) awaitLease(t *testing.T) {
 	t.Helper()
-	pause(t.Context(), crashLease+time.Second)
+	backoff.Sleep(t.Context(), crashLease+time.Second)
 }
 
 // claimState is the first letter of the claim in Redis.
@@ -164,8 +165,8 @@ func (s *crashScene) claimState(t *testing.T) string {
 	return text[:1]
 }
 
-// requireResolved asks a healthy gateway, first for the receipt and then by
-// retries, until the event is written for good.
+// requireResolved asks a healthy gateway for the receipt until its answer is final, then
+// retries, and requires that the event is written once.
 func (s *crashScene) requireResolved(t *testing.T, written string) {
 	t.Helper()
 	g := startGateway(t, s.options)
@@ -173,7 +174,7 @@ func (s *crashScene) requireResolved(t *testing.T, written string) {
 	status, body := s.askReceipt(t, g)
 	for deadline := time.Now().Add(patient); status != http.StatusOK && status != http.StatusNotFound && time.Now().Before(deadline); {
 		require.Contains(t, []int{http.StatusConflict, http.StatusGatewayTimeout}, status, "%s", body)
-		pause(t.Context(), 200*time.Millisecond)
+		backoff.Sleep(t.Context(), 200*time.Millisecond)
 		status, body = s.askReceipt(t, g)
 	}
 	switch written {
@@ -185,7 +186,7 @@ func (s *crashScene) requireResolved(t *testing.T, written string) {
 	a, err := sendUntilFinal(t.Context(), c, s.order.post("orders.placed"))
 	require.NoError(t, err)
 	r := a.receipt(t)
-	require.Equal(t, status == http.StatusOK, a.replayed(), "what is there is replayed, what is not is written")
+	require.Equal(t, status == http.StatusOK, a.replayed(), "a written event is replayed, another is written now")
 	if status == http.StatusOK {
 		var asked receipt
 		require.NoError(t, json.Unmarshal(body, &asked))

@@ -27,7 +27,7 @@ var (
 	bannerCurl  = regexp.MustCompile(`(?ms)^  curl .*?'\n(\n|\z)`)
 )
 
-// startDev starts it as somebody does who has nothing but the binary.
+// startDev starts it as a user does who has only the binary.
 func startDev(t *testing.T, args ...string) *devGateway {
 	t.Helper()
 	const any = "127.0.0.1:0"
@@ -52,7 +52,7 @@ func (g *devGateway) stop(t *testing.T) {
 	g.requireCleanLog(t)
 }
 
-// paste runs the banner's line as it is.
+// paste runs the command of the banner unchanged.
 func (g *devGateway) paste(t *testing.T) string {
 	t.Helper()
 	var out, errOut bytes.Buffer
@@ -62,8 +62,8 @@ func (g *devGateway) paste(t *testing.T) string {
 	return out.String()
 }
 
-// TestDevIsReadyToPaste: `gateway dev` needs nothing, and what its banner says
-// works as soon as it is there.
+// TestDevIsReadyToPaste: `gateway dev` needs no servers, and the commands of its banner
+// work as soon as it is printed.
 func TestDevIsReadyToPaste(t *testing.T) {
 	g := startDev(t)
 	first := g.paste(t)
@@ -91,12 +91,12 @@ func TestDevIsReadyToPaste(t *testing.T) {
 	require.NotNil(t, rec)
 	require.Contains(t, g.curl, string(rec.Value))
 	require.Equal(t, claimOf("my-first-event"), header(rec, "gw_claim"))
-	require.Equal(t, 1, strings.Count(g.out.String(), "id="+r.ID), "the replay is no record")
+	require.Equal(t, 1, strings.Count(g.out.String(), "id="+r.ID), "the replay is not a record")
 	g.stop(t)
 }
 
-// TestDevKeepsRecords: with --data-dir records outlive a restart, and so does
-// what their keys were.
+// TestDevKeepsRecords: with --data-dir, records and their idempotency keys survive a
+// restart.
 func TestDevKeepsRecords(t *testing.T) {
 	dir := t.TempDir()
 	g := startDev(t, "--data-dir", dir)
@@ -118,6 +118,6 @@ func TestDevKeepsRecords(t *testing.T) {
 	require.Equal(t, r, answer{status: 202, body: []byte(body)}.receipt(t), "the key is remembered")
 	c := newClient(t, regexp.MustCompile(`http://(\S+?)/`).FindStringSubmatch(g.curl)[1], 1)
 	next := c.mustSend(t, post{eventType: r.Type, key: "next", body: rec.Value}).receipt(t)
-	require.Equal(t, position{r.Partition, r.Offset + 1}, position{next.Partition, next.Offset}, "the log goes on where it was")
+	require.Equal(t, position{r.Partition, r.Offset + 1}, position{next.Partition, next.Offset}, "the log continues where it ended")
 	g.stop(t)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +23,7 @@ import (
 	"eventgateway/test/services"
 )
 
-// options is what a test says about its gateway; the rest has defaults.
+// options are a test's settings of its gateway; all have defaults.
 type options struct {
 	kafka           string   // "": the shared one
 	redis           []string // nil: the shared one
@@ -39,7 +40,7 @@ type options struct {
 	guarantee       string
 	onStoreLoss     string
 	auth            any  // nil: none
-	lost            bool // Redis may have lost claims: it is not asserted to be a new one
+	lost            bool // Redis may have lost claims: no rebuild declares it new
 	webhooks        []map[string]any
 }
 
@@ -57,7 +58,7 @@ func (o options) config(t *testing.T) map[string]any {
 		"brokers":       []string{o.kafka},
 		"create_topics": map[string]any{"enabled": !o.noTopics, "partitions": 6, "replication": 1},
 	}
-	// Keys are unique to a run: there is no use in keeping them for a day.
+	// Keys are unique to a run and need not be kept for a day.
 	idempotency := map[string]any{"ttl": "10m"}
 	set := func(section map[string]any, name string, d time.Duration) {
 		if d > 0 {
@@ -109,8 +110,8 @@ type gateway struct {
 	stopped     bool
 }
 
-// startGateway starts one and waits until it is ready. The test's end stops
-// it, if the test has not, and looks at its status and log.
+// startGateway starts one and waits until it is ready. It is stopped at the end of the
+// test, if it still runs, and its status and log are checked.
 func startGateway(t *testing.T, o options) *gateway {
 	t.Helper()
 	return startConfigured(t, o, writeConfig(t, o.config(t)))
@@ -169,9 +170,35 @@ func (g *gateway) ask(path string) (status int, body string, err error) {
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	if path == "/metrics" {
-		keep("the answer to "+path, string(raw))
+		recordShown("the answer to "+path, string(raw))
 	}
 	return resp.StatusCode, string(raw), err
+}
+
+// metric is the value of a metric without labels.
+func (g *gateway) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	_, text, err := g.ask("/metrics")
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			require.NoError(t, err)
+			return n
+		}
+	}
+	require.FailNow(t, "no such metric", name)
+	return 0
+}
+
+// cpuOf is the CPU time that the gateway uses while do runs. Unlike elapsed time, it
+// does not grow when other programs keep the machine busy.
+func (g *gateway) cpuOf(t *testing.T, do func()) time.Duration {
+	t.Helper()
+	const name = "process_cpu_seconds_total"
+	before := g.metric(t, name)
+	do()
+	return time.Duration((g.metric(t, name) - before) * float64(time.Second))
 }
 
 // beginStop asks the gateway to stop. A second signal would end it at once.
@@ -191,15 +218,14 @@ func (g *gateway) stop(t *testing.T) {
 	}
 	g.stopped = true
 	if !g.stopping && !g.exited() {
-		_, _, _ = g.ask("/metrics") // for the look for secrets
+		_, _, _ = g.ask("/metrics") // for the search for secrets
 	}
 	g.beginStop(t)
 	require.Zero(t, g.waitExit(t, g.stopLimit), "exit status; log:\n%s", tail(g.log.String(), 30))
 	g.requireCleanLog(t)
 }
 
-// eventType describes a type of a test's own; its data are orders unless
-// schema says otherwise.
+// eventType describes a type of one test; its data are orders unless schema is set.
 type eventType struct {
 	name   string
 	xevent map[string]any // "key": "/orderId" if it has no key
@@ -216,7 +242,7 @@ func schemasFolder(t *testing.T, types ...eventType) string {
 	return dir
 }
 
-// writeType puts a type's file in place at once, as editors and ConfigMaps do.
+// writeType replaces a type's file atomically, as editors and ConfigMaps do.
 func writeType(t *testing.T, dir string, et eventType) {
 	t.Helper()
 	schema := maps.Clone(et.schema)

@@ -18,10 +18,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
-// patient bounds waits for what must happen; the machine may be busy.
+// patient bounds waits for what must happen, on a busy machine.
 const patient = 60 * time.Second
 
 // suite is what the tests of one run share. TestMain makes it.
@@ -77,9 +78,9 @@ func runSuite(m *testing.M) (status int, err error) {
 	return status, lookForSecrets()
 }
 
-// privateKafka is a broker that one test at a time may pause, kill and restart.
-// It creates a topic for whoever asks for one that is missing, as brokers do
-// unless told otherwise: the gateway must not make use of that.
+// privateKafka is a broker that one test at a time may pause, kill and restart. It
+// creates missing topics on request, as brokers do by default: the gateway must not
+// rely on that.
 func privateKafka(t *testing.T) *services.Kafka {
 	t.Helper()
 	suite.once.Do(func() {
@@ -99,7 +100,7 @@ func privateRedis(t *testing.T, args ...string) *services.Redis {
 	return r
 }
 
-// unique makes a name that no other test or run has.
+// unique returns a name that no other test or run uses.
 func unique(prefix string) string {
 	var b [5]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -116,25 +117,13 @@ func eventually(t *testing.T, limit time.Duration, what string, check func() err
 		if err == nil {
 			return
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if !backoff.Sleep(ctx, 20*time.Millisecond) {
 			require.FailNow(t, what, "not within %v: %v", limit, err)
 		}
 	}
 }
 
-// pause waits for d, or less if ctx ends, which it reports as false.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// each calls do for 0 … n-1 on that many goroutines and waits.
+// each calls do for 0 … n-1, on that many goroutines, and waits.
 func each(goroutines, n int, do func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 	"eventgateway/test/services"
 )
 
-// newTopic makes a topic for one test on the shared broker.
+// newTopic creates a topic for one test on the shared broker.
 func newTopic(t *testing.T) string {
 	t.Helper()
 	name := newTopicName(t)
@@ -22,7 +22,7 @@ func newTopic(t *testing.T) string {
 	return name
 }
 
-// newTopicName only makes the name. Whoever creates the topic, it is removed
+// newTopicName only chooses the name. The topic, if something creates it, is removed
 // from the shared broker when the test ends.
 func newTopicName(t *testing.T) string {
 	t.Helper()
@@ -57,7 +57,7 @@ func createTopics(t *testing.T, broker string, partitions int32, topics ...strin
 	created, err := admin.CreateTopics(ctx, partitions, 1, nil, topics...)
 	require.NoError(t, err)
 	require.NoError(t, created.Error())
-	// The controller answers before every broker knows.
+	// The controller answers before every broker knows the topics.
 	eventually(t, patient, "topics have leaders", func() error {
 		ends, err := admin.ListEndOffsets(ctx, topics...)
 		if err == nil {
@@ -81,7 +81,7 @@ type topicLog struct {
 	byClaim    map[string][]*kgo.Record // "": records without gw_claim
 }
 
-// readTopic reads all that is in a topic now; a topic that is missing is empty.
+// readTopic reads all current records of a topic; a missing topic is empty.
 func readTopic(t *testing.T, broker, topic string) *topicLog {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
@@ -114,8 +114,7 @@ func readTopic(t *testing.T, broker, topic string) *topicLog {
 	return log
 }
 
-// add takes what was fetched, and strikes off partitions that are read to their
-// end.
+// add adds the fetched records, and removes partitions that are read to their end.
 func (l *topicLog) add(t *testing.T, fetches kgo.Fetches, left map[int32]int64) {
 	t.Helper()
 	require.NoError(t, fetches.Err0())
@@ -133,7 +132,7 @@ func (l *topicLog) add(t *testing.T, fetches kgo.Fetches, left map[int32]int64) 
 	})
 }
 
-// holds returns the record that a receipt names, or why it is not there.
+// holds returns the record that a receipt names, or the reason why it is missing.
 func (l *topicLog) holds(r receipt, orderID string, body []byte) (*kgo.Record, error) {
 	rec := l.at[position{r.Partition, r.Offset}]
 	switch {

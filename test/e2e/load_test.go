@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/backoff"
 )
 
-// tracked is an event and all that was ever said about it.
+// tracked is an event and all answers about it.
 type tracked struct {
 	order
 	answers []answer
@@ -41,7 +43,7 @@ func (e *tracked) try(c *client, eventType string) bool {
 	return a.status == http.StatusAccepted
 }
 
-// load is clients that post one event after the other.
+// load is clients that post one event after another.
 type load struct {
 	client    *client
 	eventType string
@@ -54,9 +56,8 @@ type load struct {
 	events []*tracked
 }
 
-// startLoad posts from conns connections, each event once, until end. A
-// worker that is refused waits a little; one whose connection breaks gives up
-// if quitOnError.
+// startLoad posts from conns connections, each event once, until end. A worker that is
+// refused waits a little; with quitOnError, one whose connection breaks gives up.
 func startLoad(t *testing.T, addr, eventType string, conns int, quitOnError bool) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -80,9 +81,9 @@ func (l *load) work(ctx context.Context, quitOnError bool) {
 		}
 		switch {
 		case !ok:
-			pause(ctx, 200*time.Millisecond)
+			backoff.Sleep(ctx, 200*time.Millisecond)
 		case !quitOnError: // the log is read back and retried: a few thousand events are enough
-			pause(ctx, 5*time.Millisecond)
+			backoff.Sleep(ctx, 5*time.Millisecond)
 		}
 	}
 }
@@ -108,8 +109,8 @@ func (l *load) count(status int) (n int) {
 	return n
 }
 
-// finish retries, with the same keys, what was not accepted, and fails if some
-// event is still not accepted when the limit is over.
+// finish retries the events that were not accepted, with the same keys, and fails if
+// some are still not accepted after limit.
 func finish(t *testing.T, c *client, eventType string, conns int, events []*tracked, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -120,7 +121,7 @@ func finish(t *testing.T, c *client, eventType string, conns int, events []*trac
 			return
 		}
 		for !events[i].try(c, eventType) {
-			if !pause(ctx, 200*time.Millisecond) {
+			if !backoff.Sleep(ctx, 200*time.Millisecond) {
 				left.Add(1)
 				return
 			}
@@ -136,7 +137,7 @@ func finish(t *testing.T, c *client, eventType string, conns int, events []*trac
 	}
 }
 
-// tally counts answers by what they say.
+// tally counts answers by status, problem and outcome.
 func tally(events []*tracked) map[string]int {
 	counts := map[string]int{}
 	for _, e := range events {
@@ -155,7 +156,7 @@ func tally(events []*tracked) map[string]int {
 	return counts
 }
 
-func sayOutcome(p problem) string { return fmt.Sprintf("%d %s %s", p.Status, p.slug(), p.Outcome) }
+func outcomeOf(p problem) string { return fmt.Sprintf("%d %s %s", p.Status, p.slug(), p.Outcome) }
 
 func atLeast(got, want int) error {
 	if got < want {

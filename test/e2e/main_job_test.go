@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
@@ -96,7 +97,7 @@ func requireHeaders(t *testing.T, rec *kgo.Record, r receipt, o order, i int) {
 	require.Len(t, got["gw_fingerprint"], 64)
 	delete(got, "gw_fingerprint")
 	require.Equal(t, want, got)
-	require.Len(t, rec.Headers, len(want)+1, "a header is there twice")
+	require.Len(t, rec.Headers, len(want)+1, "a header occurs twice")
 	require.Equal(t, receipt{
 		ID: r.ID, Type: "orders.placed", Version: "v1", Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset, Key: &o.id, Time: r.Time,
 	}, r)
@@ -117,8 +118,8 @@ func inOrder(n int) []int {
 	return sequence
 }
 
-// TestOrderPerEntity: events of one entity, each posted after the 202 of the
-// one before, lie in one partition in that order.
+// TestOrderPerEntity: events of one entity, each posted after the 202 of the one before,
+// are in one partition in that order.
 func TestOrderPerEntity(t *testing.T) {
 	const entities, events = 20, 50
 	topic, run := newTopic(t), unique("order")
@@ -150,10 +151,10 @@ func TestOrderPerEntity(t *testing.T) {
 		require.Len(t, answers[e], events)
 	}
 	requireCount(t, readTopic(t, services.Shared(t).Kafka, topic).records, entities*events)
-	require.Greater(t, len(partitions), 1, "all entities are in one partition: this test shows nothing")
+	require.Greater(t, len(partitions), 1, "all entities are in one partition: this test proves nothing")
 }
 
-// TestConcurrentPostsWithOneKey: whoever does not get the receipt is told that
+// TestConcurrentPostsWithOneKey: a request that does not get the receipt is told that
 // the event is being written.
 func TestConcurrentPostsWithOneKey(t *testing.T) {
 	const rounds, conns = 5, 200
@@ -188,14 +189,13 @@ func TestConcurrentPostsWithOneKey(t *testing.T) {
 			require.True(t, p.Retryable)
 			require.Equal(t, "1", a.header.Get("Retry-After"))
 		}
-		require.Equal(t, 1, firsts, "answers that are no replay")
+		require.Equal(t, 1, firsts, "answers that are not replays")
 		t.Logf("round %d: %d receipts, %d in progress", round, accepted, conns-accepted)
 	}
 	requireCount(t, readTopic(t, services.Shared(t).Kafka, topic).records, rounds)
 }
 
-// TestTwoGatewaysActAsOne: it does not matter which of two gateways on one
-// Redis and Kafka gets a request.
+// TestTwoGatewaysActAsOne: two gateways on one Redis and Kafka give the same answers.
 func TestTwoGatewaysActAsOne(t *testing.T) {
 	const n, conns = 1000, 32
 	topic, run := newTopic(t), unique("two")
@@ -233,7 +233,7 @@ func TestTwoGatewaysActAsOne(t *testing.T) {
 func sendUntilFinal(ctx context.Context, c *client, p post) (answer, error) {
 	for {
 		a, err := c.send(p)
-		if err == nil && a.status != http.StatusConflict || !pause(ctx, 10*time.Millisecond) {
+		if err == nil && a.status != http.StatusConflict || !backoff.Sleep(ctx, 10*time.Millisecond) {
 			return a, err
 		}
 	}

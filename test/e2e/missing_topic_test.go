@@ -12,15 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMissingTopic: a type whose topic is missing is refused at once and
-// disturbs nobody; asking for it does not create it, although this broker
-// would; creating it is all that it needs.
+// TestMissingTopic: events of a type whose topic is missing are refused at once and
+// do not disturb others; asking for the topic does not create it, although this broker
+// would; once it is created, the events are accepted.
 func TestMissingTopic(t *testing.T) {
 	const conns = 16
 	kafka := privateKafka(t)
 	there, missing := unique("e2e"), unique("e2e")
 	createTopic(t, kafka.Addr(), there, 6)
-	g := startGateway(t, options{kafka: kafka.Addr(), noTopics: true, schemas: schemasFolder(t,
+	// With these timeouts, an answer that waited for the topic would come only after
+	// the client has given up.
+	g := startGateway(t, options{kafka: kafka.Addr(), noTopics: true, deliveryTimeout: 2 * patient, lease: 3 * patient, schemas: schemasFolder(t,
 		eventType{name: "there", xevent: map[string]any{"topic": there}},
 		eventType{name: "missing", xevent: map[string]any{"topic": missing}})})
 	c := newClient(t, g.addr, conns)
@@ -39,7 +41,6 @@ func TestMissingTopic(t *testing.T) {
 	})
 	for i, a := range answers {
 		require.NoError(t, errs[i])
-		require.Less(t, a.took, time.Second)
 		if i%2 == 0 {
 			a.receipt(t)
 			continue

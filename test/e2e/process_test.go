@@ -46,7 +46,7 @@ func launch(t *testing.T, dir, path string, args ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		keep(fmt.Sprintf("the output of %s %v in %s", filepath.Base(path), args, t.Name()), p.out.String()+p.log.String())
+		recordShown(fmt.Sprintf("the output of %s %v in %s", filepath.Base(path), args, t.Name()), p.out.String()+p.log.String())
 		if t.Failed() {
 			t.Logf("end of the log of %s %s:\n%s", path, strings.Join(args, " "), tail(p.log.String(), 30))
 		}
@@ -79,7 +79,7 @@ func (p *process) waitExit(t *testing.T, limit time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// requireCleanLog fails on what a healthy gateway never writes.
+// requireCleanLog fails if the log has a line that a healthy gateway never writes.
 func (p *process) requireCleanLog(t *testing.T) {
 	t.Helper()
 	text := p.log.String()
@@ -95,8 +95,8 @@ func tail(text string, n int) string {
 	return strings.Join(all[max(0, len(all)-n):], "\n")
 }
 
-// logged reports, as an error for eventually, whether the log has all of these
-// in one line.
+// logged returns nil if a line of the log has all of these texts; its error is for
+// eventually.
 func (p *process) logged(parts ...string) error {
 	for line := range strings.Lines(p.log.String()) {
 		all := true

@@ -36,8 +36,8 @@ func TestReadyMeansReady(t *testing.T) {
 	require.Empty(t, refused, "answers right after /readyz said 200")
 }
 
-// TestTopicsAreCreated: with create_topics, a gateway on an empty Kafka takes
-// events of every type soon.
+// TestTopicsAreCreated: with create_topics, a gateway on an empty Kafka soon accepts
+// events of every type.
 func TestTopicsAreCreated(t *testing.T) {
 	topic := newTopicName(t)
 	g := startGateway(t, options{schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": topic}})})

@@ -58,8 +58,8 @@ func startRedisCluster(t *testing.T, masters int) []string {
 	return addrs
 }
 
-// requireOnceOnRedis publishes through two gateways on the same Redis: each
-// event once, and the second answer, which the other gateway gives, is the first.
+// requireOnceOnRedis publishes every event through two gateways on the same Redis, and
+// requires that it is written once and that the second answer repeats the first.
 func requireOnceOnRedis(t *testing.T, o options) []*gateway {
 	t.Helper()
 	const n, conns = 500, 32
@@ -90,8 +90,8 @@ func requireOnceOnRedis(t *testing.T, o options) []*gateway {
 	return gateways
 }
 
-// TestRedisSentinel: the master that the sentinels name is used, and the one
-// that they name after it has died.
+// TestRedisSentinel: the gateway uses the master that the sentinels name, and after its
+// death the next one.
 func TestRedisSentinel(t *testing.T) {
 	master := privateRedis(t)
 	replica, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir(), ReplicaOf: master.Addr()})
@@ -122,8 +122,8 @@ func TestRedisSentinel(t *testing.T) {
 		}
 		p, err := a.problem()
 		require.NoError(t, err)
-		require.Contains(t, []string{"503 idempotency-store-unavailable not-written", "409 request-in-progress unknown"}, sayOutcome(p))
-		return errors.New(sayOutcome(p))
+		require.Contains(t, []string{"503 idempotency-store-unavailable not-written", "409 request-in-progress unknown"}, outcomeOf(p))
+		return errors.New(outcomeOf(p))
 	})
 	t.Logf("failover took %v", time.Since(begun).Round(10*time.Millisecond))
 	other := newClient(t, gateways[1].addr, 1)

@@ -12,8 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEventTypesAreReloaded: new types work in seconds; a bad file changes
-// nothing but the log.
+// TestEventTypesAreReloaded: new types work within seconds; a bad file is only logged.
 func TestEventTypesAreReloaded(t *testing.T) {
 	const soon = 15 * time.Second
 	old, added := newTopic(t), newTopicName(t)
@@ -44,7 +43,7 @@ func TestEventTypesAreReloaded(t *testing.T) {
 	a := c.mustSend(t, post{eventType: "added?version=v2", body: orders[0].body})
 	a.mustBe(t, http.StatusNotFound, "unknown-event-type", "not-written")
 
-	// A loaded type that goes bad stays as it was, too.
+	// A loaded type whose file becomes bad stays as it was, too.
 	writeFile(t, filepath.Join(dir, "old", "v1.json"), []byte(`{"type": `))
 	eventually(t, soon, "the broken file is logged", func() error { return g.logged(`"ERROR"`, "old/v1.json") })
 	require.NoError(t, accepted(orders[3], "old")())

@@ -29,9 +29,9 @@ import (
 	"eventgateway/test/services"
 )
 
-// shown is everything that gateways of this run printed or answered with, and every
-// secret that they were configured with or sent. The end of the run looks for the one
-// in the other.
+// shown is everything that the gateways of this run printed or answered, and every
+// secret that they were configured with or sent. At the end of the run the texts are
+// searched for the secrets.
 var shown struct {
 	mu      sync.Mutex
 	texts   []shownText
@@ -40,12 +40,12 @@ var shown struct {
 
 type shownText struct{ what, text string }
 
-// newSecret makes a secret that nothing may ever show.
+// newSecret creates a secret that no output may contain.
 func newSecret(name string) string {
 	return watch(name, "secret"+rand.Text())
 }
 
-// watch has a value, and its usual disguises, looked for.
+// watch adds a value, and its usual encodings, to the secrets.
 func watch(name, value string) string {
 	shown.mu.Lock()
 	defer shown.mu.Unlock()
@@ -59,14 +59,14 @@ func watch(name, value string) string {
 	return value
 }
 
-// keep keeps a text for the look at the end.
-func keep(what, text string) {
+// recordShown keeps a text for the search at the end.
+func recordShown(what, text string) {
 	shown.mu.Lock()
 	defer shown.mu.Unlock()
 	shown.texts = append(shown.texts, shownText{what, text})
 }
 
-// leaks lists the secrets that a text has.
+// leaks lists the secrets that a text contains.
 func leaks(text string) (names []string) {
 	shown.mu.Lock()
 	defer shown.mu.Unlock()
@@ -79,7 +79,7 @@ func leaks(text string) (names []string) {
 	return names
 }
 
-// lookForSecrets is the end of the run.
+// lookForSecrets searches all texts for secrets, at the end of the run.
 func lookForSecrets() error {
 	for _, each := range shown.texts {
 		if found := leaks(each.text); len(found) > 0 {
@@ -89,8 +89,8 @@ func lookForSecrets() error {
 	return nil
 }
 
-// printedBy runs the program to its end and returns all that it printed, which must
-// have no secret in it.
+// printedBy runs the program to its end and returns its output, which must contain no
+// secret.
 func printedBy(t *testing.T, environment []string, stdin string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
@@ -99,7 +99,7 @@ func printedBy(t *testing.T, environment []string, stdin string, args ...string)
 	cmd.Dir, cmd.Env, cmd.Stdin = suite.dir, append(os.Environ(), environment...), strings.NewReader(stdin)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	_ = cmd.Run() // most of these are to fail
+	_ = cmd.Run() // most of these fail on purpose
 	require.NoError(t, ctx.Err(), "%v:\n%s", args, tail(out.String(), 20))
 	text := out.String()
 	require.NotContains(t, text, "panic:", args)
@@ -123,7 +123,7 @@ func pemKey(t *testing.T) string {
 	return text
 }
 
-// guardedConfig has a secret in every place that takes one, written in each way.
+// guardedConfig has a secret in every place that accepts one, written in each way.
 func guardedConfig(t *testing.T, redis string) (cfg map[string]any, environment []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -158,58 +158,61 @@ func marshal(t *testing.T, v any) string {
 	return string(text)
 }
 
-// TestNoCommandShowsASecret runs every command that reads the configuration, under
-// each fault, with secrets in every field.
-func TestNoCommandShowsASecret(t *testing.T) {
-	t.Parallel()
+// breakage is a fault of a configuration. It changes cfg and returns "", or returns the
+// text to write instead of whole, the text of cfg.
+type breakage func(cfg map[string]any, whole string) string
+
+// breakages are faults that could make a command print a secret.
+func breakages(t *testing.T) map[string]breakage {
+	t.Helper()
 	key := pemKey(t)
 	keyFile := filepath.Join(t.TempDir(), "key.pem")
 	require.NoError(t, os.WriteFile(keyFile, []byte(key), 0o600))
-	cut := func(section, name string, value any) func(map[string]any, string) string {
+	set := func(section, name string, value any) breakage {
 		return func(cfg map[string]any, _ string) string {
 			inSection(section, name, value)(cfg)
 			return ""
 		}
 	}
-	property := func(name string, value any) func(map[string]any, string) string {
+	property := func(name string, value any) breakage {
 		return func(cfg map[string]any, _ string) string {
 			cfg["kafka"].(map[string]any)["properties"].(map[string]any)[name] = value
 			return ""
 		}
 	}
-	hook := func(member string, value any) func(map[string]any, string) string {
+	hook := func(member string, value any) breakage {
 		return func(cfg map[string]any, _ string) string {
 			cfg["webhooks"].([]map[string]any)[0][member] = value
 			return ""
 		}
 	}
-	raw := func(text string) func(map[string]any, string) string {
+	raw := func(text string) breakage {
 		return func(_ map[string]any, whole string) string { return whole + text }
 	}
 	s := func(name string) string { return newSecret(name) }
-	for name, breakIt := range map[string]func(cfg map[string]any, whole string) string{
-		"nothing is there":              cut("redis", "username", "gateway"),
-		"a list for a password":         cut("redis", "password", []string{s("in a list")}),
-		"a mapping for a password":      cut("redis", "password", map[string]any{"value": s("in a mapping")}),
-		"a misspelt password":           cut("redis", "passwort", s("misspelt")),
-		"an expanded one as an address": cut("redis", "addresses", []string{"${REDIS_SECRET}"}),
-		"an expanded one as a size":     cut("http", "body_limit", "${HOOK_SECRET}"),
-		"an expanded one as a duration": cut("http", "read_timeout", "${HOOK_SECRET}"),
-		"an expanded one as an origin":  cut("http", "cors", map[string]any{"origins": []string{"${HOOK_SECRET}"}}),
-		"an expanded one as a proxy":    cut("http", "trusted_proxies", []string{"${HOOK_SECRET}"}),
-		"an expanded one as a URL":      cut("http", "public_url", "https://user:${HOOK_SECRET}@example.com"),
-		"a password in a URL":           cut("http", "public_url", "https://user:"+s("in a URL")+"@example.com"),
-		"a key where a file should be":  cut("http", "tls", map[string]any{"cert": keyFile, "key": keyFile}),
-		"a key that is no certificate":  cut("redis", "tls", map[string]any{"enabled": true, "ca": keyFile}),
-		"a misspelt property":           property("sasl.passwort", s("property")),
-		"a refused property":            property("ssl.engine.location", s("refused property")),
-		"a bad key":                     property("ssl.key.pem", s("pem")),
-		"a key without a certificate":   property("ssl.key.pem", key),
-		"a keystore that is not there":  property("ssl.keystore.password", s("keystore")),
-		"a list for a property":         property("sasl.password", []string{s("property in a list")}),
-		"a scheme that is not known":    hook("scheme", "no-such"),
-		"an expanded one as a scheme":   hook("scheme", "${HOOK_SECRET}"),
-		"a secret that is none":         hook("secrets", s("no list")),
+	return map[string]breakage{
+		"nothing is there":                set("redis", "username", "gateway"),
+		"a list for a password":           set("redis", "password", []string{s("in a list")}),
+		"a mapping for a password":        set("redis", "password", map[string]any{"value": s("in a mapping")}),
+		"a misspelt password":             set("redis", "passwort", s("misspelt")),
+		"an expanded one as an address":   set("redis", "addresses", []string{"${REDIS_SECRET}"}),
+		"an expanded one as a size":       set("http", "body_limit", "${HOOK_SECRET}"),
+		"an expanded one as a duration":   set("http", "read_timeout", "${HOOK_SECRET}"),
+		"an expanded one as an origin":    set("http", "cors", map[string]any{"origins": []string{"${HOOK_SECRET}"}}),
+		"an expanded one as a proxy":      set("http", "trusted_proxies", []string{"${HOOK_SECRET}"}),
+		"an expanded one as a URL":        set("http", "public_url", "https://user:${HOOK_SECRET}@example.com"),
+		"a password in a URL":             set("http", "public_url", "https://user:"+s("in a URL")+"@example.com"),
+		"a key where a file should be":    set("http", "tls", map[string]any{"cert": keyFile, "key": keyFile}),
+		"a key that is not a certificate": set("redis", "tls", map[string]any{"enabled": true, "ca": keyFile}),
+		"a misspelt property":             property("sasl.passwort", s("property")),
+		"a refused property":              property("ssl.engine.location", s("refused property")),
+		"a bad key":                       property("ssl.key.pem", s("pem")),
+		"a key without a certificate":     property("ssl.key.pem", key),
+		"a keystore that is not there":    property("ssl.keystore.password", s("keystore")),
+		"a list for a property":           property("sasl.password", []string{s("property in a list")}),
+		"a scheme that is not known":      hook("scheme", "no-such"),
+		"an expanded one as a scheme":     hook("scheme", "${HOOK_SECRET}"),
+		"a secret that is none":           hook("secrets", s("no list")),
 		"a secret of another scheme": func(cfg map[string]any, _ string) string {
 			cfg["webhooks"].([]map[string]any)[3]["secrets"] = []string{"whsec_" + s("not base64") + "!"}
 			return ""
@@ -236,7 +239,14 @@ func TestNoCommandShowsASecret(t *testing.T) {
 		"a second document":          raw("\n---\nredis: {password: " + s("second document") + "}\n"),
 		"a key given twice":          raw("\nredis: {password: " + s("given twice") + "}\n"),
 		"a variable that is not set": raw("\nmore: ${NOT_SET:?" + s("message") + "}\n"),
-	} {
+	}
+}
+
+// TestNoCommandShowsASecret runs every command that reads the configuration, with each
+// fault, and with secrets in every field.
+func TestNoCommandShowsASecret(t *testing.T) {
+	t.Parallel()
+	for name, breakIt := range breakages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg, environment := guardedConfig(t, "127.0.0.1:1")
@@ -247,7 +257,7 @@ func TestNoCommandShowsASecret(t *testing.T) {
 			}
 			file := filepath.Join(t.TempDir(), "gateway.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			delivery := "POST /v1/webhooks/stripe HTTP/1.1\nContent-Type: application/json\nStripe-Signature: t=1,v1=00\nAuthorization: Bearer " + s("of a delivery") + "\n\n{}"
+			delivery := "POST /v1/webhooks/stripe HTTP/1.1\nContent-Type: application/json\nStripe-Signature: t=1,v1=00\nAuthorization: Bearer " + newSecret("of a delivery") + "\n\n{}"
 			for _, args := range [][]string{
 				{"check", "-c", file},
 				{"check", "-c", file, "--format", "json"},
@@ -261,34 +271,43 @@ func TestNoCommandShowsASecret(t *testing.T) {
 			} {
 				require.NotEmpty(t, printedBy(t, environment, delivery, args...), args)
 			}
-			if name != "nothing is there" && name != "a misspelt password" {
-				return
-			}
 			// One that starts, and one that does not, as a process that logs.
-			p := exec.Command(suite.binary, "serve", "-c", file)
-			p.Env = append(os.Environ(), environment...)
-			var out lines
-			p.Stdout, p.Stderr = &out, &out
-			require.NoError(t, p.Start())
-			ended := make(chan error, 1)
-			go func() { ended <- p.Wait() }()
-			if name == "nothing is there" {
-				eventually(t, patient, "librdkafka complains", func() error {
-					if !strings.Contains(out.String(), "127.0.0.1:1") {
-						return fmt.Errorf("not yet")
-					}
-					return nil
-				})
-				require.NoError(t, p.Process.Signal(os.Interrupt))
+			switch name {
+			case "nothing is there":
+				requireServeShowsNoSecret(t, file, environment, "127.0.0.1:1")
+			case "a misspelt password":
+				requireServeShowsNoSecret(t, file, environment, "")
 			}
-			<-ended
-			require.Empty(t, leaks(out.String()), out.String())
 		})
 	}
 }
 
-// TestRunningGatewayShowsNoSecret asks one that is configured with secrets in every
-// way that callers and operators have.
+// requireServeShowsNoSecret runs `gateway serve` to its end, which comes by itself or,
+// if until is not empty, once the log contains until.
+func requireServeShowsNoSecret(t *testing.T, file string, environment []string, until string) {
+	t.Helper()
+	p := exec.Command(suite.binary, "serve", "-c", file)
+	p.Env = append(os.Environ(), environment...)
+	var out lines
+	p.Stdout, p.Stderr = &out, &out
+	require.NoError(t, p.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Wait() }()
+	if until != "" {
+		eventually(t, patient, "librdkafka logs an error", func() error {
+			if !strings.Contains(out.String(), until) {
+				return fmt.Errorf("not yet")
+			}
+			return nil
+		})
+		require.NoError(t, p.Process.Signal(os.Interrupt))
+	}
+	<-ended
+	require.Empty(t, leaks(out.String()), out.String())
+}
+
+// TestRunningGatewayShowsNoSecret uses a gateway that is configured with secrets in every
+// way that callers and operators can.
 func TestRunningGatewayShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	password := newSecret("redis")
@@ -331,7 +350,7 @@ func TestRunningGatewayShowsNoSecret(t *testing.T) {
 		require.GreaterOrEqual(t, a.status, 400)
 		require.Empty(t, leaks(string(a.body)))
 	}
-	require.NoError(t, redis.Pause()) // errors of Redis have their say
+	require.NoError(t, redis.Pause()) // so that errors of Redis are logged
 	a := c.mustSend(t, post{eventType: name, key: "k2", body: body, header: who})
 	require.NoError(t, redis.Resume())
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
@@ -350,8 +369,7 @@ func merged(m map[string]string, name, value string) map[string]string {
 	return m
 }
 
-// TestKeysNew: the one command that shows a secret shows it once, where it is asked
-// for, and its hash says nothing.
+// TestKeysNew: only `keys new` prints a key, and only to standard output.
 func TestKeysNew(t *testing.T) {
 	t.Parallel()
 	var out, errOut bytes.Buffer
@@ -365,7 +383,7 @@ func TestKeysNew(t *testing.T) {
 	}
 }
 
-// The look itself can fail.
+// The search itself can fail.
 func TestLeaksAreFound(t *testing.T) {
 	t.Parallel()
 	secret := newSecret("found")

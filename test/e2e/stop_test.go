@@ -14,9 +14,9 @@ import (
 	"eventgateway/test/services"
 )
 
-// TestStopUnderLoad: a gateway that is told to stop answers what it has taken,
-// settles its claims, and ends. Whoever lost the connection asks another
-// gateway with the same key.
+// TestStopUnderLoad: a gateway that is told to stop answers the requests that it has
+// accepted, settles its claims, and ends. Clients that lost their connection retry at
+// another gateway with the same key.
 func TestStopUnderLoad(t *testing.T) {
 	const conns = 32
 	topic := newTopic(t)
@@ -71,5 +71,5 @@ func TestStopUnderLoad(t *testing.T) {
 			require.Equal(t, string(a.body), string(answers[i].body))
 		}
 	}
-	requireCount(t, readTopic(t, services.Shared(t).Kafka, topic).records, len(events), "each event is there once")
+	requireCount(t, readTopic(t, services.Shared(t).Kafka, topic).records, len(events), "each event is in the log once")
 }

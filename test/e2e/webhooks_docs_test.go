@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// freeAddress is one that nothing listens at.
+// freeAddress is an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,7 +25,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// shell runs commands as they would be pasted, in a folder with the gateway on the path.
+// shell runs commands as a user would paste them, in a folder with the gateway on PATH.
 func shell(t *testing.T, dir, commands string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-e", "-o", "pipefail", "-c", commands)
@@ -35,8 +35,7 @@ func shell(t *testing.T, dir, commands string) string {
 	return string(out)
 }
 
-// TestWebhookQuickStart runs the quick start of docs/webhooks.md as it stands; only
-// the ports are others.
+// TestWebhookQuickStart runs the quick start of docs/webhooks.md; only the ports differ.
 func TestWebhookQuickStart(t *testing.T) {
 	t.Setenv("PATH", suite.dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("GATEWAY_HTTP_LISTEN", freeAddress(t))

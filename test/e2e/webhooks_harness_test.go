@@ -18,10 +18,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
-// hookSecret signs what is to be believed.
+// hookSecret signs deliveries that must be accepted.
 var hookSecret = newSecret("webhook")
 
 // sign is HMAC-SHA256 of the parts, one after another.
@@ -76,7 +77,7 @@ type hook struct {
 	c            *client
 }
 
-// hooks are a gateway's sources, by what a test calls them.
+// hooks are a gateway's sources, by the names that a test uses.
 type hooks struct {
 	g   *gateway
 	all map[string]*hook
@@ -95,8 +96,8 @@ func hookTypes(t *testing.T, list []*hook) string {
 	return schemasFolder(t, types...)
 }
 
-// startHooks starts a gateway with a source for each of these; more is what the source has
-// beside the usual.
+// startHooks starts a gateway with a source for each of these; more has the source's
+// additional settings.
 func startHooks(t *testing.T, o options, sources map[string]map[string]any) hooks {
 	t.Helper()
 	hs := hooks{all: map[string]*hook{}}
@@ -182,9 +183,8 @@ func (a answer) items(t *testing.T) (receipts []receipt) {
 	return receipts
 }
 
-// concurrently delivers one delivery many times at once; what changes with each try
-// is in body. Everybody must get the receipt in the end, for a provider sends
-// again what gets a 5xx.
+// concurrently delivers one delivery many times at once, with the body of each attempt.
+// Every attempt must get the receipt in the end: a provider retries after a 5xx.
 func concurrently(t *testing.T, h *hook, id string, body func(i int) string, headers ...string) receipt {
 	t.Helper()
 	const n = 16
@@ -206,7 +206,7 @@ func concurrently(t *testing.T, h *hook, id string, body func(i int) string, hea
 				errs[i] = fmt.Errorf("%d %s", a.status, a.body)
 				return
 			}
-			pause(t.Context(), 50*time.Millisecond)
+			backoff.Sleep(t.Context(), 50*time.Millisecond)
 		}
 	})
 	for i := range n {

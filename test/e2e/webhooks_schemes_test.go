@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -76,7 +77,7 @@ func command(t *testing.T, in []byte, args ...string) (status int, out, errOut s
 	var o, e bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), suite.binary, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &o, &e
-	_ = cmd.Run() // the status says it
+	_ = cmd.Run() // the status says whether it failed
 	return cmd.ProcessState.ExitCode(), o.String(), e.String()
 }
 
@@ -91,88 +92,97 @@ func sample(t *testing.T, scheme string) (body []byte, header []string) {
 	return []byte(out), header
 }
 
-// TestEveryWebhookScheme: the example of each scheme in the documentation, with the
-// scheme's sample delivery, signed by `gateway webhooks send`. Twice and more it is
-// one record and one receipt, as a dead letter (the first half of the sources) and as an event. Whatever
-// scheme is added is covered.
+// TestEveryWebhookScheme delivers the sample of each scheme, signed by `gateway webhooks
+// send`, to the example source of the documentation. Repeated deliveries are one record
+// and one receipt, as a dead letter (the first source of each pair) and as an event. A
+// scheme without an example fails the test.
 func TestEveryWebhookScheme(t *testing.T) {
 	_, _, usage := command(t, nil, "webhooks", "sample", "--help")
 	_, listed, _ := strings.Cut(usage, "Schemes: ")
 	schemes := strings.Split(strings.TrimSpace(listed), ", ")
 	require.Contains(t, schemes, "stripe")
 
-	prefix := unique("e2e")
 	dir := t.TempDir()
-	writeType(t, dir, eventType{name: prefix + ".none", xevent: map[string]any{"key": nil}, schema: map[string]any{}})
+	writeType(t, dir, eventType{name: unique("e2e") + ".none", xevent: map[string]any{"key": nil}, schema: map[string]any{}})
 	o := options{schemas: dir}
-	type half struct{ scheme, dead, event, topic string }
-	var halves []half
+	var pairs []schemePair
+	var covered, topics []string
 	for _, source := range documented(t) {
-		scheme := source["scheme"].(string)
-		require.Contains(t, schemes, scheme)
-		h := half{scheme, unique("hook"), unique("hook"), newTopicName(t)}
-		halves = append(halves, h)
-		for _, name := range []string{h.dead, h.event} {
-			one := map[string]any{}
-			for key, value := range source {
-				one[key] = value
-			}
-			one["name"], one["event_type"] = name, h.event+".{type}"
-			one["dead_letter_topic"] = h.topic
-			o.webhooks = append(o.webhooks, one)
-		}
-	}
-	var covered []string
-	for _, h := range halves {
-		covered = append(covered, h.scheme)
+		pair := newSchemePair(t, source)
+		pairs, covered, topics = append(pairs, pair), append(covered, pair.scheme), append(topics, pair.topic)
+		o.webhooks = append(o.webhooks, pair.sources(source)...)
 	}
 	require.Subset(t, covered, schemes, "each has an example")
-
-	var topics []string
-	for _, h := range halves {
-		topics = append(topics, h.topic)
-	}
+	require.Subset(t, schemes, covered)
 	createTopics(t, services.Shared(t).Kafka, 3, topics...)
 	g := startGateway(t, o)
 	file := writeConfig(t, o.config(t))
-	for _, h := range halves {
-		t.Run(h.scheme, func(t *testing.T) {
+	for _, pair := range pairs {
+		t.Run(pair.scheme, func(t *testing.T) {
 			t.Parallel()
-			send := sender{t: t, gateway: g.addr, file: file}
-			send.body, send.header = sample(t, h.scheme)
-			first, ok := send.to(h.dead)
-			if !ok {
-				return
-			}
-			second, _ := send.to(h.dead)
-			require.Equal(t, first, second)
-			receipts := receiptsOf(t, first)
-			for i, r := range receipts {
-				require.Equal(t, h.topic, r.Topic, "a dead letter")
-				require.True(t, strings.HasPrefix(r.Type, h.event+"."), r.Type)
-				if !slices.ContainsFunc(receipts[:i], func(before receipt) bool { return before.Type == r.Type }) {
-					writeType(t, dir, eventType{name: r.Type, xevent: map[string]any{"topic": h.topic, "key": nil}, schema: map[string]any{}})
-				}
-			}
-			requireOneEach(t, h.topic, receipts)
-
-			// Now as events: the key is where the example says.
-			for _, r := range receipts {
-				awaitType(t, g.addr, r.Type)
-			}
-			answers := make([]string, 4)
-			each(len(answers), len(answers), func(i int) { answers[i], _ = send.untilAccepted(h.event) })
-			for _, a := range answers {
-				require.Equal(t, answers[0], a)
-			}
-			events := receiptsOf(t, answers[0])
-			require.Len(t, events, len(receipts))
-			for _, r := range events {
-				require.Equal(t, "v1", r.Version, "%s is an event, no dead letter", r.Type)
-			}
-			requireOneEach(t, h.topic, append(receipts, events...))
+			pair.deliver(t, g.addr, file, dir)
 		})
 	}
+}
+
+// schemePair is two sources of a scheme, which differ only in their names: one for
+// deliveries before their event types exist, which become dead letters, and one for the
+// same deliveries as events. Both write to one topic.
+type schemePair struct{ scheme, dead, event, topic string }
+
+func newSchemePair(t *testing.T, source map[string]any) schemePair {
+	t.Helper()
+	return schemePair{source["scheme"].(string), unique("hook"), unique("hook"), newTopicName(t)}
+}
+
+// sources are the settings of both.
+func (p schemePair) sources(example map[string]any) (all []map[string]any) {
+	for _, name := range []string{p.dead, p.event} {
+		source := maps.Clone(example)
+		source["name"], source["event_type"] = name, p.event+".{type}"
+		source["dead_letter_topic"] = p.topic
+		all = append(all, source)
+	}
+	return all
+}
+
+// deliver sends the scheme's sample as a dead letter and as an event, each several times.
+// Event types are written to the folder schemas.
+func (p schemePair) deliver(t *testing.T, addr, config, schemas string) {
+	t.Helper()
+	send := sender{t: t, gateway: addr, file: config}
+	send.body, send.header = sample(t, p.scheme)
+	first, ok := send.to(p.dead)
+	if !ok {
+		return
+	}
+	second, _ := send.to(p.dead)
+	require.Equal(t, first, second)
+	receipts := receiptsOf(t, first)
+	for i, r := range receipts {
+		require.Equal(t, p.topic, r.Topic, "a dead letter")
+		require.True(t, strings.HasPrefix(r.Type, p.event+"."), r.Type)
+		if !slices.ContainsFunc(receipts[:i], func(before receipt) bool { return before.Type == r.Type }) {
+			writeType(t, schemas, eventType{name: r.Type, xevent: map[string]any{"topic": p.topic, "key": nil}, schema: map[string]any{}})
+		}
+	}
+	requireOneEach(t, p.topic, receipts)
+
+	// Now as events, with the key where the example has it.
+	for _, r := range receipts {
+		awaitType(t, addr, r.Type)
+	}
+	answers := make([]string, 4)
+	each(len(answers), len(answers), func(i int) { answers[i], _ = send.untilAccepted(p.event) })
+	for _, a := range answers {
+		require.Equal(t, answers[0], a)
+	}
+	events := receiptsOf(t, answers[0])
+	require.Len(t, events, len(receipts))
+	for _, r := range events {
+		require.Equal(t, "v1", r.Version, "%s is an event, not a dead letter", r.Type)
+	}
+	requireOneEach(t, p.topic, append(receipts, events...))
 }
 
 // sender sends a scheme's sample with the command.
@@ -201,7 +211,7 @@ func (s sender) once(source string) (status int, out, errOut string) {
 	}, s.header...)...)
 }
 
-// untilAccepted sends again what gets a 5xx, as providers do.
+// untilAccepted retries after a 5xx, as providers do.
 func (s sender) untilAccepted(source string) (body string, ok bool) {
 	for range 50 {
 		_, out, _ := s.once(source)

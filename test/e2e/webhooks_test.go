@@ -16,11 +16,11 @@ import (
 // standardSecret is hookSecret as Standard Webhooks write it.
 var standardSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte(hookSecret))
 
-// newHookSecret takes hookSecret's place; anotherSecret is somebody else's.
+// newHookSecret replaces hookSecret; anotherSecret is not configured.
 var newHookSecret, anotherSecret = newSecret("new webhook"), newSecret("another webhook")
 
-// TestWebhooks: what a provider signs becomes one record, however often and in what
-// dress it comes; what it does not sign becomes none.
+// TestWebhooks: a delivery that a provider has signed becomes one record, however often
+// and in whatever form it is sent; an unsigned one becomes none.
 func TestWebhooks(t *testing.T) {
 	hs := startHooks(t, options{}, map[string]map[string]any{
 		"stripe":   {"secrets": []string{newHookSecret, hookSecret}, "key": "/data/object/id"},
@@ -55,7 +55,7 @@ func TestWebhooks(t *testing.T) {
 	})
 }
 
-// requireOnce sends a good delivery and looks at all that comes of it.
+// requireOnce sends a valid delivery and checks its answers and its record.
 func requireOnce(t *testing.T, h *hook, id, body, key string, headers ...string) receipt {
 	t.Helper()
 	first := h.deliver(t, id, body, headers...)
@@ -97,7 +97,7 @@ func requireOnce(t *testing.T, h *hook, id, body, key string, headers ...string)
 
 const stripeEvent = `{"id":%q,"type":"ok","pending_webhooks":%d,"data":{"object":{"id":"ch_1"}}}`
 
-// A redelivery is the event's id, whatever Stripe counts in it.
+// A redelivery has the event's id, whatever attempt counter Stripe puts in it.
 func testStripe(t *testing.T, h *hook) {
 	r := requireOnce(t, h, "evt_1", fmt.Sprintf(stripeEvent, "evt_1", 3), "ch_1")
 	for pending := range 3 {
@@ -122,7 +122,7 @@ func testStripe(t *testing.T, h *hook) {
 	requireCount(t, h.kept(t).records, 3)
 }
 
-// requireDead sends what is believed but does not fit, several times.
+// requireDead sends a verified delivery that does not fit its schema, several times.
 func requireDead(t *testing.T, h *hook, id, body, why string, headers ...string) {
 	t.Helper()
 	headers = append(headers, "Authorization", "Basic c2VjcmV0", "X-Trace", "t-1")
@@ -154,14 +154,14 @@ func testGitHub(t *testing.T, h *hook) {
 	ping := h.deliver(t, "d-3", `{"zen":"x"}`, "X-GitHub-Event", "ping")
 	require.Equal(t, http.StatusOK, ping.status)
 
-	// The identity of what is no JSON is its bytes.
+	// The identity of a body that is not JSON is its bytes.
 	const broken = `{"action":`
 	requireDead(t, h, fmt.Sprintf("%x", sha256Sum(broken)), broken, "malformed-json", "X-GitHub-Event", "ok")
 	requireCount(t, h.published(t).records, 1)
 	requireCount(t, h.kept(t).records, 2)
 }
 
-// With on_invalid: reject nothing is kept, and a redelivery that fits is written.
+// With on_invalid: reject, no dead letter is kept, and a redelivery that fits is written.
 func testStrict(t *testing.T, h *hook) {
 	for range 2 {
 		p := h.deliver(t, "d-1", `{"n":"no integer"}`, "X-GitHub-Event", "ok").mustBe(t, http.StatusUnprocessableEntity, "schema-violation", "not-written")
@@ -188,8 +188,8 @@ func testSlack(t *testing.T, h *hook) {
 	requireCount(t, h.published(t).records, 1)
 }
 
-// A body with several events: each is one record, also if it comes again in other
-// company.
+// A body with several events: each is one record, even if it is sent again together with
+// other events.
 func testList(t *testing.T, h *hook) {
 	item := func(id, key string) string { return fmt.Sprintf(`{"id":%q, "type":"ok","k":%q}`, id, key) }
 	send := func(items ...string) answer { return h.deliver(t, "", `{"events":[`+strings.Join(items, " , ")+`]}`) }
@@ -216,11 +216,10 @@ func testList(t *testing.T, h *hook) {
 	require.Equal(t, []string{h.topic, h.dead, h.topic}, []string{mixed[0].Topic, mixed[1].Topic, mixed[2].Topic})
 	requireCount(t, h.kept(t).records, 1)
 	requireCount(t, h.published(t).records, 6)
-	require.Equal(t, http.StatusOK, send().status, "an empty list is no event, and no error")
+	require.Equal(t, http.StatusOK, send().status, "an empty list has no event, and is not an error")
 }
 
-// TestWebhookWhileKafkaIsAway: the provider hears a 5xx, and what it sends again is
-// written once.
+// TestWebhookWhileKafkaIsAway: the provider gets a 5xx, and its retry is written once.
 func TestWebhookWhileKafkaIsAway(t *testing.T) {
 	kafka := privateKafka(t)
 	const lease = 12 * time.Second
@@ -232,7 +231,7 @@ func TestWebhookWhileKafkaIsAway(t *testing.T) {
 	away := h.deliver(t, "", body)
 	p, err := away.problem()
 	require.NoError(t, err)
-	require.Contains(t, []string{"503 log-unavailable not-written", "504 outcome-unknown unknown"}, sayOutcome(p))
+	require.Contains(t, []string{"503 log-unavailable not-written", "504 outcome-unknown unknown"}, outcomeOf(p))
 	require.True(t, p.Retryable)
 	require.NotEmpty(t, away.header.Get("Retry-After"))
 	require.NoError(t, kafka.Restart(t.Context()))

@@ -33,31 +33,31 @@ func (x *expansion) accept(s *State, i, g, p int) {
 	}
 }
 
-// answer ends an attempt with an ending queued behind the answer.
-func (a *attempt) finish(answer, ending, token uint8) {
-	a.phase, a.answer, a.ending, a.endToken = done, answer, ending, token
+// finish answers an attempt and queues a settlement behind the answer.
+func (a *attempt) finish(answer, settlement, token uint8) {
+	a.phase, a.answer, a.settlement, a.settleToken = done, answer, settlement, token
 }
 
 func (a *attempt) finishWritten(record int, token uint8) {
 	a.finish(accepted, settle, token)
-	a.at, a.endAt = uint8(record), uint8(record)
+	a.at, a.settleAt = uint8(record), uint8(record)
 }
 
-// takeToken is the token of the attempt's take-over.
-func (x *expansion) takeToken(a *attempt) uint8 {
+// takeOverToken is the token of the attempt's take-over.
+func (x *expansion) takeOverToken(a *attempt) uint8 {
 	const takeOver = 8
-	if x.without(TokenPerAttempt) || x.without(TokenPerTake) {
+	if x.without(TokenPerAttempt) || x.without(TokenPerTakeOver) {
 		return a.token
 	}
 	return a.token | takeOver
 }
 
-// claim runs the claim script, and what may go wrong with it.
+// claim runs the claim script, and the ways in which it may fail.
 func (x *expansion) claim(s *State, i int) {
 	if x.without(MarkerInClaim) && s.att[i].phase == begun {
 		n := *s
 		if !s.markerGood() {
-			n.att[i].finish(notWritten, noEnding, 0)
+			n.att[i].finish(notWritten, noSettlement, 0)
 		} else {
 			n.att[i].phase = looked
 		}
@@ -77,7 +77,7 @@ func (x *expansion) claim(s *State, i int) {
 	}
 	gaveUp := *s
 	gaveUp.att[i].finish(notWritten, release, s.att[i].token)
-	gaveUp.att[i].ghost = ghostClaim
+	gaveUp.att[i].delayed = delayedClaim
 	x.add(stepClaimGivenUp, i, 0, &gaveUp)
 }
 
@@ -87,11 +87,11 @@ const (
 	claimNoMarker
 	claimReplayed
 	claimInProgress
-	claimInDoubt
+	claimUnknown
 	claimAbandoned
 )
 
-// claimScript is the part that runs in Redis.
+// claimScript is the part of the claim that runs in Redis.
 func (x *expansion) claimScript(s *State, i int) int {
 	a, r := &s.att[i], &s.redis.claim
 	token := a.token
@@ -108,28 +108,28 @@ func (x *expansion) claimScript(s *State, i int) int {
 		return claimWon
 	case r.state == settled:
 		return claimReplayed
-	case s.att[r.attempt].lease == leaseOver:
+	case s.att[r.attempt].lease == leaseEnded:
 		return claimAbandoned
 	case r.state == claimed:
 		return claimInProgress
 	case x.tx || x.without(UnknownWaits):
 		return claimAbandoned
 	default:
-		return claimInDoubt
+		return claimUnknown
 	}
 }
 
-// newLease begins a lease. That its end is another than the last one's is all
-// that tells two claims of one attempt apart: see the package comment.
+// newLease begins a lease. Two claims of one attempt differ only in the ends of
+// their leases: see the package comment.
 func (s *State) newLease(i int) (term uint8) {
 	a := &s.att[i]
-	a.lease = leaseRuns
+	a.lease = leaseRunning
 	a.terms++
 	s.traffic.after &^= 1 << i
 	return a.terms
 }
 
-// claimed runs the script and goes on from its reply.
+// claimed runs the script and acts on its reply.
 func (x *expansion) claimed(s *State, i int) int {
 	a := &s.att[i]
 	outcome := x.claimScript(s, i)
@@ -137,15 +137,15 @@ func (x *expansion) claimed(s *State, i int) int {
 	case claimWon:
 		a.phase = owning
 	case claimNoMarker:
-		a.finish(notWritten, noEnding, 0)
+		a.finish(notWritten, noSettlement, 0)
 	case claimReplayed:
-		a.finish(accepted, noEnding, 0)
+		a.finish(accepted, noSettlement, 0)
 		a.at = s.redis.claim.at
 	case claimAbandoned:
 		a.found = s.redis.claim
 		x.enter(s, i, x.procedure[0])
 	default:
-		a.finish(unknown, noEnding, 0)
+		a.finish(unknown, noSettlement, 0)
 	}
 	return outcome
 }
@@ -161,7 +161,7 @@ func (x *expansion) enter(s *State, i int, phase uint8) {
 	}
 }
 
-// proceed goes on to the phase after the present one.
+// proceed moves to the next phase of the take-over.
 func (x *expansion) proceed(s *State, i int) {
 	for n, phase := range x.procedure {
 		if phase == s.att[i].phase && n+1 < len(x.procedure) {
@@ -172,43 +172,43 @@ func (x *expansion) proceed(s *State, i int) {
 	s.att[i].phase = owning
 }
 
-// take is the compare-and-set, and what may go wrong with it.
-func (x *expansion) take(s *State, i int) {
+// takeOver is the compare-and-set, and the ways in which it may fail.
+func (x *expansion) takeOver(s *State, i int) {
 	n := *s
-	outcome := x.takeScript(&n, i)
+	outcome := x.takeOverScript(&n, i)
 	won := n // Redis after the script
 	switch outcome {
-	case takeWon:
+	case takeOverWon:
 		x.proceed(&n, i)
 	default:
-		n.att[i].finish(unknown, noEnding, 0)
+		n.att[i].finish(unknown, noSettlement, 0)
 	}
-	x.add(stepTake, i, outcome, &n)
+	x.add(stepTakeOver, i, outcome, &n)
 	if !x.faulty(s, LostReply) {
 		return
 	}
-	if outcome == takeWon && s.redis != won.redis {
-		x.add(stepTakeLost, i, 0, &won)
+	if outcome == takeOverWon && s.redis != won.redis {
+		x.add(stepTakeOverLost, i, 0, &won)
 	}
 	gaveUp := *s
-	gaveUp.att[i].finish(unknown, noEnding, 0)
-	gaveUp.att[i].ghost = ghostTake
-	x.add(stepTakeGivenUp, i, 0, &gaveUp)
+	gaveUp.att[i].finish(unknown, noSettlement, 0)
+	gaveUp.att[i].delayed = delayedTakeOver
+	x.add(stepTakeOverGivenUp, i, 0, &gaveUp)
 }
 
 // Outcomes of a take-over, for the trace.
 const (
-	takeWon = iota
-	takeNoMarker
-	takeBeaten
+	takeOverWon = iota
+	takeOverNoMarker
+	takeOverBeaten
 )
 
-// takeScript is the part that runs in Redis.
-func (x *expansion) takeScript(s *State, i int) int {
+// takeOverScript is the part of the take-over that runs in Redis.
+func (x *expansion) takeOverScript(s *State, i int) int {
 	a, r := &s.att[i], &s.redis.claim
-	token := x.takeToken(a)
+	token := x.takeOverToken(a)
 	if !s.markerGood() && !x.without(MarkerInTakeOver) {
-		return takeNoMarker
+		return takeOverNoMarker
 	}
 	same := *r == a.found
 	if x.without(CompareLease) {
@@ -221,9 +221,9 @@ func (x *expansion) takeScript(s *State, i int) int {
 	}
 	if !same {
 		if r.held() && r.token == token {
-			return takeWon
+			return takeOverWon
 		}
-		return takeBeaten
+		return takeOverBeaten
 	}
 	*r = claim{
 		state: claimed, token: token, attempt: uint8(i), owner: ownerOf(a.gateway, a.inc),
@@ -236,66 +236,66 @@ func (x *expansion) takeScript(s *State, i int) int {
 		r.parts = 1 << a.part
 	}
 	a.token, a.tookOver = token, 1
-	return takeWon
+	return takeOverWon
 }
 
-// renew moves the lease end, which tells that nobody has taken over meanwhile.
+// renew moves the lease end. It succeeds only if nobody has taken over meanwhile.
 func (x *expansion) renew(s *State, i int) {
 	n := *s
-	r, outcome := &n.redis.claim, takeBeaten
+	r, outcome := &n.redis.claim, takeOverBeaten
 	switch {
 	case !s.markerGood():
-		outcome = takeNoMarker
+		outcome = takeOverNoMarker
 	case r.state == claimed && r.token == s.att[i].token:
-		outcome = takeWon
+		outcome = takeOverWon
 		r.term = n.newLease(i)
 		x.proceed(&n, i)
 	}
-	if outcome != takeWon {
-		n.att[i].finish(unknown, noEnding, 0)
+	if outcome != takeOverWon {
+		n.att[i].finish(unknown, noSettlement, 0)
 	}
 	x.add(stepRenew, i, outcome, &n)
 }
 
-// ghost runs a script that its gateway has given up.
-func (x *expansion) ghost(s *State, i int) {
-	g := s.att[i].ghost
-	if g == noGhost || x.quiet {
+// delayed runs a script that its gateway has given up.
+func (x *expansion) delayed(s *State, i int) {
+	g := s.att[i].delayed
+	if g == notDelayed || x.quiet {
 		return
 	}
 	n := *s
-	if g == ghostClaim {
+	if g == delayedClaim {
 		x.claimScript(&n, i)
 	} else {
-		x.takeScript(&n, i)
+		x.takeOverScript(&n, i)
 	}
-	n.att[i].ghost = noGhost
-	x.add(stepGhost, i, int(g), &n)
+	n.att[i].delayed = notDelayed
+	x.add(stepDelayed, i, int(g), &n)
 }
 
-// ending applies what is queued behind the answer.
-func (x *expansion) ending(s *State, i int) {
+// settlement applies the settlement that is queued behind the answer.
+func (x *expansion) settlement(s *State, i int) {
 	e := &s.att[i]
-	if e.ending == noEnding {
+	if e.settlement == noSettlement {
 		return
 	}
 	n := *s
 	r := &n.redis.claim
-	mine := r.held() && r.token == e.endToken
-	switch e.ending {
+	mine := r.held() && r.token == e.settleToken
+	switch e.settlement {
 	case settle:
 		if mine || r.state == absent || r.held() && x.without(SettleOwn) {
-			*r = claim{state: settled, at: e.endAt}
+			*r = claim{state: settled, at: e.settleAt}
 		}
-	case doubt:
+	case markUnknown:
 		if mine {
-			r.state = inDoubt
+			r.state = markedUnknown
 		}
 	case release:
 		if mine || x.without(ReleaseOwn) {
 			*r = claim{}
 		}
 	}
-	n.att[i].ending = noEnding
-	x.add(stepEnding, i, int(e.ending), &n)
+	n.att[i].settlement = noSettlement
+	x.add(stepSettlement, i, int(e.settlement), &n)
 }

@@ -2,11 +2,11 @@ package model
 
 import "slices"
 
-// Case is a rule left out, with the bounds within which that shows.
+// Case is a rule left out, with the bounds within which a promise then breaks.
 type Case struct {
 	Rule   Rule
 	Config Config
-	// Holds: no promise breaks without the rule, within the bounds.
+	// Holds says that no promise breaks without the rule, within the bounds.
 	Holds bool
 }
 
@@ -28,18 +28,18 @@ func bounds(attempts, faults int, kinds Kinds) Config {
 	return Config{Attempts: attempts, Faults: faults, Kinds: kinds, Partitions: 1, SafetyOnly: true}
 }
 
-func (c Config) partitions() Config { c.Partitions = 2; return c }
-func (c Config) traffic() Config    { c.Traffic = true; return c }
-func (c Config) takeFirst() Config  { c.Order = TakeFirst; return c }
+func (c Config) partitions() Config    { c.Partitions = 2; return c }
+func (c Config) traffic() Config       { c.Traffic = true; return c }
+func (c Config) takeOverFirst() Config { c.Order = TakeOverFirst; return c }
 
-// process are the faults of gateways and of Kafka; the others are Redis'.
-const process = Crash | TimeOut | Refusal | LostReply | Truncation
+// process are the faults of gateways and of Kafka; the others are those of Redis.
+const process = Crash | Timeout | Refusal | LostReply | Truncation
 
-// Cases are all rules left out, one at a time, each where it has a meaning.
-// full is about those that make no difference: it searches further for one.
+// Cases are all rules left out, one at a time, under each guarantee to which the
+// rule applies. With full, rules that make no difference are searched further.
 func Cases(full bool) []Case {
 	var all []Case
-	for _, cases := range [][]Case{breaking(), breakingTakeFirst(), needless(full)} {
+	for _, cases := range [][]Case{breaking(), breakingTakeOverFirst(), unneeded(full)} {
 		all = append(all, cases...)
 	}
 	return all
@@ -49,22 +49,22 @@ func breaking() []Case {
 	return slices.Concat(
 		both(RecoveryRead, bounds(2, 0, 0)),
 		both(TokenPerAttempt, bounds(2, 0, 0)),
-		one(TokenPerTake, Transactional, Config{ // a retry breaks it: progress is checked
+		one(TokenPerTakeOver, Transactional, Config{ // a retry breaks it: progress is checked
 			Attempts: 2, Faults: 3, Kinds: LostReply | Failover, Partitions: 1, OneGateway: true,
 		}),
 		one(CompareWhole, Idempotent, bounds(3, 0, 0)),
 		one(CompareLease, Idempotent, bounds(2, 2, LostReply|Flush)),
 		both(ReleaseOwn, bounds(3, 1, LostReply|Refusal)),
-		both(ReleaseAfterRead, bounds(3, 1, TimeOut)),
+		both(ReleaseAfterRead, bounds(3, 1, Timeout)),
 		both(MarkerInClaim, bounds(2, 1, Flush)),
 		both(MarkerInTakeOver, bounds(3, 1, Failover)),
-		one(UnknownWaits, Idempotent, bounds(2, 1, TimeOut)),
+		one(UnknownWaits, Idempotent, bounds(2, 1, Timeout)),
 		one(EndBeyondWatermark, Idempotent, bounds(2, 0, 0)),
-		one(EndHandedAfterLease, Idempotent, bounds(2, 0, 0).traffic()),
+		one(EndSentAfterLease, Idempotent, bounds(2, 0, 0).traffic()),
 		one(ClockCheck, Idempotent, bounds(2, 0, 0)),
 		one(RequestsEndInLease, Idempotent, bounds(2, 0, 0)),
 		one(Fence, Transactional, bounds(2, 0, 0)),
-		one(FenceBeforeTake, Transactional, bounds(3, 0, 0)),
+		one(FenceBeforeTakeOver, Transactional, bounds(3, 0, 0)),
 		one(FenceOwn, Transactional, bounds(2, 0, 0)),
 		one(ClaimStays, Transactional, bounds(2, 0, 0)),
 		one(AnswerAfterCommit, Transactional, bounds(1, 1, Crash)),
@@ -80,15 +80,15 @@ func breaking() []Case {
 }
 
 // breakingTakeFirst are rules that only the order of the design needs.
-func breakingTakeFirst() []Case {
+func breakingTakeOverFirst() []Case {
 	return slices.Concat(
-		both(FromKept, bounds(3, 0, 0).takeFirst()),
-		both(PartitionsAdded, bounds(3, 0, 0).partitions().takeFirst()),
+		both(FromKept, bounds(3, 0, 0).takeOverFirst()),
+		both(PartitionsAdded, bounds(3, 0, 0).partitions().takeOverFirst()),
 	)
 }
 
-// needless are rules without which no promise breaks.
-func needless(full bool) []Case {
+// unneeded are rules without which no promise breaks.
+func unneeded(full bool) []Case {
 	bounds := func(g Guarantee) Config {
 		switch {
 		case full:
@@ -106,10 +106,10 @@ func needless(full bool) []Case {
 			one(FromKept, g, c),
 			one(PartitionsAdded, g, c.partitions()),
 			one(SettleOwn, g, c),
-			one(Renewal, g, c.takeFirst()),
+			one(Renewal, g, c.takeOverFirst()),
 		)
 		if g == Idempotent {
-			all = slices.Concat(all, one(TokenPerTake, g, c))
+			all = slices.Concat(all, one(TokenPerTakeOver, g, c))
 		} else {
 			all = slices.Concat(all, one(CompareWhole, g, c), one(CompareLease, g, c))
 		}

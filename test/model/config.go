@@ -15,9 +15,9 @@ type Order uint8
 const (
 	// ReadFirst is the implemented order: read, compare-and-set, publish.
 	ReadFirst Order = iota
-	// TakeFirst is the order of design section 7, rules 6 and 7:
+	// TakeOverFirst is the order of design section 7, rules 6 and 7:
 	// compare-and-set, read, renew the lease by compare-and-set, publish.
-	TakeFirst
+	TakeOverFirst
 )
 
 // Kinds are the faults that a run may contain.
@@ -26,7 +26,7 @@ type Kinds uint16
 // Each fault takes one from the run's budget whenever it happens.
 const (
 	Crash      Kinds = 1 << iota // kill -9 of a gateway, which starts again as a new incarnation
-	TimeOut                      // an attempt stops waiting for its acknowledgement, or a recovery read gives up
+	Timeout                      // an attempt stops waiting for its acknowledgement, or a recovery read gives up
 	Refusal                      // a produce that surely wrote nothing; in transactional mode the gateway's own abort
 	LostReply                    // the reply of a claim or of a take-over is lost: sent again, or given up and maybe run later
 	Flush                        // FLUSHALL
@@ -46,9 +46,9 @@ type Config struct {
 	// Partitions is 1, or 2 if later attempts may be placed on another
 	// partition than the first, because the topic was given one more.
 	Partitions int
-	// LeaderAlone: the high watermark is always the log's end. Otherwise it lags.
+	// LeaderAlone keeps the high watermark at the log's end. Otherwise it lags.
 	LeaderAlone bool
-	// Traffic: another client's record may be produced to partition 0. In
+	// Traffic lets another client produce a record to partition 0. In
 	// transactional mode it is another producer's open transaction.
 	Traffic bool
 	// Without are the rules left out.
@@ -57,12 +57,12 @@ type Config struct {
 	OneGateway bool
 	// SafetyOnly skips the progress check.
 	SafetyOnly bool
-	// untidy keeps states apart that differ in what no longer matters.
+	// untidy keeps states apart that differ only in fields that no longer matter.
 	untidy bool
 }
 
-// procedure is what a taker goes through between finding an abandoned claim
-// and holding it.
+// procedure lists a taker's phases between finding an abandoned claim and holding
+// it.
 func (c *Config) procedure() []uint8 {
 	var steps []uint8
 	add := func(phase uint8, leftOut ...Rule) {
@@ -74,20 +74,20 @@ func (c *Config) procedure() []uint8 {
 		steps = append(steps, phase)
 	}
 	tx := c.Guarantee == Transactional
-	if tx && !c.Without.has(FenceBeforeTake) {
+	if tx && !c.Without.has(FenceBeforeTakeOver) {
 		add(fencing, Fence)
 	}
-	if c.Order == ReadFirst && (!tx || !c.Without.has(FenceBeforeTake)) {
+	if c.Order == ReadFirst && (!tx || !c.Without.has(FenceBeforeTakeOver)) {
 		add(reading, RecoveryRead)
-		add(taking)
+		add(takingOver)
 		return steps
 	}
-	add(taking)
-	if tx && c.Without.has(FenceBeforeTake) {
+	add(takingOver)
+	if tx && c.Without.has(FenceBeforeTakeOver) {
 		add(fencing, Fence)
 	}
 	add(reading, RecoveryRead)
-	if c.Order == TakeFirst {
+	if c.Order == TakeOverFirst {
 		add(renewing, Renewal)
 	}
 	return steps
@@ -99,7 +99,7 @@ func (c Config) Words() string {
 	if c.Guarantee == Transactional {
 		words = "transactional"
 	}
-	if c.Order == TakeFirst {
+	if c.Order == TakeOverFirst {
 		words += ", taking first"
 	}
 	return words

@@ -1,20 +1,20 @@
 // Package model is a small executable model of the idempotency protocol
 // (design section 7): a breadth-first search through all states that two
 // gateways, one Redis, one Kafka partition (or two) and one client that sends
-// one key up to three times can get into. It prints the shortest way to a
-// broken promise, or says that there is none within its bounds.
+// one key up to three times can reach. It prints the shortest way to a broken
+// promise, or says that there is none within its bounds.
 //
-// The promises (check.go, progress.go):
+// The promises (promises.go):
 //
-//  1. who was answered 202 has a record in the log, at the place of the receipt,
-//     for good (acknowledged, or in a committed transaction);
+//  1. an event that was answered 202 has a record in the log, at the place of the
+//     receipt, for good (acknowledged, or in a committed transaction);
 //  2. consumers never see two records of one claim; all receipts are therefore
 //     equal;
 //  3. the record of an attempt that was answered "not written" is never seen;
 //  4. a settled claim names a record in the log;
-//  5. progress: where nothing happens by itself any more, a client that retries
-//     at either gateway gets its 202 within four tries, and no promise breaks
-//     on the way.
+//  5. progress: from a state in which only a client can cause the next step, a
+//     client that retries at either gateway gets its 202 within four tries, and no
+//     promise breaks on the way.
 //
 // # What is modelled
 //
@@ -22,23 +22,23 @@
 //
 //   - attempt.go: claim, take-over and renewal, each one script in Redis; lost
 //     replies of the first two: sent again by the client library, or given up by
-//     the gateway while the script may run later; endings queued behind the
+//     the gateway while the script may run later; settlements queued behind the
 //     answer, and lost with the gateway;
-//   - publish.go: hand-over, late append, high watermark behind the log's end,
+//   - publish.go: publishing, late append, high watermark behind the log's end,
 //     leader change, refusals, lost acknowledgements, leases that end;
 //   - transactions.go: one transaction at a time per producer, its commit
 //     request under way, fences, aborts, records that come after an abort;
-//   - recovery.go: the ends of a recovery read;
+//   - recovery.go: where a recovery read may end;
 //   - rebuild.go: rule 8, for one bucket, by both gateways at once;
 //   - faults.go: kill -9 and start again, FLUSHALL, and a replica that missed
 //     the newest writes and is promoted under a new replication id.
 //
 // A paused gateway needs no step: any step may come arbitrarily late. A lease
-// ends whenever it likes, but see the first assumption.
+// may end at any time, but see the first assumption.
 //
 // rules.go lists the rules that a run can leave out, cases.go the bounds within
 // which that shows, runs.go the runs that must hold with all rules in force.
-// Two orders can be run: [ReadFirst], which is implemented, and [TakeFirst],
+// Two orders can be run: [ReadFirst], which is implemented, and [TakeOverFirst],
 // which is the design's.
 //
 // # Assumptions
@@ -48,11 +48,11 @@
 //   - The clock margin of the read covers the differences between the gateways'
 //     clocks: `from` is a place in the log.
 //   - The texts of two claims of one attempt differ by their lease ends: a claim
-//     that the client library sends again may be won a second time, after a
+//     that the client library sends again may succeed a second time, after a
 //     flush. [CompareLease] leaves that out.
-//   - "Caught up" is true: replica.lag.time.max.ms after the lease end, the high
-//     watermark is beyond all that was in the leader's log then.
-//   - Kafka keeps its word: no unclean election; a fence that has returned has
+//   - "Caught up" holds: replica.lag.time.max.ms after the lease end, the high
+//     watermark is beyond everything that was in the leader's log at that time.
+//   - Kafka keeps its guarantees: no unclean election; a fence that has returned has
 //     resolved the transaction, markers replicated; a record that reaches the
 //     broker outside a transaction is refused (Kafka 3.6 and later); an ended
 //     epoch writes nothing.
@@ -67,14 +67,13 @@
 // clocks and their skew, Redis Cluster resharding, the local memory of recent
 // receipts, `on_store_failure: publish`, a fence that times out, and the
 // generation in Kafka that would replace min-replicas-to-write. A read is
-// complete in one step: what it is about does not change any more by then.
+// complete in one step: by then, the records that it looks for no longer change.
 //
 // # How
 //
 // A [State] is less than 200 bytes, without pointers. States are recognised by a
-// 64-bit hash; only the two levels at the front are kept whole. A trace is made
-// again from the choices that led to it. What can no longer matter is wiped from
-// a state (tidy.go); a test holds searches with and without that against each
-// other. Nothing outside the standard library is used, and nothing of
+// 64-bit hash; only the two levels at the front are kept whole. A trace is
+// rebuilt from the choices that led to it. Fields that can no longer matter are
+// cleared (tidy.go); a test compares searches with and without that. Nothing outside the standard library is used, and nothing of
 // internal/: the model is read beside the code, not compiled with it.
 package model

@@ -6,14 +6,14 @@ type successor struct {
 	state State
 }
 
-// expansion collects the successors of one state. The order is deterministic:
-// a trace is stored as the choices made.
+// expansion collects the successors of one state. Their order is deterministic,
+// because a trace is stored as the choices made.
 type expansion struct {
 	cfg       *Config
 	procedure []uint8
 	tx        bool
 	out       []successor
-	// quiet leaves out faults and what need not happen: see progress.go.
+	// quiet leaves out faults and optional steps: see promises.go.
 	quiet bool
 }
 
@@ -40,7 +40,7 @@ func (x *expansion) add(k kind, a, b int, s *State) {
 	}
 }
 
-// expand returns all that may happen in s. The slice is valid until the next
+// expand returns every state that may follow s. The slice is valid until the next
 // call.
 func (x *expansion) expand(s *State) []successor {
 	x.out = x.out[:0]
@@ -68,7 +68,7 @@ func (x *expansion) expand(s *State) []successor {
 	return x.out
 }
 
-// gateways are those in use; the progress check uses both.
+// gateways is how many are in use; the progress check uses both.
 func (x *expansion) gateways() int {
 	if x.cfg.OneGateway && !x.quiet {
 		return 1
@@ -76,7 +76,7 @@ func (x *expansion) gateways() int {
 	return gateways
 }
 
-// attempt is all that attempt i, its record and its queued ending may do.
+// attempt adds every step of attempt i, its record and its queued settlement.
 func (x *expansion) attempt(s *State, i int) {
 	switch s.att[i].phase {
 	case begun, looked:
@@ -85,16 +85,16 @@ func (x *expansion) attempt(s *State, i int) {
 		x.fence(s, i)
 	case reading:
 		x.read(s, i)
-	case taking:
-		x.take(s, i)
+	case takingOver:
+		x.takeOver(s, i)
 	case renewing:
 		x.renew(s, i)
 	case owning:
-		x.handOver(s, i)
+		x.publish(s, i)
 	case waiting:
 		x.await(s, i)
 	}
-	x.flight(s, i)
-	x.ending(s, i)
-	x.ghost(s, i)
+	x.deliver(s, i)
+	x.settlement(s, i)
+	x.delayed(s, i)
 }

@@ -1,7 +1,7 @@
 package model
 
 // crash kills gateway g, which starts again at once. What it had sent to Kafka
-// stays under way; what it had queued for Redis is gone.
+// stays in flight; what it had queued for Redis is gone.
 func (x *expansion) crash(s *State, g int) {
 	if !x.faulty(s, Crash) || !s.busy(g) {
 		return
@@ -12,7 +12,7 @@ func (x *expansion) crash(s *State, g int) {
 		if a.phase == idle || a.gateway != uint8(g) {
 			continue
 		}
-		a.ending = noEnding
+		a.settlement = noSettlement
 		a.phase = done
 	}
 	n.gw[g].inc++
@@ -21,22 +21,23 @@ func (x *expansion) crash(s *State, g int) {
 	x.add(stepCrash, g, 0, &n)
 }
 
-// busy: a crash would change something.
+// busy reports whether a crash of gateway g would change anything.
 func (s *State) busy(g int) bool {
 	if s.rebuild[g].phase != rebuildIdle {
 		return true
 	}
 	for i := range s.att {
 		a := &s.att[i]
-		if a.gateway == uint8(g) && (a.phase != idle && a.phase != done || a.ending != noEnding) {
+		if a.gateway == uint8(g) && (a.phase != idle && a.phase != done || a.settlement != noSettlement) {
 			return true
 		}
 	}
 	return false
 }
 
-// redisFaults: a flush keeps the replication id, a promotion changes it. The
-// old master takes no writes any more: min-replicas-to-write sees to that.
+// redisFaults adds the faults of Redis. A flush keeps the replication id, a
+// promotion changes it. The old master accepts no more writes, because of
+// min-replicas-to-write.
 func (x *expansion) redisFaults(s *State) {
 	if x.faulty(s, Flush) && s.redis != (redis{}) {
 		n := *s

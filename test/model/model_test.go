@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The race detector makes a search ten times slower and finds nothing in it:
-// under it, only the small runs are made.
+// The race detector makes a search ten times slower, and a search has one goroutine:
+// with it, only small searches run.
 const smallFaults = 1
 
 func TestAllRulesHold(t *testing.T) {
@@ -44,8 +44,8 @@ func TestEachRuleLeftOut(t *testing.T) {
 	}
 }
 
-// Each rule's case must hold again once the rule is back in force: otherwise it
-// is not the rule that its trace is about.
+// Each rule's case must hold again once the rule is back in force: otherwise its
+// trace is about something else.
 func TestEachRuleInForce(t *testing.T) {
 	t.Parallel()
 	for _, c := range Cases(false) {
@@ -61,8 +61,8 @@ func TestEachRuleInForce(t *testing.T) {
 	}
 }
 
-// Wiping what no longer matters must not change what is found, nor how far away
-// it is. Producers are numbered anew only by tidying, so rebuilds are left out.
+// Clearing fields that no longer matter must not change what is found, nor at what
+// depth. Only tidying renumbers producers, so rebuilds are left out.
 func TestTidyingChangesNoVerdict(t *testing.T) {
 	t.Parallel()
 	configs := map[string]Config{
@@ -106,7 +106,7 @@ func TestLine(t *testing.T) {
 	trace := []Step{
 		{stepStart, 0, 0},
 		{stepClaim, 0, claimWon},
-		{stepHand, 0, 0},
+		{stepPublish, 0, 0},
 		{stepCrash, 0, 0},
 		{stepReplicate, 0, 0},
 		{stepReplicate, 0, 0},

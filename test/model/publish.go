@@ -1,76 +1,76 @@
 package model
 
-// endUnwritten ends an attempt that surely wrote nothing. A taker may say that
-// of the attempts before it only if its read was complete.
-func (x *expansion) endUnwritten(s *State, i int) {
+// finishUnwritten finishes an attempt that certainly wrote nothing. A taker may say
+// that of the attempts before it only if its read was complete.
+func (x *expansion) finishUnwritten(s *State, i int) {
 	a := &s.att[i]
-	ending := release
+	settlement := release
 	if a.tookOver == 1 && a.readDone == 0 && !x.without(ReleaseAfterRead) {
-		ending = doubt
+		settlement = markUnknown
 	}
-	a.finish(notWritten, ending, a.token)
+	a.finish(notWritten, settlement, a.token)
 }
 
-// handOver gives the record to the producer that the claim names, if that
-// makes sense still.
-func (x *expansion) handOver(s *State, i int) {
+// publish gives the record to the producer that the claim names, if the attempt
+// may still publish.
+func (x *expansion) publish(s *State, i int) {
 	n := *s
 	a := &n.att[i]
 	gw := &n.gw[a.gateway]
-	given := true
+	allowed := true
 	if x.tx {
 		if a.inc != gw.inc && x.without(ClaimStays) {
 			a.inc = gw.inc
 		}
-		given = a.inc == gw.inc
-		if given && has(gw.finishing, a.inc) {
+		allowed = a.inc == gw.inc
+		if allowed && has(gw.finishing, a.inc) {
 			return // the next transaction begins when this commit has returned
 		}
-		if given && !has(gw.fenced, a.inc) {
+		if allowed && !has(gw.fenced, a.inc) {
 			gw.open |= 1 << a.inc
 		}
-	} else if a.lease == leaseOver && !x.without(ClockCheck) {
-		given = false
+	} else if a.lease == leaseEnded && !x.without(ClockCheck) {
+		allowed = false
 	}
-	if !given {
-		x.endUnwritten(&n, i)
-		x.add(stepGiveBack, i, 0, &n)
+	if !allowed {
+		x.finishUnwritten(&n, i)
+		x.add(stepGiveUp, i, 0, &n)
 		return
 	}
-	a.phase, a.flight = waiting, flying
-	x.add(stepHand, i, 0, &n)
+	a.phase, a.record = waiting, inFlight
+	x.add(stepPublish, i, 0, &n)
 }
 
-// await is what an attempt may hear of its record.
+// await adds the answers that an attempt may get about its record.
 func (x *expansion) await(s *State, i int) {
 	if x.tx {
 		x.awaitCommit(s, i)
-	} else if s.att[i].flight == committed {
+	} else if s.att[i].record == committed {
 		n := *s
 		n.att[i].finishWritten(i, s.att[i].token)
 		x.add(stepAcked, i, 0, &n)
 	}
-	if !x.tx && s.att[i].flight == flying && x.faulty(s, Refusal) {
+	if !x.tx && s.att[i].record == inFlight && x.faulty(s, Refusal) {
 		n := *s
-		n.att[i].flight = nowhere
-		x.endUnwritten(&n, i)
+		n.att[i].record = nowhere
+		x.finishUnwritten(&n, i)
 		x.add(stepRefused, i, 0, &n)
 	}
-	if x.faulty(s, TimeOut) {
+	if x.faulty(s, Timeout) {
 		n := *s
 		a := &n.att[i]
-		if x.tx && (a.flight == committed || has(n.gw[a.gateway].finishing, a.inc)) {
+		if x.tx && (a.record == committed || has(n.gw[a.gateway].finishing, a.inc)) {
 			n.retire(a.gateway, a.inc) // the commit timed out
 		}
-		a.finish(unknown, doubt, s.att[i].token)
-		x.add(stepTimeOut, i, 0, &n)
+		a.finish(unknown, markUnknown, s.att[i].token)
+		x.add(stepTimeout, i, 0, &n)
 	}
 }
 
-// flight moves attempt i's record towards the log.
-func (x *expansion) flight(s *State, i int) {
+// deliver moves attempt i's record towards the log, or loses it.
+func (x *expansion) deliver(s *State, i int) {
 	a := &s.att[i]
-	if a.flight != flying && a.flight != late {
+	if a.record != inFlight && a.record != late {
 		return
 	}
 	if x.tx {
@@ -78,13 +78,13 @@ func (x *expansion) flight(s *State, i int) {
 		if has(gw.open, a.inc) && !has(gw.fenced, a.inc) && !has(gw.finishing, a.inc) {
 			n := *s
 			n.append(a.part, uint8(i)+1)
-			n.att[i].flight = appended
+			n.att[i].record = appended
 			x.add(stepAppend, i, 0, &n)
 		}
 	} else {
 		n := *s
 		n.append(a.part, uint8(i)+1)
-		n.att[i].flight = appended
+		n.att[i].record = appended
 		if x.cfg.LeaderAlone {
 			n.replicate(int(a.part))
 		}
@@ -92,7 +92,7 @@ func (x *expansion) flight(s *State, i int) {
 	}
 	if a.phase == done {
 		n := *s
-		n.att[i].flight = nowhere
+		n.att[i].record = nowhere
 		x.add(stepDrop, i, 0, &n)
 	}
 }
@@ -107,12 +107,13 @@ func (s *State) append(p, entry uint8) {
 func (s *State) replicate(p int) {
 	l := &s.log[p]
 	if e := l.entry[l.watermark]; e <= maxAttempts {
-		s.att[e-1].flight = committed
+		s.att[e-1].record = committed
 	}
 	l.watermark++
 }
 
-// partition is what happens to a partition by itself, in idempotent mode.
+// partition adds the replication and the truncation of a partition, in idempotent
+// mode.
 func (x *expansion) partition(s *State, p int) {
 	l := &s.log[p]
 	if x.tx || l.watermark == l.end {
@@ -134,8 +135,8 @@ func (x *expansion) partition(s *State, p int) {
 	x.add(stepTruncate, p, 0, &n)
 }
 
-// eachFrom visits the begins of reads. They are times really, so what is
-// appended to a log that was cut is later than they are.
+// eachFrom visits the starting points of reads. They stand for times, so a record
+// appended to a truncated log comes after them.
 func (s *State) eachFrom(p int, fn func(*uint8)) {
 	fn(&s.redis.claim.from[p])
 	fn(&s.replica.claim.from[p])
@@ -145,33 +146,33 @@ func (s *State) eachFrom(p int, fn func(*uint8)) {
 	}
 }
 
-// truncate takes an entry back. A producer that still has time sends it again.
+// truncate removes an entry. A producer whose lease still runs sends it again.
 func (s *State) truncate(entry uint8) {
 	switch {
 	case entry == other:
-		s.traffic.state = trafficHanded
-	case s.att[entry-1].phase == waiting && s.att[entry-1].lease == leaseRuns:
-		s.att[entry-1].flight = flying
+		s.traffic.state = trafficSent
+	case s.att[entry-1].phase == waiting && s.att[entry-1].lease == leaseRunning:
+		s.att[entry-1].record = inFlight
 	default:
-		s.att[entry-1].flight = nowhere
+		s.att[entry-1].record = nowhere
 	}
 }
 
-// leases end by Redis' clock. In idempotent mode no produce request outlives
-// the lease that it was sent under: the assumption.
+// leases end by Redis' clock. In idempotent mode no produce request outlives the
+// lease that it was sent under; this is an assumption.
 func (x *expansion) leases(s *State) {
 	for i := range s.att {
 		a := &s.att[i]
-		if a.lease != leaseRuns || !x.tx && a.flight == flying && !x.without(RequestsEndInLease) {
+		if a.lease != leaseRunning || !x.tx && a.record == inFlight && !x.without(RequestsEndInLease) {
 			continue
 		}
 		n := *s
-		n.att[i].lease = leaseOver
+		n.att[i].lease = leaseEnded
 		x.add(stepLeaseEnds, i, 0, &n)
 	}
 }
 
-// otherTraffic is another client's record on partition 0.
+// otherTraffic adds the steps of another client's record on partition 0.
 func (x *expansion) otherTraffic(s *State) {
 	if !x.cfg.Traffic {
 		return
@@ -180,14 +181,14 @@ func (x *expansion) otherTraffic(s *State) {
 	t := &n.traffic
 	switch {
 	case t.state == noTraffic && !x.quiet:
-		t.state = trafficHanded
-		if x.tx { // the hand-over alone tells nothing
+		t.state = trafficSent
+		if x.tx { // sending alone tells nothing
 			n.append(0, other)
 			t.state = trafficAppended
 		} else {
-			t.after = s.overBy()
+			t.after = s.endedBefore()
 		}
-	case t.state == trafficHanded:
+	case t.state == trafficSent:
 		n.append(0, other)
 		t.state = trafficAppended
 		if x.cfg.LeaderAlone {
@@ -203,8 +204,8 @@ func (x *expansion) otherTraffic(s *State) {
 		}
 	case t.state == trafficAppended && s.trafficAt() < s.log[0].watermark:
 		t.state = trafficAcked
-		if x.without(EndHandedAfterLease) {
-			t.after = s.overBy()
+		if x.without(EndSentAfterLease) {
+			t.after = s.endedBefore()
 		}
 	default:
 		return
@@ -212,19 +213,19 @@ func (x *expansion) otherTraffic(s *State) {
 	x.add(stepTraffic, int(t.state), b2i(s.traffic.state == noTraffic), &n)
 }
 
-func (s *State) leasesOver() (mask uint8) {
+func (s *State) endedLeases() (mask uint8) {
 	for i := range s.att {
-		if s.att[i].lease == leaseOver {
+		if s.att[i].lease == leaseEnded {
 			mask |= 1 << i
 		}
 	}
 	return mask
 }
 
-// overBy is what a record handed over now comes after: the leases that are
-// over, and the waits of the rebuilds that now read.
-func (s *State) overBy() uint8 {
-	mask := s.leasesOver()
+// endedBefore is what a record sent now comes after: the leases that have ended,
+// and the waits of the rebuilds that now read.
+func (s *State) endedBefore() uint8 {
+	mask := s.endedLeases()
 	for g := range s.rebuild {
 		if s.rebuild[g].phase == rebuildReading {
 			mask |= afterWait(g)
@@ -233,7 +234,7 @@ func (s *State) overBy() uint8 {
 	return mask
 }
 
-// afterWait stands beside the attempts in traffic.after.
+// afterWait is the bit of gateway g's rebuild in traffic.after, beside the attempts'.
 func afterWait(g int) uint8 { return 1 << (maxAttempts + g) }
 
 // trafficAt is the offset of the other client's record.

@@ -34,7 +34,7 @@ func (x *expansion) rebuildStep(s *State, g int) {
 	}
 }
 
-// rebuildLock takes the lock, or steals it: from a holder that crashed, or from
+// rebuildLock acquires the lock, or steals it: from a holder that crashed, or from
 // one that only seems to be gone.
 func (x *expansion) rebuildLock(s *State, g int) {
 	if s.markerGood() {
@@ -51,7 +51,7 @@ func (x *expansion) rebuildLock(s *State, g int) {
 	n.redis.lock = uint8(g) + 1
 	r := rebuild{phase: rebuildLocked, replid: s.replid}
 	for i := range s.att {
-		if s.att[i].lease == leaseRuns {
+		if s.att[i].lease == leaseRunning {
 			r.leases |= 1 << i
 		}
 	}
@@ -59,13 +59,13 @@ func (x *expansion) rebuildLock(s *State, g int) {
 	x.add(step, g, 0, &n)
 }
 
-// rebuildPrepare makes sure that nothing of the lost claims can still arrive:
-// by waiting in idempotent mode, by listing whom to fence in transactional.
+// rebuildPrepare makes sure that no record of the lost claims can still arrive: by
+// waiting in idempotent mode, by listing the ids to fence in transactional mode.
 func (x *expansion) rebuildPrepare(s *State, g int) {
 	n := *s
 	r := &n.rebuild[g]
 	if !x.tx {
-		if r.leases&^s.leasesOver() != 0 && !x.without(RebuildWaits) {
+		if r.leases&^s.endedLeases() != 0 && !x.without(RebuildWaits) {
 			return
 		}
 		r.phase = rebuildReading

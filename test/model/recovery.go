@@ -1,6 +1,6 @@
 package model
 
-// read completes a taker's recovery read: at a good end, or not at all.
+// read completes a taker's recovery read at an acceptable end, or fails it.
 func (x *expansion) read(s *State, i int) {
 	a := &s.att[i]
 	if x.tx {
@@ -12,25 +12,25 @@ func (x *expansion) read(s *State, i int) {
 			x.readDone(s, i, s.firstVisible(a.found.parts, a.found.from, e.at), e.kind)
 		}
 	}
-	if x.faulty(s, TimeOut) {
+	if x.faulty(s, Timeout) {
 		n := *s
 		token := n.att[i].found.token
 		if a.tookOver == 1 {
 			token = s.att[i].token
 		}
-		ending := noEnding
+		settlement := noSettlement
 		switch {
 		case x.without(ReleaseAfterRead):
-			ending = release
+			settlement = release
 		case a.tookOver == 1:
-			ending = doubt
+			settlement = markUnknown
 		}
-		n.att[i].finish(unknown, ending, token)
+		n.att[i].finish(unknown, settlement, token)
 		x.add(stepReadFails, i, 0, &n)
 	}
 }
 
-// readDone goes on from a complete read. record is attempt + 1.
+// readDone acts on a complete read. record is attempt + 1; 0 is none.
 func (x *expansion) readDone(s *State, i int, record uint8, end int) {
 	n := *s
 	a := &n.att[i]
@@ -56,7 +56,7 @@ const (
 	endStable
 )
 
-// An end of a read, per partition.
+// A readEnd is where a read ends, per partition.
 type readEnd struct {
 	kind int
 	at   [maxPartitions]uint8
@@ -81,12 +81,12 @@ func (x *expansion) goodEnds(s *State, parts, after uint8) []readEnd {
 	return ends
 }
 
-// caughtUp: the high watermark is beyond all that was in the leader's log when
-// the leases ended that have ended.
+// caughtUp reports whether the high watermark is beyond everything that was in the
+// leader's log when the ended leases ended.
 func (s *State) caughtUp(p int) bool {
 	l := &s.log[p]
 	for at := l.watermark; at < l.end; at++ {
-		if e := l.entry[at]; e <= maxAttempts && s.att[e-1].lease == leaseOver {
+		if e := l.entry[at]; e <= maxAttempts && s.att[e-1].lease == leaseEnded {
 			return false
 		}
 	}
@@ -100,7 +100,7 @@ func (s *State) firstVisible(parts uint8, from, end [maxPartitions]uint8) uint8 
 			continue
 		}
 		for at := from[p]; at < end[p]; at++ {
-			if e := s.log[p].entry[at]; e != 0 && e <= maxAttempts && s.att[e-1].flight == committed {
+			if e := s.log[p].entry[at]; e != 0 && e <= maxAttempts && s.att[e-1].record == committed {
 				return e
 			}
 		}
@@ -137,7 +137,7 @@ func (s *State) lastStable(p int) uint8 {
 	l := &s.log[p]
 	for at := range l.end {
 		e := l.entry[at]
-		if e == other || e <= maxAttempts && s.att[e-1].flight == appended {
+		if e == other || e <= maxAttempts && s.att[e-1].record == appended {
 			return at
 		}
 	}

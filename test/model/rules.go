@@ -7,7 +7,7 @@ type Rule uint8
 const (
 	RecoveryRead Rule = iota
 	TokenPerAttempt
-	TokenPerTake
+	TokenPerTakeOver
 	FromKept
 	PartitionsAdded
 	MarkerInClaim
@@ -18,7 +18,7 @@ const (
 	CompareWhole
 	CompareLease
 	EndBeyondWatermark
-	EndHandedAfterLease
+	EndSentAfterLease
 	ClockCheck
 	Renewal
 	RequestsEndInLease
@@ -26,7 +26,7 @@ const (
 	RebuildLock
 	RebuildReplid
 	Fence
-	FenceBeforeTake
+	FenceBeforeTakeOver
 	FenceOwn
 	ClaimStays
 	AnswerAfterCommit
@@ -50,7 +50,7 @@ func (rs Rules) has(r Rule) bool { return rs&(1<<r) != 0 }
 var ruleNames = [ruleCount]string{
 	RecoveryRead:        "a taker reads the log before it publishes",
 	TokenPerAttempt:     "a token for every attempt, not one per gateway",
-	TokenPerTake:        "a take-over has a token of its own, not that of the attempt's claim",
+	TokenPerTakeOver:    "a take-over has a token of its own, not that of the attempt's claim",
 	FromKept:            "`from` is kept by later owners",
 	PartitionsAdded:     "a taker adds its partition, never overwrites",
 	MarkerInClaim:       "the claim script tests the marker; nobody looks first and claims then",
@@ -61,7 +61,7 @@ var ruleNames = [ruleCount]string{
 	CompareWhole:        "a take-over compares the whole record, not its owner",
 	CompareLease:        "the lease end is part of what is compared, besides the token",
 	EndBeyondWatermark:  "the high watermark at lease end is not an end of the read",
-	EndHandedAfterLease: "an acknowledged record is an end only if it was handed over after the lease",
+	EndSentAfterLease:   "an acknowledged record is an end only if it was handed over after the lease",
 	ClockCheck:          "an owner looks at its clock before it publishes",
 	Renewal:             "a taker renews its lease after the read",
 	RequestsEndInLease:  "(assumption) no produce request outlives its lease",
@@ -69,7 +69,7 @@ var ruleNames = [ruleCount]string{
 	RebuildLock:         "the marker is set only under the rebuild's lock",
 	RebuildReplid:       "the marker is set only if the replication id is still the one the rebuild began with",
 	Fence:               "the owner's id is fenced before the read",
-	FenceBeforeTake:     "the fence comes before the compare-and-set",
+	FenceBeforeTakeOver: "the fence comes before the compare-and-set",
 	FenceOwn:            "one's own id is fenced too, after taking a new one",
 	ClaimStays:          "a claim of a fenced producer does not pass to its successor",
 	AnswerAfterCommit:   "202 only when the commit has returned",

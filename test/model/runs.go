@@ -15,12 +15,12 @@ func Runs(full bool) []Named {
 		{"idempotent: 2 attempts, any 2 faults, other traffic", all(Idempotent, 2, 2).traffic()},
 		{"idempotent: 2 attempts, any fault, 2 partitions, other traffic", all(Idempotent, 2, 1).partitions().traffic()},
 		{"idempotent: 2 attempts, any 2 faults, a leader without followers", alone(all(Idempotent, 2, 2))},
-		{"idempotent, taking first: 3 attempts, any fault", all(Idempotent, 3, 1).takeFirst()},
+		{"idempotent, taking first: 3 attempts, any fault", all(Idempotent, 3, 1).takeOverFirst()},
 		{"transactional: 3 attempts, a fault of gateways or Kafka", only(process, all(Transactional, 3, 1))},
 		{"transactional: 2 attempts, any 2 faults", all(Transactional, 2, 2)},
 		{"transactional: 2 attempts, any fault, 2 partitions", all(Transactional, 2, 1).partitions()},
 		{"transactional: 2 attempts, any fault, other traffic", all(Transactional, 2, 1).traffic()},
-		{"transactional, taking first: 2 attempts, 2 faults, no failover", only(AllFaults&^Failover, all(Transactional, 2, 2).takeFirst())},
+		{"transactional, taking first: 2 attempts, 2 faults, no failover", only(AllFaults&^Failover, all(Transactional, 2, 2).takeOverFirst())},
 	}
 	if !full {
 		return runs

@@ -17,7 +17,7 @@ type Result struct {
 
 // Run searches breadth first through all states within the bounds, up to the
 // first that breaks a promise. States are recognised by a 64-bit hash: with n
-// states, two differ unnoticed with a chance of n²/2⁶⁵.
+// states, the chance that two are mistaken for one is n²/2⁶⁵.
 func Run(cfg Config) Result {
 	begun := time.Now()
 	s := newSearch(&cfg)
@@ -51,9 +51,9 @@ func (s *search) run() Result {
 	for depth := 0; len(level) > 0; depth++ {
 		for i := range level {
 			q := &level[i]
-			rests := true
+			atRest := true
 			for choice, n := range s.x.expand(&q.state) {
-				rests = rests && n.step.optional()
+				atRest = atRest && n.step.optional()
 				if !s.seen.add(&n.state) {
 					continue
 				}
@@ -64,7 +64,7 @@ func (s *search) run() Result {
 				}
 				next = append(next, queued{n.state, number})
 			}
-			if rests && !s.cfg.SafetyOnly {
+			if atRest && !s.cfg.SafetyOnly {
 				if reason := s.x.stuck(&q.state); reason != "" {
 					return Result{Depth: depth, Violated: reason, Trace: s.trace(q.number)}
 				}
@@ -78,7 +78,7 @@ func (s *search) run() Result {
 	return Result{}
 }
 
-// trace makes the steps to a state again from the choices.
+// trace rebuilds the steps to a state from the choices.
 func (s *search) trace(number uint32) []Step {
 	var choices []uint8
 	for n := number; n != 0; n = s.parents[n] {

@@ -9,32 +9,32 @@ const (
 
 // Phases of an attempt.
 const (
-	idle     uint8 = iota
-	begun          // accepted, about to send its claim
-	looked         // has seen a good marker; only when looking first
-	fencing        // a taker, about to fence the owner's id
-	reading        // a taker, about to complete its recovery read
-	taking         // a taker, about to compare-and-set
-	renewing       // a taker, about to renew its lease
-	owning         // holds the claim, about to hand its record over
-	waiting        // for the acknowledgement, or the commit
-	done           // answered, or its gateway crashed
+	idle       uint8 = iota
+	begun            // accepted, about to send its claim
+	looked           // has seen a good marker; only when looking first
+	fencing          // a taker, about to fence the owner's id
+	reading          // a taker, about to complete its recovery read
+	takingOver       // a taker, about to compare-and-set
+	renewing         // a taker, about to renew its lease
+	owning           // holds the claim, about to publish its record
+	waiting          // for the acknowledgement, or the commit
+	done             // answered, or its gateway crashed
 )
 
-// Flights: where an attempt's record is.
+// Where an attempt's record is.
 const (
 	nowhere   uint8 = iota // not produced, refused, dropped or aborted
-	flying                 // handed over, may reach the log
-	late                   // flying, but its transaction was aborted without it
+	inFlight               // published, may reach the log
+	late                   // in flight, but its transaction was aborted without it
 	appended               // in the leader's log: above the high watermark, or in an open transaction
 	committed              // consumers see it, for good
 )
 
 // Leases by Redis' clock.
 const (
-	noLease uint8 = iota // none, or nobody can ask any more
-	leaseRuns
-	leaseOver
+	noLease uint8 = iota // none, or nobody can ask about it any more
+	leaseRunning
+	leaseEnded
 )
 
 // Answers to the client.
@@ -45,26 +45,26 @@ const (
 	unknown
 )
 
-// Endings queued behind an answer.
+// Settlements queued behind an answer.
 const (
-	noEnding uint8 = iota
+	noSettlement uint8 = iota
 	settle
-	doubt
+	markUnknown
 	release
 )
 
 // Scripts given up by the gateway that may still reach Redis.
 const (
-	noGhost uint8 = iota
-	ghostClaim
-	ghostTake
+	notDelayed uint8 = iota
+	delayedClaim
+	delayedTakeOver
 )
 
 // Claim record states.
 const (
 	absent uint8 = iota
 	claimed
-	inDoubt
+	markedUnknown
 	settled
 )
 
@@ -80,9 +80,9 @@ type claim struct {
 	at      uint8                // settled: the attempt whose record it is
 }
 
-func (c claim) held() bool { return c.state == claimed || c.state == inDoubt }
+func (c claim) held() bool { return c.state == claimed || c.state == markedUnknown }
 
-// A redis is what a failover or a flush can lose.
+// A redis is the data that a failover or a flush can lose.
 type redis struct {
 	claim  claim
 	marker uint8 // 0 is none, else replication id + 1
@@ -91,24 +91,24 @@ type redis struct {
 
 // An attempt is one request of the client.
 type attempt struct {
-	phase      uint8
-	token      uint8 // of its claim, later of its take-over
-	gateway    uint8
-	inc        uint8 // the gateway's producer when it was accepted
-	part       uint8
-	from       [maxPartitions]uint8 // the log's ends when it was accepted
-	flight     uint8
-	lease      uint8 // its latest
-	terms      uint8 // leases it has had
-	answer, at uint8 // at: the attempt whose record the receipt names
-	ending     uint8
-	endToken   uint8
-	endAt      uint8
-	ghost      uint8
-	readDone   uint8
-	tookOver   uint8 // its compare-and-set went through
-	found      claim // as a taker first read it
-	readEnd    [maxPartitions]uint8
+	phase       uint8
+	token       uint8 // of its claim, later of its take-over
+	gateway     uint8
+	inc         uint8 // the gateway's producer when it was accepted
+	part        uint8
+	from        [maxPartitions]uint8 // the log's ends when it was accepted
+	record      uint8
+	lease       uint8 // its latest
+	terms       uint8 // leases it has had
+	answer, at  uint8 // at: the attempt whose record the receipt names
+	settlement  uint8
+	settleToken uint8
+	settleAt    uint8
+	delayed     uint8
+	readDone    uint8
+	tookOver    uint8 // its compare-and-set went through
+	found       claim // as a taker first read it
+	readEnd     [maxPartitions]uint8
 }
 
 // Log entries above the attempts' own, which are attempt + 1.
@@ -128,18 +128,18 @@ type partition struct {
 // States of the other client's record.
 const (
 	noTraffic uint8 = iota
-	trafficHanded
+	trafficSent
 	trafficAppended // in transactional mode: its transaction is open
 	trafficAcked    // in transactional mode: its transaction ended
 )
 
 type traffic struct {
 	state uint8
-	after uint8 // what was over when it was handed: attempts' leases, and waits of rebuilds
+	after uint8 // what had ended when it was sent: attempts' leases, and waits of rebuilds
 }
 
 // A gateway has one producer at a time, numbered inc; those from base on belong
-// to the present process. The masks are over inc.
+// to the current process. The masks are over inc.
 type gateway struct {
 	inc, base               uint8
 	fenced, open, finishing uint8 // open: transaction ongoing; finishing: commit request sent

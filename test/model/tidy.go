@@ -1,7 +1,7 @@
 package model
 
-// tidy forgets what can no longer matter, so that states that differ in
-// nothing else are one.
+// tidy clears fields that can no longer matter, so that states that differ only in
+// those become one.
 func (x *expansion) tidy(s *State) {
 	for i := range s.att {
 		x.tidyAttempt(s, &s.att[i])
@@ -33,7 +33,7 @@ func (x *expansion) tidyAttempt(s *State, a *attempt) {
 		a.readEnd = [maxPartitions]uint8{}
 	}
 	switch a.phase {
-	case fencing, reading, taking, renewing:
+	case fencing, reading, takingOver, renewing:
 		if !x.without(FromKept) {
 			a.from = [maxPartitions]uint8{}
 		}
@@ -51,39 +51,39 @@ func (x *expansion) tidyAttempt(s *State, a *attempt) {
 }
 
 func (x *expansion) tidyDone(s *State, a *attempt) {
-	if a.ghost == noGhost {
+	if a.delayed == notDelayed {
 		a.token = 0
 		a.from = [maxPartitions]uint8{}
 	}
-	if a.ghost != ghostTake {
+	if a.delayed != delayedTakeOver {
 		a.found = claim{}
 	}
 	a.readDone, a.tookOver = 0, 0
-	if a.ending == noEnding {
-		a.endToken, a.endAt = 0, 0
+	if a.settlement == noSettlement {
+		a.settleToken, a.settleAt = 0, 0
 	}
-	if a.ending == noEnding && a.ghost == noGhost && (a.flight == nowhere || a.flight == committed) {
+	if a.settlement == noSettlement && a.delayed == notDelayed && (a.record == nowhere || a.record == committed) {
 		a.gateway, a.inc, a.part = 0, 0, 0
 	}
-	switch a.answer { // what can no longer turn out wrong
+	switch a.answer { // clear what can no longer turn out wrong
 	case unknown:
 		a.answer = noAnswer
 	case notWritten:
-		if a.flight == nowhere {
+		if a.record == nowhere {
 			a.answer = noAnswer
 		}
 	case accepted:
-		if s.att[a.at].flight == committed {
+		if s.att[a.at].record == committed {
 			a.answer, a.at = noAnswer, 0
 		}
 	}
 }
 
-// tidyLeases forgets the leases that nobody can ask about.
+// tidyLeases clears the leases that nobody can ask about.
 func (x *expansion) tidyLeases(s *State) {
 	var asked, named uint8
 	ask := func(c *claim) {
-		if c.state == claimed || c.state == inDoubt && !x.tx {
+		if c.state == claimed || c.state == markedUnknown && !x.tx {
 			asked |= 1 << c.attempt
 		}
 		if c.held() {
@@ -94,7 +94,7 @@ func (x *expansion) tidyLeases(s *State) {
 	ask(&s.replica.claim)
 	for i := range s.att {
 		a := &s.att[i]
-		writes := a.tookOver == 1 || a.phase == owning || a.phase == waiting || a.flight == flying || a.flight == appended
+		writes := a.tookOver == 1 || a.phase == owning || a.phase == waiting || a.record == inFlight || a.record == appended
 		if !x.tx && writes {
 			asked |= 1 << i
 		}
@@ -133,7 +133,7 @@ func (r *rebuild) tidy() {
 }
 
 // tidyProducers numbers the producers of gateway g anew, without those that
-// nobody names and that have nothing under way.
+// nobody names and that have nothing in flight.
 func (s *State) tidyProducers(g uint8) {
 	gw := &s.gw[g]
 	named, busy := s.producersOf(g)
@@ -184,14 +184,14 @@ func (s *State) tidyProducers(g uint8) {
 	}
 }
 
-// names: the attempt's producer matters.
+// names reports whether the attempt's producer still matters.
 func (a *attempt) names() bool {
-	return a.phase != idle && (a.phase != done || a.ending != noEnding || a.ghost != noGhost ||
-		a.flight != nowhere && a.flight != committed)
+	return a.phase != idle && (a.phase != done || a.settlement != noSettlement || a.delayed != notDelayed ||
+		a.record != nowhere && a.record != committed)
 }
 
 // producersOf are the producers of gateway g that are named anywhere, and those
-// that have something under way.
+// that have something in flight.
 func (s *State) producersOf(g uint8) (named, busy uint8) {
 	s.eachOwner(g, func(owner *uint8) {
 		_, inc := ownerGateway(*owner)
@@ -203,7 +203,7 @@ func (s *State) producersOf(g uint8) (named, busy uint8) {
 			continue
 		}
 		named |= 1 << a.inc
-		if a.phase == waiting || a.flight != nowhere && a.flight != committed {
+		if a.phase == waiting || a.record != nowhere && a.record != committed {
 			busy |= 1 << a.inc
 		}
 	}

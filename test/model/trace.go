@@ -13,17 +13,17 @@ type Step struct {
 
 type kind uint8
 
-// What may happen. A is the attempt, the gateway or the partition.
+// Kinds of steps. A is the attempt, the gateway or the partition.
 const (
 	stepStart kind = iota
 	stepLook
 	stepClaim
 	stepFence
 	stepRead
-	stepTake
+	stepTakeOver
 	stepRenew
-	stepHand
-	stepGiveBack
+	stepPublish
+	stepGiveUp
 	stepAcked
 	stepFenced
 	stepAppend
@@ -31,8 +31,8 @@ const (
 	stepReplicate
 	stepLeaseEnds
 	stepTraffic
-	stepEnding
-	stepGhost
+	stepSettlement
+	stepDelayed
 	stepCommitSent
 	stepCommitted
 	stepCommitDropped
@@ -49,10 +49,10 @@ const (
 	firstFault // steps from here on are faults
 	stepClaimLost
 	stepClaimGivenUp
-	stepTakeLost
-	stepTakeGivenUp
+	stepTakeOverLost
+	stepTakeOverGivenUp
 	stepReadFails
-	stepTimeOut
+	stepTimeout
 	stepRefused
 	stepOwnAbort
 	stepTruncate
@@ -62,10 +62,10 @@ const (
 	stepRebuildSteal
 )
 
-// optional: the step need not happen, ever.
+// optional reports whether the step may never happen.
 func (s Step) optional() bool {
 	switch s.Kind {
-	case stepStart, stepGhost, stepPromote:
+	case stepStart, stepDelayed, stepPromote:
 		return true
 	case stepTraffic:
 		return s.B == 1
@@ -74,22 +74,22 @@ func (s Step) optional() bool {
 }
 
 var outcomes = map[kind][]string{
-	stepLook:   {"sees a good marker", "", "finds no marker: 503"},
-	stepClaim:  {"claims", "finds no marker: 503", "finds a receipt: 202", "finds it claimed: 409", "finds it unknown: 504", "finds it abandoned"},
-	stepTake:   {"takes over", "cannot take over, no marker: 504", "is beaten to it: 409"},
-	stepRenew:  {"renews", "cannot renew, no marker: 504", "was taken over: 409"},
-	stepGhost:  {"", "claim, given up, arrives", "take-over, given up, arrives"},
-	stepEnding: {"", "settles", "is marked unknown", "is released"},
+	stepLook:       {"sees a good marker", "", "finds no marker: 503"},
+	stepClaim:      {"claims", "finds no marker: 503", "finds a receipt: 202", "finds it claimed: 409", "finds it unknown: 504", "finds it abandoned"},
+	stepTakeOver:   {"takes over", "cannot take over, no marker: 504", "is beaten to it: 409"},
+	stepRenew:      {"renews", "cannot renew, no marker: 504", "was taken over: 409"},
+	stepDelayed:    {"", "claim, given up, arrives", "take-over, given up, arrives"},
+	stepSettlement: {"", "settles", "is marked unknown", "is released"},
 }
 
-// String is the step in a few words.
+// String describes the step in a few words.
 func (s Step) String() string {
 	attempt := fmt.Sprintf("A%d ", s.A+1)
 	gateway := fmt.Sprintf("G%d ", s.A+1)
 	switch s.Kind {
 	case stepStart:
 		return fmt.Sprintf("A%d%s starts", s.A+1, s.place())
-	case stepLook, stepClaim, stepTake, stepRenew, stepEnding, stepGhost:
+	case stepLook, stepClaim, stepTakeOver, stepRenew, stepSettlement, stepDelayed:
 		return attempt + outcomes[s.Kind][s.B]
 	case stepRead:
 		return attempt + readWords(s.B)
@@ -113,8 +113,8 @@ func (s Step) String() string {
 }
 
 var words = map[kind]string{
-	stepHand:              "publishes",
-	stepGiveBack:          "gives up: 503",
+	stepPublish:           "publishes",
+	stepGiveUp:            "gives up: 503",
 	stepAcked:             "answers 202",
 	stepFenced:            "hears \"fenced\"",
 	stepAppend:            "is appended",
@@ -135,10 +135,10 @@ var words = map[kind]string{
 	stepPromote:           "Redis REPLICA PROMOTED",
 	stepClaimLost:         "claims, REPLY LOST",
 	stepClaimGivenUp:      "GIVES ITS CLAIM UP: 503",
-	stepTakeLost:          "takes over, REPLY LOST",
-	stepTakeGivenUp:       "GIVES ITS TAKE-OVER UP: 504",
+	stepTakeOverLost:      "takes over, REPLY LOST",
+	stepTakeOverGivenUp:   "GIVES ITS TAKE-OVER UP: 504",
 	stepReadFails:         "READ TIMES OUT: 504",
-	stepTimeOut:           "TIMES OUT: 504",
+	stepTimeout:           "TIMES OUT: 504",
 	stepRefused:           "IS REFUSED: not written",
 	stepOwnAbort:          "ABORTS ITS TRANSACTION: not written",
 	stepTruncate:          "the LEADER CHANGES, log cut at the high watermark",
@@ -163,8 +163,8 @@ var ends = []string{
 	endStable:    "to the last stable offset",
 }
 
-// Line is a trace in one line: who does several things in a row is named once,
-// and where an attempt was sent stands behind its first step.
+// Line is a trace in one line: an actor of several steps in a row is named once,
+// and the place to which an attempt was sent follows its name at its first step.
 func Line(trace []Step) string {
 	var b strings.Builder
 	places := map[uint8]string{}

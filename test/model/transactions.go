@@ -11,10 +11,10 @@ func (s *State) retire(g, inc uint8) {
 func (s *State) abort(g, inc uint8) {
 	for i := range s.att {
 		a := &s.att[i]
-		if a.flight != appended || a.gateway != g || a.inc != inc {
+		if a.record != appended || a.gateway != g || a.inc != inc {
 			continue
 		}
-		a.flight = nowhere
+		a.record = nowhere
 		l := &s.log[a.part]
 		for at := range l.entry {
 			if l.entry[at] == uint8(i)+1 {
@@ -26,8 +26,8 @@ func (s *State) abort(g, inc uint8) {
 	s.gw[g].finishing &^= 1 << inc
 }
 
-// fenceID is InitTransactions on the id by somebody else: its transaction is
-// aborted, and nothing of the old epoch is appended or committed any more.
+// fenceID is InitTransactions on the id by another producer: its transaction is
+// aborted, and nothing of the old epoch is appended or committed after that.
 func (s *State) fenceID(g, inc uint8) {
 	s.abort(g, inc)
 	s.gw[g].fenced |= 1 << inc
@@ -52,11 +52,11 @@ func (x *expansion) fence(s *State, i int) {
 	x.add(stepFence, i, int(g<<3|inc), &n)
 }
 
-// awaitCommit is what a waiting attempt may hear in transactional mode.
+// awaitCommit adds the answers that a waiting attempt may get in transactional mode.
 func (x *expansion) awaitCommit(s *State, i int) {
 	a := &s.att[i]
-	early := x.without(AnswerAfterCommit) && a.flight == appended
-	if a.flight == committed || early {
+	early := x.without(AnswerAfterCommit) && a.record == appended
+	if a.record == committed || early {
 		n := *s
 		n.att[i].finishWritten(i, s.att[i].token)
 		x.add(stepAcked, i, 0, &n)
@@ -69,12 +69,12 @@ func (x *expansion) awaitCommit(s *State, i int) {
 	if x.without(FencedUnknown) {
 		n.att[i].finish(notWritten, release, s.att[i].token)
 	} else {
-		n.att[i].finish(unknown, doubt, s.att[i].token)
+		n.att[i].finish(unknown, markUnknown, s.att[i].token)
 	}
 	x.add(stepFenced, i, 0, &n)
 }
 
-// producers is all that the transactions of gateway g's producers may do.
+// producers adds every step of the transactions of gateway g's producers.
 func (x *expansion) producers(s *State, g int) {
 	gw := &s.gw[g]
 	for inc := uint8(0); inc <= gw.inc; inc++ {
@@ -84,7 +84,7 @@ func (x *expansion) producers(s *State, g int) {
 		switch {
 		case finishing:
 			x.commit(s, g, inc, alive)
-		case ongoing && alive && records.appended && !records.flying:
+		case ongoing && alive && records.appended && !records.inFlight:
 			n := *s
 			n.gw[g].finishing |= 1 << inc
 			x.add(stepCommitSent, g, int(inc), &n)
@@ -99,13 +99,13 @@ func (x *expansion) producers(s *State, g int) {
 			x.add(stepCoordinatorAborts, g, int(inc), &n)
 		}
 		if ongoing && !finishing && current && records.waiting && x.faulty(s, Refusal) {
-			x.ownAbort(s, g, inc, records.flying)
+			x.ownAbort(s, g, inc, records.inFlight)
 		}
 	}
 }
 
-// records says what a producer has under way.
-type records struct{ flying, late, appended, waiting bool }
+// records says what a producer has in flight.
+type records struct{ inFlight, late, appended, waiting bool }
 
 func (s *State) recordsOf(g, inc uint8) (r records) {
 	for i := range s.att {
@@ -114,9 +114,9 @@ func (s *State) recordsOf(g, inc uint8) (r records) {
 			continue
 		}
 		r.waiting = r.waiting || a.phase == waiting
-		switch a.flight {
-		case flying:
-			r.flying = true
+		switch a.record {
+		case inFlight:
+			r.inFlight = true
 		case late:
 			r.late = true
 		case appended:
@@ -126,13 +126,13 @@ func (s *State) recordsOf(g, inc uint8) (r records) {
 	return r
 }
 
-// commit is a commit request that has reached the coordinator, or that was
-// lost with its sender.
+// commit is a commit request that has reached the coordinator, or that was lost
+// with its sender.
 func (x *expansion) commit(s *State, g int, inc uint8, alive bool) {
 	n := *s
 	for i := range n.att {
-		if a := &n.att[i]; a.flight == appended && a.gateway == uint8(g) && a.inc == inc {
-			a.flight = committed
+		if a := &n.att[i]; a.record == appended && a.gateway == uint8(g) && a.inc == inc {
+			a.record = committed
 		}
 	}
 	n.gw[g].open &^= 1 << inc
@@ -145,8 +145,8 @@ func (x *expansion) commit(s *State, g int, inc uint8, alive bool) {
 	}
 }
 
-// ownAbort: the gateway aborts its transaction, because a record in it was
-// refused. What waits in it hears "not written".
+// ownAbort is the gateway's abort of its own transaction, because a record in it
+// was refused. The attempts that wait in it are answered "not written".
 func (x *expansion) ownAbort(s *State, g int, inc uint8, unacknowledged bool) {
 	n := *s
 	n.abort(uint8(g), inc)
@@ -155,11 +155,11 @@ func (x *expansion) ownAbort(s *State, g int, inc uint8, unacknowledged bool) {
 		if a.gateway != uint8(g) || a.inc != inc {
 			continue
 		}
-		if a.phase == waiting && s.att[i].flight != committed {
-			x.endUnwritten(&n, i)
+		if a.phase == waiting && s.att[i].record != committed {
+			x.finishUnwritten(&n, i)
 		}
-		if a.flight == flying {
-			a.flight = late
+		if a.record == inFlight {
+			a.record = late
 		}
 	}
 	if unacknowledged && !x.without(AbortRetires) {

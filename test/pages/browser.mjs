@@ -1,11 +1,11 @@
-// A browser that notices everything that a page should not do.
+// A browser that reports everything that a page must not do.
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 export const gateway = process.env.GATEWAY_URL;
 export const out = process.env.OUT;
 
-// Chromium without its own errands: every connection it makes is the page's.
+// Chromium without background traffic: every connection is made by the page.
 const flags = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -19,7 +19,7 @@ const deepLinks = /^Warning: escaping deep link whitespace/;
 
 // openPage returns a page with empty caches, and blameless(), which fails on any console error or
 // warning, uncaught exception, CSP violation, failed request, or request to another
-// host. Answers of 4xx to what the test posts are told by expectAnswer beforehand.
+// host. Expected 4xx answers are announced with expectAnswer.
 export async function openPage(browser, options = {}) {
   const page = await browser.newPage(options);
   page.setDefaultTimeout(60_000);

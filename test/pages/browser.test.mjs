@@ -1,4 +1,4 @@
-// What a newcomer does on the pages, in a real browser.
+// What a new user does on the pages, in a real browser.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { join } from "node:path";

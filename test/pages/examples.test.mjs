@@ -1,5 +1,5 @@
-// Everything that the pages offer is true: each example can be sent, each line can be
-// pasted, each receipt is as described.
+// The pages are correct: each example can be sent, each line can be pasted, each receipt
+// is as described.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { before, test } from "node:test";

@@ -1,12 +1,11 @@
-// Five hundred event types with a hundred properties each: are the pages of use, is a
-// reload noticed by nobody, and what does it take?
+// Five hundred event types with a hundred properties each: the pages stay usable, a
+// reload disturbs no client, and neither costs too much.
 //
-// Limits are by the clock on a machine with nothing else to do. Where more wants to
-// run than there are cores, they stretch as the load average says.
+// Limits are in seconds of CPU time, of the gateway and the browser together: elapsed
+// time depends on what else the machine does, and is only reported.
 import assert from "node:assert/strict";
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
-import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -15,9 +14,10 @@ import { openBrowser, openPage, out } from "./browser.mjs";
 const gateway = process.env.GATEWAY_URL;
 const schemas = process.env.SCHEMAS;
 const gatewayPid = Number(process.env.GATEWAY_PID);
-const usable = 2; // seconds
-// reloadLimit is what a change may take, two looks at the folder included.
-const reloadLimit = 1;
+// usable is what two cores do in two seconds, after which a page feels slow.
+const usable = 4;
+// reloadLimit is what two cores do in the second that a change may take.
+const reloadLimit = 2;
 const ticksPerSecond = 100; // Linux USER_HZ
 
 let browser;
@@ -29,8 +29,8 @@ function report(line) {
   appendFileSync(join(out, "figures.txt"), `${line}\n`);
 }
 
-// cpuSeconds is what the gateway and the browser have used: by process, as those of
-// closed pages end.
+// cpuSeconds is what the gateway and the browser have used, by process: processes of
+// closed pages end, and their time must not be subtracted.
 function cpuSeconds() {
   const processes = new Map();
   for (const name of readdirSync("/proc").filter((each) => /^\d+$/.test(each))) {
@@ -49,7 +49,7 @@ const cpuSince = (before) => [...cpuSeconds()].reduce((sum, [pid, seconds]) => s
 const residentMiB = () => Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gatewayPid}/status`, "utf8"))[1]) / 1024);
 const median = (list) => list.slice().sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
-// timed runs act and returns its seconds by the clock and of CPU.
+// timed runs act and returns the elapsed seconds and those of CPU.
 async function timed(act) {
   const [clock, cpu] = [performance.now(), cpuSeconds()];
   await act();
@@ -57,13 +57,12 @@ async function timed(act) {
 }
 
 const seconds = ({ clock, cpu }) => `${clock.toFixed(2)} s (CPU: ${cpu.toFixed(2)} s)`;
-const stretch = () => Math.max(1, loadavg()[0] / availableParallelism());
 
-// holdTo reports the medians of several runs and holds them to the limit.
+// holdTo reports the medians of several runs and holds the CPU time to the limit.
 function holdTo(limit, what, runs) {
   const middle = { clock: median(runs.map((each) => each.clock)), cpu: median(runs.map((each) => each.cpu)) };
-  report(`${what}: ${seconds(middle)}, median of ${runs.length}; limit ${limit} s × ${stretch().toFixed(1)} for the load`);
-  assert.ok(middle.clock < limit * stretch(), `${what} takes too long`);
+  report(`${what}: ${seconds(middle)}, median of ${runs.length}; limit ${limit} s of CPU`);
+  assert.ok(middle.cpu < limit, `${what} takes too long`);
 }
 
 test("the document", async () => {
@@ -127,7 +126,7 @@ test("a link from the landing page to an operation", async () => {
   holdTo(usable, "Try it until the operation is open", runs);
 });
 
-// poster posts one event after the other and gathers what is not a 202.
+// poster posts one event after another and collects every answer that is not a 202.
 function poster() {
   const faults = [];
   const slowest = { ms: 0 };
@@ -170,17 +169,17 @@ test("a reload under load", async () => {
     assert.ok(text.includes("Renamed while the gateway runs"));
   });
   const { faults, sent, slowestMs } = await client.stop();
-  report(`a changed file: visible after ${seconds(reloaded)}; limit ${reloadLimit} s × ${stretch().toFixed(1)} for the load; ` +
+  report(`a changed file: visible after ${seconds(reloaded)}; limit ${reloadLimit} s of CPU; ` +
     `first /openapi.json then ${seconds(described)}`);
   report(`posted meanwhile: ${sent}, the slowest ${slowestMs} ms; resident memory of the gateway: ${residentMiB()} MiB`);
   assert.deepEqual(faults, []);
   assert.ok(sent > 10);
-  assert.ok(reloaded.clock < reloadLimit * stretch(), "a reload takes too long");
+  assert.ok(reloaded.cpu < reloadLimit, "a reload takes too long");
 });
 
 const titleOf = async (type) => (await (await fetch(`${gateway}/v1/event-types/${type}`)).json()).title;
 
-// gzipped is a body as it comes over the wire.
+// gzipped is a body as it is sent.
 function gzipped(path) {
   return new Promise((resolve, reject) => {
     get(gateway + path, { headers: { "Accept-Encoding": "gzip" } }, (answer) => {

@@ -31,7 +31,7 @@ async function shop(port) {
   return page;
 }
 
-// send is fetch in the page, and all that the page gets to see of the answer.
+// send is fetch in the page, and everything that the page can see of the answer.
 const send = (page, url, init) => page.evaluate(async ({ url, init }) => {
   try {
     const answer = await fetch(url, init);
@@ -97,8 +97,8 @@ test("a page of another origin sees nothing and writes nothing", async () => {
   assert.deepEqual(statuses, [], "the browser asked first, and was not allowed to");
   assert.deepEqual(await send(page, `${gateway}/problems`, {}), { error: "TypeError" }, "not even what everybody may see");
 
-  // Without a type a body needs no preflight: the gateway itself must refuse it, even
-  // one that asks nobody who calls.
+  // A body without a type needs no preflight: the gateway itself must refuse it, even one
+  // without authentication.
   const blind = await page.evaluate(async ({ url, data }) => {
     const answer = await fetch(url, { method: "POST", mode: "no-cors", body: new Blob([data]) });
     return answer.type;

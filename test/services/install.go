@@ -37,9 +37,9 @@ func lookup(program string) (string, error) {
 	return "", fmt.Errorf("find %s: not on PATH; install it (Debian: apt-get install %s)", program, pkg)
 }
 
-// EnsureInstalled installs what is missing of Java, Maven, Redis and
-// PostgreSQL, if this is Debian or alike and the user is root. Otherwise its
-// error names the packages. Progress goes to out.
+// EnsureInstalled installs those of Java, Maven, Redis and PostgreSQL that are missing,
+// if this is Debian or similar and the user is root. Otherwise its error names the
+// packages. Progress goes to out.
 func EnsureInstalled(ctx context.Context, out io.Writer) error {
 	var missing []string
 	for _, s := range software {
@@ -76,11 +76,11 @@ func runApt(ctx context.Context, apt string, args ...string) error {
 // service; exit status 101 forbids it (invoke-rc.d(8)).
 const policyFile = "/usr/sbin/policy-rc.d"
 
-// withoutServiceStart runs do while packages may not start services, and
-// restores the policy that was there.
+// withoutServiceStart runs do while packages may not start services, and restores the
+// policy after it.
 func withoutServiceStart(do func() error) (err error) {
 	saved := policyFile + ".eventgateway"
-	// What an earlier run, cut short, set aside is still the policy to restore.
+	// A policy that an interrupted run has set aside is still the one to restore.
 	if _, err := os.Lstat(saved); errors.Is(err, os.ErrNotExist) {
 		if err := os.Rename(policyFile, saved); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("set service policy aside: %w", err)

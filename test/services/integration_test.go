@@ -63,7 +63,7 @@ func createTopic(t *testing.T, cl *kgo.Client, replicas int16, topic string) {
 	require.NoError(t, err)
 }
 
-// TestOldKafka: it is as old as it is said to be.
+// TestOldKafka checks the version by the protocol that the broker speaks.
 func TestOldKafka(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -276,7 +276,7 @@ func TestUpAndDown(t *testing.T) {
 	require.NoError(t, s.down(t.Context()))
 	requireGone(t, second)
 	require.NoDirExists(t, s.dir)
-	require.NoError(t, s.down(t.Context()), "down twice is no error")
+	require.NoError(t, s.down(t.Context()), "down twice is not an error")
 }
 
 func requireGone(t *testing.T, st *state) {

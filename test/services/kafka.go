@@ -42,7 +42,7 @@ type Kafka struct {
 }
 
 // StartKafka starts one node and returns when it answers. A node with Voters
-// only answers once a majority of them runs.
+// answers only while a majority of them runs.
 func StartKafka(ctx context.Context, cfg KafkaConfig) (*Kafka, error) {
 	return withPortRetry(cfg.Port != 0 && cfg.ControllerPort != 0, func() (*Kafka, error) {
 		k, err := newKafka(ctx, cfg)
@@ -56,8 +56,8 @@ func StartKafka(ctx context.Context, cfg KafkaConfig) (*Kafka, error) {
 	})
 }
 
-// newKafka writes the configuration and formats the storage if that is still to
-// do. It does not start the node.
+// newKafka writes the configuration, and formats the storage unless it is formatted. It
+// does not start the node.
 func newKafka(ctx context.Context, cfg KafkaConfig) (*Kafka, error) {
 	cfg, err := cfg.complete()
 	if err != nil {

@@ -87,12 +87,12 @@ func (c KafkaConfig) properties() map[string]string {
 		"transaction.state.log.min.isr":                    minISR,
 		"share.coordinator.state.topic.replication.factor": copies,
 		"share.coordinator.state.topic.min.isr":            minISR,
-		// 50 partitions each would only make the first use of them slow.
+		// With 50 partitions each, their first use would be slow.
 		"offsets.topic.num.partitions":         "8",
 		"transaction.state.log.num.partitions": "8",
 		"group.initial.rebalance.delay.ms":     "0",
-		// A killed broker may not come back, nor is its leadership passed on,
-		// until its session is over: with the default of 9 s a restart takes 13 s.
+		// A killed broker cannot return, and its partitions get no other leader, until
+		// its session ends: with the default of 9 s a restart takes 13 s.
 		"broker.session.timeout.ms":    "4000",
 		"broker.heartbeat.interval.ms": "500",
 		// The default of 128 MiB is a quarter of the heap.

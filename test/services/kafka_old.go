@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// OldKafkaVersion is the last with brokers that do not say what a user may do
+// OldKafkaVersion is the last version whose brokers do not report what a user may do
 // with a topic: KIP-430 came with 2.3.
 const OldKafkaVersion = "2.2.2"
 
@@ -107,8 +107,7 @@ func (k *OldKafka) Addr() string { return addr(k.port) }
 // Kill ends both.
 func (k *OldKafka) Kill() error { return errors.Join(k.broker.Kill(), k.zookeeper.Kill()) }
 
-// probePort connects and no more. Whether it is the right ZooKeeper, the broker's
-// answer shows.
+// probePort only connects. The broker's answer shows whether it is the right ZooKeeper.
 func probePort(ctx context.Context, addr string) error {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// StartTimeout bounds one start of one server, on top of the caller's
-	// context. A broker needs 4 s on two idle cores; a cluster of three on a
-	// machine with seven busy programs per core was seen to need 70 s.
+	// StartTimeout bounds one start of one server, besides the caller's context. A
+	// broker needs 4 s on two idle cores; a cluster of three on a machine with seven
+	// busy programs per core has needed 70 s.
 	StartTimeout = 4 * time.Minute
-	// stopTimeout is how long a server may take to stop by itself.
+	// stopTimeout is how long a server may take for an orderly stop.
 	stopTimeout = 20 * time.Second
 	// killTimeout is how long the kernel may take to end a killed process.
 	killTimeout = 10 * time.Second
@@ -22,7 +22,7 @@ const (
 	probeTimeout = 5 * time.Second
 )
 
-// errFatal marks a probe error that polling again cannot mend.
+// errFatal marks a probe error that will not go away.
 var errFatal = errors.New("will not recover")
 
 // poll calls probe until it returns nil, the context ends or the probe's error

@@ -28,8 +28,8 @@ type PostgresConfig struct {
 }
 
 // Postgres is a running PostgreSQL server with logical decoding switched on and
-// fsync switched off: a crash of the server loses nothing, a crash of the
-// machine may lose everything.
+// fsync switched off: if the server is killed, nothing is lost; if the machine fails,
+// everything may be.
 type Postgres struct {
 	server
 	port int
@@ -155,9 +155,9 @@ func preparePostgresDir(dir string, credential *syscall.Credential) error {
 	}
 }
 
-// letEnter returns an error if other users may not enter the directory. One of
-// this process's own temporary directories it opens to them: testing.T.TempDir
-// makes them private.
+// letEnter returns an error if other users may not enter the directory. It opens this
+// process's own temporary directories to them, because testing.T.TempDir makes them
+// private.
 func letEnter(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -204,8 +204,8 @@ func initdb(ctx context.Context, data string, credential *syscall.Credential) er
 	return nil
 }
 
-// probePostgres runs a query. It fails if another server has the port: that
-// one's data directory is another.
+// probePostgres runs a query. It fails if another server has the port, which shows by
+// its data directory.
 func probePostgres(ctx context.Context, dsn, data string, pid int) error {
 	// postmaster.pid holds the pid in line 1 once the server owns its data.
 	raw, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))

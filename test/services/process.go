@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// command is what to run, and how it relates to this process.
+// command is a program to run, and how its process relates to this one.
 type command struct {
 	name    string // for messages: "kafka", "redis", "postgres"
 	path    string
@@ -35,8 +35,8 @@ type process struct {
 	command
 	id  procID
 	cmd *exec.Cmd
-	// logStart is the size of the log before this start: what is older says
-	// nothing about this process.
+	// logStart is the size of the log before this start: older lines are about earlier
+	// processes.
 	logStart int64
 	done     chan struct{} // closed when the child has ended and is reaped
 }
@@ -48,7 +48,7 @@ func (c command) start() (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", c.name, err)
 	}
-	defer logFile.Close() // the child has its own descriptor by then
+	defer logFile.Close() // the child has its own descriptor
 
 	cmd := exec.Command(c.path, c.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, c.env, logFile, logFile
@@ -108,8 +108,8 @@ func (p *process) exited() bool {
 	}
 }
 
-// waitReady polls probe until it succeeds, and gives up at once if the process
-// ends. The error carries the end of the log.
+// waitReady polls probe until it succeeds, and fails at once if the process ends. The
+// error carries the end of the log.
 func (p *process) waitReady(ctx context.Context, probe func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, StartTimeout, fmt.Errorf("not ready within %v", StartTimeout))
 	defer cancel()
@@ -129,7 +129,7 @@ func (p *process) waitReady(ctx context.Context, probe func(context.Context) err
 func (p *process) withLog(err error) error {
 	const lines = 25
 	tail := tailFile(p.logPath, p.logStart, lines)
-	if strings.Contains(tail, "Address already in use") { // what Java, Redis and PostgreSQL all print
+	if strings.Contains(tail, "Address already in use") { // the text of Java, Redis and PostgreSQL
 		err = errors.Join(err, errPortTaken)
 	}
 	return fmt.Errorf("%w\n--- end of %s ---\n%s", err, p.logPath, tail)
@@ -153,10 +153,10 @@ func (p *process) pause() error {
 
 func (p *process) resume() error { return p.signal(syscall.SIGCONT) }
 
-// end sends the signal, waits for the end, and kills the process if that takes
-// too long. Ending a process that has ended is no error.
+// end sends the signal, waits for the end, and kills the process if that takes too
+// long. Ending a process that has already ended is not an error.
 func (p *process) end(sig syscall.Signal) error {
-	for _, s := range []syscall.Signal{sig, syscall.SIGCONT} { // a paused process acts on nothing but SIGKILL
+	for _, s := range []syscall.Signal{sig, syscall.SIGCONT} { // a paused process reacts to SIGKILL only
 		if err := p.signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
@@ -189,4 +189,27 @@ func (p *process) waitDone(d time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
+}
+
+// tailFile returns the last lines of a file after an offset, or why it cannot be read:
+// it is only used in error messages.
+func tailFile(path string, from int64, lines int) string {
+	const maxBytes = 16 << 10
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil {
+		from = max(from, info.Size()-maxBytes)
+	}
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return err.Error()
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxBytes))
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(raw), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

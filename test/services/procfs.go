@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// procID names one process for ever: a pid alone is used again after its
-// process has ended, the same pid with the same start time in the same boot is not.
+// procID identifies one process forever: a pid alone is reused after its process has
+// ended, the same pid with the same start time in the same boot is not.
 type procID struct {
 	PID        int    `json:"pid"`
 	StartTicks uint64 `json:"start_ticks"` // clock ticks since boot, proc_pid_stat(5) field 22
@@ -54,8 +54,8 @@ func identify(pid int) (procID, error) {
 	return procID{PID: pid, StartTicks: stat.startTicks, BootID: strings.TrimSpace(string(boot))}, nil
 }
 
-// alive reports whether exactly this process still runs. A zombie does not run:
-// it has ended, and only its parent has not noticed.
+// alive reports whether exactly this process still runs. A zombie does not run: it has
+// ended, and its parent has not yet waited for it.
 func (id procID) alive() bool {
 	now, err := identify(id.PID)
 	if err != nil || now != id {

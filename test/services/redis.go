@@ -78,7 +78,7 @@ func newRedis(cfg RedisConfig) (*Redis, error) {
 	}
 	args := []string{
 		"--bind", loopback, "--port", strconv.Itoa(port), "--dir", dir, "--save", "", "--appendonly", "no",
-		"--repl-diskless-sync-delay", "0", // 5 s by default, in wait for more replicas
+		"--repl-diskless-sync-delay", "0", // by default it waits 5 s for more replicas
 	}
 	if cfg.ReplicaOf != "" {
 		host, primary, err := net.SplitHostPort(cfg.ReplicaOf)
@@ -100,7 +100,7 @@ func newRedis(cfg RedisConfig) (*Redis, error) {
 // Addr returns host:port. It stays the same for the server's life.
 func (r *Redis) Addr() string { return addr(r.port) }
 
-// probeRedis asks the server at addr who it is. It fails while the server
+// probeRedis asks the server at addr for its pid. It fails while the server
 // still loads its data, and if another process has the port.
 func probeRedis(ctx context.Context, addr string, pid int) error {
 	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})

@@ -12,7 +12,7 @@ import (
 type server struct {
 	cmd        command
 	stopSignal syscall.Signal // asks for an orderly end
-	killSignal syscall.Signal // crashes it
+	killSignal syscall.Signal // ends it at once
 	// probe asks the process for a real answer; an error means: not yet.
 	probe func(ctx context.Context, pid int) error
 
@@ -30,12 +30,12 @@ func (s *server) Pause() error { return s.current().pause() }
 // Resume ends a Pause.
 func (s *server) Resume() error { return s.current().resume() }
 
-// Kill ends the server as a crash would. Its data stay. Killing a server that
-// does not run is no error.
+// Kill ends the server without an orderly stop. Its data stay. Killing a server that
+// does not run is not an error.
 func (s *server) Kill() error { return s.end(s.killSignal) }
 
 // Stop shuts the server down in order, and kills it if that takes too long.
-// Its data stay. Stopping a server that does not run is no error.
+// Its data stay. Stopping a server that does not run is not an error.
 func (s *server) Stop() error { return s.end(s.stopSignal) }
 
 // Restart starts the server again with the same data and address, after

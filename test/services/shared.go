@@ -19,10 +19,10 @@ type Env struct {
 	Postgres string // URL of a database, for its superuser
 }
 
-// Shared returns the servers that `make services-up` started. Tests share them:
-// use topics, keys and databases of your own, and neither pause nor stop them.
-// The test fails, and is not skipped, if they are missing: a guarantee that was
-// not tested must not look as if it had been.
+// Shared returns the servers that `make services-up` started. Tests share them: use
+// topics, keys and databases of your own, and neither pause nor stop the servers. The
+// test fails, and is not skipped, if they are missing: a guarantee that was not tested
+// must not look tested.
 func Shared(t testing.TB) Env {
 	t.Helper()
 	var missing []string

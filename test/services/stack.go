@@ -27,8 +27,8 @@ func newStack(root string, out io.Writer) *stack {
 
 // Up starts one Kafka, one Redis and one PostgreSQL server that outlive this
 // process, and writes .services/state.json and .services/env in the repository.
-// If all three run and answer already, it only says so; if some do not, it
-// stops the rest and starts anew, with empty data. Progress goes to out.
+// If all three already run and answer, it only says so; if some do not, it stops the
+// others and starts all anew, with empty data. Progress goes to out.
 func Up(ctx context.Context, out io.Writer) error {
 	root, err := RepoRoot()
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *stack) up(ctx context.Context) error {
 				fmt.Fprintf(s.out, "services are up already\n%s", st.env())
 				return nil
 			}
-			fmt.Fprintf(s.out, "services are not all well, starting anew: %v\n", sick)
+			fmt.Fprintf(s.out, "not all services answer, starting anew: %v\n", sick)
 		}
 		if err := s.down(ctx); err != nil {
 			return err
@@ -97,8 +97,8 @@ func (s *stack) startAll(ctx context.Context) error {
 	fmt.Fprintln(s.out, "starting Kafka, Redis and PostgreSQL; the first time this fetches Kafka")
 	st := &state{}
 	var mu sync.Mutex
-	// record notes a server as soon as its process exists, so that down finds
-	// it even if this process is killed in the next moment.
+	// record saves a server as soon as its process exists, so that down finds it even
+	// if this process is killed right afterwards.
 	record := func(name string) func(procID) error {
 		return func(id procID) error {
 			mu.Lock()
@@ -115,7 +115,7 @@ func (s *stack) startAll(ctx context.Context) error {
 	g.Go(func() (err error) {
 		kafka, err = StartKafka(gctx, KafkaConfig{
 			Dir: filepath.Join(s.dir, "kafka"), Detached: true, onStart: record("kafka"),
-			// Nobody restarts this one; as shipped it bears a busy machine better.
+			// No test restarts this one; with Kafka's defaults it tolerates a busy machine better.
 			Properties: map[string]string{"broker.session.timeout.ms": "9000", "broker.heartbeat.interval.ms": "2000"},
 		})
 		return err
@@ -129,7 +129,7 @@ func (s *stack) startAll(ctx context.Context) error {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		if ctx.Err() != nil { // the servers' own errors are only its echo
+		if ctx.Err() != nil { // the servers' own errors follow from it
 			err = fmt.Errorf("start services: %w; what had started is stopped", context.Cause(ctx))
 		}
 		return errors.Join(err, s.stopAll(context.WithoutCancel(ctx), st))
@@ -153,7 +153,7 @@ func (s *stack) check(ctx context.Context, st *state) error {
 			return fmt.Errorf("%s (pid %d) does not run", p.Name, p.PID)
 		}
 	}
-	// Patience, because other users of the servers lose them if this fails.
+	// Patient, because other users of the servers lose them if this fails.
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	return poll(ctx, func(ctx context.Context) error {

@@ -65,8 +65,8 @@ func (st *state) pid(name string) int {
 	return 0
 }
 
-// end asks the process to stop, waits, and kills it if that takes too long. It
-// does nothing if the process has ended, whoever has its pid now.
+// end asks the process to stop, waits, and kills it if that takes too long. It does
+// nothing if the process has ended, even if another process has its pid now.
 func (p stateProcess) end(ctx context.Context, sig syscall.Signal) error {
 	// FindProcess holds the process by a pidfd, so that the process that is
 	// checked is the process that is signalled.
@@ -79,7 +79,7 @@ func (p stateProcess) end(ctx context.Context, sig syscall.Signal) error {
 		signals []syscall.Signal
 		wait    time.Duration
 	}{
-		{[]syscall.Signal{sig, syscall.SIGCONT}, stopTimeout}, // a paused process acts on nothing but SIGKILL
+		{[]syscall.Signal{sig, syscall.SIGCONT}, stopTimeout}, // a paused process reacts to SIGKILL only
 		{[]syscall.Signal{syscall.SIGKILL}, killTimeout},
 	} {
 		if !p.alive() {

@@ -31,13 +31,13 @@ type Violation struct {
 // String is one line.
 func (v Violation) String() string { return "(" + v.Rule + ") " + v.Text }
 
-// Facts say what a run did, where the rules depend on it.
+// Facts are what the rules need to know about a run.
 type Facts struct {
 	PartitionsAdded bool // an entity may then be in more than one partition
 }
 
-// Check holds the history against the whole log, in the log's order within each
-// partition, and returns what breaks rules (a) to (e) and (g).
+// Check compares the history with the whole log, which is in its order within each
+// partition, and returns the violations of rules (a) to (e) and (g).
 func Check(keys []*Key, log []Record, facts Facts) []Violation {
 	c := newChecker(keys, log, facts)
 	for _, k := range keys {
@@ -47,9 +47,9 @@ func Check(keys []*Key, log []Record, facts Facts) []Violation {
 		c.answers(k)
 	}
 	c.duplicates()
-	c.strangers()
+	c.unknownRecords()
 	c.order()
-	c.lanes(keys)
+	c.heldBack(keys)
 	slices.SortStableFunc(c.found, func(a, b Violation) int { return cmp.Compare(a.Rule, b.Rule) })
 	return c.found
 }
@@ -94,7 +94,8 @@ func (c *checker) report(rule string, keys []*Key, format string, args ...any) {
 	c.found = append(c.found, Violation{Rule: rule, Keys: keys, Text: fmt.Sprintf(format, args...)})
 }
 
-// receipts: (a) every 2xx is where it says, and (e) all are the same.
+// receipts checks that (a) the record of every 2xx is where its receipt says, and (e)
+// all receipts of a key are the same.
 func (c *checker) receipts(k *Key) {
 	first := k.Accepted()
 	if first == nil {
@@ -126,9 +127,9 @@ func (c *checker) holds(k *Key, r *Receipt) error {
 	return nil
 }
 
-// contents: (a) what is in the log is what some request had in it, in its topic and
-// under its entity; and (c) that request was not told that it wrote nothing, as one
-// is whose event was held back.
+// contents checks that (a) each record has the bytes of some request, in its topic and
+// under its entity; and (c) that request was not answered not-written, as a request is
+// whose event was held back.
 func (c *checker) contents(k *Key) {
 	for _, r := range c.byClaim[k.Claim()] {
 		where := places([]*Record{r})
@@ -147,13 +148,13 @@ func (c *checker) contents(k *Key) {
 		}
 		if !slices.ContainsFunc(writers, func(a *Attempt) bool { return a.Outcome != outcomeNotWritten }) {
 			a := writers[0]
-			c.report("c", []*Key{k}, "%s is in %s by attempt %d, which was answered %s", k.Name, where, a.Number, a.say())
+			c.report("c", []*Key{k}, "%s is in %s by attempt %d, which was answered %s", k.Name, where, a.Number, a.text())
 		}
 	}
 }
 
-// notWritten: (c) what can never be accepted is not there, nor what was only ever
-// said not to be written.
+// notWritten checks that (c) the log has no event that can never be accepted, and none
+// of which every answer said not-written.
 func (c *checker) notWritten(k *Key) {
 	records := c.byClaim[k.Claim()]
 	if len(records) == 0 {
@@ -166,8 +167,8 @@ func (c *checker) notWritten(k *Key) {
 	}
 }
 
-// expected are the answers that a valid event may get. A gateway that stood
-// still while it read a request answers 408.
+// expected are the problems that a valid event may get. A gateway that stood still
+// while it read a request answers 408.
 var expected = map[string]bool{
 	"503 overloaded not-written":                    true,
 	"503 log-unavailable not-written":               true,
@@ -176,8 +177,8 @@ var expected = map[string]bool{
 	"408 request-timeout not-written":               true,
 }
 
-// allowed tells whether this key may be answered so: many webhook providers take a
-// 409 for good, and what does not fit is kept.
+// allowed tells whether this key may get the answer. Many webhook providers do not
+// retry after a 409, and deliveries that do not fit are kept as dead letters.
 func (k *Key) allowed(a *Attempt) bool {
 	switch said := fmt.Sprintf("%d %s %s", a.Status, a.Slug, a.Outcome); said {
 	case "409 request-in-progress unknown":
@@ -191,7 +192,7 @@ func (k *Key) allowed(a *Attempt) bool {
 	}
 }
 
-// answers: (g) no answer is outside the contract.
+// answers checks that (g) no answer is outside the contract.
 func (c *checker) answers(k *Key) {
 	for i := range k.Attempts {
 		a := &k.Attempts[i]
@@ -204,7 +205,7 @@ func (c *checker) answers(k *Key) {
 	}
 }
 
-// duplicates: (b) no claim is there twice.
+// duplicates checks that (b) no claim is in the log twice.
 func (c *checker) duplicates() {
 	for _, claim := range slices.Sorted(maps.Keys(c.byClaim)) {
 		records := c.byClaim[claim]
@@ -219,9 +220,9 @@ func (c *checker) duplicates() {
 	}
 }
 
-// strangers: everything in the log was posted by somebody. That is part of (b):
-// a record with a claim that is nobody's cannot be told from a duplicate.
-func (c *checker) strangers() {
+// unknownRecords checks that every record was posted by a client. That is part of (b):
+// a record with an unknown claim cannot be told from a duplicate.
+func (c *checker) unknownRecords() {
 	for i := range c.log {
 		if r := &c.log[i]; c.keyOf[r.Claim] == nil {
 			c.report("b", nil, "%s: nobody posted an event with gw_claim %q", places([]*Record{r}), r.Claim)
@@ -229,9 +230,9 @@ func (c *checker) strangers() {
 	}
 }
 
-// order: (d) within a partition an entity's events never go back. An entity is
-// in one partition, unless partitions were added: gateways learn of that at
-// different times.
+// order checks that (d) within a partition the events of an entity are in their order.
+// An entity is in one partition, unless partitions were added: gateways learn of that
+// at different times.
 func (c *checker) order() {
 	for _, entity := range slices.Sorted(maps.Keys(c.entities)) {
 		last := map[int32]*Key{}
@@ -253,9 +254,9 @@ func (c *checker) order() {
 	}
 }
 
-// lanes: (d) in the answer to a batch, what is behind an event of its entity that
-// was not accepted is held back, and nothing else is.
-func (c *checker) lanes(keys []*Key) {
+// heldBack checks that (d) in the answer to a batch, the events behind one of their
+// entity that was not accepted are held back, and no others.
+func (c *checker) heldBack(keys []*Key) {
 	failed := map[int64]map[string]*Key{} // by request and entity
 	for _, k := range keys {
 		for i := range k.Attempts {
@@ -269,7 +270,7 @@ func (c *checker) lanes(keys []*Key) {
 				c.report("d", []*Key{k}, "%s was held back in request %d, but everything before it was accepted", k.Name, a.Request)
 			case !heldBack && before != nil:
 				c.report("d", []*Key{before, k}, "%s was answered %s in request %d, behind %s of the same entity, which was not accepted",
-					k.Name, a.say(), a.Request, before.Name)
+					k.Name, a.text(), a.Request, before.Name)
 			}
 			if a.Receipt != nil || before != nil {
 				continue

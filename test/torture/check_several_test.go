@@ -27,8 +27,8 @@ func (s *story) batchOf(v via, entities ...string) *job {
 	return j
 }
 
-// ask notes the n-th request of a job: what it was told of each of its events, "ok"
-// of those that it wrote, "again" of those that are there.
+// ask adds the n-th request of a job, with the answer for each of its events: "ok" for
+// those that it wrote, "again" for those that were in the log.
 func (s *story) ask(j *job, n int, told ...string) {
 	for i, k := range j.keys {
 		a := Attempt{Number: n, Request: int64(n), Status: 503, Slug: "log-unavailable", Outcome: outcomeNotWritten, Item: j.via.batch()}
@@ -40,13 +40,13 @@ func (s *story) ask(j *job, n int, told ...string) {
 		case "held":
 			a.Status, a.Slug = 424, "held-back"
 		case "lost":
-			a = Attempt{Number: n, Request: int64(n), Slug: "time-out"}
+			a = Attempt{Number: n, Request: int64(n), Slug: "timeout"}
 		}
 		k.add(a)
 	}
 }
 
-// batches is a batch that was accepted in two requests, and deliveries.
+// batches is a batch that was accepted over several requests.
 func batches(v via) (*story, *job) {
 	s := good()
 	j := s.batchOf(v, "p", "q", "p", "p", "q")
@@ -135,10 +135,10 @@ func TestEveryRuleOfSeveralReports(t *testing.T) {
 			}
 			k[1].Attempts[0].Status = 424
 			s.writeAs(k[1], 1)
-			k[0].add(Attempt{Number: 2, Slug: "time-out"}) // so that only this is wrong
-			k[1].add(Attempt{Number: 2, Slug: "time-out"})
+			k[0].add(Attempt{Number: 2, Slug: "timeout"}) // so that only this is wrong
+			k[1].add(Attempt{Number: 2, Slug: "timeout"})
 		}, []string{"c"}, "n-1 is in torture partition 0 offset 11 by attempt 1, which was answered 424 held-back (not-written)"},
-		"c: a delivery that was not written, it said": {func(s *story, _ *job) {
+		"c: a delivery that was answered not-written": {func(s *story, _ *job) {
 			k := s.hook(fanOut, 0, true)
 			s.ask(&job{via: fanOut, keys: []*Key{k}}, 1, "no")
 			s.ask(&job{via: fanOut, keys: []*Key{k}}, 2, "lost")
@@ -147,7 +147,7 @@ func TestEveryRuleOfSeveralReports(t *testing.T) {
 		"c: behind what is invalid": {func(s *story, _ *job) {
 			k := s.order("n", 0)
 			k.Via, k.Batch, k.Hopeless = keyedBatch, "n", true
-			k.add(Attempt{Number: 1, Slug: "time-out"})
+			k.add(Attempt{Number: 1, Slug: "timeout"})
 			s.writeAs(k, 1)
 		}, []string{"c"}, "n-0 is in torture partition 0 offset 11, but it is behind one that is invalid"},
 		"c, g: an invalid item is accepted": {func(s *story, _ *job) {
@@ -155,7 +155,7 @@ func TestEveryRuleOfSeveralReports(t *testing.T) {
 			k.Via, k.Valid = eventBatch, false
 			k.add(Attempt{Number: 1, Item: true, Status: 202, Receipt: s.writeAs(k, 1)})
 		}, []string{"c", "g"}, "but it is invalid"},
-		"d: a lane went on behind a failure": {func(s *story, j *job) {
+		"d: an entity's events went on behind a failure": {func(s *story, j *job) {
 			j.keys = s.batchOf(eventBatch, "n", "n").keys
 			s.ask(j, 5, "no", "ok")
 			s.ask(j, 6, "ok", "again")
@@ -191,7 +191,7 @@ func TestEveryRuleOfSeveralReports(t *testing.T) {
 	}
 }
 
-// TestJobsAreRead: an answer that is not as it should be is one that no rule allows.
+// TestJobsAreRead: a malformed answer is read as one that no rule allows.
 func TestJobsAreRead(t *testing.T) {
 	t.Parallel()
 	keys := []*Key{{Name: "a", Valid: true, Via: eventBatch}, {Name: "b", Valid: true, Via: eventBatch}}
@@ -216,19 +216,19 @@ func TestJobsAreRead(t *testing.T) {
 			attempts, asked := (&job{via: c.via}).read(keys, Attempt{Status: c.status}, http.Header{"Retry-After": {"2"}}, []byte(c.body))
 			var said []string
 			for _, a := range attempts {
-				said = append(said, a.say())
+				said = append(said, a.text())
 			}
 			require.Equal(t, c.want, said)
 			require.Equal(t, 2*time.Second, asked)
 		})
 	}
 	attempts, _ := (&job{via: stripe}).read(keys[:1], Attempt{Status: 202}, http.Header{"Idempotent-Replayed": {"true"}}, []byte(`{"topic":"torture","partition":3,"offset":4}`))
-	require.Equal(t, "202 replayed", attempts[0].say())
+	require.Equal(t, "202 replayed", attempts[0].text())
 	require.Equal(t, int64(4), attempts[0].Receipt.Offset)
 }
 
-// TestDeliveriesAreBelieved: retries change body and signature, not the identity.
-func TestDeliveriesAreBelieved(t *testing.T) {
+// TestDeliveriesAreVerified: retries change body and signature, not the identity.
+func TestDeliveriesAreVerified(t *testing.T) {
 	t.Parallel()
 	h, err := newHooks()
 	require.NoError(t, err)
@@ -259,8 +259,8 @@ func TestDeliveriesAreBelieved(t *testing.T) {
 	require.Equal(t, unreadable.Body(1), unreadable.Body(2), "a hash is all that is known of it")
 }
 
-// TestWhatIsDrawn: batches have up to 50 events, of one entity or many, and what is
-// behind an invalid one of its entity in a keyed batch is never waited for.
+// TestWhatIsDrawn: batches have up to 50 events, of one entity or many, and clients do
+// not wait for events behind an invalid one of their entity in a keyed batch.
 func TestWhatIsDrawn(t *testing.T) {
 	t.Parallel()
 	c := &clients{history: newHistory()}

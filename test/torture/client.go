@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// answerLimit is how long a client waits for an answer: longer than a gateway
-// that works needs, so that mostly those that do not work leave it open.
+// answerLimit is how long a client waits for an answer: longer than a healthy gateway
+// needs, so that mostly unhealthy ones exceed it.
 const answerLimit = deliveryTimeout + 4*time.Second
 
 // poster posts to one gateway.
@@ -31,9 +31,9 @@ func newPoster(gateway int, addr string, h hooks) *poster {
 	}
 }
 
-// post sends those keys of a job once, notes and returns what came of each, and
-// how long the answer asks to wait. A request is never cancelled: what was sent is
-// answered, or runs into the client's time-out.
+// post sends those keys of a job once, records and returns the outcome of each, and how
+// long the answer asks to wait. A request is never cancelled: it is answered, or runs
+// into the client's timeout.
 func (p *poster) post(ctx context.Context, h *history, j *job, keys []*Key) ([]Attempt, time.Duration) {
 	ctx = context.WithoutCancel(ctx)
 	a := Attempt{Gateway: p.gateway, Number: int(j.sent.Add(1)), Request: h.requests.Add(1), Sent: h.since()}
@@ -51,7 +51,7 @@ func (p *poster) exchange(ctx context.Context, h *history, j *job, keys []*Key, 
 	}
 	a.Answered = h.since()
 	if err != nil {
-		a.Status, a.Slug = 0, sayError(err)
+		a.Status, a.Slug = 0, errorKind(err)
 		return each(keys, a), 0
 	}
 	return j.read(keys, a, header, raw)
@@ -75,14 +75,14 @@ func (p *poster) send(ctx context.Context, out outgoing) (int, http.Header, []by
 	return resp.StatusCode, resp.Header, raw, err
 }
 
-// sayError names what happened in few words, for tallies.
-func sayError(err error) string {
+// errorKind names an error in a few words, for tallies.
+func errorKind(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "cancelled"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "time-out"
+		return "timeout"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
@@ -92,8 +92,8 @@ func sayError(err error) string {
 	}
 }
 
-// retryPause is when a client tries again: as it is told, but a second at most,
-// and never at the same time as all others.
+// retryPause is how long a client waits before it tries again: as long as it is told,
+// but a second at most, with jitter.
 func retryPause(asked time.Duration, dice *rand.Rand) time.Duration {
 	const least, most = 20 * time.Millisecond, time.Second
 	jitter := time.Duration(dice.Int64N(int64(200 * time.Millisecond)))

@@ -1,41 +1,42 @@
-// Package torture runs real gateways on real Kafka and Redis, breaks them at
-// random, and reads the whole log to see whether the promise held.
+// Package torture runs real gateways on real Kafka and Redis, breaks them at random,
+// and reads the whole log to check that the guarantee held.
 //
 // One run ([Run]): servers and proxies are started; clients post events, batches and
 // webhooks, each event of an entity after the 2xx of the one before, and repeat with
 // the same key until a final answer; a scheduler injects faults that follow from the
-// seed; at the end everything is healed, the clients finish, the gateways stop,
-// and [Check] holds the history against the log:
+// seed; at the end everything is healed, the clients finish, the gateways stop, and
+// [Check] compares the history with the log:
 //
-//	(a) every 2xx is in the log where its receipt says, and what is there is what
-//	    some request had in it; deliveries that do not fit are in the dead-letter topic
-//	(b) no gw_claim is there twice, and none that nobody sent
-//	(c) no event was written by a request that said it was not (each record tells
-//	    which request wrote it), nor one that can never be accepted
+//	(a) the record of every 2xx is in the log where its receipt says, with the bytes of
+//	    some request; deliveries that do not fit are in the dead-letter topic
+//	(b) no gw_claim is in the log twice, and none that no client sent
+//	(c) no event was written by a request that was answered not-written (each record
+//	    says which request wrote it), and none that can never be accepted
 //	(d) events of one entity are in the order in which they were posted, and in
-//	    the answer to a batch nothing overtakes an event that failed
+//	    the answer to a batch no event of an entity overtakes one that failed
 //	(e) every replayed receipt equals the first
-//	(f) after the faults stop, service is back within 30 s without help
+//	(f) after a fault ends, service is back within 30 s without help
 //	(g) no answer is outside the contract, and no gateway panics or races
 //
 // Batches have 1 to 50 events of one, some or many entities, with an
 // Idempotency-Key or without; webhooks are of the scheme stripe, one event each,
 // or of a generic one with an array of events. Requests are repeated whole until
-// every event in them has a receipt; a batch without key leaves out what was refused
-// for good. What a webhook's data counts, and its signature, change from try to try.
+// every event in them has a receipt; a batch without a key leaves out the events that were
+// refused for good. The attempt number in a webhook's data, and its signature, change
+// with each attempt.
 //
-// Order within a batch, rule (d). A gateway takes up an event only when those of
-// its entity before it in the request were accepted by this same request, written or
-// recognised. So an event's record is never handed over before the records of
-// those before it are acknowledged, whoever writes which, in however many requests,
-// side by side or one after the other. It follows for one partition: offsets of an
-// entity's events rise in the order of the batch, and from batch to batch; what is
-// missing is at the end of a request's answers, never in the middle, except for an
-// event that was left out. Not promised: that a request goes on where the last one
-// stopped (an unknown outcome holds back until it is decided), and any order between
-// entities. Behind an invalid event a batch with a key never gets any further
-// for that entity: leaving it out would change the others' places, and so their
-// identities. The clients give those up; they must never be in the log.
+// Order within a batch, rule (d). A gateway processes an event only when those of its
+// entity before it in the request were accepted by this same request, newly written or
+// recognised. So an event's record is never sent before the records of those before it
+// are acknowledged, no matter which requests write them, and whether those run side by
+// side or in sequence. Within one partition, therefore, the offsets of an entity's
+// events rise in the order of the batch, and from batch to batch; missing events are at
+// the end of a request's answers, never in the middle, except for an event that was
+// left out. Not promised are that a request continues where the last one stopped (an
+// unknown outcome holds back the events behind it until it is decided), and any order
+// between entities. Behind an invalid event, a batch with a key never makes progress
+// for that entity: leaving the event out would change the others' places, and so their
+// identities. The clients give those events up; they must never be in the log.
 //
 // Rule (b) holds in the idempotent guarantee as long as no produce request
 // outlives the lease. Faults that may break that assumption (bytes, brokers or
@@ -43,12 +44,12 @@
 //
 // Invariants:
 //
-//   - The n-th fault follows from the seed and n alone. What the faults hit in
-//     that moment does not: a seed repeats the schedule, not the interleaving.
-//   - The checker reads through a listener of its own, past every proxy.
+//   - The n-th fault follows from the seed and n alone. The state that a fault meets
+//     does not: a seed repeats the schedule, not the interleaving.
+//   - The checker reads through a listener of its own, without a proxy.
 //   - All children die with this process.
 //
-// Linux only. It imports test/services, internal/failpoint, which names the points
-// where a gateway may die, and internal/webhook, which signs as providers do, and
-// no other package of this module.
+// Linux only. Of this module it imports only test/services, internal/failpoint, which
+// names the points where a gateway may die, internal/webhook, which signs as providers
+// do, and internal/backoff.
 package torture

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// via is how an event comes to a gateway.
+// via is how an event is posted.
 type via uint8
 
 const (
@@ -44,7 +44,7 @@ const (
 // source is the CloudEvents source of all batches' events.
 const source = "/torture"
 
-// Key is one event's identity and all that was ever said about it.
+// Key is one event's identity, and every answer about it.
 type Key struct {
 	Name   string // Idempotency-Key, or the id of the event or delivery
 	Entity string
@@ -59,8 +59,8 @@ type Key struct {
 	Hopeless bool
 	// Unreadable says that the delivery is not even JSON.
 	Unreadable bool
-	// Attempts are in the order of being sent. Only the key's owner, one
-	// goroutine at a time, adds to them.
+	// Attempts are in the order in which they were sent. Only the key's owner, one
+	// goroutine at a time, appends to them.
 	Attempts []Attempt
 }
 
@@ -80,15 +80,15 @@ func (k *Key) RecordKey() string {
 	return k.Entity
 }
 
-// Body is the event's data in its n-th attempt. A webhook's changes: providers
-// count in it.
+// Body is the event's data in its n-th attempt. The data of a webhook changes, because
+// providers count their attempts in it.
 func (k *Key) Body(n int) string {
 	seq := strconv.Itoa(k.Seq)
 	if !k.Valid {
 		seq = `"not a number"`
 	}
 	switch {
-	case k.Unreadable: // known by its hash, so it must not change
+	case k.Unreadable: // identified by its hash, so it must not change
 		return fmt.Sprintf(`{"id":%q,"entity":%q,`, k.Name, k.Entity)
 	case k.Via == stripe:
 		return fmt.Sprintf(`{"id":%q,"object":"event","type":"paid","pending_webhooks":%d,"data":{"object":{"entity":%q,"seq":%s}}}`, k.Name, n, k.Entity, seq)
@@ -132,7 +132,7 @@ func (k *Key) Accepted() *Receipt {
 	return nil
 }
 
-// SurelyNotWritten tells whether every answer said so.
+// SurelyNotWritten tells whether every answer said not-written.
 func (k *Key) SurelyNotWritten() bool {
 	for i := range k.Attempts {
 		if k.Attempts[i].Outcome != outcomeNotWritten {
@@ -153,9 +153,9 @@ func (k *Key) never() (why string, never bool) {
 	return "", false
 }
 
-// writers are the attempts that may have written a record of the key: those that
-// sent what is in it. Events of batches and single ones carry the attempt's number
-// in an attribute, webhooks in the data.
+// writers are the attempts that may have written a record of the key: those that sent
+// its value. Events of batches and single events carry the number of the attempt in an
+// attribute, webhooks carry it in the data.
 func (k *Key) writers(r *Record) []*Attempt {
 	var found []*Attempt
 	for i := range k.Attempts {
@@ -167,8 +167,8 @@ func (k *Key) writers(r *Record) []*Attempt {
 	return found
 }
 
-// add notes an answer. Receipts of a key are nearly always equal: they share
-// one text.
+// add appends an answer. Receipts of a key are nearly always equal, and then share one
+// text.
 func (k *Key) add(a Attempt) {
 	if a.Receipt != nil {
 		if first := k.Accepted(); first != nil && *first == *a.Receipt {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"eventgateway/internal/backoff"
 )
 
 // part is what a fault breaks. Two faults at a time break different parts.
@@ -23,24 +25,24 @@ const (
 type faultKind struct {
 	name string
 	part part
-	// late: bytes, brokers or gateways stand still. Two of these at a time could
-	// add up to more than the lease has to spare.
+	// late says that bytes, brokers or gateways stand still. Two of these at a time
+	// could add up to more than the lease allows.
 	late bool
-	// outlives: a produce request may outlive the lease. Injected only where the
-	// promise does not rest on that.
+	// outlives says that a produce request may outlive the lease. Such a fault is
+	// injected only under the guarantee that does not assume the contrary.
 	outlives bool
-	// loses: claims may be lost, and are read back from the log.
+	// loses says that claims may be lost, and have to be read back from the log.
 	loses bool
 	rare  bool // a quarter as often
 	fits  func(o *Options) bool
 	begin func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error)
 }
 
-// fault is one that is under way.
+// fault is one that has begun.
 type fault struct {
 	target string
-	hold   func(ctx context.Context)       // how long it lasts; nil: not at all
-	heal   func(ctx context.Context) error // nil: it heals by itself
+	wait   func(ctx context.Context)       // until it has lasted long enough; nil: not at all
+	heal   func(ctx context.Context) error // nil: nothing is to be healed
 	loses  bool                            // as of its kind
 }
 
@@ -58,9 +60,9 @@ func faultKinds() []faultKind {
 	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults())
 }
 
-// lasting returns a hold of that long.
+// lasting returns a wait of that long.
 func lasting(d time.Duration) func(context.Context) {
-	return func(ctx context.Context) { sleep(ctx, d) }
+	return func(ctx context.Context) { backoff.Sleep(ctx, d) }
 }
 
 // between draws a duration.
@@ -68,7 +70,7 @@ func between(dice *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(dice.Int64N(int64(to-from)+1))
 }
 
-// short draws how long something may stand still in every guarantee.
+// short draws how long something may stand still under either guarantee.
 func (w *world) short(dice *rand.Rand) time.Duration {
 	return between(dice, w.opts.brief()/8, w.opts.brief())
 }
@@ -84,17 +86,17 @@ type injected struct {
 	kind       string
 	target     string
 	from, to   time.Duration // of the run
-	recovering time.Duration // until service was back; 0: nobody waited
+	recovering time.Duration // until service was back; 0: it was not awaited
 }
 
 // scheduler injects faults one after the other, a quarter of them two at a time.
 type scheduler struct {
-	w     *world
-	kinds []faultKind
-	story []*injected
-	found []Violation
-	lost  []recovery
-	dead  bool // service did not come back: there is nothing left to break
+	w           *world
+	kinds       []faultKind
+	story       []*injected
+	found       []Violation
+	lost        []recovery
+	serviceLost bool // service did not come back: there is nothing left to break
 }
 
 func newScheduler(w *world) *scheduler {
@@ -114,10 +116,10 @@ func newScheduler(w *world) *scheduler {
 	return s
 }
 
-// run injects until ctx ends or more says that it is enough. An error means that
+// run injects until ctx ends or more returns false. An error means that
 // the harness itself failed.
 func (s *scheduler) run(ctx context.Context, more func(faults int) bool) error {
-	for n := 0; ctx.Err() == nil && !s.dead && more(len(s.story)); n++ {
+	for n := 0; ctx.Err() == nil && !s.serviceLost && more(len(s.story)); n++ {
 		if err := s.round(ctx, s.plan(n)); err != nil {
 			return err
 		}
@@ -144,13 +146,13 @@ func (s *scheduler) plan(n int) plan {
 	return p
 }
 
-// dice are those of one fault of a round, or, as number 0, of the round.
+// dice are those of one fault of a round, or, with number 0, of the round itself.
 func (s *scheduler) dice(round, number int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.w.opts.Seed, uint64(round)<<8|uint64(number)))
 }
 
-// round is one fault, or two side by side, and what comes after. Neither fault
-// waits for the other: nothing stands still for longer than was drawn.
+// round is one fault, or two side by side, and the wait for service after it. Neither
+// fault waits for the other: nothing stands still for longer than was drawn.
 func (s *scheduler) round(ctx context.Context, p plan) error {
 	after, limit := "", s.w.opts.Limit
 	told := make([]*injected, len(p.kinds))
@@ -176,33 +178,33 @@ func (s *scheduler) round(ctx context.Context, p plan) error {
 			limit = s.w.opts.Limit + s.w.opts.Rebuild
 		}
 	}
-	if !p.wait { // the next fault comes while this one is not got over
-		s.say(told, 0)
-		sleep(ctx, p.gap)
+	if !p.wait { // the next fault comes before service has recovered from this one
+		s.print(told, 0)
+		backoff.Sleep(ctx, p.gap)
 		return nil
 	}
 	rec := s.w.awaitService(context.WithoutCancel(ctx), after, limit)
 	s.lost = append(s.lost, rec)
-	s.dead = !rec.back
+	s.serviceLost = !rec.back
 	if v := rec.violation(); v != nil {
 		s.found = append(s.found, *v)
 		s.w.printf("VIOLATION %v", *v)
 	}
-	s.say(told, rec.took)
-	sleep(ctx, p.gap)
+	s.print(told, rec.took)
+	backoff.Sleep(ctx, p.gap)
 	return nil
 }
 
-// inject begins a fault, waits for it to have lasted and heals it, even if the
-// run is over meanwhile.
+// inject begins a fault, waits until it has lasted long enough and heals it, even if
+// the run ends meanwhile.
 func (s *scheduler) inject(ctx context.Context, k faultKind, told *injected, dice *rand.Rand) (*fault, error) {
 	const healLimit = 3 * time.Minute
-	f, err := k.begin(context.WithoutCancel(ctx), s.w, dice) // none is left half done
+	f, err := k.begin(context.WithoutCancel(ctx), s.w, dice) // no fault is left half done
 	if err != nil {
 		return nil, fmt.Errorf("inject %s: %w", k.name, err)
 	}
-	if f.hold != nil {
-		f.hold(ctx)
+	if f.wait != nil {
+		f.wait(ctx)
 	}
 	if f.heal != nil {
 		hctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
@@ -216,15 +218,15 @@ func (s *scheduler) inject(ctx context.Context, k faultKind, told *injected, dic
 	return f, nil
 }
 
-// say prints one line per fault.
-func (s *scheduler) say(told []*injected, took time.Duration) {
+// print writes one line per fault.
+func (s *scheduler) print(told []*injected, took time.Duration) {
 	for _, in := range told {
 		in.recovering = took
 		s.w.printf("%s", in)
 	}
 }
 
-// String is the fault's line.
+// String is the line of a fault.
 func (i *injected) String() string {
 	back := "not waited for"
 	if i.recovering > 0 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
 func gatewayFaults() []faultKind {
@@ -18,7 +20,7 @@ func gatewayFaults() []faultKind {
 		}},
 		{name: "gateway-pause-bytes-held-beyond-lease", part: partGateway, late: true, outlives: true, begin: pauseWithBytesHeld},
 		{name: "gateway-rolling-restart", part: partGateway, rare: true, begin: rollGateways},
-		{name: "gateway-crash", part: partGateway, begin: crashGateway},
+		{name: "gateway-crash", part: partGateway, begin: killGatewayAt},
 		{name: "gateway-stop-at", part: partGateway, late: true, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			return stopGatewayAt(ctx, w, dice, w.short(dice))
 		}},
@@ -36,8 +38,8 @@ func killGateway(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 		down = w.long(dice) // its claims are taken over before it is back
 	}
 	g.kill()
-	return &fault{target: fmt.Sprintf("gateway %d", g.index), hold: lasting(down), heal: func(context.Context) error {
-		g.release()
+	return &fault{target: fmt.Sprintf("gateway %d", g.index), wait: lasting(down), heal: func(context.Context) error {
+		g.allowRestart()
 		return nil
 	}}, nil
 }
@@ -45,15 +47,15 @@ func killGateway(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 func pauseGateway(w *world, dice *rand.Rand, d time.Duration) (*fault, error) {
 	g := w.anyGateway(dice)
 	g.pause()
-	return &fault{target: fmt.Sprintf("gateway %d", g.index), hold: lasting(d), heal: func(context.Context) error {
+	return &fault{target: fmt.Sprintf("gateway %d", g.index), wait: lasting(d), heal: func(context.Context) error {
 		g.resume()
 		return nil
 	}}, nil
 }
 
-// pauseWithBytesHeld has produce requests on the way while their gateway stands
-// still. They arrive, in transactions that no broker had heard of, just before
-// the gateway goes on and commits them: only a fence stops that.
+// pauseWithBytesHeld holds produce requests back while their gateway stands still.
+// They arrive, in transactions that no broker knew of, just before the gateway
+// continues and commits them: only a fence stops that.
 func pauseWithBytesHeld(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 	g, d := w.anyGateway(dice), w.long(dice)
 	onTheWay, head := between(dice, 5*time.Millisecond, 150*time.Millisecond), between(dice, 20*time.Millisecond, 300*time.Millisecond)
@@ -61,19 +63,20 @@ func pauseWithBytesHeld(ctx context.Context, w *world, dice *rand.Rand) (*fault,
 	for _, p := range proxies {
 		p.set(setting{mode: stall, where: requests})
 	}
-	sleep(ctx, onTheWay)
+	backoff.Sleep(ctx, onTheWay)
 	g.pause()
-	return &fault{target: fmt.Sprintf("gateway %d", g.index), hold: lasting(d), heal: func(ctx context.Context) error {
+	return &fault{target: fmt.Sprintf("gateway %d", g.index), wait: lasting(d), heal: func(ctx context.Context) error {
 		for _, p := range proxies {
 			p.heal()
 		}
-		sleep(ctx, head)
+		backoff.Sleep(ctx, head)
 		g.resume()
 		return nil
 	}}, nil
 }
 
-// rollGateways restarts one after the other, as a new version would.
+// rollGateways restarts one gateway after another, as the rollout of a new version
+// does.
 func rollGateways(_ context.Context, w *world, _ *rand.Rand) (*fault, error) {
 	return &fault{target: "all gateways", heal: func(ctx context.Context) error {
 		for _, g := range w.gateways {

@@ -34,7 +34,7 @@ func kafkaFaults() []faultKind {
 			return pauseBroker(w, dice, w.long(dice))
 		}},
 		{name: "partitions-added", part: partKafka, rare: true, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
-			const most = 18 // more tell nothing new
+			const most = 18 // more would test nothing new
 			n := min(1+dice.IntN(3), most-w.kafka.added)
 			if n <= 0 {
 				return &fault{target: "none: enough were added"}, nil
@@ -44,11 +44,11 @@ func kafkaFaults() []faultKind {
 	}
 }
 
-// killBrokers ends brokers as a crash would, and starts them again side by side:
-// alone, neither of two would be ready.
+// killBrokers kills brokers, and starts them again side by side: alone, neither of
+// two would become ready.
 func killBrokers(w *world, dice *rand.Rand, brokers ...int) (*fault, error) {
 	down := between(dice, 0, 5*time.Second)
-	f := &fault{hold: lasting(down)}
+	f := &fault{wait: lasting(down)}
 	for _, b := range brokers {
 		f.target += fmt.Sprintf("broker %d ", b+1)
 		if err := w.kafka.nodes[b].Kill(); err != nil {
@@ -71,7 +71,7 @@ func pauseBroker(w *world, dice *rand.Rand, d time.Duration) (*fault, error) {
 		return nil, err
 	}
 	return &fault{
-		target: fmt.Sprintf("broker %d", b+1), hold: lasting(d),
+		target: fmt.Sprintf("broker %d", b+1), wait: lasting(d),
 		heal: func(context.Context) error { return w.kafka.nodes[b].Resume() },
 	}, nil
 }

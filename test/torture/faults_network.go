@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// networkFaults break what is between gateways and servers. The part that they
-// break is the server's: a broker that is dead cannot be cut off as well.
+// networkFaults break the connections between gateways and servers. Their part is
+// that of the server: a broker that is dead cannot be cut off as well.
 func networkFaults() []faultKind {
 	kafka := func(name string, late, outlives bool, draw func(w *world, dice *rand.Rand) (setting, time.Duration)) faultKind {
 		return faultKind{name: "kafka-" + name, part: partKafka, late: late, outlives: outlives, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
@@ -21,8 +21,8 @@ func networkFaults() []faultKind {
 			return disturb(proxies, s, d, fmt.Sprintf("gateway %d, %s", g, target)), nil
 		}}
 	}
-	// What reaches Redis late does no harm in any guarantee: a lease begins when
-	// its claim arrives.
+	// Commands that reach Redis late do no harm under either guarantee: a lease begins
+	// when its claim arrives.
 	redis := func(name string, draw func(w *world, dice *rand.Rand) (setting, time.Duration)) faultKind {
 		return faultKind{name: "redis-" + name, part: partStore, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			s, d := draw(w, dice)
@@ -58,7 +58,7 @@ func disturb(proxies []*proxy, s setting, d time.Duration, target string) *fault
 	if s.where != 0 {
 		target += ", " + s.where.String()
 	}
-	return &fault{target: target, hold: lasting(d), heal: func(context.Context) error {
+	return &fault{target: target, wait: lasting(d), heal: func(context.Context) error {
 		for _, p := range proxies {
 			p.heal()
 		}
@@ -66,7 +66,7 @@ func disturb(proxies []*proxy, s setting, d time.Duration, target string) *fault
 	}}
 }
 
-// drawWay favours answers: what was done and not heard of is the hard case.
+// drawWay favours answers: the hard case is work that was done and not confirmed.
 func drawWay(dice *rand.Rand) direction {
 	return []direction{answers, answers, requests, both}[dice.IntN(4)]
 }

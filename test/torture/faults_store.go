@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
 func hasReplica(o *Options) bool { return o.Redis == redisReplica }
@@ -38,7 +40,7 @@ func killRedis(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 	if err := w.store.servers[n].Kill(); err != nil {
 		return nil, err
 	}
-	return &fault{target: fmt.Sprintf("server %d", n), hold: lasting(down), heal: func(ctx context.Context) error {
+	return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(down), heal: func(ctx context.Context) error {
 		if err := w.store.servers[n].Restart(ctx); err != nil {
 			return err
 		}
@@ -58,7 +60,7 @@ func pauseRedis(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 	if err := w.store.servers[n].Pause(); err != nil {
 		return nil, err
 	}
-	return &fault{target: fmt.Sprintf("server %d", n), hold: lasting(d), heal: func(context.Context) error {
+	return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(d), heal: func(context.Context) error {
 		return w.store.servers[n].Resume()
 	}}, nil
 }
@@ -84,11 +86,11 @@ func failOverRedis(ctx context.Context, w *world, dice *rand.Rand, lossy bool) (
 	deaf, down := between(dice, 50*time.Millisecond, 2*time.Second), between(dice, 0, 3*time.Second)
 	if lossy {
 		w.store.link.set(setting{mode: drop, where: both})
-		sleep(ctx, deaf)
+		backoff.Sleep(ctx, deaf)
 	}
 	old := w.store.present()
 	if err := w.store.failOver(ctx); err != nil {
 		return nil, err
 	}
-	return &fault{target: fmt.Sprintf("server %d to %d", old, w.store.present()), hold: lasting(down), heal: w.store.rejoin}, nil
+	return &fault{target: fmt.Sprintf("server %d to %d", old, w.store.present()), wait: lasting(down), heal: w.store.rejoin}, nil
 }

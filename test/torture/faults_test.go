@@ -16,7 +16,7 @@ func schedulerOf(change func(o *Options)) *scheduler {
 	return newScheduler(&world{opts: &o, out: io.Discard})
 }
 
-// schedule is the names of the first rounds' faults, and when they end.
+// schedule is the names of the first rounds' faults, and the gaps between rounds.
 func schedule(s *scheduler, rounds int) (names []string, gaps []time.Duration) {
 	for n := range rounds {
 		p := s.plan(n)
@@ -108,7 +108,7 @@ func TestOptions(t *testing.T) {
 		"one gateway":   {[]string{"-gateways", "1"}, "1 gateways: 2 to 4"},
 		"no end":        {[]string{"-duration", "0"}, "no end"},
 		"short lease":   {[]string{"-lease", "5s"}, "lease 5s: must be more than"},
-		"unknown point": {[]string{"-points", "ackd"}, `no crash point "ackd"`},
+		"unknown point": {[]string{"-points", "ackd"}, `no failpoint "ackd"`},
 		"unknown fault": {[]string{"-only", "gateway-hug"}, `no fault "gateway-hug"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,6 +131,6 @@ func TestOptions(t *testing.T) {
 func TestShortFaultsLeaveTheLeaseTime(t *testing.T) {
 	t.Parallel()
 	o := Defaults()
-	require.Greater(t, o.brief(), deliveryTimeout, "what is given up as unknown must be able to arrive after all")
+	require.Greater(t, o.brief(), deliveryTimeout, "a record that is given up as unknown must still be able to arrive")
 	require.LessOrEqual(t, beforeStall+o.brief(), o.Lease)
 }

@@ -11,45 +11,46 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
-// gateway is one gateway and who watches over it: as an orchestrator would, it
-// starts a process that has ended again, at the same address.
+// gateway is one gateway and its supervisor, which restarts a process that has ended
+// at the same address, as an orchestrator would.
 type gateway struct {
 	index       int
 	addr, admin string // host:port
 	binary      string
 	config      string // file
 	skew        time.Duration
-	hits        chan hit // crash points that were hit
+	hits        chan hit // failpoints that were hit
 	watched     chan struct{}
 
 	mu       sync.Mutex
 	log      *os.File
 	proc     *child
 	started  int    // processes so far
-	arm      string // crash points of the next process only
-	armed    bool   // the present process has crash points
-	held     bool   // stays down when it ends
+	arm      string // failpoints of the next process only
+	armed    bool   // the current process has failpoints
+	keepDown bool   // the process is not started again when it ends
 	stopping bool
-	expected bool // the end of the present process is our doing
+	expected bool // the run ended the current process
 	deaths   []string
 	bad      []string // log lines that a gateway must never write
 	points   map[string]int
 }
 
-// hit is a crash point that was passed and chosen.
+// hit is a failpoint that took effect.
 type hit struct{ point, action string }
 
-// restartPause is what an orchestrator takes to see that a process has ended.
+// restartPause is how long an orchestrator takes to notice that a process has ended.
 const restartPause = 100 * time.Millisecond
 
-// stopLimit is how long a gateway may take to stop in order: the delivery
-// time-out, 15 s, and a busy machine.
+// stopLimit bounds an orderly stop of a gateway: the delivery timeout, 15 s, and a
+// margin for a busy machine.
 const stopLimit = deliveryTimeout + 20*time.Second
 
-// startGateway starts the process and the goroutine that watches it, which ends
-// with stop.
+// startGateway starts the process and the goroutine that watches it; stop ends both.
 func startGateway(g *gateway, logPath string) error {
 	var err error
 	if g.log, err = os.Create(logPath); err != nil {
@@ -63,7 +64,7 @@ func startGateway(g *gateway, logPath string) error {
 	return nil
 }
 
-var errStopping = errors.New("the gateway is to stop")
+var errStopping = errors.New("the gateway is stopping")
 
 func (g *gateway) launch() error {
 	g.mu.Lock()
@@ -71,13 +72,13 @@ func (g *gateway) launch() error {
 	if g.stopping {
 		return errStopping
 	}
-	failpoints := fmt.Sprintf("skew:%v", g.skew)
+	plan := fmt.Sprintf("skew:%v", g.skew)
 	if g.arm != "" {
-		failpoints += "," + g.arm
+		plan += "," + g.arm
 	}
 	g.armed = g.arm != ""
 	g.arm, g.expected = "", false
-	env := append(os.Environ(), "GATEWAY_TEST_FAILPOINTS="+failpoints, "GORACE=halt_on_error=0")
+	env := append(os.Environ(), "GATEWAY_TEST_FAILPOINTS="+plan, "GORACE=halt_on_error=0")
 	proc, err := startChild(g.binary, []string{"serve", "-c", g.config}, env, g.readLine)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (g *gateway) readLine(line string) {
 		g.expected = g.expected || h.action == "kill"
 		select {
 		case g.hits <- h:
-		default: // nobody waits for that many
+		default: // no fault waits for that many
 		}
 		return
 	}
@@ -117,15 +118,15 @@ func (g *gateway) watch() {
 		<-proc.done
 		g.mu.Lock()
 		if !g.expected && !g.stopping {
-			g.deaths = append(g.deaths, fmt.Sprintf("gateway %d ended by itself: %v", g.index, proc.cmd.ProcessState))
+			g.deaths = append(g.deaths, fmt.Sprintf("gateway %d ended without being told to: %v", g.index, proc.cmd.ProcessState))
 		}
 		g.mu.Unlock()
 		for {
 			time.Sleep(restartPause)
 			g.mu.Lock()
-			held := g.held && !g.stopping
+			down := g.keepDown && !g.stopping
 			g.mu.Unlock()
-			if !held {
+			if !down {
 				break
 			}
 		}
@@ -152,29 +153,29 @@ func (g *gateway) generation() int {
 	return g.started
 }
 
-// kill ends the process as a crash would; it stays down until release.
+// kill sends SIGKILL to the process; it stays down until allowRestart.
 func (g *gateway) kill() {
 	g.mu.Lock()
-	g.held, g.expected = true, true
+	g.keepDown, g.expected = true, true
 	proc := g.proc
 	g.mu.Unlock()
 	proc.signal(syscall.SIGKILL)
 	<-proc.done
 }
 
-// release lets a killed gateway come back.
-func (g *gateway) release() {
+// allowRestart lets a killed gateway start again.
+func (g *gateway) allowRestart() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held = false
+	g.keepDown = false
 }
 
 func (g *gateway) pause() { g.process().signal(syscall.SIGSTOP) }
 
 func (g *gateway) resume() { g.process().signal(syscall.SIGCONT) }
 
-// restart ends the process, in order or at once, and waits for the next one to
-// be there, which has arm as its crash points.
+// restart ends the process, in order or at once, and waits until the next one has
+// started, with arm as its failpoints.
 func (g *gateway) restart(ctx context.Context, inOrder bool, arm string) error {
 	g.mu.Lock()
 	g.arm, g.expected = arm, true
@@ -184,7 +185,7 @@ func (g *gateway) restart(ctx context.Context, inOrder bool, arm string) error {
 		proc.signal(syscall.SIGKILL)
 	}
 	for g.generation() == before {
-		if !sleep(ctx, restartPause) {
+		if !backoff.Sleep(ctx, restartPause) {
 			return fmt.Errorf("restart gateway %d: %w", g.index, context.Cause(ctx))
 		}
 	}
@@ -197,7 +198,7 @@ func (g *gateway) isArmed() bool {
 	return g.armed && !g.proc.exited()
 }
 
-// clearHits forgets hits that nobody asked for.
+// clearHits drops hits that no fault has waited for.
 func (g *gateway) clearHits() {
 	for {
 		select {
@@ -227,7 +228,7 @@ func (g *gateway) ready(ctx context.Context) error {
 	return nil
 }
 
-// goroutines returns what every goroutine does, if the gateway still says.
+// goroutines returns the stacks of all goroutines, or the error of asking for them.
 func (g *gateway) goroutines() []byte {
 	client := http.Client{Timeout: 5 * time.Second}
 	resp, err := client.Get("http://" + g.admin + "/debug/pprof/goroutine?debug=2")
@@ -242,7 +243,7 @@ func (g *gateway) goroutines() []byte {
 	return raw
 }
 
-// waitReady is for the start of a run, before there are faults.
+// waitReady waits at the start of a run, before there are faults.
 func (g *gateway) waitReady(ctx context.Context) error {
 	const limit = 90 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -255,13 +256,13 @@ func (g *gateway) waitReady(ctx context.Context) error {
 		if g.process().exited() {
 			return errors.Join(err, fmt.Errorf("gateway %d ended; its log is %s", g.index, g.log.Name()))
 		}
-		if !sleep(ctx, restartPause) {
+		if !backoff.Sleep(ctx, restartPause) {
 			return fmt.Errorf("wait for gateway %d (its log is %s): %w", g.index, g.log.Name(), err)
 		}
 	}
 }
 
-// stop ends the gateway in order and for good.
+// stop ends the gateway in order, without starting it again.
 func (g *gateway) stop() {
 	g.mu.Lock()
 	g.stopping = true
@@ -278,8 +279,9 @@ func (g *gateway) stop() {
 	_ = g.log.Close()
 }
 
-// complaints are what breaks rule (g) without being an answer.
-func (g *gateway) complaints() []string {
+// unexpected returns what broke rule (g) other than answers: ends of the process and
+// lines of its log.
+func (g *gateway) unexpected() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out := append([]string(nil), g.deaths...)

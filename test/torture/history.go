@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Attempt is one request, and what it was told of one event. Times count from the
+// Attempt is one request, and its answer about one event. Times count from the
 // start of the run.
 type Attempt struct {
 	Gateway  int
@@ -16,10 +16,10 @@ type Attempt struct {
 	Sent     time.Duration
 	Answered time.Duration
 	Status   int      // 0: no answer came
-	Slug     string   // of a problem; of no answer, what happened
-	Outcome  string   // what a problem says: not-written, unknown
+	Slug     string   // of a problem; without an answer, the kind of error
+	Outcome  string   // of a problem: not-written, unknown
 	Replayed bool     // Idempotent-Replayed
-	Item     bool     // said of this event, not of all in the request
+	Item     bool     // the answer is about this event, not about the whole request
 	Receipt  *Receipt // of a 2xx; equal receipts of a key are one
 }
 
@@ -28,7 +28,7 @@ type Receipt struct {
 	Topic     string
 	Partition int32
 	Offset    int64
-	Body      string // as it came
+	Body      string // as received
 }
 
 const outcomeNotWritten = "not-written"
@@ -39,9 +39,9 @@ type history struct {
 	requests atomic.Int64
 
 	mu       sync.Mutex
-	keys     []*Key // of one request: in its order
+	keys     []*Key // those of one request are in its order
 	accepted map[string]int
-	answers  map[string]int // by what they say
+	answers  map[string]int // by their texts
 }
 
 func newHistory() *history {
@@ -59,7 +59,7 @@ func (h *history) begin(keys ...*Key) {
 
 // count tallies an answer about a key; first says that it is its first 2xx.
 func (h *history) count(k *Key, a Attempt, first bool) {
-	said := a.say()
+	said := a.text()
 	if k.Via != single {
 		said = k.Via.String() + ": " + said
 	}
@@ -88,7 +88,7 @@ func (h *history) totals() (accepted, keys int) {
 	return accepted, len(h.keys)
 }
 
-func (a *Attempt) say() string {
+func (a *Attempt) text() string {
 	switch {
 	case a.Status == 0:
 		return "no answer: " + a.Slug

@@ -13,7 +13,7 @@ func (v via) sourceName() string {
 	return map[via]string{stripe: "stripe", fanOut: "fan"}[v]
 }
 
-// hookConfigs are the webhook sources, as the gateways and the clients are set up.
+// hookConfigs are the webhook sources with which gateways and clients are configured.
 func hookConfigs() map[via]webhook.Config {
 	return map[via]webhook.Config{
 		stripe: {Name: stripe.sourceName(), Scheme: "stripe", Secrets: []string{"whsec_torture"}, EventType: "torture.{type}"},
@@ -39,7 +39,7 @@ func newHooks() (hooks, error) {
 	return h, nil
 }
 
-// sign returns the headers that make a gateway believe the body now.
+// sign returns the headers with which a gateway accepts the body now.
 func (h hooks) sign(v via, path, body string) (http.Header, error) {
 	r := webhook.Request{Method: http.MethodPost, URL: path, Header: http.Header{}, Body: []byte(body)}
 	if err := h[v].Sign(&r, "", time.Now()); err != nil {

@@ -12,8 +12,7 @@ import (
 	"unique"
 )
 
-// job is what one request carries, and its retries again: an event, a batch, a
-// delivery.
+// job is what a request and its retries carry: an event, a batch or a delivery.
 type job struct {
 	via  via
 	key  string // Idempotency-Key; empty: none
@@ -23,10 +22,10 @@ type job struct {
 	mu sync.Mutex // of the keys' attempts: two may post at once
 }
 
-// alone is a single event.
-func alone(k *Key) *job { return &job{via: single, key: k.Name, keys: []*Key{k}} }
+// singleJob is the job of a single event.
+func singleJob(k *Key) *job { return &job{via: single, key: k.Name, keys: []*Key{k}} }
 
-// add notes what a request was told.
+// add records the answers to a request.
 func (j *job) add(h *history, keys []*Key, attempts []Attempt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -36,7 +35,7 @@ func (j *job) add(h *history, keys []*Key, attempts []Attempt) {
 	}
 }
 
-// surelyNotWritten tells whether nothing that was not accepted can have been written.
+// surelyNotWritten tells whether no event without a 2xx can have been written.
 func (j *job) surelyNotWritten() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -48,9 +47,9 @@ func (j *job) surelyNotWritten() bool {
 	return true
 }
 
-// settled tells whether every event that can be is accepted. What was given up must
-// never be posted again: later events of its entity are there.
-func (j *job) settled() bool {
+// complete tells whether every event that can be accepted is. A job that was given up
+// must never be posted again: later events of its entity are in the log.
+func (j *job) complete() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, k := range j.keys {
@@ -61,7 +60,7 @@ func (j *job) settled() bool {
 	return true
 }
 
-// answered tells whether repeating a request that was told this is of no use.
+// answered tells whether a request with these answers need not be repeated.
 func answered(keys []*Key, attempts []Attempt) bool {
 	for i, k := range keys {
 		if attempts[i].Receipt == nil && !final(attempts[i]) && !k.Hopeless {
@@ -71,8 +70,8 @@ func answered(keys []*Key, attempts []Attempt) bool {
 	return true
 }
 
-// again is what the next request carries: the same, less what was refused for good
-// where leaving it out changes no identity.
+// again is what the next request carries: the same events, without those that were
+// refused for good where leaving them out changes no identity.
 func (j *job) again(keys []*Key, attempts []Attempt) []*Key {
 	if j.via != eventBatch {
 		return keys
@@ -86,8 +85,8 @@ func (j *job) again(keys []*Key, attempts []Attempt) []*Key {
 	return rest
 }
 
-// final tells whether repeating is of no use: the client's own fault. The
-// checker reports such an answer, if the event is valid.
+// final tells whether a repetition would get the same refusal. The checker reports such
+// an answer if the event is valid.
 func final(a Attempt) bool {
 	return a.Status >= 400 && a.Status < 500 && a.Status != 408 && a.Status != 409 && a.Status != 424 && a.Status != 429
 }
@@ -103,7 +102,7 @@ type outgoing struct {
 func (j *job) request(h hooks, keys []*Key, n int) (outgoing, error) {
 	out := outgoing{header: http.Header{"Content-Type": {"application/json"}}}
 	if j.key != "" {
-		out.header["idempotency-key"] = []string{j.key} // this spelling hides it from Go's client
+		out.header["idempotency-key"] = []string{j.key} // Go's client does not recognise this spelling
 	}
 	bodies := make([]string, len(keys))
 	for i, k := range keys {
@@ -141,8 +140,8 @@ type said struct {
 	Offset               int64
 }
 
-// read makes attempts of an answer, one for each key, and returns how long it asks
-// to wait. What all attempts have is in base.
+// read makes an attempt for each key from an answer, and returns how long the answer
+// asks to wait. base has the fields that all attempts share.
 func (j *job) read(keys []*Key, base Attempt, header http.Header, raw []byte) ([]Attempt, time.Duration) {
 	base.Replayed = header.Get("Idempotent-Replayed") == "true"
 	seconds, _ := strconv.Atoi(header.Get("Retry-After")) // absent: 0
@@ -155,7 +154,7 @@ func (j *job) read(keys []*Key, base Attempt, header http.Header, raw []byte) ([
 	return each(keys, base), asked
 }
 
-// each gives every key the same.
+// each returns the same attempt for every key.
 func each(keys []*Key, a Attempt) []Attempt {
 	all := make([]Attempt, len(keys))
 	for i := range all {
@@ -164,7 +163,7 @@ func each(keys []*Key, a Attempt) []Attempt {
 	return all
 }
 
-// read takes a receipt or a problem, as the status says.
+// read parses a receipt or a problem, depending on the status.
 func (a *Attempt) read(raw []byte) {
 	var s said
 	if err := json.Unmarshal(raw, &s); err != nil {
@@ -179,8 +178,8 @@ func (a *Attempt) read(raw []byte) {
 	a.Outcome = unique.Make(s.Outcome).Value()
 }
 
-// readItems takes the answer to a batch. One that is not as it should be has a slug
-// that no rule allows.
+// readItems parses the answer to a batch. A malformed one gets a slug that no rule
+// allows.
 func readItems(keys []*Key, base Attempt, raw []byte) []Attempt {
 	var body struct {
 		Items []struct {

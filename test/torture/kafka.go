@@ -15,10 +15,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
-// kafka is the brokers and the ways to them. Kafka clients connect to the
+// kafka is the brokers and the proxies in front of them. Kafka clients connect to the
 // addresses that brokers advertise, so each broker has a listener per gateway,
 // which advertises the address of a proxy that only this gateway uses. The
 // harness and the checker use the listener PLAINTEXT, past all proxies.
@@ -99,7 +100,7 @@ func (k *kafka) configure(o *Options, dir string) ([]services.KafkaConfig, error
 func brokerProperties(o *Options) map[string]string {
 	return map[string]string{
 		"replica.lag.time.max.ms": "2000", // the recovery read waits for it on quiet partitions
-		// Transactions of a killed gateway end soon after their time-out.
+		// Transactions of a killed gateway end soon after their timeout.
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 		"transaction.max.timeout.ms":                                  fmt.Sprint(max(15*time.Minute, o.Lease).Milliseconds()),
 		"log.retention.ms":                                            "-1", // the checker reads everything
@@ -160,7 +161,7 @@ func (k *kafka) createTopic(ctx context.Context, o *Options, topic string) error
 		if ends, err = k.admin.ListEndOffsets(ctx, topic); err == nil && ends.Error() == nil {
 			return nil // every partition has a leader
 		}
-		if !sleep(ctx, 100*time.Millisecond) {
+		if !backoff.Sleep(ctx, 100*time.Millisecond) {
 			err = errors.Join(err, ends.Error())
 		}
 	}
@@ -182,7 +183,7 @@ func (k *kafka) leader(ctx context.Context, partition int32) (int, error) {
 	return leader - 1, nil
 }
 
-// addPartitions makes the topic of all but dead letters larger.
+// addPartitions adds partitions to the topic of orders.
 func (k *kafka) addPartitions(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()

@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"eventgateway/internal/backoff"
 )
 
 // isolation is what a consumer of the run's guarantee reads.
@@ -28,8 +30,8 @@ const settleLimit = 90 * time.Second
 // readLog reads the topic from its beginning to its high watermark. A
 // transaction that is still open has to end first.
 //
-// It reads with franz-go, not with the driver that the gateway uses: an error of
-// one does not hide in the other.
+// It reads with franz-go, not with the driver that the gateway uses, so that an error
+// in one does not hide an error in the other.
 func readLog(ctx context.Context, o *Options, brokers, topic string) ([]Record, error) {
 	admin, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...))
 	if err != nil {
@@ -55,8 +57,8 @@ func readLog(ctx context.Context, o *Options, brokers, topic string) ([]Record, 
 	}
 	consumer, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(o.isolation()),
-		// The last record of a log is either data that count or a marker of a
-		// transaction's end: with markers shown, the end is always seen.
+		// The last record of a log is either an event or the marker of a transaction's
+		// end: with markers included, the end is always seen.
 		kgo.KeepControlRecords(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}))
 	if err != nil {
@@ -108,7 +110,7 @@ func stableEnds(ctx context.Context, admin *kadm.Client, topic string) (map[int3
 				return found, nil
 			}
 		}
-		if !sleep(ctx, 200*time.Millisecond) {
+		if !backoff.Sleep(ctx, 200*time.Millisecond) {
 			return nil, fmt.Errorf("wait for the log to be stable: %w", err)
 		}
 	}
@@ -126,7 +128,7 @@ func recordOf(r *kgo.Record) Record {
 		case "gw_problem":
 			rec.Problem = string(h.Value)
 		case "ce_attempt":
-			rec.Attempt, _ = strconv.Atoi(string(h.Value)) // 0 is nobody's
+			rec.Attempt, _ = strconv.Atoi(string(h.Value)) // 0 is no attempt's number
 		}
 	}
 	return rec
@@ -139,8 +141,8 @@ func (r *Record) seq() int {
 	return n
 }
 
-// tail watches the log while the run lasts. What it finds is only a reason to
-// end the run early: the verdict is the checker's.
+// tail watches the log during the run. What it finds can only end the run early; the
+// checker decides about violations.
 type tail struct {
 	records, duplicates atomic.Int64
 	done                chan struct{}

@@ -28,7 +28,7 @@ const (
 	redisCluster = "cluster"
 )
 
-// Options say what is tortured, how and for how long.
+// Options say what is broken, how, and for how long.
 type Options struct {
 	Seed      uint64
 	Guarantee string // idempotent or transactional
@@ -45,12 +45,12 @@ type Options struct {
 	Clients int // that post at the same time
 	Rate    int // new keys a second, all clients together
 	// Batches and Webhooks are the shares of clients and rate, in percent, whose
-	// events come in batches and as webhooks.
+	// events are posted in batches and as webhooks.
 	Batches, Webhooks int
 	Lease             time.Duration // idempotency.lease
 	Limit             time.Duration // for service to be back (rule f)
-	// Rebuild is added to Limit behind faults that lose claims: they have to be
-	// read back from the log first.
+	// Rebuild is added to Limit after faults that lose claims: those have to be read
+	// back from the log first.
 	Rebuild time.Duration
 	Skew    time.Duration // of the clock of every second gateway
 
@@ -59,15 +59,15 @@ type Options struct {
 	Race   bool     // build with the race detector
 	Set    []string // further configuration: path=value
 	Only   []string // kinds of faults; empty: all that fit
-	Points []string // crash points; empty: all that fit
-	// StopEarly ends the run at the first record that is there twice, or behind a
+	Points []string // failpoints; empty: all that fit
+	// StopEarly ends the run at the first record that is in the log twice, or after a
 	// later one of its entity.
 	StopEarly bool
 	Out       io.Writer
-	Results   string // folder for what a violation leaves; "": .torture of the repository
+	Results   string // folder for reports of violations; "": .torture of the repository
 }
 
-// Defaults returns the options of a run that says nothing.
+// Defaults returns the options of a run without flags.
 func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
@@ -79,14 +79,14 @@ func Defaults() Options {
 // deliveryTimeout is short, so that leases may be short too.
 const deliveryTimeout = 2 * time.Second
 
-// beforeStall is how long after its claim a record may leave at the latest, and
-// a little: 2 s for a slow claim, the delivery time-out, 1.5 s until the driver
-// has noticed that, and 0.5 s.
+// beforeStall is the latest time after its claim at which a record may be sent, with
+// a margin: 2 s for a slow claim, the delivery timeout, 1.5 s until the driver has
+// noticed it, and 0.5 s.
 const beforeStall = 2*time.Second + deliveryTimeout + 2*time.Second
 
-// brief is how long bytes, brokers and gateways may stand still at most where no
-// produce request may outlive the lease. It should be more than the delivery
-// time-out: then what was given up as unknown is written all the same.
+// brief is the longest that bytes, brokers and gateways may stand still where no
+// produce request may outlive the lease. It should exceed the delivery timeout: then
+// records that were given up as unknown are still written.
 func (o *Options) brief() time.Duration { return max(o.Lease-beforeStall, 500*time.Millisecond) }
 
 // Flags binds the options to a flag set.
@@ -105,17 +105,17 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&o.Webhooks, "webhooks", o.Webhooks, "percent of clients and rate that deliver webhooks")
 	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease")
 	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
-	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit behind faults that lose claims")
+	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit after faults that lose claims")
 	fs.DurationVar(&o.Skew, "skew", o.Skew, "of the clock of every second gateway (where the code asks failpoint.Now)")
 	fs.StringVar(&o.Binary, "binary", o.Binary, "gateway built with -tags torture; none: build it")
 	fs.StringVar(&o.Root, "root", o.Root, "sources to build the gateway from; none: this repository")
 	fs.BoolVar(&o.Race, "race", o.Race, "build the gateway with the race detector")
-	fs.BoolVar(&o.StopEarly, "stop-early", o.StopEarly, "end at the first record that is there twice or out of order")
+	fs.BoolVar(&o.StopEarly, "stop-early", o.StopEarly, "end at the first record that is in the log twice or out of order")
 	fs.Func("set", "further configuration, `PATH=VALUE`; may be repeated", func(s string) error {
 		o.Set = append(o.Set, s)
 		return nil
 	})
-	fs.Func("points", "`NAMES` of crash points, separated by commas", func(s string) error {
+	fs.Func("points", "`NAMES` of failpoints, separated by commas", func(s string) error {
 		o.Points = append(o.Points, strings.Split(s, ",")...)
 		return nil
 	})
@@ -145,12 +145,12 @@ func (o *Options) validate() error {
 		check(slices.ContainsFunc(faultKinds(), func(k faultKind) bool { return k.name == kind }), "no fault %q", kind)
 	}
 	for _, point := range o.Points {
-		check(slices.Contains(o.points(), point), "no crash point %q in this guarantee", point)
+		check(slices.Contains(o.points(), point), "no failpoint %q under this guarantee", point)
 	}
 	return errors.Join(errs...)
 }
 
-// points are the crash points that the guarantee's code passes.
+// points are the failpoints that the guarantee's code passes.
 func (o *Options) points() []string {
 	return slices.DeleteFunc(failpoint.Points(), func(p string) bool {
 		onlyTransactional := p == failpoint.Committing || p == failpoint.Committed || p == failpoint.Fenced
@@ -165,7 +165,7 @@ func (o *Options) brokers() int {
 	return 1
 }
 
-// results is the folder for what a violation leaves. It keeps itself out of git.
+// results creates the folder for the report of a run. Git ignores it.
 func (o *Options) results() (string, error) {
 	dir := o.Results
 	if dir == "" {

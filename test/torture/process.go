@@ -2,7 +2,6 @@ package torture
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -39,7 +38,7 @@ func startChild(path string, args, env []string, line func(string)) (*child, err
 			_ = read.Close()
 			return
 		}
-		scanLines(read, line) // ends when the child, which alone can write, has
+		scanLines(read, line) // ends with the child, the only writer
 		_ = c.cmd.Wait()      // the status is in cmd.ProcessState
 		close(c.done)
 	}()
@@ -60,7 +59,7 @@ func scanLines(r io.ReadCloser, line func(string)) {
 	_, _ = io.Copy(io.Discard, r) // a longer line ends the scanner: the child must not block
 }
 
-func (c *child) signal(s syscall.Signal) { _ = c.cmd.Process.Signal(s) } // an ended child needs none
+func (c *child) signal(s syscall.Signal) { _ = c.cmd.Process.Signal(s) } // fails only if the child has ended
 
 func (c *child) exited() bool {
 	select {
@@ -83,8 +82,8 @@ func (c *child) waitDone(d time.Duration) bool {
 	}
 }
 
-// end asks the child to stop in order and reports whether it did. A child that
-// is armed may stand still again and again on its way out.
+// end asks the child to stop in order and reports whether it did. An armed child may
+// stand still several times before it ends, and is continued each time.
 func (c *child) end() bool {
 	c.signal(syscall.SIGTERM)
 	const nudge = 100 * time.Millisecond
@@ -95,16 +94,4 @@ func (c *child) end() bool {
 		}
 	}
 	return false
-}
-
-// sleep waits for d, or less if ctx ends, which it reports as false.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -63,7 +63,7 @@ type proxy struct {
 // proxied is one connection through a proxy.
 type proxied struct {
 	client, server *net.TCPConn
-	spoiled        atomic.Uint32 // the directions that lost bytes: those are of no use any more
+	spoiled        atomic.Uint32 // the directions that lost bytes, which cannot be used any more
 }
 
 func (c *proxied) usable(way direction) bool { return c.spoiled.Load()&uint32(way) == 0 }
@@ -199,7 +199,7 @@ func (p *proxy) pump(c *proxied, from, to *net.TCPConn, way direction) {
 			}
 		}
 		if err != nil {
-			if p.admit(c, way) { // an end is held up like bytes; if those are dropped, it is never told
+			if p.admit(c, way) { // an end is delayed like bytes, and lost where bytes are dropped
 				_ = to.CloseWrite()
 			}
 			return
@@ -207,7 +207,7 @@ func (p *proxy) pump(c *proxied, from, to *net.TCPConn, way direction) {
 	}
 }
 
-// admit waits as long as bytes have to and says whether they go on.
+// admit waits for as long as bytes are held, and reports whether they are passed on.
 func (p *proxy) admit(c *proxied, way direction) bool {
 	for {
 		s, changed := p.setting()

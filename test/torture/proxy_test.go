@@ -60,19 +60,19 @@ func requireRefused(t *testing.T, p *proxy) {
 		return
 	}
 	defer func() { _ = c.Close() }()
-	_, err = (&echoClient{c, bufio.NewReader(c)}).say("hello", soon)
+	_, err = (&echoClient{c, bufio.NewReader(c)}).exchange("hello", soon)
 	require.Error(t, err)
 }
 
 // say sends a line and waits for the answer.
-func (c *echoClient) say(line string, limit time.Duration) (string, error) {
+func (c *echoClient) exchange(line string, limit time.Duration) (string, error) {
 	if _, err := c.Write([]byte(line + "\n")); err != nil {
 		return "", err
 	}
-	return c.hear(limit)
+	return c.readLine(limit)
 }
 
-func (c *echoClient) hear(limit time.Duration) (string, error) {
+func (c *echoClient) readLine(limit time.Duration) (string, error) {
 	_ = c.SetReadDeadline(time.Now().Add(limit))
 	return c.lines.ReadString('\n')
 }
@@ -92,7 +92,7 @@ const (
 func TestProxyPassesOn(t *testing.T) {
 	t.Parallel()
 	c := dialEcho(t, startProxy(t, echoServer(t)))
-	got, err := c.say("hello", soon)
+	got, err := c.exchange("hello", soon)
 	require.NoError(t, err)
 	require.Equal(t, "hello\n", got)
 }
@@ -101,14 +101,14 @@ func TestProxyCuts(t *testing.T) {
 	t.Parallel()
 	p := startProxy(t, echoServer(t))
 	c := dialEcho(t, p)
-	_, err := c.say("hello", soon)
+	_, err := c.exchange("hello", soon)
 	require.NoError(t, err)
 	p.set(setting{mode: cut})
-	_, err = c.hear(soon)
+	_, err = c.readLine(soon)
 	require.ErrorContains(t, err, "reset")
 	requireRefused(t, p)
 	p.heal()
-	_, err = dialEcho(t, p).say("hello", soon)
+	_, err = dialEcho(t, p).exchange("hello", soon)
 	require.NoError(t, err)
 }
 
@@ -120,12 +120,12 @@ func TestProxyDropsOneWay(t *testing.T) {
 			p := startProxy(t, echoServer(t))
 			c := dialEcho(t, p)
 			p.set(setting{mode: drop, where: where})
-			_, err := c.say("lost", never)
+			_, err := c.exchange("lost", never)
 			requireTimeout(t, err)
 			p.heal()
-			_, err = c.say("again", soon)
+			_, err = c.exchange("again", soon)
 			require.Error(t, err, "a stream that lost bytes ends")
-			_, err = dialEcho(t, p).say("hello", soon)
+			_, err = dialEcho(t, p).exchange("hello", soon)
 			require.NoError(t, err)
 		})
 	}
@@ -153,7 +153,7 @@ func TestProxyDropOfAnswersLetsRequestsPass(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "request\n", got)
 	}
-	_, err = c.hear(never)
+	_, err = c.readLine(never)
 	requireTimeout(t, err)
 }
 
@@ -162,10 +162,10 @@ func TestProxyStallHoldsBytes(t *testing.T) {
 	p := startProxy(t, echoServer(t))
 	c := dialEcho(t, p)
 	p.set(setting{mode: stall, where: requests})
-	_, err := c.say("late", never)
+	_, err := c.exchange("late", never)
 	requireTimeout(t, err)
 	p.heal()
-	got, err := c.hear(soon)
+	got, err := c.readLine(soon)
 	require.NoError(t, err)
 	require.Equal(t, "late\n", got, "what was held arrives")
 }
@@ -175,7 +175,7 @@ func TestProxyDelays(t *testing.T) {
 	p := startProxy(t, echoServer(t))
 	p.set(setting{mode: slow, where: both, delay: 50 * time.Millisecond})
 	begun := time.Now()
-	_, err := dialEcho(t, p).say("hello", soon)
+	_, err := dialEcho(t, p).exchange("hello", soon)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, time.Since(begun), 100*time.Millisecond)
 }
@@ -185,6 +185,6 @@ func TestProxyRetargets(t *testing.T) {
 	p := startProxy(t, "127.0.0.1:1") // nobody
 	requireRefused(t, p)
 	p.retarget(echoServer(t))
-	_, err := dialEcho(t, p).say("hello", soon)
+	_, err := dialEcho(t, p).exchange("hello", soon)
 	require.NoError(t, err)
 }

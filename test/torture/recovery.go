@@ -7,9 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
-// recovery is how service came back behind a fault.
+// recovery is how service came back after a fault.
 type recovery struct {
 	after string // kinds of faults
 	took  time.Duration
@@ -17,7 +19,7 @@ type recovery struct {
 	back  bool
 }
 
-// violation is of rule (f), or nil.
+// violation returns the violation of rule (f), or nil.
 func (r recovery) violation() *Violation {
 	switch {
 	case !r.back:
@@ -29,13 +31,13 @@ func (r recovery) violation() *Violation {
 	}
 }
 
-// probesPerGateway are sent side by side: different keys are in different
-// partitions and different buckets of claims.
+// probesPerGateway is how many probes are sent side by side: different keys are in
+// different partitions and in different buckets of claims.
 const probesPerGateway = 16
 
-// awaitService posts new events through every gateway until each of several
-// partitions and buckets takes one, for at most twice the limit: how late is
-// worth knowing.
+// awaitService posts new events through every gateway until each of several partitions
+// and buckets accepts one. It waits for up to twice the limit, so that the report says
+// how late service was.
 func (w *world) awaitService(ctx context.Context, after string, limit time.Duration) recovery {
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, 2*limit)
@@ -47,15 +49,15 @@ func (w *world) awaitService(ctx context.Context, after string, limit time.Durat
 			wg.Go(func() {
 				dice := rand.New(rand.NewPCG(w.opts.Seed, uint64(i)))
 				for {
-					// A new key each time: a doubtful one has to wait for its lease.
+					// A new key each time: an unknown one has to wait for its lease.
 					n := w.probes.Add(1)
-					j := alone(&Key{Name: fmt.Sprintf("probe-%d", n), Entity: fmt.Sprintf("probe-%d", n), Valid: true})
+					j := singleJob(&Key{Name: fmt.Sprintf("probe-%d", n), Entity: fmt.Sprintf("probe-%d", n), Valid: true})
 					w.history.begin(j.keys...)
 					a, asked := p.post(ctx, w.history, j, j.keys)
 					if a[0].Receipt != nil {
 						return
 					}
-					if !sleep(ctx, retryPause(asked, dice)) {
+					if !backoff.Sleep(ctx, retryPause(asked, dice)) {
 						missing.Add(1)
 						return
 					}

@@ -13,10 +13,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
-// store is Redis, in one of three topologies, and the ways to it.
+// store is Redis, in one of three topologies, and the proxies in front of it.
 //
 //   - single: one server with AOF; a proxy per gateway.
 //   - replica: a master and a replica; a proxy per gateway points at whichever is
@@ -27,12 +28,12 @@ type store struct {
 	kind    string
 	servers []*services.Redis
 	proxies [][]*proxy   // by gateway, then by server; of a cluster the same for all
-	master  atomic.Int32 // of replica: index of the present master
-	link    *proxy       // of replica: the replica's way to its master
+	master  atomic.Int32 // of replica: index of the current master
+	link    *proxy       // of replica: the proxy between the replica and its master
 }
 
-// appendOnly: what a claim's answer says was written survives a kill, because
-// the server writes its log before it answers.
+// appendOnly makes a claim that was answered survive a kill: the server writes its log
+// before it answers.
 func appendOnly() []string {
 	return []string{"--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"}
 }
@@ -161,7 +162,7 @@ func (s *store) waitFor(ctx context.Context, server int, line string, question .
 		if err == nil && strings.Contains(text, line) {
 			return nil
 		}
-		if !sleep(ctx, 50*time.Millisecond) {
+		if !backoff.Sleep(ctx, 50*time.Millisecond) {
 			return errors.Join(fmt.Errorf("redis %d: %s does not come", server, line), err)
 		}
 	}
@@ -192,11 +193,11 @@ func (s *store) addresses(gateway int) []string {
 	return addrs
 }
 
-// present is the index of the master that gateways are sent to.
+// present is the index of the master, to which gateways are sent.
 func (s *store) present() int { return int(s.master.Load()) }
 
-// failOver makes the replica the master, as an orchestrator that has found the
-// master dead: kill it, promote, send everybody there.
+// failOver makes the replica the master, as an orchestrator does that has found the
+// master dead: kill the master, promote the replica, send all gateways to it.
 func (s *store) failOver(ctx context.Context) error {
 	old := s.present()
 	if err := s.servers[old].Kill(); err != nil {
@@ -214,7 +215,7 @@ func (s *store) failOver(ctx context.Context) error {
 	return nil
 }
 
-// rejoin brings the master that was lost back as a replica.
+// rejoin starts the lost master again, as a replica.
 func (s *store) rejoin(ctx context.Context) error {
 	other := 1 - s.present()
 	if err := s.servers[other].Restart(ctx); err != nil {
@@ -223,8 +224,8 @@ func (s *store) rejoin(ctx context.Context) error {
 	return s.follow(ctx, other)
 }
 
-// follow makes a server the replica and waits until it has all. Servers forget
-// that they were replicas when they restart.
+// follow makes a server the replica and waits until it has all data. A server that
+// restarts has forgotten that it was a replica.
 func (s *store) follow(ctx context.Context, server int) error {
 	if err := s.do(ctx, server, "replicaof", "127.0.0.1", s.link.port()); err != nil {
 		return err

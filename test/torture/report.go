@@ -26,7 +26,7 @@ func (w *world) report(r *Result) {
 	}
 	w.printf("  %-34s %d", "faults", faults)
 	w.table(r.Faults)
-	w.printf("  crash points hit")
+	w.printf("  failpoints hit")
 	w.table(r.Points)
 	w.printf("  answers")
 	w.table(r.Answers)
@@ -99,7 +99,7 @@ func writeKey(out io.Writer, k *Key, records []Record, story []*injected) {
 		if a.Receipt != nil {
 			at = fmt.Sprintf(" partition %d offset %d", a.Receipt.Partition, a.Receipt.Offset)
 		}
-		fmt.Fprintf(out, "    %9.3fs to %9.3fs  gateway %d  attempt %d (request %d)  %s%s\n", a.Sent.Seconds(), a.Answered.Seconds(), a.Gateway, a.Number, a.Request, a.say(), at)
+		fmt.Fprintf(out, "    %9.3fs to %9.3fs  gateway %d  attempt %d (request %d)  %s%s\n", a.Sent.Seconds(), a.Answered.Seconds(), a.Gateway, a.Number, a.Request, a.text(), at)
 	}
 	for _, r := range records {
 		fmt.Fprintf(out, "    record: %s partition %d offset %d, of attempt %d, written at %s\n", r.Topic, r.Partition, r.Offset, r.Attempt, time.UnixMilli(r.Time).UTC().Format("15:04:05.000"))

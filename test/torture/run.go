@@ -16,25 +16,25 @@ type Result struct {
 	Seed       uint64
 	Violations []Violation
 	Accepted   int            // keys with a 2xx
-	By         map[string]int // the same by how they came
+	By         map[string]int // the same by how they were posted
 	Keys       int            // keys that were posted
 	Records    int            // records in the log
 	Faults     map[string]int // by kind
-	Points     map[string]int // crash points that were hit
+	Points     map[string]int // failpoints that were hit
 	Answers    map[string]int // by what they say
-	Recoveries []Recovery     // by what came before
+	Recoveries []Recovery     // by the faults before them
 	Took       time.Duration
-	Folder     string // what a violation left; "" if there was none
+	Folder     string // with the reports of violations; "" if there were none
 }
 
-// Recovery sums up how service came back behind one kind of fault.
+// Recovery sums up how service came back after one kind of fault.
 type Recovery struct {
 	After        string
 	Times        int
 	Median, Most time.Duration
 }
 
-// Broken counts what broke a rule.
+// Broken counts the violations of a rule.
 func (r *Result) Broken(rule string) int {
 	n := 0
 	for _, v := range r.Violations {
@@ -74,7 +74,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	return w.torture(ctx)
 }
 
-// torture runs clients and faults, calms down, and judges.
+// torture runs clients and faults, heals everything, and checks the result.
 func (w *world) torture(ctx context.Context) (*Result, error) {
 	o := w.opts
 	tailCtx, stopTail := context.WithCancel(ctx)
@@ -113,16 +113,16 @@ func (w *world) torture(ctx context.Context) (*Result, error) {
 		c.workers.Wait()
 		return nil, err
 	}
-	w.calm()
+	w.healAll()
 	found := append(s.found, w.finish(c, giveUp)...)
 	found = append(found, w.stopGateways()...)
 	stopTail()
 	<-t.done
-	return w.judge(s, found)
+	return w.check(s, found)
 }
 
-// finish waits for service and then for the clients, each of which repeats the
-// key that it has until that is answered.
+// finish waits for service and then for the clients, each of which repeats its current
+// job until it has a final answer.
 func (w *world) finish(c *clients, giveUp context.CancelFunc) []Violation {
 	var found []Violation
 	last := w.awaitService(context.Background(), "all faults", w.opts.Limit+w.opts.Rebuild)
@@ -147,8 +147,8 @@ func (w *world) finish(c *clients, giveUp context.CancelFunc) []Violation {
 	return found
 }
 
-// judge reads the log and holds everything against it.
-func (w *world) judge(s *scheduler, found []Violation) (*Result, error) {
+// check reads the log and compares the history with it.
+func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 	var log []Record
 	for _, topic := range []string{ordersTopic, deadTopic} {
 		records, err := readLog(context.Background(), w.opts, joinAddrs(w.kafka.direct()), topic)
@@ -175,7 +175,7 @@ func (w *world) judge(s *scheduler, found []Violation) (*Result, error) {
 	r.Recoveries = sumUp(s.lost)
 	if len(found) > 0 {
 		var err error
-		if r.Folder, err = w.keep(s, found, log); err != nil {
+		if r.Folder, err = w.saveEvidence(s, found, log); err != nil {
 			return nil, err
 		}
 	}
@@ -197,8 +197,9 @@ func sumUp(all []recovery) []Recovery {
 	return out
 }
 
-// keep writes what explains the violations into the results folder.
-func (w *world) keep(s *scheduler, found []Violation, log []Record) (string, error) {
+// saveEvidence writes the violations, and logs that explain them, to the results
+// folder.
+func (w *world) saveEvidence(s *scheduler, found []Violation, log []Record) (string, error) {
 	dir, err := w.opts.results()
 	if err != nil {
 		return "", err

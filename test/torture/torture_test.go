@@ -13,9 +13,9 @@ import (
 // seed repeats a schedule: go test -tags integration ./test/torture -torture.seed=42.
 var seed = flag.Uint64("torture.seed", 0, "schedule of the faults; 0 chooses one")
 
-// TestTortureShort is the part of the torture suite that `make test` runs, about
-// 80 s for each guarantee. `make torture` is the whole. Not parallel: each run
-// keeps two cores busy by itself.
+// TestTortureShort is the part of the torture suite that `make test` runs, about 80 s
+// for each guarantee. `make torture` is the whole suite. Not parallel: one run keeps
+// two cores busy.
 func TestTortureShort(t *testing.T) {
 	for _, guarantee := range []string{idempotent, transactional} {
 		t.Run(guarantee, func(t *testing.T) {

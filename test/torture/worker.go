@@ -8,22 +8,24 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
 // Shares of what clients do, in percent.
 const (
 	shareTwice      = 4  // of jobs: posted through two gateways at once
 	shareReplay     = 6  // of rounds: an earlier job is posted again
-	shareInvalid    = 1  // of events: the data breaks the schema
-	shareDead       = 6  // of webhook events: the same, or they are not JSON
+	shareInvalid    = 1  // of events: the data violates the schema
+	shareDead       = 6  // of webhook events: the data violates the schema or is not JSON
 	shareUnreadable = 40 // of those: not JSON
 	shareAbandon    = 10 // of not-written answers: the job is given up, if it never had others
 )
 
 const (
 	entitiesPerClient = 6
-	// entitiesOfSeveral are those of a client whose requests have several events:
-	// one at a time makes long lanes, all at a time many.
+	// entitiesOfSeveral are those of a client whose requests have several events: a
+	// request of one entity has a long queue, a request of all has many short ones.
 	entitiesOfSeveral = 40
 	mostPerBatch      = 50
 	mostPerFanOut     = 12
@@ -67,21 +69,21 @@ func (c *clients) start(ctx, finish context.Context, o *Options) {
 	}
 }
 
-// pacer spreads new keys evenly.
+// pacer spreads new keys evenly over time.
 type pacer struct {
 	step int64        // nanoseconds between two keys
 	slot atomic.Int64 // Unix nanoseconds of the next new key
 }
 
-// wait waits for the turn to use n new keys. Turns that nobody could take are
-// lost: behind a fault there is no burst.
+// wait waits for the turn to use n new keys. Turns that no client could use are lost:
+// there is no burst after a fault.
 func (p *pacer) wait(ctx context.Context, n int) bool {
 	now := time.Now().UnixNano()
 	slot := p.slot.Add(p.step * int64(n))
 	if late := now - int64(time.Second); slot < late {
 		p.slot.CompareAndSwap(slot, now)
 	}
-	return sleep(ctx, time.Duration(slot-now))
+	return backoff.Sleep(ctx, time.Duration(slot-now))
 }
 
 // worker owns some entities and posts the events of each in order.
@@ -92,10 +94,9 @@ type worker struct {
 	name  string
 	dice  *rand.Rand
 	next  map[string]int // per entity, the sequence number of its next event
-	done  []*job         // settled, oldest first
+	done  []*job         // complete, oldest first
 	used  int            // keys and jobs so far
-	// silent says of each gateway when, in nanoseconds of the run, it last gave no
-	// answer.
+	// silent is when, in nanoseconds of the run, each gateway last gave no answer.
 	silent []atomic.Int64
 }
 
@@ -106,8 +107,8 @@ func newWorker(c *clients, n int, o *Options, p *pacer, draw func(*worker) *job)
 	}
 }
 
-// avoidTime is how long a client mostly leaves a gateway alone that gave no
-// answer, as a load balancer would.
+// avoidTime is how long a client mostly avoids a gateway that gave no answer, as a load
+// balancer would.
 const avoidTime = 6 * time.Second
 
 func (w *worker) run(ctx, finish context.Context) {
@@ -123,9 +124,9 @@ func (w *worker) run(ctx, finish context.Context) {
 		if w.dice.IntN(100) < shareTwice {
 			w.twice(finish, j)
 		} else {
-			w.settle(finish, j, w.pick, w.dice, true)
+			w.postUntilDone(finish, j, w.pick, w.dice, true)
 		}
-		if j.settled() {
+		if j.complete() {
 			w.done = append(w.done, j)
 		}
 	}
@@ -145,7 +146,7 @@ func (w *worker) key(v via, entity string, invalid int) *Key {
 func (w *worker) entity(of int) string { return fmt.Sprintf("%s-e%d", w.name, w.dice.IntN(of)) }
 
 func (w *worker) single() *job {
-	return alone(w.key(single, w.entity(entitiesPerClient), shareInvalid))
+	return singleJob(w.key(single, w.entity(entitiesPerClient), shareInvalid))
 }
 
 // batch is 1 to 50 events of one, some or many entities, with a key or without.
@@ -179,7 +180,7 @@ func (w *worker) delivery() *job {
 	return &job{via: stripe, keys: []*Key{k}}
 }
 
-// fill draws n events of one entity, some, or as many as there are.
+// fill draws n events of one entity, of some, or of all.
 func (w *worker) fill(j *job, n, invalid int) {
 	entities := []int{1, 5, entitiesOfSeveral}[w.dice.IntN(3)]
 	n = min(n, entities*perEntity)
@@ -197,9 +198,9 @@ func (w *worker) pick() *poster {
 	return w.posters[n]
 }
 
-// settle posts a job until every event that can be has a 2xx. A share of those
-// that were surely not written is given up, if they may be.
-func (w *worker) settle(ctx context.Context, j *job, pick func() *poster, dice *rand.Rand, mayGiveUp bool) {
+// postUntilDone posts a job until every event that can be accepted is. With mayGiveUp,
+// it gives up a share of the jobs that were surely not written.
+func (w *worker) postUntilDone(ctx context.Context, j *job, pick func() *poster, dice *rand.Rand, mayGiveUp bool) {
 	keys := j.keys
 	for {
 		p := pick()
@@ -214,7 +215,7 @@ func (w *worker) settle(ctx context.Context, j *job, pick func() *poster, dice *
 			return
 		}
 		keys = j.again(keys, attempts)
-		if !sleep(ctx, retryPause(asked, dice)) {
+		if !backoff.Sleep(ctx, retryPause(asked, dice)) {
 			return
 		}
 	}
@@ -227,13 +228,13 @@ func (w *worker) twice(ctx context.Context, j *job) {
 	var wg sync.WaitGroup
 	for _, p := range []*poster{w.posters[first], w.posters[second]} {
 		dice := rand.New(rand.NewPCG(w.dice.Uint64(), 0))
-		wg.Go(func() { w.settle(ctx, j, func() *poster { return p }, dice, false) })
+		wg.Go(func() { w.postUntilDone(ctx, j, func() *poster { return p }, dice, false) })
 	}
 	wg.Wait()
 }
 
-// replay posts an earlier job again until it is answered 2xx: near ones as often as
-// far ones.
+// replay posts an earlier job again until it is answered 2xx: recent jobs as often as
+// old ones.
 func (w *worker) replay(ctx context.Context) {
 	n := len(w.done)
 	if n == 0 {
@@ -246,5 +247,5 @@ func (w *worker) replay(ctx context.Context) {
 	if w.history.since()-slices.MinFunc(j.keys, func(a, b *Key) int { return int(a.Attempts[0].Sent - b.Attempts[0].Sent) }).Attempts[0].Sent > replayAge {
 		return
 	}
-	w.settle(ctx, j, w.pick, w.dice, false)
+	w.postUntilDone(ctx, j, w.pick, w.dice, false)
 }

@@ -16,10 +16,12 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
-// world is everything of a run that can be broken, and what watches it.
+// world is everything of a run: the servers and gateways that faults break, and the
+// clients' side.
 type world struct {
 	opts     *Options
 	dir      string
@@ -41,7 +43,7 @@ func (w *world) printf(format string, args ...any) {
 	fmt.Fprintf(w.out, format+"\n", args...)
 }
 
-// build makes the gateway with its crash points compiled in.
+// build builds the gateway with its failpoints.
 func build(ctx context.Context, o *Options, dir string) (string, error) {
 	if o.Binary != "" {
 		return filepath.Abs(o.Binary)
@@ -66,8 +68,8 @@ func build(ctx context.Context, o *Options, dir string) (string, error) {
 	return binary, nil
 }
 
-// startWorld starts everything. What it has started by the time of an error is
-// in the world, for close.
+// startWorld starts everything. After an error, the world holds what was started until
+// then, for close.
 func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 	w := &world{opts: o, dir: dir, out: o.Out}
 	binary, err := build(ctx, o, dir)
@@ -179,8 +181,8 @@ const schemaText = `{
 }
 `
 
-// eventSchema describes what all events have; a delivery of the scheme stripe has it
-// inside.
+// eventSchema describes the members of all events; a delivery of the scheme stripe has
+// them inside.
 const eventSchema = `"type": "object", "required": ["entity", "seq"],
   "properties": { "entity": { "type": "string" }, "seq": { "type": "integer" }, "key": { "type": "string" } }`
 
@@ -205,9 +207,8 @@ func writeSchemas(dir string) error {
 	return nil
 }
 
-// calm makes sure that nothing is left of the faults, which the scheduler has
-// healed.
-func (w *world) calm() {
+// healAll makes sure that no fault is left; the scheduler has healed its own.
+func (w *world) healAll() {
 	for _, ps := range append(w.kafka.proxies, w.store.proxies...) {
 		for _, p := range ps {
 			p.heal()
@@ -215,12 +216,12 @@ func (w *world) calm() {
 	}
 	for _, g := range w.gateways {
 		g.resume()
-		g.release()
+		g.allowRestart()
 	}
 }
 
-// stopGateways stops them side by side, in order, and returns what is to be said
-// about how they ran.
+// stopGateways stops the gateways side by side, in order, and returns what they did
+// wrong besides their answers.
 func (w *world) stopGateways() []Violation {
 	var wg sync.WaitGroup
 	for _, g := range w.gateways {
@@ -229,14 +230,14 @@ func (w *world) stopGateways() []Violation {
 	wg.Wait()
 	var found []Violation
 	for _, g := range w.gateways {
-		for _, text := range g.complaints() {
+		for _, text := range g.unexpected() {
 			found = append(found, Violation{Rule: "g", Text: text})
 		}
 	}
 	return found
 }
 
-// close ends everything that runs. It may be called on half a world.
+// close ends everything that runs. The world may be incomplete.
 func (w *world) close() {
 	for _, g := range w.gateways {
 		g.mu.Lock()
@@ -253,7 +254,7 @@ func (w *world) close() {
 	}
 }
 
-// dump keeps what every gateway does in the moment when service is missed.
+// dump saves the stacks of every gateway at the moment when service is missing.
 func (w *world) dump() {
 	for _, g := range w.gateways {
 		path := filepath.Join(w.dir, fmt.Sprintf("gateway-%d-goroutines-at-%.0fs.txt", g.index, w.history.since().Seconds()))
@@ -266,7 +267,7 @@ func (w *world) dump() {
 // progress prints a line every ten seconds until ctx ends.
 func (w *world) progress(ctx context.Context, t *tail) {
 	const interval = 10 * time.Second
-	for sleep(ctx, interval) {
+	for backoff.Sleep(ctx, interval) {
 		accepted, keys := w.history.totals()
 		w.printf("%6.0fs  %d keys, %d accepted, %d records, %d of them duplicates",
 			w.history.since().Seconds(), keys, accepted, t.records.Load(), t.duplicates.Load())

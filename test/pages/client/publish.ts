@@ -1,5 +1,5 @@
-// A program that was written against types made of the served /openapi.json. It is
-// compiled strictly, then run: its types have to be true.
+// A program that uses types generated from the served /openapi.json. It is compiled
+// strictly, then run, so the types must be correct.
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./openapi.js";

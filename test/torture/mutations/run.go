@@ -16,7 +16,7 @@ import (
 	"eventgateway/test/torture"
 )
 
-// Verdict is what became of one mutation.
+// Verdict is the result of one mutation.
 type Verdict struct {
 	Mutation   Mutation
 	Violations int // of the rule that it breaks
@@ -26,7 +26,7 @@ type Verdict struct {
 	Err        error // it could not be applied, built or run
 }
 
-// Found tells whether the suite noticed.
+// Found tells whether the suite reported it.
 func (v Verdict) Found() bool { return v.Err == nil && v.Violations > 0 }
 
 // ErrPending says that a mutation has no edits yet.
@@ -47,10 +47,10 @@ func Run(ctx context.Context, root string, m Mutation, seed uint64, limit time.D
 		return v
 	}
 	o := torture.Defaults()
-	o.Batches, o.Webhooks = 0, 0 // most show soonest with single events
+	o.Batches, o.Webhooks = 0, 0 // most mutations show first with single events
 	m.Options(&o)
 	o.Seed, o.Binary, o.Duration, o.StopEarly, o.Out = seed, binary, limit, true, out
-	o.Results = filepath.Join(dir, "results") // that it fails is no news
+	o.Results = filepath.Join(dir, "results") // it is expected to fail: the report is not kept
 	begun := time.Now()
 	result, err := torture.Run(ctx, o)
 	v.Took = time.Since(begun)

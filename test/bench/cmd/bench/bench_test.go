@@ -21,7 +21,7 @@ func TestCheckAnswers(t *testing.T) {
 		share   float64
 		want    string
 	}{
-		{"all well", load.Result{Acknowledged: 10}, 10, 0, ""},
+		{"all acknowledged", load.Result{Acknowledged: 10}, 10, 0, ""},
 		{"nothing acknowledged", load.Result{Failures: map[string]uint64{"dial": 3}}, 0, 1, "acknowledged nothing"},
 		{"failures within the share", failing, 995, 0.005, ""},
 		{"failures beyond the share", failing, 995, 0.004, "overloaded"},
@@ -45,7 +45,7 @@ func TestCheckAnswers(t *testing.T) {
 	}
 }
 
-func TestTargetsAreHeldAgainstTheirScenarios(t *testing.T) {
+func TestTargetsApplyToTheirScenarios(t *testing.T) {
 	t.Parallel()
 	result := func(p50, cpu float64) []load.Result {
 		return []load.Result{{Latency: load.Latency{P50: p50}, CPUPerEvent: cpu}}
@@ -67,7 +67,7 @@ func TestTargetsAreHeldAgainstTheirScenarios(t *testing.T) {
 	scenarios = append(scenarios, report.Scenario{Name: "batches", Connections: 8, Batch: 100, Loads: &report.Loads{}, Base: result(1, 80), Candidate: result(1, 44)})
 	_, verdicts = conclude(scenarios, options{maxCPURatio: 1.8, maxBatchRatio: 0.5})
 	require.Len(t, verdicts, 2)
-	require.InDelta(t, 1.9, verdicts[0].Value, 1e-9, "batches are no single posts")
+	require.InDelta(t, 1.9, verdicts[0].Value, 1e-9, "batches are not single posts")
 	require.InDelta(t, 0.55, verdicts[1].Value, 1e-9)
 	require.False(t, verdicts[1].Pass)
 

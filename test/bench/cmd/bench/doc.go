@@ -4,8 +4,8 @@
 //
 //	bench run        gateway against floor
 //	bench compare    gateway against an older binary (--old)
-//	bench calibrate  floor against floor: how far from 1.00 a ratio of nothing is
-//	bench soak       gateway alone for long: does its memory grow
+//	bench calibrate  floor against floor: how far a ratio is from 1.00 without a cause
+//	bench soak       gateway alone for a long time: whether its memory grows
 //
 // It runs from the root of the repository, builds what it is not given, prints
 // a table and writes JSON. The exit status is 0 only when every check and every

@@ -25,8 +25,8 @@ func loadCommand(ctx context.Context, args []string) error {
 	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
 		return fmt.Errorf("read load options: %w", err)
 	}
-	// One thread serves all connections without waking another one, which would
-	// cost as much CPU again; it shares the cores with what it measures.
+	// One thread serves all connections: waking a second one would double the CPU
+	// time, on the cores that the measured server uses.
 	runtime.GOMAXPROCS(1)
 	result, err := load.Run(ctx, o)
 	if err != nil {

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// options are the flags; each command registers those that it has a use for.
+// options are the flags; each command registers those that it uses.
 type options struct {
 	brokers, redis      list
 	schemasDir          string
 	eventType           string
 	properties          list // librdkafka, both sides
-	candidateProperties list // librdkafka, candidate only, on top
+	candidateProperties list // librdkafka, candidate only, in addition
 	idempotencyTTL      time.Duration
 	gateway, old        string // binaries; an empty gateway is built
 	guarantee           string // of the newer gateway; empty: the default
-	clientRate          string // of the newer gateway's only client; empty: it asks nobody
+	clientRate          string // of the newer gateway's only client; empty: no authentication
 	resultsDir          string
 	maxFailureShare     float64
 

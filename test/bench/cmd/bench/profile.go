@@ -14,8 +14,8 @@ import (
 	"eventgateway/test/bench/internal/target"
 )
 
-// profile takes a CPU profile under the greatest closed-loop load, apart from
-// the measured rounds. A gateway that serves no profiles is no error.
+// profile takes a CPU profile under the greatest closed-loop load, outside the measured
+// rounds. A gateway that serves no profiles is not an error.
 func (s *session) profile(ctx context.Context, spec target.Spec) (err error) {
 	server, err := target.Start(ctx, spec, s.dir)
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 	"eventgateway/test/bench/internal/topics"
 )
 
-// session is what one command holds open: a scratch folder, topics, the body.
+// session is what one command needs until its end: a scratch folder, topics, the body.
 type session struct {
 	options   options
 	dir       string
 	topics    *topics.Admin
 	body      []byte
 	orderIDAt int
-	typeTopic string // where the gateway puts the event type
+	typeTopic string // of the event type, in the gateway
 }
 
 func newSession(o options) (*session, error) {
@@ -70,7 +70,7 @@ func (s *session) build(ctx context.Context, name, pkg string) (string, error) {
 	return path, nil
 }
 
-// floor makes a floor with a topic of its own.
+// floor describes a floor with a topic of its own.
 func (s *session) floor(ctx context.Context, name, binary string, properties []string) (target.Spec, error) {
 	topic := fmt.Sprintf("bench.%s.%08x", name, rand.Uint32())
 	partitions, err := s.topics.Ensure(ctx, topic)
@@ -80,8 +80,8 @@ func (s *session) floor(ctx context.Context, name, binary string, properties []s
 	return target.Floor(name, binary, s.options.brokers, topic, partitions, properties), nil
 }
 
-// gateway makes a gateway; an empty binary is built from this tree, an empty
-// guarantee is the default, and with an empty clientRate everybody may call.
+// gateway describes a gateway; an empty binary is built from this tree, an empty
+// guarantee is the default, and with an empty clientRate there is no authentication.
 func (s *session) gateway(ctx context.Context, name, binary, guarantee, clientRate string) (target.Spec, error) {
 	if len(s.options.redis) == 0 {
 		return target.Spec{}, errors.New("no Redis: set GATEWAY_TEST_REDIS or --redis")
@@ -106,7 +106,7 @@ func (s *session) gateway(ctx context.Context, name, binary, guarantee, clientRa
 	}), nil
 }
 
-// measure drives one server once and holds the answers against the log.
+// measure drives one server once and compares the answers with the log.
 func (s *session) measure(ctx context.Context, server *target.Server, o load.Options) (load.Result, error) {
 	o.Address, o.ServerPID = server.Address, server.PID
 	o.EventType, o.Key = s.options.eventType, server.Spec.Key
@@ -127,7 +127,7 @@ func (s *session) measure(ctx context.Context, server *target.Server, o load.Opt
 		return result, err
 	}
 	if server.Spec.Markers {
-		// The log also grew by the markers of transactions, which nobody sees.
+		// The log also grew by the markers of transactions, which consumers skip.
 		after = min(after, before+int64(result.Acknowledged))
 	}
 	return result, checkAnswers(server.Spec.Name, result, after-before, s.options.maxFailureShare)

@@ -20,11 +20,11 @@ const (
 	sampleEvery = 3 * time.Second
 	// settleShare of the samples is left out: pools and caches fill first.
 	settleShare = 0.2
-	// fewestSamples make a slope worth the name.
+	// fewestSamples are needed for a meaningful slope.
 	fewestSamples = 10
 )
 
-// sample is one look at the process, in bytes and seconds since the start.
+// sample is one measurement of the process, in bytes and seconds since the start.
 type sample struct {
 	At         float64 `json:"at"`
 	Resident   float64 `json:"resident"`
@@ -34,7 +34,7 @@ type sample struct {
 	Goroutines float64 `json:"goroutines"`
 }
 
-// growth is how a series went after it had settled.
+// growth is how a series developed after it had settled.
 type growth struct {
 	Name   string  `json:"name"`
 	First  float64 `json:"first_median"` // of the first tenth
@@ -187,8 +187,8 @@ func (s *session) reportSoak(out soakOutcome) error {
 	return nil
 }
 
-// grow fits a slope to a settled series. A gauge that is not there stays zero
-// and is reported as such by flat.
+// grow fits a slope to a settled series. A missing gauge stays zero, which flat
+// reports.
 func grow(name string, settled []sample, of func(sample) float64) growth {
 	x, y := make([]float64, len(settled)), make([]float64, len(settled))
 	for i, one := range settled {
@@ -209,8 +209,8 @@ func grow(name string, settled []sample, of func(sample) float64) growth {
 	return g
 }
 
-// flat passes a series that shrank or grew by no more than the limit, and fails
-// one that was never seen.
+// flat passes a series that shrank, or grew by no more than the limit, and fails a
+// missing one.
 func flat(g growth, limit float64) report.Verdict {
 	return report.Verdict{
 		Name: g.Name + " is flat, growth over the settled soak", Value: g.Growth, Limit: limit,

@@ -140,7 +140,7 @@ func (s *session) versus(ctx context.Context, command string, base, candidate ta
 		Base: base.Name, Candidate: candidate.Name, Properties: s.options.properties,
 		Scenarios: s.options.scenarios(command),
 	}
-	// A broker compiles its code as it warms up: the first figures count for nothing.
+	// A broker compiles its code while it warms up: the first figures are dropped.
 	if err := s.round(ctx, 0, base, candidate, s.options.scenarios(command)); err != nil {
 		return fmt.Errorf("warm-up round: %w", err)
 	}
@@ -241,8 +241,8 @@ func (o *options) scenarios(command string) []report.Scenario {
 	return out
 }
 
-// conclude takes the ratios and holds them against the targets: CPU per event
-// where the machine is full, latency where nothing waits for anything else.
+// conclude computes the ratios and compares them with the targets: CPU per event under
+// full load, latency without queueing.
 func conclude(scenarios []report.Scenario, o options) (map[string]map[string]report.Spread, []report.Verdict) {
 	ratios := make(map[string]map[string]report.Spread)
 	var fewest, most, batches *report.Scenario
@@ -293,8 +293,8 @@ func loadAverage() string {
 	return strings.Join(strings.Fields(string(text))[:3], " ")
 }
 
-// busy says whether, before the run, more threads wanted to run than there are
-// cores. An unreadable load average counts as quiet.
+// busy reports whether, before the run, more threads were runnable than there are cores.
+// An unreadable load average counts as idle.
 func busy(average string, cores int) bool {
 	var lastMinute float64
 	if _, err := fmt.Sscan(average, &lastMinute); err != nil {

@@ -9,5 +9,5 @@
 // named failure, or as unsent; nothing is dropped silently. CPU time of the server is
 // read in this process, at the very edges of the measured window. It imports no
 // server code, and it runs as a process of its own, so that its garbage
-// collector and scheduler are not in anyone's figures.
+// collector and scheduler are not part of the figures.
 package load

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// drainTimeout bounds how long, after the last request was due, connections go
-// on sending what is still waiting; the rest is counted as unsent.
+// drainTimeout bounds how long, after the last request was due, connections keep sending
+// the requests that still wait; the rest is counted as unsent.
 const drainTimeout = 10 * time.Second
 
 // startOpenLoop starts the pacer and the workers. The queue holds every request

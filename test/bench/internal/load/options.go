@@ -13,7 +13,7 @@ type Options struct {
 	Batch       int    // events in a request, as CloudEvents; 0: one, as plain data
 	Body        []byte // an event's data
 	OrderIDAt   int    // where in Body the id of idLen characters goes
-	Key         string // API key of the client; "": none is shown
+	Key         string // API key of the client; "": none is sent
 	Run         uint32
 	Connections int
 	Rate        float64 // requests per second over all connections
@@ -52,8 +52,8 @@ type Result struct {
 	Seconds     float64 `json:"seconds"`         // the measured window, as it really was
 	Throughput  float64 `json:"throughput"`
 	Latency     Latency `json:"latency_us"` // of a request
-	// SendDelay is how late the generator itself sent, open loop only: it is
-	// part of Latency, and what of it a busy generator caused shows here.
+	// SendDelay is how late the generator sent, open loop only. It is part of Latency,
+	// and shows how much of it a busy generator caused.
 	SendDelay *Latency `json:"send_delay_us,omitempty"`
 
 	CPUPerEvent          float64 `json:"cpu_us_per_event"`

@@ -30,7 +30,7 @@ type run struct {
 	paceErr  error         // open loop: why the pacer gave up; read after it ended
 }
 
-// Run sends until the warm-up and the duration are over, waits for what is in
+// Run sends until the warm-up and the duration have passed, waits for the requests in
 // flight, and reports. It ends early, with an error, when ctx is done.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {

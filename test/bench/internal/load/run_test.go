@@ -172,7 +172,6 @@ func TestKernelTimerIsNotEarly(t *testing.T) {
 	for range 5 {
 		at := time.Now().Add(3 * time.Millisecond)
 		require.NoError(t, timer.sleepUntil(at))
-		require.GreaterOrEqual(t, time.Until(at), -time.Second)
 		require.LessOrEqual(t, time.Until(at), time.Duration(0))
 	}
 	require.NoError(t, timer.close())

@@ -15,9 +15,9 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	// replyTimeout is beyond the gateway's own delivery time-out, so that its
-	// answer is seen rather than cut off. It is renewed once a second, because
-	// setting a deadline costs about as much as a small read.
+	// replyTimeout is longer than the gateway's own delivery timeout, so that its answer
+	// is still read. The deadline is renewed once a second, because setting one costs
+	// about as much as a small read.
 	replyTimeout   = 30 * time.Second
 	deadlineEvery  = time.Second
 	redialPause    = 20 * time.Millisecond
@@ -56,7 +56,7 @@ func newWorkers(o Options) []*worker {
 }
 
 // exchange sends one request and reports whether it was acknowledged; anything
-// else is counted, and the connection is replaced where it is of no more use.
+// else is counted, and the connection is replaced if it cannot be used any more.
 func (w *worker) exchange(ctx context.Context) bool {
 	if w.conn == nil {
 		if err := w.dial(ctx); err != nil {

@@ -1,5 +1,5 @@
-// Package proc reads what Linux and a Prometheus page say of a process: CPU
-// time, resident memory, gauges. It only reads, but for ResetPeak.
+// Package proc reads the CPU time and memory of a process from Linux, and its gauges
+// from a Prometheus page. It only reads, except for ResetPeak.
 package proc
 
 import (
@@ -96,7 +96,7 @@ func parseStatus(b []byte) (Memory, error) {
 	return m, nil
 }
 
-// ResetPeak makes Peak start anew from the present resident memory.
+// ResetPeak restarts Peak from the current resident memory.
 func ResetPeak(pid int) error {
 	// 5 = reset the peak resident set size, proc_pid_clear_refs(5).
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0o200); err != nil {

@@ -1,5 +1,5 @@
 // Package report turns the figures of rounds into medians, ratios, verdicts, a
-// table and a JSON file. It is pure but for writing what it is told to write.
+// table and a JSON file. It has no effects other than writing those.
 package report
 
 import (

@@ -62,8 +62,8 @@ func Start(ctx context.Context, spec Spec, dir string) (*Server, error) {
 	s.command = exec.Command(spec.Binary, args...)
 	s.command.Env = withoutGatewaySettings(os.Environ())
 	s.command.Stdout, s.command.Stderr = out, out
-	// A bench that is killed outright must not leave a server behind. The signal
-	// comes when the starting thread ends; Go keeps its threads until the exit.
+	// A bench that is killed must not leave a server behind. The signal is sent when
+	// the starting thread ends; Go keeps its threads until the exit.
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
@@ -99,8 +99,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Stop asks with SIGTERM, then kills. It fails when the server had ended before,
-// or did not end well.
+// Stop sends SIGTERM, then kills. It fails if the server had already ended, or ended
+// with an error.
 func (s *Server) Stop() error {
 	select {
 	case <-s.exited:

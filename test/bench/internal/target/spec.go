@@ -18,7 +18,7 @@ type Spec struct {
 	Name   string // in tables: floor, gateway, old, new
 	Binary string
 	Topic  string // where its records go
-	Key    string // API key that it asks for; "": it asks nobody
+	Key    string // API key that it requires; "": none
 	// Markers says that it writes transactions, whose markers take offsets.
 	Markers bool
 	// arguments returns the command line for a listener and an admin listener.
@@ -57,8 +57,8 @@ type GatewayConfig struct {
 	// IdempotencyTTL is short, so that claims of a long run do not fill Redis;
 	// zero leaves the default.
 	IdempotencyTTL time.Duration
-	// ClientRate lets only one client call, which has a key, at most so often;
-	// empty: everybody may call.
+	// ClientRate is the rate of the only client, which has a key; empty: no
+	// authentication.
 	ClientRate string
 }
 
@@ -89,9 +89,9 @@ func Gateway(name, binary, topic string, c GatewayConfig) Spec {
 	}
 }
 
-// assertEmpty tells a gateway's Redis that nothing was written before, so that
-// the gateway does not look for it in Kafka. An older gateway has no such
-// command, and does not look.
+// assertEmpty declares in a gateway's Redis that nothing was written before, so that the
+// gateway does not look for lost claims in Kafka. An older gateway has no such command,
+// and does not look.
 func assertEmpty(ctx context.Context, binary, file string) error {
 	command := exec.CommandContext(ctx, binary, "idempotency", "rebuild", "-c", file, "--since", "0s")
 	command.Env = withoutGatewaySettings(os.Environ())

@@ -1,5 +1,5 @@
-// Package topics makes the topics that a run needs and counts the records in
-// them. It deletes only what it created.
+// Package topics creates the topics that a run needs and counts their records. It
+// deletes only topics that it created.
 package topics
 
 import (
@@ -86,7 +86,7 @@ func allLed(partitions kadm.PartitionDetails) bool {
 }
 
 // End is the sum of the end offsets of all partitions: its growth is the number
-// of records written, as long as no transaction markers are.
+// of records written, unless transactions add markers.
 func (a *Admin) End(ctx context.Context, topic string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -1,6 +1,6 @@
 // Command mutate breaks the gateway's code, one rule at a time, and shows that
-// the torture suite reports duplicates for each. It exits with 1 if a mutation
-// was not found.
+// the torture suite reports a violation for each. It exits with 1 if a mutation was
+// not found.
 package main
 
 import (

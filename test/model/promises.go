@@ -5,9 +5,33 @@ const (
 	probeSteps   = 200
 )
 
-// stuck says why a client that goes on retrying never gets its 202, or "". It
-// is asked of states in which nothing happens by itself any more; no fault
-// happens after them.
+// unsafe says which promise the state breaks, or "".
+func (s *State) unsafe() string {
+	visible := 0
+	for i := range s.att {
+		a := &s.att[i]
+		if a.record == committed {
+			visible++
+			if a.answer == notWritten {
+				return "answered \"not written\", and it is in the log"
+			}
+		}
+		if a.answer == accepted && s.att[a.at].record == nowhere {
+			return "answered 202, and it is not in the log"
+		}
+	}
+	if visible > 1 {
+		return "duplicate"
+	}
+	if c := &s.redis.claim; c.state == settled && s.att[c.at].record == nowhere {
+		return "settled, and it is not in the log"
+	}
+	return ""
+}
+
+// stuck says why a client that goes on retrying never gets its 202, or "". It is
+// asked about states in which only optional steps are left; no fault happens after
+// them.
 func (x *expansion) stuck(s *State) string {
 	x.quiet = true
 	defer func() { x.quiet = false }()
@@ -45,8 +69,8 @@ func (x *expansion) acceptProbe(s *State, g int) {
 	s.att[probe].lease = lease
 }
 
-// settleDown lets happen what happens without faults, in a fixed order, until
-// nothing is left. It returns the answer to the probe.
+// settleDown takes the steps that need no fault, in a fixed order, until none is
+// left. It returns the answer to the probe.
 func (x *expansion) settleDown(s *State) (answer uint8, ok bool) {
 	for range probeSteps {
 		if a := &s.att[probe]; a.phase == done && answer == noAnswer {
