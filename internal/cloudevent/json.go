@@ -3,9 +3,6 @@ package cloudevent
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // Parse reads an event in the JSON format (CloudEvents JSON event format 1.0).
@@ -282,32 +280,20 @@ func refuseAttribute(name, wrong string) *event.Error {
 }
 
 func trailing(dec *jsontext.Decoder, text []byte, what string) error {
-	if rest := bytes.TrimLeft(text[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return event.Refuse(event.MalformedJSON, "More data follows the %s, at byte offset %d.", what, len(text)-len(rest))
+	if at := strictjson.Trailing(text, int(dec.InputOffset())); at >= 0 {
+		return event.Refuse(event.MalformedJSON, "More data follows the %s, at byte offset %d.", what, at)
 	}
 	return nil
 }
 
-// syntax translates the decoder's error.
+// syntax words the decoder's error.
 func syntax(err error, what string) *event.Error {
-	var syntactic *jsontext.SyntacticError
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	switch wrong := strictjson.Explain(err, 0); wrong.Kind {
+	case strictjson.EndsInside:
 		return event.RefuseCause(event.MalformedJSON, err, "The %s ends inside a JSON value.", what)
-	case errors.Is(err, jsontext.ErrDuplicateName):
+	case strictjson.DuplicateName:
 		return event.RefuseCause(event.MalformedJSON, err, "The %s has the same member name twice in one object.", what)
-	case errors.As(err, &syntactic):
-		return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON: %v, at byte offset %d.", what, short(syntactic.Err), syntactic.ByteOffset)
+	default:
+		return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON: %s, at byte offset %d.", what, wrong.Reason, wrong.Offset)
 	}
-	return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON.", what)
-}
-
-// short keeps what an error echoes of a stranger's text in bounds.
-func short(err error) string {
-	const most = 100
-	text := fmt.Sprint(err)
-	if len(text) > most {
-		return text[:most] + "…"
-	}
-	return text
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/schema/compat"
+	"eventgateway/internal/strictjson"
 )
 
 // ChangeKind says what changed.
@@ -172,8 +173,11 @@ func (s *Set) tree(v *version) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, _, err := parse(bundle) // never released: the comparison keeps parts of it
-	return tree, err
+	doc, err := parse(bundle)
+	if err != nil {
+		return nil, err
+	}
+	return doc.Root, nil // never released: the comparison keeps parts of it
 }
 
 // sameFiles reports whether what schemas can refer to is the same.
@@ -226,7 +230,7 @@ func findings(r compat.Report) []Change {
 // value around it.
 func nearestLine(data []byte, pointer string) int {
 	for {
-		if line := lineOf(data, pointer); line > 0 {
+		if line := strictjson.LineOf(data, pointer); line > 0 {
 			return line
 		}
 		cut := strings.LastIndexByte(pointer, '/')

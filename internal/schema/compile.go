@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/strictjson"
 )
 
 // folderURL is the schemas folder as the compiler sees it. Resolving a
@@ -72,7 +74,7 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 
 // newSource parses a file and finds its names.
 func newSource(f file) (*source, *Problem) {
-	tree, _, err := parse(f.data) // never released: the tree lives as long as the set
+	doc, err := parse(f.data) // never released: the tree lives as long as the set
 	if err != nil {
 		var syntax *syntaxError
 		if !errors.As(err, &syntax) {
@@ -83,6 +85,7 @@ func newSource(f file) (*source, *Problem) {
 			What: fmt.Sprintf("column %d: %s", syntax.Column, syntax.What),
 		}
 	}
+	tree := doc.Root
 	s := &source{file: f, tree: tree, draft: draftOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
 	root, _ := tree.(map[string]any)
 	if id, ok := root[idOf(s.draft)].(string); ok {
@@ -94,7 +97,7 @@ func newSource(f file) (*source, *Problem) {
 
 func (s *source) problem(pointer, format string, args ...any) Problem {
 	return Problem{
-		File: s.path, Line: lineOf(s.data, pointer), Pointer: pointer,
+		File: s.path, Line: strictjson.LineOf(s.data, pointer), Pointer: pointer,
 		What: shorten(fmt.Sprintf(format, args...)),
 	}
 }
@@ -262,7 +265,7 @@ func findReference(tree any, base, at string, wanted func(string) bool) (string,
 			base = resolve(base, id)
 		}
 		for _, name := range sortedKeys(node) {
-			here := at + "/" + escapeToken(name)
+			here := at + "/" + strictjson.EscapeToken(name)
 			if text, ok := node[name].(string); ok && slices.Contains([]string{"$ref", "$dynamicRef", "$recursiveRef"}, name) {
 				if wanted(resolve(base, text)) {
 					return here, true

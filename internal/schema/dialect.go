@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 // As returns the same schema in the words of draft 7 or 2020-12, which other
@@ -163,12 +165,12 @@ func standsAt(v jsontext.Value, pointer string) bool {
 	if rest != "" || strings.HasSuffix(pointer[1:], "/") {
 		rest = "/" + rest
 	}
-	name, ok := unescapeToken(token)
+	name, ok := strictjson.UnescapeToken(token)
 	if !ok {
 		return false
 	}
 	if list, ok := elements(v); ok {
-		i, ok := arrayIndex(name)
+		i, ok := strictjson.ArrayIndex(name)
 		return ok && i < len(list) && standsAt(list[i], rest)
 	}
 	list, _ := members(v)

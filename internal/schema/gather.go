@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 // ErrNotPortable says that a schema cannot stand in another document: it has
@@ -54,7 +56,7 @@ func (s *Set) Bundle(eventType, version string) ([]byte, error) {
 			first = false
 			return ""
 		}
-		return "/$defs/" + escapeToken(path)
+		return "/$defs/" + strictjson.EscapeToken(path)
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/strictjson"
 )
 
 const (
@@ -155,7 +157,7 @@ func TestOtherDraftMeansTheSame(t *testing.T) {
 				t.Parallel()
 				set, err := tt.files.load(t)
 				require.NoError(t, err)
-				gathered, err := set.Gather("t", "", func(path string) string { return "/components/" + escapeToken(path) })
+				gathered, err := set.Gather("t", "", func(path string) string { return "/components/" + strictjson.EscapeToken(path) })
 				require.NoError(t, err)
 				other, err := gathered.As(draft)
 				require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // maxKeyPart bounds a key in bytes: keys stand in receipts, which are kept for
@@ -15,7 +16,7 @@ const maxKeyPart = 1024
 
 // entityKey finds the key's text in a tree. No pointers, no key: nil, nil. The
 // violations say, part by part, why there is none.
-func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
+func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violation) {
 	if len(pointers) == 0 {
 		return nil, nil
 	}
@@ -51,19 +52,19 @@ func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
 // type's; none is no entity. The error is an *event.Error: malformed-json or
 // key-missing.
 func EntityKey(pointers []string, data []byte) (*string, error) {
-	parsed := make([]pointer, len(pointers))
+	parsed := make([]strictjson.Pointer, len(pointers))
 	for i, text := range pointers {
 		var err error
 		if parsed[i], err = parsePointer(text); err != nil {
 			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is no JSON Pointer")
 		}
 	}
-	tree, p, err := parse(data)
+	doc, err := parse(data)
 	if err != nil {
 		return nil, malformed(err)
 	}
-	defer p.release()
-	key, missing := entityKey(parsed, tree)
+	defer doc.Release()
+	key, missing := entityKey(parsed, doc.Root)
 	if missing != nil {
 		return nil, keyMissing(pointers, "this source", missing)
 	}
@@ -73,8 +74,8 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // keyPart returns the text of one part, or why it is no key.
-func keyPart(p pointer, tree any) (text, why string) {
-	value, ok := p.find(tree)
+func keyPart(p strictjson.Pointer, tree any) (text, why string) {
+	value, ok := p.InTree(tree)
 	if !ok {
 		return "", "is missing"
 	}
@@ -103,8 +104,8 @@ func keyPart(p pointer, tree any) (text, why string) {
 	}
 }
 
-func keyViolation(p pointer, why string) event.Violation {
-	return event.Violation{Pointer: p.text, Keyword: "x-event", Message: "the entity key " + why}
+func keyViolation(p strictjson.Pointer, why string) event.Violation {
+	return event.Violation{Pointer: p.String(), Keyword: "x-event", Message: "the entity key " + why}
 }
 
 // keyMissing makes the error of an event without entity key.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"eventgateway/internal/strictjson"
 )
 
 // library is the files of one folder by all their names.
@@ -87,7 +89,7 @@ func findSchema(tree any, at string, wanted func(at string, node map[string]any)
 		return at, true
 	}
 	for _, name := range sortedKeys(node) {
-		here := at + "/" + escapeToken(name)
+		here := at + "/" + strictjson.EscapeToken(name)
 		var children map[string]any // by pointer
 		switch value := node[name].(type) {
 		case map[string]any:
@@ -95,7 +97,7 @@ func findSchema(tree any, at string, wanted func(at string, node map[string]any)
 			if places[name] == namedSchemas {
 				children = make(map[string]any, len(value))
 				for each, v := range value {
-					children[here+"/"+escapeToken(each)] = v
+					children[here+"/"+strictjson.EscapeToken(each)] = v
 				}
 			}
 		case []any:

@@ -11,12 +11,13 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // version is one version of an event type, ready to check data.
 type version struct {
 	def         *event.Definition
-	key         []pointer
+	key         []strictjson.Pointer
 	schema      *jsonschema.Schema
 	budget      *budget   // nil: the schema needs none
 	fast        *acceptor // nil: the schema has what acceptors do not know, or a budget
@@ -34,26 +35,17 @@ func (v *version) check(data []byte) (event.Checked, error) {
 	if v.def.BodyLimit > 0 && len(data) > v.def.BodyLimit {
 		return checked, event.Refuse(event.EventTooLarge, "The data has %d bytes; events of type %s may have %d.", len(data), v.def.Type, v.def.BodyLimit)
 	}
-	tree, p, err := parse(data)
+	doc, err := parse(data)
 	if err != nil {
 		return checked, malformed(err)
 	}
-	err = v.validate(tree, len(data))
+	err = v.validate(doc.Root, len(data))
 	var missing []event.Violation
-	if checked.Key, missing = entityKey(v.key, tree); missing != nil && err == nil {
+	if checked.Key, missing = entityKey(v.key, doc.Root); missing != nil && err == nil {
 		err = keyMissing(v.def.KeyPointers, v.def.Type+" "+v.def.Version, missing)
 	}
-	p.release()
+	doc.Release()
 	return checked, err
-}
-
-func malformed(err error) error {
-	refused := event.Refuse(event.MalformedJSON, "%v", err)
-	var syntax *syntaxError
-	if errors.As(err, &syntax) && syntax.Pointer != "" {
-		refused.Detail += ", at " + syntax.Pointer
-	}
-	return refused
 }
 
 // validate holds the tree against the schema. The library may panic.
@@ -131,6 +123,6 @@ func literalsOf(sources []*source) literals {
 		if err != nil {
 			return nil, false
 		}
-		return p.find(tree)
+		return p.InTree(tree)
 	}
 }

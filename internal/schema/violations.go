@@ -9,6 +9,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // Limits of one answer's violations. The first bounds what is sorted, the
@@ -69,7 +70,7 @@ func (f *flattener) add(e *jsonschema.ValidationError, keyword string) {
 	at := instancePointer(e.InstanceLocation)
 	if names, ok := additionalNames(keyword, e.Message); ok {
 		for _, name := range names {
-			f.append(at+"/"+escapeToken(name), keyword, "is not a property that the schema knows")
+			f.append(at+"/"+strictjson.EscapeToken(name), keyword, "is not a property that the schema knows")
 		}
 		return
 	}
@@ -123,7 +124,7 @@ func keywordOf(location string) string {
 			i++
 		}
 		if listedKeywords[keyword] && i+1 < len(tokens) {
-			if _, isIndex := arrayIndex(tokens[i+1]); isIndex {
+			if _, isIndex := strictjson.ArrayIndex(tokens[i+1]); isIndex {
 				i++
 			}
 		}
@@ -144,8 +145,8 @@ func comparePointers(a, b string) int {
 		if x == y {
 			continue
 		}
-		i, iNumber := arrayIndex(x)
-		j, jNumber := arrayIndex(y)
+		i, iNumber := strictjson.ArrayIndex(x)
+		j, jNumber := strictjson.ArrayIndex(y)
 		if iNumber && jNumber {
 			return i - j
 		}

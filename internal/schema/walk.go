@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 // place says what stands behind a keyword: everything else is data, in which
@@ -34,7 +36,7 @@ func rewrite(v jsontext.Value, at string, change func(at string, list []member) 
 	}
 	list = change(at, list)
 	for i, m := range list {
-		here := at + "/" + escapeToken(m.name)
+		here := at + "/" + strictjson.EscapeToken(m.name)
 		switch places[m.name] {
 		case aSchema, manySchemas:
 			list[i].value = rewriteEach(m.value, here, change)
@@ -44,7 +46,7 @@ func rewrite(v jsontext.Value, at string, change func(at string, list []member) 
 				continue
 			}
 			for j, each := range named {
-				named[j].value = rewrite(each.value, here+"/"+escapeToken(each.name), change)
+				named[j].value = rewrite(each.value, here+"/"+strictjson.EscapeToken(each.name), change)
 			}
 			list[i].value = objectOf(named)
 		}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // adyen verifies the standard webhooks of payments: an HMAC-SHA256 of its own in
@@ -20,7 +22,7 @@ const adyenItem = "NotificationRequestItem"
 
 // adyenPointers are the signed members, in order, and the signature. What is missing
 // is signed as empty.
-var adyenPointers = []pointer{
+var adyenPointers = []strictjson.Pointer{
 	{adyenItem, "pspReference"},
 	{adyenItem, "originalReference"},
 	{adyenItem, "merchantAccountCode"},
@@ -33,8 +35,8 @@ var adyenPointers = []pointer{
 }
 
 var (
-	adyenItems     = pointer{"notificationItems"}
-	adyenSignature = pointer{adyenItem, "additionalData", "hmacSignature"}
+	adyenItems     = strictjson.Pointer{"notificationItems"}
+	adyenSignature = strictjson.Pointer{adyenItem, "additionalData", "hmacSignature"}
 )
 
 func newAdyen(cfg Config, f *faults) verifier {
@@ -69,7 +71,7 @@ func adyenItemsOf(body []byte) ([][]byte, *Rejection) {
 	if fault := checkJSON(body); fault != nil {
 		return nil, unreadable(fault.Detail)
 	}
-	all, found, over := items(body, adyenItems, maxItems)
+	all, found, over := adyenItems.Items(body, maxItems)
 	switch {
 	case !found:
 		return nil, reject(MalformedBody, "The body has no array at %s, whose items have the signatures.", adyenItems)
@@ -99,7 +101,7 @@ func (v *adyen) verifyItem(i int, item []byte) *Rejection {
 
 // adyenParts returns what is signed in an item, and its signature.
 func adyenParts(item []byte) (signed, signature string) {
-	values := findAll(item, adyenPointers)
+	values := strictjson.FindAll(item, adyenPointers)
 	texts := make([]string, len(values))
 	for i, value := range values {
 		texts[i] = written(value)
@@ -122,7 +124,7 @@ func (v *adyen) sign(r *Request, _ string, _ time.Time) error {
 	for i, item := range all {
 		signed, _ := adyenParts(item)
 		signature := base64.StdEncoding.EncodeToString(adyenMAC(v.keys[0], signed))
-		at := append(pointer{adyenItems[0], strconv.Itoa(i)}, adyenSignature...)
+		at := append(strictjson.Pointer{adyenItems[0], strconv.Itoa(i)}, adyenSignature...)
 		body, err := put(r.Body, at, []byte(`"`+signature+`"`))
 		if err != nil {
 			return err

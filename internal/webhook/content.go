@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // maxItems bounds the events of one body.
@@ -83,7 +84,7 @@ func (s *Source) readForm(c content, body string) (content, *event.Error) {
 
 // itemsRule says which array has one event per item.
 type itemsRule struct {
-	pointer  pointer
+	pointer  strictjson.Pointer
 	required bool // a body without that array is not what the scheme says
 }
 
@@ -92,7 +93,7 @@ func (s *Source) deliveries(c content) (Intake, error) {
 	if c.fault != nil || s.items == nil {
 		return Intake{Deliveries: []Delivery{s.delivery(c, c.data, "")}}, nil
 	}
-	all, found, over := items(c.data, s.items.pointer, maxItems)
+	all, found, over := s.items.pointer.Items(c.data, maxItems)
 	if !found {
 		if s.items.required {
 			c.fault = event.Refuse(event.MalformedRequest, "The body has no array of events at %q.", s.items.pointer.String())
@@ -119,7 +120,7 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 	if c.fault != nil {
 		return d
 	}
-	found := findAll(data, s.pointers)
+	found := strictjson.FindAll(data, s.pointers)
 	providerType := ""
 	if !s.eventType.fixed {
 		providerType = s.providerType(c, data, found)

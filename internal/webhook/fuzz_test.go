@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // holds checks what is true of every answer of Receive.
@@ -222,19 +223,19 @@ func FuzzPointers(f *testing.F) {
 		if len(data) > 16<<10 {
 			return
 		}
-		var pointers []pointer
+		var pointers []strictjson.Pointer
 		for _, text := range []string{first, second, third} {
-			if p, err := parsePointer(text); err == nil && len(p) < maxDepth {
+			if p, err := parsePointer(text); err == nil && len(p) < strictjson.MaxDepth {
 				pointers = append(pointers, p)
 			}
 		}
-		found := findAll(data, pointers) // never panics, whatever the data
+		found := strictjson.FindAll(data, pointers) // never panics, whatever the data
 		if checkJSON(data) != nil {
 			return
 		}
 		require.True(t, json.Valid(data))
 		for i, p := range pointers {
-			want, ok := find(data, p)
+			want, ok := p.Find(data)
 			if len(p) == 0 {
 				want, ok = data, true
 			}
@@ -248,7 +249,7 @@ func FuzzPointers(f *testing.F) {
 				require.Contains(t, fault.Detail, "deep") // the objects that were made
 				continue
 			}
-			got, ok := find(changed, p)
+			got, ok := p.Find(changed)
 			require.True(t, ok)
 			require.Equal(t, []byte(`"new"`), got)
 		}

@@ -8,6 +8,8 @@ import (
 	"hash"
 	"strings"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // hmacSpec is a scheme that sends one HMAC in a header: most of the table.
@@ -20,7 +22,7 @@ type hmacSpec struct {
 	timestamp string // header; "" if there is none
 	format    timestampFormat
 	// inBody is where the timestamp is if it is in the body, which is signed.
-	inBody pointer
+	inBody strictjson.Pointer
 	// url is how the scheme writes the URL that it signs, if not as it is.
 	url func(string) string
 }
@@ -143,7 +145,7 @@ func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
 }
 
 // stamped puts the time into a body.
-func stamped(body []byte, p pointer, format timestampFormat, now time.Time) ([]byte, error) {
+func stamped(body []byte, p strictjson.Pointer, format timestampFormat, now time.Time) ([]byte, error) {
 	if fault := checkJSON(body); fault != nil {
 		return nil, fault
 	}

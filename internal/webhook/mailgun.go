@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // mailgun verifies HMAC-SHA256 in hex over a timestamp and a random token, all three
@@ -48,7 +50,7 @@ func (v *mailgun) verify(r Request, now time.Time) *Rejection {
 	if parts.token == "" || parts.signature == "" {
 		return reject(MalformedBody, "The body has no signature: /signature must have timestamp, token and signature.")
 	}
-	if rejection := checkBodyTimestamp(parts.timestamp, unixSeconds, now, v.tolerance, pointer{"signature", "timestamp"}); rejection != nil {
+	if rejection := checkBodyTimestamp(parts.timestamp, unixSeconds, now, v.tolerance, strictjson.Pointer{"signature", "timestamp"}); rejection != nil {
 		return rejection
 	}
 	ok := false
@@ -77,8 +79,8 @@ func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	if fault := checkJSON(body); fault != nil {
 		return mailgunParts{}, unreadable(fault.Detail)
 	}
-	signature, _ := find(body, pointer{"signature"})
-	value := func(name string) string { return text(signature, pointer{name}) }
+	signature, _ := strictjson.Pointer{"signature"}.Find(body)
+	value := func(name string) string { return text(signature, strictjson.Pointer{name}) }
 	return mailgunParts{value("timestamp"), value("token"), value("signature"), value("parent-signature")}, nil
 }
 
@@ -104,7 +106,7 @@ func (v *mailgun) sign(r *Request, id string, now time.Time) error {
 	parts := mailgunParts{timestamp: unixSeconds.write(now), token: hex.EncodeToString(sum[:25])}
 	parts.signature = hex.EncodeToString(mailgunMAC(v.keys[0], parts))
 	value := `{"token":"` + parts.token + `","timestamp":"` + parts.timestamp + `","signature":"` + parts.signature + `"}`
-	body, err := put(r.Body, pointer{"signature"}, []byte(value))
+	body, err := put(r.Body, strictjson.Pointer{"signature"}, []byte(value))
 	if err != nil {
 		return err
 	}

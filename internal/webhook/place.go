@@ -1,11 +1,12 @@
 package webhook
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"eventgateway/internal/strictjson"
 )
 
 // maxText bounds an id and a type, in bytes: ids stand in claims and record headers.
@@ -19,7 +20,7 @@ const (
 // place is where a text is: in a header, at a pointer, or it is the body's hash.
 type place struct {
 	header  string // canonical name
-	pointer pointer
+	pointer strictjson.Pointer
 	at      int // of the pointer's value in what was found
 	hash    bool
 }
@@ -137,8 +138,8 @@ func first(choices []compound, body content, found [][]byte) (text string, of co
 
 // pointersOf gathers the pointers of choices, and tells each place where the value of
 // its own will be.
-func pointersOf(choices ...[]compound) []pointer {
-	var all []pointer
+func pointersOf(choices ...[]compound) []strictjson.Pointer {
+	var all []strictjson.Pointer
 	for _, of := range choices {
 		for _, c := range of {
 			for i := range c {
@@ -168,51 +169,13 @@ func where(choices []compound) string {
 	return strings.Join(names, " or ")
 }
 
-// pointer is a JSON Pointer (RFC 6901), split and unescaped.
-type pointer []string
-
-var errPointer = errors.New("is no JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"")
-
-func parsePointer(s string) (pointer, error) {
-	if s == "" {
-		return nil, nil
+// parsePointer reads a JSON Pointer. The error names it.
+func parsePointer(s string) (strictjson.Pointer, error) {
+	p, err := strictjson.ParsePointer(s)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"", s)
 	}
-	if s[0] != '/' || !utf8.ValidString(s) { // no JSON that we take has other names
-		return nil, fmt.Errorf("%q %w", s, errPointer)
-	}
-	tokens := strings.Split(s[1:], "/")
-	for i, token := range tokens {
-		plain := strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		if strings.Count(token, "~") != strings.Count(token, "~0")+strings.Count(token, "~1") {
-			return nil, fmt.Errorf("%q %w", s, errPointer)
-		}
-		tokens[i] = plain
-	}
-	return tokens, nil
-}
-
-func (p pointer) String() string {
-	var b strings.Builder
-	for _, token := range p {
-		b.WriteByte('/')
-		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1"))
-	}
-	return b.String()
-}
-
-// arrayIndex reads "0" or digits without a leading zero.
-func arrayIndex(token string) (int, bool) {
-	if token == "" || len(token) > 9 || len(token) > 1 && token[0] == '0' {
-		return 0, false
-	}
-	n := 0
-	for i := range len(token) {
-		if token[i] < '0' || token[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int(token[i]-'0')
-	}
-	return n, true
+	return p, nil
 }
 
 // validHeaderName checks the token of RFC 9110 §5.6.2.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/strictjson"
 )
 
 // What changes in the body of a redelivery does not change the id.
@@ -280,20 +282,20 @@ func TestPut(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, data string
-		p          pointer
+		p          strictjson.Pointer
 		want       string
 	}{
 		{name: "the whole", data: `{}`, want: `9`},
-		{name: "into nothing", data: ` { } `, p: pointer{"a"}, want: ` {"a":9 } `},
-		{name: "before others", data: `{ "b":1}`, p: pointer{"a"}, want: `{"a":9, "b":1}`},
-		{name: "in place", data: `{"b":1, "a" : "x" }`, p: pointer{"a"}, want: `{"b":1, "a" : 9 }`},
-		{name: "deeper, in place", data: `{"a":[0,{"b":null}]}`, p: pointer{"a", "1", "b"}, want: `{"a":[0,{"b":9}]}`},
-		{name: "deeper, from nothing", data: `{}`, p: pointer{"a", "b", "c"}, want: `{"a":{"b":{"c":9}}}`},
-		{name: "a name to quote", data: `{}`, p: pointer{`"`}, want: `{"\"":9}`},
-		{name: "into a number", data: `7`, p: pointer{"a"}},
-		{name: "into a string with a brace", data: `"{"`, p: pointer{"a"}},
-		{name: "into an array", data: `[{}]`, p: pointer{"1"}},
-		{name: "under a scalar", data: `{"a":7}`, p: pointer{"a", "b"}},
+		{name: "into nothing", data: ` { } `, p: strictjson.Pointer{"a"}, want: ` {"a":9 } `},
+		{name: "before others", data: `{ "b":1}`, p: strictjson.Pointer{"a"}, want: `{"a":9, "b":1}`},
+		{name: "in place", data: `{"b":1, "a" : "x" }`, p: strictjson.Pointer{"a"}, want: `{"b":1, "a" : 9 }`},
+		{name: "deeper, in place", data: `{"a":[0,{"b":null}]}`, p: strictjson.Pointer{"a", "1", "b"}, want: `{"a":[0,{"b":9}]}`},
+		{name: "deeper, from nothing", data: `{}`, p: strictjson.Pointer{"a", "b", "c"}, want: `{"a":{"b":{"c":9}}}`},
+		{name: "a name to quote", data: `{}`, p: strictjson.Pointer{`"`}, want: `{"\"":9}`},
+		{name: "into a number", data: `7`, p: strictjson.Pointer{"a"}},
+		{name: "into a string with a brace", data: `"{"`, p: strictjson.Pointer{"a"}},
+		{name: "into an array", data: `[{}]`, p: strictjson.Pointer{"1"}},
+		{name: "under a scalar", data: `{"a":7}`, p: strictjson.Pointer{"a", "b"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

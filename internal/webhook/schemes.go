@@ -3,6 +3,8 @@ package webhook
 import (
 	"crypto/sha1" //nolint:gosec // what Intercom signs with
 	"slices"
+
+	"eventgateway/internal/strictjson"
 )
 
 // scheme is a row of the table: how one provider signs, and where it says what a
@@ -121,7 +123,7 @@ var schemes = []scheme{
 		// Linear-Delivery identifies the payload. The body has no id of the delivery, and
 		// its webhookTimestamp is the time of sending: a hash would be another one.
 		name: "linear", verifier: hmacSpec{
-			header: "Linear-Signature", encoding: encodingHex, signed: mustTemplate("{body}"), inBody: pointer{"webhookTimestamp"}, format: unixMilliseconds,
+			header: "Linear-Signature", encoding: encodingHex, signed: mustTemplate("{body}"), inBody: strictjson.Pointer{"webhookTimestamp"}, format: unixMilliseconds,
 		}.with,
 		id: []string{"header:Linear-Delivery"}, typ: []string{"/type"},
 	},
@@ -164,7 +166,7 @@ var schemes = []scheme{
 
 // answerIntercom answers the ping that Intercom sends when a webhook is saved.
 func answerIntercom(c content) *Answer {
-	if text(c.data, pointer{"topic"}) == "ping" {
+	if text(c.data, strictjson.Pointer{"topic"}) == "ping" {
 		return plainAnswer("pong\n")
 	}
 	return nil

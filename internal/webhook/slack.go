@@ -1,14 +1,18 @@
 package webhook
 
-import "net/http"
+import (
+	"net/http"
+
+	"eventgateway/internal/strictjson"
+)
 
 // answerSlack answers what Slack sends to see whether the URL is ours: the challenge
 // of the Events API, and the ssl_check of slash commands.
 func answerSlack(c content) *Answer {
-	if text(c.data, pointer{"type"}) == "url_verification" {
-		return plainAnswer(text(c.data, pointer{"challenge"}))
+	if text(c.data, strictjson.Pointer{"type"}) == "url_verification" {
+		return plainAnswer(text(c.data, strictjson.Pointer{"challenge"}))
 	}
-	if c.form && text(c.data, pointer{"ssl_check"}) == "1" {
+	if c.form && text(c.data, strictjson.Pointer{"ssl_check"}) == "1" {
 		return plainAnswer("")
 	}
 	return nil
@@ -17,7 +21,7 @@ func answerSlack(c content) *Answer {
 // slackType is the type of a slash command, which has none of its own: its name is
 // the user's choice.
 func slackType(data []byte) string {
-	if text(data, pointer{"command"}) != "" {
+	if text(data, strictjson.Pointer{"command"}) != "" {
 		return "slash_command"
 	}
 	return ""

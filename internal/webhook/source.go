@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // Source is one third party, ready to receive. It never changes and is safe for
@@ -17,9 +18,9 @@ type Source struct {
 	eventType eventTypeTemplate
 	id        []compound // the first that is found
 	typ       []compound
-	pointers  []pointer  // of id and typ
-	ownType   bool       // Config does not override the type
-	items     *itemsRule // nil: never
+	pointers  []strictjson.Pointer // of id and typ
+	ownType   bool                 // Config does not override the type
+	items     *itemsRule           // nil: never
 }
 
 // Request is a delivery as it arrived.

@@ -3,6 +3,8 @@ package webhook
 import (
 	"strconv"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // timestampFormat is how a provider writes the time.
@@ -71,7 +73,7 @@ func checkTimestamp(text string, format timestampFormat, now time.Time, toleranc
 }
 
 // checkBodyTimestamp is checkTimestamp for one in the body.
-func checkBodyTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where pointer) *Rejection {
+func checkBodyTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where strictjson.Pointer) *Rejection {
 	signed, ok := format.parse(text)
 	if !ok {
 		return reject(MalformedBody, "The timestamp at %s in the body is missing or ill-formed.", where)

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 const (
@@ -150,7 +152,7 @@ func (v *twilio) sign(r *Request, _ string, _ time.Time) error {
 // twilioType names the status of a message or a call, which have the same words.
 func twilioType(data []byte) string {
 	for _, of := range []struct{ kind, member string }{{"message", "MessageStatus"}, {"message", "SmsStatus"}, {"call", "CallStatus"}} {
-		if status := text(data, pointer{of.member}); status != "" {
+		if status := text(data, strictjson.Pointer{of.member}); status != "" {
 			return of.kind + "." + status
 		}
 	}

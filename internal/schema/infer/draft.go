@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 	maxExamples = 3
 	// maxExampleDepth keeps the examples' own nesting, and the two levels around
 	// them, within what a schema file may have.
-	maxExampleDepth = maxNesting - 2
+	maxExampleDepth = strictjson.MaxDepth - 2
 	// maxExampleBytes keeps a draft a file that people read.
 	maxExampleBytes = 64 << 10
 	// maxNotes bounds what is said about one draft.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/strictjson"
 )
 
 // read reads samples that must be good.
@@ -156,7 +158,7 @@ func TestExamples(t *testing.T) {
 	})
 	t.Run("deep", func(t *testing.T) {
 		t.Parallel()
-		deep := strings.Repeat(`{"a":`, maxNesting) + "1" + strings.Repeat("}", maxNesting)
+		deep := strings.Repeat(`{"a":`, strictjson.MaxDepth) + "1" + strings.Repeat("}", strictjson.MaxDepth)
 		d, schema := drafted(t, deep)
 		require.NotContains(t, schema, "examples")
 		require.Contains(t, strings.Join(d.Notes, "\n"), "is 24 levels deep: what is inside is not described")

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 // maxDepth bounds how deep the draft describes samples. A level of data takes two
@@ -155,11 +157,6 @@ func (s *shape) open(pointer string, depth int, say func(pointer, what string)) 
 		s.items.open(pointer+"/*", depth+1, say)
 	}
 	for _, name := range s.names {
-		s.members[name].open(pointer+"/"+escape(name), depth+1, say)
+		s.members[name].open(pointer+"/"+strictjson.EscapeToken(name), depth+1, say)
 	}
-}
-
-// escape writes a member name as part of a JSON Pointer (RFC 6901 §3).
-func escape(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }

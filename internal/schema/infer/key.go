@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 // maxKeyBytes and maxKeysListed: the gateway's limit of a key, and how many
@@ -27,11 +29,7 @@ type candidate struct {
 }
 
 func (c candidate) pointer() string {
-	p := ""
-	for _, name := range c.names {
-		p += "/" + escape(name)
-	}
-	return p
+	return strictjson.Pointer(c.names).String()
 }
 
 // guessKey finds the member that names the entity: the one named after the
