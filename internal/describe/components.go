@@ -10,15 +10,15 @@ import (
 // components gathers schemas from all event types under names that are legal in
 // OpenAPI and AsyncAPI (letters, digits, ".", "-" and "_").
 type components struct {
-	draft   string            // 7 or 2020-12
+	dialect string            // 7 or 2020-12
 	names   map[string]string // by path in the schemas folder
 	taken   map[string]bool
 	order   []string // names
 	schemas map[string][]byte
 }
 
-func newComponents(draft string) *components {
-	return &components{draft: draft, names: map[string]string{}, taken: map[string]bool{}, schemas: map[string][]byte{}}
+func newComponents(dialect string) *components {
+	return &components{dialect: dialect, names: map[string]string{}, taken: map[string]bool{}, schemas: map[string][]byte{}}
 }
 
 // add takes in a version's schema with all that it refers to and returns the
@@ -28,7 +28,7 @@ func (c *components) add(set *schema.Set, eventType, version string) (ref string
 	if err != nil {
 		return "", false
 	}
-	if gathered, err = gathered.As(c.draft); err != nil {
+	if gathered, err = gathered.As(c.dialect); err != nil {
 		return "", false
 	}
 	for _, part := range gathered.Parts {

@@ -140,7 +140,7 @@ func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, ve
 	if ref, ok := schemas.add(set, t.Name, version); ok {
 		body.Schema = fmt.Appendf(nil, `{"$ref":%q}`, ref)
 	} else {
-		op.Description += fmt.Sprintf("\n\nIts schema (draft %s) cannot be shown here: see the link.", v.Draft)
+		op.Description += fmt.Sprintf("\n\nIts schema (draft %s) cannot be shown here: see the link.", v.Dialect)
 	}
 	op.Body = requestBody{Required: true, Content: map[string]mediaType{"application/json": body}}
 	item, err := json.Marshal(map[string]operation{"post": op})

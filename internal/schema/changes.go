@@ -156,7 +156,7 @@ func schemaChanges(before *Set, old *version, after *Set, now *version) (changes
 	was, err := before.tree(old)
 	is, err2 := after.tree(now)
 	if err = errors.Join(err, err2); err != nil {
-		if bytes.Equal(old.raw, now.raw) && sameFiles(before.library, after.library) {
+		if bytes.Equal(old.raw, now.raw) && sameFiles(before.files, after.files) {
 			return nil
 		}
 		return cannotTell(err)
@@ -181,7 +181,7 @@ func (s *Set) tree(v *version) (any, error) {
 }
 
 // sameFiles reports whether what schemas can refer to is the same.
-func sameFiles(a, b *library) bool {
+func sameFiles(a, b *schemaFiles) bool {
 	if len(a.byPath) != len(b.byPath) {
 		return false
 	}

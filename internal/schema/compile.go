@@ -21,26 +21,26 @@ const folderURL = "schemas:///"
 // source is one schema file, parsed.
 type source struct {
 	file
-	tree  any
-	draft string // 4, 6, 7, 2019-09 or 2020-12
-	url   string // its place in the folder
-	id    string // its "$id", resolved; or empty
+	tree    any
+	dialect string // 4, 6, 7, 2019-09 or 2020-12
+	url     string // its place in the folder
+	id      string // its "$id", resolved; or empty
 }
 
 // compiler compiles the files of one folder against each other and nothing
 // else: it knows no network and no file system.
 type compiler struct {
 	*jsonschema.Compiler
-	*library
-	budget  *budget
+	*schemaFiles
+	limit   *stepLimit
 	missing []string // URLs asked for and not found since the last look
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
-		Compiler: jsonschema.NewCompiler(),
-		budget:   &budget{},
-		library:  &library{byPath: make(map[string]*source), byURL: make(map[string]*source)},
+		Compiler:    jsonschema.NewCompiler(),
+		limit:       &stepLimit{},
+		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
 	c.AssertContent = false
@@ -61,7 +61,7 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 			continue
 		}
 		if other, taken := c.byURL[s.id]; taken {
-			problems = append(problems, s.problem("/"+idOf(s.draft), "%q is also the name of %s; give each file its own", s.id, other.path))
+			problems = append(problems, s.problem("/"+idOf(s.dialect), "%q is also the name of %s; give each file its own", s.id, other.path))
 			continue
 		}
 		c.byURL[s.id] = s
@@ -86,9 +86,9 @@ func newSource(f file) (*source, *Problem) {
 		}
 	}
 	tree := doc.Root
-	s := &source{file: f, tree: tree, draft: draftOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
+	s := &source{file: f, tree: tree, dialect: dialectOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
 	root, _ := tree.(map[string]any)
-	if id, ok := root[idOf(s.draft)].(string); ok {
+	if id, ok := root[idOf(s.dialect)].(string); ok {
 		id, _, _ = strings.Cut(id, "#")
 		s.id = resolve(s.url, id)
 	}
@@ -143,16 +143,16 @@ func (c *compiler) check(s *source) (problems []Problem) {
 			problems = []Problem{s.problem("", "the schema library cannot read it: %v", r)}
 		}
 	}()
-	draft := jsonschema.Draft2020.URL()
+	dialect := jsonschema.Draft2020.URL()
 	if root, ok := s.tree.(map[string]any); ok && root["$schema"] != nil {
-		if draft, ok = root["$schema"].(string); !ok {
+		if dialect, ok = root["$schema"].(string); !ok {
 			return []Problem{s.problem("/$schema", "must be a string, for example %q", jsonschema.Draft2020.URL())}
 		}
 	}
 	c.missing = nil
-	meta, err := c.Compile(resolve(s.url, draft))
+	meta, err := c.Compile(resolve(s.url, dialect))
 	if err != nil || len(c.missing) > 0 {
-		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", draft, jsonschema.Draft2020.URL())}
+		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", dialect, jsonschema.Draft2020.URL())}
 	}
 	err = meta.Validate(s.tree)
 	var invalid *jsonschema.ValidationError

@@ -11,25 +11,54 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
+// dialectURLs are the metaschemas of the drafts that schema files may be of.
+var dialectURLs = map[string]string{
+	"4":       "http://json-schema.org/draft-04/schema#",
+	"6":       "http://json-schema.org/draft-06/schema#",
+	"7":       "http://json-schema.org/draft-07/schema#",
+	"2019-09": "https://json-schema.org/draft/2019-09/schema",
+	"2020-12": "https://json-schema.org/draft/2020-12/schema",
+}
+
+// dialectOf is the draft that a file is of, 2020-12 if it does not say.
+func dialectOf(tree any) string {
+	root, _ := tree.(map[string]any)
+	named, _ := root["$schema"].(string)
+	for dialect, u := range dialectURLs {
+		if strings.TrimSuffix(named, "#") == strings.TrimSuffix(u, "#") {
+			return dialect
+		}
+	}
+	return "2020-12"
+}
+
+// idOf is "$id", or "id" in draft 4.
+func idOf(dialect string) string {
+	if dialect == "4" {
+		return "id"
+	}
+	return "$id"
+}
+
 // As returns the same schema in the words of draft 7 or 2020-12, which other
 // documents are written in. Towards draft 7, unevaluatedItems and
 // unevaluatedProperties, minContains and maxContains are left out: what is
 // described there is then a little more than what is accepted. The error is
 // ErrNotPortable for drafts before 7, and where a reference leads through what
 // has another name in the other draft.
-func (p Portable) As(draft string) (Portable, error) {
-	if p.Draft == draft && draft == "2020-12" {
+func (p Portable) As(dialect string) (Portable, error) {
+	if p.Dialect == dialect && dialect == "2020-12" {
 		return p, nil
 	}
 	change := map[[2]string]func([]member) []member{
 		{"7", "2020-12"}: func(list []member) []member { return in2020(aloneWithRef(list)) }, {"2019-09", "2020-12"}: in2020,
 		{"2020-12", "7"}: in7, {"2019-09", "7"}: in7,
 		{"7", "7"}: aloneWithRef,
-	}[[2]string{p.Draft, draft}]
+	}[[2]string{p.Dialect, dialect}]
 	if change == nil {
-		return Portable{}, fmt.Errorf("%w: it is of draft %s", ErrNotPortable, p.Draft)
+		return Portable{}, fmt.Errorf("%w: it is of draft %s", ErrNotPortable, p.Dialect)
 	}
-	out := Portable{Draft: draft, places: p.places}
+	out := Portable{Dialect: dialect, places: p.places}
 	var refs []string
 	for _, part := range p.Parts {
 		changed := rewrite(part.Schema, "", func(_ string, list []member) []member {

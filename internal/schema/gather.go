@@ -24,8 +24,8 @@ type Part struct {
 
 // Portable is a version's schema for a document that gathers many.
 type Portable struct {
-	Draft string // 4, 6, 7, 2019-09 or 2020-12
-	Parts []Part // the version's own file first, then the files that it refers to
+	Dialect string // 4, 6, 7, 2019-09 or 2020-12
+	Parts   []Part // the version's own file first, then the files that it refers to
 
 	places map[string]string // by path
 }
@@ -39,12 +39,12 @@ func (s *Set) Gather(eventType, version string, place func(path string) string) 
 	if err != nil {
 		return Portable{}, err
 	}
-	g := gatherer{library: s.library, place: place, places: make(map[string]string)}
+	g := gatherer{schemaFiles: s.files, place: place, places: make(map[string]string)}
 	g.want(v.path)
 	for i := 0; i < len(g.parts) && g.err == nil; i++ { // grows as references are found
 		g.gather(i)
 	}
-	return Portable{Draft: g.draft, Parts: g.parts, places: g.places}, g.err
+	return Portable{Dialect: g.dialect, Parts: g.parts, places: g.places}, g.err
 }
 
 // Bundle is a version's schema ("" is the newest) as one document that refers to
@@ -77,17 +77,17 @@ func (s *Set) Bundle(eventType, version string) ([]byte, error) {
 	if root[at].value = objectOf(defs); len(defs) == 0 {
 		root = root[:at]
 	}
-	return objectOf(slices.Insert(root, 0, member{"$schema", stringOf(draftURLs[gathered.Draft])})), nil
+	return objectOf(slices.Insert(root, 0, member{"$schema", stringOf(dialectURLs[gathered.Dialect])})), nil
 }
 
 // gatherer follows references from file to file.
 type gatherer struct {
-	*library
-	place  func(string) string
-	places map[string]string
-	draft  string
-	parts  []Part
-	err    error
+	*schemaFiles
+	place   func(string) string
+	places  map[string]string
+	dialect string
+	parts   []Part
+	err     error
 }
 
 // want adds a file once and returns where it will stand.
@@ -103,11 +103,11 @@ func (g *gatherer) want(path string) string {
 
 func (g *gatherer) gather(i int) {
 	s := g.byPath[g.parts[i].Path]
-	switch draft := s.draft; {
+	switch dialect := s.dialect; {
 	case i == 0:
-		g.draft = draft
-	case draft != g.draft:
-		g.fail("%s is of draft %s, and what refers to it of draft %s", s.path, draft, g.draft)
+		g.dialect = dialect
+	case dialect != g.dialect:
+		g.fail("%s is of draft %s, and what refers to it of draft %s", s.path, dialect, g.dialect)
 		return
 	}
 	// Strings without needless escapes: YAML has no surrogate pairs.
@@ -119,7 +119,7 @@ func (g *gatherer) gather(i int) {
 	bases := map[string]string{"": s.base()}
 	g.parts[i].Schema = rewrite(compact, "", func(at string, list []member) []member {
 		base := baseAt(bases, at)
-		if id, ok := textOf(find(list, idOf(g.draft))); ok && at != "" && !strings.HasPrefix(id, "#") {
+		if id, ok := textOf(find(list, idOf(g.dialect))); ok && at != "" && !strings.HasPrefix(id, "#") {
 			base = resolve(base, id)
 			bases[at] = base
 		}
@@ -148,7 +148,7 @@ func (g *gatherer) point(base string, list []member) []member {
 	kept := list[:0]
 	for _, m := range list {
 		switch m.name {
-		case "$schema", "$anchor", "$vocabulary", idOf(g.draft):
+		case "$schema", "$anchor", "$vocabulary", idOf(g.dialect):
 			if m.value.Kind() == '"' || m.value.Kind() == '{' {
 				continue
 			}

@@ -59,7 +59,7 @@ func build(f folder, before *Set) (*Set, error) {
 	broken := len(problems) > 0
 	c, conflicts := newCompiler(sources)
 	problems = append(problems, conflicts...)
-	kept.files = c.library
+	kept.files = c.schemaFiles
 	for _, s := range sources {
 		if kept.has(s) {
 			continue // was good then
@@ -80,7 +80,7 @@ func build(f folder, before *Set) (*Set, error) {
 		sortProblems(problems)
 		return nil, &LoadError{Dir: f.dir, Problems: problems}
 	}
-	return newSet(f.dir, b.types, c.library), nil
+	return newSet(f.dir, b.types, c.schemaFiles), nil
 }
 
 // sharedFirst compiles shared schemas before their users, so that an error in
@@ -126,7 +126,7 @@ func (b *builder) add(s *source) []Problem {
 		return problems
 	}
 	v.schema = compiled
-	if v.budget = b.compiler.budget.count(compiled); v.budget == nil {
+	if v.limit = b.compiler.limit.apply(compiled); v.limit == nil {
 		v.fast = newAcceptor(compiled)
 	}
 	if problems = checkExamples(v, s); len(problems) > 0 {

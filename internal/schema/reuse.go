@@ -9,7 +9,7 @@ import (
 // compiling hundreds of event types takes seconds, and most reloads change one.
 type reuse struct {
 	before *Set // nil: there is none
-	files  *library
+	files  *schemaFiles
 }
 
 // source is the parsed file as it was, nil if it is another now.
@@ -17,14 +17,14 @@ func (r reuse) source(f file) *source {
 	if r.before == nil {
 		return nil
 	}
-	if s := r.before.library.byPath[f.path]; s != nil && bytes.Equal(s.data, f.data) {
+	if s := r.before.files.byPath[f.path]; s != nil && bytes.Equal(s.data, f.data) {
 		return s
 	}
 	return nil
 }
 
 // has reports whether a file is as it was.
-func (r reuse) has(s *source) bool { return r.before != nil && r.before.library.byPath[s.path] == s }
+func (r reuse) has(s *source) bool { return r.before != nil && r.before.files.byPath[s.path] == s }
 
 // same reports whether a file, and every file that it refers to, is as before.
 func (r reuse) same(s *source) bool {

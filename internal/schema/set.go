@@ -18,7 +18,7 @@ type Set struct {
 	names  []string // sorted
 	topics []string // sorted, each once
 
-	library *library
+	files *schemaFiles
 }
 
 type eventType struct {
@@ -37,8 +37,8 @@ type EventType struct {
 	Examples    []json.RawMessage // valid data, without white space
 }
 
-func newSet(dir string, types map[string]*eventType, files *library) *Set {
-	s := &Set{dir: dir, types: types, names: sortedKeys(types), library: files}
+func newSet(dir string, types map[string]*eventType, files *schemaFiles) *Set {
+	s := &Set{dir: dir, types: types, names: sortedKeys(types), files: files}
 	topics := make(map[string]bool)
 	for _, t := range types {
 		slices.SortFunc(t.versions, func(a, b *version) int { return compareVersions(a.def.Version, b.def.Version) })
@@ -136,7 +136,7 @@ type Version struct {
 	Definition  *event.Definition
 	Title       string
 	Description string
-	Draft       string            // of JSON Schema: 4, 6, 7, 2019-09 or 2020-12
+	Dialect     string            // of JSON Schema: 4, 6, 7, 2019-09 or 2020-12
 	Examples    []json.RawMessage // valid data, without white space
 }
 
@@ -149,7 +149,7 @@ func (s *Set) Version(eventType, version string) (Version, error) {
 	}
 	return Version{
 		Definition: v.def, Title: v.title, Description: v.description,
-		Draft: s.library.byPath[v.path].draft, Examples: slices.Clone(v.examples),
+		Dialect: s.files.byPath[v.path].dialect, Examples: slices.Clone(v.examples),
 	}, nil
 }
 
@@ -164,7 +164,7 @@ func (s *Set) Only(see func(eventType string) bool) *Set {
 	if len(types) == len(s.types) {
 		return s
 	}
-	return newSet(s.dir, types, s.library)
+	return newSet(s.dir, types, s.files)
 }
 
 // Topics returns the topics of all versions of all types, ordered by name.

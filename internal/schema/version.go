@@ -19,8 +19,8 @@ type version struct {
 	def         *event.Definition
 	key         []strictjson.Pointer
 	schema      *jsonschema.Schema
-	budget      *budget   // nil: the schema needs none
-	fast        *acceptor // nil: the schema has what acceptors do not know, or a budget
+	limit       *stepLimit // nil: the schema needs none
+	fast        *acceptor  // nil: the schema has what acceptors do not know, or a limit
 	find        literals
 	path        string // of its file in the folder
 	raw         []byte
@@ -59,10 +59,10 @@ func (v *version) validate(tree any, size int) (err error) {
 	if v.fast != nil && v.fast.accepts(tree) {
 		return nil
 	}
-	if v.budget == nil {
+	if v.limit == nil {
 		err = v.schema.Validate(tree)
 	} else {
-		err = v.budget.within(size, func() error { return v.schema.Validate(tree) })
+		err = v.limit.within(size, func() error { return v.schema.Validate(tree) })
 	}
 	switch {
 	case err == nil:

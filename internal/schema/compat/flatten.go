@@ -50,7 +50,7 @@ func (s *solver) objectParts(n node, raw map[string]any, inside map[string]bool)
 	var clauses []*clause
 	if ref, present := raw["$ref"]; present {
 		clauses = s.reference(n, ref, inside)
-		if n.doc.draft <= draft7 {
+		if n.doc.dialect <= dialect7 {
 			return clauses
 		}
 	}

@@ -42,7 +42,7 @@ func (s *solver) parse(n node, raw map[string]any) *clause {
 	return p.clause
 }
 
-func (p *parser) draft() int { return p.node.doc.draft }
+func (p *parser) dialect() int { return p.node.doc.dialect }
 
 func (p *parser) general() {
 	switch t := p.raw["type"].(type) {
@@ -73,7 +73,7 @@ func (p *parser) general() {
 			p.opaque("enum")
 		}
 	}
-	if value, present := p.raw["const"]; present && p.draft() >= draft6 {
+	if value, present := p.raw["const"]; present && p.dialect() >= dialect6 {
 		p.enums = append(p.enums, newValues("const", []any{value}))
 	}
 }
@@ -191,7 +191,7 @@ func (p *parser) arrays() {
 	items, present := p.raw["items"]
 	list, isList := items.([]any)
 	switch {
-	case p.draft() >= draft2020:
+	case p.dialect() >= dialect2020:
 		if _, ok := p.raw["prefixItems"]; ok {
 			p.prefix = p.list("prefixItems")
 		}
@@ -238,7 +238,7 @@ func (p *parser) objects() {
 	if _, present := p.raw["additionalProperties"]; present {
 		p.additional = p.single("additionalProperties")
 	}
-	if p.draft() >= draft2019 {
+	if p.dialect() >= dialect2019 {
 		p.needsOf("dependentRequired")
 	}
 	p.needsOf("dependencies") // the validator knows it in every draft

@@ -16,7 +16,7 @@ func compare(direction Direction, before, after *document) (Verdict, []Finding) 
 	if direction == Forward {
 		small, large = large, small
 	}
-	if small.draft == draftUnknown || large.draft == draftUnknown {
+	if small.dialect == dialectUnknown || large.dialect == dialectUnknown {
 		return CannotTell, []Finding{{
 			Direction: direction, Verdict: CannotTell, Pointer: "/$schema", Keyword: "$schema",
 			Message: "cannot tell: $schema names a draft that is not known.",

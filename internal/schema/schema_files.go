@@ -9,32 +9,32 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// library is the files of one folder by all their names.
-type library struct {
+// schemaFiles are the files of one folder by all their names.
+type schemaFiles struct {
 	byPath map[string]*source
 	byURL  map[string]*source // by place and by $id
 	bases  []string           // URLs that an absolute $id makes another name of the folder
 }
 
 // find returns the file that a URL names, or nil.
-func (l *library) find(u string) *source {
-	if s, ok := l.byURL[u]; ok {
+func (f *schemaFiles) find(u string) *source {
+	if s, ok := f.byURL[u]; ok {
 		return s
 	}
-	for _, base := range l.bases {
+	for _, base := range f.bases {
 		if rest, ok := strings.CutPrefix(u, base); ok {
 			if plain, err := url.PathUnescape(rest); err == nil {
-				return l.byPath[plain]
+				return f.byPath[plain]
 			}
 		}
 	}
 	return nil
 }
 
-func (l *library) paths() []string { return sortedKeys(l.byPath) }
+func (f *schemaFiles) paths() []string { return sortedKeys(f.byPath) }
 
 // locate returns the file and the JSON Pointer that a reference leads to.
-func (l *library) locate(base, reference string) (path, pointer string, ok bool) {
+func (f *schemaFiles) locate(base, reference string) (path, pointer string, ok bool) {
 	u := base
 	if reference != "" {
 		u = resolve(base, reference)
@@ -44,9 +44,9 @@ func (l *library) locate(base, reference string) (path, pointer string, ok bool)
 	if err != nil {
 		return "", "", false
 	}
-	s, at := l.find(u), ""
+	s, at := f.find(u), ""
 	if s == nil {
-		if s, at = l.embedded(u); s == nil {
+		if s, at = f.embedded(u); s == nil {
 			return "", "", false
 		}
 	}
@@ -54,18 +54,18 @@ func (l *library) locate(base, reference string) (path, pointer string, ok bool)
 		return s.path, at + fragment, true
 	}
 	at, ok = findSchema(s.tree, "", func(_ string, node map[string]any) bool {
-		return node["$anchor"] == fragment || node[idOf(s.draft)] == "#"+fragment
+		return node["$anchor"] == fragment || node[idOf(s.dialect)] == "#"+fragment
 	})
 	return s.path, at, ok
 }
 
 // embedded finds the schema inside a file that has that "$id".
-func (l *library) embedded(u string) (*source, string) {
-	for _, path := range l.paths() {
-		s := l.byPath[path]
+func (f *schemaFiles) embedded(u string) (*source, string) {
+	for _, path := range f.paths() {
+		s := f.byPath[path]
 		bases := map[string]string{"": s.base()}
 		at, ok := findSchema(s.tree, "", func(at string, node map[string]any) bool {
-			id, ok := node[idOf(s.draft)].(string)
+			id, ok := node[idOf(s.dialect)].(string)
 			if !ok || at == "" || strings.HasPrefix(id, "#") {
 				return false
 			}
