@@ -71,7 +71,7 @@ func runSchemasNew(args []string, out, errOut io.Writer) error {
 }
 
 // printDraftNotes says what the author of a draft should look at.
-func printDraftNotes(out io.Writer, d *infer.Draft) {
+func printDraftNotes(out io.Writer, d *infer.Result) {
 	key := "none: events may go to any partition"
 	if len(d.Keys) > 0 {
 		key = strings.Join(d.Keys, " and ") + ": events with the same value stay in order"

@@ -11,11 +11,11 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// maxSamples bounds the samples of one draft: more than a few hundred say
-// nothing new.
+// maxSamples bounds the samples of one schema: more than a few hundred say nothing
+// new.
 const maxSamples = 10_000
 
-// Sample is one event as somebody wrote it: an object.
+// Sample is one event, an object, as it was written.
 type Sample struct {
 	Source string // file:line
 	value  value

@@ -10,8 +10,8 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// maxDepth bounds how deep the draft describes samples. A level of data takes two
-// levels of schema, and a schema file may have 64; what lies deeper is left open.
+// maxDepth bounds how deep the schema describes samples. A level of data takes two
+// levels of schema, and a schema file may have 64; deeper values are left open.
 const maxDepth = 24
 
 // shape is what the values at one place of all samples have in common.
@@ -22,13 +22,13 @@ type shape struct {
 	stringly      bool
 	formats       []format // that all strings so far have
 	objects       int
-	names         []string // of members, in the order they were met
+	names         []string // of members, in the order of the samples
 	members       map[string]*presence
 	arrays        bool
 	items         *shape // nil: all arrays were empty
 }
 
-// presence is a member and in how many of the objects it was.
+// presence is a member and how many of the objects have it.
 type presence struct {
 	shape
 	count int
@@ -82,8 +82,8 @@ func (s *shape) member(name string) *presence {
 	return p
 }
 
-// types are the shape's names in JSON Schema. None: only null was seen, which
-// says nothing about what else may come.
+// types are the shape's names in JSON Schema. There are none if all values were
+// null, which says nothing about other values.
 func (s *shape) types() []string {
 	var types []string
 	add := func(seen bool, name string) {
