@@ -13,15 +13,15 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// adyen verifies the standard webhooks of payments: an HMAC-SHA256 of its own in
-// every item, over eight of its members joined by ":". The rest of an item
-// (additionalData, operations, the payment method) is not signed. The keys are hex.
+// adyen verifies the standard webhooks of payments: every item has an HMAC-SHA256
+// over eight of its members, joined by ":". The rest of an item (additionalData,
+// operations, the payment method) is not signed. The keys are hex.
 type adyen struct{ keys [][]byte }
 
 const adyenItem = "NotificationRequestItem"
 
-// adyenPointers are the signed members, in order, and the signature. What is missing
-// is signed as empty.
+// adyenPointers are the signed members, in order, and the signature. A missing member
+// is signed as the empty string.
 var adyenPointers = []strictjson.Pointer{
 	{adyenItem, "pspReference"},
 	{adyenItem, "originalReference"},
@@ -57,7 +57,7 @@ func (v *adyen) verify(r Request, _ time.Time) *Rejection {
 	if rejection != nil {
 		return rejection
 	}
-	for i, item := range all { // one that is not believed spoils all
+	for i, item := range all { // one bad item rejects all
 		if rejection := v.verifyItem(i, item); rejection != nil {
 			return rejection
 		}
@@ -65,8 +65,8 @@ func (v *adyen) verify(r Request, _ time.Time) *Rejection {
 	return nil
 }
 
-// adyenItemsOf returns the items of a strict body: a member that is there twice would
-// be signed once and read otherwise.
+// adyenItemsOf returns the items of a strict body: if a member were there twice, one
+// of them could be the signed one and the other one published.
 func adyenItemsOf(body []byte) ([][]byte, *Rejection) {
 	if fault := checkJSON(body); fault != nil {
 		return nil, unreadable(fault.Detail)

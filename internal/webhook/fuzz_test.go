@@ -50,8 +50,8 @@ func holds(t *testing.T, in Intake, err error, secrets []string) {
 	}
 }
 
-// FuzzReceive: whatever comes, Receive answers as it says it does, and believes no
-// request of which a signed byte was changed.
+// FuzzReceive: for any input, Receive keeps its promises, and rejects every request of
+// which a signed byte was changed.
 func FuzzReceive(f *testing.F) {
 	for i, m := range samples {
 		r := m.request(f, m.secrets[0], now)
@@ -89,7 +89,7 @@ func FuzzReceive(f *testing.F) {
 			holds(t, in, err, nil)
 			return
 		}
-		// A request that the provider could have sent is believed, whatever is in it …
+		// A request that the provider could have sent is verified, whatever is in it …
 		m.body, m.header = string(body), cloned(m.header)
 		m.header.Set("Content-Type", media)
 		if !m.signable(t, now) {
@@ -100,7 +100,7 @@ func FuzzReceive(f *testing.F) {
 		var rejection *Rejection
 		require.NotErrorAs(t, err, &rejection)
 		holds(t, in, err, []string{m.secrets[0]})
-		// … and no other body is under its signature.
+		// … and no other body matches its signature.
 		if m.unsigned || m.loose || m.change != nil || len(r.Body) == 0 {
 			return
 		}
@@ -191,7 +191,7 @@ func FuzzSignatureHeader(f *testing.F) {
 		}
 		for _, format := range []timestampFormat{anyTimestamp, unixSeconds, unixMilliseconds, rfc3339} {
 			if signed, ok := format.parse(text); ok {
-				_ = fresh(signed, now, defaultTolerance, "X")
+				_ = fresh(signed, now, DefaultTolerance, "X")
 			}
 		}
 		if parsed, err := parseTemplate(text, "X-Id"); err == nil {

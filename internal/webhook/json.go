@@ -39,7 +39,7 @@ func checkJSON(data []byte) *event.Error {
 	return event.Refuse(event.MalformedJSON, "The body is not JSON: %s, at byte %d.", wrong.Reason, wrong.Offset)
 }
 
-// scalar is the text of a JSON string, or of a number as written.
+// scalar is the text of a JSON string, or a number as written.
 func scalar(v []byte) (string, bool) {
 	switch {
 	case len(v) == 0:
@@ -72,8 +72,8 @@ func text(data []byte, p strictjson.Pointer) string {
 	return s
 }
 
-// put sets the value at a pointer and leaves every other byte of data, which
-// checkJSON has accepted, as it is. Objects that are missing on the way are made.
+// put sets the value at a pointer in data that checkJSON has accepted, and leaves
+// every other byte as it is. It creates missing objects on the way.
 func put(data []byte, p strictjson.Pointer, value []byte) ([]byte, error) {
 	if len(p) == 0 {
 		return value, nil

@@ -12,9 +12,9 @@ import (
 )
 
 // mailgun verifies HMAC-SHA256 in hex over a timestamp and a random token, all three
-// of which are in the body. The event itself is not signed: who has seen a delivery
-// can send another event under its signature while the timestamp is fresh. TLS and
-// a small tolerance are what there is against that.
+// of which are in the body. The event itself is not signed: somebody who has seen a
+// delivery can send another event under its signature while the timestamp is fresh.
+// Only TLS and a small tolerance protect against that.
 type mailgun struct {
 	keys      [][]byte
 	tolerance time.Duration
@@ -28,8 +28,8 @@ func newMailgun(cfg Config, _ *faults) verifier {
 	return v
 }
 
-// mailgunParts are the members of "signature"; Parent is the main account's
-// signature beside a subaccount's.
+// mailgunParts are the members of "signature"; parent is the main account's
+// signature, sent beside a subaccount's.
 type mailgunParts struct{ timestamp, token, signature, parent string }
 
 func (v *mailgun) verify(r Request, now time.Time) *Rejection {
@@ -66,7 +66,7 @@ func (v *mailgun) verify(r Request, now time.Time) *Rejection {
 	return nil
 }
 
-// mailgunPartsOf reads them from JSON, or from a form, where they are at the top.
+// mailgunPartsOf reads the parts from JSON, or from a form, where they are at the top.
 func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	if mediaType(h.Get("Content-Type")) == mediaForm {
 		fields, fault, tooMany := parseForm(string(body))
@@ -84,7 +84,7 @@ func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	return mailgunParts{value("timestamp"), value("token"), value("signature"), value("parent-signature")}, nil
 }
 
-// unreadable refuses a body that should have its signature in it.
+// unreadable rejects a body that should contain the signature.
 func unreadable(why string) *Rejection {
 	return reject(MalformedBody, "The signature is in the body, which cannot be read. %s", why)
 }

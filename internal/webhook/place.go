@@ -9,7 +9,7 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// maxText bounds an id and a type, in bytes: ids stand in claims and record headers.
+// maxText bounds an id and a type, in bytes: claims and record headers contain the id.
 const maxText = 255
 
 const (
@@ -17,20 +17,21 @@ const (
 	bodyHash    = "body-hash"
 )
 
-// place is where a text is: in a header, at a pointer, or it is the body's hash.
+// place is where a text comes from: a header, a pointer into the body, or the hash of
+// the body.
 type place struct {
 	header  string // canonical name
 	pointer strictjson.Pointer
-	at      int // of the pointer's value in what was found
+	at      int // index of the pointer's value among those found
 	hash    bool
 }
 
-// compound is one text of several places, all of which must have something. A text
-// that may have a ":" in it is escaped if it is one of several.
+// compound is one text made from several places, all of which must have one. "%" and
+// ":" are escaped in the parts if there are several.
 type compound []place
 
-// alternatives reads the places of a scheme's table: each string is one choice, its
-// places separated by a space.
+// alternatives reads the places in the table of schemes: each string is one choice,
+// its places separated by a space.
 func alternatives(choices ...string) []compound {
 	var all []compound
 	for _, choice := range choices {
@@ -38,7 +39,7 @@ func alternatives(choices ...string) []compound {
 		for _, text := range strings.Fields(choice) {
 			p, err := parsePlace(text)
 			if err != nil {
-				panic(err) // a row of our own table; the tests read them all
+				panic(err) // a row of the table of schemes; the tests read them all
 			}
 			c = append(c, p)
 		}
@@ -74,8 +75,8 @@ func (p place) String() string {
 	return p.pointer.String()
 }
 
-// in finds the text in a delivery; found has the pointers' values. Only a part of
-// several may be true or false: alone they tell nothing apart.
+// in finds the text in a delivery; found has the pointers' values. True and false are
+// accepted only as one part of several: alone they do not distinguish deliveries.
 func (p place) in(c content, found [][]byte, part bool) string {
 	switch {
 	case p.hash:
@@ -90,7 +91,7 @@ func (p place) in(c content, found [][]byte, part bool) string {
 	return s
 }
 
-// ofBody reports whether the text is the same for every item of a body.
+// ofBody reports whether the text is the same for all items of a body.
 func (c compound) ofBody() bool {
 	for _, p := range c {
 		if !p.hash && p.header == "" {
@@ -136,8 +137,8 @@ func first(choices []compound, body content, found [][]byte) (text string, of co
 	return "", nil
 }
 
-// pointersOf gathers the pointers of choices, and tells each place where the value of
-// its own will be.
+// pointersOf collects the pointers of choices, and notes in each place the index that
+// its value will have.
 func pointersOf(choices ...[]compound) []strictjson.Pointer {
 	var all []strictjson.Pointer
 	for _, of := range choices {
@@ -153,7 +154,7 @@ func pointersOf(choices ...[]compound) []strictjson.Pointer {
 	return all
 }
 
-// fit reports whether a text may be an id or a type: it will stand in headers.
+// fit reports whether a text may be an id: it becomes a header's value.
 func fit(s string) bool {
 	if len(s) > maxText || !utf8.ValidString(s) {
 		return false

@@ -33,10 +33,10 @@ func TestRedeliveriesKeepTheirIDs(t *testing.T) {
 			m := sampleOf(t, tc.scheme)
 			m.body = readFile(t, tc.file)
 			s := m.source(t, m.secrets[0])
-			first := requireBelieved(t, s, m.request(t, m.secrets[0], now), now)
+			first := requireVerified(t, s, m.request(t, m.secrets[0], now), now)
 			require.Contains(t, m.body, tc.old)
 			m.body = strings.ReplaceAll(m.body, tc.old, tc.new)
-			again := requireBelieved(t, s, m.request(t, m.secrets[0], now.Add(time.Second)), now)
+			again := requireVerified(t, s, m.request(t, m.secrets[0], now.Add(time.Second)), now)
 			require.Len(t, again, len(first))
 			for i := range first {
 				require.Equal(t, first[i].ID, again[i].ID)
@@ -53,7 +53,7 @@ func TestTwilioBodies(t *testing.T) {
 	m.body, m.header = `{"type":"a","id":"1"}`, header("Content-Type", "application/json")
 	json := m.request(t, m.secrets[0], now)
 	require.Contains(t, json.URL, "tenant=7&bodySHA256=")
-	requireBelieved(t, s, json, now)
+	requireVerified(t, s, json, now)
 
 	for _, tc := range []struct {
 		name   string
@@ -93,7 +93,7 @@ func TestTwilioTakesFieldsInAnyOrder(t *testing.T) {
 	m := sampleOf(t, "twilio")
 	r := m.request(t, m.secrets[0], now)
 	r.Body = []byte("To=%2B1&MessageStatus=sent&MessageSid=SM1")
-	requireBelieved(t, m.source(t, m.secrets[0]), r, now)
+	requireVerified(t, m.source(t, m.secrets[0]), r, now)
 }
 
 func TestPorts(t *testing.T) {
@@ -151,8 +151,8 @@ func TestBodiesWithoutTheirSignature(t *testing.T) {
 	}
 }
 
-// One item that is not signed spoils the batch.
-func TestAdyenBelievesAllOrNothing(t *testing.T) {
+// One item that is not signed rejects the batch.
+func TestAdyenVerifiesAllOrNothing(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "adyen")
 	r := m.request(t, m.secrets[0], now)
@@ -167,7 +167,7 @@ func TestAdyenTakesABoolean(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "adyen")
 	m.body = `{"notificationItems":[{"NotificationRequestItem":{"pspReference":"a:b%","eventCode":"CAPTURE","success":true}}]}`
-	d := requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+	d := requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
 	require.Equal(t, "a%3Ab%25:CAPTURE:true", d[0].ID)
 }
 
@@ -177,10 +177,10 @@ func TestMailgunTakesTheParentsSignature(t *testing.T) {
 	r := m.request(t, m.secrets[0], now)
 	body := strings.Replace(string(r.Body), `"signature":"`, `"signature":"`+zerosV1[3:]+`","parent-signature":"`, 1)
 	r.Body = []byte(body)
-	requireBelieved(t, m.source(t, m.secrets[0]), r, now)
+	requireVerified(t, m.source(t, m.secrets[0]), r, now)
 }
 
-// The timestamp is looked at only once the body is believed.
+// The timestamp is checked only after the body is verified.
 func TestLinearNeedsATimestamp(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "linear")
@@ -204,8 +204,8 @@ func TestGitLabWithBothKindsOfSecret(t *testing.T) {
 	both, onlyToken, onlySigning := m.source(t, token, signing), m.source(t, token), m.source(t, signing)
 	sent, signed := m.request(t, token, now), m.request(t, signing, now)
 
-	requireBelieved(t, both, sent, now)
-	requireBelieved(t, both, signed, now)
+	requireVerified(t, both, sent, now)
+	requireVerified(t, both, signed, now)
 	_, err := onlyToken.Receive(signed, now)
 	requireRejection(t, err, MissingHeader)
 	_, err = onlySigning.Receive(sent, now)
@@ -215,7 +215,7 @@ func TestGitLabWithBothKindsOfSecret(t *testing.T) {
 	signed.Body = append(signed.Body, ' ')
 	_, err = both.Receive(signed, now)
 	requireRejection(t, err, SignatureMismatch)
-	requireBelieved(t, onlyToken, signed, now)
+	requireVerified(t, onlyToken, signed, now)
 }
 
 func TestSendGridKeys(t *testing.T) {
@@ -224,7 +224,7 @@ func TestSendGridKeys(t *testing.T) {
 	der, err := base64.StdEncoding.DecodeString(sendgridPublic)
 	require.NoError(t, err)
 	inPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	requireBelieved(t, m.source(t, inPEM), m.request(t, sendgridPublic, now), now)
+	requireVerified(t, m.source(t, inPEM), m.request(t, sendgridPublic, now), now)
 	require.ErrorContains(t, m.source(t, sendgridPublic).Sign(&Request{}, "", now), "public keys")
 
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)

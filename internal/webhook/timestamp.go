@@ -11,7 +11,7 @@ import (
 type timestampFormat int
 
 const (
-	anyTimestamp timestampFormat = iota // by its looks; written as Unix seconds
+	anyTimestamp timestampFormat = iota // any of the others; written as Unix seconds
 	unixSeconds
 	unixMilliseconds
 	rfc3339
@@ -50,20 +50,20 @@ func (f timestampFormat) write(t time.Time) string {
 	return strconv.FormatInt(t.Unix(), 10)
 }
 
-// fresh refuses a signed time that is too far from now, in either direction: an
-// old one is a replay, a future one a replay that is kept for later.
+// fresh rejects a signed time that is too far from now, in either direction: an old
+// one is a replay, and one in the future could be replayed later.
 func fresh(signed, now time.Time, tolerance time.Duration, where string) *Rejection {
 	switch age := now.Sub(signed); {
 	case age > tolerance:
 		return reject(TimestampTooOld, "The timestamp in %s is %s old; %s is allowed.", where, age.Round(time.Second), tolerance)
-	case age < -tolerance: // not -age > tolerance: the least duration has no opposite
+	case age < -tolerance: // not -age > tolerance: the smallest duration cannot be negated
 		return reject(TimestampInFuture, "The timestamp in %s is %s in the future; %s is allowed. Is this gateway's clock right?",
 			where, signed.Sub(now).Round(time.Second), tolerance)
 	}
 	return nil
 }
 
-// checkTimestamp reads a signed timestamp and refuses one too far from now.
+// checkTimestamp reads a signed timestamp and rejects one too far from now.
 func checkTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where string) *Rejection {
 	signed, ok := format.parse(text)
 	if !ok {
@@ -72,7 +72,7 @@ func checkTimestamp(text string, format timestampFormat, now time.Time, toleranc
 	return fresh(signed, now, tolerance, where)
 }
 
-// checkBodyTimestamp is checkTimestamp for one in the body.
+// checkBodyTimestamp is checkTimestamp for a timestamp in the body.
 func checkBodyTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where strictjson.Pointer) *Rejection {
 	signed, ok := format.parse(text)
 	if !ok {
