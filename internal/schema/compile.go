@@ -14,8 +14,8 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// folderURL is the schemas folder as the compiler sees it. Resolving a
-// reference against it cannot climb above it (RFC 3986 §5.2.4).
+// folderURL is the URL of the schemas folder for the compiler. A reference that is
+// resolved against it cannot leave it (RFC 3986 §5.2.4).
 const folderURL = "schemas:///"
 
 // source is one schema file, parsed.
@@ -27,13 +27,13 @@ type source struct {
 	id      string // its "$id", resolved; or empty
 }
 
-// compiler compiles the files of one folder against each other and nothing
-// else: it knows no network and no file system.
+// compiler compiles the files of one folder. They can refer to each other only: it
+// has no access to a network or file system.
 type compiler struct {
 	*jsonschema.Compiler
 	*schemaFiles
 	limit   *stepLimit
-	missing []string // URLs asked for and not found since the last look
+	missing []string // URLs that were not found since it was last cleared
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
@@ -72,7 +72,7 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 	return c, problems
 }
 
-// newSource parses a file and finds its names.
+// newSource parses a file and finds its URLs.
 func newSource(f file) (*source, *Problem) {
 	doc, err := parse(f.data) // never released: the tree lives as long as the set
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *source) absoluteID() string {
 	return s.id
 }
 
-// resolve resolves a reference; empty if either is not a URI or names nothing.
+// resolve resolves a reference; empty if it is empty or one of the two is not a URI.
 func resolve(base, reference string) string {
 	b, err := url.Parse(base)
 	if err != nil || reference == "" {
@@ -123,9 +123,8 @@ func resolve(base, reference string) string {
 	return r.String()
 }
 
-// load gives jsonschema the files it asks for. A missing one becomes the
-// schema true, so that all missing ones are found in one go; they make the
-// compilation fail afterwards.
+// load gives jsonschema the files it asks for. A missing file becomes the schema
+// true, so that one compilation finds all missing files; compile reports them.
 func (c *compiler) load(u string) (io.ReadCloser, error) {
 	text := "true"
 	if s := c.find(u); s != nil {
@@ -136,7 +135,7 @@ func (c *compiler) load(u string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(text)), nil
 }
 
-// check holds a file against the metaschema of its draft.
+// check validates a file against the metaschema of its draft.
 func (c *compiler) check(s *source) (problems []Problem) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -192,7 +191,7 @@ func (c *compiler) compile(s *source) (compiled *jsonschema.Schema, problems []P
 	return compiled, problems
 }
 
-// missingProblem says where a reference to a missing file stands.
+// missingProblem finds the place of the reference to a missing file.
 func (c *compiler) missingProblem(s *source, u string) Problem {
 	what := fmt.Sprintf("no file has the \"$id\" %s; references stay inside the schemas folder: name a file by relative path or by its \"$id\"", u)
 	if name, ok := strings.CutPrefix(u, folderURL); ok {
@@ -236,7 +235,7 @@ func (c *compiler) inOrder(s *source) []*source {
 	return sources
 }
 
-// base is what the file's references are relative to.
+// base is the base URI of the file's references.
 func (s *source) base() string {
 	if s.id != "" {
 		return s.id

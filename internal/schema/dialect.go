@@ -11,7 +11,7 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// dialectURLs are the metaschemas of the drafts that schema files may be of.
+// dialectURLs are the metaschemas of the supported drafts.
 var dialectURLs = map[string]string{
 	"4":       "http://json-schema.org/draft-04/schema#",
 	"6":       "http://json-schema.org/draft-06/schema#",
@@ -20,7 +20,7 @@ var dialectURLs = map[string]string{
 	"2020-12": "https://json-schema.org/draft/2020-12/schema",
 }
 
-// dialectOf is the draft that a file is of, 2020-12 if it does not say.
+// dialectOf is the draft of a file, 2020-12 if the file does not say.
 func dialectOf(tree any) string {
 	root, _ := tree.(map[string]any)
 	named, _ := root["$schema"].(string)
@@ -40,12 +40,10 @@ func idOf(dialect string) string {
 	return "$id"
 }
 
-// As returns the same schema in the words of draft 7 or 2020-12, which other
-// documents are written in. Towards draft 7, unevaluatedItems and
-// unevaluatedProperties, minContains and maxContains are left out: what is
-// described there is then a little more than what is accepted. The error is
-// ErrNotPortable for drafts before 7, and where a reference leads through what
-// has another name in the other draft.
+// As translates the schema to draft 7 or 2020-12. In draft 7, unevaluatedItems,
+// unevaluatedProperties, minContains and maxContains are left out: the result then
+// accepts a little more. The error is ErrNotPortable for drafts before 7, and if a
+// reference goes through a keyword that has another name in the other draft.
 func (p Portable) As(dialect string) (Portable, error) {
 	if p.Dialect == dialect && dialect == "2020-12" {
 		return p, nil
@@ -70,7 +68,7 @@ func (p Portable) As(dialect string) (Portable, error) {
 		})
 		out.Parts = append(out.Parts, Part{Path: part.Path, Schema: changed})
 	}
-	// One that leads nowhere would spoil the whole document for its readers.
+	// A reference that leads nowhere would make the whole document unreadable to tools.
 	for _, ref := range refs {
 		if !out.leadsSomewhere(ref) {
 			return out, fmt.Errorf("%w: the reference %s leads nowhere there", ErrNotPortable, ref)
@@ -79,7 +77,7 @@ func (p Portable) As(dialect string) (Portable, error) {
 	return out, nil
 }
 
-// aloneWithRef drops what draft 7 ignores beside a reference.
+// aloneWithRef drops the keywords that draft 7 ignores beside a reference.
 func aloneWithRef(list []member) []member {
 	if find(list, "$ref") == nil {
 		return list
@@ -89,7 +87,7 @@ func aloneWithRef(list []member) []member {
 	})
 }
 
-// in2020 renames what older drafts call otherwise.
+// in2020 renames the keywords that have other names in older drafts.
 func in2020(list []member) []member {
 	tuple := find(list, "items").Kind() == '['
 	var out []member
@@ -132,7 +130,7 @@ func splitDependencies(m member) []member {
 	return out
 }
 
-// in7 renames what draft 7 calls otherwise.
+// in7 renames the keywords that have other names in draft 7.
 func in7(list []member) []member {
 	tuple := find(list, "prefixItems") != nil
 	var out, dependencies []member
@@ -157,7 +155,8 @@ func in7(list []member) []member {
 	return refInAllOf(out)
 }
 
-// refInAllOf keeps what stands beside a reference, which draft 7 ignores there.
+// refInAllOf moves a reference into "allOf", because draft 7 would ignore the keywords
+// beside it.
 func refInAllOf(list []member) []member {
 	ref := find(list, "$ref")
 	if ref == nil || len(aloneWithRef(slices.Clone(list))) == len(list) {
@@ -174,7 +173,7 @@ func (p Portable) leadsSomewhere(ref string) bool {
 	if err != nil {
 		return false
 	}
-	// The longest place wins: that of a bundle's own file is the empty one.
+	// The longest place wins: the version's own file in a bundle has the empty one.
 	var at *Part
 	longest := -1
 	for i, part := range p.Parts {

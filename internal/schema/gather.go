@@ -12,17 +12,17 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// ErrNotPortable says that a schema cannot stand in another document: it has
+// ErrNotPortable says that a schema cannot be part of another document: it has
 // dynamic references, refers to a metaschema, or mixes drafts.
-var ErrNotPortable = errors.New("schema cannot stand in another document")
+var ErrNotPortable = errors.New("schema cannot be part of another document")
 
-// Part is one schema file that a version consists of.
+// Part is one of the schema files that a version consists of.
 type Part struct {
 	Path   string // inside the folder, for example _shared/address.json
 	Schema []byte // compact JSON in the order of the file, without its names ($id, anchors, title), x-event and examples
 }
 
-// Portable is a version's schema for a document that gathers many.
+// Portable is a version's schema, ready to become part of another document.
 type Portable struct {
 	Dialect string // 4, 6, 7, 2019-09 or 2020-12
 	Parts   []Part // the version's own file first, then the files that it refers to
@@ -31,8 +31,8 @@ type Portable struct {
 }
 
 // Gather returns a version's schema ("" is the newest) with every reference
-// rewritten to "#" and a JSON Pointer: place says where in the gathering document a
-// file will stand. The error is an *event.Error, unknown-event-type, or
+// rewritten to "#" and a JSON Pointer: place returns the pointer that a file will
+// have in the other document. The error is an *event.Error, unknown-event-type, or
 // ErrNotPortable.
 func (s *Set) Gather(eventType, version string, place func(path string) string) (Portable, error) {
 	v, err := s.version(eventType, version)
@@ -47,8 +47,8 @@ func (s *Set) Gather(eventType, version string, place func(path string) string) 
 	return Portable{Dialect: g.dialect, Parts: g.parts, places: g.places}, g.err
 }
 
-// Bundle is a version's schema ("" is the newest) as one document that refers to
-// nothing but itself: other files stand under "$defs". Errors are those of Gather.
+// Bundle is a version's schema ("" is the newest) as one document that refers only
+// to itself: other files are under "$defs". Errors are those of Gather.
 func (s *Set) Bundle(eventType, version string) ([]byte, error) {
 	first := true
 	gathered, err := s.Gather(eventType, version, func(path string) string {
@@ -90,7 +90,7 @@ type gatherer struct {
 	err     error
 }
 
-// want adds a file once and returns where it will stand.
+// want adds a file, if it is not there yet, and returns its pointer.
 func (g *gatherer) want(path string) string {
 	place, known := g.places[path]
 	if !known {
@@ -124,7 +124,7 @@ func (g *gatherer) gather(i int) {
 			bases[at] = base
 		}
 		if at == "" {
-			// The title too: generators name types after it, and all versions of an event type share it.
+			// The title goes, too: generators name types after it, and the versions of an event type share it.
 			list = slices.DeleteFunc(list, func(m member) bool {
 				return m.name == "x-event" || m.name == "examples" || m.name == "title"
 			})
@@ -143,7 +143,7 @@ func baseAt(bases map[string]string, at string) string {
 	}
 }
 
-// point rewrites one schema object: its reference, and away with its names.
+// point rewrites the reference of one schema object and removes its names.
 func (g *gatherer) point(base string, list []member) []member {
 	kept := list[:0]
 	for _, m := range list {
@@ -153,12 +153,12 @@ func (g *gatherer) point(base string, list []member) []member {
 				continue
 			}
 		case "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor":
-			g.fail("%s has no meaning elsewhere", m.name)
+			g.fail("%s means nothing in another document", m.name)
 		case "$ref":
 			ref, ok := textOf(m.value)
 			path, pointer, found := g.locate(base, ref)
 			if !ok || !found {
-				g.fail("%q is no file of the folder", ref)
+				g.fail("%q is not a file of the folder", ref)
 				break
 			}
 			m.value = stringOf("#" + (&url.URL{Fragment: g.want(path) + pointer}).EscapedFragment())

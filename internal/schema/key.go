@@ -10,12 +10,12 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// maxKeyPart bounds a key in bytes: keys stand in receipts, which are kept for
-// the idempotency window.
+// maxKeyPart bounds a part of a key, in bytes: receipts contain the key and are kept
+// for the idempotency window.
 const maxKeyPart = 1024
 
-// entityKey finds the key's text in a tree. No pointers, no key: nil, nil. The
-// violations say, part by part, why there is none.
+// entityKey finds the text of the key in a tree; nil without violations if there are
+// no pointers. The violations say, part by part, why there is no key.
 func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violation) {
 	if len(pointers) == 0 {
 		return nil, nil
@@ -48,15 +48,15 @@ func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violat
 	return &text, nil
 }
 
-// EntityKey finds the entity key of data by other pointers than its event
-// type's; none is no entity. The error is an *event.Error: malformed-json or
-// key-missing.
+// EntityKey finds the entity key of data by other pointers than those of the event
+// type; without pointers there is no entity. The error is an *event.Error:
+// malformed-json or key-missing.
 func EntityKey(pointers []string, data []byte) (*string, error) {
 	parsed := make([]strictjson.Pointer, len(pointers))
 	for i, text := range pointers {
 		var err error
 		if parsed[i], err = parsePointer(text); err != nil {
-			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is no JSON Pointer")
+			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is not a JSON Pointer")
 		}
 	}
 	doc, err := parse(data)
@@ -73,7 +73,7 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
-// keyPart returns the text of one part, or why it is no key.
+// keyPart returns the text of one part, or why it cannot be one.
 func keyPart(p strictjson.Pointer, tree any) (text, why string) {
 	value, ok := p.InTree(tree)
 	if !ok {

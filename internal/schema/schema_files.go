@@ -9,10 +9,10 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// schemaFiles are the files of one folder by all their names.
+// schemaFiles are the files of one folder, by path and by URL.
 type schemaFiles struct {
 	byPath map[string]*source
-	byURL  map[string]*source // by place and by $id
+	byURL  map[string]*source // by URL in the folder and by $id
 	bases  []string           // URLs that an absolute $id makes another name of the folder
 }
 
@@ -59,7 +59,7 @@ func (f *schemaFiles) locate(base, reference string) (path, pointer string, ok b
 	return s.path, at, ok
 }
 
-// embedded finds the schema inside a file that has that "$id".
+// embedded finds the schema inside a file that has this "$id".
 func (f *schemaFiles) embedded(u string) (*source, string) {
 	for _, path := range f.paths() {
 		s := f.byPath[path]

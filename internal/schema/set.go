@@ -10,8 +10,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-// Set is every event type of one schemas folder at one moment. It is immutable
-// and safe for concurrent use.
+// Set is all event types of one schemas folder at one moment. It is immutable and
+// safe for concurrent use.
 type Set struct {
 	dir    string
 	types  map[string]*eventType
@@ -68,9 +68,9 @@ func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }
 // Check validates data against a version ("" is the newest) of an event type
 // and finds its entity key. The error is an *event.Error: unknown-event-type,
 // event-too-large, malformed-json, schema-violation or key-missing with
-// Violations, or internal; the outcome is always not-written. Once the version is
-// known, the result carries its Definition even beside an error, and the key if
-// the data have one. Check does not keep data.
+// Violations, or internal; the outcome is always not-written. If the version is
+// known, the result has its Definition, and the key if the data have one, even beside
+// an error. Check does not keep data.
 func (s *Set) Check(eventType, version string, data []byte) (event.Checked, error) {
 	v, err := s.version(eventType, version)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Set) Version(eventType, version string) (Version, error) {
 	}, nil
 }
 
-// Only returns the event types that may be seen. What they refer to is shared.
+// Only returns a set of the event types that see accepts. It shares their schemas.
 func (s *Set) Only(see func(eventType string) bool) *Set {
 	types := make(map[string]*eventType)
 	for name, t := range s.types {

@@ -9,7 +9,7 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// syntaxError says why and where text is not strict JSON, to a person.
+// syntaxError says why and where text is not strict JSON, in words for a person.
 type syntaxError struct {
 	Offset  int // in bytes, from 0
 	Line    int // from 1

@@ -29,7 +29,7 @@ type version struct {
 	examples    []json.RawMessage
 }
 
-// check parses, validates and finds the key, which invalid data may have, too.
+// check parses and validates data and finds their key, which invalid data may have, too.
 func (v *version) check(data []byte) (event.Checked, error) {
 	checked := event.Checked{Definition: v.def}
 	if v.def.BodyLimit > 0 && len(data) > v.def.BodyLimit {
@@ -48,7 +48,7 @@ func (v *version) check(data []byte) (event.Checked, error) {
 	return checked, err
 }
 
-// validate holds the tree against the schema. The library may panic.
+// validate checks the tree against the schema. The library may panic.
 func (v *version) validate(tree any, size int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -79,7 +79,7 @@ func (v *version) validate(tree any, size int) (err error) {
 
 func (v *version) tooManySteps() error {
 	const what = "takes too many steps to check: the schema's variants multiply the work at each level of it"
-	err := event.Refuse(event.SchemaViolation, "the data cannot be held against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
+	err := event.Refuse(event.SchemaViolation, "the data cannot be checked against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
 	err.Violations = []event.Violation{{Keyword: "$ref", Message: what}}
 	return err
 }
@@ -100,7 +100,7 @@ func (v *version) violation(invalid *jsonschema.ValidationError) error {
 	return err
 }
 
-// literalsOf looks keyword values up in the parsed files.
+// literalsOf finds the values of keywords in the parsed files.
 func literalsOf(sources []*source) literals {
 	trees := make(map[string]any, 2*len(sources))
 	for _, s := range sources {

@@ -12,19 +12,20 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// Limits of one answer's violations. The first bounds what is sorted, the
-// second what is told; up to the first the choice is deterministic.
+// Limits of the violations of one event. The first bounds those that are collected
+// and sorted, the second those that are reported. With more than the first, which
+// ones are reported is not deterministic.
 const (
 	maxCollected  = 10_000
 	maxViolations = 1_000
 )
 
-// literals finds the value of a keyword in the schema files, by the library's
-// absolute keyword location.
+// literals finds the value of a keyword in the schema files by the library's absolute
+// keyword location.
 type literals func(location string) (any, bool)
 
-// flatten lists what the library found, ordered by pointer, keyword and
-// message, and says how many there were before the cap.
+// flatten lists the violations that the library found, ordered by pointer, keyword
+// and message, and says how many there were before the limit.
 func flatten(root *jsonschema.ValidationError, find literals) ([]event.Violation, int) {
 	f := flattener{find: find}
 	f.walk(root)
@@ -42,8 +43,7 @@ type flattener struct {
 	total int
 }
 
-// walk adds the leaves below an error, and the error itself unless it only
-// wraps its causes.
+// walk adds an error, unless it only wraps its causes, and the errors below it.
 func (f *flattener) walk(e *jsonschema.ValidationError) {
 	keyword := keywordOf(e.KeywordLocation)
 	if !wraps(e, keyword) {
@@ -54,7 +54,7 @@ func (f *flattener) walk(e *jsonschema.ValidationError) {
 	}
 }
 
-// wraps reports whether an error says nothing that its causes do not say.
+// wraps reports whether an error says nothing beyond its causes.
 func wraps(e *jsonschema.ValidationError, keyword string) bool {
 	if len(e.Causes) == 0 {
 		return false
@@ -97,8 +97,8 @@ func instancePointer(location string) string {
 	return plain
 }
 
-// named keywords are followed by a name in a keyword location, listed ones by
-// an index.
+// In a keyword location, namedKeywords are followed by a name, listedKeywords by an
+// index.
 var (
 	namedKeywords = map[string]bool{
 		"properties": true, "patternProperties": true, "$defs": true, "definitions": true,
@@ -110,8 +110,8 @@ var (
 	}
 )
 
-// keywordOf returns the last keyword of a keyword location. Names and indexes
-// are no keywords, even a property called "required".
+// keywordOf returns the last keyword of a keyword location. Names and indexes are not
+// keywords, not even a property called "required".
 func keywordOf(location string) string {
 	if location == "" {
 		return ""

@@ -8,8 +8,8 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// place says what stands behind a keyword: everything else is data, in which
-// a member called "$ref" is no reference.
+// place says which schemas the value of a keyword holds. All other values are data, in
+// which a member called "$ref" is not a reference.
 type place int
 
 const (
@@ -27,8 +27,8 @@ var places = map[string]place{
 	"patternProperties": namedSchemas, "properties": namedSchemas,
 }
 
-// rewrite passes every schema object in v, outermost first, through change,
-// which is given its JSON Pointer and returns the members that shall stand there.
+// rewrite passes every schema object in v, outermost first, through change, which
+// gets its JSON Pointer and returns the new members.
 func rewrite(v jsontext.Value, at string, change func(at string, list []member) []member) jsontext.Value {
 	list, ok := members(v)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// maxBodyLimit bounds body_limit: Kafka's own limits are far below.
+// maxBodyLimit bounds body_limit; the limits of Kafka are far lower.
 const maxBodyLimit = 1 << 30
 
 var (

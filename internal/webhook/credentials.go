@@ -57,7 +57,7 @@ func (c *credentials) verify(r Request, _ time.Time) *Rejection {
 		ok |= subtle.ConstantTimeCompare(hash[:], want[:])
 	}
 	if ok == 0 {
-		return reject(WrongCredentials, "What the %s header has is none of the configured secrets.", c.header)
+		return reject(WrongCredentials, "The %s header does not have any of the configured secrets.", c.header)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (v *twilio) fields(full string, r Request) ([]formField, *Rejection) {
 		return nil, nil
 	}
 	if mediaType(r.Header.Get("Content-Type")) != mediaForm && len(r.Body) > 0 {
-		return nil, reject(SignatureMismatch, "The body is not signed: it is no form, and the URL has no %s.", twilioBodyHash)
+		return nil, reject(SignatureMismatch, "The body is not signed: it is not a form, and the URL has no %s.", twilioBodyHash)
 	}
 	fields, fault, tooMany := parseForm(string(r.Body))
 	if tooMany != nil || fault != nil && len(r.Body) > 0 {

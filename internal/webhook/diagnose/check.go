@@ -52,17 +52,17 @@ func Check(cfg webhook.Config, r webhook.Request, now time.Time) (Report, error)
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	result := ask(source, r, now)
-	report := Report{Rejection: result.rejection, TooMuch: result.tooMuch, Intake: result.intake}
+	asked := ask(source, r, now)
+	report := Report{Rejection: asked.rejection, TooMuch: asked.tooMuch, Intake: asked.intake}
 	at := now
 	if signed, ok := signedTime(source, r, cfg.Tolerance); ok {
 		report.Signed, at = signed, signed
 	}
-	report.TimeAlone = result.rejection != nil && ask(source, r, at).rejection == nil
+	report.TimeAlone = asked.rejection != nil && ask(source, r, at).rejection == nil
 	report.Matching = matching(cfg, r, at)
 	report.Headers = headers(source, r, at)
 	report.Unread = unread(report.Headers, r.Header)
-	if result.rejection != nil && !report.TimeAlone {
+	if asked.rejection != nil && !report.TimeAlone {
 		report.Changes = changes(cfg, r, at)
 	}
 	return report, nil
