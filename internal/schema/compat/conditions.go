@@ -1,7 +1,7 @@
 package compat
 
-// conditions reads the keywords that are judged on values but not reasoned
-// about, and those that are not even judged.
+// conditions reads the keywords that proofs do not reason about, including those that
+// cannot be judged on values.
 func (p *parser) conditions() {
 	dialect := p.dialect()
 	if raw, present := p.raw["not"]; present {

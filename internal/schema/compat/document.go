@@ -21,7 +21,7 @@ const (
 type document struct {
 	root    any
 	dialect int
-	flat    map[string][]*clause // by pointer: what flatten made of it
+	flat    map[string][]*clause // results of flatten, by pointer
 }
 
 // node is a schema at its place in a document.
@@ -43,8 +43,7 @@ func (d *document) top() node {
 	return node{doc: d, raw: d.root}
 }
 
-// dialectOf reads "$schema"; without one it is 2020-12, as everywhere in the
-// gateway.
+// dialectOf reads "$schema". Without one it is 2020-12, as everywhere in the gateway.
 func dialectOf(root any) int {
 	m, _ := root.(map[string]any)
 	value, present := m["$schema"]
@@ -135,8 +134,8 @@ func escape(token string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1")
 }
 
-// identical reports whether two documents are equal to the letter and refer to
-// nothing outside. It is the one proof that needs no understanding.
+// identical reports whether two documents are equal and refer to nothing outside. This
+// proof needs no understanding of keywords.
 func identical(a, b *document) bool {
 	return a.dialect != dialectUnknown && reflect.DeepEqual(a.root, b.root) && selfContained(a.root)
 }
@@ -167,7 +166,7 @@ func isReference(keyword string) bool {
 }
 
 // same reports whether two pieces of two documents mean the same because they
-// are equal, and so is all that they refer to. Pieces with dynamic references
+// are equal, and so is everything that they refer to. Pieces with dynamic references
 // or embedded resources are never the same: their meaning depends on the place.
 func same(a, b *document, x, y any) bool {
 	return a.dialect == b.dialect && (&twins{a: a, b: b, seen: make(map[string]bool)}).equal(x, y)
