@@ -7,7 +7,7 @@ import (
 	"eventgateway/internal/schema"
 )
 
-// components gathers schemas from all event types under names that are legal in
+// components collects the schemas of all event types under names that are allowed in
 // OpenAPI and AsyncAPI (letters, digits, ".", "-" and "_").
 type components struct {
 	dialect string            // 7 or 2020-12
@@ -21,8 +21,8 @@ func newComponents(dialect string) *components {
 	return &components{dialect: dialect, names: map[string]string{}, taken: map[string]bool{}, schemas: map[string][]byte{}}
 }
 
-// add takes in a version's schema with all that it refers to and returns the
-// reference to it; false if it cannot stand in such a document.
+// add adds a version's schema with everything that it refers to, and returns the
+// reference to it; false if it cannot be part of such a document.
 func (c *components) add(set *schema.Set, eventType, version string) (ref string, ok bool) {
 	gathered, err := set.Gather(eventType, version, func(path string) string { return prefix + c.name(path) })
 	if err != nil {
@@ -43,7 +43,7 @@ func (c *components) add(set *schema.Set, eventType, version string) (ref string
 
 const prefix = "/components/schemas/"
 
-// name of a file: orders.placed/v1.json is orders.placed.v1.
+// name is the component name of a file: orders.placed.v1 for orders.placed/v1.json.
 func (c *components) name(path string) string {
 	if name, ok := c.names[path]; ok {
 		return name
