@@ -66,8 +66,8 @@ func compileForTest(tb testing.TB, schema string) *jsonschema.Schema {
 	return s
 }
 
-// holdsTogether fails if the acceptor accepts what the library refuses. It
-// reports whether the acceptor accepted, and whether the library did.
+// holdsTogether fails if the acceptor accepts data that the library refuses. It reports
+// whether the acceptor accepted, and whether the library did.
 func holdsTogether(tb testing.TB, schema string, s *jsonschema.Schema, a *acceptor, data []byte) (fast, valid bool) {
 	tb.Helper()
 	doc, err := parse(data)

@@ -63,7 +63,7 @@ func TestNoEventTakesForever(t *testing.T) {
 			require.Equal(t, event.SchemaViolation, refusal(t, err).Kind)
 			require.Contains(t, refusal(t, err).Detail, "too many steps")
 			left := set.types["t"].byName["v1"].limit.left
-			require.Less(t, left, 0)
+			require.Negative(t, left)
 			require.Greater(t, left, -2*unbounded, "no step of these schemas leads to more than two that are not counted")
 			require.LessOrEqual(t, stepsFor(len(c.data)), maxSteps)
 		})

@@ -55,7 +55,7 @@ func TestFind(t *testing.T) {
 	for i, value := range FindAll([]byte(text), pointers) {
 		require.Equal(t, found[pointers[i].String()], string(value))
 	}
-	require.Equal(t, text, string(FindAll([]byte(text), []Pointer{nil})[0]))
+	require.Equal(t, []byte(text), FindAll([]byte(text), []Pointer{nil})[0])
 }
 
 func TestItems(t *testing.T) {

@@ -108,7 +108,7 @@ func TestStandardHeaders(t *testing.T) {
 	}
 }
 
-// An id that nobody signed is not taken: with a webhook- header, the svix- ones do
+// An id that was not signed is not used: with a webhook- header, the svix- headers do
 // not count.
 func TestStandardNeverTakesAnUnsignedID(t *testing.T) {
 	t.Parallel()

@@ -87,7 +87,7 @@ func TestTwilioBodies(t *testing.T) {
 	}
 }
 
-// An order of the fields is not signed, and does not matter.
+// The order of the fields is not signed and does not matter.
 func TestTwilioTakesFieldsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "twilio")
@@ -162,7 +162,7 @@ func TestAdyenVerifiesAllOrNothing(t *testing.T) {
 	require.ErrorContains(t, err, "item 1")
 }
 
-// success may be a boolean, too: signed and in the id as it is written.
+// success may also be a boolean: it is signed and part of the id as written.
 func TestAdyenTakesABoolean(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "adyen")

@@ -129,7 +129,7 @@ func TestReceiveSaysWhatCannotBePublished(t *testing.T) {
 		header []string
 		kind   event.Kind
 		detail string
-		typed  string // EventType that was found all the same
+		typed  string // EventType that was found in spite of the fault
 	}{
 		{name: "empty", body: "", kind: event.MalformedJSON, detail: "The body is empty"},
 		{name: "blank", body: " \n", kind: event.MalformedJSON, detail: "The body is empty"},
@@ -249,7 +249,7 @@ func TestSlackLooksAtTheSSLCheck(t *testing.T) {
 	requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
 }
 
-// With a type of one's own, the scheme's is not a way out.
+// If Config says where the type is, the scheme's place is not tried.
 func TestTypeReplacesTheSchemes(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "twilio")
