@@ -104,7 +104,7 @@ func (n *schemasNew) run(out io.Writer) error {
 }
 
 // printDraftNotes says what the author of a draft should review.
-func printDraftNotes(out io.Writer, d *infer.Draft) {
+func printDraftNotes(out io.Writer, d *infer.Result) {
 	key := "none: events may go to any partition"
 	if len(d.Keys) > 0 {
 		key = strings.Join(d.Keys, " and ") + ": events with the same value stay in order"

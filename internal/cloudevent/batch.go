@@ -14,8 +14,8 @@ type Item struct {
 	Err error
 }
 
-// ParseBatch reads a batch (CloudEvents JSON event format 1.0 §4), whose items may
-// each be bad in their own way.
+// ParseBatch reads a batch (CloudEvents JSON event format 1.0 §4). Each item has its own
+// error.
 func ParseBatch(text []byte) ([]Item, error) {
 	if items, ok := parseGood(text); ok {
 		return items, nil
@@ -31,7 +31,7 @@ func ParseBatch(text []byte) ([]Item, error) {
 	return items, nil
 }
 
-// parseGood reads, in one pass, a batch in which nothing is wrong.
+// parseGood reads a batch without any fault in one pass; false if there is a fault.
 func parseGood(text []byte) (items []Item, ok bool) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true))
 	defer d.free(text)
@@ -53,10 +53,10 @@ func parseGood(text []byte) (items []Item, ok bool) {
 	return items, err == nil && trailing(&d.Decoder, text, "batch") == nil
 }
 
-// usualItem is how many bytes few events in a batch are shorter than.
+// usualItem is a size in bytes that few events in a batch are shorter than.
 const usualItem = 200
 
-// split cuts a batch into its items' texts.
+// split returns the texts of the items of a batch.
 func split(text []byte) ([][]byte, error) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	defer d.free(text)
@@ -86,14 +86,14 @@ func split(text []byte) ([][]byte, error) {
 	return items, trailing(dec, text, "batch")
 }
 
-// repeated is an attribute's text and value in the event before. Most of a batch
-// share them, and what was good then need not be looked at again.
+// repeated is an attribute's text and value in the event before. Most events of a batch
+// share them, and a valid text need not be checked again.
 type repeated struct {
 	raw   []byte
 	value string
 }
 
-// repeat takes an attribute from the event before if it is the same there.
+// repeat copies an attribute from the event before if it has the same text.
 func (r *reader) repeat(before *repeated, to *string, name string, raw []byte) (wrong string) {
 	if bytes.Equal(raw, before.raw) {
 		*to = before.value

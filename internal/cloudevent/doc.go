@@ -1,11 +1,12 @@
-// Package cloudevent reads CloudEvents 1.0: attributes one by one, as HTTP headers
-// bring them, and whole events and batches in the JSON format.
+// Package cloudevent reads CloudEvents 1.0: attributes one by one, as they come in
+// HTTP headers, and whole events and batches in the JSON format.
 //
-// The data's way: text → [Event], or, for a batch, text → the items' texts → one
-// [Event] each, so that a bad item costs its neighbours nothing.
+// A text becomes an [Event]. A batch is split into the texts of its items, each of
+// which becomes an [Event], so that a bad item does not affect its neighbours.
 //
-// Invariants: pure functions; data are slices of the text, to the byte; every
-// error is an *event.Error with the outcome not-written.
+// Invariants: pure functions; data are unchanged slices of the text; every error is
+// an *event.Error with the outcome not-written.
 //
-// It imports only internal/event, and knows neither HTTP nor schemas.
+// Of internal/ it imports only event and strictjson, besides the standard library only
+// jsontext. It knows neither HTTP nor schemas.
 package cloudevent

@@ -20,12 +20,12 @@ const (
 
 var (
 	extensionName = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
-	// timestamp is RFC 3339 §5.6, of which time.Parse takes more: hours of one
-	// digit, a comma for the point, offsets of a day. It checks the rest.
+	// timestamp is the syntax of RFC 3339 §5.6. time.Parse alone accepts more (hours of
+	// one digit, a comma for the point, offsets of a day), but also checks the values.
 	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 )
 
-// Event is a CloudEvent as sent. What is unset is empty.
+// Event is a CloudEvent as sent. Attributes that are not set are empty.
 type Event struct {
 	event.Attributes
 	SpecVersion     string
@@ -35,9 +35,9 @@ type Event struct {
 	Data            []byte // nil: the event has none
 }
 
-// Set sets one attribute, and says what is wrong with it, as the end of a
-// sentence that begins with its name; empty if nothing is. Names are in lower
-// case. It does not know whether an attribute was set before.
+// Set sets one attribute. It returns what is wrong with the value, as the end of a
+// sentence that begins with the name; empty if nothing is wrong. Names are in lower
+// case. It does not notice whether an attribute was set before.
 func (e *Event) Set(name, value string) (wrong string) {
 	if value == "" || len(value) > MaxAttributeBytes {
 		return "must not be empty or longer than 2048 bytes"
@@ -94,7 +94,7 @@ func (e *Event) setExtension(name, value string, literal bool) (wrong string) {
 // ValidName reports whether an attribute may have this name (CloudEvents §3).
 func ValidName(name string) bool { return extensionName.MatchString(name) }
 
-// Missing lists the required attributes that are not there.
+// Missing lists the required attributes that are not set.
 func (e *Event) Missing() []string {
 	var names []string
 	for _, a := range []struct{ name, value string }{

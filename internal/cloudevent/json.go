@@ -3,9 +3,6 @@ package cloudevent
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,13 +10,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // Parse reads an event in the JSON format (CloudEvents JSON event format 1.0).
-// Beside an error the event holds what could be read, so that its entity may still
-// be told. The event's data are a slice of text.
+// Beside an error the event has what could be read, so that its entity may still be
+// found. The event's data are a slice of text.
 //
-// Names that are there twice inside the data are not noticed: the data are checked
+// Duplicate names inside the data are not reported here: the data are checked later,
 // like those of every event.
 func Parse(text []byte) (Event, error) {
 	d := decoder(text, jsontext.AllowDuplicateNames(true))
@@ -35,16 +33,16 @@ func Parse(text []byte) (Event, error) {
 	return r.event, err
 }
 
-// pooled is a decoder that reads in place. What it keeps to find names that are
-// there twice is most of what a small event costs to read.
+// pooled is a decoder that reads in place. Its memory for finding duplicate names would
+// otherwise be most of what reading a small event allocates.
 type pooled struct {
 	jsontext.Decoder
 	source *bytes.Buffer
-	names  [12]string // room for a reader's
+	names  [12]string // memory for a reader's names
 }
 
-// keptText bounds the texts whose decoders are kept: a large event must not leave
-// its memory behind in the pool.
+// keptText bounds the texts whose decoders are kept, in bytes: a large event must not
+// leave its memory behind in the pool.
 const keptText = 64 << 10
 
 var decoders = sync.Pool{New: func() any { return &pooled{source: &bytes.Buffer{}} }}
@@ -61,7 +59,7 @@ func (d *pooled) reader(text []byte) reader {
 	return reader{text: text, dec: &d.Decoder, names: d.names[:0]}
 }
 
-// free forgets the text that was read.
+// free drops the text and returns the decoder to the pool.
 func (d *pooled) free(text []byte) {
 	if len(text) > keptText {
 		return
@@ -87,8 +85,8 @@ type reader struct {
 	source, eventType repeated // in a batch
 }
 
-// maxMembers is more than an event has that sets everything, and so many extensions
-// to null again.
+// maxMembers is enough for an event that sets all attributes and extensions, and as
+// many further extensions to null.
 const maxMembers = 10 + 2*maxExtensions
 
 func (r *reader) object() error {
@@ -123,7 +121,7 @@ func (r *reader) object() error {
 	return nil
 }
 
-// complete says what the event that was read lacks.
+// complete reports the first fault of an event that was read, or what it lacks.
 func (r *reader) complete() error {
 	if r.fault != nil {
 		return r.fault
@@ -138,7 +136,7 @@ func (r *reader) complete() error {
 	return nil
 }
 
-// name is that of a member, which must be there once.
+// name is the name of a member, which must not be a duplicate.
 func (r *reader) name(raw []byte) (string, error) {
 	name := known(raw[1 : len(raw)-1])
 	if name == "" {
@@ -160,7 +158,8 @@ func (r *reader) name(raw []byte) (string, error) {
 	return name, nil
 }
 
-// known spares the names that CloudEvents defines an allocation; empty for others.
+// known returns the names that CloudEvents defines without an allocation; empty for
+// others.
 func known(name []byte) string {
 	switch string(name) {
 	case "specversion":
@@ -185,7 +184,7 @@ func known(name []byte) string {
 	return ""
 }
 
-// member takes a member's value as it stands in the text; null is unset.
+// member sets a member from its value in the text; null does not set it.
 func (r *reader) member(name string, raw []byte) (wrong string) {
 	if jsontext.Value(raw).Kind() == jsontext.KindNull {
 		return ""
@@ -212,7 +211,7 @@ func (r *reader) attribute(name string, raw []byte) (wrong string) {
 	if wrong != "" {
 		return wrong
 	}
-	if jsontext.Value(raw).Kind() != jsontext.KindString { // which only extensions may be
+	if jsontext.Value(raw).Kind() != jsontext.KindString { // only extensions may be something else
 		return r.event.setExtension(name, value, true)
 	}
 	return r.event.Set(name, value)
@@ -241,7 +240,7 @@ func text(name string, raw []byte) (value, wrong string) {
 	case jsontext.KindString:
 		inner := raw[1 : len(raw)-1]
 		switch {
-		case string(inner) == mediaTypeJSON: // what most say of their data
+		case string(inner) == mediaTypeJSON: // the most frequent one
 			return mediaTypeJSON, ""
 		case string(inner) == specVersion:
 			return specVersion, ""
@@ -282,32 +281,20 @@ func refuseAttribute(name, wrong string) *event.Error {
 }
 
 func trailing(dec *jsontext.Decoder, text []byte, what string) error {
-	if rest := bytes.TrimLeft(text[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return event.Refuse(event.MalformedJSON, "More data follows the %s, at byte offset %d.", what, len(text)-len(rest))
+	if at := strictjson.Trailing(text, int(dec.InputOffset())); at >= 0 {
+		return event.Refuse(event.MalformedJSON, "More data follows the %s, at byte offset %d.", what, at)
 	}
 	return nil
 }
 
-// syntax translates the decoder's error.
+// syntax words the decoder's error.
 func syntax(err error, what string) *event.Error {
-	var syntactic *jsontext.SyntacticError
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	switch wrong := strictjson.Explain(err, 0); wrong.Kind {
+	case strictjson.EndsInside:
 		return event.RefuseCause(event.MalformedJSON, err, "The %s ends inside a JSON value.", what)
-	case errors.Is(err, jsontext.ErrDuplicateName):
+	case strictjson.DuplicateName:
 		return event.RefuseCause(event.MalformedJSON, err, "The %s has the same member name twice in one object.", what)
-	case errors.As(err, &syntactic):
-		return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON: %v, at byte offset %d.", what, short(syntactic.Err), syntactic.ByteOffset)
+	default:
+		return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON: %s, at byte offset %d.", what, wrong.Reason, wrong.Offset)
 	}
-	return event.RefuseCause(event.MalformedJSON, err, "The %s is not JSON.", what)
-}
-
-// short keeps what an error echoes of a stranger's text in bounds.
-func short(err error) string {
-	const most = 100
-	text := fmt.Sprint(err)
-	if len(text) > most {
-		return text[:most] + "…"
-	}
-	return text
 }

@@ -13,7 +13,7 @@ import (
 
 const required = `"specversion":"1.0","id":"1","source":"/s","type":"t"`
 
-// with is a CloudEvent that has these members, too.
+// with is a CloudEvent with these additional members.
 func with(members string) string { return "{" + required + "," + members + "}" }
 
 func TestParse(t *testing.T) {
@@ -138,7 +138,7 @@ func requireRefusal(t *testing.T, err error, kind event.Kind, detail string) {
 	require.Contains(t, e.Detail, detail)
 }
 
-// In a batch, an event that is refused still tells its entity.
+// In a batch, the entity of a refused event is still known.
 func TestFaultyEventsKeepTheirData(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -257,7 +257,7 @@ func requireAsAlone(t *testing.T, texts [][]byte, items []Item) {
 	}
 }
 
-// Each item is read as if it had come alone, in one pass or not.
+// Each item is read as if it had been sent alone, in one pass or not.
 func TestParseBatch(t *testing.T) {
 	t.Parallel()
 	good := with(`"time":"2026-01-31T12:00:00Z","x":7,"data":{"a":[1,{"b":"\u0041"}]}`)

@@ -9,7 +9,7 @@ import (
 	"eventgateway/internal/schema"
 )
 
-// kafkaBinding is the version of the AsyncAPI Kafka bindings that is spoken here.
+// kafkaBinding is the version of the AsyncAPI Kafka bindings.
 const kafkaBinding = "0.5.0"
 
 type (
@@ -61,7 +61,7 @@ type (
 	object map[string]any
 )
 
-// What an attribute means, in headers and in structured values.
+// The meaning of attributes, in headers and in structured values.
 const (
 	aboutID         = "Identifies the event within its source: the same for every attempt to publish it."
 	aboutSource     = "Where the event comes from; /clients/ and the client's name unless the client said otherwise."
@@ -71,9 +71,9 @@ const (
 	jsonTypes       = "application/json, or application/ and a name that ends in +json, with the parameters that the client sent."
 )
 
-// AsyncAPI describes what consumers find in Kafka, an AsyncAPI 3.0 document: a
-// channel for each topic with the messages of all event types in it. Payloads are
-// in the words of draft 7, which its schemas are a superset of.
+// AsyncAPI describes what consumers find in Kafka, as an AsyncAPI 3.0 document: a
+// channel for each topic with the messages of all its event types. Payloads are
+// translated to draft 7, of which AsyncAPI's schemas are a superset.
 func AsyncAPI(set *schema.Set) ([]byte, error) {
 	doc := asyncDocument{
 		AsyncAPI: "3.0.0", ContentType: "application/json",
@@ -187,4 +187,35 @@ func headers(def *event.Definition) object {
 	}
 	slices.Sort(required)
 	return object{"type": "object", "required": required, "properties": properties}
+}
+
+// envelope describes the value of a record in structured mode: the event in the JSON
+// format (CloudEvents JSON event format 1.0), with data of a schema.
+func envelope(def *event.Definition, data any) object {
+	text := func(description string) object {
+		return object{"type": "string", "minLength": 1, "description": description}
+	}
+	return object{
+		"type":     "object",
+		"required": []string{"specversion", "id", "type", "source", "time", "datacontenttype", "data"},
+		"properties": object{
+			"specversion":     object{"type": "string", "const": "1.0"},
+			"id":              text(aboutID),
+			"type":            object{"type": "string", "const": def.Type},
+			"source":          object{"type": "string", "minLength": 1, "format": "uri-reference", "description": aboutSource},
+			"time":            object{"type": "string", "format": "date-time", "description": aboutTime},
+			"datacontenttype": text("The media type of data: " + jsonTypes),
+			"dataschema":      object{"type": "string", "format": "uri", "description": aboutDataSchema},
+			"subject":         text(aboutSubject),
+			"data":            data,
+		},
+		"additionalProperties": object{"type": []string{"string", "integer", "boolean"}, "description": "Extension attributes."},
+	}
+}
+
+// envelopeExample is an example of data inside its event.
+func envelopeExample(def *event.Definition, data json.RawMessage) json.RawMessage {
+	return event.Structured(def, event.Attributes{
+		ID: "A234-1234-1234", Source: "/shops/berlin", Time: "2026-11-23T09:15:31.02Z",
+	}, "application/json", "", data)
 }

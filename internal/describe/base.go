@@ -10,11 +10,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// publishPath is the hand-written path whose parameters and answers those of the
+// publishPath is the hand-written path whose parameters and responses the paths of the
 // event types repeat.
 const publishPath = "/v1/events/{type}"
 
-// places are comments in openapi.yaml behind which additions are spliced in.
+// places are comments in openapi.yaml that additions replace.
 var places = regexp.MustCompile(`(?m)^( *)# event types: (tags|paths|parameters|schemas)\n`)
 
 // allPlaces in the order of the file.
@@ -23,15 +23,15 @@ var allPlaces = []string{"tags", "paths", "parameters", "schemas"}
 // Base is the hand-written OpenAPI file.
 type Base struct {
 	yaml       []byte
-	json       []byte            // its places are a last member or an element each
+	json       []byte            // each place is a last member or an element
 	forOne     []byte            // the same for one event type, see withoutOthers
 	parameters []entry           // components for the operations of event types
 	refs       []json.RawMessage // to them
 	responses  json.RawMessage   // of publishPath
 }
 
-// NewBase reads openapi.yaml. It must have each of the places once, those of
-// paths and schemas as the last in their objects.
+// NewBase reads openapi.yaml. It must have each of the places once, those of paths and
+// schemas at the end of their objects.
 func NewBase(text []byte) (*Base, error) {
 	marked := places.ReplaceAllFunc(text, func(line []byte) []byte {
 		m := places.FindSubmatch(line)
@@ -63,7 +63,7 @@ func NewBase(text []byte) (*Base, error) {
 
 func marker(place string) string { return "event types: " + place }
 
-// spliceAt is how a place looks in the JSON, with the comma before it.
+// spliceAt is the text of a place in the JSON, with the comma before it.
 func spliceAt(place string) []byte {
 	if place == "tags" {
 		return fmt.Appendf(nil, ",%q", marker(place))
@@ -71,12 +71,13 @@ func spliceAt(place string) []byte {
 	return fmt.Appendf(nil, ",%q:null", marker(place))
 }
 
-// ownParameters are those of publishPath that operations of event types have too.
+// ownParameters are the parameters of publishPath that operations of event types have,
+// too.
 var ownParameters = []string{"IdempotencyKey", "CloudEventId", "CloudEventSource", "CloudEventTime", "CloudEventSubject", "TraceParent", "TraceState"}
 
-// learn takes from the hand-written file what the operations of event types repeat.
-// Their parameters have no examples: pages fill those in, and an event that is
-// sent from a page would carry another one's id.
+// learn reads from the hand-written file what the operations of event types repeat.
+// Their parameters have no examples: pages would fill those in, and an event that is
+// sent from a page would have the id of another one.
 func (b *Base) learn() error {
 	var doc struct {
 		Paths map[string]struct {
@@ -114,7 +115,7 @@ func (b *Base) learn() error {
 	return nil
 }
 
-// appendJSON writes a YAML document as JSON, in its order.
+// appendJSON writes a YAML document as JSON, in the same order.
 func appendJSON(dst []byte, n *yaml.Node) ([]byte, error) {
 	var err error
 	switch n.Kind {

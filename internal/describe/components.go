@@ -7,28 +7,28 @@ import (
 	"eventgateway/internal/schema"
 )
 
-// components gathers schemas from all event types under names that are legal in
+// components collects the schemas of all event types under names that are allowed in
 // OpenAPI and AsyncAPI (letters, digits, ".", "-" and "_").
 type components struct {
-	draft   string            // 7 or 2020-12
+	dialect string            // 7 or 2020-12
 	names   map[string]string // by path in the schemas folder
 	taken   map[string]bool
 	order   []string // names
 	schemas map[string][]byte
 }
 
-func newComponents(draft string) *components {
-	return &components{draft: draft, names: map[string]string{}, taken: map[string]bool{}, schemas: map[string][]byte{}}
+func newComponents(dialect string) *components {
+	return &components{dialect: dialect, names: map[string]string{}, taken: map[string]bool{}, schemas: map[string][]byte{}}
 }
 
-// add takes in a version's schema with all that it refers to and returns the
-// reference to it; false if it cannot stand in such a document.
+// add adds a version's schema with everything that it refers to, and returns the
+// reference to it; false if it cannot be part of such a document.
 func (c *components) add(set *schema.Set, eventType, version string) (ref string, ok bool) {
 	gathered, err := set.Gather(eventType, version, func(path string) string { return prefix + c.name(path) })
 	if err != nil {
 		return "", false
 	}
-	if gathered, err = gathered.As(c.draft); err != nil {
+	if gathered, err = gathered.As(c.dialect); err != nil {
 		return "", false
 	}
 	for _, part := range gathered.Parts {
@@ -43,7 +43,7 @@ func (c *components) add(set *schema.Set, eventType, version string) (ref string
 
 const prefix = "/components/schemas/"
 
-// name of a file: orders.placed/v1.json is orders.placed.v1.
+// name is the component name of a file: orders.placed.v1 for orders.placed/v1.json.
 func (c *components) name(path string) string {
 	if name, ok := c.names[path]; ok {
 		return name

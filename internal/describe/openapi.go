@@ -44,8 +44,8 @@ type entry struct {
 	value []byte
 }
 
-// OpenAPI is the hand-written description with a path for each version of each
-// event type. Both notations say the same.
+// OpenAPI is the hand-written description with a path for each version of each event
+// type, in two notations.
 type OpenAPI struct {
 	JSON []byte
 	YAML func() []byte // made when it is called
@@ -57,9 +57,9 @@ func (b *Base) OpenAPI(set *schema.Set) (OpenAPI, error) {
 	return OpenAPI{spliceJSON(b.json, additions), func() []byte { return b.spliceYAML(additions) }}, err
 }
 
-// OpenAPIOf describes one event type and nothing else that can be called but the
-// receipts; or, if it has no name, the interface without event types. Pages cannot
-// show hundreds at once, and take in the whole of what they are given to show one.
+// OpenAPIOf describes one event type and, besides, only the receipts; without a name it
+// describes the interface without event types. Pages cannot show hundreds of event
+// types at once, and read a whole document to show one of them.
 func (b *Base) OpenAPIOf(set *schema.Set, eventType string) ([]byte, error) {
 	types := slices.DeleteFunc(set.Types(), func(t schema.EventType) bool { return t.Name != eventType })
 	additions, err := b.additions(set, types)
@@ -69,7 +69,7 @@ func (b *Base) OpenAPIOf(set *schema.Set, eventType string) ([]byte, error) {
 	return spliceJSON(b.forOne, additions), err
 }
 
-// additions are what event types add, by place.
+// additions are the entries that event types add, by place.
 func (b *Base) additions(set *schema.Set, types []schema.EventType) (map[string][]entry, error) {
 	schemas := newComponents("2020-12")
 	ids := map[string]bool{}
@@ -101,8 +101,8 @@ func (b *Base) additions(set *schema.Set, types []schema.EventType) (map[string]
 	return additions, nil
 }
 
-// Anchors are the places of event types' newest versions in Swagger UI's links: tag
-// and operation.
+// Anchors are the links to the newest versions of event types in Swagger UI: tag and
+// operation.
 func Anchors(set *schema.Set) map[string]string {
 	ids := map[string]bool{}
 	anchors := map[string]string{}
@@ -117,7 +117,7 @@ func Anchors(set *schema.Set) map[string]string {
 	return anchors
 }
 
-// path describes one version. The newest is what a path without version leads to.
+// path describes one version. The newest has the path without a version.
 func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, version, id string) (string, []byte, error) {
 	v, err := set.Version(t.Name, version)
 	if err != nil {
@@ -140,7 +140,7 @@ func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, ve
 	if ref, ok := schemas.add(set, t.Name, version); ok {
 		body.Schema = fmt.Appendf(nil, `{"$ref":%q}`, ref)
 	} else {
-		op.Description += fmt.Sprintf("\n\nIts schema (draft %s) cannot be shown here: see the link.", v.Draft)
+		op.Description += fmt.Sprintf("\n\nIts schema (draft %s) cannot be shown here: see the link.", v.Dialect)
 	}
 	op.Body = requestBody{Required: true, Content: map[string]mediaType{"application/json": body}}
 	item, err := json.Marshal(map[string]operation{"post": op})
@@ -150,7 +150,7 @@ func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, ve
 	return path, item, nil
 }
 
-// tagOf puts event types into the groups that their names begin with.
+// tagOf is the group of an event type: the first part of its name.
 func tagOf(eventType string) string {
 	if group, _, ok := strings.Cut(eventType, "."); ok && group != "" {
 		return group + ".*"
@@ -158,7 +158,7 @@ func tagOf(eventType string) string {
 	return "other event types"
 }
 
-// operationID is what generated clients make their functions' names of.
+// operationID is unique; generated clients name their functions after it.
 func operationID(eventType, version string, ids map[string]bool) string {
 	plain := "publish_" + strings.NewReplacer(".", "_", "-", "_").Replace(eventType) + "_" + version
 	id := plain
@@ -176,7 +176,7 @@ func summary(eventType string, v schema.Version) string {
 	return v.Title + " (" + v.Definition.Version + ")"
 }
 
-// description says what becomes of an event of this type, in Markdown.
+// description says in Markdown what happens to an event of this type.
 func description(v schema.Version) string {
 	def := v.Definition
 	var b strings.Builder
@@ -213,7 +213,7 @@ func examples(list []json.RawMessage) json.RawMessage {
 	return append(append([]byte{'{'}, joined(entries)...), '}')
 }
 
-// joined puts entries behind each other, with commas between them.
+// joined joins entries with commas.
 func joined(entries []entry) []byte {
 	var b bytes.Buffer
 	for i, e := range entries {

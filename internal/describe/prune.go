@@ -7,12 +7,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// receiptsPath stays in the description of one event type: whoever sent an event may
-// want to know what became of it.
+// receiptsPath stays in the description of one event type: the sender of an event may
+// want to know what happened to it.
 const receiptsPath = "/v1/receipts"
 
-// withoutOthers takes from a description all paths but the receipts', and then the
-// components that nothing is left to refer to, but for those that publishPath
+// withoutOthers removes all paths but the one of the receipts from a description, and
+// then the components that nothing refers to any more, except those that publishPath
 // needs. Markers stay.
 func withoutOthers(root *yaml.Node) {
 	doc := root.Content[0]
@@ -30,7 +30,7 @@ func withoutOthers(root *yaml.Node) {
 	}
 	for i := 0; i < len(components.Content); i += 2 {
 		kind := components.Content[i].Value
-		if kind == "securitySchemes" { // which are named, not referred to
+		if kind == "securitySchemes" { // they are named, not referenced
 			continue
 		}
 		keep(components.Content[i+1], func(name string) bool {
@@ -41,7 +41,7 @@ func withoutOthers(root *yaml.Node) {
 
 func isMarker(name string) bool { return strings.HasPrefix(name, marker("")) }
 
-// value is that of a mapping's member, an empty node without one.
+// value is the value of a mapping's member; an empty node if there is none.
 func value(mapping *yaml.Node, name string) *yaml.Node {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == name {
@@ -51,24 +51,24 @@ func value(mapping *yaml.Node, name string) *yaml.Node {
 	return &yaml.Node{}
 }
 
-// find is the component of a kind and a name, an empty node without one.
+// find is the component with a kind and a name; an empty node if there is none.
 func find(components *yaml.Node, ref string) *yaml.Node {
 	kind, name, _ := strings.Cut(ref, "/")
 	return value(value(components, kind), name)
 }
 
-// keep drops the members whose names are not good.
-func keep(mapping *yaml.Node, good func(name string) bool) {
+// keep drops the members whose names are not wanted.
+func keep(mapping *yaml.Node, wanted func(name string) bool) {
 	kept := mapping.Content[:0]
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if good(mapping.Content[i].Value) {
+		if wanted(mapping.Content[i].Value) {
 			kept = append(kept, mapping.Content[i], mapping.Content[i+1])
 		}
 	}
 	mapping.Content = kept
 }
 
-// references are those to components, as kind/name.
+// references are the references to components, as kind/name.
 func references(n *yaml.Node) []string {
 	var all []string
 	if name, ok := strings.CutPrefix(n.Value, "#/components/"); ok && n.Kind == yaml.ScalarNode {

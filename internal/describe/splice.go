@@ -36,12 +36,12 @@ func (b *Base) spliceYAML(additions map[string][]entry) []byte {
 	})
 }
 
-// printable is JSON in characters that YAML allows (YAML 1.2 §5.1), without the
-// surrogate pairs that it does not know.
+// printable is JSON in characters that YAML allows (YAML 1.2 §5.1), without surrogate
+// pairs, which YAML does not have.
 func printable(text []byte) []byte {
 	plain, err := jsontext.AppendFormat(nil, text, jsontext.EscapeForJS(true))
 	if err != nil {
-		return text // cannot be: it is JSON of our own
+		return text // cannot be: it is JSON that this package wrote
 	}
 	var out []byte
 	for len(plain) > 0 {

@@ -10,13 +10,12 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// acceptor recognises most valid data without the library, which is several
-// times dearer: it writes out the path of every value for errors that valid
-// data do not have. It never refuses: what it is not sure of, and all that it
-// does not know, goes to the library, which alone decides and explains.
+// acceptor recognises most valid data without the library, which takes several
+// times as long: it writes out the path of every value, for errors that valid data
+// do not have. An acceptor never refuses. Data that it cannot decide about go to
+// the library, which alone refuses and explains.
 //
-// A fuzz test holds the two together: what an acceptor accepts, the library
-// accepts.
+// A fuzz test checks that the library accepts everything that an acceptor accepts.
 type acceptor struct {
 	types    typeSet
 	enum     map[string]bool // allowed strings; nil: no enum
@@ -64,8 +63,8 @@ type arrayRules struct {
 	items    *acceptor
 }
 
-// newAcceptor compiles what it knows of a schema; nil if it meets a keyword
-// that it leaves to the library.
+// newAcceptor compiles a schema; nil if the schema has a keyword that is left to the
+// library.
 func newAcceptor(s *jsonschema.Schema) *acceptor {
 	c := acceptorCompiler{done: map[*jsonschema.Schema]*acceptor{}}
 	a := c.compile(s)
@@ -80,8 +79,7 @@ func newAcceptor(s *jsonschema.Schema) *acceptor {
 	return a
 }
 
-// leadsTo reports whether judging a value by a judges the same value by target
-// again.
+// leadsTo reports whether a applies target to the same value that it is applied to.
 func (a *acceptor) leadsTo(target *acceptor, seen map[*acceptor]bool) bool {
 	for _, next := range a.inPlace {
 		if next == target {
@@ -138,8 +136,8 @@ func (c *acceptorCompiler) compile(s *jsonschema.Schema) *acceptor {
 	return a
 }
 
-// onlyKnownKeywords reports whether the schema has nothing but what acceptors
-// know. The fields are those of jsonschema v5's Schema.
+// onlyKnownKeywords reports whether acceptors know all keywords of the schema. The
+// fields are those of jsonschema v5's Schema.
 func onlyKnownKeywords(s *jsonschema.Schema) bool {
 	return s.Always == nil && s.RecursiveRef == nil && s.DynamicRef == nil &&
 		s.Not == nil && len(s.AnyOf) == 0 && len(s.OneOf) == 0 && s.If == nil && len(s.Constant) == 0 &&
@@ -207,7 +205,7 @@ func (c *acceptorCompiler) arrayRules(s *jsonschema.Schema) *arrayRules {
 	return r
 }
 
-// accepts reports whether v is surely valid.
+// accepts reports whether v is certainly valid.
 func (a *acceptor) accepts(v any) bool {
 	if a.anything {
 		return true
@@ -320,8 +318,8 @@ func (c *acceptorCompiler) bound(r *big.Rat) *int64 {
 
 func (a *acceptor) acceptsNumber(text string) bool {
 	if !isInteger(text) {
-		// Whether 1.0 or 1e2 is an integer, and where 0.1 lies, is left to the
-		// library, unless any number will do.
+		// The library decides whether 1.0 or 1e2 is an integer and how 0.1 compares,
+		// unless any number will do.
 		return a.types&typeNumber != 0 && a.number == nil
 	}
 	if a.types&(typeInteger|typeNumber) == 0 {

@@ -66,17 +66,17 @@ func compileForTest(tb testing.TB, schema string) *jsonschema.Schema {
 	return s
 }
 
-// holdsTogether fails if the acceptor accepts what the library refuses. It
-// reports whether the acceptor accepted, and whether the library did.
+// holdsTogether fails if the acceptor accepts data that the library refuses. It reports
+// whether the acceptor accepted, and whether the library did.
 func holdsTogether(tb testing.TB, schema string, s *jsonschema.Schema, a *acceptor, data []byte) (fast, valid bool) {
 	tb.Helper()
-	tree, p, err := parse(data)
+	doc, err := parse(data)
 	if err != nil {
 		return false, false
 	}
-	defer p.release()
-	valid = s.Validate(tree) == nil
-	fast = a != nil && a.accepts(tree)
+	defer doc.Release()
+	valid = s.Validate(doc.Root) == nil
+	fast = a != nil && a.accepts(doc.Root)
 	require.False(tb, fast && !valid, "schema %s: the acceptor accepts %s, the library does not", schema, data)
 	return fast, valid
 }
@@ -125,11 +125,11 @@ func TestAcceptorLeavesReferenceLoopsToTheLibrary(t *testing.T) {
 func TestAcceptorKnowsTheSampleOrder(t *testing.T) {
 	t.Parallel()
 	_, v, data := sample(t)
-	tree, p, err := parse(data)
+	doc, err := parse(data)
 	require.NoError(t, err)
-	defer p.release()
+	defer doc.Release()
 	require.NotNil(t, v.fast)
-	require.True(t, v.fast.accepts(tree))
+	require.True(t, v.fast.accepts(doc.Root))
 }
 
 func FuzzAcceptor(f *testing.F) {
@@ -150,11 +150,11 @@ func FuzzAcceptor(f *testing.F) {
 
 func BenchmarkAccept(b *testing.B) {
 	_, v, data := sample(b)
-	tree, _, err := parse(data)
+	doc, err := parse(data)
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if !v.fast.accepts(tree) {
+		if !v.fast.accepts(doc.Root) {
 			b.Fatal("not accepted")
 		}
 	}

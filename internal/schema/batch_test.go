@@ -9,8 +9,7 @@ import (
 	"eventgateway/internal/event"
 )
 
-// An event that is refused still belongs to its entity: in a batch, others wait
-// behind it.
+// A refused event still belongs to its entity: in a batch, other events wait for it.
 func TestInvalidDataMayHaveAKey(t *testing.T) {
 	t.Parallel()
 	set := one(t, `{"x-event":{"key":"/id"},"type":"object","properties":{"n":{"type":"integer"}}}`)

@@ -32,21 +32,21 @@ func BenchmarkParse(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		_, p, err := parse(data)
+		doc, err := parse(data)
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.release()
+		doc.Release()
 	}
 }
 
 func BenchmarkValidate(b *testing.B) {
 	_, v, data := sample(b)
-	tree, _, err := parse(data)
+	doc, err := parse(data)
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := v.schema.Validate(tree); err != nil {
+		if err := v.schema.Validate(doc.Root); err != nil {
 			b.Fatal(err)
 		}
 	}

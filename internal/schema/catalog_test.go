@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// watched is a catalog over a folder of its own, polled by hand.
+// watched is a catalog over a separate folder, polled by hand.
 type watched struct {
 	*Catalog
 	dir     string

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/schema/compat"
+	"eventgateway/internal/strictjson"
 )
 
 // ChangeKind says what changed.
@@ -24,10 +25,10 @@ const (
 	SchemaChanged  ChangeKind = "schema"  // what is accepted
 )
 
-// Both is the direction of a change that hurts who publishes and who consumes.
+// Both is the direction of a change that breaks publishers and consumers.
 const Both compat.Direction = "both"
 
-// Change is one difference that matters to those who publish or consume.
+// Change is one difference that matters to publishers or consumers.
 type Change struct {
 	EventType string
 	Version   string // "" if it is about the whole type
@@ -42,12 +43,12 @@ type Change struct {
 	Pointer   string           // JSON Pointer into the schema
 	Keyword   string
 	Message   string
-	Witness   json.RawMessage // an event that shows it, if there is one
+	Witness   json.RawMessage // an event that shows the difference, if one was found
 }
 
-// Changes compares the versions that two sets have in common and lists what
-// came and went, ordered by event type and version. A published version should
-// not change; whether one may is for the caller to say.
+// Changes compares the versions that two sets have in common and lists what was
+// added and removed, ordered by event type and version. A published version should
+// not change; the caller decides whether one may.
 func Changes(before, after *Set) []Change {
 	var changes []Change
 	names := make(map[string]bool)
@@ -107,7 +108,7 @@ func typeChanges(before, after *Set, old, now *eventType) []Change {
 }
 
 // VersionChanges compares each version of a type with the one before it. A new
-// version may break: it exists for that.
+// version may be breaking: that is what versions are for.
 func (s *Set) VersionChanges() []Change {
 	var changes []Change
 	for _, name := range s.names {
@@ -125,7 +126,7 @@ func (s *Set) VersionChanges() []Change {
 
 // versionChanges compares two versions of one type.
 func versionChanges(before *Set, old *version, after *Set, now *version) []Change {
-	if old == now { // taken over with all that it refers to
+	if old == now { // reused, with everything that it refers to
 		return nil
 	}
 	changes := append(xeventChanges(old.def, now.def), schemaChanges(before, old, after, now)...)
@@ -139,7 +140,7 @@ func versionChanges(before *Set, old *version, after *Set, now *version) []Chang
 }
 
 // schemaChanges compares what two versions accept. A comparison that fails or
-// panics must not take a gateway down, nor pass for a good one.
+// panics must neither stop the gateway nor count as compatible.
 func schemaChanges(before *Set, old *version, after *Set, now *version) (changes []Change) {
 	cannotTell := func(why any) []Change {
 		return []Change{{
@@ -155,7 +156,7 @@ func schemaChanges(before *Set, old *version, after *Set, now *version) (changes
 	was, err := before.tree(old)
 	is, err2 := after.tree(now)
 	if err = errors.Join(err, err2); err != nil {
-		if bytes.Equal(old.raw, now.raw) && sameFiles(before.library, after.library) {
+		if bytes.Equal(old.raw, now.raw) && sameFiles(before.files, after.files) {
 			return nil
 		}
 		return cannotTell(err)
@@ -172,12 +173,15 @@ func (s *Set) tree(v *version) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, _, err := parse(bundle) // never released: the comparison keeps parts of it
-	return tree, err
+	doc, err := parse(bundle)
+	if err != nil {
+		return nil, err
+	}
+	return doc.Root, nil // never released: the comparison keeps parts of it
 }
 
-// sameFiles reports whether what schemas can refer to is the same.
-func sameFiles(a, b *library) bool {
+// sameFiles reports whether two folders have the same files.
+func sameFiles(a, b *schemaFiles) bool {
 	if len(a.byPath) != len(b.byPath) {
 		return false
 	}
@@ -189,7 +193,8 @@ func sameFiles(a, b *library) bool {
 	return true
 }
 
-// findings turns a report into changes. A verdict without a finding still counts.
+// findings turns a report into changes. A direction that breaks without a finding
+// becomes a change, too.
 func findings(r compat.Report) []Change {
 	var changes []Change
 	said := make(map[compat.Direction]compat.Verdict)
@@ -221,12 +226,12 @@ func findings(r compat.Report) []Change {
 	return changes
 }
 
-// nearestLine finds the line of the value at a pointer or, where the file has
-// nothing there (it was removed, or stands in a shared file), of the nearest
-// value around it.
+// nearestLine finds the line of the value at a pointer. If the file has no such value
+// (it was removed, or is in a shared file), it is the line of the nearest value around
+// it.
 func nearestLine(data []byte, pointer string) int {
 	for {
-		if line := lineOf(data, pointer); line > 0 {
+		if line := strictjson.LineOf(data, pointer); line > 0 {
 			return line
 		}
 		cut := strings.LastIndexByte(pointer, '/')

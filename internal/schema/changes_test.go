@@ -107,8 +107,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// What the schema itself accepts is compared by package compat; here it must
-// only arrive, with its place.
+// Package compat compares what schemas accept; here its findings must only arrive, with
+// their places.
 func TestChangesOfASchema(t *testing.T) {
 	t.Parallel()
 	v1 := "{\n\"x-event\":{\"key\":null},\n\"type\":\"object\",\n\"required\":[\"a\"]\n}"
@@ -180,7 +180,7 @@ func TestNearestLine(t *testing.T) {
 	}
 }
 
-// A comparison that fails is no reason to die, and no good news.
+// A comparison that fails neither panics nor counts as compatible.
 func TestChangesThatCannotBeCompared(t *testing.T) {
 	t.Parallel()
 	set := one(t, `{"x-event":{"key":null}}`)

@@ -9,9 +9,9 @@ import (
 	"eventgateway/internal/schema/compat"
 )
 
-// xeventChanges compares what the gateway does with two versions.
-// on_store_failure is left out: it changes what happens to an event while the
-// store is away, not what is accepted or where it goes.
+// xeventChanges compares what the gateway does with two versions. It ignores
+// on_store_failure, which matters only while the store is away and changes neither
+// what is accepted nor where it goes.
 func xeventChanges(old, now *event.Definition) []Change {
 	var changes []Change
 	add := func(member string, verdict compat.Verdict, direction compat.Direction, format string, args ...any) {
@@ -31,7 +31,7 @@ func xeventChanges(old, now *event.Definition) []Change {
 		add("idempotency", compat.Breaking, compat.Backward, "an Idempotency-Key is required and was not: events without one are refused")
 	}
 	switch {
-	case now.BodyLimit == 0: // only the gateway's own limit, which holds in any case
+	case now.BodyLimit == 0: // only the gateway's own limit, which always applies
 	case old.BodyLimit == 0:
 		add("body_limit", compat.CannotTell, compat.Backward,
 			"body_limit is %d bytes and was not said: larger events are refused, unless http.body_limit refused them before", now.BodyLimit)
@@ -41,7 +41,7 @@ func xeventChanges(old, now *event.Definition) []Change {
 	return changes
 }
 
-// keyName writes a key as the file does.
+// keyName writes a key as it is in the file.
 func keyName(pointers []string) string {
 	switch len(pointers) {
 	case 0:

@@ -144,8 +144,8 @@ func TestUnknownEventType(t *testing.T) {
 	})
 }
 
-// The library panics on a schema that its compiler never makes; the caller gets
-// an error all the same.
+// The library panics on a schema that its compiler never makes; the caller still gets
+// an error.
 func TestCheckSurvivesPanic(t *testing.T) {
 	t.Parallel()
 	v := &version{

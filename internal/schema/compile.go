@@ -10,35 +10,37 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/strictjson"
 )
 
-// folderURL is the schemas folder as the compiler sees it. Resolving a
-// reference against it cannot climb above it (RFC 3986 §5.2.4).
+// folderURL is the URL of the schemas folder for the compiler. A reference that is
+// resolved against it cannot leave it (RFC 3986 §5.2.4).
 const folderURL = "schemas:///"
 
 // source is one schema file, parsed.
 type source struct {
 	file
-	tree  any
-	draft string // 4, 6, 7, 2019-09 or 2020-12
-	url   string // its place in the folder
-	id    string // its "$id", resolved; or empty
+	tree    any
+	dialect string // 4, 6, 7, 2019-09 or 2020-12
+	url     string // its place in the folder
+	id      string // its "$id", resolved; or empty
 }
 
-// compiler compiles the files of one folder against each other and nothing
-// else: it knows no network and no file system.
+// compiler compiles the files of one folder. They can refer to each other only: it
+// has no access to a network or file system.
 type compiler struct {
 	*jsonschema.Compiler
-	*library
-	budget  *budget
-	missing []string // URLs asked for and not found since the last look
+	*schemaFiles
+	limit   *stepLimit
+	missing []string // URLs that were not found since it was last cleared
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
-		Compiler: jsonschema.NewCompiler(),
-		budget:   &budget{},
-		library:  &library{byPath: make(map[string]*source), byURL: make(map[string]*source)},
+		Compiler:    jsonschema.NewCompiler(),
+		limit:       &stepLimit{},
+		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
 	c.AssertContent = false
@@ -59,7 +61,7 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 			continue
 		}
 		if other, taken := c.byURL[s.id]; taken {
-			problems = append(problems, s.problem("/"+idOf(s.draft), "%q is also the name of %s; give each file its own", s.id, other.path))
+			problems = append(problems, s.problem("/"+idOf(s.dialect), "%q is also the name of %s; give each file its own", s.id, other.path))
 			continue
 		}
 		c.byURL[s.id] = s
@@ -70,9 +72,9 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 	return c, problems
 }
 
-// newSource parses a file and finds its names.
+// newSource parses a file and finds its URLs.
 func newSource(f file) (*source, *Problem) {
-	tree, _, err := parse(f.data) // never released: the tree lives as long as the set
+	doc, err := parse(f.data) // never released: the tree lives as long as the set
 	if err != nil {
 		var syntax *syntaxError
 		if !errors.As(err, &syntax) {
@@ -83,9 +85,10 @@ func newSource(f file) (*source, *Problem) {
 			What: fmt.Sprintf("column %d: %s", syntax.Column, syntax.What),
 		}
 	}
-	s := &source{file: f, tree: tree, draft: draftOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
+	tree := doc.Root
+	s := &source{file: f, tree: tree, dialect: dialectOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
 	root, _ := tree.(map[string]any)
-	if id, ok := root[idOf(s.draft)].(string); ok {
+	if id, ok := root[idOf(s.dialect)].(string); ok {
 		id, _, _ = strings.Cut(id, "#")
 		s.id = resolve(s.url, id)
 	}
@@ -94,7 +97,7 @@ func newSource(f file) (*source, *Problem) {
 
 func (s *source) problem(pointer, format string, args ...any) Problem {
 	return Problem{
-		File: s.path, Line: lineOf(s.data, pointer), Pointer: pointer,
+		File: s.path, Line: strictjson.LineOf(s.data, pointer), Pointer: pointer,
 		What: shorten(fmt.Sprintf(format, args...)),
 	}
 }
@@ -107,7 +110,7 @@ func (s *source) absoluteID() string {
 	return s.id
 }
 
-// resolve resolves a reference; empty if either is not a URI or names nothing.
+// resolve resolves a reference; empty if it is empty or one of the two is not a URI.
 func resolve(base, reference string) string {
 	b, err := url.Parse(base)
 	if err != nil || reference == "" {
@@ -120,9 +123,8 @@ func resolve(base, reference string) string {
 	return r.String()
 }
 
-// load gives jsonschema the files it asks for. A missing one becomes the
-// schema true, so that all missing ones are found in one go; they make the
-// compilation fail afterwards.
+// load gives jsonschema the files it asks for. A missing file becomes the schema
+// true, so that one compilation finds all missing files; compile reports them.
 func (c *compiler) load(u string) (io.ReadCloser, error) {
 	text := "true"
 	if s := c.find(u); s != nil {
@@ -133,23 +135,23 @@ func (c *compiler) load(u string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(text)), nil
 }
 
-// check holds a file against the metaschema of its draft.
+// check validates a file against the metaschema of its draft.
 func (c *compiler) check(s *source) (problems []Problem) {
 	defer func() {
 		if r := recover(); r != nil {
 			problems = []Problem{s.problem("", "the schema library cannot read it: %v", r)}
 		}
 	}()
-	draft := jsonschema.Draft2020.URL()
+	dialect := jsonschema.Draft2020.URL()
 	if root, ok := s.tree.(map[string]any); ok && root["$schema"] != nil {
-		if draft, ok = root["$schema"].(string); !ok {
+		if dialect, ok = root["$schema"].(string); !ok {
 			return []Problem{s.problem("/$schema", "must be a string, for example %q", jsonschema.Draft2020.URL())}
 		}
 	}
 	c.missing = nil
-	meta, err := c.Compile(resolve(s.url, draft))
+	meta, err := c.Compile(resolve(s.url, dialect))
 	if err != nil || len(c.missing) > 0 {
-		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", draft, jsonschema.Draft2020.URL())}
+		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", dialect, jsonschema.Draft2020.URL())}
 	}
 	err = meta.Validate(s.tree)
 	var invalid *jsonschema.ValidationError
@@ -189,7 +191,7 @@ func (c *compiler) compile(s *source) (compiled *jsonschema.Schema, problems []P
 	return compiled, problems
 }
 
-// missingProblem says where a reference to a missing file stands.
+// missingProblem finds the place of the reference to a missing file.
 func (c *compiler) missingProblem(s *source, u string) Problem {
 	what := fmt.Sprintf("no file has the \"$id\" %s; references stay inside the schemas folder: name a file by relative path or by its \"$id\"", u)
 	if name, ok := strings.CutPrefix(u, folderURL); ok {
@@ -231,7 +233,7 @@ func (c *compiler) inOrder(s *source) []*source {
 	return sources
 }
 
-// base is what the file's references are relative to.
+// base is the base URI of the file's references.
 func (s *source) base() string {
 	if s.id != "" {
 		return s.id
@@ -260,7 +262,7 @@ func findReference(tree any, base, at string, wanted func(string) bool) (string,
 			base = resolve(base, id)
 		}
 		for _, name := range sortedKeys(node) {
-			here := at + "/" + escapeToken(name)
+			here := at + "/" + strictjson.EscapeToken(name)
 			if text, ok := node[name].(string); ok && slices.Contains([]string{"$ref", "$dynamicRef", "$recursiveRef"}, name) {
 				if wanted(resolve(base, text)) {
 					return here, true

@@ -7,27 +7,56 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
-// As returns the same schema in the words of draft 7 or 2020-12, which other
-// documents are written in. Towards draft 7, unevaluatedItems and
-// unevaluatedProperties, minContains and maxContains are left out: what is
-// described there is then a little more than what is accepted. The error is
-// ErrNotPortable for drafts before 7, and where a reference leads through what
-// has another name in the other draft.
-func (p Portable) As(draft string) (Portable, error) {
-	if p.Draft == draft && draft == "2020-12" {
+// dialectURLs are the metaschemas of the supported drafts.
+var dialectURLs = map[string]string{
+	"4":       "http://json-schema.org/draft-04/schema#",
+	"6":       "http://json-schema.org/draft-06/schema#",
+	"7":       "http://json-schema.org/draft-07/schema#",
+	"2019-09": "https://json-schema.org/draft/2019-09/schema",
+	"2020-12": "https://json-schema.org/draft/2020-12/schema",
+}
+
+// dialectOf is the draft of a file, 2020-12 if the file does not say.
+func dialectOf(tree any) string {
+	root, _ := tree.(map[string]any)
+	named, _ := root["$schema"].(string)
+	for dialect, u := range dialectURLs {
+		if strings.TrimSuffix(named, "#") == strings.TrimSuffix(u, "#") {
+			return dialect
+		}
+	}
+	return "2020-12"
+}
+
+// idOf is "$id", or "id" in draft 4.
+func idOf(dialect string) string {
+	if dialect == "4" {
+		return "id"
+	}
+	return "$id"
+}
+
+// As translates the schema to draft 7 or 2020-12. In draft 7, unevaluatedItems,
+// unevaluatedProperties, minContains and maxContains are left out: the result then
+// accepts a little more. The error is ErrNotPortable for drafts before 7, and if a
+// reference goes through a keyword that has another name in the other draft.
+func (p Portable) As(dialect string) (Portable, error) {
+	if p.Dialect == dialect && dialect == "2020-12" {
 		return p, nil
 	}
 	change := map[[2]string]func([]member) []member{
 		{"7", "2020-12"}: func(list []member) []member { return in2020(aloneWithRef(list)) }, {"2019-09", "2020-12"}: in2020,
 		{"2020-12", "7"}: in7, {"2019-09", "7"}: in7,
 		{"7", "7"}: aloneWithRef,
-	}[[2]string{p.Draft, draft}]
+	}[[2]string{p.Dialect, dialect}]
 	if change == nil {
-		return Portable{}, fmt.Errorf("%w: it is of draft %s", ErrNotPortable, p.Draft)
+		return Portable{}, fmt.Errorf("%w: it is of draft %s", ErrNotPortable, p.Dialect)
 	}
-	out := Portable{Draft: draft, places: p.places}
+	out := Portable{Dialect: dialect, places: p.places}
 	var refs []string
 	for _, part := range p.Parts {
 		changed := rewrite(part.Schema, "", func(_ string, list []member) []member {
@@ -39,7 +68,7 @@ func (p Portable) As(draft string) (Portable, error) {
 		})
 		out.Parts = append(out.Parts, Part{Path: part.Path, Schema: changed})
 	}
-	// One that leads nowhere would spoil the whole document for its readers.
+	// A reference that leads nowhere would make the whole document unreadable to tools.
 	for _, ref := range refs {
 		if !out.leadsSomewhere(ref) {
 			return out, fmt.Errorf("%w: the reference %s leads nowhere there", ErrNotPortable, ref)
@@ -48,7 +77,7 @@ func (p Portable) As(draft string) (Portable, error) {
 	return out, nil
 }
 
-// aloneWithRef drops what draft 7 ignores beside a reference.
+// aloneWithRef drops the keywords that draft 7 ignores beside a reference.
 func aloneWithRef(list []member) []member {
 	if find(list, "$ref") == nil {
 		return list
@@ -58,7 +87,7 @@ func aloneWithRef(list []member) []member {
 	})
 }
 
-// in2020 renames what older drafts call otherwise.
+// in2020 renames the keywords that have other names in older drafts.
 func in2020(list []member) []member {
 	tuple := find(list, "items").Kind() == '['
 	var out []member
@@ -101,7 +130,7 @@ func splitDependencies(m member) []member {
 	return out
 }
 
-// in7 renames what draft 7 calls otherwise.
+// in7 renames the keywords that have other names in draft 7.
 func in7(list []member) []member {
 	tuple := find(list, "prefixItems") != nil
 	var out, dependencies []member
@@ -126,7 +155,8 @@ func in7(list []member) []member {
 	return refInAllOf(out)
 }
 
-// refInAllOf keeps what stands beside a reference, which draft 7 ignores there.
+// refInAllOf moves a reference into "allOf", because draft 7 would ignore the keywords
+// beside it.
 func refInAllOf(list []member) []member {
 	ref := find(list, "$ref")
 	if ref == nil || len(aloneWithRef(slices.Clone(list))) == len(list) {
@@ -143,7 +173,7 @@ func (p Portable) leadsSomewhere(ref string) bool {
 	if err != nil {
 		return false
 	}
-	// The longest place wins: that of a bundle's own file is the empty one.
+	// The longest place wins: the version's own file in a bundle has the empty one.
 	var at *Part
 	longest := -1
 	for i, part := range p.Parts {
@@ -163,12 +193,12 @@ func standsAt(v jsontext.Value, pointer string) bool {
 	if rest != "" || strings.HasSuffix(pointer[1:], "/") {
 		rest = "/" + rest
 	}
-	name, ok := unescapeToken(token)
+	name, ok := strictjson.UnescapeToken(token)
 	if !ok {
 		return false
 	}
 	if list, ok := elements(v); ok {
-		i, ok := arrayIndex(name)
+		i, ok := strictjson.ArrayIndex(name)
 		return ok && i < len(list) && standsAt(list[i], rest)
 	}
 	list, _ := members(v)

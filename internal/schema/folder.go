@@ -16,7 +16,7 @@ import (
 )
 
 // Limits of the folder: far above any real one, so that a wrong path (a home
-// folder, say) is refused instead of read.
+// folder, for example) is refused and not read.
 const (
 	maxFileBytes   = 4 << 20
 	maxFiles       = 10_000
@@ -34,7 +34,7 @@ type file struct {
 	data      []byte
 }
 
-// folder is a look at the schemas folder: its files and what does not belong.
+// folder is the schemas folder at one moment: its files and what does not belong.
 type folder struct {
 	dir      string
 	files    []file // ordered by path
@@ -45,8 +45,8 @@ type folder struct {
 // digest identifies a state of the folder.
 type digest [sha256.Size]byte
 
-// scanner walks a folder. All access goes through an os.Root, which follows
-// symbolic links only as long as they stay inside.
+// scanner walks a folder. All access goes through an os.Root, which follows only
+// symbolic links that stay inside.
 type scanner struct {
 	root   *os.Root
 	fsys   fs.FS
@@ -117,7 +117,7 @@ func (s *scanner) problem(file, format string, args ...any) {
 	s.result.problems = append(s.result.problems, Problem{File: file, What: fmt.Sprintf(format, args...)})
 }
 
-// list returns a folder's entries, links followed, without the ignored ones.
+// list returns the entries of a folder, with links followed, without ignored ones.
 func (s *scanner) list(dir string) []fs.FileInfo {
 	entries, err := fs.ReadDir(s.fsys, dir)
 	if err != nil {

@@ -8,45 +8,47 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
-// ErrNotPortable says that a schema cannot stand in another document: it has
+// ErrNotPortable says that a schema cannot be part of another document: it has
 // dynamic references, refers to a metaschema, or mixes drafts.
-var ErrNotPortable = errors.New("schema cannot stand in another document")
+var ErrNotPortable = errors.New("schema cannot be part of another document")
 
-// Part is one schema file that a version consists of.
+// Part is one of the schema files that a version consists of.
 type Part struct {
 	Path   string // inside the folder, for example _shared/address.json
 	Schema []byte // compact JSON in the order of the file, without its names ($id, anchors, title), x-event and examples
 }
 
-// Portable is a version's schema for a document that gathers many.
+// Portable is a version's schema, ready to become part of another document.
 type Portable struct {
-	Draft string // 4, 6, 7, 2019-09 or 2020-12
-	Parts []Part // the version's own file first, then the files that it refers to
+	Dialect string // 4, 6, 7, 2019-09 or 2020-12
+	Parts   []Part // the version's own file first, then the files that it refers to
 
 	places map[string]string // by path
 }
 
 // Gather returns a version's schema ("" is the newest) with every reference
-// rewritten to "#" and a JSON Pointer: place says where in the gathering document a
-// file will stand. The error is an *event.Error, unknown-event-type, or
+// rewritten to "#" and a JSON Pointer: place returns the pointer that a file will
+// have in the other document. The error is an *event.Error, unknown-event-type, or
 // ErrNotPortable.
 func (s *Set) Gather(eventType, version string, place func(path string) string) (Portable, error) {
 	v, err := s.version(eventType, version)
 	if err != nil {
 		return Portable{}, err
 	}
-	g := gatherer{library: s.library, place: place, places: make(map[string]string)}
+	g := gatherer{schemaFiles: s.files, place: place, places: make(map[string]string)}
 	g.want(v.path)
 	for i := 0; i < len(g.parts) && g.err == nil; i++ { // grows as references are found
 		g.gather(i)
 	}
-	return Portable{Draft: g.draft, Parts: g.parts, places: g.places}, g.err
+	return Portable{Dialect: g.dialect, Parts: g.parts, places: g.places}, g.err
 }
 
-// Bundle is a version's schema ("" is the newest) as one document that refers to
-// nothing but itself: other files stand under "$defs". Errors are those of Gather.
+// Bundle is a version's schema ("" is the newest) as one document that refers only
+// to itself: other files are under "$defs". Errors are those of Gather.
 func (s *Set) Bundle(eventType, version string) ([]byte, error) {
 	first := true
 	gathered, err := s.Gather(eventType, version, func(path string) string {
@@ -54,7 +56,7 @@ func (s *Set) Bundle(eventType, version string) ([]byte, error) {
 			first = false
 			return ""
 		}
-		return "/$defs/" + escapeToken(path)
+		return "/$defs/" + strictjson.EscapeToken(path)
 	})
 	if err != nil {
 		return nil, err
@@ -75,20 +77,20 @@ func (s *Set) Bundle(eventType, version string) ([]byte, error) {
 	if root[at].value = objectOf(defs); len(defs) == 0 {
 		root = root[:at]
 	}
-	return objectOf(slices.Insert(root, 0, member{"$schema", stringOf(draftURLs[gathered.Draft])})), nil
+	return objectOf(slices.Insert(root, 0, member{"$schema", stringOf(dialectURLs[gathered.Dialect])})), nil
 }
 
 // gatherer follows references from file to file.
 type gatherer struct {
-	*library
-	place  func(string) string
-	places map[string]string
-	draft  string
-	parts  []Part
-	err    error
+	*schemaFiles
+	place   func(string) string
+	places  map[string]string
+	dialect string
+	parts   []Part
+	err     error
 }
 
-// want adds a file once and returns where it will stand.
+// want adds a file, if it is not there yet, and returns its pointer.
 func (g *gatherer) want(path string) string {
 	place, known := g.places[path]
 	if !known {
@@ -101,11 +103,11 @@ func (g *gatherer) want(path string) string {
 
 func (g *gatherer) gather(i int) {
 	s := g.byPath[g.parts[i].Path]
-	switch draft := s.draft; {
+	switch dialect := s.dialect; {
 	case i == 0:
-		g.draft = draft
-	case draft != g.draft:
-		g.fail("%s is of draft %s, and what refers to it of draft %s", s.path, draft, g.draft)
+		g.dialect = dialect
+	case dialect != g.dialect:
+		g.fail("%s is of draft %s, and what refers to it of draft %s", s.path, dialect, g.dialect)
 		return
 	}
 	// Strings without needless escapes: YAML has no surrogate pairs.
@@ -117,12 +119,12 @@ func (g *gatherer) gather(i int) {
 	bases := map[string]string{"": s.base()}
 	g.parts[i].Schema = rewrite(compact, "", func(at string, list []member) []member {
 		base := baseAt(bases, at)
-		if id, ok := textOf(find(list, idOf(g.draft))); ok && at != "" && !strings.HasPrefix(id, "#") {
+		if id, ok := textOf(find(list, idOf(g.dialect))); ok && at != "" && !strings.HasPrefix(id, "#") {
 			base = resolve(base, id)
 			bases[at] = base
 		}
 		if at == "" {
-			// The title too: generators name types after it, and all versions of an event type share it.
+			// The title goes, too: generators name types after it, and the versions of an event type share it.
 			list = slices.DeleteFunc(list, func(m member) bool {
 				return m.name == "x-event" || m.name == "examples" || m.name == "title"
 			})
@@ -141,22 +143,22 @@ func baseAt(bases map[string]string, at string) string {
 	}
 }
 
-// point rewrites one schema object: its reference, and away with its names.
+// point rewrites the reference of one schema object and removes its names.
 func (g *gatherer) point(base string, list []member) []member {
 	kept := list[:0]
 	for _, m := range list {
 		switch m.name {
-		case "$schema", "$anchor", "$vocabulary", idOf(g.draft):
+		case "$schema", "$anchor", "$vocabulary", idOf(g.dialect):
 			if m.value.Kind() == '"' || m.value.Kind() == '{' {
 				continue
 			}
 		case "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor":
-			g.fail("%s has no meaning elsewhere", m.name)
+			g.fail("%s means nothing in another document", m.name)
 		case "$ref":
 			ref, ok := textOf(m.value)
 			path, pointer, found := g.locate(base, ref)
 			if !ok || !found {
-				g.fail("%q is no file of the folder", ref)
+				g.fail("%q is not a file of the folder", ref)
 				break
 			}
 			m.value = stringOf("#" + (&url.URL{Fragment: g.want(path) + pointer}).EscapedFragment())

@@ -8,12 +8,14 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/strictjson"
 )
 
 const (
-	draft7    = `"$schema":"http://json-schema.org/draft-07/schema#"`
-	draft2019 = `"$schema":"https://json-schema.org/draft/2019-09/schema"`
-	event1    = `"x-event":{"key":"/id"}`
+	dialect7    = `"$schema":"http://json-schema.org/draft-07/schema#"`
+	dialect2019 = `"$schema":"https://json-schema.org/draft/2019-09/schema"`
+	event1      = `"x-event":{"key":"/id"}`
 )
 
 // portable are folders whose type t is gathered, with data to tell it by.
@@ -74,17 +76,17 @@ var portable = map[string]struct {
 		[]string{`{"id":"1","a":[1]}`, `{"id":"1","a":["x","y",1]}`},
 	},
 	"tuples of draft 7": {
-		files{"t/v1.json": `{` + draft7 + `,` + event1 + `,"properties":{"a":{"items":[{"type":"string"}],"additionalItems":{"type":"null"}},"b":{"items":{"type":"null"},"additionalItems":false}}}`},
+		files{"t/v1.json": `{` + dialect7 + `,` + event1 + `,"properties":{"a":{"items":[{"type":"string"}],"additionalItems":{"type":"null"}},"b":{"items":{"type":"null"},"additionalItems":false}}}`},
 		[]string{`{"id":"1","a":["x",null],"b":[null,null]}`},
 		[]string{`{"id":"1","a":[1]}`, `{"id":"1","a":["x",1]}`, `{"id":"1","b":[1]}`},
 	},
 	"tuples of 2019-09": {
-		files{"t/v1.json": `{` + draft2019 + `,` + event1 + `,"properties":{"a":{"items":[{"type":"string"}],"additionalItems":false}}}`},
+		files{"t/v1.json": `{` + dialect2019 + `,` + event1 + `,"properties":{"a":{"items":[{"type":"string"}],"additionalItems":false}}}`},
 		[]string{`{"id":"1","a":["x"]}`},
 		[]string{`{"id":"1","a":["x",1]}`},
 	},
 	"dependencies of draft 7": {
-		files{"t/v1.json": `{` + draft7 + `,` + event1 + `,"dependencies":{"a":["b"],"c":{"required":["d"]}}}`},
+		files{"t/v1.json": `{` + dialect7 + `,` + event1 + `,"dependencies":{"a":["b"],"c":{"required":["d"]}}}`},
 		[]string{`{"id":"1","a":1,"b":1}`, `{"id":"1","c":1,"d":1}`},
 		[]string{`{"id":"1","a":1}`, `{"id":"1","c":1}`},
 	},
@@ -99,7 +101,7 @@ var portable = map[string]struct {
 		[]string{`{"id":"1","a":1}`, `{"id":"1","a":"xxx"}`, `{"id":"1","a":""}`},
 	},
 	"what draft 7 ignores beside a reference": {
-		files{"t/v1.json": `{` + draft7 + `,` + event1 + `,"properties":{"a":{"$ref":"#/definitions/s","maxLength":2}},"definitions":{"s":{"type":"string"}}}`},
+		files{"t/v1.json": `{` + dialect7 + `,` + event1 + `,"properties":{"a":{"$ref":"#/definitions/s","maxLength":2}},"definitions":{"s":{"type":"string"}}}`},
 		[]string{`{"id":"1","a":"xxx"}`},
 		[]string{`{"id":"1","a":1}`},
 	},
@@ -149,15 +151,15 @@ func TestBundleMeansTheSame(t *testing.T) {
 
 func TestOtherDraftMeansTheSame(t *testing.T) {
 	t.Parallel()
-	for draft, u := range map[string]string{"7": draftURLs["7"], "2020-12": draftURLs["2020-12"]} {
+	for dialect, u := range map[string]string{"7": dialectURLs["7"], "2020-12": dialectURLs["2020-12"]} {
 		for name, tt := range portable {
-			t.Run(draft+" "+name, func(t *testing.T) {
+			t.Run(dialect+" "+name, func(t *testing.T) {
 				t.Parallel()
 				set, err := tt.files.load(t)
 				require.NoError(t, err)
-				gathered, err := set.Gather("t", "", func(path string) string { return "/components/" + escapeToken(path) })
+				gathered, err := set.Gather("t", "", func(path string) string { return "/components/" + strictjson.EscapeToken(path) })
 				require.NoError(t, err)
-				other, err := gathered.As(draft)
+				other, err := gathered.As(dialect)
 				require.NoError(t, err)
 				components := map[string]json.RawMessage{}
 				for _, part := range other.Parts {
@@ -178,7 +180,7 @@ func TestNotPortable(t *testing.T) {
 		"metaschema":        {"t/v1.json": `{` + event1 + `,"properties":{"a":{"$ref":"https://json-schema.org/draft/2020-12/schema"}}}`},
 		"mixed drafts": {
 			"t/v1.json":      `{` + event1 + `,"properties":{"a":{"$ref":"../_shared/b.json"}}}`,
-			"_shared/b.json": `{` + draft7 + `}`,
+			"_shared/b.json": `{` + dialect7 + `}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +193,7 @@ func TestNotPortable(t *testing.T) {
 	}
 	for name, schema := range map[string]string{
 		"draft 4": `{"$schema":"http://json-schema.org/draft-04/schema#",` + event1 + `}`,
-		"a reference through a keyword that is renamed": `{` + draft7 + `,` + event1 + `,"items":[{"type":"string"}],"properties":{"a":{"$ref":"#/items/0"}}}`,
+		"a reference through a keyword that is renamed": `{` + dialect7 + `,` + event1 + `,"items":[{"type":"string"}],"properties":{"a":{"$ref":"#/items/0"}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

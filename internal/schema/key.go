@@ -7,15 +7,16 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
-// maxKeyPart bounds a key in bytes: keys stand in receipts, which are kept for
-// the idempotency window.
+// maxKeyPart bounds a part of a key, in bytes: receipts contain the key and are kept
+// for the idempotency window.
 const maxKeyPart = 1024
 
-// entityKey finds the key's text in a tree. No pointers, no key: nil, nil. The
-// violations say, part by part, why there is none.
-func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
+// entityKey finds the text of the key in a tree; nil without violations if there are
+// no pointers. The violations say, part by part, why there is no key.
+func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violation) {
 	if len(pointers) == 0 {
 		return nil, nil
 	}
@@ -47,23 +48,23 @@ func entityKey(pointers []pointer, tree any) (*string, []event.Violation) {
 	return &text, nil
 }
 
-// EntityKey finds the entity key of data by other pointers than its event
-// type's; none is no entity. The error is an *event.Error: malformed-json or
-// key-missing.
+// EntityKey finds the entity key of data by other pointers than those of the event
+// type; without pointers there is no entity. The error is an *event.Error:
+// malformed-json or key-missing.
 func EntityKey(pointers []string, data []byte) (*string, error) {
-	parsed := make([]pointer, len(pointers))
+	parsed := make([]strictjson.Pointer, len(pointers))
 	for i, text := range pointers {
 		var err error
 		if parsed[i], err = parsePointer(text); err != nil {
-			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is no JSON Pointer")
+			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is not a JSON Pointer")
 		}
 	}
-	tree, p, err := parse(data)
+	doc, err := parse(data)
 	if err != nil {
 		return nil, malformed(err)
 	}
-	defer p.release()
-	key, missing := entityKey(parsed, tree)
+	defer doc.Release()
+	key, missing := entityKey(parsed, doc.Root)
 	if missing != nil {
 		return nil, keyMissing(pointers, "this source", missing)
 	}
@@ -75,9 +76,9 @@ func (s *Set) Key(pointers []string, data []byte) (*string, error) { return Enti
 
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
-// keyPart returns the text of one part, or why it is no key.
-func keyPart(p pointer, tree any) (text, why string) {
-	value, ok := p.find(tree)
+// keyPart returns the text of one part, or why it cannot be one.
+func keyPart(p strictjson.Pointer, tree any) (text, why string) {
+	value, ok := p.InTree(tree)
 	if !ok {
 		return "", "is missing"
 	}
@@ -106,8 +107,8 @@ func keyPart(p pointer, tree any) (text, why string) {
 	}
 }
 
-func keyViolation(p pointer, why string) event.Violation {
-	return event.Violation{Pointer: p.text, Keyword: "x-event", Message: "the entity key " + why}
+func keyViolation(p strictjson.Pointer, why string) event.Violation {
+	return event.Violation{Pointer: p.String(), Keyword: "x-event", Message: "the entity key " + why}
 }
 
 // keyMissing makes the error of an event without entity key.

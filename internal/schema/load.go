@@ -33,15 +33,15 @@ func steady(dir string) (folder, bool) {
 	}
 }
 
-// build compiles what was read. What is as it was in the set before, if there is
-// one, is taken over.
+// build compiles what was read. It reuses what has not changed since the set before,
+// if there is one.
 func build(f folder, before *Set) (*Set, error) {
 	problems := slices.Concat(f.problems, f.unread)
 	kept := reuse{before: before}
 	var sources []*source
 	for _, file := range f.files {
 		if file.data == nil {
-			continue // not read; said so already
+			continue // not read, and reported already
 		}
 		if s := kept.source(file); s != nil {
 			sources = append(sources, s)
@@ -54,15 +54,15 @@ func build(f folder, before *Set) (*Set, error) {
 		}
 		sources = append(sources, s)
 	}
-	// References are only followed among good files: the rest would report the
-	// same thing twice.
+	// References are followed only if all files are good: otherwise the same problem
+	// would be reported twice.
 	broken := len(problems) > 0
 	c, conflicts := newCompiler(sources)
 	problems = append(problems, conflicts...)
-	kept.files = c.library
+	kept.files = c.schemaFiles
 	for _, s := range sources {
 		if kept.has(s) {
-			continue // was good then
+			continue // it was good
 		}
 		found := c.check(s)
 		broken = broken || len(found) > 0
@@ -80,11 +80,11 @@ func build(f folder, before *Set) (*Set, error) {
 		sortProblems(problems)
 		return nil, &LoadError{Dir: f.dir, Problems: problems}
 	}
-	return newSet(f.dir, b.types, c.library), nil
+	return newSet(f.dir, b.types, c.schemaFiles), nil
 }
 
-// sharedFirst compiles shared schemas before their users, so that an error in
-// one is reported there.
+// sharedFirst sorts shared schemas before their users, so that an error in one is
+// reported there.
 func sharedFirst(a, b *source) int {
 	rank := func(s *source) int {
 		if s.eventType == "" {
@@ -100,7 +100,7 @@ type builder struct {
 	compiler *compiler
 	kept     reuse
 	find     literals
-	compile  bool // false: only look at x-event
+	compile  bool // false: only read x-event
 	types    map[string]*eventType
 }
 
@@ -126,7 +126,7 @@ func (b *builder) add(s *source) []Problem {
 		return problems
 	}
 	v.schema = compiled
-	if v.budget = b.compiler.budget.count(compiled); v.budget == nil {
+	if v.limit = b.compiler.limit.apply(compiled); v.limit == nil {
 		v.fast = newAcceptor(compiled)
 	}
 	if problems = checkExamples(v, s); len(problems) > 0 {
@@ -146,7 +146,7 @@ func (b *builder) keep(s *source, v *version) {
 	t.versions = append(t.versions, v)
 }
 
-// describe reads what the gateway itself wants from a schema file.
+// describe reads the parts of a schema file that the gateway itself uses.
 func (b *builder) describe(v *version, s *source) []Problem {
 	root, ok := s.tree.(map[string]any)
 	if !ok {
@@ -187,7 +187,7 @@ func rawExamples(data []byte) []json.RawMessage {
 	return root.Examples
 }
 
-// checkExamples sends every example through the door that events come through.
+// checkExamples checks every example as an event is checked.
 func checkExamples(v *version, s *source) []Problem {
 	var problems []Problem
 	for i, example := range v.examples {

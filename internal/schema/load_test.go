@@ -143,16 +143,16 @@ func TestLoadAccepts(t *testing.T) {
 
 func TestFormatIsAssertedContentIsNot(t *testing.T) {
 	t.Parallel()
-	for _, draft := range []string{
+	for _, dialect := range []string{
 		"http://json-schema.org/draft-04/schema#", "http://json-schema.org/draft-06/schema#", "http://json-schema.org/draft-07/schema#",
 		"https://json-schema.org/draft/2019-09/schema", "https://json-schema.org/draft/2020-12/schema",
 	} {
-		set := one(t, `{"$schema":"`+draft+`","x-event":{"key":null},"properties":{
+		set := one(t, `{"$schema":"`+dialect+`","x-event":{"key":null},"properties":{
 			"u":{"format":"uuid"},"o":{"format":"of-our-own"},"c":{"contentEncoding":"base64","contentMediaType":"application/json"}}}`)
 		_, err := set.Check("t", "", []byte(`{"c":"%%%","o":"x"}`))
-		require.NoError(t, err, draft)
+		require.NoError(t, err, dialect)
 		_, err = set.Check("t", "", []byte(`{"u":"x"}`))
-		require.Equal(t, "format", refusal(t, err).Violations[0].Keyword, draft)
+		require.Equal(t, "format", refusal(t, err).Violations[0].Keyword, dialect)
 	}
 }
 

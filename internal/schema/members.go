@@ -7,19 +7,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// member is one member of a JSON object, in the order of its file: people read
-// schemas, and a map would shuffle them.
+// member is one member of a JSON object. The order of the file is kept, because people
+// read schemas.
 type member struct {
 	name  string
 	value jsontext.Value
 }
 
-// members takes an object apart; false if v is none.
+// members splits an object; false if v is not one.
 func members(v jsontext.Value) ([]member, bool) {
 	if v.Kind() != '{' {
 		return nil, false
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true)) // the strict parse has looked
+	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true)) // the strict parse has checked
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, false
 	}
@@ -39,12 +39,12 @@ func members(v jsontext.Value) ([]member, bool) {
 	return list, true
 }
 
-// elements takes an array apart; false if v is none.
+// elements splits an array; false if v is not one.
 func elements(v jsontext.Value) ([]jsontext.Value, bool) {
 	if v.Kind() != '[' {
 		return nil, false
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true)) // the strict parse has looked
+	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true)) // the strict parse has checked
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, false
 	}
@@ -59,7 +59,7 @@ func elements(v jsontext.Value) ([]jsontext.Value, bool) {
 	return list, true
 }
 
-// objectOf puts members together again.
+// objectOf joins members to an object.
 func objectOf(list []member) jsontext.Value {
 	b := []byte{'{'}
 	for i, m := range list {
@@ -71,7 +71,7 @@ func objectOf(list []member) jsontext.Value {
 	return append(b, '}')
 }
 
-// arrayOf puts elements together again.
+// arrayOf joins elements to an array.
 func arrayOf(list []jsontext.Value) jsontext.Value {
 	b := []byte{'['}
 	for i, v := range list {
@@ -92,7 +92,7 @@ func stringOf(text string) jsontext.Value {
 	return b
 }
 
-// textOf is a JSON string's text.
+// textOf is the text of a JSON string.
 func textOf(v jsontext.Value) (string, bool) {
 	if v.Kind() != '"' {
 		return "", false

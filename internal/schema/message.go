@@ -10,11 +10,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// notAllowed ends the library's message about additional properties.
+// notAllowed is the end of the library's message about additional properties.
 const notAllowed = " not allowed"
 
-// message says what is wrong to a person. Where the library's text prints Go
-// values or rounded numbers, the schema's own literal takes their place.
+// message words a violation for a person. Where the library's text has Go values or
+// rounded numbers, it uses the literal in the schema instead.
 func message(e *jsonschema.ValidationError, keyword string, find literals) string {
 	var literal any
 	known := false

@@ -30,13 +30,13 @@ func (p Problem) String() string {
 	return b.String() + p.What
 }
 
-// LoadError is everything that is wrong in a schemas folder.
+// LoadError lists everything that is wrong in a schemas folder.
 type LoadError struct {
 	Dir      string
 	Problems []Problem // at least one; ordered by file and line
 }
 
-// Error lists every problem on a line of its own.
+// Error lists the problems, one per line.
 func (e *LoadError) Error() string {
 	noun := "problems"
 	if len(e.Problems) == 1 {

@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// reuse takes over from the set before what a change of files did not touch:
-// compiling hundreds of event types takes seconds, and most reloads change one.
+// reuse finds what a change of files did not affect in the set before: compiling
+// hundreds of event types takes seconds, and most reloads change one.
 type reuse struct {
 	before *Set // nil: there is none
-	files  *library
+	files  *schemaFiles
 }
 
-// source is the parsed file as it was, nil if it is another now.
+// source is the parsed file, nil if it has changed.
 func (r reuse) source(f file) *source {
 	if r.before == nil {
 		return nil
 	}
-	if s := r.before.library.byPath[f.path]; s != nil && bytes.Equal(s.data, f.data) {
+	if s := r.before.files.byPath[f.path]; s != nil && bytes.Equal(s.data, f.data) {
 		return s
 	}
 	return nil
 }
 
-// has reports whether a file is as it was.
-func (r reuse) has(s *source) bool { return r.before != nil && r.before.library.byPath[s.path] == s }
+// has reports whether a file is reused.
+func (r reuse) has(s *source) bool { return r.before != nil && r.before.files.byPath[s.path] == s }
 
-// same reports whether a file, and every file that it refers to, is as before.
+// same reports whether a file, and every file that it refers to, is unchanged.
 func (r reuse) same(s *source) bool {
 	seen := map[*source]bool{s: true}
 	for queue := []*source{s}; len(queue) > 0; queue = queue[1:] {
@@ -54,7 +54,7 @@ func (r reuse) same(s *source) bool {
 	return true
 }
 
-// version is a version as it was, nil if anything that it consists of is another now.
+// version is the version of before, nil if anything that it consists of has changed.
 func (r reuse) version(s *source) *version {
 	if s.eventType == "" || !r.same(s) {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // The sample types are a contract with the documentation and with `gateway dev`.
@@ -21,7 +22,7 @@ func TestSamples(t *testing.T) {
 	checked, err := set.Check("orders.placed", "v1", first)
 	require.NoError(t, err)
 	require.Equal(t, "o-10492", *checked.Key)
-	orderID, ok := pointerOf(t, "/properties/orderId").find(tree(t, order.raw))
+	orderID, ok := pointerOf(t, "/properties/orderId").InTree(tree(t, order.raw))
 	require.True(t, ok)
 	id, ok := orderID.(map[string]any)
 	require.True(t, ok)
@@ -83,12 +84,12 @@ func requireDescribed(t *testing.T, where string, node any) {
 
 func tree(t *testing.T, data []byte) any {
 	t.Helper()
-	tree, _, err := parse(data)
+	doc, err := parse(data)
 	require.NoError(t, err)
-	return tree
+	return doc.Root
 }
 
-func pointerOf(t *testing.T, text string) pointer {
+func pointerOf(t *testing.T, text string) strictjson.Pointer {
 	t.Helper()
 	p, err := parsePointer(text)
 	require.NoError(t, err)

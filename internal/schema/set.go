@@ -10,15 +10,15 @@ import (
 	"eventgateway/internal/event"
 )
 
-// Set is every event type of one schemas folder at one moment. It is immutable
-// and safe for concurrent use.
+// Set is all event types of one schemas folder at one moment. It is immutable and
+// safe for concurrent use.
 type Set struct {
 	dir    string
 	types  map[string]*eventType
 	names  []string // sorted
 	topics []string // sorted, each once
 
-	library *library
+	files *schemaFiles
 }
 
 type eventType struct {
@@ -37,8 +37,8 @@ type EventType struct {
 	Examples    []json.RawMessage // valid data, without white space
 }
 
-func newSet(dir string, types map[string]*eventType, files *library) *Set {
-	s := &Set{dir: dir, types: types, names: sortedKeys(types), library: files}
+func newSet(dir string, types map[string]*eventType, files *schemaFiles) *Set {
+	s := &Set{dir: dir, types: types, names: sortedKeys(types), files: files}
 	topics := make(map[string]bool)
 	for _, t := range types {
 		slices.SortFunc(t.versions, func(a, b *version) int { return compareVersions(a.def.Version, b.def.Version) })
@@ -68,9 +68,9 @@ func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }
 // Check validates data against a version ("" is the newest) of an event type
 // and finds its entity key. The error is an *event.Error: unknown-event-type,
 // event-too-large, malformed-json, schema-violation or key-missing with
-// Violations, or internal; the outcome is always not-written. Once the version is
-// known, the result carries its Definition even beside an error, and the key if
-// the data have one. Check does not keep data.
+// Violations, or internal; the outcome is always not-written. If the version is
+// known, the result has its Definition, and the key if the data have one, even beside
+// an error. Check does not keep data.
 func (s *Set) Check(eventType, version string, data []byte) (event.Checked, error) {
 	v, err := s.version(eventType, version)
 	if err != nil {
@@ -136,7 +136,7 @@ type Version struct {
 	Definition  *event.Definition
 	Title       string
 	Description string
-	Draft       string            // of JSON Schema: 4, 6, 7, 2019-09 or 2020-12
+	Dialect     string            // of JSON Schema: 4, 6, 7, 2019-09 or 2020-12
 	Examples    []json.RawMessage // valid data, without white space
 }
 
@@ -149,11 +149,11 @@ func (s *Set) Version(eventType, version string) (Version, error) {
 	}
 	return Version{
 		Definition: v.def, Title: v.title, Description: v.description,
-		Draft: s.library.byPath[v.path].draft, Examples: slices.Clone(v.examples),
+		Dialect: s.files.byPath[v.path].dialect, Examples: slices.Clone(v.examples),
 	}, nil
 }
 
-// Only returns the event types that may be seen. What they refer to is shared.
+// Only returns a set of the event types that see accepts. It shares their schemas.
 func (s *Set) Only(see func(eventType string) bool) *Set {
 	types := make(map[string]*eventType)
 	for name, t := range s.types {
@@ -164,7 +164,7 @@ func (s *Set) Only(see func(eventType string) bool) *Set {
 	if len(types) == len(s.types) {
 		return s
 	}
-	return newSet(s.dir, types, s.library)
+	return newSet(s.dir, types, s.files)
 }
 
 // Topics returns the topics of all versions of all types, ordered by name.

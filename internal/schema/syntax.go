@@ -1,16 +1,15 @@
 package schema
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
-// syntaxError says why and where text is not strict JSON.
+// syntaxError says why and where text is not strict JSON, in words for a person.
 type syntaxError struct {
 	Offset  int // in bytes, from 0
 	Line    int // from 1
@@ -24,56 +23,75 @@ func (e *syntaxError) Error() string {
 	return fmt.Sprintf("line %d, column %d (byte offset %d): %s", e.Line, e.Column, e.Offset, e.What)
 }
 
-func (p *parser) errorAt(offset int, pointer, format string, args ...any) error {
-	line, column := position(p.data, offset)
+// parse reads data, which must be one strict JSON value. The error is a
+// *syntaxError.
+func parse(data []byte) (*strictjson.Document, error) {
+	doc, err := strictjson.Parse(data)
+	if err != nil {
+		return nil, explain(data, err)
+	}
+	return doc, nil
+}
+
+// explain words an error of the strict parse.
+func explain(data []byte, err error) error {
+	var wrong *strictjson.Error
+	if !errors.As(err, &wrong) {
+		return err // cannot be: the parse has no other errors
+	}
+	line, column := strictjson.Position(data, wrong.Offset)
 	return &syntaxError{
-		Offset: offset, Line: line, Column: column,
-		Pointer: shorten(pointer), What: shorten(fmt.Sprintf(format, args...)),
+		Offset: wrong.Offset, Line: line, Column: column,
+		Pointer: shorten(wrong.Pointer), What: shorten(whatIsWrong(wrong)),
 	}
 }
 
-// syntax translates the decoder's error.
-func (p *parser) syntax(err error) error {
-	var syntactic *jsontext.SyntacticError
-	if !errors.As(err, &syntactic) {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return p.errorAt(len(p.data), "", "the data ends inside a JSON value")
-		}
-		return p.errorAt(p.pos, "", "%v", err)
+func whatIsWrong(e *strictjson.Error) string {
+	switch e.Kind {
+	case strictjson.Empty:
+		return "the data is empty; send one JSON value"
+	case strictjson.ByteOrderMark:
+		return "the data starts with a byte order mark (EF BB BF); send UTF-8 without one"
+	case strictjson.EndsInside:
+		return "the data ends inside a JSON value"
+	case strictjson.TrailingData:
+		return "more data follows the JSON value; send exactly one"
+	case strictjson.DuplicateName:
+		return fmt.Sprintf("the member name %s appears twice in one object", quoted(e.Name()))
+	case strictjson.BadName:
+		return "an object's member name must be a string in double quotes"
+	case strictjson.TooDeep:
+		return fmt.Sprintf("arrays and objects are nested more than %d deep", strictjson.MaxDepth)
+	case strictjson.LongNumber:
+		return fmt.Sprintf("a number has %d characters; %d are allowed", e.Length, strictjson.MaxNumberLength)
+	case strictjson.HugeExponent:
+		return fmt.Sprintf("a number's exponent is beyond ±%d", strictjson.MaxExponent)
+	case strictjson.LongPaths:
+		return "the member names on the way to the values are too long"
 	}
-	offset, pointer := int(syntactic.ByteOffset), syntactic.JSONPointer
-	switch {
-	case errors.Is(syntactic.Err, jsontext.ErrDuplicateName):
-		return p.errorAt(offset, string(pointer), "the member name %s appears twice in one object", quoted(pointer.LastToken()))
-	case errors.Is(syntactic.Err, io.ErrUnexpectedEOF):
-		return p.errorAt(len(p.data), string(pointer), "the data ends inside a JSON value")
-	case errors.Is(syntactic.Err, jsontext.ErrNonStringName):
-		return p.errorAt(offset, string(pointer), "an object's member name must be a string in double quotes")
-	}
-	return p.errorAt(offset, string(pointer), "%v", syntactic.Err)
+	return e.Reason
 }
 
-// position counts the line and the column (in characters) of an offset.
-func position(data []byte, offset int) (line, column int) {
-	before := data[:min(offset, len(data))]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(before[start:]) + 1
+// malformed makes the error of data that parse refuses.
+func malformed(err error) error {
+	refused := event.Refuse(event.MalformedJSON, "%v", err)
+	var syntax *syntaxError
+	if errors.As(err, &syntax) && syntax.Pointer != "" {
+		refused.Detail += ", at " + syntax.Pointer
+	}
+	return refused
 }
 
-// lineOf finds the line where the value at a JSON Pointer ends to be read, or
-// 0. The data must be valid JSON.
-func lineOf(data []byte, pointer string) int {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
-	for {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return 0
-		}
-		if string(dec.StackPointer()) == pointer && token.Kind() != jsontext.KindEndObject && token.Kind() != jsontext.KindEndArray {
-			line, _ := position(data, int(dec.InputOffset()))
-			return line
-		}
+// parsePointer reads a JSON Pointer. The error names it.
+func parsePointer(s string) (strictjson.Pointer, error) {
+	p, err := strictjson.ParsePointer(s)
+	if errors.Is(err, strictjson.ErrPointerStart) {
+		return nil, fmt.Errorf("%s is not a JSON Pointer: %w, as in %s", quoted(s), err, quoted("/"+s))
 	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a JSON Pointer: %w", quoted(s), err)
+	}
+	return p, nil
 }
 
 // maxMessage bounds a text that may echo what a caller sent, in bytes.

@@ -11,15 +11,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // version is one version of an event type, ready to check data.
 type version struct {
 	def         *event.Definition
-	key         []pointer
+	key         []strictjson.Pointer
 	schema      *jsonschema.Schema
-	budget      *budget   // nil: the schema needs none
-	fast        *acceptor // nil: the schema has what acceptors do not know, or a budget
+	limit       *stepLimit // nil: the schema needs none
+	fast        *acceptor  // nil: the schema has what acceptors do not know, or a limit
 	find        literals
 	path        string // of its file in the folder
 	raw         []byte
@@ -28,35 +29,26 @@ type version struct {
 	examples    []json.RawMessage
 }
 
-// check parses, validates and finds the key, which invalid data may have, too.
+// check parses and validates data and finds their key, which invalid data may have, too.
 func (v *version) check(data []byte) (event.Checked, error) {
 	checked := event.Checked{Definition: v.def}
 	if v.def.BodyLimit > 0 && len(data) > v.def.BodyLimit {
 		return checked, event.Refuse(event.EventTooLarge, "The data has %d bytes; events of type %s may have %d.", len(data), v.def.Type, v.def.BodyLimit)
 	}
-	tree, p, err := parse(data)
+	doc, err := parse(data)
 	if err != nil {
 		return checked, malformed(err)
 	}
-	err = v.validate(tree, len(data))
+	err = v.validate(doc.Root, len(data))
 	var missing []event.Violation
-	if checked.Key, missing = entityKey(v.key, tree); missing != nil && err == nil {
+	if checked.Key, missing = entityKey(v.key, doc.Root); missing != nil && err == nil {
 		err = keyMissing(v.def.KeyPointers, v.def.Type+" "+v.def.Version, missing)
 	}
-	p.release()
+	doc.Release()
 	return checked, err
 }
 
-func malformed(err error) error {
-	refused := event.Refuse(event.MalformedJSON, "%v", err)
-	var syntax *syntaxError
-	if errors.As(err, &syntax) && syntax.Pointer != "" {
-		refused.Detail += ", at " + syntax.Pointer
-	}
-	return refused
-}
-
-// validate holds the tree against the schema. The library may panic.
+// validate checks the tree against the schema. The library may panic.
 func (v *version) validate(tree any, size int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -67,10 +59,10 @@ func (v *version) validate(tree any, size int) (err error) {
 	if v.fast != nil && v.fast.accepts(tree) {
 		return nil
 	}
-	if v.budget == nil {
+	if v.limit == nil {
 		err = v.schema.Validate(tree)
 	} else {
-		err = v.budget.within(size, func() error { return v.schema.Validate(tree) })
+		err = v.limit.within(size, func() error { return v.schema.Validate(tree) })
 	}
 	switch {
 	case err == nil:
@@ -87,7 +79,7 @@ func (v *version) validate(tree any, size int) (err error) {
 
 func (v *version) tooManySteps() error {
 	const what = "takes too many steps to check: the schema's variants multiply the work at each level of it"
-	err := event.Refuse(event.SchemaViolation, "the data cannot be held against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
+	err := event.Refuse(event.SchemaViolation, "the data cannot be checked against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
 	err.Violations = []event.Violation{{Keyword: "$ref", Message: what}}
 	return err
 }
@@ -108,7 +100,7 @@ func (v *version) violation(invalid *jsonschema.ValidationError) error {
 	return err
 }
 
-// literalsOf looks keyword values up in the parsed files.
+// literalsOf finds the values of keywords in the parsed files.
 func literalsOf(sources []*source) literals {
 	trees := make(map[string]any, 2*len(sources))
 	for _, s := range sources {
@@ -131,6 +123,6 @@ func literalsOf(sources []*source) literals {
 		if err != nil {
 			return nil, false
 		}
-		return p.find(tree)
+		return p.InTree(tree)
 	}
 }

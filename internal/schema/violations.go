@@ -9,21 +9,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
-// Limits of one answer's violations. The first bounds what is sorted, the
-// second what is told; up to the first the choice is deterministic.
+// Limits of the violations of one event. The first bounds those that are collected
+// and sorted, the second those that are reported. With more than the first, which
+// ones are reported is not deterministic.
 const (
 	maxCollected  = 10_000
 	maxViolations = 1_000
 )
 
-// literals finds the value of a keyword in the schema files, by the library's
-// absolute keyword location.
+// literals finds the value of a keyword in the schema files by the library's absolute
+// keyword location.
 type literals func(location string) (any, bool)
 
-// flatten lists what the library found, ordered by pointer, keyword and
-// message, and says how many there were before the cap.
+// flatten lists the violations that the library found, ordered by pointer, keyword
+// and message, and says how many there were before the limit.
 func flatten(root *jsonschema.ValidationError, find literals) ([]event.Violation, int) {
 	f := flattener{find: find}
 	f.walk(root)
@@ -41,8 +43,7 @@ type flattener struct {
 	total int
 }
 
-// walk adds the leaves below an error, and the error itself unless it only
-// wraps its causes.
+// walk adds an error, unless it only wraps its causes, and the errors below it.
 func (f *flattener) walk(e *jsonschema.ValidationError) {
 	keyword := keywordOf(e.KeywordLocation)
 	if !wraps(e, keyword) {
@@ -53,7 +54,7 @@ func (f *flattener) walk(e *jsonschema.ValidationError) {
 	}
 }
 
-// wraps reports whether an error says nothing that its causes do not say.
+// wraps reports whether an error says nothing beyond its causes.
 func wraps(e *jsonschema.ValidationError, keyword string) bool {
 	if len(e.Causes) == 0 {
 		return false
@@ -69,7 +70,7 @@ func (f *flattener) add(e *jsonschema.ValidationError, keyword string) {
 	at := instancePointer(e.InstanceLocation)
 	if names, ok := additionalNames(keyword, e.Message); ok {
 		for _, name := range names {
-			f.append(at+"/"+escapeToken(name), keyword, "is not a property that the schema knows")
+			f.append(at+"/"+strictjson.EscapeToken(name), keyword, "is not a property that the schema knows")
 		}
 		return
 	}
@@ -96,8 +97,8 @@ func instancePointer(location string) string {
 	return plain
 }
 
-// named keywords are followed by a name in a keyword location, listed ones by
-// an index.
+// In a keyword location, namedKeywords are followed by a name, listedKeywords by an
+// index.
 var (
 	namedKeywords = map[string]bool{
 		"properties": true, "patternProperties": true, "$defs": true, "definitions": true,
@@ -109,8 +110,8 @@ var (
 	}
 )
 
-// keywordOf returns the last keyword of a keyword location. Names and indexes
-// are no keywords, even a property called "required".
+// keywordOf returns the last keyword of a keyword location. Names and indexes are not
+// keywords, not even a property called "required".
 func keywordOf(location string) string {
 	if location == "" {
 		return ""
@@ -123,7 +124,7 @@ func keywordOf(location string) string {
 			i++
 		}
 		if listedKeywords[keyword] && i+1 < len(tokens) {
-			if _, isIndex := arrayIndex(tokens[i+1]); isIndex {
+			if _, isIndex := strictjson.ArrayIndex(tokens[i+1]); isIndex {
 				i++
 			}
 		}
@@ -144,8 +145,8 @@ func comparePointers(a, b string) int {
 		if x == y {
 			continue
 		}
-		i, iNumber := arrayIndex(x)
-		j, jNumber := arrayIndex(y)
+		i, iNumber := strictjson.ArrayIndex(x)
+		j, jNumber := strictjson.ArrayIndex(y)
 		if iNumber && jNumber {
 			return i - j
 		}

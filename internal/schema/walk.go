@@ -4,10 +4,12 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
-// place says what stands behind a keyword: everything else is data, in which
-// a member called "$ref" is no reference.
+// place says which schemas the value of a keyword holds. All other values are data, in
+// which a member called "$ref" is not a reference.
 type place int
 
 const (
@@ -25,8 +27,8 @@ var places = map[string]place{
 	"patternProperties": namedSchemas, "properties": namedSchemas,
 }
 
-// rewrite passes every schema object in v, outermost first, through change,
-// which is given its JSON Pointer and returns the members that shall stand there.
+// rewrite passes every schema object in v, outermost first, through change, which
+// gets its JSON Pointer and returns the new members.
 func rewrite(v jsontext.Value, at string, change func(at string, list []member) []member) jsontext.Value {
 	list, ok := members(v)
 	if !ok {
@@ -34,7 +36,7 @@ func rewrite(v jsontext.Value, at string, change func(at string, list []member) 
 	}
 	list = change(at, list)
 	for i, m := range list {
-		here := at + "/" + escapeToken(m.name)
+		here := at + "/" + strictjson.EscapeToken(m.name)
 		switch places[m.name] {
 		case aSchema, manySchemas:
 			list[i].value = rewriteEach(m.value, here, change)
@@ -44,7 +46,7 @@ func rewrite(v jsontext.Value, at string, change func(at string, list []member) 
 				continue
 			}
 			for j, each := range named {
-				named[j].value = rewrite(each.value, here+"/"+escapeToken(each.name), change)
+				named[j].value = rewrite(each.value, here+"/"+strictjson.EscapeToken(each.name), change)
 			}
 			list[i].value = objectOf(named)
 		}

@@ -10,9 +10,10 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
-// maxBodyLimit bounds body_limit: Kafka's own limits are far below.
+// maxBodyLimit bounds body_limit; the limits of Kafka are far lower.
 const maxBodyLimit = 1 << 30
 
 var (
@@ -24,7 +25,7 @@ var (
 // xevent reads the keyword "x-event" into a definition.
 type xevent struct {
 	def      *event.Definition
-	key      []pointer
+	key      []strictjson.Pointer
 	problems []Problem // File and Line still empty
 }
 
@@ -51,7 +52,7 @@ func readXEvent(eventType, version string, root map[string]any) *xevent {
 			if hint == "" {
 				hint = "; known are " + strings.Join(xeventMembers, ", ")
 			}
-			x.problem("/x-event/"+escapeToken(name), "is not known%s", hint)
+			x.problem("/x-event/"+strictjson.EscapeToken(name), "is not known%s", hint)
 		}
 	}
 	x.readKey(members)

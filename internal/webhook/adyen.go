@@ -9,18 +9,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
-// adyen verifies the standard webhooks of payments: an HMAC-SHA256 of its own in
-// every item, over eight of its members joined by ":". The rest of an item
-// (additionalData, operations, the payment method) is not signed. The keys are hex.
+// adyen verifies the standard webhooks of payments: every item has an HMAC-SHA256
+// over eight of its members, joined by ":". The rest of an item (additionalData,
+// operations, the payment method) is not signed. The keys are hex.
 type adyen struct{ keys [][]byte }
 
 const adyenItem = "NotificationRequestItem"
 
-// adyenPointers are the signed members, in order, and the signature. What is missing
-// is signed as empty.
-var adyenPointers = []pointer{
+// adyenPointers are the signed members, in order, and the signature. A missing member
+// is signed as the empty string.
+var adyenPointers = []strictjson.Pointer{
 	{adyenItem, "pspReference"},
 	{adyenItem, "originalReference"},
 	{adyenItem, "merchantAccountCode"},
@@ -33,8 +35,8 @@ var adyenPointers = []pointer{
 }
 
 var (
-	adyenItems     = pointer{"notificationItems"}
-	adyenSignature = pointer{adyenItem, "additionalData", "hmacSignature"}
+	adyenItems     = strictjson.Pointer{"notificationItems"}
+	adyenSignature = strictjson.Pointer{adyenItem, "additionalData", "hmacSignature"}
 )
 
 func newAdyen(cfg Config, f *faults) verifier {
@@ -55,7 +57,7 @@ func (v *adyen) verify(r Request, _ time.Time) *Rejection {
 	if rejection != nil {
 		return rejection
 	}
-	for i, item := range all { // one that is not believed spoils all
+	for i, item := range all { // one bad item rejects all
 		if rejection := v.verifyItem(i, item); rejection != nil {
 			return rejection
 		}
@@ -63,13 +65,13 @@ func (v *adyen) verify(r Request, _ time.Time) *Rejection {
 	return nil
 }
 
-// adyenItemsOf returns the items of a strict body: a member that is there twice would
-// be signed once and read otherwise.
+// adyenItemsOf returns the items of a strict body: if a member were there twice, one
+// of them could be the signed one and the other one published.
 func adyenItemsOf(body []byte) ([][]byte, *Rejection) {
 	if fault := checkJSON(body); fault != nil {
 		return nil, unreadable(fault.Detail)
 	}
-	all, found, over := items(body, adyenItems, maxItems)
+	all, found, over := adyenItems.Items(body, maxItems)
 	switch {
 	case !found:
 		return nil, reject(MalformedBody, "The body has no array at %s, whose items have the signatures.", adyenItems)
@@ -99,7 +101,7 @@ func (v *adyen) verifyItem(i int, item []byte) *Rejection {
 
 // adyenParts returns what is signed in an item, and its signature.
 func adyenParts(item []byte) (signed, signature string) {
-	values := findAll(item, adyenPointers)
+	values := strictjson.FindAll(item, adyenPointers)
 	texts := make([]string, len(values))
 	for i, value := range values {
 		texts[i] = written(value)
@@ -122,7 +124,7 @@ func (v *adyen) sign(r *Request, _ string, _ time.Time) error {
 	for i, item := range all {
 		signed, _ := adyenParts(item)
 		signature := base64.StdEncoding.EncodeToString(adyenMAC(v.keys[0], signed))
-		at := append(pointer{adyenItems[0], strconv.Itoa(i)}, adyenSignature...)
+		at := append(strictjson.Pointer{adyenItems[0], strconv.Itoa(i)}, adyenSignature...)
 		body, err := put(r.Body, at, []byte(`"`+signature+`"`))
 		if err != nil {
 			return err

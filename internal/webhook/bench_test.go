@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkReceive: a usual delivery, and the largest ones that cost most, by an
-// unknown sender (refused) and by a known one (believed).
+// BenchmarkReceive: a usual delivery, and large ones that take the most work, from an
+// unknown sender (rejected) and from a known one (verified).
 func BenchmarkReceive(b *testing.B) {
 	const size = 900 << 10
 	var many []string
@@ -28,17 +28,17 @@ func BenchmarkReceive(b *testing.B) {
 	} {
 		m := sampleOf(b, tc.scheme)
 		m.body = tc.body
-		for _, believed := range []bool{true, false} {
+		for _, verified := range []bool{true, false} {
 			s, r := m.source(b, m.secrets[0], m.secrets[1]), m.request(b, m.secrets[0], now)
-			if !believed {
+			if !verified {
 				s = m.source(b, m.secrets[1])
 			}
-			b.Run(fmt.Sprintf("%s believed=%v", tc.name, believed), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s verified=%v", tc.name, verified), func(b *testing.B) {
 				b.SetBytes(int64(len(r.Body)))
 				b.ReportAllocs()
 				for b.Loop() {
 					_, err := s.Receive(r, now.Add(time.Second))
-					require.Equal(b, believed, err == nil)
+					require.Equal(b, verified, err == nil)
 				}
 			})
 		}

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// defaultTolerance is what most providers' own libraries allow.
-const defaultTolerance = 5 * time.Minute
+// DefaultTolerance is the tolerance of a configuration without one: what most
+// providers' libraries allow.
+const DefaultTolerance = 5 * time.Minute
 
 // maxNameLength bounds a source's name, in characters.
 const maxNameLength = 100
@@ -18,14 +19,14 @@ const maxNameLength = 100
 type Config struct {
 	Name   string // in the path: POST /v1/webhooks/{name}
 	Scheme string // lower-case provider name: see Schemes
-	// Secrets are what the provider may have signed with: any of them, so that they
-	// can be rotated. A scheme with public keys has those here.
+	// Secrets are what the provider may have signed with. Any of them will do, so
+	// that they can be rotated. A scheme with public keys has the public keys here.
 	Secrets []string
 	// EventType is a template, "stripe.{type}", or fixed, "orders.placed".
 	// Characters of {type} outside [A-Za-z0-9._-] become ".".
 	EventType string
 	// Tolerance is how old, or how far in the future, a signed timestamp may be; 0
-	// is 5 minutes.
+	// means DefaultTolerance.
 	Tolerance time.Duration
 	// PublicURL is the full URL that the provider was given. Schemes that sign the
 	// URL need it: the gateway may stand behind a proxy and cannot know it.
@@ -36,7 +37,8 @@ type Config struct {
 	// Type overrides where the provider's type is: "header:…" or a JSON Pointer.
 	Type string
 	// Items overrides the JSON Pointer of the array whose items are one event each.
-	// "" is the scheme's own, for most the body when it is an array; "-" is never.
+	// "" means the scheme's, which for most is the body if it is an array; "-" means
+	// that a body is always one event.
 	Items string
 	HMAC  *HMAC // for the scheme "hmac" only
 }
@@ -47,15 +49,15 @@ type HMAC struct {
 	Prefix    string // of the header's value, for example "sha256="
 	Encoding  string // "hex" (default), "base64", "base64url"
 	Algorithm string // "sha256" (default), "sha1", "sha512"
-	// Signed is a template of what is signed, by default "{body}". It may have
+	// Signed is a template of the signed text, by default "{body}". It may contain
 	// {timestamp} {id} {url} {method} {body} {header:Name}. {id} is the header that
 	// Config.ID names.
 	Signed    string
 	Timestamp string // the header with the timestamp (Unix seconds or milliseconds, RFC 3339); "" is none
 }
 
-// New makes a source of a configuration. It reports all faults at once, each with
-// its field's name.
+// New makes a source from a configuration. It reports all faults at once, each with
+// the name of its field.
 func New(cfg Config) (*Source, error) {
 	f := &faults{}
 	s := &Source{name: cfg.Name}
@@ -65,7 +67,7 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Tolerance < 0 {
 		f.add("tolerance", "is negative")
 	} else if cfg.Tolerance == 0 {
-		cfg.Tolerance = defaultTolerance
+		cfg.Tolerance = DefaultTolerance
 	}
 	row, known := schemeNamed(cfg.Scheme)
 	switch {
@@ -135,7 +137,7 @@ func checkURL(text string, row scheme, f *faults) bool {
 	return true
 }
 
-// faults gathers what is wrong with a configuration.
+// faults collects what is wrong with a configuration.
 type faults struct{ all []error }
 
 func (f *faults) add(field, format string, args ...any) {
@@ -144,7 +146,7 @@ func (f *faults) add(field, format string, args ...any) {
 
 func (f *faults) err() error { return errors.Join(f.all...) }
 
-// ordinal names the i-th of a list, from 0, for a person.
+// ordinal is the English ordinal of a list index.
 func ordinal(i int) string {
 	names := [...]string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
 	if i < len(names) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // maxItems bounds the events of one body.
@@ -19,17 +20,17 @@ const (
 	mediaForm = "application/x-www-form-urlencoded"
 )
 
-// content is a believed body, read once.
+// content is the body of a verified request, read once.
 type content struct {
 	header    http.Header
 	data      []byte // strict JSON; the body itself if there is a fault
 	mediaType string
 	hash      string       // SHA-256 of the raw body in hex
-	form      bool         // data is made of a form's fields
+	form      bool         // data was made from the fields of a form
 	fault     *event.Error // why data is not JSON
 }
 
-// read makes JSON of the body. The error is a body beyond the limits.
+// read turns the body into JSON. The error is a body beyond the limits.
 func (s *Source) read(r Request) (content, *event.Error) {
 	sum := sha256.Sum256(r.Body)
 	c := content{header: r.Header, data: r.Body, hash: hex.EncodeToString(sum[:]), mediaType: mediaJSON}
@@ -49,7 +50,7 @@ func (s *Source) read(r Request) (content, *event.Error) {
 	return c, nil
 }
 
-// mediaType is a Content-Type without its parameters; what is ill-formed stays.
+// mediaType is a Content-Type without its parameters; an ill-formed one stays whole.
 func mediaType(sent string) string {
 	media, _, err := mime.ParseMediaType(sent)
 	if err != nil && media == "" {
@@ -58,8 +59,8 @@ func mediaType(sent string) string {
 	return media
 }
 
-// readForm makes a JSON object of a form, or takes the JSON in its one field that
-// the scheme puts everything into.
+// readForm turns a form into a JSON object, or takes the JSON from the one field
+// that the scheme puts everything into.
 func (s *Source) readForm(c content, body string) (content, *event.Error) {
 	fields, fault, tooMany := parseForm(body)
 	if tooMany != nil {
@@ -83,16 +84,16 @@ func (s *Source) readForm(c content, body string) (content, *event.Error) {
 
 // itemsRule says which array has one event per item.
 type itemsRule struct {
-	pointer  pointer
-	required bool // a body without that array is not what the scheme says
+	pointer  strictjson.Pointer
+	required bool // a body without that array is a fault
 }
 
-// deliveries makes one delivery of the body, or one of each item.
+// deliveries makes one delivery from the body, or one from each item.
 func (s *Source) deliveries(c content) (Intake, error) {
 	if c.fault != nil || s.items == nil {
 		return Intake{Deliveries: []Delivery{s.delivery(c, c.data, "")}}, nil
 	}
-	all, found, over := items(c.data, s.items.pointer, maxItems)
+	all, found, over := s.items.pointer.Items(c.data, maxItems)
 	if !found {
 		if s.items.required {
 			c.fault = event.Refuse(event.MalformedRequest, "The body has no array of events at %q.", s.items.pointer.String())
@@ -103,7 +104,7 @@ func (s *Source) deliveries(c content) (Intake, error) {
 	case over:
 		return Intake{}, event.Refuse(event.MalformedRequest,
 			"The body has more than %d events; have the provider send smaller batches.", maxItems)
-	case len(all) == 0: // an error would make the provider send it again
+	case len(all) == 0: // after an error the provider would send it again
 		return Intake{Answer: plainAnswer("no events\n")}, nil
 	}
 	in := Intake{Deliveries: make([]Delivery, len(all))}
@@ -113,13 +114,13 @@ func (s *Source) deliveries(c content) (Intake, error) {
 	return in, nil
 }
 
-// delivery maps one event. The suffix tells the items of one body apart.
+// delivery maps one event. The suffix makes the ids of the items of one body differ.
 func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 	d := Delivery{ID: c.hash + suffix, Data: data, MediaType: c.mediaType, Err: c.fault}
 	if c.fault != nil {
 		return d
 	}
-	found := findAll(data, s.pointers)
+	found := strictjson.FindAll(data, s.pointers)
 	providerType := ""
 	if !s.eventType.fixed {
 		providerType = s.providerType(c, data, found)

@@ -10,13 +10,13 @@ import (
 
 const authorization = "Authorization"
 
-// credentials believes who knows a secret and sends it along: nothing is signed, so
-// TLS must end at somebody who is trusted.
+// credentials verifies that the sender knows a secret, which is sent along. Nothing
+// is signed, so whoever terminates TLS must be trusted.
 type credentials struct {
 	header string
-	kind   string // of an Authorization header; "" if the header's value is the secret
+	kind   string // of an Authorization header; "" if the whole value is the secret
 	base64 bool
-	hashes [][sha256.Size]byte // of the secrets: equal lengths, compared in constant time
+	hashes [][sha256.Size]byte // of the secrets: of equal length, compared in constant time
 	secret string              // the first, to sign with
 }
 
@@ -57,7 +57,7 @@ func (c *credentials) verify(r Request, _ time.Time) *Rejection {
 		ok |= subtle.ConstantTimeCompare(hash[:], want[:])
 	}
 	if ok == 0 {
-		return reject(WrongCredentials, "What the %s header has is none of the configured secrets.", c.header)
+		return reject(WrongCredentials, "The %s header does not have any of the configured secrets.", c.header)
 	}
 	return nil
 }

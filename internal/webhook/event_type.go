@@ -8,7 +8,7 @@ import (
 
 const typePlaceholder = "{type}"
 
-// eventTypeTemplate makes the event type of the provider's type.
+// eventTypeTemplate turns the provider's type into an event type.
 type eventTypeTemplate struct {
 	before, after string
 	fixed         bool // the provider's type does not matter
@@ -28,7 +28,7 @@ func parseEventType(text string, f *faults) eventTypeTemplate {
 	return t
 }
 
-// name is the event type for the provider's type; "" if it would be none.
+// name is the event type for the provider's type; "" if that makes no valid name.
 func (t eventTypeTemplate) name(providerType string) string {
 	if t.fixed {
 		return t.before
@@ -43,7 +43,7 @@ func (t eventTypeTemplate) name(providerType string) string {
 	return name
 }
 
-// plain puts a "." for every character that no event type may have.
+// plain replaces every character that an event type may not have with ".".
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 0x80 || !plainByte(byte(r&0x7f)) {

@@ -8,17 +8,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEverySchemeBelievesItsProvider(t *testing.T) {
+func TestEverySchemeVerifiesItsProvider(t *testing.T) {
 	eachSample(t, func(t *testing.T, m sample) {
-		requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+		requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
 	})
 }
 
 func TestEverySchemeTriesEverySecret(t *testing.T) {
 	eachSample(t, func(t *testing.T, m sample) {
 		both := m.source(t, m.secrets[0], m.secrets[1])
-		requireBelieved(t, both, m.request(t, m.secrets[0], now), now)
-		requireBelieved(t, both, m.request(t, m.secrets[1], now), now)
+		requireVerified(t, both, m.request(t, m.secrets[0], now), now)
+		requireVerified(t, both, m.request(t, m.secrets[1], now), now)
 	})
 }
 
@@ -82,15 +82,15 @@ func TestEverySchemeHoldsTheToleranceInBothDirections(t *testing.T) {
 	eachSample(t, func(t *testing.T, m sample) {
 		s, r := m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now)
 		if !m.stamped {
-			requireBelieved(t, s, r, now.Add(1000*time.Hour))
-			requireBelieved(t, s, r, now.Add(-1000*time.Hour))
+			requireVerified(t, s, r, now.Add(1000*time.Hour))
+			requireVerified(t, s, r, now.Add(-1000*time.Hour))
 			return
 		}
-		requireBelieved(t, s, r, now.Add(defaultTolerance))
-		requireBelieved(t, s, r, now.Add(-defaultTolerance))
-		_, err := s.Receive(r, now.Add(defaultTolerance+time.Second))
+		requireVerified(t, s, r, now.Add(DefaultTolerance))
+		requireVerified(t, s, r, now.Add(-DefaultTolerance))
+		_, err := s.Receive(r, now.Add(DefaultTolerance+time.Second))
 		requireRejection(t, err, TimestampTooOld)
-		_, err = s.Receive(r, now.Add(-defaultTolerance-time.Second))
+		_, err = s.Receive(r, now.Add(-DefaultTolerance-time.Second))
 		requireRejection(t, err, TimestampInFuture)
 	})
 }
@@ -153,8 +153,8 @@ func TestEverySchemeRefusesGarbage(t *testing.T) {
 func TestEverySchemeGivesARedeliveryTheSameID(t *testing.T) {
 	eachSample(t, func(t *testing.T, m sample) {
 		s := m.source(t, m.secrets[0], m.secrets[1])
-		first := requireBelieved(t, s, m.request(t, m.secrets[0], now), now)
-		again := requireBelieved(t, s, m.request(t, m.secrets[1], now.Add(time.Minute)), now)
+		first := requireVerified(t, s, m.request(t, m.secrets[0], now), now)
+		again := requireVerified(t, s, m.request(t, m.secrets[1], now.Add(time.Minute)), now)
 		require.Len(t, again, len(first))
 		for i := range first {
 			require.Equal(t, first[i].ID, again[i].ID)

@@ -33,7 +33,7 @@ func ExampleSource_Receive() {
 	// Output: stripe.charge.succeeded evt_1PqrsT2eZvKYlo2C
 }
 
-// Who is not believed learns why, but no secret.
+// The sender of a rejected request learns why, but no secret.
 func ExampleRejection() {
 	source, _ := webhook.New(webhook.Config{Name: "repo", Scheme: "github", Secrets: []string{"s3cret"}, EventType: "github.{type}"})
 	_, err := source.Receive(webhook.Request{Header: http.Header{}, Body: []byte(`{}`)}, time.Now())
@@ -73,7 +73,7 @@ func ExampleHMAC() {
 	// crm.deal.won d-17 <nil>
 }
 
-// All that is wrong with a configuration comes at once.
+// All faults of a configuration are reported at once.
 func ExampleNew() {
 	_, err := webhook.New(webhook.Config{Name: "crm", Scheme: "hmac", Secrets: []string{"s3cret", ""}, EventType: "crm.{type}"})
 	fmt.Println(err)

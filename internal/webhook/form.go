@@ -17,7 +17,7 @@ const maxFields = 1000
 type formField struct{ name, value string }
 
 // parseForm reads application/x-www-form-urlencoded in the order it was sent. tooMany
-// is a form beyond the limit, fault one that is ill-formed.
+// is set for a form beyond the limit, fault for an ill-formed one.
 func parseForm(body string) (fields []formField, fault, tooMany *event.Error) {
 	n := 0
 	for rest := body; rest != ""; {
@@ -49,7 +49,7 @@ func parseForm(body string) (fields []formField, fault, tooMany *event.Error) {
 	return fields, fault, nil
 }
 
-// formValue is the value of a form's first field of a name.
+// formValue is the value of the first field with a name.
 func formValue(fields []formField, name string) (string, bool) {
 	for _, f := range fields {
 		if f.name == name {
@@ -59,8 +59,8 @@ func formValue(fields []formField, name string) (string, bool) {
 	return "", false
 }
 
-// formJSON makes a JSON object of a form: members in the order of their first
-// field, strings; a field that is there several times is an array of strings.
+// formJSON turns a form into a JSON object: members in the order of their first
+// field, as strings; a repeated field is an array of strings.
 func formJSON(fields []formField) []byte {
 	values := make(map[string][]string, len(fields))
 	var names []string

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
 // holds checks what is true of every answer of Receive.
@@ -49,8 +50,8 @@ func holds(t *testing.T, in Intake, err error, secrets []string) {
 	}
 }
 
-// FuzzReceive: whatever comes, Receive answers as it says it does, and believes no
-// request of which a signed byte was changed.
+// FuzzReceive: for any input, Receive keeps its promises, and rejects every request of
+// which a signed byte was changed.
 func FuzzReceive(f *testing.F) {
 	for i, m := range samples {
 		r := m.request(f, m.secrets[0], now)
@@ -88,7 +89,7 @@ func FuzzReceive(f *testing.F) {
 			holds(t, in, err, nil)
 			return
 		}
-		// A request that the provider could have sent is believed, whatever is in it …
+		// A request that the provider could have sent is verified, whatever is in it …
 		m.body, m.header = string(body), cloned(m.header)
 		m.header.Set("Content-Type", media)
 		if !m.signable(t, now) {
@@ -99,7 +100,7 @@ func FuzzReceive(f *testing.F) {
 		var rejection *Rejection
 		require.NotErrorAs(t, err, &rejection)
 		holds(t, in, err, []string{m.secrets[0]})
-		// … and no other body is under its signature.
+		// … and no other body matches its signature.
 		if m.unsigned || m.loose || m.change != nil || len(r.Body) == 0 {
 			return
 		}
@@ -190,7 +191,7 @@ func FuzzSignatureHeader(f *testing.F) {
 		}
 		for _, format := range []timestampFormat{anyTimestamp, unixSeconds, unixMilliseconds, rfc3339} {
 			if signed, ok := format.parse(text); ok {
-				_ = fresh(signed, now, defaultTolerance, "X")
+				_ = fresh(signed, now, DefaultTolerance, "X")
 			}
 		}
 		if parsed, err := parseTemplate(text, "X-Id"); err == nil {
@@ -222,19 +223,19 @@ func FuzzPointers(f *testing.F) {
 		if len(data) > 16<<10 {
 			return
 		}
-		var pointers []pointer
+		var pointers []strictjson.Pointer
 		for _, text := range []string{first, second, third} {
-			if p, err := parsePointer(text); err == nil && len(p) < maxDepth {
+			if p, err := parsePointer(text); err == nil && len(p) < strictjson.MaxDepth {
 				pointers = append(pointers, p)
 			}
 		}
-		found := findAll(data, pointers) // never panics, whatever the data
+		found := strictjson.FindAll(data, pointers) // never panics, whatever the data
 		if checkJSON(data) != nil {
 			return
 		}
 		require.True(t, json.Valid(data))
 		for i, p := range pointers {
-			want, ok := find(data, p)
+			want, ok := p.Find(data)
 			if len(p) == 0 {
 				want, ok = data, true
 			}
@@ -248,7 +249,7 @@ func FuzzPointers(f *testing.F) {
 				require.Contains(t, fault.Detail, "deep") // the objects that were made
 				continue
 			}
-			got, ok := find(changed, p)
+			got, ok := p.Find(changed)
 			require.True(t, ok)
 			require.Equal(t, []byte(`"new"`), got)
 		}

@@ -11,8 +11,8 @@ import (
 
 var algorithms = map[string]func() hash.Hash{"": sha256.New, "sha256": sha256.New, "sha1": sha1.New, "sha512": sha512.New}
 
-// newGeneric makes the verifier of the scheme "hmac". What would leave the body, or
-// a timestamp that is looked at, unsigned is a fault.
+// newGeneric makes the verifier of the scheme "hmac". A configuration that leaves the
+// body, or the timestamp that is checked, unsigned is a fault.
 func newGeneric(cfg Config, f *faults) verifier {
 	if cfg.HMAC == nil {
 		f.add("hmac", "is missing; the scheme \"hmac\" needs at least hmac.header")

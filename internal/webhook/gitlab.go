@@ -7,8 +7,8 @@ import (
 
 // gitlab verifies both of GitLab's ways: the secret token, sent along in
 // X-Gitlab-Token, and the newer signing token, which signs as Standard Webhooks do
-// and is written in that form (whsec_ and base64). A delivery with a signature is
-// judged by it alone if there is a signing token.
+// and is written in that form (whsec_ and base64). If there is a signing token and a
+// signature, only the signature counts.
 type gitlab struct {
 	tokens *credentials // nil: none
 	signed *standard    // nil: none

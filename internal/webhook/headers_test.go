@@ -18,7 +18,7 @@ func TestListHeaders(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, header string
-		want         Reason // "": believed
+		want         Reason // "": verified
 	}{
 		{name: "one", header: "t=1700000000," + stripeV1},
 		{name: "the second of two, as in a rotation", header: "t=1700000000," + zerosV1 + "," + stripeV1},
@@ -64,7 +64,7 @@ func TestStandardHeaders(t *testing.T) {
 	for _, tc := range []struct {
 		name, header string
 		secrets      []string
-		want         Reason // "": believed
+		want         Reason // "": verified
 	}{
 		{name: "one", header: good},
 		{name: "without whsec_", header: good, secrets: []string{secret[6:]}},
@@ -108,7 +108,7 @@ func TestStandardHeaders(t *testing.T) {
 	}
 }
 
-// An id that nobody signed is not taken: with a webhook- header, the svix- ones do
+// An id that was not signed is not used: with a webhook- header, the svix- headers do
 // not count.
 func TestStandardNeverTakesAnUnsignedID(t *testing.T) {
 	t.Parallel()
@@ -116,7 +116,7 @@ func TestStandardNeverTakesAnUnsignedID(t *testing.T) {
 	require.NoError(t, err)
 	_, r := vectors[0].request()
 	at := time.Unix(vectors[0].now, 0)
-	require.Equal(t, "msg_loFOjxBNrRLzqYUf", requireBelieved(t, s, r, at)[0].ID)
+	require.Equal(t, "msg_loFOjxBNrRLzqYUf", requireVerified(t, s, r, at)[0].ID)
 	r.Header.Set("webhook-id", "another")
 	_, err = s.Receive(r, at)
 	requireRejection(t, err, MissingHeader)
@@ -169,7 +169,7 @@ func TestToleranceIsTheConfiguredOne(t *testing.T) {
 	m := sampleOf(t, "stripe")
 	m.cfg.Tolerance = time.Minute
 	s, r := m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now)
-	requireBelieved(t, s, r, now.Add(time.Minute))
+	requireVerified(t, s, r, now.Add(time.Minute))
 	_, err := s.Receive(r, now.Add(time.Minute+1))
 	requireRejection(t, err, TimestampTooOld)
 	require.Contains(t, err.Error(), "1m0s is allowed")

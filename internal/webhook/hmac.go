@@ -8,6 +8,8 @@ import (
 	"hash"
 	"strings"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // hmacSpec is a scheme that sends one HMAC in a header: most of the table.
@@ -19,9 +21,9 @@ type hmacSpec struct {
 	signed    template
 	timestamp string // header; "" if there is none
 	format    timestampFormat
-	// inBody is where the timestamp is if it is in the body, which is signed.
-	inBody pointer
-	// url is how the scheme writes the URL that it signs, if not as it is.
+	// inBody is where the timestamp is, if it is in the body.
+	inBody strictjson.Pointer
+	// url rewrites the URL before it is signed; nil leaves it as it is.
 	url func(string) string
 }
 
@@ -33,7 +35,7 @@ type hmacVerifier struct {
 	tolerance time.Duration
 }
 
-// with makes a row's verifier function: the secrets are the keys, byte by byte.
+// with makes a source's verifier; the bytes of the secrets are the keys.
 func (spec hmacSpec) with(cfg Config, _ *faults) verifier {
 	v := &hmacVerifier{hmacSpec: spec, publicURL: cfg.PublicURL, tolerance: cfg.Tolerance}
 	if v.hash == nil {
@@ -89,7 +91,7 @@ func (v *hmacVerifier) signature(r Request) ([]byte, *Rejection) {
 	return sent, nil
 }
 
-// variables gathers what the template may ask for.
+// variables collects the values that the template may use.
 func (v *hmacVerifier) variables(r Request) (variables, *Rejection) {
 	vars := variables{method: r.Method, body: r.Body, url: signedURL(v.publicURL, r.URL)}
 	if v.url != nil {
@@ -142,16 +144,16 @@ func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
 	return nil
 }
 
-// stamped puts the time into a body.
-func stamped(body []byte, p pointer, format timestampFormat, now time.Time) ([]byte, error) {
+// stamped writes the time into a body.
+func stamped(body []byte, p strictjson.Pointer, format timestampFormat, now time.Time) ([]byte, error) {
 	if fault := checkJSON(body); fault != nil {
 		return nil, fault
 	}
 	return put(body, p, []byte(format.write(now)))
 }
 
-// signedURL is the URL that the provider called: the one that it was given, with the
-// query as it arrived, because providers add to it (Twilio's bodySHA256).
+// signedURL is the URL that the provider called: the configured one, with the query
+// as it arrived, because providers add to it (Twilio's bodySHA256).
 func signedURL(publicURL, received string) string {
 	base, _, _ := strings.Cut(publicURL, "#")
 	base, _, _ = strings.Cut(base, "?")
@@ -159,6 +161,19 @@ func signedURL(publicURL, received string) string {
 		return base + "?" + query
 	}
 	return base
+}
+
+// hubspotDecodes undoes the escapes that HubSpot's documentation says to undo in the
+// URL before it is signed, and no others.
+var hubspotDecodes = strings.NewReplacer(
+	"%3A", ":", "%2F", "/", "%3F", "?", "%40", "@", "%21", "!", "%24", "$", "%27", "'", "%28", "(", "%29", ")", "%2A", "*", "%2C", ",", "%3B", ";",
+	"%3a", ":", "%2f", "/", "%3f", "?", "%2a", "*", "%2c", ",", "%3b", ";",
+)
+
+// hubspotSpec is signature v3.
+var hubspotSpec = hmacSpec{
+	header: "X-Hubspot-Signature-V3", encoding: encodingBase64, signed: mustTemplate("{method}{url}{body}{timestamp}"),
+	timestamp: "X-Hubspot-Request-Timestamp", format: unixMilliseconds, url: hubspotDecodes.Replace,
 }
 
 // encoding is how a signature is written.

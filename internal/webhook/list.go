@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// listSpec is a scheme whose one header has a timestamp and HMAC-SHA256 signatures
-// in hex as a list of names and values: Stripe's "t=1,v1=…,v1=…", Paddle's
-// "ts=1;h1=…". Signed is the timestamp, a separator and the body.
+// listSpec is a scheme whose one header lists a timestamp and HMAC-SHA256 signatures
+// in hex by name: Stripe's "t=1,v1=…,v1=…", Paddle's "ts=1;h1=…". The signed text is
+// the timestamp, a separator and the body.
 type listSpec struct {
 	header    string
 	between   string // the list's separator

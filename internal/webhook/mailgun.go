@@ -7,12 +7,14 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // mailgun verifies HMAC-SHA256 in hex over a timestamp and a random token, all three
-// of which are in the body. The event itself is not signed: who has seen a delivery
-// can send another event under its signature while the timestamp is fresh. TLS and
-// a small tolerance are what there is against that.
+// of which are in the body. The event itself is not signed: somebody who has seen a
+// delivery can send another event under its signature while the timestamp is fresh.
+// Only TLS and a small tolerance protect against that.
 type mailgun struct {
 	keys      [][]byte
 	tolerance time.Duration
@@ -26,8 +28,8 @@ func newMailgun(cfg Config, _ *faults) verifier {
 	return v
 }
 
-// mailgunParts are the members of "signature"; Parent is the main account's
-// signature beside a subaccount's.
+// mailgunParts are the members of "signature"; parent is the main account's
+// signature, sent beside a subaccount's.
 type mailgunParts struct{ timestamp, token, signature, parent string }
 
 func (v *mailgun) verify(r Request, now time.Time) *Rejection {
@@ -48,7 +50,7 @@ func (v *mailgun) verify(r Request, now time.Time) *Rejection {
 	if parts.token == "" || parts.signature == "" {
 		return reject(MalformedBody, "The body has no signature: /signature must have timestamp, token and signature.")
 	}
-	if rejection := checkBodyTimestamp(parts.timestamp, unixSeconds, now, v.tolerance, pointer{"signature", "timestamp"}); rejection != nil {
+	if rejection := checkBodyTimestamp(parts.timestamp, unixSeconds, now, v.tolerance, strictjson.Pointer{"signature", "timestamp"}); rejection != nil {
 		return rejection
 	}
 	ok := false
@@ -64,7 +66,7 @@ func (v *mailgun) verify(r Request, now time.Time) *Rejection {
 	return nil
 }
 
-// mailgunPartsOf reads them from JSON, or from a form, where they are at the top.
+// mailgunPartsOf reads the parts from JSON, or from a form, where they are at the top.
 func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	if mediaType(h.Get("Content-Type")) == mediaForm {
 		fields, fault, tooMany := parseForm(string(body))
@@ -77,12 +79,12 @@ func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	if fault := checkJSON(body); fault != nil {
 		return mailgunParts{}, unreadable(fault.Detail)
 	}
-	signature, _ := find(body, pointer{"signature"})
-	value := func(name string) string { return text(signature, pointer{name}) }
+	signature, _ := strictjson.Pointer{"signature"}.Find(body)
+	value := func(name string) string { return text(signature, strictjson.Pointer{name}) }
 	return mailgunParts{value("timestamp"), value("token"), value("signature"), value("parent-signature")}, nil
 }
 
-// unreadable refuses a body that should have its signature in it.
+// unreadable rejects a body that should contain the signature.
 func unreadable(why string) *Rejection {
 	return reject(MalformedBody, "The signature is in the body, which cannot be read. %s", why)
 }
@@ -104,7 +106,7 @@ func (v *mailgun) sign(r *Request, id string, now time.Time) error {
 	parts := mailgunParts{timestamp: unixSeconds.write(now), token: hex.EncodeToString(sum[:25])}
 	parts.signature = hex.EncodeToString(mailgunMAC(v.keys[0], parts))
 	value := `{"token":"` + parts.token + `","timestamp":"` + parts.timestamp + `","signature":"` + parts.signature + `"}`
-	body, err := put(r.Body, pointer{"signature"}, []byte(value))
+	body, err := put(r.Body, strictjson.Pointer{"signature"}, []byte(value))
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,15 @@
 package webhook
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"eventgateway/internal/strictjson"
 )
 
-// maxText bounds an id and a type, in bytes: ids stand in claims and record headers.
+// maxText bounds an id and a type, in bytes: claims and record headers contain the id.
 const maxText = 255
 
 const (
@@ -16,20 +17,21 @@ const (
 	bodyHash    = "body-hash"
 )
 
-// place is where a text is: in a header, at a pointer, or it is the body's hash.
+// place is where a text comes from: a header, a pointer into the body, or the hash of
+// the body.
 type place struct {
 	header  string // canonical name
-	pointer pointer
-	at      int // of the pointer's value in what was found
+	pointer strictjson.Pointer
+	at      int // index of the pointer's value among those found
 	hash    bool
 }
 
-// compound is one text of several places, all of which must have something. A text
-// that may have a ":" in it is escaped if it is one of several.
+// compound is one text made from several places, all of which must have one. "%" and
+// ":" are escaped in the parts if there are several.
 type compound []place
 
-// alternatives reads the places of a scheme's table: each string is one choice, its
-// places separated by a space.
+// alternatives reads the places in the table of schemes: each string is one choice,
+// its places separated by a space.
 func alternatives(choices ...string) []compound {
 	var all []compound
 	for _, choice := range choices {
@@ -37,7 +39,7 @@ func alternatives(choices ...string) []compound {
 		for _, text := range strings.Fields(choice) {
 			p, err := parsePlace(text)
 			if err != nil {
-				panic(err) // a row of our own table; the tests read them all
+				panic(err) // a row of the table of schemes; the tests read them all
 			}
 			c = append(c, p)
 		}
@@ -73,8 +75,8 @@ func (p place) String() string {
 	return p.pointer.String()
 }
 
-// in finds the text in a delivery; found has the pointers' values. Only a part of
-// several may be true or false: alone they tell nothing apart.
+// in finds the text in a delivery; found has the pointers' values. True and false are
+// accepted only as one part of several: alone they do not distinguish deliveries.
 func (p place) in(c content, found [][]byte, part bool) string {
 	switch {
 	case p.hash:
@@ -89,7 +91,7 @@ func (p place) in(c content, found [][]byte, part bool) string {
 	return s
 }
 
-// ofBody reports whether the text is the same for every item of a body.
+// ofBody reports whether the text is the same for all items of a body.
 func (c compound) ofBody() bool {
 	for _, p := range c {
 		if !p.hash && p.header == "" {
@@ -135,10 +137,10 @@ func first(choices []compound, body content, found [][]byte) (text string, of co
 	return "", nil
 }
 
-// pointersOf gathers the pointers of choices, and tells each place where the value of
-// its own will be.
-func pointersOf(choices ...[]compound) []pointer {
-	var all []pointer
+// pointersOf collects the pointers of choices, and notes in each place the index that
+// its value will have.
+func pointersOf(choices ...[]compound) []strictjson.Pointer {
+	var all []strictjson.Pointer
 	for _, of := range choices {
 		for _, c := range of {
 			for i := range c {
@@ -152,7 +154,7 @@ func pointersOf(choices ...[]compound) []pointer {
 	return all
 }
 
-// fit reports whether a text may be an id or a type: it will stand in headers.
+// fit reports whether a text may be an id: it becomes a header's value.
 func fit(s string) bool {
 	if len(s) > maxText || !utf8.ValidString(s) {
 		return false
@@ -168,51 +170,13 @@ func where(choices []compound) string {
 	return strings.Join(names, " or ")
 }
 
-// pointer is a JSON Pointer (RFC 6901), split and unescaped.
-type pointer []string
-
-var errPointer = errors.New("is no JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"")
-
-func parsePointer(s string) (pointer, error) {
-	if s == "" {
-		return nil, nil
+// parsePointer reads a JSON Pointer. The error names it.
+func parsePointer(s string) (strictjson.Pointer, error) {
+	p, err := strictjson.ParsePointer(s)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"", s)
 	}
-	if s[0] != '/' || !utf8.ValidString(s) { // no JSON that we take has other names
-		return nil, fmt.Errorf("%q %w", s, errPointer)
-	}
-	tokens := strings.Split(s[1:], "/")
-	for i, token := range tokens {
-		plain := strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		if strings.Count(token, "~") != strings.Count(token, "~0")+strings.Count(token, "~1") {
-			return nil, fmt.Errorf("%q %w", s, errPointer)
-		}
-		tokens[i] = plain
-	}
-	return tokens, nil
-}
-
-func (p pointer) String() string {
-	var b strings.Builder
-	for _, token := range p {
-		b.WriteByte('/')
-		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1"))
-	}
-	return b.String()
-}
-
-// arrayIndex reads "0" or digits without a leading zero.
-func arrayIndex(token string) (int, bool) {
-	if token == "" || len(token) > 9 || len(token) > 1 && token[0] == '0' {
-		return 0, false
-	}
-	n := 0
-	for i := range len(token) {
-		if token[i] < '0' || token[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int(token[i]-'0')
-	}
-	return n, true
+	return p, nil
 }
 
 // validHeaderName checks the token of RFC 9110 §5.6.2.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/strictjson"
 )
 
 // What changes in the body of a redelivery does not change the id.
@@ -31,10 +33,10 @@ func TestRedeliveriesKeepTheirIDs(t *testing.T) {
 			m := sampleOf(t, tc.scheme)
 			m.body = readFile(t, tc.file)
 			s := m.source(t, m.secrets[0])
-			first := requireBelieved(t, s, m.request(t, m.secrets[0], now), now)
+			first := requireVerified(t, s, m.request(t, m.secrets[0], now), now)
 			require.Contains(t, m.body, tc.old)
 			m.body = strings.ReplaceAll(m.body, tc.old, tc.new)
-			again := requireBelieved(t, s, m.request(t, m.secrets[0], now.Add(time.Second)), now)
+			again := requireVerified(t, s, m.request(t, m.secrets[0], now.Add(time.Second)), now)
 			require.Len(t, again, len(first))
 			for i := range first {
 				require.Equal(t, first[i].ID, again[i].ID)
@@ -51,7 +53,7 @@ func TestTwilioBodies(t *testing.T) {
 	m.body, m.header = `{"type":"a","id":"1"}`, header("Content-Type", "application/json")
 	json := m.request(t, m.secrets[0], now)
 	require.Contains(t, json.URL, "tenant=7&bodySHA256=")
-	requireBelieved(t, s, json, now)
+	requireVerified(t, s, json, now)
 
 	for _, tc := range []struct {
 		name   string
@@ -85,13 +87,13 @@ func TestTwilioBodies(t *testing.T) {
 	}
 }
 
-// An order of the fields is not signed, and does not matter.
+// The order of the fields is not signed and does not matter.
 func TestTwilioTakesFieldsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "twilio")
 	r := m.request(t, m.secrets[0], now)
 	r.Body = []byte("To=%2B1&MessageStatus=sent&MessageSid=SM1")
-	requireBelieved(t, m.source(t, m.secrets[0]), r, now)
+	requireVerified(t, m.source(t, m.secrets[0]), r, now)
 }
 
 func TestPorts(t *testing.T) {
@@ -149,8 +151,8 @@ func TestBodiesWithoutTheirSignature(t *testing.T) {
 	}
 }
 
-// One item that is not signed spoils the batch.
-func TestAdyenBelievesAllOrNothing(t *testing.T) {
+// One item that is not signed rejects the batch.
+func TestAdyenVerifiesAllOrNothing(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "adyen")
 	r := m.request(t, m.secrets[0], now)
@@ -160,12 +162,12 @@ func TestAdyenBelievesAllOrNothing(t *testing.T) {
 	require.ErrorContains(t, err, "item 1")
 }
 
-// success may be a boolean, too: signed and in the id as it is written.
+// success may also be a boolean: it is signed and part of the id as written.
 func TestAdyenTakesABoolean(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "adyen")
 	m.body = `{"notificationItems":[{"NotificationRequestItem":{"pspReference":"a:b%","eventCode":"CAPTURE","success":true}}]}`
-	d := requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+	d := requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
 	require.Equal(t, "a%3Ab%25:CAPTURE:true", d[0].ID)
 }
 
@@ -175,10 +177,10 @@ func TestMailgunTakesTheParentsSignature(t *testing.T) {
 	r := m.request(t, m.secrets[0], now)
 	body := strings.Replace(string(r.Body), `"signature":"`, `"signature":"`+zerosV1[3:]+`","parent-signature":"`, 1)
 	r.Body = []byte(body)
-	requireBelieved(t, m.source(t, m.secrets[0]), r, now)
+	requireVerified(t, m.source(t, m.secrets[0]), r, now)
 }
 
-// The timestamp is looked at only once the body is believed.
+// The timestamp is checked only after the body is verified.
 func TestLinearNeedsATimestamp(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "linear")
@@ -202,8 +204,8 @@ func TestGitLabWithBothKindsOfSecret(t *testing.T) {
 	both, onlyToken, onlySigning := m.source(t, token, signing), m.source(t, token), m.source(t, signing)
 	sent, signed := m.request(t, token, now), m.request(t, signing, now)
 
-	requireBelieved(t, both, sent, now)
-	requireBelieved(t, both, signed, now)
+	requireVerified(t, both, sent, now)
+	requireVerified(t, both, signed, now)
 	_, err := onlyToken.Receive(signed, now)
 	requireRejection(t, err, MissingHeader)
 	_, err = onlySigning.Receive(sent, now)
@@ -213,7 +215,7 @@ func TestGitLabWithBothKindsOfSecret(t *testing.T) {
 	signed.Body = append(signed.Body, ' ')
 	_, err = both.Receive(signed, now)
 	requireRejection(t, err, SignatureMismatch)
-	requireBelieved(t, onlyToken, signed, now)
+	requireVerified(t, onlyToken, signed, now)
 }
 
 func TestSendGridKeys(t *testing.T) {
@@ -222,7 +224,7 @@ func TestSendGridKeys(t *testing.T) {
 	der, err := base64.StdEncoding.DecodeString(sendgridPublic)
 	require.NoError(t, err)
 	inPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	requireBelieved(t, m.source(t, inPEM), m.request(t, sendgridPublic, now), now)
+	requireVerified(t, m.source(t, inPEM), m.request(t, sendgridPublic, now), now)
 	require.ErrorContains(t, m.source(t, sendgridPublic).Sign(&Request{}, "", now), "public keys")
 
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -280,20 +282,20 @@ func TestPut(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, data string
-		p          pointer
+		p          strictjson.Pointer
 		want       string
 	}{
 		{name: "the whole", data: `{}`, want: `9`},
-		{name: "into nothing", data: ` { } `, p: pointer{"a"}, want: ` {"a":9 } `},
-		{name: "before others", data: `{ "b":1}`, p: pointer{"a"}, want: `{"a":9, "b":1}`},
-		{name: "in place", data: `{"b":1, "a" : "x" }`, p: pointer{"a"}, want: `{"b":1, "a" : 9 }`},
-		{name: "deeper, in place", data: `{"a":[0,{"b":null}]}`, p: pointer{"a", "1", "b"}, want: `{"a":[0,{"b":9}]}`},
-		{name: "deeper, from nothing", data: `{}`, p: pointer{"a", "b", "c"}, want: `{"a":{"b":{"c":9}}}`},
-		{name: "a name to quote", data: `{}`, p: pointer{`"`}, want: `{"\"":9}`},
-		{name: "into a number", data: `7`, p: pointer{"a"}},
-		{name: "into a string with a brace", data: `"{"`, p: pointer{"a"}},
-		{name: "into an array", data: `[{}]`, p: pointer{"1"}},
-		{name: "under a scalar", data: `{"a":7}`, p: pointer{"a", "b"}},
+		{name: "into nothing", data: ` { } `, p: strictjson.Pointer{"a"}, want: ` {"a":9 } `},
+		{name: "before others", data: `{ "b":1}`, p: strictjson.Pointer{"a"}, want: `{"a":9, "b":1}`},
+		{name: "in place", data: `{"b":1, "a" : "x" }`, p: strictjson.Pointer{"a"}, want: `{"b":1, "a" : 9 }`},
+		{name: "deeper, in place", data: `{"a":[0,{"b":null}]}`, p: strictjson.Pointer{"a", "1", "b"}, want: `{"a":[0,{"b":9}]}`},
+		{name: "deeper, from nothing", data: `{}`, p: strictjson.Pointer{"a", "b", "c"}, want: `{"a":{"b":{"c":9}}}`},
+		{name: "a name to quote", data: `{}`, p: strictjson.Pointer{`"`}, want: `{"\"":9}`},
+		{name: "into a number", data: `7`, p: strictjson.Pointer{"a"}},
+		{name: "into a string with a brace", data: `"{"`, p: strictjson.Pointer{"a"}},
+		{name: "into an array", data: `[{}]`, p: strictjson.Pointer{"1"}},
+		{name: "under a scalar", data: `{"a":7}`, p: strictjson.Pointer{"a", "b"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

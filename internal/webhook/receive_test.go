@@ -129,7 +129,7 @@ func TestReceiveSaysWhatCannotBePublished(t *testing.T) {
 		header []string
 		kind   event.Kind
 		detail string
-		typed  string // EventType that was found all the same
+		typed  string // EventType that was found in spite of the fault
 	}{
 		{name: "empty", body: "", kind: event.MalformedJSON, detail: "The body is empty"},
 		{name: "blank", body: " \n", kind: event.MalformedJSON, detail: "The body is empty"},
@@ -246,10 +246,10 @@ func TestSlackLooksAtTheSSLCheck(t *testing.T) {
 	require.Equal(t, http.StatusOK, in.Answer.Status)
 
 	m.body, m.header = `{"type":"event_callback","event_id":"Ev1","ssl_check":"1"}`, nil // an event is one, whatever it has
-	requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+	requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
 }
 
-// With a type of one's own, the scheme's is not a way out.
+// If Config says where the type is, the scheme's place is not tried.
 func TestTypeReplacesTheSchemes(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "twilio")
@@ -258,14 +258,14 @@ func TestTypeReplacesTheSchemes(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, in.Deliveries[0].Err, "it is looked for at /Kind")
 	m.body += "&Kind=x"
-	require.Equal(t, "twilio.x", requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)[0].EventType)
+	require.Equal(t, "twilio.x", requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)[0].EventType)
 }
 
 func TestGitHubTakesFormDeliveries(t *testing.T) {
 	t.Parallel()
 	m := sampleOf(t, "github")
 	m.body, m.header = "payload=%7B%22action%22%3A%22opened%22%7D", header("Content-Type", formType, "X-GitHub-Event", "issues")
-	d := requireBelieved(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
+	d := requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)
 	want, err := url.QueryUnescape(strings.TrimPrefix(m.body, "payload="))
 	require.NoError(t, err)
 	require.Equal(t, want, string(d[0].Data))

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Rejection is a delivery that is not believed. Detail is a sentence for the caller
-// and the operator; it has no secret and no expected signature in it.
+// Rejection is a request that failed verification. Detail is a sentence for the
+// caller and the operator, without any secret or expected signature.
 type Rejection struct {
 	Reason Reason
 	Detail string
@@ -15,10 +15,10 @@ type Rejection struct {
 // Error implements error.
 func (r *Rejection) Error() string { return fmt.Sprintf("%s: %s", r.Reason, r.Detail) }
 
-// Reason is why a delivery is not believed.
+// Reason says why a request failed verification.
 type Reason string
 
-// The reasons. MalformedBody is for schemes that have the signature or its
+// The reasons. MalformedBody belongs to the schemes that have the signature or its
 // timestamp in the body.
 const (
 	MissingHeader     Reason = "missing-header"
@@ -39,7 +39,7 @@ func repeated(header string) *Rejection {
 	return reject(RepeatedHeader, "The %s header is there more than once; send it once.", header)
 }
 
-// mismatch says that a signature is not one of ours.
+// mismatch rejects a signature that no configured secret has made.
 func mismatch(where string) *Rejection {
 	return reject(SignatureMismatch, "The signature in %s is not that of this request under any configured secret: "+
 		"the secret is another one, or the body was changed on its way.", where)

@@ -203,7 +203,7 @@ func requireRejection(t testing.TB, err error, reasons ...Reason) {
 	require.NotEmpty(t, rejection.Detail)
 }
 
-func requireBelieved(t testing.TB, s *Source, r Request, at time.Time) []Delivery {
+func requireVerified(t testing.TB, s *Source, r Request, at time.Time) []Delivery {
 	in, err := s.Receive(r, at)
 	require.NoError(t, err)
 	require.Nil(t, in.Answer)

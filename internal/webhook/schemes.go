@@ -3,6 +3,8 @@ package webhook
 import (
 	"crypto/sha1" //nolint:gosec // what Intercom signs with
 	"slices"
+
+	"eventgateway/internal/strictjson"
 )
 
 // scheme is a row of the table: how one provider signs, and where it says what a
@@ -10,21 +12,21 @@ import (
 type scheme struct {
 	name     string
 	verifier func(cfg Config, f *faults) verifier
-	// id is where the id is, as for alternatives.
+	// id is where the id is, in the notation of alternatives.
 	id []string
-	// typ is where the provider's type is; none means that Config must say.
+	// typ is where the provider's type is; if there is none, Config must say.
 	typ []string
-	// items is the JSON Pointer of the array of events: "" the body if it is an
-	// array, "-" never.
+	// items is the JSON Pointer of the array of events: "" is the body, if that is an
+	// array; "-" means that there is none.
 	items         string
 	itemsRequired bool
-	// formPayload is the field of a form that has all as JSON.
+	// formPayload is the field of a form that contains everything as JSON.
 	formPayload string
 	signsURL    bool
 	challenge   string // kind of the WWW-Authenticate value, if not "Signature"
-	// typeOf finds a type that no place can say; "" if it cannot either.
+	// typeOf finds a type that a place cannot describe; "" if there is none.
 	typeOf func(data []byte) string
-	// answer answers what is no event; nil if it is one.
+	// answer answers a request that is not an event; nil if it is one.
 	answer func(c content) *Answer
 }
 
@@ -44,7 +46,7 @@ var schemes = []scheme{
 	},
 	{
 		// A redelivery, by hand or through the API, keeps X-GitHub-Delivery. The SHA-1
-		// signature that GitHub also sends is never looked at.
+		// signature that GitHub also sends is ignored.
 		name: "github", verifier: hmacSpec{header: "X-Hub-Signature-256", prefix: "sha256=", encoding: encodingHex, signed: mustTemplate("{body}")}.with,
 		id: []string{"header:X-Github-Delivery"}, typ: []string{"header:X-Github-Event"},
 		formPayload: "payload", answer: answerPing("X-Github-Event", "ping"),
@@ -67,8 +69,9 @@ var schemes = []scheme{
 		formPayload: "payload", typeOf: slackType, answer: answerSlack, items: never,
 	},
 	{
-		// Both ids are one to GitLab, the same in every retry; only webhook-id is signed.
-		// X-Gitlab-Event-UUID is not enough: an event that sets off others shares it.
+		// To GitLab both ids are the same one, repeated by every retry; only webhook-id is
+		// signed. X-Gitlab-Event-UUID is not enough: an event shares it with the events
+		// that it causes.
 		name: "gitlab", verifier: newGitLab,
 		id: []string{"header:Webhook-Id", "header:Idempotency-Key", bodyHash}, typ: []string{"/object_kind", "/event_name"},
 	},
@@ -81,9 +84,9 @@ var schemes = []scheme{
 	},
 	{
 		// Event Streams sends CloudEvents, which have an id. Other callbacks have a token
-		// that is the same in every retry; else a message has one callback per status. A
-		// call has many with the same CallSid and CallStatus (every <Gather>, say), so
-		// that these alone would lose some.
+		// that every retry repeats. Without one, a message has one callback per status,
+		// but a call has many with the same CallSid and CallStatus (one per <Gather>, for
+		// example), so these two alone would lose some.
 		name: "twilio", verifier: newTwilio, signsURL: true,
 		id: []string{
 			"/id", "header:I-Twilio-Idempotency-Token", "/MessageSid /MessageStatus", "/MessageSid /SmsStatus", "/CallSid /CallStatus /SequenceNumber", bodyHash,
@@ -102,13 +105,14 @@ var schemes = []scheme{
 		id:       []string{"/event_id"}, typ: []string{"/type"},
 	},
 	{
-		// event_id is the event's. notification_id is another one in a replay.
+		// event_id is the event's. notification_id changes in a replay.
 		name: "paddle", verifier: listSpec{header: "Paddle-Signature", between: ";", timestamp: "ts", signature: "h1", separator: ":"}.with,
 		id: []string{"/event_id"}, typ: []string{"/event_type"},
 	},
 	{
-		// eventId "is not guaranteed to be unique", so everything goes in that says which
-		// change it was, for whom; attemptNumber, which a retry changes, does not.
+		// eventId "is not guaranteed to be unique", so the id contains everything that
+		// says which change it was and for whom, but not attemptNumber, which a retry
+		// changes.
 		name: "hubspot", signsURL: true, verifier: hubspotSpec.with,
 		id: []string{
 			"/portalId /subscriptionId /eventId /occurredAt /objectId",
@@ -119,15 +123,15 @@ var schemes = []scheme{
 	},
 	{
 		// Linear-Delivery identifies the payload. The body has no id of the delivery, and
-		// its webhookTimestamp is the time of sending: a hash would be another one.
+		// its webhookTimestamp is the time of sending, so a hash would change in a retry.
 		name: "linear", verifier: hmacSpec{
-			header: "Linear-Signature", encoding: encodingHex, signed: mustTemplate("{body}"), inBody: pointer{"webhookTimestamp"}, format: unixMilliseconds,
+			header: "Linear-Signature", encoding: encodingHex, signed: mustTemplate("{body}"), inBody: strictjson.Pointer{"webhookTimestamp"}, format: unixMilliseconds,
 		}.with,
 		id: []string{"header:Linear-Delivery"}, typ: []string{"/type"},
 	},
 	{
 		// The invocation is one event for one webhook; its attempts share it. "/id" is not
-		// enough: the body of a trigger's webhook is what its author wrote.
+		// enough: the author of a trigger's webhook writes its body.
 		name: "zendesk", verifier: hmacSpec{
 			header: "X-Zendesk-Webhook-Signature", encoding: encodingBase64, signed: mustTemplate("{timestamp}{body}"),
 			timestamp: "X-Zendesk-Webhook-Signature-Timestamp", format: rfc3339,
@@ -135,23 +139,23 @@ var schemes = []scheme{
 		id: []string{"header:X-Zendesk-Webhook-Invocation-Id", bodyHash}, typ: []string{"/type"},
 	},
 	{
-		// The event's id, as the Events API has it. What routes forward has none; then the
-		// signature's token, which is one attempt's.
+		// The event's id, as in the Events API. What routes forward has none; then it is
+		// the signature's token, which is new in each attempt.
 		name: "mailgun", verifier: newMailgun,
 		id: []string{"/event-data/id", "/signature/token", "/token"}, typ: []string{"/event-data/event", "/event"},
 	},
 	{
-		// The notification's id; delivery_attempts and first_sent_at change. SHA-1 is all
-		// that Intercom offers: as an HMAC it is not known to be forgeable, but nothing
-		// new should rely on it.
+		// The notification's id; delivery_attempts and first_sent_at change. Intercom
+		// offers only SHA-1: as an HMAC it is not known to be forgeable, but nothing new
+		// should rely on it.
 		name: "intercom", verifier: hmacSpec{
 			header: "X-Hub-Signature", prefix: "sha1=", encoding: encodingHex, hash: sha1.New, signed: mustTemplate("{body}"),
 		}.with,
 		id: []string{"/id"}, typ: []string{"/topic"}, answer: answerIntercom,
 	},
 	{
-		// Adyen's own advice: a duplicate has the same pspReference and eventCode, and
-		// success tells the second thoughts from the first. Any 2xx accepts.
+		// As Adyen advises: a duplicate has the same pspReference and eventCode, and
+		// success distinguishes a later result from the first. Any 2xx accepts.
 		name: "adyen", verifier: newAdyen,
 		id:    []string{"/NotificationRequestItem/pspReference /NotificationRequestItem/eventCode /NotificationRequestItem/success"},
 		typ:   []string{"/NotificationRequestItem/eventCode"},
@@ -162,15 +166,7 @@ var schemes = []scheme{
 	{name: "bearer", verifier: newBearer, id: []string{bodyHash}, challenge: "Bearer"},
 }
 
-// answerIntercom answers the ping that Intercom sends when a webhook is saved.
-func answerIntercom(c content) *Answer {
-	if text(c.data, pointer{"topic"}) == "ping" {
-		return plainAnswer("pong\n")
-	}
-	return nil
-}
-
-// never says that a body is one event, whatever it is.
+// never says that a body is always one event.
 const never = "-"
 
 const genericHMAC = "hmac"
@@ -194,7 +190,7 @@ func schemeNamed(name string) (scheme, bool) {
 	return scheme{}, false
 }
 
-// places reads where id, type and items are: as configured, else as the table says.
+// places reads where id, type and items are: as configured, or else as in the table.
 func (s *Source) places(cfg Config, f *faults) {
 	s.id, s.typ = alternatives(s.scheme.id...), alternatives(s.scheme.typ...)
 	s.ownType = cfg.Type == ""

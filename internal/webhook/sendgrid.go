@@ -64,7 +64,7 @@ func (s *sendgrid) verify(r Request, now time.Time) *Rejection {
 	if rejection != nil {
 		return rejection
 	}
-	// The ASN.1 of two numbers of 32 bytes has 72 bytes at most.
+	// Two numbers of 32 bytes have 72 bytes at most in ASN.1.
 	signature, err := base64.StdEncoding.DecodeString(header)
 	if err != nil || len(signature) == 0 || len(signature) > 72 {
 		return reject(MalformedHeader, "The %s header must have an ECDSA signature in base64.", sendgridSignature)

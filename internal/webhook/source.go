@@ -6,20 +6,21 @@ import (
 	"time"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/strictjson"
 )
 
-// Source is one third party, ready to receive. It never changes and is safe for
-// concurrent use.
+// Source is one third party whose deliveries can be received. It never changes and
+// is safe for concurrent use.
 type Source struct {
 	name      string
 	scheme    scheme
 	verifier  verifier
 	eventType eventTypeTemplate
-	id        []compound // the first that is found
+	id        []compound // the first that is found counts
 	typ       []compound
-	pointers  []pointer  // of id and typ
-	ownType   bool       // Config does not override the type
-	items     *itemsRule // nil: never
+	pointers  []strictjson.Pointer // of id and typ
+	ownType   bool                 // Config does not override where the type is
+	items     *itemsRule           // nil: never
 }
 
 // Request is a delivery as it arrived.
@@ -30,14 +31,14 @@ type Request struct {
 	Body   []byte      // raw
 }
 
-// Intake is what to do with a delivery that is believed: answer it, or publish the
+// Intake says what to do with a verified request: answer it, or publish its
 // deliveries, of which there is at least one.
 type Intake struct {
 	Answer     *Answer // challenge or ping: answer this, publish nothing
 	Deliveries []Delivery
 }
 
-// Answer is what a provider wants to read.
+// Answer is a response that the provider expects.
 type Answer struct {
 	Status      int
 	ContentType string
@@ -46,14 +47,14 @@ type Answer struct {
 
 // Delivery is one event.
 type Delivery struct {
-	// ID is what a redelivery repeats, unique within the source.
+	// ID is repeated by a redelivery and unique within the source.
 	ID string
 	// EventType is the mapped name; "" if the provider's type could not be found.
 	EventType string
-	// Data is the JSON to publish. With an Err it may be anything.
+	// Data is the JSON to publish; any bytes if there is an Err.
 	Data []byte
-	// MediaType is "application/json", or application/*+json as sent. With an Err it
-	// may be anything.
+	// MediaType is "application/json", or application/*+json as sent; any if there
+	// is an Err.
 	MediaType string
 	// Err says why it cannot be published as it is; nil otherwise.
 	Err *event.Error
@@ -61,16 +62,16 @@ type Delivery struct {
 
 // verifier knows a source's secrets.
 type verifier interface {
-	// verify returns nil if it believes r.
+	// verify returns nil if r is from somebody who knows one of the secrets.
 	verify(r Request, now time.Time) *Rejection
-	// sign does to r what makes verify believe it.
+	// sign changes r so that verify returns nil.
 	sign(r *Request, id string, now time.Time) error
 }
 
 // Receive verifies r and says what to do with it. The error is a *Rejection or, for
-// a believed body beyond the limits, an *event.Error.
+// a verified body beyond the limits, an *event.Error.
 func (s *Source) Receive(r Request, now time.Time) (Intake, error) {
-	if rejection := s.believe(r, now); rejection != nil {
+	if rejection := s.verify(r, now); rejection != nil {
 		return Intake{}, rejection
 	}
 	c, tooMuch := s.read(r)
@@ -85,8 +86,9 @@ func (s *Source) Receive(r Request, now time.Time) (Intake, error) {
 	return s.deliveries(c)
 }
 
-// believe looks at the signature, and at the headers that the id and the type are in.
-func (s *Source) believe(r Request, now time.Time) *Rejection {
+// verify checks the signature, and that the headers with the id and the type are not
+// repeated.
+func (s *Source) verify(r Request, now time.Time) *Rejection {
 	if rejection := s.verifier.verify(r, now); rejection != nil {
 		return rejection
 	}
@@ -102,10 +104,9 @@ func (s *Source) believe(r Request, now time.Time) *Rejection {
 	return nil
 }
 
-// Sign sets on r the headers, or the members of the body, with which the provider
-// would send it: what depends on the secret, the time and the id. The id is ignored
-// where a scheme has it in the body. Schemes whose secrets are public keys cannot
-// sign; the error says so.
+// Sign sets the headers of r, or the members of its body, that depend on the secret,
+// the time and the id, as the provider would. The id is ignored where a scheme has it
+// in the body. Schemes whose secrets are public keys cannot sign; the error says so.
 func (s *Source) Sign(r *Request, id string, now time.Time) error {
 	if r.Header == nil {
 		r.Header = http.Header{}

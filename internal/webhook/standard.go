@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// maxSignatures bounds the signatures in one header: one for each secret of a
-// rotation, with room.
+// maxSignatures bounds the signatures in one header. A rotation needs one for each
+// secret.
 const maxSignatures = 16
 
 // standard verifies Standard Webhooks
 // (https://github.com/standard-webhooks/standard-webhooks, spec v1.0.0): v1 is
-// HMAC-SHA256, v1a is ed25519, over "{id}.{timestamp}.{body}". Svix has the same
-// under its own header names.
+// HMAC-SHA256, v1a is ed25519, over "{id}.{timestamp}.{body}". Svix uses the same
+// with other header names.
 type standard struct {
 	keys      [][]byte
 	public    []ed25519.PublicKey
@@ -61,8 +61,8 @@ func (s *standard) add(i int, secret string, f *faults) {
 	}
 }
 
-// headersOf chooses the set of headers: the first of which there is any, so that the
-// id that is used later is one that was signed.
+// headersOf chooses the first set of which a header is there, so that the id that is
+// used later is the signed one.
 func (s *standard) headersOf(h http.Header) standardHeaders {
 	for _, set := range s.sets {
 		for _, name := range []string{set.id, set.timestamp, set.signature} {
@@ -101,11 +101,11 @@ func (s *standard) verify(r Request, now time.Time) *Rejection {
 	return nil
 }
 
-// standardSignatures are those of one header that we know.
+// standardSignatures are the signatures of one header, by known version.
 type standardSignatures struct{ v1, v1a [][]byte }
 
 // parseStandard reads a list such as "v1,<base64> v1a,<base64>". Other versions are
-// ignored: the specification adds them beside those we know.
+// ignored: the specification adds new ones beside the old.
 func parseStandard(header, name string) (standardSignatures, *Rejection) {
 	var sent standardSignatures
 	n := 0

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// template is what a signature is over: texts and fields, one after another.
+// template describes the signed text: literals and fields, one after another.
 type template []segment
 
 // segment is one text or field of a template.
 type segment struct {
 	field field
 	text  string // the literal, or the header's name
-	isID  bool   // the header is the one of {id}
+	isID  bool   // the header was written as {id}
 }
 
 type field int
@@ -39,8 +39,8 @@ type variables struct {
 	headers                []string // one for each header of the template, in order
 }
 
-// parseTemplate reads a text such as "{timestamp}.{body}". {id} is the header
-// idHeader; "" if there is none.
+// parseTemplate reads a text such as "{timestamp}.{body}". {id} stands for the header
+// idHeader, which is "" if there is none.
 func parseTemplate(text, idHeader string) (template, error) {
 	var t template
 	for rest := text; rest != ""; {
@@ -84,7 +84,7 @@ func parseField(name, idHeader string) (segment, error) {
 	return segment{}, fmt.Errorf("{%s} is unknown; there are {timestamp}, {id}, {url}, {method}, {body} and {header:Name}", name)
 }
 
-// mustTemplate reads a template of our own table; the tests read them all.
+// mustTemplate reads a template of the table of schemes; the tests read them all.
 func mustTemplate(text string) template {
 	t, err := parseTemplate(text, "")
 	if err != nil {
@@ -113,7 +113,7 @@ func (t template) idHeader() string {
 	return ""
 }
 
-// write writes what is signed. Writing to a hash cannot fail.
+// write writes the signed text. Writing to a hash cannot fail.
 func (t template) write(w io.Writer, vars variables) {
 	headers := vars.headers
 	for _, part := range t {

@@ -3,13 +3,15 @@ package webhook
 import (
 	"strconv"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 // timestampFormat is how a provider writes the time.
 type timestampFormat int
 
 const (
-	anyTimestamp timestampFormat = iota // by its looks; written as Unix seconds
+	anyTimestamp timestampFormat = iota // any of the others; written as Unix seconds
 	unixSeconds
 	unixMilliseconds
 	rfc3339
@@ -48,20 +50,20 @@ func (f timestampFormat) write(t time.Time) string {
 	return strconv.FormatInt(t.Unix(), 10)
 }
 
-// fresh refuses a signed time that is too far from now, in either direction: an
-// old one is a replay, a future one a replay that is kept for later.
+// fresh rejects a signed time that is too far from now, in either direction: an old
+// one is a replay, and one in the future could be replayed later.
 func fresh(signed, now time.Time, tolerance time.Duration, where string) *Rejection {
 	switch age := now.Sub(signed); {
 	case age > tolerance:
 		return reject(TimestampTooOld, "The timestamp in %s is %s old; %s is allowed.", where, age.Round(time.Second), tolerance)
-	case age < -tolerance: // not -age > tolerance: the least duration has no opposite
+	case age < -tolerance: // not -age > tolerance: the smallest duration cannot be negated
 		return reject(TimestampInFuture, "The timestamp in %s is %s in the future; %s is allowed. Is this gateway's clock right?",
 			where, signed.Sub(now).Round(time.Second), tolerance)
 	}
 	return nil
 }
 
-// checkTimestamp reads a signed timestamp and refuses one too far from now.
+// checkTimestamp reads a signed timestamp and rejects one too far from now.
 func checkTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where string) *Rejection {
 	signed, ok := format.parse(text)
 	if !ok {
@@ -70,8 +72,8 @@ func checkTimestamp(text string, format timestampFormat, now time.Time, toleranc
 	return fresh(signed, now, tolerance, where)
 }
 
-// checkBodyTimestamp is checkTimestamp for one in the body.
-func checkBodyTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where pointer) *Rejection {
+// checkBodyTimestamp is checkTimestamp for a timestamp in the body.
+func checkBodyTimestamp(text string, format timestampFormat, now time.Time, tolerance time.Duration, where strictjson.Pointer) *Rejection {
 	signed, ok := format.parse(text)
 	if !ok {
 		return reject(MalformedBody, "The timestamp at %s in the body is missing or ill-formed.", where)

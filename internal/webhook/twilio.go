@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"eventgateway/internal/strictjson"
 )
 
 const (
@@ -21,14 +23,14 @@ const (
 	twilioBodyHash  = "bodySHA256" // query parameter
 )
 
-// twilio verifies the URL with, of a form, every name and value after it in the
-// order of the names; of another body, its SHA-256 is in the URL. HMAC-SHA1 with the
-// auth token, or HMAC-SHA256 with the key of a webhooks rule: the signature's length
-// says which.
+// twilio verifies an HMAC over the URL. The names and values of a form follow the
+// URL, in the order of the names; the SHA-256 of any other body is part of the URL.
+// It is HMAC-SHA1 with the auth token, or HMAC-SHA256 with the key of a webhooks
+// rule: the length of the signature says which.
 //
-// Names and values are joined without anything between them. Who has seen a form can
-// send one under its signature in which a character has moved from the end of a
-// name to the start of its value.
+// Names and values are joined without a separator. So somebody who has seen a form
+// can move a character from the end of a name to the start of its value without
+// breaking the signature.
 type twilio struct {
 	keys      [][]byte
 	publicURL string
@@ -74,8 +76,8 @@ func (v *twilio) verify(r Request, _ time.Time) *Rejection {
 	return nil
 }
 
-// fields returns the form's fields to sign, sorted; none of another body, whose
-// hash it has compared with the one in the URL.
+// fields returns the form's fields to sign, sorted. Of any other body it compares the
+// hash with the one in the URL, and returns none.
 func (v *twilio) fields(full string, r Request) ([]formField, *Rejection) {
 	u, err := url.Parse(full)
 	if err != nil {
@@ -89,7 +91,7 @@ func (v *twilio) fields(full string, r Request) ([]formField, *Rejection) {
 		return nil, nil
 	}
 	if mediaType(r.Header.Get("Content-Type")) != mediaForm && len(r.Body) > 0 {
-		return nil, reject(SignatureMismatch, "The body is not signed: it is no form, and the URL has no %s.", twilioBodyHash)
+		return nil, reject(SignatureMismatch, "The body is not signed: it is not a form, and the URL has no %s.", twilioBodyHash)
 	}
 	fields, fault, tooMany := parseForm(string(r.Body))
 	if tooMany != nil || fault != nil && len(r.Body) > 0 {
@@ -98,7 +100,7 @@ func (v *twilio) fields(full string, r Request) ([]formField, *Rejection) {
 	slices.SortFunc(fields, func(a, b formField) int {
 		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
 	})
-	return slices.Compact(fields), nil // a value that is there twice is signed once
+	return slices.Compact(fields), nil // a repeated value is signed once
 }
 
 func twilioMAC(algorithm func() hash.Hash, key []byte, u string, fields []formField) []byte {
@@ -110,8 +112,8 @@ func twilioMAC(algorithm func() hash.Hash, key []byte, u string, fields []formFi
 	return mac.Sum(nil)
 }
 
-// withAndWithoutPort returns the URL as it is and with its port taken off, or the
-// scheme's own put on: Twilio signs either, by product.
+// withAndWithoutPort returns the URL as it is, and without its port or with the
+// default one: Twilio signs either, depending on the product.
 func withAndWithoutPort(full string) []string {
 	u, err := url.Parse(full)
 	if err != nil {
@@ -147,10 +149,10 @@ func (v *twilio) sign(r *Request, _ string, _ time.Time) error {
 	return nil
 }
 
-// twilioType names the status of a message or a call, which have the same words.
+// twilioType names the status of a message or a call, whose words are the same.
 func twilioType(data []byte) string {
 	for _, of := range []struct{ kind, member string }{{"message", "MessageStatus"}, {"message", "SmsStatus"}, {"call", "CallStatus"}} {
-		if status := text(data, pointer{of.member}); status != "" {
+		if status := text(data, strictjson.Pointer{of.member}); status != "" {
 			return of.kind + "." + status
 		}
 	}

@@ -18,8 +18,8 @@ type Compatibility string
 // Compatibilities.
 const (
 	None     Compatibility = "none"
-	Backward Compatibility = "backward" // publishers of before are still accepted
-	Forward  Compatibility = "forward"  // consumers of before can read new events
+	Backward Compatibility = "backward" // existing publishers are still accepted
+	Forward  Compatibility = "forward"  // existing consumers can read new events
 	Full     Compatibility = "full"     // both
 )
 
@@ -28,11 +28,11 @@ type Config struct {
 	Dir           string
 	Against       string        // a folder or a git ref to compare with; "" for none
 	Compatibility Compatibility // for Against
-	Strict        bool          // what cannot be told is an error
+	Strict        bool          // CannotTell is an error
 }
 
-// Run checks. A folder that does not load and changes that break are in the
-// result; the error is for a check that could not be made.
+// Run checks. The result has the problems of a folder that does not load, and
+// breaking changes; the error is for a check that could not be made.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := &Result{Problems: []Problem{}, Changes: []Change{}, Summary: Summary{Dir: cfg.Dir}}
 	if cfg.Against != "" {
@@ -108,7 +108,7 @@ func against(ctx context.Context, cfg Config, now *schema.Set) ([]schema.Change,
 func (cfg Config) severity(c schema.Change) Severity {
 	demanded := c.Direction == schema.Both || cfg.Compatibility == Full || string(c.Direction) == string(cfg.Compatibility)
 	switch {
-	case c.Since != "": // a new version may break: it exists for that
+	case c.Since != "": // a new version may be breaking
 		return Note
 	case c.Verdict == compat.Compatible || cfg.Compatibility == None || !demanded:
 		return Note
@@ -118,8 +118,8 @@ func (cfg Config) severity(c schema.Change) Severity {
 	return Warning
 }
 
-// display is a path that editors and code hosts can open: relative to the
-// working directory where it is inside.
+// display is a path that editors and code hosts can open: relative to the working
+// directory if it is inside.
 func display(dir, file string) string {
 	path := filepath.Join(dir, filepath.FromSlash(file))
 	if cwd, err := os.Getwd(); err == nil && filepath.IsAbs(path) {

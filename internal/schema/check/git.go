@@ -22,7 +22,7 @@ func checkOut(ctx context.Context, dir, ref, target string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
 	defer cancel()
 	found, err := locate(ctx, dir, ref, target)
-	if ctx.Err() != nil { // git was ended: whatever it made of that is no answer
+	if ctx.Err() != nil { // git was killed: its output means nothing
 		return false, fmt.Errorf("ask git about %s: %w", ref, ctx.Err())
 	}
 	return found, err
@@ -60,7 +60,7 @@ func unpackFrom(ctx context.Context, top, commit, prefix, target string) (bool, 
 	kind, err := git(ctx, top, "cat-file", "-t", tree)
 	switch {
 	case err != nil:
-		return false, nil // the commit is there, so it is the folder that is not
+		return false, nil // the commit exists, so the folder does not
 	case kind != "tree":
 		return false, fmt.Errorf("%s is a file or a symbolic link at commit %.12s; unpack the folder meant and name it with --against", prefix, commit)
 	}
@@ -75,7 +75,7 @@ func unpackFrom(ctx context.Context, top, commit, prefix, target string) (bool, 
 		return false, fmt.Errorf("start git: %w", err)
 	}
 	unpacked := unpack(archive, target)
-	_, _ = io.Copy(io.Discard, archive) // lets git end whatever unpack thought of it
+	_, _ = io.Copy(io.Discard, archive) // so that git can end even if unpack failed
 	if err := cmd.Wait(); err != nil {
 		return false, fmt.Errorf("read %s with git archive: %w", tree, saying(err, said.String()))
 	}
@@ -96,10 +96,10 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
 
-// gitCommand runs git as if somebody had typed it in dir: inside a git hook the
-// environment names the repository relative to another directory.
+// gitCommand runs git as if it were called in dir. Inside a git hook, the environment
+// names the repository relative to another directory.
 func gitCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...) //nolint:gosec // no shell, and the only free text is a ref that is no option
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...) //nolint:gosec // no shell, and the only free text is a ref that is not an option
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
 		switch name {
@@ -111,7 +111,7 @@ func gitCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// saying puts git's own words into an error.
+// saying is an error with the first line of git's message.
 func saying(err error, said string) error {
 	if said = strings.TrimSpace(said); said == "" {
 		return err

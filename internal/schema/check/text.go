@@ -9,7 +9,7 @@ import (
 	"eventgateway/internal/schema/compat"
 )
 
-// oneLine keeps a message on its line.
+// oneLine puts a message on one line.
 var oneLine = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ")
 
 // maxWitness bounds an example event in a report for people, in bytes.
@@ -45,7 +45,7 @@ func asText(r *Result) string {
 	return b.String()
 }
 
-// place is file:line: pointer, as editors understand it.
+// place is file:line: pointer, which editors understand.
 func place(file string, line int, pointer string) string {
 	if line > 0 {
 		file += fmt.Sprintf(":%d", line)
@@ -74,7 +74,7 @@ func (c Change) title(s Summary) string {
 	return fmt.Sprintf("%s %s (published: compared with %s)", c.EventType, c.Version, s.Against)
 }
 
-// whom says who is hurt, with an event that shows it.
+// whom says whom the change breaks, with an event that shows it.
 func (c Change) whom() string {
 	if c.Verdict == compat.Compatible || c.EventType == "" {
 		return ""
@@ -123,14 +123,14 @@ func advice(r *Result) string {
 
 // String is the last line of a report.
 func (s Summary) String() string {
-	verdict := "ok"
+	status := "ok"
 	if !s.OK {
-		verdict = "FAILED"
+		status = "FAILED"
 	}
 	if s.Problems > 0 {
-		return fmt.Sprintf("%s: %s in %s", verdict, counted(s.Problems, "problem"), s.Dir)
+		return fmt.Sprintf("%s: %s in %s", status, counted(s.Problems, "problem"), s.Dir)
 	}
-	text := fmt.Sprintf("%s: %s, %s, %s; %s in %s", verdict,
+	text := fmt.Sprintf("%s: %s, %s, %s; %s in %s", status,
 		counted(s.Errors, "error"), counted(s.Warnings, "warning"), counted(s.Notes, "note"),
 		counted(s.Versions, "version"), counted(s.EventTypes, "event type"))
 	if s.Against != "" {

@@ -9,17 +9,17 @@ import (
 	"path"
 )
 
-// Limits of an archive: above those of a schemas folder, so that a wrong ref
-// fills no disk.
+// Limits of an archive: above those of a schemas folder, and low enough that a wrong
+// ref does not fill the disk.
 const (
 	maxArchiveEntries = 50_000
 	maxArchiveBytes   = 512 << 20
 )
 
 // unpack unpacks a tar archive into an existing folder. All access goes through
-// an os.Root: no entry is written outside, not even through a symbolic link
-// that an entry before it has made. Links themselves are only copied: whether
-// they stay inside is for schema.Load to say.
+// an os.Root: no entry is written outside, not even through a symbolic link that an
+// earlier entry has made. Links are only copied: schema.Load checks whether they stay
+// inside.
 func unpack(archive io.Reader, target string) (err error) {
 	root, err := os.OpenRoot(target)
 	if err != nil {
@@ -67,5 +67,5 @@ func unpackEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 		_, err = io.Copy(f, content)
 		return errors.Join(err, f.Close())
 	}
-	return nil // submodules and git's own headers hold no schemas
+	return nil // submodules and git's own headers contain no schemas
 }

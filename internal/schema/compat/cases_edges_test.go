@@ -7,7 +7,7 @@ const (
 	in2019 = `"$schema":"https://json-schema.org/draft/2019-09/schema"`
 )
 
-var draftChanges = []change{
+var dialectChanges = []change{
 	{"draft 4 exclusive bound", `{` + in4 + `,"minimum":1,"exclusiveMinimum":true}`, `{` + in4 + `,"minimum":1}`, Compatible, Breaking},
 	{"draft 4 exclusive bound in draft 7", `{` + in4 + `,"minimum":1,"exclusiveMinimum":true}`, `{` + in7 + `,"exclusiveMinimum":1}`, Compatible, Compatible},
 	{"draft 4 exclusive false", `{` + in4 + `,"maximum":1,"exclusiveMaximum":false}`, `{` + in4 + `,"maximum":1}`, Compatible, Compatible},

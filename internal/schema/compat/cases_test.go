@@ -25,7 +25,7 @@ func TestChanges(t *testing.T) {
 	t.Parallel()
 	groups := map[string][]change{
 		"types": typeChanges, "numbers": numberChanges, "strings": stringChanges, "arrays": arrayChanges,
-		"objects": objectChanges, "references": referenceChanges, "choices": choiceChanges, "drafts": draftChanges,
+		"objects": objectChanges, "references": referenceChanges, "choices": choiceChanges, "drafts": dialectChanges,
 		"vacuous": vacuousChanges, "beyond": beyondChanges,
 	}
 	count := 0

@@ -15,7 +15,7 @@ func (s *solver) impliesChoice(a set, c *clause, ch *choice, depth int) []failur
 		}
 	}
 	if len(live) == 1 {
-		return s.within(a, live[0], depth) // the others hold none of a's values
+		return s.within(a, live[0], depth) // the others contain none of a's values
 	}
 	if !ch.one {
 		for _, alternative := range live {
@@ -30,7 +30,7 @@ func (s *solver) impliesChoice(a set, c *clause, ch *choice, depth int) []failur
 		if len(witnesses) > 0 {
 			break
 		}
-		// Values that meet one alternative only just, and those that meet two.
+		// Values that barely meet one alternative, and values that meet two.
 		witnesses = s.among(a.with(x.clauses...), manyWitnesses, refused)
 		for _, y := range alternatives[i+1:] {
 			if ch.one && len(witnesses) == 0 {
@@ -77,7 +77,7 @@ func (s *solver) pairwise(a, b *choice, depth int) []failure {
 }
 
 // sameKeyword reports whether a keyword has the same meaning in two clauses by
-// itself. Absent in both is the same.
+// itself. Two absent keywords have the same meaning.
 func sameKeyword(a, b *clause, keyword string) bool {
 	if a.obj == nil || b.obj == nil || a.node.rebased || b.node.rebased {
 		return false
@@ -91,7 +91,7 @@ func sameKeyword(a, b *clause, keyword string) bool {
 }
 
 // impliesRule proves that every value of a set, which is of one kind, meets a
-// keyword that is not reasoned about.
+// keyword that proofs do not reason about.
 func (s *solver) impliesRule(a set, k kind, c *clause, r *rule) []failure {
 	if !r.kinds.has(k) {
 		return nil
@@ -133,7 +133,7 @@ func (s *solver) narrowerNot(a set, r *rule) bool {
 				continue
 			}
 			x, y := set{clauses: s.flatten(*r.not)}, set{clauses: s.flatten(*other.not)}
-			// The depth tells apart assumptions; below a "not" there are none to use.
+			// The depth distinguishes assumptions; below a "not" there are none to use.
 			if s.speculate(func() []failure { return s.within(x, y, 0) }) {
 				return true
 			}

@@ -75,17 +75,17 @@ type choice struct {
 	nodes   []node
 }
 
-// rule is a keyword that can be judged on a value, at best, but is not reasoned
-// about: it is implied by an equal one only.
+// rule is a keyword that proofs do not reason about: only an equal one implies it. Some
+// of them can be judged on a value.
 type rule struct {
 	keyword string
-	kinds   kind     // values that it says something about
+	kinds   kind     // values that it applies to
 	group   []string // keywords that make up its meaning; empty: the whole schema object
-	never   bool     // equality proves nothing, for the meaning depends on more
+	never   bool     // equality proves nothing, because the meaning depends on more
 	judge   func(s *solver, v any, depth int) answer
 	not     *node  // for "not"
 	has     *node  // for "contains"
-	where   []node // schemas that values which break it probably meet
+	where   []node // schemas of values that probably break the rule
 }
 
 // newClause is a clause without constraints.
@@ -140,7 +140,7 @@ func (c *clause) item(i int) []node {
 	return nil
 }
 
-// value is a keyword's value as the document has it.
+// value is a keyword's value in the document.
 func (c *clause) value(keyword string) (any, bool) {
 	v, ok := c.obj[keyword]
 	return v, ok

@@ -2,11 +2,11 @@ package compat
 
 import "encoding/json"
 
-// Verdict is what a comparison found out.
+// Verdict is the outcome of a comparison.
 type Verdict string
 
-// The verdicts, from good to bad. CannotTell stands between the two others: the
-// change may be harmless, but nothing here proves it.
+// The verdicts, from good to bad. CannotTell is between the two others: the change may
+// be harmless, but there is no proof.
 const (
 	Compatible Verdict = "compatible"
 	Breaking   Verdict = "breaking"
@@ -17,8 +17,8 @@ const (
 type Direction string
 
 // Backward: every event valid under the old schema is valid under the new one.
-// Who publishes as before is still accepted, and consumers with the new schema
-// can read old events.
+// Existing publishers are still accepted, and consumers with the new schema can read
+// old events.
 //
 // Forward: every event valid under the new schema is valid under the old one.
 // Consumers that know only the old schema can read new events.
@@ -27,7 +27,7 @@ const (
 	Forward  Direction = "forward"
 )
 
-// Finding is one place that keeps a change from being compatible.
+// Finding is one place that prevents a change from being compatible.
 type Finding struct {
 	Direction Direction `json:"direction"`
 	Verdict   Verdict   `json:"verdict"` // Breaking or CannotTell
@@ -67,8 +67,8 @@ func worse(a, b Verdict) Verdict {
 
 // Compare compares two parsed schema documents: trees of map[string]any, []any,
 // string, bool, nil and json.Number (float64 is accepted too). They are not
-// changed. Documents must be valid schemas and self-contained: a reference that
-// leaves the document is beyond what can be told.
+// changed. Documents must be valid schemas and self-contained: a reference out of the
+// document makes the verdict CannotTell.
 func Compare(old, new any) Report {
 	report := Report{Backward: Compatible, Forward: Compatible, Findings: []Finding{}}
 	before, after := newDocument(old), newDocument(new)

@@ -1,9 +1,9 @@
 package compat
 
-// conditions reads the keywords that are judged on values but not reasoned
-// about, and those that are not even judged.
+// conditions reads the keywords that proofs do not reason about, including those that
+// cannot be judged on values.
 func (p *parser) conditions() {
-	draft := p.draft()
+	dialect := p.dialect()
 	if raw, present := p.raw["not"]; present {
 		n := p.node.child("not", raw)
 		p.rules = append(p.rules, rule{
@@ -11,25 +11,25 @@ func (p *parser) conditions() {
 			judge: func(s *solver, v any, depth int) answer { return s.valid(n, v, depth).negate() },
 		})
 	}
-	if raw := p.raw["if"]; raw != nil && draft >= draft7 {
+	if raw := p.raw["if"]; raw != nil && dialect >= dialect7 {
 		p.ifThenElse()
 	}
-	if _, present := p.raw["contains"]; present && draft >= draft6 {
+	if _, present := p.raw["contains"]; present && dialect >= dialect6 {
 		p.contains()
 	}
-	if _, present := p.raw["propertyNames"]; present && draft >= draft6 {
+	if _, present := p.raw["propertyNames"]; present && dialect >= dialect6 {
 		p.propertyNames()
 	}
-	if draft >= draft2019 {
+	if dialect >= dialect2019 {
 		p.dependentSchemas("dependentSchemas")
 		p.unevaluated("unevaluatedProperties", kindObject)
 		p.unevaluated("unevaluatedItems", kindArray)
 	}
 	p.dependentSchemas("dependencies")
-	if _, present := p.raw["$recursiveRef"]; present && draft >= draft2019 {
+	if _, present := p.raw["$recursiveRef"]; present && dialect >= dialect2019 {
 		p.opaque("$recursiveRef")
 	}
-	if _, present := p.raw["$dynamicRef"]; present && draft >= draft2020 {
+	if _, present := p.raw["$dynamicRef"]; present && dialect >= dialect2020 {
 		p.opaque("$dynamicRef")
 	}
 }
@@ -77,7 +77,7 @@ func (p *parser) ifThenElse() {
 func (p *parser) contains() {
 	n := p.node.child("contains", p.raw["contains"])
 	least, most, group := 1, -1, []string{"contains"}
-	if p.draft() >= draft2019 {
+	if p.dialect() >= dialect2019 {
 		group = append(group, "minContains", "maxContains")
 		if least = p.count("minContains"); least < 0 {
 			least = 1

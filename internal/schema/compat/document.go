@@ -9,19 +9,19 @@ import (
 
 // Drafts, as years or numbers so that they can be ordered.
 const (
-	draft4       = 4
-	draft6       = 6
-	draft7       = 7
-	draft2019    = 2019
-	draft2020    = 2020
-	draftUnknown = 0
+	dialect4       = 4
+	dialect6       = 6
+	dialect7       = 7
+	dialect2019    = 2019
+	dialect2020    = 2020
+	dialectUnknown = 0
 )
 
 // document is one parsed schema document.
 type document struct {
-	root  any
-	draft int
-	flat  map[string][]*clause // by pointer: what flatten made of it
+	root    any
+	dialect int
+	flat    map[string][]*clause // results of flatten, by pointer
 }
 
 // node is a schema at its place in a document.
@@ -36,37 +36,36 @@ type node struct {
 
 func newDocument(root any) *document {
 	root = numbersAsText(root)
-	return &document{root: root, draft: draftOf(root), flat: make(map[string][]*clause)}
+	return &document{root: root, dialect: dialectOf(root), flat: make(map[string][]*clause)}
 }
 
 func (d *document) top() node {
 	return node{doc: d, raw: d.root}
 }
 
-// draftOf reads "$schema"; without one it is 2020-12, as everywhere in the
-// gateway.
-func draftOf(root any) int {
+// dialectOf reads "$schema". Without one it is 2020-12, as everywhere in the gateway.
+func dialectOf(root any) int {
 	m, _ := root.(map[string]any)
 	value, present := m["$schema"]
 	if !present {
-		return draft2020
+		return dialect2020
 	}
 	name, _ := value.(string)
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "http://"), "https://")
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "#"), "#/")
 	switch name {
 	case "json-schema.org/schema", "json-schema.org/draft/2020-12/schema":
-		return draft2020
+		return dialect2020
 	case "json-schema.org/draft/2019-09/schema":
-		return draft2019
+		return dialect2019
 	case "json-schema.org/draft-07/schema":
-		return draft7
+		return dialect7
 	case "json-schema.org/draft-06/schema":
-		return draft6
+		return dialect6
 	case "json-schema.org/draft-04/schema":
-		return draft4
+		return dialect4
 	}
-	return draftUnknown
+	return dialectUnknown
 }
 
 // child is the schema at one or two tokens below a schema.
@@ -86,7 +85,7 @@ func (d *document) embeds(raw any) bool {
 		return false
 	}
 	keyword := "$id"
-	if d.draft == draft4 {
+	if d.dialect == dialect4 {
 		keyword = "id"
 	}
 	id, ok := m[keyword].(string)
@@ -135,10 +134,10 @@ func escape(token string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1")
 }
 
-// identical reports whether two documents are equal to the letter and refer to
-// nothing outside. It is the one proof that needs no understanding.
+// identical reports whether two documents are equal and refer to nothing outside. This
+// proof needs no understanding of keywords.
 func identical(a, b *document) bool {
-	return a.draft != draftUnknown && reflect.DeepEqual(a.root, b.root) && selfContained(a.root)
+	return a.dialect != dialectUnknown && reflect.DeepEqual(a.root, b.root) && selfContained(a.root)
 }
 
 func selfContained(raw any) bool {
@@ -167,10 +166,10 @@ func isReference(keyword string) bool {
 }
 
 // same reports whether two pieces of two documents mean the same because they
-// are equal, and so is all that they refer to. Pieces with dynamic references
+// are equal, and so is everything that they refer to. Pieces with dynamic references
 // or embedded resources are never the same: their meaning depends on the place.
 func same(a, b *document, x, y any) bool {
-	return a.draft == b.draft && (&twins{a: a, b: b, seen: make(map[string]bool)}).equal(x, y)
+	return a.dialect == b.dialect && (&twins{a: a, b: b, seen: make(map[string]bool)}).equal(x, y)
 }
 
 type twins struct {

@@ -1,8 +1,8 @@
 package compat
 
 // empty reports whether it is proven that no value is in the set. A set met
-// again inside its own members counts as empty meanwhile: a value of it would
-// contain a smaller one, and so on without end.
+// again inside its own members counts as empty meanwhile: a value of it would contain
+// a smaller one, and so on forever.
 func (s *solver) empty(a set) bool {
 	if len(a.clauses) == 0 {
 		return false

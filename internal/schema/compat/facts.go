@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// facts is what the clauses of a set say together about one kind of value. They
-// are necessary conditions: every value of the set meets them.
+// facts are what all clauses of a set together say about one kind of value. They are
+// necessary conditions: every value of the set meets them.
 type facts struct {
 	lower, upper *bound
 	step         *big.Rat // numbers are multiples of it; nil: any
@@ -49,7 +49,7 @@ func (s *solver) facts(a set, k kind) facts {
 	return f
 }
 
-// closeNeeds adds what the required members need in their turn.
+// closeNeeds adds the members that the required members need.
 func (f *facts) closeNeeds(a set) {
 	for added := true; added; {
 		added = false
@@ -124,7 +124,7 @@ func commonMultiple(a, b *big.Rat) *big.Rat {
 	return new(big.Rat).SetFrac(lcm, new(big.Int).Mul(a.Denom(), b.Denom()))
 }
 
-// least is the smaller of two upper limits, of which -1 is none.
+// least is the smaller of two upper limits; -1 means no limit.
 func least(a, b int) int {
 	if a < 0 || b >= 0 && b < a {
 		return b

@@ -2,7 +2,7 @@ package compat
 
 import "math/big"
 
-// maxFinite is the largest set of values that is gone through one by one.
+// maxFinite is the largest set whose values are tried one by one.
 const maxFinite = 256
 
 // finite lists all values of one kind that a set may have; it may list some

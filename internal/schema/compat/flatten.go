@@ -5,8 +5,8 @@ func (s *solver) flatten(n node) []*clause {
 	return s.unfold(n, make(map[string]bool))
 }
 
-// unfold carries the places that it is inside of: a reference back to one of
-// them would never end.
+// unfold passes down the places that it is inside of: following a reference back to
+// one of them would never end.
 func (s *solver) unfold(n node, inside map[string]bool) []*clause {
 	if n.fixed != nil {
 		return n.fixed
@@ -22,7 +22,7 @@ func (s *solver) unfold(n node, inside map[string]bool) []*clause {
 	inside[n.at] = true
 	defer delete(inside, n.at)
 	clauses := s.parts(n, inside)
-	// What was found inside a loop holds only for who came in the same way.
+	// A result from inside a loop is valid only for the same way in.
 	if len(inside) == 1 {
 		n.doc.flat[n.at] = clauses
 	}
@@ -50,7 +50,7 @@ func (s *solver) objectParts(n node, raw map[string]any, inside map[string]bool)
 	var clauses []*clause
 	if ref, present := raw["$ref"]; present {
 		clauses = s.reference(n, ref, inside)
-		if n.doc.draft <= draft7 {
+		if n.doc.dialect <= dialect7 {
 			return clauses
 		}
 	}

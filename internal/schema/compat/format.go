@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// format is what is known about a value of the keyword "format" that the
-// validator asserts. Between the samples and what is surely invalid lies what
-// nothing is concluded from: the rules of the validator are not repeated here.
+// format is what is known about a value of the keyword "format" that the validator
+// asserts: some valid samples, and which strings are certainly invalid. Nothing is
+// concluded about the strings between, because the validator's rules are not repeated
+// here.
 type format struct {
 	name    string
 	aliases []string // other names of the same check
-	samples []string // surely valid, of different lengths
+	samples []string // valid, of different lengths
 	refuses func(string) bool
 }
 
-// knownFormats is what the validator knows; every other name is an annotation.
+// knownFormats are those that the validator knows; every other name is an annotation.
 var knownFormats = []format{
 	{"date-time", nil, []string{"2026-01-31T12:00:00Z", "1999-12-31T23:59:59.123+01:00"}, shorterThan(20)},
 	{"date", nil, []string{"2026-01-31", "1999-12-01"}, func(s string) bool { _, err := time.Parse(time.DateOnly, s); return err != nil }},
@@ -43,7 +44,7 @@ var knownFormats = []format{
 	{"uuid", nil, []string{"123e4567-e89b-12d3-a456-426614174000"}, func(s string) bool { return len(s) != 36 }},
 }
 
-// broken reports a line break before any fragment; no URI has one.
+// broken reports a line break before any fragment, which no URI has.
 func broken(s string) bool {
 	before, _, _ := strings.Cut(s, "#")
 	return strings.Contains(before, "\n")

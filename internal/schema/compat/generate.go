@@ -8,7 +8,7 @@ import (
 // How many values are looked for.
 const (
 	maxWitnesses  = 3
-	manyWitnesses = 24 // where it is luck whether one of them is refused
+	manyWitnesses = 24 // where only some of them may be refused
 )
 
 // Limits of generated values.
@@ -31,8 +31,8 @@ func (s *solver) among(a set, n int, refused func(any) bool) []any {
 	return kept
 }
 
-// generate makes up to n different values that are surely in the set, simple
-// ones first. Finding none means nothing.
+// generate makes up to n different values that are certainly in the set, simple ones
+// first. If it finds none, that proves nothing.
 func (s *solver) generate(a set, n int) []any {
 	share := min(oneSearch, s.search)
 	kept := s.fuel
@@ -51,8 +51,8 @@ func (s *solver) generateAt(a set, n, depth int) []any {
 	if known, ok := s.made[key]; ok && (known.wanted >= n || len(known.values) < known.wanted) {
 		return known.values[:min(n, len(known.values))]
 	}
-	// The smallest value of a set has no value of the same set inside. One is
-	// let in for variety.
+	// The smallest value of a set has no value of the same set inside. One level is
+	// allowed for variety.
 	if s.making[key] > 1 {
 		return nil
 	}
@@ -70,8 +70,8 @@ type made struct {
 	values []any
 }
 
-// generateNew makes lean values, with only what is required, of a set inside
-// itself: otherwise recursive schemas would make trees.
+// generateNew makes values of a set. Inside the same set they have only what is
+// required: otherwise recursive schemas would make large trees.
 func (s *solver) generateNew(a set, n, depth int, lean bool) []any {
 	branches, ok := s.branches(a)
 	if !ok {
@@ -91,7 +91,7 @@ func (s *solver) generateNew(a set, n, depth int, lean bool) []any {
 	return found.values
 }
 
-// collection keeps different values that are surely in a set.
+// collection keeps different values that are certainly in a set.
 type collection struct {
 	s      *solver
 	in     set
@@ -247,7 +247,7 @@ func plainTexts(f facts, found *collection) {
 			found.add(strings.Repeat(fill, length))
 		}
 	}
-	// Numbered ones, for there may be many values to avoid.
+	// Numbered ones, because there may be many values to avoid.
 	for i := range found.most {
 		if found.full() || f.minLength > maxText {
 			return

@@ -69,9 +69,8 @@ func wanted(a set) []node {
 	return nodes
 }
 
-// arrange picks an item for each place: the one number shift of its values at
-// the last place, the first elsewhere, and the next unused one if all must
-// differ.
+// arrange picks an item for each place: at the last place the value with index shift,
+// elsewhere the first one, and the next unused one if all must differ.
 func arrange(length, shift int, unique bool, at func(int) []any) ([]any, bool) {
 	list := make([]any, 0, length)
 	used := make(map[string]bool)
@@ -144,7 +143,7 @@ func (s *solver) generateObjects(a set, depth int, found *collection) {
 	found.add(all)
 }
 
-// optional is members that an object of a set may have.
+// optional are members that an object of a set may have.
 type optional struct {
 	names  []string
 	values map[string]any
@@ -155,7 +154,7 @@ func (s *solver) optional(a set, f facts, depth int, lean bool) optional {
 	o := optional{values: make(map[string]any)}
 	most := maxOptional
 	if lean {
-		most = f.minProps - len(f.required) + 2 // some may turn out to need what there is not
+		most = f.minProps - len(f.required) + 2 // some may need members that cannot exist
 	}
 	offer := func(name string) {
 		if slices.Contains(f.required, name) || slices.Contains(o.names, name) || len(o.names) >= most {

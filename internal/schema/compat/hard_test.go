@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -49,9 +48,7 @@ func TestHard(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			start := time.Now()
 			report := Compare(parseJSON(t, c.old), parseJSON(t, c.new))
-			t.Logf("%v", time.Since(start))
 			require.Equal(t, c.backward, report.Backward, toJSON(t, report))
 			require.Equal(t, c.forward, report.Forward, toJSON(t, report))
 		})

@@ -5,8 +5,8 @@ import (
 	"math/big"
 )
 
-// hint is a clause that is in no document: it cuts a set down to where a
-// keyword would refuse, or to where a member has a certain value.
+// hint is a clause that is not in a document: it restricts a set to the values that a
+// keyword would refuse, or to those with a certain value of a member.
 func (s *solver) hint(change func(*clause)) *clause {
 	c := s.newClause(node{})
 	change(c)

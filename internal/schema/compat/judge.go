@@ -49,8 +49,8 @@ type culprit struct {
 	path    []string // from the judged value to the refused one
 }
 
-// judgeDepth bounds how deep a judgement goes; in-place references can run in
-// circles without ever reaching into the value.
+// judgeDepth bounds how deep a judgement goes: in-place references can form a circle
+// that never reaches into the value.
 const judgeDepth = 200
 
 // valid judges a value against a schema.
@@ -93,7 +93,7 @@ func (s *solver) judgeAt(a set, v any, depth int) (answer, culprit) {
 	return result, culprit{}
 }
 
-// judgeOwn holds a value against the keywords that need no other schema.
+// judgeOwn judges a value by the keywords that need no other schema.
 func (s *solver) judgeOwn(c *clause, k kind, v any) (a answer, keyword, detail string) {
 	if !c.kinds.has(k) {
 		if c.obj == nil {
@@ -141,8 +141,7 @@ func judgeNumber(c *clause, v any) (a answer, keyword, detail string) {
 	return yes, "", ""
 }
 
-// allows reports whether a number is on the inner side of the bound; sign is as
-// for tighter.
+// allows reports whether a number is within the bound; sign is as for tighter.
 func (b *bound) allows(r *big.Rat, sign int) bool {
 	c := r.Cmp(b.at) * sign
 	return c < 0 || c == 0 && !b.open
@@ -212,7 +211,7 @@ func judgeObject(c *clause, v map[string]any) (keyword, detail string) {
 	return "", ""
 }
 
-// judgeParts holds the members or items of a value against their schemas.
+// judgeParts judges the members or items of a value by their schemas.
 func (s *solver) judgeParts(c *clause, v any, depth int) (answer, culprit) {
 	result := yes
 	descend := func(token string, part any, nodes []node) (culprit, bool) {

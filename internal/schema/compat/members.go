@@ -2,7 +2,7 @@ package compat
 
 import "slices"
 
-// withinMembers proves that the members of the objects in a are as b wants them.
+// withinMembers proves that b accepts the members of the objects in a.
 func (s *solver) withinMembers(a, b set, depth int) []failure {
 	var failures []failure
 	names := append(a.names(), b.names()...)
@@ -66,7 +66,7 @@ func (s *solver) withinMember(a set, name, shown string, from, to set, depth int
 // maxPrefix bounds the items that are compared one by one.
 const maxPrefix = 256
 
-// withinItems proves that the items of the arrays in a are as b wants them.
+// withinItems proves that b accepts the items of the arrays in a.
 func (s *solver) withinItems(a, b set, depth int) []failure {
 	last := max(a.prefixLength(), b.prefixLength())
 	longest := s.maxItems(a, s.facts(a, kindArray))

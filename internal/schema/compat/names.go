@@ -10,8 +10,7 @@ type otherName struct {
 	known   bool   // there is a sample; if not, there may be no such name at all
 }
 
-// maxPatterns bounds the patterns of "patternProperties": their subsets are
-// gone through.
+// maxPatterns bounds the patterns of "patternProperties": all their subsets are tried.
 const maxPatterns = 4
 
 // otherNames divides the names that none of the sets lists; it is false if

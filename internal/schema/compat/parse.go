@@ -11,15 +11,15 @@ import (
 // far from overflowing.
 const maxCount = 1 << 40
 
-// parser reads the keywords of one schema object. A keyword whose value is not
-// as the metaschema wants it becomes opaque: nothing is concluded from it.
+// parser reads the keywords of one schema object. A keyword whose value the metaschema
+// does not allow becomes opaque: nothing is concluded from it.
 type parser struct {
 	*clause
 	s   *solver
 	raw map[string]any
 }
 
-// parse makes a clause of a schema object, without "$ref" and "allOf".
+// parse makes a clause from a schema object, without "$ref" and "allOf".
 func (s *solver) parse(n node, raw map[string]any) *clause {
 	p := &parser{clause: s.newClause(n), s: s, raw: raw}
 	p.obj = raw
@@ -42,7 +42,7 @@ func (s *solver) parse(n node, raw map[string]any) *clause {
 	return p.clause
 }
 
-func (p *parser) draft() int { return p.node.doc.draft }
+func (p *parser) dialect() int { return p.node.doc.dialect }
 
 func (p *parser) general() {
 	switch t := p.raw["type"].(type) {
@@ -73,7 +73,7 @@ func (p *parser) general() {
 			p.opaque("enum")
 		}
 	}
-	if value, present := p.raw["const"]; present && p.draft() >= draft6 {
+	if value, present := p.raw["const"]; present && p.dialect() >= dialect6 {
 		p.enums = append(p.enums, newValues("const", []any{value}))
 	}
 }
@@ -98,8 +98,8 @@ func (p *parser) numbers() {
 	}
 }
 
-// bound reads a limit and its exclusive form: a number of its own, or in draft
-// 4 a boolean that says how the other is meant.
+// bound reads a limit and its exclusive form: another number, or in draft 4 a boolean
+// that makes the limit exclusive.
 func (p *parser) bound(keyword, exclusive string, sign int) *bound {
 	var limit *bound
 	if at, ok := p.rational(keyword); ok {
@@ -191,7 +191,7 @@ func (p *parser) arrays() {
 	items, present := p.raw["items"]
 	list, isList := items.([]any)
 	switch {
-	case p.draft() >= draft2020:
+	case p.dialect() >= dialect2020:
 		if _, ok := p.raw["prefixItems"]; ok {
 			p.prefix = p.list("prefixItems")
 		}
@@ -230,7 +230,7 @@ func (p *parser) objects() {
 			if compiled == nil {
 				p.opaque("patternProperties")
 				p.patterns = nil
-				return // which names are additional cannot be told either
+				return // it is not known either which names are additional
 			}
 			p.patterns = append(p.patterns, patternNode{compiled, p.node.child("patternProperties", patterns[text], text)})
 		}
@@ -238,7 +238,7 @@ func (p *parser) objects() {
 	if _, present := p.raw["additionalProperties"]; present {
 		p.additional = p.single("additionalProperties")
 	}
-	if p.draft() >= draft2019 {
+	if p.dialect() >= dialect2019 {
 		p.needsOf("dependentRequired")
 	}
 	p.needsOf("dependencies") // the validator knows it in every draft
@@ -268,13 +268,13 @@ func (p *parser) choice(keyword string, one bool) {
 	p.choices = append(p.choices, &choice{id: p.s.ids, one: one, keyword: keyword, nodes: nodes})
 }
 
-// single is the schema that is a keyword's value.
+// single is the schema in a keyword's value.
 func (p *parser) single(keyword string) *node {
 	n := p.node.child(keyword, p.raw[keyword])
 	return &n
 }
 
-// list is the schemas of a keyword whose value is a list of them.
+// list are the schemas of a keyword whose value is a list of them.
 func (p *parser) list(keyword string) []node {
 	list, ok := p.raw[keyword].([]any)
 	if !ok || len(list) == 0 {
@@ -288,7 +288,7 @@ func (p *parser) list(keyword string) []node {
 	return nodes
 }
 
-// members is the schemas of a keyword whose value is an object of them.
+// members are the schemas of a keyword whose value is an object of them.
 func (p *parser) members(keyword string, value any) map[string]node {
 	m, ok := value.(map[string]any)
 	if !ok {

@@ -77,9 +77,9 @@ func lengths(t *syntax.Regexp) (shortest, longest int) {
 	return 0, 0 // matches between characters, or nothing
 }
 
-// matching writes strings that a pattern probably matches, with 0 to most
-// repetitions more than needed where it may repeat, and with each of its
-// alternatives. They must be checked.
+// matching writes strings that a pattern probably matches, with each of its
+// alternatives, and with up to most repetitions more than needed. The caller must
+// check them.
 func matching(pattern string, most int) []string {
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {

@@ -16,7 +16,7 @@ func compare(direction Direction, before, after *document) (Verdict, []Finding) 
 	if direction == Forward {
 		small, large = large, small
 	}
-	if small.draft == draftUnknown || large.draft == draftUnknown {
+	if small.dialect == dialectUnknown || large.dialect == dialectUnknown {
 		return CannotTell, []Finding{{
 			Direction: direction, Verdict: CannotTell, Pointer: "/$schema", Keyword: "$schema",
 			Message: "cannot tell: $schema names a draft that is not known.",
@@ -36,11 +36,11 @@ func compare(direction Direction, before, after *document) (Verdict, []Finding) 
 	return verdict, findings
 }
 
-// finding makes a failure readable. It is Breaking only with a whole event that
-// the smaller set surely has and the larger surely lacks.
+// finding words a failure. It is Breaking only with a whole event that the smaller set
+// certainly has and the larger certainly has not.
 func (s *solver) finding(direction Direction, f failure, a, b set, large *document) Finding {
 	found := Finding{Direction: direction, Verdict: CannotTell, Keyword: f.keyword}
-	s.fuel = max(s.fuel, oneSearch) // what is found shall be checked, however long the search was
+	s.fuel = max(s.fuel, oneSearch) // the result is checked, however long the search was
 	for _, w := range f.witnesses {
 		in, _ := s.judge(a, w)
 		out, _ := s.judge(b, w)
@@ -60,7 +60,7 @@ func (s *solver) finding(direction Direction, f failure, a, b set, large *docume
 	return found
 }
 
-// pointer is where the keyword stands: in the new document if it has one there.
+// pointer is the place of the keyword, in the new document if that has it.
 func (f *failure) pointer(direction Direction, large *document) string {
 	if direction == Forward {
 		for _, c := range f.from.clauses {

@@ -13,48 +13,48 @@ type schemas struct {
 	defs []string // names that "$ref" may use
 }
 
-var drafts = []string{
+var dialects = []string{
 	"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema", "http://json-schema.org/draft-07/schema#",
 }
 
 // pair is a schema and a changed one, or now and then two unrelated ones.
 func (g *schemas) pair() (before, after any) {
-	draft := drafts[0]
+	dialect := dialects[0]
 	if g.IntN(4) == 0 {
-		draft = drafts[g.IntN(len(drafts))]
+		dialect = dialects[g.IntN(len(dialects))]
 	}
-	before = g.document(draft)
+	before = g.document(dialect)
 	if g.IntN(10) == 0 {
-		return before, g.document(draft)
+		return before, g.document(dialect)
 	}
 	after = copyOf(before)
 	for range 1 + g.IntN(2) {
 		after = g.change(after, 0)
 	}
 	root := after.(map[string]any)
-	root["$schema"] = draft
+	root["$schema"] = dialect
 	return before, root
 }
 
-func (g *schemas) document(draft string) any {
+func (g *schemas) document(dialect string) any {
 	g.defs = nil
 	for i := range g.IntN(3) {
 		g.defs = append(g.defs, "d"+strconv.Itoa(i))
 	}
-	root := g.object(0, draft)
+	root := g.object(0, dialect)
 	if g.IntN(6) == 0 {
-		root = g.schema(0, draft).(map[string]any)
+		root = g.schema(0, dialect).(map[string]any)
 	}
 	defs := make(map[string]any)
 	for _, name := range g.defs {
 		// References from one definition to itself or another only below
 		// "properties" or "items": in place they would not end.
-		defs[name] = g.object(1, draft)
+		defs[name] = g.object(1, dialect)
 	}
 	if len(defs) > 0 {
 		root["$defs"] = defs
 	}
-	root["$schema"] = draft
+	root["$schema"] = dialect
 	return root
 }
 
@@ -62,16 +62,16 @@ func num(i int) json.Number { return json.Number(strconv.Itoa(i)) }
 
 func (g *schemas) small() json.Number { return num(g.IntN(5)) }
 
-func (g *schemas) schema(depth int, draft string) any {
+func (g *schemas) schema(depth int, dialect string) any {
 	switch n := g.IntN(20); {
 	case depth > 3:
 		return g.scalar()
 	case n < 9:
 		return g.scalar()
 	case n < 11:
-		return g.array(depth, draft)
+		return g.array(depth, dialect)
 	case n < 14:
-		return g.object(depth, draft)
+		return g.object(depth, dialect)
 	case n < 16 && len(g.defs) > 0:
 		ref := map[string]any{"$ref": "#/$defs/" + g.defs[g.IntN(len(g.defs))]}
 		if g.IntN(4) == 0 {
@@ -79,9 +79,9 @@ func (g *schemas) schema(depth int, draft string) any {
 		}
 		return ref
 	case n < 17:
-		return map[string]any{g.pick("anyOf", "oneOf"): []any{g.scalar(), g.schema(depth+1, draft)}}
+		return map[string]any{g.pick("anyOf", "oneOf"): []any{g.scalar(), g.schema(depth+1, dialect)}}
 	case n < 18 && g.IntN(3) == 0:
-		return g.beyond(draft)
+		return g.beyond(dialect)
 	case n < 18:
 		return map[string]any{"allOf": []any{g.scalar(), g.scalar()}}
 	case n < 19:
@@ -91,7 +91,7 @@ func (g *schemas) schema(depth int, draft string) any {
 }
 
 // beyond is a schema with a keyword that is not reasoned about.
-func (g *schemas) beyond(draft string) any {
+func (g *schemas) beyond(dialect string) any {
 	switch g.IntN(5) {
 	case 0:
 		return map[string]any{"not": g.scalar()}
@@ -102,10 +102,10 @@ func (g *schemas) beyond(draft string) any {
 	case 3:
 		return map[string]any{"type": "object", "propertyNames": map[string]any{"maxLength": num(1 + g.IntN(2))}}
 	}
-	if draft == drafts[2] {
-		return map[string]any{"dependencies": map[string]any{"p0": g.object(4, draft), "p1": []any{"p0"}}}
+	if dialect == dialects[2] {
+		return map[string]any{"dependencies": map[string]any{"p0": g.object(4, dialect), "p1": []any{"p0"}}}
 	}
-	return map[string]any{"dependentSchemas": map[string]any{"p0": g.object(4, draft)}, "unevaluatedProperties": g.scalar()}
+	return map[string]any{"dependentSchemas": map[string]any{"p0": g.object(4, dialect)}, "unevaluatedProperties": g.scalar()}
 }
 
 func (g *schemas) pick(words ...string) string { return words[g.IntN(len(words))] }
@@ -174,14 +174,14 @@ func (g *schemas) number(m map[string]any) {
 	}
 }
 
-func (g *schemas) array(depth int, draft string) map[string]any {
+func (g *schemas) array(depth int, dialect string) map[string]any {
 	m := map[string]any{"type": "array"}
 	if g.IntN(4) > 0 {
-		m["items"] = g.schema(depth+1, draft)
+		m["items"] = g.schema(depth+1, dialect)
 	}
 	if g.IntN(4) == 0 {
-		prefix := []any{g.schema(depth+1, draft), g.schema(depth+1, draft)}
-		if draft == drafts[0] {
+		prefix := []any{g.schema(depth+1, dialect), g.schema(depth+1, dialect)}
+		if dialect == dialects[0] {
 			m["prefixItems"] = prefix
 		} else {
 			m["items"] = prefix
@@ -202,14 +202,14 @@ func (g *schemas) array(depth int, draft string) map[string]any {
 	return m
 }
 
-func (g *schemas) object(depth int, draft string) map[string]any {
+func (g *schemas) object(depth int, dialect string) map[string]any {
 	m := map[string]any{"type": "object"}
 	if g.IntN(10) == 0 {
 		delete(m, "type")
 	}
 	props := make(map[string]any)
 	for i := range g.IntN(4) {
-		props["p"+strconv.Itoa(i)] = g.schema(depth+1, draft)
+		props["p"+strconv.Itoa(i)] = g.schema(depth+1, dialect)
 	}
 	if len(props) > 0 {
 		m["properties"] = props
@@ -229,7 +229,7 @@ func (g *schemas) object(depth int, draft string) map[string]any {
 	if g.IntN(8) == 0 {
 		m[g.pick("minProperties", "maxProperties")] = g.small()
 	}
-	if g.IntN(12) == 0 && draft != drafts[2] {
+	if g.IntN(12) == 0 && dialect != dialects[2] {
 		m["dependentRequired"] = map[string]any{"p0": []any{"p1"}}
 	}
 	return m
@@ -253,7 +253,7 @@ func (g *schemas) change(schema any, depth int) any {
 	case 0:
 		g.drop(m)
 	case 1:
-		fresh := []map[string]any{g.scalar(), g.object(3, drafts[0]), {"maxLength": g.small()}, {"additionalProperties": false}}[g.IntN(4)]
+		fresh := []map[string]any{g.scalar(), g.object(3, dialects[0]), {"maxLength": g.small()}, {"additionalProperties": false}}[g.IntN(4)]
 		for name, value := range fresh {
 			if _, ref := m["$ref"]; !ref {
 				m[name] = value

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// set is a set of JSON values: the intersection of clauses, cut down to some
-// kinds.
+// set is a set of JSON values: the intersection of clauses, restricted to some kinds.
 type set struct {
 	clauses []*clause
 	only    kind      // 0: all kinds
@@ -18,7 +17,7 @@ func (k kind) has(other kind) bool { return k&other != 0 }
 
 func (a set) limit() bool { return a.only != 0 }
 
-// kinds is the kinds that the clauses leave.
+// kinds are the kinds that the clauses allow.
 func (a set) kinds() kind {
 	left := anyKind
 	if a.limit() {
@@ -153,7 +152,7 @@ func (a set) undecided() *choice {
 	return nil
 }
 
-// names lists the member names that the clauses speak of.
+// names lists the member names that the clauses mention.
 func (a set) names() []string {
 	seen := make(map[string]bool)
 	for _, c := range a.clauses {

@@ -4,8 +4,8 @@ import "slices"
 
 // Limits of the work in one direction, in judgements and steps of proof;
 // schemas that refer to themselves in many places would otherwise take
-// exponential time. Looking for events has its own limit, so that what cannot be
-// shown does not keep anything else from being proven.
+// exponential time. The search for events has a separate limit, so that a failed
+// search leaves work for other proofs.
 const (
 	proofFuel  = 200_000
 	searchFuel = 200_000
@@ -16,7 +16,7 @@ const (
 // comparison in one direction.
 type solver struct {
 	ids       int
-	fuel      int             // steps left of what is going on
+	fuel      int             // steps left of the current proof or search
 	search    int             // steps left for searches
 	emptiness map[string]bool // by set: answered questions
 	emptying  map[string]bool // by set: questions being answered
@@ -25,7 +25,7 @@ type solver struct {
 	trail     []string        // the proven pairs in order
 	failed    map[string][]failure
 	made      map[string]made // by set: generated values
-	making    map[string]int  // by set: how often it is inside itself just now
+	making    map[string]int  // by set: how many times it is inside itself now
 }
 
 func newSolver() *solver {
@@ -48,7 +48,7 @@ func (s *solver) burn() bool {
 	return s.fuel > 0
 }
 
-// failure is a keyword that a proof could not get past.
+// failure is a keyword for which a proof failed.
 type failure struct {
 	clause    *clause // whose keyword it is: a part of the larger set
 	keyword   string
@@ -59,7 +59,7 @@ type failure struct {
 	reason    string   // why there is no proof, if it is not that the values differ
 }
 
-// speculate tries a proof; without success nothing of it remains.
+// speculate tries a proof; a failed one leaves no trace.
 func (s *solver) speculate(attempt func() []failure) bool {
 	mark := len(s.trail)
 	if len(attempt()) == 0 {
@@ -72,12 +72,12 @@ func (s *solver) speculate(attempt func() []failure) bool {
 	return false
 }
 
-// within proves that every value of a is in b, or says what it cannot get past.
+// within proves that every value of a is in b, or says for which keywords it cannot.
 // depth counts the steps into the value.
 //
-// A pair met again deeper in the value is taken to hold: by induction over the
-// size of the value, a counterexample would contain a smaller one. What failed
-// is not final inside speculate only, so what was proven meanwhile is kept.
+// A pair met again deeper in the value is assumed to be proven: by induction over the
+// size of the value, a counterexample would contain a smaller one. Only inside
+// speculate can a failure be withdrawn, so results that were proven meanwhile are kept.
 func (s *solver) within(a, b set, depth int) []failure {
 	if b.covers(a) {
 		return nil
@@ -177,7 +177,7 @@ func distinctFailures(failures []failure) []failure {
 	return kept
 }
 
-// withinKind proves it for the values of one kind.
+// withinKind is within for the values of one kind.
 func (s *solver) withinKind(a set, k kind, b set, depth int) []failure {
 	if list, ok := s.finite(a, k); ok {
 		return s.withinList(a, list, b)
@@ -201,7 +201,7 @@ func (s *solver) withinKind(a set, k kind, b set, depth int) []failure {
 	return failures
 }
 
-// withinList goes through all values of a.
+// withinList is within for a finite set: it judges all values of a.
 func (s *solver) withinList(a set, list []any, b set) []failure {
 	var failures []failure
 	for _, v := range list {

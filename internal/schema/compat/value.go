@@ -49,8 +49,7 @@ func kindOfType(name string) kind {
 	return noKind
 }
 
-// kindOf is the kind of a value; 1.0 is an integer in every draft, as the
-// validator has it.
+// kindOf is the kind of a value; 1.0 is an integer in every draft, as in the validator.
 func kindOf(v any) kind {
 	switch v := v.(type) {
 	case nil:
@@ -126,8 +125,8 @@ func numbersAsText(v any) any {
 	return v
 }
 
-// canonical is a text that two values share exactly if JSON Schema calls them
-// equal: numbers by value, members in any order.
+// canonical is a text that is equal for two values if and only if JSON Schema calls
+// them equal: numbers by value, members in any order.
 func canonical(v any) string {
 	var b strings.Builder
 	writeCanonical(&b, v)

@@ -1,10 +1,10 @@
-// Package infer writes a first schema for an event type from sample events. A
-// draft says what the samples have in common and no more: types, which members
-// are always there, formats that all strings agree on. It guesses no limits and
-// no lists of values, and leaves room for further members. Imports of internal/
-// only event and schema.
+// Package infer writes a first schema for an event type from sample events. The
+// schema says what the samples have in common and no more: types, which members
+// are always present, formats that all strings match. It guesses no limits and no
+// lists of values, and allows further members. Of internal/ it imports only event,
+// schema and strictjson.
 //
-// Invariants: every sample is accepted by the schema drafted from it (Verify
-// holds this against the real thing), members keep the order of the samples,
-// and numbers stand in "examples" as they were written, to the digit.
+// Invariants: the schema accepts every sample (Verify checks this as a gateway
+// would), members keep the order of the samples, and numbers stand in "examples"
+// as they were written, to the digit.
 package infer

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// format is a format of JSON Schema that strings can be recognised by. The
-// tests here are stricter than those that events must pass: a draft should not
-// take "a:b" for a URI.
+// format is a format of JSON Schema that can be recognised in strings. These tests
+// are stricter than those that events must pass: "a:b" should not be taken for a
+// URI.
 type format struct {
 	name    string
 	matches func(string) bool
@@ -24,7 +24,7 @@ var (
 	uriText      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://[!-~]+$`)
 )
 
-// formats are those that a draft may name; at most one fits a string.
+// formats are those that are recognised; at most one fits a string.
 var formats = []format{
 	{"date-time", func(s string) bool {
 		_, err := time.Parse(time.RFC3339Nano, s)

@@ -8,35 +8,31 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
-// maxKeyBytes and maxKeysListed: the gateway's limit of a key, and how many
-// candidates an error names.
 const (
-	maxKeyBytes   = 1024
-	maxKeysListed = 10
+	maxKeyBytes   = 1024 // the gateway's limit of a key
+	maxKeysListed = 10   // candidates that an error names
 )
 
-// idName is what members that identify something are called.
+// idName matches the names of members that identify something.
 var idName = regexp.MustCompile(`(^(id|Id|ID|uuid)$)|([a-z0-9]I[dD]$)|([_-](id|ID|uuid)$)`)
 
-// candidate is a place that could be the entity key: in all samples, of the
+// candidate is a place that could be the entity key: all samples have it, with the
 // right type.
 type candidate struct {
 	names []string
 }
 
 func (c candidate) pointer() string {
-	p := ""
-	for _, name := range c.names {
-		p += "/" + escape(name)
-	}
-	return p
+	return strictjson.Pointer(c.names).String()
 }
 
-// guessKey finds the member that names the entity: the one named after the
-// event type's first word (orderId for orders.placed), else the only one that
-// is named like an id. The error lists what it could be.
+// guessKey finds the member that identifies the entity: the one named after the
+// event type's first word (orderId for orders.placed), else the only one that is
+// named like an id. The error lists the candidates.
 func guessKey(eventType string, samples []Sample) (string, error) {
 	all := candidates(samples)
 	for _, stem := range stems(eventType) {
@@ -86,8 +82,8 @@ func candidates(samples []Sample) []candidate {
 	return slices.Concat(root, below)
 }
 
-// usable tells whether all samples have a string or integer there that the
-// gateway takes as a key.
+// usable reports whether all samples have a string or integer there that the
+// gateway accepts as a key.
 func (c candidate) usable(samples []Sample) bool {
 	for _, s := range samples {
 		v, ok := s.value.find(c.names...)
@@ -103,15 +99,15 @@ func (c candidate) usable(samples []Sample) bool {
 	return true
 }
 
-// isMoment tells a date, which two entities may share, from a name.
+// isMoment reports whether a text is a date, which two entities may share.
 func isMoment(text string) bool {
 	return slices.ContainsFunc(formats, func(f format) bool {
 		return (f.name == "date-time" || f.name == "date") && f.matches(text)
 	})
 }
 
-// stems are the first word of an event type as it could stand in a member's
-// name: as it is, and in the singular.
+// stems are the forms in which the first word of an event type may stand in a
+// member's name: as it is, and in the singular.
 func stems(eventType string) []string {
 	word := strings.FieldsFunc(separateWords(eventType), func(r rune) bool { return r == '.' || r == '_' || r == '-' || r == ' ' })
 	if len(word) == 0 {
@@ -141,7 +137,7 @@ func separateWords(name string) string {
 	return b.String()
 }
 
-// normal makes orderId, order_id and OrderID the same.
+// normal maps orderId, order_id and OrderID to the same text.
 func normal(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
 }

@@ -7,16 +7,15 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
-// maxSamples bounds the samples of one draft: more than a few hundred say
-// nothing new.
+// maxSamples bounds the samples of one schema: more than a few hundred say nothing
+// new.
 const maxSamples = 10_000
 
-// maxNesting is how deep the gateway lets events be nested.
-const maxNesting = 64
-
-// Sample is one event as somebody wrote it: an object.
+// Sample is one event, an object, as it was written.
 type Sample struct {
 	Source string // file:line
 	value  value
@@ -87,8 +86,8 @@ func (r *reader) add(line int, v value) error {
 
 // value reads one value. The items of an array at depth 0 become samples.
 func (r *reader) value(depth int) (value, error) {
-	if depth > maxNesting+1 { // one for a list of samples
-		return value{}, fmt.Errorf("%s:%d: arrays and objects are nested more than %d deep; the gateway refuses such events", r.file, r.here(), maxNesting)
+	if depth > strictjson.MaxDepth+1 { // one for a list of samples
+		return value{}, fmt.Errorf("%s:%d: arrays and objects are nested more than %d deep; the gateway refuses such events", r.file, r.here(), strictjson.MaxDepth)
 	}
 	token, err := r.dec.ReadToken()
 	if err != nil {
@@ -133,16 +132,18 @@ func (r *reader) value(depth int) (value, error) {
 // failure says where the decoder failed; other errors do so themselves.
 func (r *reader) failure(err error) error {
 	var syntactic *jsontext.SyntacticError
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s:%d: ends inside a JSON value", r.file, r.line(len(r.data)))
-	case errors.As(err, &syntactic) && errors.Is(syntactic.Err, jsontext.ErrDuplicateName):
-		return fmt.Errorf("%s:%d: the member %s appears twice in one object; the gateway refuses such events",
-			r.file, r.line(int(syntactic.ByteOffset)), syntactic.JSONPointer)
-	case errors.As(err, &syntactic):
-		return fmt.Errorf("%s:%d: is not JSON: %w", r.file, r.line(int(syntactic.ByteOffset)), syntactic.Err)
+	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &syntactic) {
+		return err
 	}
-	return err
+	wrong := strictjson.Explain(err, len(r.data))
+	at := fmt.Sprintf("%s:%d", r.file, r.line(wrong.Offset))
+	switch wrong.Kind {
+	case strictjson.EndsInside:
+		return fmt.Errorf("%s: ends inside a JSON value", at)
+	case strictjson.DuplicateName:
+		return fmt.Errorf("%s: the member %s appears twice in one object; the gateway refuses such events", at, wrong.Pointer)
+	}
+	return fmt.Errorf("%s: is not JSON: %s", at, wrong.Reason)
 }
 
 func kindName(k jsontext.Kind) string {

@@ -27,13 +27,13 @@ func CheckName(eventType string) error {
 	return nil
 }
 
-// Save writes the draft into a schemas folder as the version named, or as v1 of
+// Save writes the schema into a schemas folder as the version named, or as v1 of
 // a type that is not there yet. It returns the file's path and never overwrites.
-func (d *Draft) Save(dir, version string) (path string, err error) {
-	if err := CheckName(d.EventType); err != nil {
+func (r *Result) Save(dir, version string) (path string, err error) {
+	if err := CheckName(r.EventType); err != nil {
 		return "", err
 	}
-	folder := filepath.Join(dir, d.EventType)
+	folder := filepath.Join(dir, r.EventType)
 	newest, err := newestVersion(folder)
 	if err != nil {
 		return "", err
@@ -42,7 +42,7 @@ func (d *Draft) Save(dir, version string) (path string, err error) {
 	switch {
 	case version == "" && newest > 0:
 		return "", fmt.Errorf("%s is there already, up to v%d in %s; draft a further version with --version %s, or look at the draft with --stdout",
-			d.EventType, newest, folder, next)
+			r.EventType, newest, folder, next)
 	case version == "":
 		version = next
 	case !versionName.MatchString(version):
@@ -50,19 +50,19 @@ func (d *Draft) Save(dir, version string) (path string, err error) {
 	}
 	path = filepath.Join(folder, version+".json")
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the gateway runs as another user and must read it
-		return "", fmt.Errorf("make folder for %s: %w", d.EventType, err)
+		return "", fmt.Errorf("make folder for %s: %w", r.EventType, err)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // as above
 	if errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("%s is there already and is not overwritten; draft the next version with --version %s, or look at the draft with --stdout", path, next)
 	}
 	if err != nil {
-		return "", fmt.Errorf("write draft: %w", err)
+		return "", fmt.Errorf("write schema: %w", err)
 	}
-	_, err = f.Write(d.Schema)
+	_, err = f.Write(r.Schema)
 	if err := errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(path) // half a schema helps nobody
-		return "", fmt.Errorf("write draft: %w", err)
+		_ = os.Remove(path) // half a schema is of no use
+		return "", fmt.Errorf("write schema: %w", err)
 	}
 	return path, nil
 }

@@ -10,7 +10,7 @@ import (
 	"eventgateway/internal/webhook"
 )
 
-// change is something that goes wrong with deliveries, undone.
+// change undoes something that goes wrong with deliveries on their way.
 type change struct {
 	what string
 	do   func(cfg *webhook.Config, r *webhook.Request)
@@ -55,7 +55,7 @@ var allChanges = []change{
 
 func unix(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")) }
 
-// changes tries each change, and each secret without the white space around it.
+// changes tries each change, and each secret without surrounding white space.
 func changes(cfg webhook.Config, r webhook.Request, at time.Time) (found []string) {
 	tries := allChanges
 	for i, secret := range cfg.Secrets {

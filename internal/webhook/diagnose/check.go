@@ -12,37 +12,37 @@ import (
 	"eventgateway/internal/webhook"
 )
 
-// Report is what was found out.
+// Report is what Check finds out.
 type Report struct {
-	// Rejection is the verdict; nil if the delivery is believed.
+	// Rejection is nil if the delivery is verified.
 	Rejection *webhook.Rejection
-	// TooMuch is a believed body beyond the limits; nil otherwise.
+	// TooMuch is the error of a verified body beyond the limits; nil otherwise.
 	TooMuch *event.Error
-	// Intake is what a delivery that is believed becomes.
+	// Intake is what a verified delivery becomes.
 	Intake webhook.Intake
-	// Headers are those that decide, sorted; with a header missing, also those that
-	// the provider would have sent.
+	// Headers are those that the result depends on, sorted. If one is missing, they
+	// include those that the provider would have sent.
 	Headers []Header
-	// Unread are headers that look like signatures, but are not looked at.
+	// Unread are headers that look like signatures, but are ignored.
 	Unread []string
-	// Signed is the signed timestamp, to the millisecond; zero if none is looked at.
+	// Signed is the signed timestamp, to the millisecond; zero if none is checked.
 	Signed time.Time
-	// Matching are the secrets, counted from 0, under each of which alone the
-	// delivery is believed, if only at its own time.
+	// Matching are the indexes of the secrets with each of which alone the delivery is
+	// verified, at the time that it was signed.
 	Matching []int
-	// TimeAlone says that at its own time the delivery would be believed.
+	// TimeAlone says that only the time is wrong.
 	TimeAlone bool
-	// Changes are those with any of which it would be believed.
+	// Changes are those of which each alone would make it verified.
 	Changes []string
 }
 
-// Header is a header that decides.
+// Header is a header that the result depends on.
 type Header struct {
 	Name  string
-	Found int // how often it is there
+	Found int // how many times the request has it
 }
 
-// Check looks at a delivery as it arrived at a time. The error is that of the
+// Check examines a delivery that arrived at a time. The error is a fault of the
 // configuration.
 func Check(cfg webhook.Config, r webhook.Request, now time.Time) (Report, error) {
 	source, err := webhook.New(cfg)
@@ -52,58 +52,58 @@ func Check(cfg webhook.Config, r webhook.Request, now time.Time) (Report, error)
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	verdict := ask(source, r, now)
-	report := Report{Rejection: verdict.rejection, TooMuch: verdict.tooMuch, Intake: verdict.intake}
+	asked := ask(source, r, now)
+	report := Report{Rejection: asked.rejection, TooMuch: asked.tooMuch, Intake: asked.intake}
 	at := now
 	if signed, ok := signedTime(source, r, cfg.Tolerance); ok {
 		report.Signed, at = signed, signed
 	}
-	report.TimeAlone = verdict.rejection != nil && ask(source, r, at).rejection == nil
+	report.TimeAlone = asked.rejection != nil && ask(source, r, at).rejection == nil
 	report.Matching = matching(cfg, r, at)
 	report.Headers = headers(source, r, at)
 	report.Unread = unread(report.Headers, r.Header)
-	if verdict.rejection != nil && !report.TimeAlone {
+	if asked.rejection != nil && !report.TimeAlone {
 		report.Changes = changes(cfg, r, at)
 	}
 	return report, nil
 }
 
-// verdict is a source's answer.
-type verdict struct {
+// result is what a source made of a delivery.
+type result struct {
 	intake    webhook.Intake
 	rejection *webhook.Rejection
 	tooMuch   *event.Error
 }
 
-func ask(source *webhook.Source, r webhook.Request, now time.Time) verdict {
-	var v verdict
+func ask(source *webhook.Source, r webhook.Request, now time.Time) result {
+	var res result
 	var err error
-	v.intake, err = source.Receive(r, now)
-	if !errors.As(err, &v.rejection) {
-		_ = errors.As(err, &v.tooMuch) // there is no third kind
+	res.intake, err = source.Receive(r, now)
+	if !errors.As(err, &res.rejection) {
+		_ = errors.As(err, &res.tooMuch) // there is no third kind
 	}
-	return v
+	return res
 }
 
-func (v verdict) reason() webhook.Reason {
-	if v.rejection == nil {
+func (r result) reason() webhook.Reason {
+	if r.rejection == nil {
 		return ""
 	}
-	return v.rejection.Reason
+	return r.rejection.Reason
 }
 
-// text says all that matters of a verdict, to be compared.
-func (v verdict) text() string {
+// text has everything in a result that matters, for comparison.
+func (r result) text() string {
 	var b strings.Builder
 	switch {
-	case v.rejection != nil:
-		return v.rejection.Error()
-	case v.tooMuch != nil:
-		return v.tooMuch.Error()
-	case v.intake.Answer != nil:
-		b.WriteString("answer " + string(v.intake.Answer.Body))
+	case r.rejection != nil:
+		return r.rejection.Error()
+	case r.tooMuch != nil:
+		return r.tooMuch.Error()
+	case r.intake.Answer != nil:
+		b.WriteString("answer " + string(r.intake.Answer.Body))
 	}
-	for _, d := range v.intake.Deliveries {
+	for _, d := range r.intake.Deliveries {
 		b.WriteString(d.ID + "\n" + d.EventType + "\n" + d.MediaType + "\n")
 		if d.Err != nil {
 			b.WriteString(d.Err.Error())
@@ -112,14 +112,14 @@ func (v verdict) text() string {
 	return b.String()
 }
 
-// The years 1 and 9999, in Unix milliseconds: a time-out lies between them.
+// The years 1 and 9999, in Unix milliseconds: a delivery becomes too old between them.
 const (
 	earliest = -62135596800000
 	latest   = 253402300799000
 )
 
-// signedTime finds the signed timestamp: the border between the times at which the
-// delivery is too old and those at which it is not, less the tolerance.
+// signedTime finds the signed timestamp by bisection: it is the last time at which the
+// delivery is not too old, less the tolerance.
 func signedTime(source *webhook.Source, r webhook.Request, tolerance time.Duration) (time.Time, bool) {
 	tooOld := func(ms int64) bool { return ask(source, r, time.UnixMilli(ms)).reason() == webhook.TimestampTooOld }
 	low, high := int64(earliest), int64(latest) // not too old, too old
@@ -134,13 +134,10 @@ func signedTime(source *webhook.Source, r webhook.Request, tolerance time.Durati
 		}
 	}
 	if tolerance == 0 {
-		tolerance = DefaultTolerance
+		tolerance = webhook.DefaultTolerance
 	}
 	return time.UnixMilli(low).Add(-tolerance).UTC(), true
 }
-
-// DefaultTolerance is that of a configuration without one.
-const DefaultTolerance = 5 * time.Minute
 
 // matching tries each secret alone.
 func matching(cfg webhook.Config, r webhook.Request, at time.Time) (found []int) {
@@ -154,7 +151,7 @@ func matching(cfg webhook.Config, r webhook.Request, at time.Time) (found []int)
 	return found
 }
 
-// headers finds those without which the verdict would be another.
+// headers finds those without which the result would differ.
 func headers(source *webhook.Source, r webhook.Request, at time.Time) []Header {
 	whole := ask(source, r, at)
 	found := map[string]int{}
@@ -178,7 +175,7 @@ func headers(source *webhook.Source, r webhook.Request, at time.Time) []Header {
 	return list
 }
 
-// wouldSend is what the provider would add, as far as the gateway can sign.
+// wouldSend are the headers that the provider would add; nil if the gateway cannot sign.
 func wouldSend(source *webhook.Source, r webhook.Request, at time.Time) http.Header {
 	blank := r
 	blank.Header = http.Header{}
@@ -188,7 +185,7 @@ func wouldSend(source *webhook.Source, r webhook.Request, at time.Time) http.Hea
 	return blank.Header
 }
 
-// unread finds headers that somebody may take for the one that counts.
+// unread finds headers that look like signatures but are not among those read.
 func unread(read []Header, all http.Header) (names []string) {
 	for name := range all {
 		lower := strings.ToLower(name)

@@ -79,7 +79,7 @@ func eachScheme(t *testing.T, f func(t *testing.T, cfg webhook.Config)) {
 
 func stamped(cfg webhook.Config) bool { return cfg.Scheme != "github" }
 
-func TestBelieved(t *testing.T) {
+func TestVerified(t *testing.T) {
 	eachScheme(t, func(t *testing.T, cfg webhook.Config) {
 		cfg, r := delivery(t, cfg, pretty)
 		report := check(t, cfg, r, receivedAt)

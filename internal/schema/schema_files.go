@@ -5,34 +5,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"eventgateway/internal/strictjson"
 )
 
-// library is the files of one folder by all their names.
-type library struct {
+// schemaFiles are the files of one folder, by path and by URL.
+type schemaFiles struct {
 	byPath map[string]*source
-	byURL  map[string]*source // by place and by $id
+	byURL  map[string]*source // by URL in the folder and by $id
 	bases  []string           // URLs that an absolute $id makes another name of the folder
 }
 
 // find returns the file that a URL names, or nil.
-func (l *library) find(u string) *source {
-	if s, ok := l.byURL[u]; ok {
+func (f *schemaFiles) find(u string) *source {
+	if s, ok := f.byURL[u]; ok {
 		return s
 	}
-	for _, base := range l.bases {
+	for _, base := range f.bases {
 		if rest, ok := strings.CutPrefix(u, base); ok {
 			if plain, err := url.PathUnescape(rest); err == nil {
-				return l.byPath[plain]
+				return f.byPath[plain]
 			}
 		}
 	}
 	return nil
 }
 
-func (l *library) paths() []string { return sortedKeys(l.byPath) }
+func (f *schemaFiles) paths() []string { return sortedKeys(f.byPath) }
 
 // locate returns the file and the JSON Pointer that a reference leads to.
-func (l *library) locate(base, reference string) (path, pointer string, ok bool) {
+func (f *schemaFiles) locate(base, reference string) (path, pointer string, ok bool) {
 	u := base
 	if reference != "" {
 		u = resolve(base, reference)
@@ -42,9 +44,9 @@ func (l *library) locate(base, reference string) (path, pointer string, ok bool)
 	if err != nil {
 		return "", "", false
 	}
-	s, at := l.find(u), ""
+	s, at := f.find(u), ""
 	if s == nil {
-		if s, at = l.embedded(u); s == nil {
+		if s, at = f.embedded(u); s == nil {
 			return "", "", false
 		}
 	}
@@ -52,18 +54,18 @@ func (l *library) locate(base, reference string) (path, pointer string, ok bool)
 		return s.path, at + fragment, true
 	}
 	at, ok = findSchema(s.tree, "", func(_ string, node map[string]any) bool {
-		return node["$anchor"] == fragment || node[idOf(s.draft)] == "#"+fragment
+		return node["$anchor"] == fragment || node[idOf(s.dialect)] == "#"+fragment
 	})
 	return s.path, at, ok
 }
 
-// embedded finds the schema inside a file that has that "$id".
-func (l *library) embedded(u string) (*source, string) {
-	for _, path := range l.paths() {
-		s := l.byPath[path]
+// embedded finds the schema inside a file that has this "$id".
+func (f *schemaFiles) embedded(u string) (*source, string) {
+	for _, path := range f.paths() {
+		s := f.byPath[path]
 		bases := map[string]string{"": s.base()}
 		at, ok := findSchema(s.tree, "", func(at string, node map[string]any) bool {
-			id, ok := node[idOf(s.draft)].(string)
+			id, ok := node[idOf(s.dialect)].(string)
 			if !ok || at == "" || strings.HasPrefix(id, "#") {
 				return false
 			}
@@ -87,7 +89,7 @@ func findSchema(tree any, at string, wanted func(at string, node map[string]any)
 		return at, true
 	}
 	for _, name := range sortedKeys(node) {
-		here := at + "/" + escapeToken(name)
+		here := at + "/" + strictjson.EscapeToken(name)
 		var children map[string]any // by pointer
 		switch value := node[name].(type) {
 		case map[string]any:
@@ -95,7 +97,7 @@ func findSchema(tree any, at string, wanted func(at string, node map[string]any)
 			if places[name] == namedSchemas {
 				children = make(map[string]any, len(value))
 				for each, v := range value {
-					children[here+"/"+escapeToken(each)] = v
+					children[here+"/"+strictjson.EscapeToken(each)] = v
 				}
 			}
 		case []any:

@@ -6,10 +6,12 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
-// maxDepth bounds how deep the draft describes samples. A level of data takes two
-// levels of schema, and a schema file may have 64; what lies deeper is left open.
+// maxDepth bounds how deep the schema describes samples. A level of data takes two
+// levels of schema, and a schema file may have 64; deeper values are left open.
 const maxDepth = 24
 
 // shape is what the values at one place of all samples have in common.
@@ -20,13 +22,13 @@ type shape struct {
 	stringly      bool
 	formats       []format // that all strings so far have
 	objects       int
-	names         []string // of members, in the order they were met
+	names         []string // of members, in the order of the samples
 	members       map[string]*presence
 	arrays        bool
 	items         *shape // nil: all arrays were empty
 }
 
-// presence is a member and in how many of the objects it was.
+// presence is a member and how many of the objects have it.
 type presence struct {
 	shape
 	count int
@@ -80,8 +82,8 @@ func (s *shape) member(name string) *presence {
 	return p
 }
 
-// types are the shape's names in JSON Schema. None: only null was seen, which
-// says nothing about what else may come.
+// types are the shape's names in JSON Schema. There are none if all values were
+// null, which says nothing about other values.
 func (s *shape) types() []string {
 	var types []string
 	add := func(seen bool, name string) {
@@ -155,11 +157,6 @@ func (s *shape) open(pointer string, depth int, say func(pointer, what string)) 
 		s.items.open(pointer+"/*", depth+1, say)
 	}
 	for _, name := range s.names {
-		s.members[name].open(pointer+"/"+escape(name), depth+1, say)
+		s.members[name].open(pointer+"/"+strictjson.EscapeToken(name), depth+1, say)
 	}
-}
-
-// escape writes a member name as part of a JSON Pointer (RFC 6901 §3).
-func escape(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }

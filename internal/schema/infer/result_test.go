@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/strictjson"
 )
 
 // read reads samples that must be good.
@@ -18,8 +20,8 @@ func read(tb testing.TB, data string) []Sample {
 	return samples
 }
 
-// drafted drafts without a key.
-func drafted(tb testing.TB, data string) (*Draft, map[string]any) {
+// inferred infers a schema without a key.
+func inferred(tb testing.TB, data string) (*Result, map[string]any) {
 	tb.Helper()
 	samples := read(tb, data)
 	d, err := New("t", samples, []string{"null"})
@@ -34,7 +36,7 @@ const twoOrders = `{"orderId":"o-1","total":12345678901234567890.10,"placedAt":"
 {"orderId":"o-2","total":1,"placedAt":"2026-11-23T18:16:02.250+09:00","items":[],"note":null}
 `
 
-func TestDraft(t *testing.T) {
+func TestNew(t *testing.T) {
 	t.Parallel()
 	samples := read(t, twoOrders)
 	d, err := New("orders.placed", samples, nil)
@@ -115,7 +117,7 @@ func TestInference(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, schema := drafted(t, tc.samples)
+			_, schema := inferred(t, tc.samples)
 			properties, _ := schema["properties"].(map[string]any)
 			got, err := json.Marshal(properties["a"])
 			require.NoError(t, err)
@@ -130,7 +132,7 @@ func TestFormatsAreThoseOfTheGateway(t *testing.T) {
 		"2026-11-23T09:14:05+23:59", "2026-11-23T00:00:00.000000000000Z", "0000-01-01T00:00:00-00:00", "9999-12-31",
 		"a@b.cd", "A_b%c+d-e.f@x-y.example.museum", "ftp://[::1]:21/x", "x+y.z-1://h", "http://user@h/%41", "00000000-0000-0000-0000-000000000000",
 	} {
-		drafted(t, `{"a":`+quote(s)+`}`)
+		inferred(t, `{"a":`+quote(s)+`}`)
 	}
 }
 
@@ -138,26 +140,26 @@ func TestExamples(t *testing.T) {
 	t.Parallel()
 	t.Run("three at most", func(t *testing.T) {
 		t.Parallel()
-		_, schema := drafted(t, `{"a":1}{"a":2}{"a":3}{"a":4}`)
+		_, schema := inferred(t, `{"a":1}{"a":2}{"a":3}{"a":4}`)
 		require.Len(t, schema["examples"], maxExamples)
 	})
 	t.Run("none that is large", func(t *testing.T) {
 		t.Parallel()
-		d, schema := drafted(t, `{"a":"`+strings.Repeat("x", maxExampleBytes)+`"}{"a":"y"}`)
+		d, schema := inferred(t, `{"a":"`+strings.Repeat("x", maxExampleBytes)+`"}{"a":"y"}`)
 		require.Len(t, schema["examples"], 1)
 		require.Equal(t, []string{"s.json:1 is too large or too deep to be an example"}, d.Notes)
 	})
 	t.Run("numbers and text as written", func(t *testing.T) {
 		t.Parallel()
-		d, _ := drafted(t, `{"a":1E2,"b":0.10000000000000000000000000001,"c":-0,"d":"é\u0000\"\\/"}`)
+		d, _ := inferred(t, `{"a":1E2,"b":0.10000000000000000000000000001,"c":-0,"d":"é\u0000\"\\/"}`)
 		for _, literal := range []string{`"a": 1E2`, `"b": 0.10000000000000000000000000001`, `"c": -0`, `"d": "é\u0000\"\\/"`} {
 			require.Contains(t, string(d.Schema), literal)
 		}
 	})
 	t.Run("deep", func(t *testing.T) {
 		t.Parallel()
-		deep := strings.Repeat(`{"a":`, maxNesting) + "1" + strings.Repeat("}", maxNesting)
-		d, schema := drafted(t, deep)
+		deep := strings.Repeat(`{"a":`, strictjson.MaxDepth) + "1" + strings.Repeat("}", strictjson.MaxDepth)
+		d, schema := inferred(t, deep)
 		require.NotContains(t, schema, "examples")
 		require.Contains(t, strings.Join(d.Notes, "\n"), "is 24 levels deep: what is inside is not described")
 	})
@@ -167,7 +169,7 @@ func TestExamples(t *testing.T) {
 		for range 3 * maxNotes {
 			members = append(members, quote(strings.Repeat("x", len(members)+1))+":null")
 		}
-		d, _ := drafted(t, "{"+strings.Join(members, ",")+"}")
+		d, _ := inferred(t, "{"+strings.Join(members, ",")+"}")
 		require.Len(t, d.Notes, maxNotes+1)
 		require.Equal(t, "and 20 more of this kind", d.Notes[maxNotes])
 	})
@@ -304,7 +306,7 @@ func TestCheckName(t *testing.T) {
 		"_shared": "a shared schema or ignored", ".x": "ignored", "readme.md": "ignored",
 	} {
 		require.ErrorContains(t, CheckName(name), want)
-		_, err := (&Draft{EventType: name}).Save(t.TempDir(), "")
+		_, err := (&Result{EventType: name}).Save(t.TempDir(), "")
 		require.ErrorContains(t, err, want)
 	}
 }

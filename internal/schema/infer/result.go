@@ -7,48 +7,50 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventgateway/internal/strictjson"
 )
 
 const (
-	// maxExamples is how many samples a draft shows.
+	// maxExamples is how many samples the schema shows.
 	maxExamples = 3
 	// maxExampleDepth keeps the examples' own nesting, and the two levels around
 	// them, within what a schema file may have.
-	maxExampleDepth = maxNesting - 2
-	// maxExampleBytes keeps a draft a file that people read.
+	maxExampleDepth = strictjson.MaxDepth - 2
+	// maxExampleBytes keeps the schema a file that people read.
 	maxExampleBytes = 64 << 10
-	// maxNotes bounds what is said about one draft.
+	// maxNotes bounds the notes of one schema.
 	maxNotes = 10
-	// noKey is how a caller says that the event is about no entity.
+	// noKey is how a caller says that the event belongs to no entity.
 	noKey = "null"
 )
 
-// Draft is a schema file, and what its author should look at.
-type Draft struct {
+// Result is a schema file, and what its author should look at.
+type Result struct {
 	EventType string
 	Schema    []byte   // the file
 	Keys      []string // JSON Pointers of the entity key; none: no entity
-	Guessed   bool     // nobody has said the key
+	Guessed   bool     // New has guessed the key
 	Notes     []string // what the samples did not show
 	bare      []byte   // the file without examples
 }
 
-// New drafts a schema of an event type. keys are JSON Pointers, ["null"] for no
+// New infers the schema of an event type. keys are JSON Pointers, ["null"] for no
 // entity, or empty to have the key guessed.
-func New(eventType string, samples []Sample, keys []string) (*Draft, error) {
+func New(eventType string, samples []Sample, keys []string) (*Result, error) {
 	if len(samples) == 0 {
 		return nil, errors.New("no sample event")
 	}
-	d := &Draft{EventType: eventType, Keys: keys}
+	r := &Result{EventType: eventType, Keys: keys}
 	switch {
 	case len(keys) == 1 && keys[0] == noKey:
-		d.Keys = nil
+		r.Keys = nil
 	case len(keys) == 0:
 		key, err := guessKey(eventType, samples)
 		if err != nil {
 			return nil, err
 		}
-		d.Keys, d.Guessed = []string{key}, true
+		r.Keys, r.Guessed = []string{key}, true
 	}
 	var root shape
 	for _, s := range samples {
@@ -57,17 +59,17 @@ func New(eventType string, samples []Sample, keys []string) (*Draft, error) {
 	members := []member{
 		{"$schema", text("https://json-schema.org/draft/2020-12/schema")},
 		{"title", text(title(eventType))},
-		{"x-event", object(member{"key", keyValue(d.Keys)})},
+		{"x-event", object(member{"key", keyValue(r.Keys)})},
 	}
 	members = append(members, root.describe(0)...)
-	d.bare = pretty(object(members...))
-	examples := d.examples(samples)
+	r.bare = pretty(object(members...))
+	examples := r.examples(samples)
 	if len(examples.items) > 0 {
 		members = append(members, member{"examples", examples})
 	}
-	d.Schema = pretty(object(members...))
-	d.note(&root)
-	return d, nil
+	r.Schema = pretty(object(members...))
+	r.note(&root)
+	return r, nil
 }
 
 // keyValue writes a key as "x-event" has it.
@@ -82,7 +84,7 @@ func keyValue(keys []string) value {
 }
 
 // examples picks the samples to show.
-func (d *Draft) examples(samples []Sample) value {
+func (r *Result) examples(samples []Sample) value {
 	examples := list()
 	examples.spread = true
 	for _, s := range samples {
@@ -90,7 +92,7 @@ func (d *Draft) examples(samples []Sample) value {
 			break
 		}
 		if s.value.depth() > maxExampleDepth || len(compact(s.value)) > maxExampleBytes {
-			d.Notes = append(d.Notes, fmt.Sprintf("%s is too large or too deep to be an example", s.Source))
+			r.Notes = append(r.Notes, fmt.Sprintf("%s is too large or too deep to be an example", s.Source))
 			continue
 		}
 		examples.items = append(examples.items, s.value)
@@ -99,10 +101,10 @@ func (d *Draft) examples(samples []Sample) value {
 }
 
 // note says what the samples left open.
-func (d *Draft) note(root *shape) {
-	root.open("", 0, func(pointer, what string) { d.Notes = append(d.Notes, pointer+" "+what) })
-	if more := len(d.Notes) - maxNotes; more > 0 {
-		d.Notes = append(d.Notes[:maxNotes], fmt.Sprintf("and %d more of this kind", more))
+func (r *Result) note(root *shape) {
+	root.open("", 0, func(pointer, what string) { r.Notes = append(r.Notes, pointer+" "+what) })
+	if more := len(r.Notes) - maxNotes; more > 0 {
+		r.Notes = append(r.Notes[:maxNotes], fmt.Sprintf("and %d more of this kind", more))
 	}
 }
 
