@@ -22,7 +22,7 @@ type claimCall struct {
 // callGroup is what the calls of one caller share: the caller waits once for all of
 // them.
 type callGroup struct {
-	ctx  context.Context // of the caller: claims that nobody waits for are not sent
+	ctx  context.Context // of the caller: claims that no caller waits for are not sent
 	left atomic.Int32    // calls without an answer
 	done chan struct{}   // closed when none is left; the caller reads answers only then
 }
@@ -137,7 +137,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 	return s.parseResult(text, c.ID, c.Fingerprint)
 }
 
-// Look reads the record without claiming. A zero f stands for any payload. If nothing is
+// Look reads the record without claiming. A zero f matches any payload. If nothing is
 // found while claims may be lost, the error is an *event.Rebuilding.
 func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
 	if result, ok := s.recent.look(id, f); ok {
