@@ -104,7 +104,7 @@ func (m Mutation) Apply(dir string) error {
 
 // copySources copies what a build of the gateway needs.
 func copySources(root, dir string) error {
-	keep := []string{"cmd", "internal", "schemas"}
+	keep := []string{"cmd", "examples", "internal", "schemas"}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
