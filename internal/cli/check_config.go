@@ -40,7 +40,7 @@ func (c *checker) configuration() (cfg *config.Config, wrong config.Errors, list
 // skip returns a warning if an area cannot be checked, because one of its sections of
 // the configuration has a mistake; otherwise nil.
 func (c *checker) skip(area string, cfg *config.Config, wrong config.Errors, sections ...string) []preflight.Finding {
-	const do = "mend the configuration, then check again"
+	const do = "fix the configuration, then check again"
 	skipped := preflight.Finding{Severity: preflight.Warning, Check: area + ".skipped", What: "not looked at: the configuration cannot be read", Do: do}
 	if cfg == nil {
 		return []preflight.Finding{skipped}

@@ -77,7 +77,7 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 func summary(errs, warnings int) string {
 	switch {
 	case errs > 0:
-		return fmt.Sprintf("%s, %s: some events will be refused, or the promise does not hold, until the errors are mended", plural(errs, "error"), plural(warnings, "warning"))
+		return fmt.Sprintf("%s, %s: some events will be refused, or the promise does not hold, until the errors are fixed", plural(errs, "error"), plural(warnings, "warning"))
 	case warnings > 0:
 		return fmt.Sprintf("%s: the gateway works, with less than it could have", plural(warnings, "warning"))
 	}

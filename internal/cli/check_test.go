@@ -45,7 +45,7 @@ func TestCheckText(t *testing.T) {
 	const schemasOK = "schemas\n  ok       schemas.load ../../schemas: event types: 5, in 6 versions; topics: 5\n"
 	const redisAway = "redis\n  ERROR    redis.address 127.0.0.1:1: nothing listens there (connection refused)\n" +
 		"           do: start Redis, or correct redis.addresses\n"
-	const some = ": some events will be refused, or the promise does not hold, until the errors are mended\n"
+	const some = ": some events will be refused, or the promise does not hold, until the errors are fixed\n"
 	for name, c := range map[string]struct{ yaml, want, err string }{
 		"no Redis": {
 			"auth: none\n" + nowhere,
@@ -67,18 +67,18 @@ func TestCheckText(t *testing.T) {
 				"  ERROR    config.value schemas.folder: is an unknown key (%DIR%/gateway.yaml:4)\n           do: remove it; the keys here are dir, watch\n" +
 				"  ERROR    config.value redis.addresses[0]: \"nowhere\" is not host:port (%DIR%/gateway.yaml:2)\n           do: write for example broker-1.example.com:9092, one address per item\n" +
 				"  ERROR    config.value idempotency.lease: 1s is less than kafka.delivery_timeout (10s) plus 3s: a key could change hands while its record is on the way (%DIR%/gateway.yaml:3)\n           do: write at least 13s\n\n" +
-				"schemas\n  warning  schemas.skipped: not looked at: schemas.folder is wrong in the configuration\n           do: mend the configuration, then check again\n\n" +
-				"kafka\n  warning  kafka.skipped: not looked at: idempotency.lease is wrong in the configuration\n           do: mend the configuration, then check again\n\n" +
-				"redis\n  warning  redis.skipped: not looked at: redis.addresses[0] is wrong in the configuration\n           do: mend the configuration, then check again\n\n" +
+				"schemas\n  warning  schemas.skipped: not looked at: schemas.folder is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
+				"kafka\n  warning  kafka.skipped: not looked at: idempotency.lease is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
+				"redis\n  warning  redis.skipped: not looked at: redis.addresses[0] is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
 				"3 errors, 3 warnings" + some,
 			"3 errors",
 		},
 		"no configuration": {
 			"auth: [\n",
 			"config\n  ERROR    config.value %DIR%/gateway.yaml: is not YAML: did not find expected node content (%DIR%/gateway.yaml:1)\n           do: look at indentation and quotes near that line\n\n" +
-				"schemas\n  warning  schemas.skipped: not looked at: the configuration cannot be read\n           do: mend the configuration, then check again\n\n" +
-				"kafka\n  warning  kafka.skipped: not looked at: the configuration cannot be read\n           do: mend the configuration, then check again\n\n" +
-				"redis\n  warning  redis.skipped: not looked at: the configuration cannot be read\n           do: mend the configuration, then check again\n\n" +
+				"schemas\n  warning  schemas.skipped: not looked at: the configuration cannot be read\n           do: fix the configuration, then check again\n\n" +
+				"kafka\n  warning  kafka.skipped: not looked at: the configuration cannot be read\n           do: fix the configuration, then check again\n\n" +
+				"redis\n  warning  redis.skipped: not looked at: the configuration cannot be read\n           do: fix the configuration, then check again\n\n" +
 				"1 error, 3 warnings" + some,
 			"1 error",
 		},

@@ -82,7 +82,7 @@ func TestDevRefusesAFile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ yaml, want string }{
 		"who may call":        {"auth: off\n", "auth: \"off\" is not none"},
-		"nobody may call":     {"auth: { clients: [] }\n", "names nobody"},
+		"nobody may call":     {"auth: { clients: [] }\n", "names no clients"},
 		"limits":              {"http: {body_limit: many}\n", "http.body_limit"},
 		"kept of kafka":       {"kafka: {delivery_timeout: 1}\n", "kafka.delivery_timeout"},
 		"unknown section":     {"kafak: {}\n", "kafak"},

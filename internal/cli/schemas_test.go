@@ -56,7 +56,7 @@ func TestSchemasUsage(t *testing.T) {
 		"new of what":                 {[]string{"new", "--from", sample}, 2, "say which event type to draft: gateway schemas new orders.placed --from sample.json"},
 		"new from what":               {[]string{"new", "t"}, 2, "name a file with a sample event: "},
 		"new, two names":              {[]string{"new", "t", "u", "--from", sample}, 2, `"u" is one argument too many`},
-		"new, no name of a type":      {[]string{"new", "orders/placed", "--from", sample}, 2, `"orders/placed" is no event type; names are`},
+		"new, no name of a type":      {[]string{"new", "orders/placed", "--from", sample}, 2, `"orders/placed" is not an event type; names are`},
 		"new, a shared name":          {[]string{"new", "_orders", "--from", sample}, 2, "in a schemas folder such a name is a shared schema"},
 		"new, no pointer":             {[]string{"new", "u", "--from", sample, "--key", "tId"}, 2, "--key tId: a key is a JSON Pointer such as /orderId, or null alone"},
 		"new, null and a key":         {[]string{"new", "u", "--from", sample, "--key", "/tId", "--key", "null"}, 2, "or null alone"},

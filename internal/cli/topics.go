@@ -124,7 +124,7 @@ func differs(o publish.TopicOutcome) string {
 
 func topicAdvice(err error) string {
 	if publish.NotAllowed(err) {
-		return "; give this user Describe and Create on the topic (kafka-acls.sh --add), or let somebody else run this"
+		return "; give this user Describe and Create on the topic (kafka-acls.sh --add), or ask another user to run this"
 	}
 	return ""
 }

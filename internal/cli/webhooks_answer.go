@@ -75,7 +75,7 @@ func (a *gatewayAnswer) meaning(cfg *config.Config, w config.Webhook, r webhook.
 	case a.status == 200:
 		return "Answered by the gateway itself, as the provider wants a challenge or a ping to be answered. Nothing was published."
 	case !isProblem:
-		return fmt.Sprintf("This is no answer of the gateway's to a webhook: does %s go to it?", r.URL)
+		return fmt.Sprintf("This is not an answer of the gateway to a webhook: does %s go to it?", r.URL)
 	}
 	switch kind := event.Kind(slug); {
 	case kind == event.Unauthenticated:

@@ -63,7 +63,7 @@ func TestWebhooksUsage(t *testing.T) {
 		"no such source":        {"send strip FILE -c CFG", 1, `has no webhook source "strip"; it has stripe, github, strict, slack, other, public`},
 		"no sources":            {"send stripe FILE -c NONE", 1, "has no webhook sources; add one under webhooks: docs/webhooks.md"},
 		"secret of this source": {"send other FILE -c CFG", 1, `variable "NOT_SET_HERE" is not set`},
-		"bad key":               {"send public FILE -c CFG", 1, "is no ed25519 public key"},
+		"bad key":               {"send public FILE -c CFG", 1, "is not an ed25519 public key"},
 		"no such body":          {"send stripe nothing.json -c CFG", 1, "nothing.json"},
 		"no such configuration": {"send stripe FILE -c nothing.yaml", 1, "nothing.yaml"},
 		"no third secret":       {"send stripe FILE -c CFG --secret 3", 2, "a number from 1 to 2"},
@@ -142,9 +142,9 @@ func TestWebhooksSendExplainsTheAnswer(t *testing.T) {
 		}},
 		"away":         {"stripe", "stripe", 503, `{"type":"/problems/log-unavailable"}`, []string{"Retry-After", "5"}, 1, []string{"Retry-After: 5", "Nothing was written. A provider sends it again later"}},
 		"unknown":      {"stripe", "stripe", 504, `{"type":"/problems/outcome-unknown"}`, nil, 1, []string{"not known yet"}},
-		"not ours":     {"stripe", "stripe", 405, "<html>\x1b[31m", nil, 1, []string{"<html>?[31m", "This is no answer of the gateway's"}},
-		"another 202?": {"stripe", "stripe", 202, "queued", nil, 0, []string{"This is no answer of the gateway's"}},
-		"a redirect":   {"stripe", "stripe", 302, "", []string{"Location", "http://127.0.0.1:1/"}, 1, []string{"302 Found", "This is no answer"}},
+		"not ours":     {"stripe", "stripe", 405, "<html>\x1b[31m", nil, 1, []string{"<html>?[31m", "This is not an answer of the gateway"}},
+		"another 202?": {"stripe", "stripe", 202, "queued", nil, 0, []string{"This is not an answer of the gateway"}},
+		"a redirect":   {"stripe", "stripe", 302, "", []string{"Location", "http://127.0.0.1:1/"}, 1, []string{"302 Found", "This is not an answer"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -104,7 +104,7 @@ var (
 func (v validator) auth() {
 	a := v.c.Auth
 	v.check(!a.IsZero(), "auth", "a decision is needed: it has no default", authFix)
-	v.check(a.IsZero() || a.None || len(a.Clients) > 0 || a.JWT != nil, "auth", "names nobody, so nobody could publish", authFix)
+	v.check(a.IsZero() || a.None || len(a.Clients) > 0 || a.JWT != nil, "auth", "names no clients, so no one could publish", authFix)
 	names, hashes := map[string]string{}, map[string]string{}
 	for i, c := range a.Clients {
 		at := fmt.Sprintf("auth.clients[%d]", i)
@@ -115,7 +115,7 @@ func (v validator) auth() {
 			v.check(keyHash.MatchString(k.Hash), at+".hash", "is not sha256: and 64 digits", "run gateway keys new, and write the hash that it prints; never the key itself")
 			v.unique(hashes, at+".hash", k.Hash, "is the hash of another key")
 			_, err := k.ExpiresAt()
-			v.check(err == nil, at+".expires", v.show(at+".expires", k.Expires)+" is no time", "write for example 2027-01-01, or 2027-01-01T12:00:00Z")
+			v.check(err == nil, at+".expires", v.show(at+".expires", k.Expires)+" is not a time", "write for example 2027-01-01, or 2027-01-01T12:00:00Z")
 		}
 	}
 	if a.JWT != nil {
@@ -140,7 +140,7 @@ func (v validator) client(at string, c AuthClient) {
 	v.check(len(c.Events) > 0, at+".events", "is missing, so it could publish nothing", `write the event types, for example ["orders.*"], or ["*"] for all`)
 	for i, pattern := range c.Events {
 		path := fmt.Sprintf("%s.events[%d]", at, i)
-		v.check(eventPattern.MatchString(pattern), path, v.show(path, pattern)+" is no pattern of event types", `write an event type, in which * stands for any text, for example orders.*`)
+		v.check(eventPattern.MatchString(pattern), path, v.show(path, pattern)+" is not a pattern for event types", `write an event type, in which * stands for any text, for example orders.*`)
 	}
 	v.check(len(c.Certificates) == 0 || v.c.HTTP.TLS.ClientCA != "", at+".certificates", "needs http.tls.client_ca: no client certificate could be verified", "name the file of the authorities that issue them")
 	for i, name := range c.Certificates {

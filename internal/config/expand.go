@@ -75,7 +75,7 @@ func (e *expansion) readFile(path string) string {
 	switch {
 	case err != nil:
 	case !info.Mode().IsRegular() || info.Size() > maxValueBytes:
-		e.faults = append(e.faults, fault{"file " + quote(path) + " is no regular file of at most 64KiB", "name a file that holds this one value"})
+		e.faults = append(e.faults, fault{"file " + quote(path) + " is not a regular file of at most 64KiB", "name a file that holds this one value"})
 		return ""
 	default:
 		raw, err = os.ReadFile(path) //nolint:gosec // the operator names the file

@@ -62,7 +62,7 @@ func TestExpandFiles(t *testing.T) {
 		require.Equal(t, want, expand(text, map[string]string{"A": "x"}, 100), text)
 	}
 	for path, problem := range map[string]string{
-		filepath.Join(dir, "none"): "cannot be read: no such file", dir: "no regular file", file("large", strings.Repeat("x", maxValueBytes+1)): "no regular file", "": "cannot be read",
+		filepath.Join(dir, "none"): "cannot be read: no such file", dir: "not a regular file", file("large", strings.Repeat("x", maxValueBytes+1)): "not a regular file", "": "cannot be read",
 	} {
 		e := expand("${file:"+path+"}", nil, 100)
 		require.Len(t, e.faults, 1, path)

@@ -104,7 +104,7 @@ func (v validator) webhook(at string, w Webhook) {
 	v.check(w.EventType != "", at+".event_type", "is missing", "write for example "+w.example()+".{type}, or the name of one event type")
 	oneOf(v, at+".on_invalid", w.OnInvalid, OnInvalidReject, OnInvalidDeadLetter)
 	v.check(w.DeadLetterTopic == "" || topicName.MatchString(w.DeadLetterTopic) && w.DeadLetterTopic != "." && w.DeadLetterTopic != "..",
-		at+".dead_letter_topic", v.show(at+".dead_letter_topic", w.DeadLetterTopic)+" is no Kafka topic name", "write 1 to 249 letters, digits, dots, underscores and hyphens")
+		at+".dead_letter_topic", v.show(at+".dead_letter_topic", w.DeadLetterTopic)+" is not a Kafka topic name", "write 1 to 249 letters, digits, dots, underscores and hyphens")
 	v.check(w.DeadLetterTopic == "" || w.OnInvalid != OnInvalidReject, at+".dead_letter_topic", "is given, but on_invalid is reject", "remove one of them")
 	v.check(w.Tolerance > 0 && w.Tolerance <= 24*time.Hour, at+".tolerance", "must be more than 0 and at most 24h", "write for example 5m")
 	for _, pointer := range w.Key.Pointers {

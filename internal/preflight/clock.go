@@ -37,7 +37,7 @@ func RedisClock(f RedisFacts, needs RedisNeeds) []Finding {
 				what + fmt.Sprintf(": more than the %s that may be between them; if the wrong one is set right while gateways run, leases end early or reads of the log begin too late", most), do,
 			})
 		case apart > clockUnnoticed:
-			list = append(list, Finding{Warning, check, m.Address, what + fmt.Sprintf("; up to %s is borne", most), do})
+			list = append(list, Finding{Warning, check, m.Address, what + fmt.Sprintf("; up to %s is tolerated", most), do})
 		default:
 			list = append(list, Finding{OK, check, m.Address, what, ""})
 		}

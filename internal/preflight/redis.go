@@ -121,7 +121,7 @@ func claims(f RedisFacts, needs RedisNeeds) []Finding {
 	case c.Buckets == 0: // not asked: no server that holds claims is known
 		return nil
 	case c.Failure != nil:
-		return []Finding{{Error, check, "", "the markers of the buckets of keys cannot be read: " + c.Failure.Text, "mend what stands above, or see what the error says, then check again"}}
+		return []Finding{{Error, check, "", "the markers of the buckets of keys cannot be read: " + c.Failure.Text, "fix the findings above, or see what the error says, then check again"}}
 	case c.Ready == c.Buckets:
 		return []Finding{{OK, check, "", fmt.Sprintf("all %d buckets of keys are ready", c.Buckets), ""}}
 	case c.Missing == c.Buckets:

@@ -71,7 +71,7 @@ func redisUnreachable(check, subject string, f Failure) Finding {
 	case FailedFull:
 		what, do = "takes no more connections: "+f.Text, "raise its maxclients; a gateway uses up to 16"
 	case FailedSaving:
-		what, do = "serves nothing, since it could not save: "+f.Text, "mend its disk: its log says why"
+		what, do = "serves nothing, since it could not save: "+f.Text, "fix its disk: its log says why"
 	}
 	return Finding{Error, check, subject, what, do}
 }
@@ -128,13 +128,13 @@ func misunderstood(t RedisTopology, a RedisAddress) (what, do string) {
 	switch {
 	case a.Failure != nil || a.Mode == "":
 	case t == RedisSentinel && a.Mode != ModeSentinel:
-		return "is no sentinel, but redis.master is set", "name the sentinels in redis.addresses, or remove redis.master"
+		return "is not a sentinel, but redis.master is set", "name the sentinels in redis.addresses, or remove redis.master"
 	case t != RedisSentinel && a.Mode == ModeSentinel:
 		return "is a sentinel, but redis.master is empty", "set redis.master to the name by which the sentinels know the master"
 	case t == RedisSingle && a.Mode == ModeCluster:
 		return "is a node of a Cluster, and one address is taken for a single server: claims of other nodes would be refused", "name at least two of the Cluster's nodes in redis.addresses"
 	case t == RedisCluster && a.Mode != ModeCluster:
-		return "is no node of a Cluster, and several addresses are taken for one", "name only this server in redis.addresses, or, for Sentinel, the sentinels with redis.master"
+		return "is not a node of a Cluster, and several addresses are taken for one", "name only this server in redis.addresses, or, for Sentinel, the sentinels with redis.master"
 	}
 	return "", ""
 }

@@ -125,7 +125,7 @@ func TestRedis(t *testing.T) {
 		"closed":           {unreachable(FailedClosed), "error redis.address redis:6379: closes the connection: the error", "redis.tls.enabled"},
 		"client cert":      {unreachable(FailedClientCert), "error redis.address redis:6379: refuses the gateway's certificate, or the lack of one: the error", "redis.tls.cert"},
 		"loading":          {unreachable(FailedLoading), "error redis.address redis:6379: still reads its data from disk", "wait"},
-		"cannot save":      {unreachable(FailedSaving), "error redis.address redis:6379: serves nothing, since it could not save: the error", "mend its disk"},
+		"cannot save":      {unreachable(FailedSaving), "error redis.address redis:6379: serves nothing, since it could not save: the error", "fix its disk"},
 		"max clients":      {unreachable(FailedFull), "error redis.address redis:6379: takes no more connections: the error", "maxclients"},
 		"other":            {unreachable(FailedOther), "error redis.address redis:6379: cannot be asked: the error", "error says"},
 		"may not ping":     {unreachable(FailedPermission), "error redis.address redis:6379: the user may not ask it: the error", "operations.md"},
@@ -207,7 +207,7 @@ func TestRedis(t *testing.T) {
 		},
 		"markers unread": {
 			func(f *RedisFacts) { f.Claims = RedisClaims{Buckets: 256, Failure: fail(FailedOther)} },
-			"error redis.claims : the markers of the buckets of keys cannot be read: the error", "mend",
+			"error redis.claims : the markers of the buckets of keys cannot be read: the error", "fix",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,7 +299,7 @@ func TestRedisClock(t *testing.T) {
 		want  string
 	}{
 		"behind":           {-900 * time.Millisecond, usualNeeds, "ok clock.redis redis:6379: Redis' clock is 900ms behind this machine's, give or take 0.15 ms"},
-		"two seconds":      {2 * time.Second, usualNeeds, "warning clock.redis redis:6379: Redis' clock is 2s ahead of this machine's, give or take 0.15 ms; up to 10s is borne"},
+		"two seconds":      {2 * time.Second, usualNeeds, "warning clock.redis redis:6379: Redis' clock is 2s ahead of this machine's, give or take 0.15 ms; up to 10s is tolerated"},
 		"eleven seconds":   {-11 * time.Second, usualNeeds, "error clock.redis redis:6379: Redis' clock is 11s behind this machine's, give or take 0.15 ms: more than the 10s that may be between them; if the wrong one is set right while gateways run, leases end early or reads of the log begin too late"},
 		"no slack":         {2 * time.Second, tight, "error clock.redis redis:6379: Redis' clock is 2s ahead of this machine's, give or take 0.15 ms: more than the 1s that may be between them; if the wrong one is set right while gateways run, leases end early or reads of the log begin too late"},
 		"no slack, little": {time.Second, tight, "ok clock.redis redis:6379: Redis' clock is 1s ahead of this machine's, give or take 0.15 ms"},

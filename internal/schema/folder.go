@@ -162,7 +162,7 @@ func (s *scanner) top() {
 		case strings.HasPrefix(name, "_"):
 			s.shared(name, 1)
 		case !event.ValidTypeName(name):
-			s.problem(name, "is no event type; names are 1 to 200 of A-Z a-z 0-9 . _ - (start it with \"_\" to share schemas, with \".\" to have it ignored)")
+			s.problem(name, "is not an event type; names are 1 to 200 of A-Z a-z 0-9 . _ - (start it with \"_\" to share schemas, with \".\" to have it ignored)")
 		default:
 			s.eventType(name)
 		}

@@ -110,7 +110,7 @@ func (x *xevent) readTopic(members map[string]any) {
 	if value, ok := members["topic"]; ok {
 		topic, isString := value.(string)
 		if !isString || !topicName.MatchString(topic) || topic == "." || topic == ".." {
-			x.problem("/x-event/topic", "is no Kafka topic name; write 1 to 249 of a-z A-Z 0-9 . _ -, but not \".\" or \"..\"")
+			x.problem("/x-event/topic", "is not a Kafka topic name; write 1 to 249 of a-z A-Z 0-9 . _ -, but not \".\" or \"..\"")
 			return
 		}
 		x.def.Topic = strings.Clone(topic)

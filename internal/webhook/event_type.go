@@ -23,7 +23,7 @@ func parseEventType(text string, f *faults) eventTypeTemplate {
 	case strings.ContainsAny(before+after, "{}"):
 		f.add("event_type", "%q may have the placeholder {type} once, and no other", text)
 	case !event.ValidTypeName(before + "x" + after):
-		f.add("event_type", "%q is no event type: letters, digits, \".\", \"_\" and \"-\", at most 200", text)
+		f.add("event_type", "%q is not an event type: letters, digits, \".\", \"_\" and \"-\", at most 200", text)
 	}
 	return t
 }

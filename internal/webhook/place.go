@@ -174,7 +174,7 @@ func where(choices []compound) string {
 func parsePointer(s string) (strictjson.Pointer, error) {
 	p, err := strictjson.ParsePointer(s)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"", s)
+		return nil, fmt.Errorf("%q is not a JSON Pointer: it is UTF-8, starts with \"/\", and inside a name \"~\" is \"~0\" and \"/\" is \"~1\"", s)
 	}
 	return p, nil
 }

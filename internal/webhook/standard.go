@@ -53,7 +53,7 @@ func (s *standard) add(i int, secret string, f *faults) {
 	case err != nil || len(key) == 0:
 		f.add("secrets", "the %s must be whsec_ (or, of a public key, whpk_) and then base64", ordinal(i))
 	case isPublic && len(key) != ed25519.PublicKeySize:
-		f.add("secrets", "the %s is no ed25519 public key: it has %d bytes, not %d", ordinal(i), len(key), ed25519.PublicKeySize)
+		f.add("secrets", "the %s is not an ed25519 public key: it has %d bytes, not %d", ordinal(i), len(key), ed25519.PublicKeySize)
 	case isPublic:
 		s.public = append(s.public, key)
 	default:

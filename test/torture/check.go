@@ -143,7 +143,7 @@ func (c *checker) contents(k *Key) {
 		}
 		writers := k.writers(r)
 		if len(writers) == 0 {
-			c.report("a", []*Key{k}, "the record of %s in %s has the value %q of attempt %d, which nobody sent", k.Name, where, r.Value, r.Attempt)
+			c.report("a", []*Key{k}, "the record of %s in %s has the value %q of attempt %d, which no client sent", k.Name, where, r.Value, r.Attempt)
 			continue
 		}
 		if !slices.ContainsFunc(writers, func(a *Attempt) bool { return a.Outcome != outcomeNotWritten }) {
@@ -225,7 +225,7 @@ func (c *checker) duplicates() {
 func (c *checker) unknownRecords() {
 	for i := range c.log {
 		if r := &c.log[i]; c.keyOf[r.Claim] == nil {
-			c.report("b", nil, "%s: nobody posted an event with gw_claim %q", places([]*Record{r}), r.Claim)
+			c.report("b", nil, "%s: no client posted an event with gw_claim %q", places([]*Record{r}), r.Claim)
 		}
 	}
 }

@@ -95,12 +95,12 @@ func TestEveryRuleOfSeveralReports(t *testing.T) {
 		"a: bytes of a request that was never sent": {func(s *story, _ *job) {
 			k := s.hook(stripe, 0, true)
 			k.add(Attempt{Number: 1, Status: 202, Receipt: s.writeAs(k, 2)})
-		}, []string{"a"}, "which nobody sent"},
+		}, []string{"a"}, "which no client sent"},
 		"a: an attempt that was never made": {func(s *story, j *job) {
 			k := j.keys[0]
 			i := slices.IndexFunc(s.log, func(r Record) bool { return r.Claim == k.Claim() })
 			s.log[i].Attempt = 9
-		}, []string{"a"}, "of attempt 9, which nobody sent"},
+		}, []string{"a"}, "of attempt 9, which no client sent"},
 		"a: a dead letter is among the events": {func(s *story, _ *job) {
 			k := s.hook(stripe, 0, false)
 			s.writeAs(k, 1)

@@ -128,7 +128,7 @@ func TestEveryRuleReports(t *testing.T) {
 		}, []string{"b"}, "n-0 is in the log 2 times"},
 		"b: nobody posted it": {func(s *story) {
 			s.log = append(s.log, Record{Topic: ordersTopic, Offset: 99, Claim: "c0ffee"})
-		}, []string{"b"}, `nobody posted an event with gw_claim "c0ffee"`},
+		}, []string{"b"}, `no client posted an event with gw_claim "c0ffee"`},
 		"c: there in spite of not-written": {func(s *story) {
 			k := s.order("n", 0)
 			k.add(refused())

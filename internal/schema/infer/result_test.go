@@ -295,14 +295,14 @@ func TestSave(t *testing.T) {
 	require.NoError(t, err)
 	require.FileExists(t, path)
 	_, err = d.Save(dir, "2")
-	require.ErrorContains(t, err, `"2" is no version; versions are v1, v2, …: say --version v3`)
+	require.ErrorContains(t, err, `"2" is not a version; versions are v1, v2, …: say --version v3`)
 }
 
 func TestCheckName(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, CheckName("orders.placed"))
 	for name, want := range map[string]string{
-		"": "is no event type", "a/b": "is no event type", "..": "cannot be an event type",
+		"": "is not an event type", "a/b": "is no event type", "..": "cannot be an event type",
 		"_shared": "a shared schema or ignored", ".x": "ignored", "readme.md": "ignored",
 	} {
 		require.ErrorContains(t, CheckName(name), want)

@@ -20,7 +20,7 @@ var versionName = regexp.MustCompile(`^v[1-9][0-9]{0,8}$`)
 func CheckName(eventType string) error {
 	switch {
 	case !event.ValidTypeName(eventType):
-		return fmt.Errorf("%q is no event type; names are 1 to 200 of A-Z a-z 0-9 . _ -, for example orders.placed", eventType)
+		return fmt.Errorf("%q is not an event type; names are 1 to 200 of A-Z a-z 0-9 . _ -, for example orders.placed", eventType)
 	case strings.HasPrefix(eventType, "_"), strings.HasPrefix(eventType, "."), strings.EqualFold(eventType, "README.md"):
 		return fmt.Errorf("%q cannot be an event type: in a schemas folder such a name is a shared schema or ignored; take one such as orders.placed", eventType)
 	}
@@ -46,7 +46,7 @@ func (r *Result) Save(dir, version string) (path string, err error) {
 	case version == "":
 		version = next
 	case !versionName.MatchString(version):
-		return "", fmt.Errorf("%q is no version; versions are v1, v2, …: say --version %s", version, next)
+		return "", fmt.Errorf("%q is not a version; versions are v1, v2, …: say --version %s", version, next)
 	}
 	path = filepath.Join(folder, version+".json")
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the gateway runs as another user and must read it
