@@ -235,7 +235,7 @@ func TestInspectReplica(t *testing.T) {
 		cfg.Master = "others"
 		requireFinding(t, cfg, preflight.Error, "redis.topology", "knows no master")
 		requireFinding(t, at(sentinel), preflight.Error, "redis.topology", "is a sentinel, but redis.master is empty")
-		requireFinding(t, redis.Config{Addresses: []string{master.Addr()}, Master: "gateways"}, preflight.Error, "redis.topology", "is no sentinel")
+		requireFinding(t, redis.Config{Addresses: []string{master.Addr()}, Master: "gateways"}, preflight.Error, "redis.topology", "is not a sentinel")
 		do(t, sentinel, "ACL", "SETUSER", "default", "resetpass", ">secret")
 		cfg.Addresses, cfg.Master = []string{sentinel, startSentinel(t, master.Addr())}, "gateways"
 		requireFinding(t, cfg, preflight.Error, "redis.address", "wants a password")
@@ -294,7 +294,7 @@ func TestInspectCluster(t *testing.T) {
 	do(t, addrs[1], "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
 	requireFinding(t, at(addrs...), preflight.Error, "redis.eviction", "allkeys-lfu")
 	plain := ownRedis(t).Addr()
-	requireFinding(t, at(plain, ownRedis(t).Addr()), preflight.Error, "redis.topology", "is no node of a Cluster")
+	requireFinding(t, at(plain, ownRedis(t).Addr()), preflight.Error, "redis.topology", "is not a node of a Cluster")
 	requireFinding(t, at(addrs[0], "127.0.0.1:1"), preflight.Warning, "redis.address", "nothing listens")
 }
 

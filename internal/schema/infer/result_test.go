@@ -302,7 +302,7 @@ func TestCheckName(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, CheckName("orders.placed"))
 	for name, want := range map[string]string{
-		"": "is not an event type", "a/b": "is no event type", "..": "cannot be an event type",
+		"": "is not an event type", "a/b": "is not an event type", "..": "cannot be an event type",
 		"_shared": "a shared schema or ignored", ".x": "ignored", "readme.md": "ignored",
 	} {
 		require.ErrorContains(t, CheckName(name), want)
