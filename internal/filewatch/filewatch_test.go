@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,20 +51,21 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		state, changes := Stamp("b"), 0
+		var state atomic.Value // of Stamp
+		var changes atomic.Int32
 		ended := make(chan struct{})
 		go func() {
-			Watch(ctx, time.Second, "a", func() Stamp { return state }, func() { changes++ })
+			Watch(ctx, time.Second, "a", func() Stamp { return state.Load().(Stamp) }, func() { changes.Add(1) })
 			close(ended)
 		}()
 		for i, c := range []struct {
 			state Stamp
-			want  int
+			want  int32
 		}{{"b", 1}, {"b", 1}, {"c", 2}, {"c", 2}, {"a", 3}} {
-			state = c.state
+			state.Store(c.state)
 			time.Sleep(time.Second)
 			synctest.Wait()
-			require.Equal(t, c.want, changes, i)
+			require.Equal(t, c.want, changes.Load(), i)
 		}
 		cancel()
 		<-ended

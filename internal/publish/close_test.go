@@ -50,10 +50,16 @@ func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
 	require.Equal(t, "x", string(records(t, cluster, "t", 1)[0].Value))
 }
 
+// slowToTimeOut makes the delivery timeout far longer than a test waits.
+func slowToTimeOut(cfg *Config) {
+	cfg.DeliveryTimeout = 5 * patience
+	cfg.TransactionTimeout = cfg.DeliveryTimeout
+}
+
 func TestCloseDoesNotWaitLongerThanItMay(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, slowToTimeOut)
 	place := p.place(t, "t", nil)
 	holdProduce(t, cluster)
 	ended := make(chan error, 1)
@@ -66,7 +72,7 @@ func TestCloseDoesNotWaitLongerThanItMay(t *testing.T) {
 	defer cancel()
 	begun := time.Now()
 	p.Close(ctx)
-	require.Less(t, time.Since(begun), p.cfg.DeliveryTimeout)
+	require.Less(t, time.Since(begun), patience, "it does not wait for the delivery timeout")
 	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
 }
 
