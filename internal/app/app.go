@@ -75,11 +75,30 @@ func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) 
 }
 
 func (a *App) build(openAPI []byte) error {
-	cfg := a.cfg
-	webhooks, err := webhookSources(cfg)
+	webhooks, err := webhookSources(a.cfg)
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
+	if err := a.buildStores(); err != nil {
+		return err
+	}
+	description, err := describe.NewBase(openAPI)
+	if err != nil {
+		return err
+	}
+	if err := a.authenticate(); err != nil {
+		return err
+	}
+	if a.certificates, err = loadCertificates(a.cfg.HTTP.TLS, a.logger); err != nil {
+		return err
+	}
+	a.buildServers(description, webhooks)
+	return nil
+}
+
+// buildStores makes what events pass through: Redis, Kafka and the event types.
+func (a *App) buildStores() error {
+	cfg := a.cfg
 	client, err := redisConfig(cfg.Redis)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
@@ -104,6 +123,12 @@ func (a *App) build(openAPI []byte) error {
 	}
 	a.producer.SetTopics(topics(cfg, a.catalog.Set()))
 	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
+	return nil
+}
+
+// buildServers makes the door and the two servers in front of it.
+func (a *App) buildServers(description *describe.Base, webhooks map[string]api.Webhook) {
+	cfg := a.cfg
 	door := ingest.New(ingest.Config{
 		PublicURL:       cfg.HTTP.PublicURL,
 		DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
@@ -115,33 +140,21 @@ func (a *App) build(openAPI []byte) error {
 		Catalog: a.catalog, Claims: a.store, Settler: a.store, Log: a.producer,
 		Metrics: ingest.NewMetrics(a.registry),
 	})
-	description, err := describe.NewBase(openAPI)
-	if err != nil {
-		return err
-	}
-	if err := a.authenticate(); err != nil {
-		return err
-	}
-	publicAPI := api.Config{
+	public := api.Config{
 		Limits: intake.Limits{
 			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
 			Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		},
-		PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
+		TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
-	if a.certificates, err = loadCertificates(cfg.HTTP.TLS, a.logger); err != nil {
-		return err
-	}
-	publicAPI.TLS = a.certificates.serverConfig()
 	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.store.Ping}
 	if a.auth != nil {
-		publicAPI.Auth, publicAPI.Rates = a.auth, a.rates
+		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
-	a.api = api.New(publicAPI, door, a.catalog, a.logger, a.registry)
+	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
 	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks})
-	return nil
 }
 
 func (a *App) listen() error {

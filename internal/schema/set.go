@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/spelling"
 )
 
 // Set is all event types of one schemas folder at one moment. It is immutable and
@@ -205,4 +206,13 @@ func (t *eventType) unknownVersion(name string) error {
 		known = append(known, v.def.Version)
 	}
 	return event.Refuse(event.UnknownEventType, "%s has no version %s; there is %s", t.name, quoted(name), strings.Join(known, ", "))
+}
+
+// didYouMean is "; did you mean …?" or nothing.
+func didYouMean(name string, known []string) string {
+	near := spelling.Similar(name, known)
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(near, " or ") + "?"
 }

@@ -119,7 +119,7 @@ func (s *solver) impliesRule(a set, k kind, c *clause, r *rule) []failure {
 	}
 	for _, source := range sources {
 		if len(f.witnesses) == 0 {
-			f.witnesses = s.among(source, manyWitnesses, func(v any) bool { return r.judge(s, v, 0) == no })
+			f.witnesses = s.among(source, manyWitnesses, func(v any) bool { return r.judge(s.validator, v, 0) == no })
 		}
 	}
 	return []failure{f}

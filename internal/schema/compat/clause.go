@@ -82,14 +82,14 @@ type rule struct {
 	kinds   kind     // values that it applies to
 	group   []string // keywords that make up its meaning; empty: the whole schema object
 	never   bool     // equality proves nothing, because the meaning depends on more
-	judge   func(s *solver, v any, depth int) answer
+	judge   func(s *validator, v any, depth int) answer
 	not     *node  // for "not"
 	has     *node  // for "contains"
 	where   []node // schemas of values that probably break the rule
 }
 
 // newClause is a clause without constraints.
-func (s *solver) newClause(n node) *clause {
+func (s *reader) newClause(n node) *clause {
 	s.ids++
 	return &clause{
 		id: s.ids, node: n, kinds: anyKind,

@@ -8,7 +8,7 @@ func (p *parser) conditions() {
 		n := p.node.child("not", raw)
 		p.rules = append(p.rules, rule{
 			keyword: "not", kinds: anyKind, group: []string{"not"}, not: &n, where: []node{n},
-			judge: func(s *solver, v any, depth int) answer { return s.valid(n, v, depth).negate() },
+			judge: func(s *validator, v any, depth int) answer { return s.valid(n, v, depth).negate() },
 		})
 	}
 	if raw := p.raw["if"]; raw != nil && dialect >= dialect7 {
@@ -53,7 +53,7 @@ func (p *parser) ifThenElse() {
 	if then == nil && otherwise == nil {
 		return
 	}
-	judge := func(s *solver, v any, depth int) answer {
+	judge := func(s *validator, v any, depth int) answer {
 		apply := func(n *node) answer {
 			if n == nil {
 				return yes
@@ -84,7 +84,7 @@ func (p *parser) contains() {
 		}
 		most = p.count("maxContains")
 	}
-	judge := func(s *solver, v any, depth int) answer {
+	judge := func(s *validator, v any, depth int) answer {
 		sure, open := 0, 0
 		for _, item := range v.([]any) {
 			switch s.valid(n, item, depth) {
@@ -107,7 +107,7 @@ func (p *parser) contains() {
 
 func (p *parser) propertyNames() {
 	n := p.node.child("propertyNames", p.raw["propertyNames"])
-	judge := func(s *solver, v any, depth int) answer {
+	judge := func(s *validator, v any, depth int) answer {
 		result := yes
 		for name := range v.(map[string]any) {
 			result = result.and(s.valid(n, name, depth))
@@ -133,7 +133,7 @@ func (p *parser) dependentSchemas(keyword string) {
 	if len(nodes) == 0 {
 		return
 	}
-	judge := func(s *solver, v any, depth int) answer {
+	judge := func(s *validator, v any, depth int) answer {
 		result := yes
 		for name, n := range nodes {
 			if _, present := v.(map[string]any)[name]; present {

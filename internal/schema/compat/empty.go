@@ -3,7 +3,7 @@ package compat
 // empty reports whether it is proven that no value is in the set. A set met
 // again inside its own members counts as empty meanwhile: a value of it would contain
 // a smaller one, and so on forever.
-func (s *solver) empty(a set) bool {
+func (s *generator) empty(a set) bool {
 	if len(a.clauses) == 0 {
 		return false
 	}
@@ -30,7 +30,7 @@ func (s *solver) empty(a set) bool {
 	return result
 }
 
-func (s *solver) emptyBranches(a set) bool {
+func (s *generator) emptyBranches(a set) bool {
 	branches, ok := s.branches(a)
 	if !ok {
 		return false
@@ -45,7 +45,7 @@ func (s *solver) emptyBranches(a set) bool {
 	return true
 }
 
-func (s *solver) emptyKind(a set, k kind) bool {
+func (s *generator) emptyKind(a set, k kind) bool {
 	if list, ok := s.finite(a, k); ok {
 		for _, v := range list {
 			if answer, _ := s.judge(a, v); answer != no {

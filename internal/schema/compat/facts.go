@@ -20,7 +20,7 @@ type facts struct {
 
 var one = big.NewRat(1, 1)
 
-func (s *solver) facts(a set, k kind) facts {
+func (s *generator) facts(a set, k kind) facts {
 	f := facts{maxLength: -1, maxItems: -1, maxProps: -1}
 	if k == kindInteger {
 		f.step = one

@@ -7,7 +7,7 @@ const maxFinite = 256
 
 // finite lists all values of one kind that a set may have; it may list some
 // that the set does not have. It is false if there are too many to list.
-func (s *solver) finite(a set, k kind) ([]any, bool) {
+func (s *generator) finite(a set, k kind) ([]any, bool) {
 	if list, ok := smallestEnum(a, k); ok {
 		return list, len(list) <= maxFinite
 	}
@@ -82,7 +82,7 @@ func (f *facts) numbers() ([]any, bool) {
 
 // maxItems is how long an array can get, given that items may be impossible; -1
 // is without limit.
-func (s *solver) maxItems(a set, f facts) int {
+func (s *generator) maxItems(a set, f facts) int {
 	for i := range a.prefixLength() + 1 {
 		if f.maxItems >= 0 && i >= f.maxItems {
 			break
@@ -95,7 +95,7 @@ func (s *solver) maxItems(a set, f facts) int {
 }
 
 // maxProps is how many members an object can have; -1 is without limit.
-func (s *solver) maxProps(a set, f facts) int {
+func (s *generator) maxProps(a set, f facts) int {
 	others, ok := otherNames(a)
 	if !ok {
 		return f.maxProps

@@ -1,13 +1,13 @@
 package compat
 
 // flatten turns a schema into the clauses whose intersection it is.
-func (s *solver) flatten(n node) []*clause {
+func (s *reader) flatten(n node) []*clause {
 	return s.unfold(n, make(map[string]bool))
 }
 
 // unfold passes down the places that it is inside of: following a reference back to
 // one of them would never end.
-func (s *solver) unfold(n node, inside map[string]bool) []*clause {
+func (s *reader) unfold(n node, inside map[string]bool) []*clause {
 	if n.fixed != nil {
 		return n.fixed
 	}
@@ -29,7 +29,7 @@ func (s *solver) unfold(n node, inside map[string]bool) []*clause {
 	return clauses
 }
 
-func (s *solver) parts(n node, inside map[string]bool) []*clause {
+func (s *reader) parts(n node, inside map[string]bool) []*clause {
 	switch raw := n.raw.(type) {
 	case bool:
 		if raw {
@@ -46,7 +46,7 @@ func (s *solver) parts(n node, inside map[string]bool) []*clause {
 	return []*clause{c}
 }
 
-func (s *solver) objectParts(n node, raw map[string]any, inside map[string]bool) []*clause {
+func (s *reader) objectParts(n node, raw map[string]any, inside map[string]bool) []*clause {
 	var clauses []*clause
 	if ref, present := raw["$ref"]; present {
 		clauses = s.reference(n, ref, inside)
@@ -66,7 +66,7 @@ func (s *solver) objectParts(n node, raw map[string]any, inside map[string]bool)
 	return clauses
 }
 
-func (s *solver) reference(n node, ref any, inside map[string]bool) []*clause {
+func (s *reader) reference(n node, ref any, inside map[string]bool) []*clause {
 	text, _ := ref.(string)
 	target, ok := n.doc.resolve(text)
 	if !ok || n.rebased || target.rebased {

@@ -21,7 +21,7 @@ const (
 )
 
 // among generates values of a set and keeps those that are refused.
-func (s *solver) among(a set, n int, refused func(any) bool) []any {
+func (s *generator) among(a set, n int, refused func(any) bool) []any {
 	var kept []any
 	for _, v := range s.generate(a, n) {
 		if len(kept) < maxWitnesses && refused(v) {
@@ -33,7 +33,7 @@ func (s *solver) among(a set, n int, refused func(any) bool) []any {
 
 // generate makes up to n different values that are certainly in the set, simple ones
 // first. If it finds none, that proves nothing.
-func (s *solver) generate(a set, n int) []any {
+func (s *generator) generate(a set, n int) []any {
 	share := min(oneSearch, s.search)
 	kept := s.fuel
 	s.fuel = share
@@ -43,7 +43,7 @@ func (s *solver) generate(a set, n int) []any {
 	return values
 }
 
-func (s *solver) generateAt(a set, n, depth int) []any {
+func (s *generator) generateAt(a set, n, depth int) []any {
 	if depth > generateDepth || !s.burn() {
 		return nil
 	}
@@ -72,7 +72,7 @@ type made struct {
 
 // generateNew makes values of a set. Inside the same set they have only what is
 // required: otherwise recursive schemas would make large trees.
-func (s *solver) generateNew(a set, n, depth int, lean bool) []any {
+func (s *generator) generateNew(a set, n, depth int, lean bool) []any {
 	branches, ok := s.branches(a)
 	if !ok {
 		return nil
@@ -93,7 +93,7 @@ func (s *solver) generateNew(a set, n, depth int, lean bool) []any {
 
 // collection keeps different values that are certainly in a set.
 type collection struct {
-	s      *solver
+	s      *generator
 	in     set
 	most   int
 	lean   bool
@@ -140,7 +140,7 @@ func nodes(v any, limit int) int {
 	return n
 }
 
-func (s *solver) generateKind(a set, k kind, depth int, found *collection) {
+func (s *generator) generateKind(a set, k kind, depth int, found *collection) {
 	if list, ok := s.finite(a, k); ok {
 		for _, v := range list {
 			found.add(v)
@@ -159,7 +159,7 @@ func (s *solver) generateKind(a set, k kind, depth int, found *collection) {
 	}
 }
 
-func (s *solver) generateNumbers(a set, k kind, found *collection) {
+func (s *generator) generateNumbers(a set, k kind, found *collection) {
 	f := s.facts(a, k)
 	step := f.step
 	if step == nil {
@@ -208,7 +208,7 @@ func (c *collection) addNumber(r *big.Rat, k kind) {
 	}
 }
 
-func (s *solver) generateStrings(a set, found *collection) {
+func (s *generator) generateStrings(a set, found *collection) {
 	f := s.facts(a, kindString)
 	for _, c := range a.clauses {
 		for _, text := range formatSamples(c.format) {

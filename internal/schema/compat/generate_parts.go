@@ -7,7 +7,7 @@ import (
 
 // generateArrays makes arrays as short as possible, and a little longer, with
 // equal items if they may be equal.
-func (s *solver) generateArrays(a set, depth int, found *collection) {
+func (s *generator) generateArrays(a set, depth int, found *collection) {
 	f := s.facts(a, kindArray)
 	tail := a.prefixLength()
 	lengths := []int{f.minItems, f.minItems + 1, f.minItems + 2}
@@ -99,7 +99,7 @@ func arrange(length, shift int, unique bool, at func(int) []any) ([]any, bool) {
 }
 
 // generateObjects makes objects with only what is required, then with more.
-func (s *solver) generateObjects(a set, depth int, found *collection) {
+func (s *generator) generateObjects(a set, depth int, found *collection) {
 	f := s.facts(a, kindObject)
 	base := make(map[string]any)
 	for _, name := range f.required {
@@ -150,7 +150,7 @@ type optional struct {
 }
 
 // optional looks for such members; lean, only for as many as are needed.
-func (s *solver) optional(a set, f facts, depth int, lean bool) optional {
+func (s *generator) optional(a set, f facts, depth int, lean bool) optional {
 	o := optional{values: make(map[string]any)}
 	most := maxOptional
 	if lean {
@@ -189,7 +189,7 @@ func (s *solver) optional(a set, f facts, depth int, lean bool) optional {
 
 // include adds a member and those that it needs, or, if that is impossible,
 // nothing.
-func (s *solver) include(a set, object map[string]any, name string, values map[string]any, depth int) bool {
+func (s *generator) include(a set, object map[string]any, name string, values map[string]any, depth int) bool {
 	if _, present := object[name]; present {
 		return true
 	}

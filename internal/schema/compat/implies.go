@@ -7,19 +7,19 @@ import (
 
 // hint is a clause that is not in a document: it restricts a set to the values that a
 // keyword would refuse, or to those with a certain value of a member.
-func (s *solver) hint(change func(*clause)) *clause {
+func (s *reader) hint(change func(*clause)) *clause {
 	c := s.newClause(node{})
 	change(c)
 	return c
 }
 
 // forbidden is the schema false.
-func (s *solver) forbidden() node {
+func (s *reader) forbidden() node {
 	return node{fixed: []*clause{s.hint(func(c *clause) { c.kinds = noKind })}}
 }
 
 // exactly is the schema of one value.
-func (s *solver) exactly(v any) node {
+func (s *reader) exactly(v any) node {
 	return node{fixed: []*clause{s.hint(func(c *clause) { c.enums = []values{newValues("const", []any{v})} })}}
 }
 

@@ -54,17 +54,17 @@ type culprit struct {
 const judgeDepth = 200
 
 // valid judges a value against a schema.
-func (s *solver) valid(n node, v any, depth int) answer {
+func (s *validator) valid(n node, v any, depth int) answer {
 	a, _ := s.judgeAt(set{clauses: s.flatten(n)}, v, depth+1)
 	return a
 }
 
 // judge says whether a value is in a set, and if not, what refuses it.
-func (s *solver) judge(a set, v any) (answer, culprit) {
+func (s *validator) judge(a set, v any) (answer, culprit) {
 	return s.judgeAt(a, v, 0)
 }
 
-func (s *solver) judgeAt(a set, v any, depth int) (answer, culprit) {
+func (s *validator) judgeAt(a set, v any, depth int) (answer, culprit) {
 	if depth > judgeDepth || !s.burn() {
 		return unknown, culprit{}
 	}
@@ -94,7 +94,7 @@ func (s *solver) judgeAt(a set, v any, depth int) (answer, culprit) {
 }
 
 // judgeOwn judges a value by the keywords that need no other schema.
-func (s *solver) judgeOwn(c *clause, k kind, v any) (a answer, keyword, detail string) {
+func (s *validator) judgeOwn(c *clause, k kind, v any) (a answer, keyword, detail string) {
 	if !c.kinds.has(k) {
 		if c.obj == nil {
 			return no, c.node.via, ""
@@ -212,7 +212,7 @@ func judgeObject(c *clause, v map[string]any) (keyword, detail string) {
 }
 
 // judgeParts judges the members or items of a value by their schemas.
-func (s *solver) judgeParts(c *clause, v any, depth int) (answer, culprit) {
+func (s *validator) judgeParts(c *clause, v any, depth int) (answer, culprit) {
 	result := yes
 	descend := func(token string, part any, nodes []node) (culprit, bool) {
 		for _, n := range nodes {
@@ -248,7 +248,7 @@ func (s *solver) judgeParts(c *clause, v any, depth int) (answer, culprit) {
 	return result, culprit{}
 }
 
-func (s *solver) judgeRules(c *clause, k kind, v any, depth int) (answer, string) {
+func (s *validator) judgeRules(c *clause, k kind, v any, depth int) (answer, string) {
 	result := yes
 	for _, ch := range c.choices {
 		a := s.judgeChoice(ch, v, depth)
@@ -273,7 +273,7 @@ func (s *solver) judgeRules(c *clause, k kind, v any, depth int) (answer, string
 	return result, ""
 }
 
-func (s *solver) judgeChoice(ch *choice, v any, depth int) answer {
+func (s *validator) judgeChoice(ch *choice, v any, depth int) answer {
 	sure, open := 0, 0
 	for _, n := range ch.nodes {
 		switch s.valid(n, v, depth) {

@@ -15,12 +15,12 @@ const maxCount = 1 << 40
 // does not allow becomes opaque: nothing is concluded from it.
 type parser struct {
 	*clause
-	s   *solver
+	s   *reader
 	raw map[string]any
 }
 
 // parse makes a clause from a schema object, without "$ref" and "allOf".
-func (s *solver) parse(n node, raw map[string]any) *clause {
+func (s *reader) parse(n node, raw map[string]any) *clause {
 	p := &parser{clause: s.newClause(n), s: s, raw: raw}
 	p.obj = raw
 	if _, nested := raw["$schema"]; nested && n.at != "" {

@@ -65,7 +65,7 @@ func (a set) key() string {
 }
 
 // all flattens schemas into one set.
-func (s *solver) all(nodes []node) set {
+func (s *reader) all(nodes []node) set {
 	var a set
 	for _, n := range nodes {
 		a = a.with(s.flatten(n)...)
@@ -74,7 +74,7 @@ func (s *solver) all(nodes []node) set {
 }
 
 // property is the set of values that a member of the name may have.
-func (s *solver) property(a set, name string) set {
+func (s *reader) property(a set, name string) set {
 	var nodes []node
 	for _, c := range a.clauses {
 		nodes = append(nodes, c.property(name)...)
@@ -84,7 +84,7 @@ func (s *solver) property(a set, name string) set {
 
 // otherProperty is property for unlisted names that match exactly these
 // patterns.
-func (s *solver) otherProperty(a set, matched map[string]bool) set {
+func (s *reader) otherProperty(a set, matched map[string]bool) set {
 	var nodes []node
 	for _, c := range a.clauses {
 		nodes = append(nodes, c.otherProperty(matched)...)
@@ -93,7 +93,7 @@ func (s *solver) otherProperty(a set, matched map[string]bool) set {
 }
 
 // item is the set of values that an item may have.
-func (s *solver) item(a set, i int) set {
+func (s *reader) item(a set, i int) set {
 	var nodes []node
 	for _, c := range a.clauses {
 		nodes = append(nodes, c.item(i)...)
@@ -116,7 +116,7 @@ const maxBranches = 128
 // branches replaces "anyOf" and "oneOf" by their alternatives: the set is the
 // union of the branches if there are only "anyOf", and inside it otherwise.
 // It is false if there are too many.
-func (s *solver) branches(a set) ([]set, bool) {
+func (s *reader) branches(a set) ([]set, bool) {
 	open := []set{a}
 	var closed []set
 	for len(open) > 0 {

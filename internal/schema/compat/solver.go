@@ -12,38 +12,54 @@ const (
 	oneSearch  = 20_000 // for the events of one keyword
 )
 
-// solver proves or refutes that one set is inside another. It serves one
-// comparison in one direction.
-type solver struct {
-	ids       int
-	fuel      int             // steps left of the current proof or search
-	search    int             // steps left for searches
-	emptiness map[string]bool // by set: answered questions
-	emptying  map[string]bool // by set: questions being answered
-	open      map[string]int  // by pair: the depth at which it is being proven
-	proven    map[string]bool // by pair; may rest on what is open
-	trail     []string        // the proven pairs in order
-	failed    map[string][]failure
-	made      map[string]made // by set: generated values
-	making    map[string]int  // by set: how many times it is inside itself now
-}
+// A comparison in one direction has four layers. Each uses only those above it.
+type (
+	// reader turns schemas into sets of values, and counts the work of all layers.
+	reader struct {
+		ids    int
+		fuel   int // steps left of the current proof or search
+		search int // steps left for searches
+	}
+
+	// validator says whether a value is in a set.
+	validator struct{ *reader }
+
+	// generator finds values of a set, or that there are none.
+	generator struct {
+		*validator
+		emptiness map[string]bool // by set: answered questions
+		emptying  map[string]bool // by set: questions being answered
+		made      map[string]made // by set: generated values
+		making    map[string]int  // by set: how many times it is inside itself now
+	}
+
+	// solver proves or refutes that one set is inside another.
+	solver struct {
+		*generator
+		open   map[string]int  // by pair: the depth at which it is being proven
+		proven map[string]bool // by pair; may rest on what is open
+		trail  []string        // the proven pairs in order
+		failed map[string][]failure
+	}
+)
 
 func newSolver() *solver {
 	return &solver{
-		fuel:      proofFuel,
-		search:    searchFuel,
-		emptiness: make(map[string]bool),
-		emptying:  make(map[string]bool),
-		open:      make(map[string]int),
-		proven:    make(map[string]bool),
-		failed:    make(map[string][]failure),
-		made:      make(map[string]made),
-		making:    make(map[string]int),
+		generator: &generator{
+			validator: &validator{&reader{fuel: proofFuel, search: searchFuel}},
+			emptiness: make(map[string]bool),
+			emptying:  make(map[string]bool),
+			made:      make(map[string]made),
+			making:    make(map[string]int),
+		},
+		open:   make(map[string]int),
+		proven: make(map[string]bool),
+		failed: make(map[string][]failure),
 	}
 }
 
 // burn takes one step; false if there are none left.
-func (s *solver) burn() bool {
+func (s *reader) burn() bool {
 	s.fuel--
 	return s.fuel > 0
 }
