@@ -198,7 +198,7 @@ func TestBatches(t *testing.T) {
 			result, _ := accepting(r)
 			result.Bypassed = true
 			return result, nil
-		case "in-doubt":
+		case "unknown":
 			e := event.MaybeWritten(event.OutcomeUnknown, nil, "Late.")
 			return ingest.Result{}, e
 		}
@@ -219,7 +219,7 @@ func TestBatches(t *testing.T) {
 		"one bypassed":              {[]string{good("1"), good("bypassed")}, 202, []int{202, 202}, "", "bypassed", ""},
 		"bad neighbours":            {[]string{`7`, good("1"), `{"a":1,"a":2}`, `{}`, good("2")}, 207, []int{400, 202, 400, 400, 202}, "", "", ""},
 		"none":                      {[]string{`{}`}, 207, []int{400}, "", "", ""},
-		"unknown outcome":           {[]string{good("in-doubt"), good("1")}, 207, []int{504, 202}, "", "", "1"},
+		"unknown outcome":           {[]string{good("unknown"), good("1")}, 207, []int{504, 202}, "", "", "1"},
 		"replayed beside a problem": {[]string{good("replayed"), `{}`}, 207, []int{202, 400}, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

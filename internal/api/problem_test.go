@@ -126,7 +126,7 @@ func TestRetryAfterIsInWholeSecondsRoundedUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := event.MaybeWritten(event.OutcomeUnknown, nil, "In doubt.")
+			e := event.MaybeWritten(event.OutcomeUnknown, nil, "It is not known.")
 			e.RetryAfter = c.asked
 			a := start(t, failing(e)).post(t, "Idempotency-Key: k")
 			require.Equal(t, c.want, a.Header.Get("Retry-After"))

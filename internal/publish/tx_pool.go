@@ -36,7 +36,7 @@ type txPool struct {
 	mu       sync.Mutex
 	replaced map[string]*txProducer // that still take records of claims that name them
 	closed   bool
-	ending   sync.WaitGroup // producers that run, or are being closed
+	active   sync.WaitGroup // producers that run, or are being closed
 }
 
 type slot struct {
@@ -199,10 +199,10 @@ func (pool *txPool) replaceWith(ctx context.Context, s *slot, old *txProducer) e
 	if !closed {
 		if old != nil {
 			pool.replaced[old.inc.id] = old
-			pool.ending.Go(func() { pool.retire(old) })
+			pool.active.Go(func() { pool.retire(old) })
 		}
 		s.current.Store(next)
-		pool.ending.Go(next.run)
+		pool.active.Go(next.run)
 	}
 	pool.mu.Unlock()
 	if closed {
@@ -318,7 +318,7 @@ func (pool *txPool) close(limit time.Duration) {
 	for i := range pool.slots {
 		if t := pool.slots[i].current.Load(); t != nil {
 			open = append(open, t)
-			pool.ending.Go(func() { pool.endProducer(t) })
+			pool.active.Go(func() { pool.endProducer(t) })
 		}
 	}
 	for _, t := range open {
@@ -337,7 +337,7 @@ func (pool *txPool) close(limit time.Duration) {
 		t.abort()
 	}
 	pool.fencer.fences.close()
-	pool.ending.Wait()
+	pool.active.Wait()
 	pool.plain.close(limit) // last: until here, ids are taken out of the registry
 }
 
