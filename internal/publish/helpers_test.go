@@ -188,12 +188,13 @@ func (r running) pool() *txPool {
 // awaitPool waits until every transactional producer is ready.
 func awaitPool(tb testing.TB, p running) {
 	tb.Helper()
-	if p.pool() == nil {
+	pool := p.pool()
+	if pool == nil {
 		return
 	}
 	require.Eventually(tb, func() bool {
-		for i := range p.pool().slots {
-			if l := p.pool().slots[i].current.Load(); l == nil || !l.open() {
+		for i := range pool.slots {
+			if t := pool.slots[i].current.Load(); t == nil || !t.open() {
 				return false
 			}
 		}

@@ -125,7 +125,7 @@ func TestInspectFindsWhatTopicsLack(t *testing.T) {
 		"tight":        {map[string]string{"max.message.bytes": "922000"}, preflight.Warning, "kafka.topic.size", "because of their headers"},
 		"short":        {map[string]string{"retention.ms": hours(12)}, preflight.Error, "kafka.topic.retention", "kept for 12h and keys for 24h"},
 		"hardly":       {map[string]string{"retention.ms": hours(24)}, preflight.Warning, "kafka.topic.retention", "hardly longer than keys"},
-		"forever":      {map[string]string{"retention.ms": "-1"}, preflight.OK, "kafka.topic.retention", "for ever"},
+		"forever":      {map[string]string{"retention.ms": "-1"}, preflight.OK, "kafka.topic.retention", "forever"},
 		"bytes":        {map[string]string{"retention.bytes": "90000000"}, preflight.Warning, "kafka.topic.retention", "more than 1000 bytes/s"},
 		"compact":      {map[string]string{"cleanup.policy": "compact"}, preflight.Error, "kafka.topic.compaction", "compacted after 0s"},
 		"both":         {map[string]string{"cleanup.policy": "compact,delete"}, preflight.Error, "kafka.topic.compaction", "compacted after 0s"},
