@@ -41,7 +41,8 @@ func registeredAt(tb testing.TB, brokers []string, p running) []string {
 }
 
 func (r running) poolIDs() (ids []string) {
-	for i := range r.pool().slots {
+	pool := r.pool()
+	for i := range pool.slots {
 		ids = append(ids, r.pool().slots[i].current.Load().inc.id)
 	}
 	slices.Sort(ids)
