@@ -65,7 +65,7 @@ func TestWebhooksVerify(t *testing.T) {
 		}},
 		"no key": {"stripe", stripe(strings.Replace(sample, `"id": "pi_1QRsT2LkdIwHu7ix0001"`, `"id": ""`, 1)), at, 0, []string{"dead-letter: key-missing: "}},
 		"no type": {"stripe", stripe(`{"id":"evt_1"}`), at, 0, []string{
-			"event      (no type), id ", "dead-letter: malformed-request: The delivery's type is not there; it is looked for at /type.",
+			"event      (no type), id ", "dead-letter: malformed-request: The delivery's type is missing; it is expected at /type.",
 		}},
 		"several":     {"stripe", stripe(`[{"id":"1","type":"a"},{"id":"2","type":"b"}]`), at, 0, []string{"event      stripe.a, id 1", "event      stripe.b, id 2"}},
 		"too many":    {"stripe", stripe("[" + strings.Repeat("{},", 1000) + "{}]"), at, 0, []string{"refused    The body has more than 1000 events"}},
@@ -126,7 +126,7 @@ func TestWebhooksVerifyBody(t *testing.T) {
 	out := verify(0, append(lines, "X-GitHub-Event: issues")...)
 	require.Contains(t, out, "event      github.issues, id d-1\n")
 	require.Contains(t, out, "schemas    not looked at: ")
-	require.Contains(t, verify(0, lines...), "it is looked for at the header X-Github-Event")
+	require.Contains(t, verify(0, lines...), "it is expected at the header X-Github-Event")
 	require.Contains(t, verify(1, "X-GitHub-Event: issues"), "missing-header")
 }
 

@@ -51,7 +51,7 @@ func checkPublicURL(text, shown string) (problem, fix string) {
 	case strings.ContainsAny(text, "?#"):
 		return shown + " has a query or a fragment", example
 	case strings.HasSuffix(text, "/"):
-		return shown + " ends with a slash, and paths are put behind it", "remove the slash"
+		return shown + " ends with a slash, and paths are appended to it", "remove the slash"
 	}
 	return "", ""
 }
@@ -63,18 +63,18 @@ func (v validator) browsersAndProxies() {
 		at := fmt.Sprintf("http.cors.origins[%d]", i)
 		if origin == AnyOrigin {
 			v.check(v.c.Auth.None, at, "lets pages of every origin call, although callers must authenticate", "list the origins, for example https://shop.example.com")
-			v.check(len(h.CORS.Origins) == 1, at, "stands beside other origins, which it includes", "keep one of the two")
+			v.check(len(h.CORS.Origins) == 1, at, "includes the other origins in the list", "keep one of the two")
 			continue
 		}
 		v.check(isOrigin(origin), at, v.show(at, origin)+" is not an origin", "write scheme and host as browsers send them, for example https://shop.example.com or http://localhost:3000: in small letters, without path and standard port")
-		v.check(!slices.Contains(h.CORS.Origins[:i], origin), at, "is there twice", "name each once")
+		v.check(!slices.Contains(h.CORS.Origins[:i], origin), at, "is listed twice", "name each once")
 	}
 	for i, cidr := range h.TrustedProxies {
 		at := fmt.Sprintf("http.trusted_proxies[%d]", i)
 		p, err := netip.ParsePrefix(cidr)
 		v.check(err == nil, at, v.show(at, cidr)+" is not a range of addresses", "write for example 10.0.0.0/8, or 192.0.2.7/32 for one address")
-		v.check(err != nil || p == p.Masked(), at, v.show(at, cidr)+" has bits behind its length", "write "+p.Masked().String())
-		v.check(err != nil || p.Bits() > 0, at, "trusts everybody, so that every caller could say which address it has", "name the proxies' addresses")
+		v.check(err != nil || p == p.Masked(), at, v.show(at, cidr)+" has bits set after its prefix", "write "+p.Masked().String())
+		v.check(err != nil || p.Bits() > 0, at, "trusts everyone, so every caller could choose its address", "name the proxies' addresses")
 	}
 }
 

@@ -36,7 +36,7 @@ func implements[T any](t reflect.Type) bool {
 // shown, which is the caller's choice: it may be one to hide.
 func setText(v reflect.Value, text, shown string) *fault {
 	if strings.ContainsRune(text, 0) {
-		// C libraries would read only what stands before it.
+		// C libraries stop reading at a NUL.
 		return &fault{"holds a NUL character", "remove it"}
 	}
 	err := parse(v, text)

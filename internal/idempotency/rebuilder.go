@@ -150,7 +150,7 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 	tally.Waited = time.Since(begun)
 	progress(tally)
 	restorer := newRestorer(r, locks, &tally, progress)
-	// The window ends before the wait: the wait must not shorten it.
+	// The window is counted back from before the wait, so the wait does not shorten it.
 	err = r.log.Replay(ctx, begun.Add(-window), func(e event.LogEntry) error { return restorer.visit(ctx, e, begun) })
 	if err != nil {
 		return tally, locks.stepError(ctx, "read the log", err)

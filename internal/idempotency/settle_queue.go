@@ -39,7 +39,7 @@ type settlement struct {
 	token   string
 	record  string // the settled record
 	begun   time.Time
-	expires time.Time // from then on it is pointless to try
+	expires time.Time // retries stop then
 	done    chan struct{}
 }
 

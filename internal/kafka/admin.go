@@ -10,8 +10,7 @@ import (
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
-// ErrClosed says that the client is closed.
-var ErrClosed = errors.New("kafka client is closed")
+var errClosed = errors.New("kafka client is closed")
 
 // Admin asks Kafka about its topics, offsets and settings. It is safe for
 // concurrent use, and for use while it is being closed: librdkafka's own client is
@@ -32,12 +31,12 @@ func AdminOf(p *librdkafka.Producer) (*Admin, error) {
 	return &Admin{client: client}, nil
 }
 
-// Use calls ask with librdkafka's client. It returns ErrClosed after Close.
+// Use calls ask with librdkafka's client. It fails after Close.
 func (a *Admin) Use(ask func(*librdkafka.AdminClient) error) error {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if a.closed {
-		return ErrClosed
+		return errClosed
 	}
 	return ask(a.client)
 }

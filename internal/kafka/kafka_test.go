@@ -57,7 +57,7 @@ func TestAdmin(t *testing.T) {
 	a.Close()
 	a.Close()
 	_, err = a.Topics(timeout)
-	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorIs(t, err, errClosed)
 }
 
 func TestErrorCode(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-// backend is a way to get records acknowledged: *idempotent with one librdkafka
+// backend is a way to get records acknowledged, from its start to its end: hence more
+// methods than most interfaces have. The two are *idempotent with one librdkafka
 // producer at a time, *txPool with several transactional ones. Errors are
 // *event.Error; what send and await return is counted.
 type backend interface {
@@ -23,7 +24,7 @@ type backend interface {
 	send(r event.Record) pending
 	// await waits for the acknowledgement. If ctx ends first, the outcome is unknown.
 	await(ctx context.Context, h pending) (event.Position, error)
-	// ready says why no producer takes records, nil if one does.
+	// ready returns an error that says why no producer accepts records, or nil.
 	ready() error
 	// queued is the number of records that wait for an acknowledgement.
 	queued() int

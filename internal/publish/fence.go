@@ -69,8 +69,8 @@ func (f *fencer) fenceAll(ctx context.Context) error {
 
 // takeOver initialises a producer with this id that does nothing else.
 func (f *fencer) takeOver(id string) error {
-	// Kafka lets the old owner's transaction end first: an open one is aborted
-	// at once, one that is being committed takes what it takes.
+	// Kafka first ends the old owner's transaction: it aborts an open one at once, but
+	// waits for a commit in progress.
 	ctx, cancel := withLimit(context.Background(), f.running, f.cfg)
 	defer cancel()
 	began := time.Now()

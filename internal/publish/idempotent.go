@@ -18,8 +18,8 @@ const (
 	// drainGrace is how long a replaced producer still takes records of claims
 	// that name it.
 	drainGrace = 5 * time.Second
-	// stuckAfter: a client that was cut off or paused with its broker has been seen
-	// not to find its way back (test/torture); a new one costs nothing.
+	// stuckAfter: after a network cut or a paused broker, some clients never reconnect
+	// (test/torture). A new client costs nothing.
 	stuckAfter = 15 * time.Second
 )
 
@@ -159,7 +159,7 @@ func (b *idempotent) run(ctx context.Context) {
 	}
 }
 
-// onError is told of errors that concern no single record. Those of a replaced
+// onError receives errors that are not about one record. Errors of a replaced
 // incarnation say nothing about the active one.
 func (b *idempotent) onError(from *incarnation, e librdkafka.Error) {
 	b.metrics.errors.WithLabelValues(e.Code().String()).Inc()

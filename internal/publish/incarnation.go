@@ -61,11 +61,11 @@ func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *
 	conf := producerSettings(cfg, batchBytes)
 	if transactionalID == "" {
 		id = idempotentPrefix + uuid.NewString()
-		// When librdkafka gives up a record, it goes on under a new epoch, in which
-		// brokers do not recognise records that they have from the old one: what
-		// is in flight elsewhere may be written twice (docs/adr/0011). So it never
-		// gives up: the gateway does, with the whole incarnation. Nor may it take the
-		// refusal of one request for a gap before the next.
+		// When librdkafka abandons a record it starts a new epoch. Brokers then do not
+		// recognise batches of the old epoch, so batches in flight may be written twice
+		// (docs/adr/0011). Therefore librdkafka never abandons a record; the gateway
+		// abandons the whole incarnation. With one request in flight, a refusal leaves
+		// no gap before the next request.
 		conf["message.timeout.ms"] = 0
 		conf["max.in.flight.requests.per.connection"] = 1
 	} else {
@@ -146,7 +146,7 @@ func (i *incarnation) pumpEvents() {
 	}
 }
 
-// fail marks the incarnation as failed for good. It reports whether it was not yet.
+// fail marks the incarnation as failed. It returns false if it already was.
 func (i *incarnation) fail() bool {
 	if i.fatal.Swap(true) {
 		return false
@@ -178,12 +178,12 @@ func (i *incarnation) close(limit time.Duration) {
 		i.pumps.Wait()
 		return
 	}
-	i.admin.Close()
 	if left := i.flush(limit); left > 0 {
 		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
 		_ = i.kp.Purge(librdkafka.PurgeInFlight | librdkafka.PurgeQueue)
 		i.kp.Flush(1000) // delivers the reports of purged records
 	}
+	i.admin.Close() // only now: it waits for calls in progress, and a purge must not
 	i.kp.Close()
 	close(i.stop)
 	i.pumps.Wait()

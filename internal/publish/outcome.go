@@ -26,7 +26,7 @@ var refusals = map[librdkafka.ErrorCode]refusal{
 	// librdkafka, before sending
 	librdkafka.ErrQueueFull:        {event.Overloaded, "The gateway's queue to Kafka is full. Nothing was written; send it again shortly."},
 	librdkafka.ErrUnknownTopic:     {event.LogUnavailable, "The topic of this event type does not exist in Kafka. Nothing was written."},
-	librdkafka.ErrUnknownPartition: {event.LogUnavailable, "The topic's partition is not there. Nothing was written."},
+	librdkafka.ErrUnknownPartition: {event.LogUnavailable, "The topic's partition does not exist. Nothing was written."},
 	// a broker
 	librdkafka.ErrMsgSizeTooLarge:             {event.EventTooLarge, "The record is larger than its Kafka topic accepts (max.message.bytes)."},
 	librdkafka.ErrRecordListTooLarge:          {event.EventTooLarge, "The record is larger than the Kafka broker accepts."},

@@ -136,7 +136,7 @@ func (p *Producer) admin() *kafka.Admin { return p.plain.current().admin }
 // records.
 func (p *Producer) fitBatches(smallest int) { p.backend.shrink(batchLimitOf(smallest)) }
 
-// refreshed is told how asking for metadata went, and when it began.
+// refreshed is called after each metadata request with its start and its error.
 func (p *Producer) refreshed(begun time.Time, err error) {
 	if err != nil {
 		p.plain.unanswered(begun, p.monitor.noMetadata(begun, err))

@@ -29,16 +29,16 @@ const (
 type errUndecided struct{ left time.Duration }
 
 func (e errUndecided) Error() string {
-	return "replication may still bring the record to light; ask again in " + e.left.Round(time.Second).String()
+	return "the record may still appear after replication; ask again in " + e.left.Round(time.Second).String()
 }
 
 // Find is the recovery read: it looks for the record that earlier attempts may
 // have written under an abandoned claim. A record that is not found does not appear
 // later: in transactional mode because the claim's producer was fenced first, else
 // because nothing outlives a lease. Errors are *event.Error, unknown.
-func (r *Reader) Find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (event.Receipt, bool, error) {
+func (r *Reader) Find(ctx context.Context, id event.ClaimID, abandoned event.AbandonedClaim) (event.Receipt, bool, error) {
 	begun := time.Now()
-	receipt, err := r.find(ctx, id, prior)
+	receipt, err := r.find(ctx, id, abandoned)
 	r.metrics.recovered(receipt != nil, err, time.Since(begun))
 	switch {
 	case err == nil && receipt != nil:
@@ -55,17 +55,17 @@ func (r *Reader) Find(ctx context.Context, id event.ClaimID, prior event.Abandon
 	return event.Receipt{}, false, e
 }
 
-func (r *Reader) find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (*event.Receipt, error) {
+func (r *Reader) find(ctx context.Context, id event.ClaimID, abandoned event.AbandonedClaim) (*event.Receipt, error) {
 	// Claims from before a change of kafka.guarantee end with their lease.
-	fenced := r.fencer != nil && fenceable(prior.Owner)
+	fenced := r.fencer != nil && fenceable(abandoned.Owner)
 	if fenced {
-		if err := r.fence(ctx, prior.Owner); err != nil {
+		if err := r.fence(ctx, abandoned.Owner); err != nil {
 			return nil, fmt.Errorf("fence the claim's producer: %w", err)
 		}
 	}
-	for _, number := range prior.Partitions {
-		s := &search{id: id, prior: prior, fenced: fenced, done: make(chan struct{})}
-		r.searches.add(kafka.Partition{Topic: prior.Topic, Number: number}, s)
+	for _, number := range abandoned.Partitions {
+		s := &search{id: id, abandoned: abandoned, fenced: fenced, done: make(chan struct{})}
+		r.searches.add(kafka.Partition{Topic: abandoned.Topic, Number: number}, s)
 		select {
 		case <-s.done:
 		case <-ctx.Done():
@@ -80,12 +80,12 @@ func (r *Reader) find(ctx context.Context, id event.ClaimID, prior event.Abandon
 
 // search looks for one claim in one partition.
 type search struct {
-	id     event.ClaimID
-	prior  event.AbandonedClaim
-	fenced bool          // nothing is undecided any more
-	done   chan struct{} // closed when found and err are set
-	found  *event.Receipt
-	err    error
+	id        event.ClaimID
+	abandoned event.AbandonedClaim
+	fenced    bool          // its producer is fenced: no wait for replication
+	done      chan struct{} // closed when found and err are set
+	found     *event.Receipt
+	err       error
 }
 
 func (s *search) end(found *event.Receipt, err error) {
@@ -170,7 +170,7 @@ func (r *Reader) decidable(ctx context.Context, batch []*search, part kafka.Part
 	now := failpoint.Now()
 	decidable := batch[:0]
 	for _, s := range batch {
-		if left := replicas.left(s.prior.LeaseEnded, now); left > 0 && !s.fenced {
+		if left := replicas.left(s.abandoned.LeaseEnded, now); left > 0 && !s.fenced {
 			s.end(nil, errUndecided{left})
 			continue
 		}
@@ -183,11 +183,11 @@ func (r *Reader) decidable(ctx context.Context, batch []*search, part kafka.Part
 // the high watermark as it is now.
 func (r *Reader) recoverRead(ctx context.Context, batch []*search, part kafka.Partition) error {
 	open := make(map[string][]*search, len(batch))
-	from := batch[0].prior.From
+	from := batch[0].abandoned.From
 	for _, s := range batch {
 		open[s.id.String()] = append(open[s.id.String()], s)
-		if s.prior.From.Before(from) {
-			from = s.prior.From
+		if s.abandoned.From.Before(from) {
+			from = s.abandoned.From
 		}
 	}
 	spans, err := r.scan.spans(ctx, []kafka.Partition{part}, from.Add(-clockMargin))

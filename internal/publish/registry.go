@@ -18,9 +18,8 @@ import (
 // registryTimeout bounds taking an id out of the registry.
 const registryTimeout = 5 * time.Second
 
-// registry is a compacted topic of one partition: which transactional ids may
-// still append. Its keys are the ids. A rebuild learns from it whom to fence when
-// the claims that named them are lost.
+// registry is a compacted topic with one partition. Its keys are the transactional
+// ids that may still append. A rebuild that has lost the claims fences these ids.
 type registry struct {
 	cfg    Config
 	plain  *idempotent // asks and writes

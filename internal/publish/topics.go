@@ -42,7 +42,7 @@ type topic struct {
 // topics caches the cluster's metadata for the topics of the event types.
 type topics struct {
 	admin  func() *kafka.Admin
-	fit    func(smallest int) // told the least max.message.bytes before topics become known
+	fit    func(smallest int) // called with the smallest max.message.bytes before lookups see the topics
 	create TopicCreation
 	logger *slog.Logger
 	born   time.Time

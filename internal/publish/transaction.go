@@ -27,7 +27,7 @@ type deliveryState struct {
 	sent     bool                // to librdkafka
 	report   *librdkafka.Message // nil: none yet
 	age      time.Duration       // of the report, since the group began
-	answered bool                // its caller knows already
+	answered bool                // its caller has been answered
 }
 
 // recordOutcome is what a deliveryState means for the record, if its transaction is

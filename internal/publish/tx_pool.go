@@ -218,8 +218,8 @@ func (pool *txPool) replaceWith(ctx context.Context, s *slot, old *txProducer) e
 	return nil
 }
 
-// start makes a producer that is initialised and registered, so that whoever looks
-// for producers to fence finds it before a claim can name it.
+// start initialises and then registers a producer. A rebuild that reads the registry
+// therefore finds every producer that a claim can name.
 func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 	if pool.running.Err() != nil {
 		return nil, errClosed
@@ -247,8 +247,9 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 	return t, nil
 }
 
-// withLimit is ctx that also ends with running, and when a transactional producer
-// must be initialised: Kafka lets the transaction of an earlier producer end first.
+// withLimit derives a context that also ends with running, and after the longest time
+// that initialising a transactional producer may take: Kafka first ends the previous
+// producer's transaction.
 func withLimit(ctx, running context.Context, cfg Config) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.DeliveryTimeout+cfg.TransactionTimeout)
 	stop := context.AfterFunc(running, cancel)

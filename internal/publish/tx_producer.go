@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// A group is what one transaction writes: many records, because each
-	// transaction costs the brokers the same; not too many, because one refused
-	// record makes all the others go twice.
+	// A group is the content of one transaction. It is large because each transaction
+	// costs the brokers the same, and bounded because one refused record makes all
+	// others be sent again.
 	maxGroupRecords = 1000
 	maxGroupBytes   = 8 << 20
 	// markerPause is between a commit and a producer's next transaction. Kafka
@@ -44,7 +44,7 @@ type txProducer struct {
 	// would make the next transaction fail.
 	sequenceGaps map[kafka.Partition]bool
 
-	retiring chan struct{} // closed when it is to have a successor, but takes records until then
+	retiring chan struct{} // closed when a successor is needed; records are accepted until it is there
 	closed   chan struct{} // closed when it takes no more records
 	aborted  chan struct{} // closed to stop waiting for the group in progress
 	ended    chan struct{} // closed when run has returned

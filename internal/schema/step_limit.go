@@ -14,8 +14,8 @@ import (
 // hours. Such schemas are found when they are compiled, and their validations are
 // counted and stopped.
 const (
-	// A validation may apply so many schemas to values, and so many more for each
-	// byte of the data: an honest value has some bytes, and meets a few schemas.
+	// A validation may apply freeSteps schemas, plus stepsPerByte for each byte of data.
+	// Normal data stay far below.
 	freeSteps, stepsPerByte = 20_000, 10
 	maxSteps                = 500_000 // a step of a deep error takes up to 20 µs
 	// uncountedSteps is how many schemas one may lead to without being counted, if

@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth bounds nested arrays and objects: whoever walks a tree recurses as deep.
+// MaxDepth bounds nested arrays and objects: code that walks a tree recurses that deep.
 const MaxDepth = 64
 
 const whiteSpace = " \t\r\n"
@@ -41,8 +41,8 @@ func checkStart(data []byte) error {
 	return nil
 }
 
-// tooDeep is where valid JSON is nested more than MaxDepth deep, or -1. The decoder
-// has a limit of its own, but a higher one.
+// tooDeep returns the offset where valid JSON exceeds MaxDepth, or -1. The decoder's
+// own limit is higher.
 func tooDeep(data []byte) int {
 	depth := 0
 	for i := 0; i < len(data); i++ {

@@ -6,8 +6,7 @@
 // [Pointer] (RFC 6901) finds values in a tree or in the text itself. Neither
 // changes the text, and what is found in a text is a slice of it.
 //
-// An [Error] says what is wrong and where, but words no message: each caller
-// has its own readers.
+// An [Error] says what is wrong and where. Each caller writes its own message.
 //
 // # Invariants
 //

@@ -94,8 +94,8 @@ func bounded(err error) string {
 	return text[:cut] + "…"
 }
 
-// Trailing returns where more than white space follows, from an offset on; -1
-// if nothing does.
+// Trailing returns the offset of the first byte, from an offset on, that is not white
+// space, or -1.
 func Trailing(data []byte, from int) int {
 	rest := bytes.TrimLeft(data[from:], whiteSpace)
 	if len(rest) == 0 {

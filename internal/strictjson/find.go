@@ -12,8 +12,8 @@ func checked(data []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
-// Find returns the bytes of the value at the pointer, as they stand in data. In
-// data that Check has not accepted it finds something or nothing.
+// Find returns the bytes of the value at the pointer, unchanged. For data that Check
+// rejects the result is unspecified.
 func (p Pointer) Find(data []byte) ([]byte, bool) {
 	start, end, ok := p.Span(data)
 	if !ok {

@@ -142,8 +142,8 @@ func (d *Document) next() (jsontext.Kind, int, error) {
 	return token.Kind(), start, nil
 }
 
-// value reads the value that starts with a token, at a depth and under a path
-// of so many bytes.
+// value reads the value that starts with a token. depth is its nesting, path the
+// length in bytes of its JSON Pointer.
 func (d *Document) value(kind jsontext.Kind, start, depth, path int) (any, error) {
 	if d.paths -= path; d.paths < 0 {
 		return nil, &Error{Kind: LongPaths, Offset: start}

@@ -125,7 +125,7 @@ func checkSecrets(secrets []string, f *faults) bool {
 func checkURL(text string, row scheme, f *faults) bool {
 	if text == "" {
 		if row.signsURL {
-			f.add("public_url", "is missing; %q signs the URL, so say the full one that the provider was given", row.name)
+			f.add("public_url", "is missing; %q signs the URL, so give the full URL that the provider has", row.name)
 		}
 		return !row.signsURL
 	}

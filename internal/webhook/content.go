@@ -129,11 +129,11 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 	id, of := first(s.id, c, found)
 	switch {
 	case d.EventType == "" && providerType == "":
-		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type is not there; it is looked for at %s.", where(s.typ))
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type is missing; it is expected at %s.", where(s.typ))
 	case d.EventType == "":
-		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type makes no event type: %q.", shorten(providerType))
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type does not make an event type: %q.", shorten(providerType))
 	case id == "":
-		d.Err = event.Refuse(event.MalformedRequest, "The delivery's id is not there; it is looked for at %s.", where(s.id))
+		d.Err = event.Refuse(event.MalformedRequest, "The delivery's id is missing; it is expected at %s.", where(s.id))
 	case !fit(id):
 		d.Err = event.Refuse(event.MalformedRequest, "The delivery's id, at %s, is longer than %d bytes or has control characters.", of, maxText)
 	default:

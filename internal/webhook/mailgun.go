@@ -71,7 +71,7 @@ func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	if mediaType(h.Get("Content-Type")) == mediaForm {
 		fields, fault, tooMany := parseForm(string(body))
 		if fault != nil || tooMany != nil {
-			return mailgunParts{}, reject(MalformedBody, "The form is ill-formed or has more than %d fields, so that its signature cannot be looked at.", maxFields)
+			return mailgunParts{}, reject(MalformedBody, "The form is ill-formed or has more than %d fields, so its signature cannot be checked.", maxFields)
 		}
 		value := func(name string) string { v, _ := formValue(fields, name); return v }
 		return mailgunParts{value("timestamp"), value("token"), value("signature"), ""}, nil

@@ -69,7 +69,7 @@ func TestTwilioBodies(t *testing.T) {
 		{name: "two hashes", base: json, change: func(r *Request) { r.URL += "&bodySHA256=00" }, want: SignatureMismatch, detail: "bodySHA256"},
 		{name: "another query", base: form, change: func(r *Request) { r.URL += "1" }, want: SignatureMismatch, detail: "public_url is not the URL"},
 		{name: "ill-formed query", base: form, change: func(r *Request) { r.URL = "/v1/webhooks/src?\x7f" }, want: SignatureMismatch, detail: "ill-formed"},
-		{name: "ill-formed form", base: form, change: func(r *Request) { r.Body = append(r.Body, '%') }, want: MalformedBody, detail: "cannot be looked at"},
+		{name: "ill-formed form", base: form, change: func(r *Request) { r.Body = append(r.Body, '%') }, want: MalformedBody, detail: "cannot be checked"},
 		{name: "a huge form", base: form, change: func(r *Request) { r.Body = []byte(strings.Repeat("a=1&", 1001)) }, want: MalformedBody, detail: "1000 fields"},
 		{name: "a field more", base: form, change: func(r *Request) { r.Body = append(r.Body, "&a=b"...) }, want: SignatureMismatch},
 		{name: "an odd length", base: form, change: func(r *Request) { r.Header.Set("X-Twilio-Signature", "AAAA") }, want: MalformedHeader},
@@ -270,7 +270,7 @@ func TestNewSaysWhatAProviderNeeds(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"twilio", "square", "hubspot"} {
 		_, err := New(Config{Name: "s", Scheme: scheme, Secrets: []string{"x"}, EventType: "a.b"})
-		require.EqualError(t, err, `public_url: is missing; "`+scheme+`" signs the URL, so say the full one that the provider was given`)
+		require.EqualError(t, err, `public_url: is missing; "`+scheme+`" signs the URL, so give the full URL that the provider has`)
 	}
 	_, err := New(Config{Name: "s", Scheme: "adyen", Secrets: []string{"4478", "xy"}, EventType: "a.b"})
 	require.EqualError(t, err, "secrets: the second must be hexadecimal, as Adyen shows its HMAC keys")

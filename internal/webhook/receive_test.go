@@ -147,16 +147,16 @@ func TestReceiveSaysWhatCannotBePublished(t *testing.T) {
 		{name: "form with a bad escape", body: "a=1&b=%zz", header: []string{"Content-Type", formType}, kind: event.MalformedRequest, detail: "Field 2 of the form"},
 		{name: "form that is not UTF-8", body: "a=%ff", header: []string{"Content-Type", formType}, kind: event.MalformedRequest, detail: "Field 1 of the form"},
 		{name: "form without fields", body: "&&", header: []string{"Content-Type", formType}, kind: event.MalformedRequest, detail: "no fields"},
-		{name: "no type", body: `{"id":"a"}`, kind: event.MalformedRequest, detail: "type is not there; it is looked for at /type"},
-		{name: "type is an object", body: `{"id":"a","type":{}}`, kind: event.MalformedRequest, detail: "type is not there"},
-		{name: "type too long", body: `{"id":"a","type":"` + strings.Repeat("t", 200) + `"}`, kind: event.MalformedRequest, detail: "makes no event type"},
-		{name: "no id", body: `{"type":"b"}`, kind: event.MalformedRequest, detail: "id is not there; it is looked for at /id", typed: "shop.b"},
-		{name: "id is null", body: `{"type":"b","id":null}`, kind: event.MalformedRequest, detail: "id is not there", typed: "shop.b"},
-		{name: "id is empty", body: `{"type":"b","id":""}`, kind: event.MalformedRequest, detail: "id is not there", typed: "shop.b"},
+		{name: "no type", body: `{"id":"a"}`, kind: event.MalformedRequest, detail: "type is missing; it is expected at /type"},
+		{name: "type is an object", body: `{"id":"a","type":{}}`, kind: event.MalformedRequest, detail: "type is missing"},
+		{name: "type too long", body: `{"id":"a","type":"` + strings.Repeat("t", 200) + `"}`, kind: event.MalformedRequest, detail: "does not make an event type"},
+		{name: "no id", body: `{"type":"b"}`, kind: event.MalformedRequest, detail: "id is missing; it is expected at /id", typed: "shop.b"},
+		{name: "id is null", body: `{"type":"b","id":null}`, kind: event.MalformedRequest, detail: "id is missing", typed: "shop.b"},
+		{name: "id is empty", body: `{"type":"b","id":""}`, kind: event.MalformedRequest, detail: "id is missing", typed: "shop.b"},
 		{name: "id too long", body: `{"type":"b","id":"` + strings.Repeat("i", 256) + `"}`, kind: event.MalformedRequest, detail: "longer than 255 bytes", typed: "shop.b"},
 		{name: "id with a control character", body: `{"type":"b","id":"a\nb"}`, kind: event.MalformedRequest, detail: "control characters", typed: "shop.b"},
 		{name: "no array", body: `{"id":"a","type":"b"}`, change: func(c *Config) { c.Items = "/list" }, kind: event.MalformedRequest, detail: `no array of events at "/list"`},
-		{name: "a scalar", body: `7`, kind: event.MalformedRequest, detail: "type is not there"},
+		{name: "a scalar", body: `7`, kind: event.MalformedRequest, detail: "type is missing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -256,7 +256,7 @@ func TestTypeReplacesTheSchemes(t *testing.T) {
 	m.cfg.Type = "/Kind"
 	in, err := m.source(t, m.secrets[0]).Receive(m.request(t, m.secrets[0], now), now)
 	require.NoError(t, err)
-	require.ErrorContains(t, in.Deliveries[0].Err, "it is looked for at /Kind")
+	require.ErrorContains(t, in.Deliveries[0].Err, "it is expected at /Kind")
 	m.body += "&Kind=x"
 	require.Equal(t, "twilio.x", requireVerified(t, m.source(t, m.secrets[0]), m.request(t, m.secrets[0], now), now)[0].EventType)
 }

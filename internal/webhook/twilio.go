@@ -95,7 +95,7 @@ func (v *twilio) fields(full string, r Request) ([]formField, *Rejection) {
 	}
 	fields, fault, tooMany := parseForm(string(r.Body))
 	if tooMany != nil || fault != nil && len(r.Body) > 0 {
-		return nil, reject(MalformedBody, "The form is ill-formed or has more than %d fields, so that its signature cannot be looked at.", maxFields)
+		return nil, reject(MalformedBody, "The form is ill-formed or has more than %d fields, so its signature cannot be checked.", maxFields)
 	}
 	slices.SortFunc(fields, func(a, b formField) int {
 		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
