@@ -17,7 +17,7 @@ import (
 // the caller chooses; so its methods are not used. Forwarded (RFC 7239) is not read: a
 // proxy that sets one of the two kinds lets the other pass as the caller wrote it.
 
-// addresses finds out who is at the other end of a request.
+// addresses finds the client's address and the URL that it used.
 type addresses struct {
 	trusted   []netip.Prefix // proxies that may say, in X-Forwarded-… headers, who calls
 	publicURL string         // where clients reach the gateway; empty: as their requests say

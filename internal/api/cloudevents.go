@@ -88,9 +88,9 @@ func binary(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 	return e, nil
 }
 
-// cloudEventRequest makes a request of an event that was read, or that has a fault:
-// what was read of it then still tells its entity. No string of it is a slice of the
-// body: cloudevent copies them.
+// cloudEventRequest makes a request of an event. If the event has a fault, what could be
+// read still gives its entity. cloudevent copies all strings, so none points into the
+// body.
 func (s *Server) cloudEventRequest(c *fiber.Ctx, e cloudevent.Event, fault error) (ingest.Request, error) {
 	caller := s.access.caller(c)
 	req := ingest.Request{Client: caller.Name, Type: e.Type, Data: e.Data, Attributes: e.Attributes, MediaType: mediaTypeJSON}

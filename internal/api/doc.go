@@ -2,7 +2,7 @@
 // user of fiber, and problems.go is the only file that knows which kind of error is
 // which HTTP status. Sockets, framing and bodies are internal/intake's.
 //
-// The data's way: intake hands a request over when its header is read; observe makes
+// How a request flows: intake reads the header and calls the handler; observe creates
 // the request's state, an exchange; identify finds the caller; a handler reads the
 // headers, then the body, into one ingest.Request or several, passes them to the door,
 // and writes receipts. Handlers return errors, and observe alone answers them. A

@@ -20,11 +20,11 @@ const exchangeLocal = "exchange"
 type exchange struct {
 	caller *auth.Caller // nil until the caller is identified, and on routes that do not ask
 	body   *intake.Body
-	// uncertain says that the door was called: after that, an error in the gateway
-	// itself leaves the outcome unknown; before, nothing can have been written.
+	// uncertain is set when an event is passed to the door. From then on, an internal
+	// error has an unknown outcome; before, nothing can have been written.
 	uncertain bool
-	// keyed says that a retry would be recognised, or writes nothing: so the client
-	// may retry even if the outcome is unknown.
+	// keyed says that a retry is safe, even if the outcome is unknown: the gateway
+	// recognises it, or it writes nothing.
 	keyed bool
 }
 
@@ -83,9 +83,9 @@ func (s *Server) publish(handler func(*fiber.Ctx, publication) error) fiber.Hand
 	return func(c *fiber.Ctx) error { return handler(c, publication{exchangeOf(c), s.door}) }
 }
 
-// accept passes one event to the door. It has no context of the request's: fasthttp
-// does not tell when a client goes away, and an event in progress is finished anyway,
-// because its outcome belongs in the claim.
+// accept passes one event to the door. The request's context is not used: fasthttp does
+// not report a client that leaves, and an event in progress must be finished so that
+// the claim records its outcome.
 func (p publication) accept(req ingest.Request) (ingest.Result, error) {
 	p.exchange.uncertain, p.exchange.keyed = true, !req.Identity.IsZero()
 	return p.door.Accept(context.Background(), req)
@@ -95,8 +95,8 @@ func (p publication) accept(req ingest.Request) (ingest.Result, error) {
 // the answers; a retry is recognised if each event that can be written has an identity.
 func (p publication) acceptBatch(reqs []ingest.Request) []ingest.BatchResult {
 	p.exchange.uncertain, p.exchange.keyed = true, true
-	for _, req := range reqs {
-		if req.Fault == nil && req.Identity.IsZero() {
+	for i := range reqs {
+		if reqs[i].Fault == nil && reqs[i].Identity.IsZero() {
 			p.exchange.keyed = false
 		}
 	}

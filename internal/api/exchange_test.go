@@ -44,7 +44,6 @@ func TestFailuresInTheDoor(t *testing.T) {
 				return g.do(t, http.MethodPost, "/v1/events", batch, "Content-Type: Application/CloudEvents-Batch+JSON")
 			}, true},
 			"a webhook": {func(g *gateway) answer { return deliver(t, g, "shop", `{"type":"x","id":"1"}`) }, true},
-			"a receipt": {func(g *gateway) answer { return g.do(t, http.MethodGet, "/v1/receipts?idempotency_key=k", "") }, true},
 		} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				t.Parallel()
@@ -62,6 +61,25 @@ func TestFailuresInTheDoor(t *testing.T) {
 				require.Equal(t, c.retryable, p.Retryable)
 			})
 		}
+	}
+}
+
+// A question for a receipt writes nothing, whatever fails.
+func TestInternalErrorsOfReceipts(t *testing.T) {
+	t.Parallel()
+	for how, d := range map[string]door{
+		"error": failing(errors.New("secret")),
+		"panic": func(ingest.Request) (ingest.Result, error) { panic("secret") },
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, d).do(t, http.MethodGet, "/v1/receipts?idempotency_key=k", "")
+			p := a.problem(t)
+			require.Equal(t, "/problems/internal", p.Type)
+			require.Equal(t, event.NotWritten, p.Outcome)
+			require.True(t, p.Retryable)
+			openAPI(t).requireDocumented(t, "GET /v1/receipts", a)
+		})
 	}
 }
 

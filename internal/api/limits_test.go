@@ -101,10 +101,11 @@ func TestSlowRequestsTimeOut(t *testing.T) {
 func TestRequestsThatAreNotHTTP(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
-		"garbage":    "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-		"no method":  " / HTTP/1.1\r\nHost: gateway\r\n\r\n",
-		"bad length": "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: -2\r\n\r\n{}",
-		"bad chunk":  "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+		"garbage":                    "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+		"no method":                  " / HTTP/1.1\r\nHost: gateway\r\n\r\n",
+		"bad length":                 "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: -2\r\n\r\n{}",
+		"a length that says timeout": "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nContent-Length: timeout\r\n\r\n{}",
+		"bad chunk":                  "POST /v1/events/orders.placed HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	mediaTypeCloudEvents = "application/cloudevents" // how those of all formats begin
+	mediaTypeCloudEvents = "application/cloudevents" // prefix of every CloudEvents media type
 	mediaTypeStructured  = "application/cloudevents+json"
 	mediaTypeBatch       = "application/cloudevents-batch+json"
 )

@@ -79,7 +79,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	return err
 }
 
-// next calls the handlers. A panic is an error of theirs.
+// next calls the handlers and turns a panic into an error.
 func (s *Server) next(c *fiber.Ctx, x *exchange) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -31,7 +31,7 @@ type site struct {
 	access    *access
 	addresses addresses
 	bodyLimit int  // bytes
-	open      bool // callers are not asked who they are
+	open      bool // no authentication
 	views     views
 	assets    func() (map[string]file, error) // of the pages, read when first asked for
 }
@@ -107,7 +107,7 @@ func (s *site) getDocs(c *fiber.Ctx) error {
 		Document string
 		Types    int  // 0: all are shown
 		One      bool // only one is
-		Open     bool // nobody is asked who they are
+		Open     bool // no authentication
 	}{Document: "/openapi.json", One: name != "", Open: s.open}
 	if name != "" || types >= manyTypes {
 		page.Document, page.Types = "/openapi.json?type="+url.QueryEscape(name), types
@@ -184,9 +184,9 @@ func landing(t schema.EventType, origin, docs string, asked bool) landingType {
 	return l
 }
 
-// curlLine posts an example. The key belongs to the example: pasting the line again
-// replays, and another example is another event. Where callers are asked who they are,
-// their own key comes from a variable of their shell.
+// curlLine is a command that posts an example. The key is derived from the example, so
+// repeating the command is a replay. If authentication is on, the API key comes from a
+// shell variable.
 func curlLine(origin, eventType string, data []byte, asked bool) string {
 	who := ""
 	if asked {

@@ -45,8 +45,8 @@ func problemOf(c *fiber.Ctx, x *exchange, err error) *event.Error {
 	return x.failure(err)
 }
 
-// methodName is the request's method if it is a known one: an answer does not repeat
-// arbitrary words of a caller.
+// methodName returns the method, or a placeholder if it is unknown: answers do not echo
+// arbitrary input.
 func methodName(c *fiber.Ctx) string {
 	if intake.UnknownMethod(c.Context()) {
 		return "This method"

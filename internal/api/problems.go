@@ -8,9 +8,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-// problem is what there is to say about a kind of error: one row of the table
-// that answers, problem pages, openapi.yaml and the README are made from or
-// held to.
+// problem describes one kind of error. Answers and problem pages are made from this
+// table; tests compare openapi.yaml and the README with it.
 type problem struct {
 	status int
 	title  string

@@ -25,14 +25,14 @@ func securityHeaders(cfg Config) fiber.Handler {
 	}
 }
 
-// cacheHeaders keep caches from giving an answer to somebody else. They depend on the
+// cacheHeaders stop caches from giving one caller's answer to another. They depend on the
 // answer, so it must have been made.
 func cacheHeaders(c *fiber.Ctx, x *exchange) {
 	if !reads(c) {
 		return
 	}
-	// What depends on the caller is for nobody else (RFC 9111 §5.2.2). A shared cache
-	// would not see a client certificate.
+	// Answers that depend on the caller must not be shared (RFC 9111 §5.2.2). A shared
+	// cache would not see a client certificate.
 	own := x.caller != nil || c.Response().StatusCode() == fiber.StatusUnauthorized
 	if own {
 		c.Vary(fiber.HeaderAuthorization)

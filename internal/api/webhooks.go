@@ -62,7 +62,7 @@ func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 	}
 	reqs := make([]ingest.Request, len(received.Deliveries))
 	for i, d := range received.Deliveries {
-		reqs[i] = source.request(name, d, request.Header)
+		reqs[i] = source.Request(name, d, request.Header)
 	}
 	return w.accept(c, p, reqs)
 }
@@ -89,8 +89,9 @@ func (w *webhooks) reject(c *fiber.Ctx, name string, source Webhook, r *webhook.
 	return event.Refuse(event.Unauthenticated, "%s", r.Detail)
 }
 
-// request makes a request to the door of a delivery.
-func (w Webhook) request(name string, d webhook.Delivery, h http.Header) ingest.Request {
+// Request makes the request to the door for a delivery to the source of this name, whose
+// headers a dead letter keeps.
+func (w Webhook) Request(name string, d webhook.Delivery, h http.Header) ingest.Request {
 	req := ingest.Request{
 		Client: name, Type: d.EventType, MediaType: d.MediaType, Data: d.Data, Key: w.Key,
 		Identity:   event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}},

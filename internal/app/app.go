@@ -60,8 +60,7 @@ type App struct {
 // New builds a gateway and opens its listeners, so that Addr is known and a
 // port that is taken is an error at once. It connects to nothing yet.
 func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) {
-	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry()}
-	a.stages.failed = make(chan error, 2) // of both listeners
+	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry(), stages: newLifecycle(2)}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.stages.add("admin listener", a.stopAdmin) // the first stage, so that probes are answered until all others have stopped
 	err := a.build(openAPI)

@@ -14,7 +14,7 @@ import (
 const (
 	// settleTime bounds how long a stop waits for claims to be settled.
 	settleTime = 5 * time.Second
-	// stopMargin is added to the delivery timeout for requests under way.
+	// stopMargin is added to the delivery timeout for requests in progress.
 	stopMargin = 3 * time.Second
 	// adminStopTime bounds how long a stop waits for requests to the admin listener.
 	adminStopTime = time.Second
@@ -27,8 +27,11 @@ const (
 type lifecycle struct {
 	stages []stage
 	served sync.WaitGroup
-	failed chan error // of what serves, one value each
+	failed chan error // receives the result of each server
 }
+
+// newLifecycle returns a lifecycle for so many servers.
+func newLifecycle(servers int) lifecycle { return lifecycle{failed: make(chan error, servers)} }
 
 // stage is a part of the gateway that has started.
 type stage struct {
@@ -59,8 +62,8 @@ func (l *lifecycle) run(name string, work ...func(context.Context)) {
 	})
 }
 
-// serve runs what serves until a stage's stop ends it. Its error, or nil, is sent to
-// failed.
+// serve runs a server in the background, until a stage's stop ends it, and sends its
+// result to failed.
 func (l *lifecycle) serve(serve func() error) { l.served.Go(func() { l.failed <- serve() }) }
 
 // stop stops all stages, the last one first, and joins their errors. A stage that fails
@@ -100,7 +103,7 @@ func (a *App) Run(ctx context.Context) error {
 	return failure
 }
 
-// start adds to the stages of New those that work. Together they stop as
+// start adds the stages that work to those of New. Together they stop as
 // docs/architecture.md says: not ready, finish requests, settle claims, flush Kafka,
 // close.
 func (a *App) start() {
@@ -116,7 +119,7 @@ func (a *App) start() {
 	)
 	s.serve(func() error { return a.api.Serve(a.public) })
 	s.add("requests", func(ctx context.Context) error {
-		if err := a.api.Shutdown(ctx); err != nil {
+		if err := a.api.Shutdown(ctx); err != nil { // a slow client is not a fault of the gateway
 			a.logger.Warn("requests were still under way when time was up", "error", err)
 		}
 		return nil

@@ -27,7 +27,7 @@ func producerConfig(cfg *config.Config) publish.Config {
 	}
 }
 
-// quiesceLease is how long other gateways may still have records under way.
+// quiesceLease is how long other gateways may still have records in flight.
 func quiesceLease(cfg *config.Config) time.Duration {
 	if cfg.SoleWriter {
 		return 0

@@ -65,8 +65,8 @@ func keyPair(what, cert, key string) ([]tls.Certificate, error) {
 }
 
 // certificates are the current contents of the public listener's files. New contents
-// count from the next connection on; bad contents change nothing. A nil *certificates
-// is that of a listener without TLS.
+// are used within about a second of a change; invalid contents change nothing. A nil
+// *certificates means plain HTTP.
 type certificates struct {
 	files   config.HTTPTLS
 	logger  *slog.Logger

@@ -40,16 +40,25 @@ func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 			wrong = append(wrong, webhookErrors(cfg, fmt.Sprintf("webhooks[%d]", i), err)...)
 			continue
 		}
-		s := api.Webhook{Source: source, DeadLetters: w.DeadLetters()}
-		if w.Key.Given {
-			s.Key = &ingest.KeyRule{Pointers: w.Key.Pointers}
-		}
-		sources[w.Name] = s
+		sources[w.Name] = apiWebhook(w, source)
 	}
 	if len(wrong) > 0 {
 		return nil, wrong
 	}
 	return sources, nil
+}
+
+func apiWebhook(w config.Webhook, source *webhook.Source) api.Webhook {
+	s := api.Webhook{Source: source, DeadLetters: w.DeadLetters()}
+	if w.Key.Given {
+		s.Key = &ingest.KeyRule{Pointers: w.Key.Pointers}
+	}
+	return s
+}
+
+// WebhookRequest is what a gateway with this source passes to its door for a delivery.
+func WebhookRequest(w config.Webhook, d webhook.Delivery) ingest.Request {
+	return apiWebhook(w, nil).Request(w.Name, d, nil)
 }
 
 // WebhookSource builds one source. The error joins one error for each fault; each

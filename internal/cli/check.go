@@ -23,7 +23,7 @@ const (
 	formatJSON = "json"
 )
 
-// checker is the command with what it asks: the environment, the clock, Kafka.
+// checker runs the checks; tests replace the environment, the clock and Kafka.
 type checker struct {
 	environ []string
 	now     func() time.Time

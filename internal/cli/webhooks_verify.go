@@ -262,19 +262,7 @@ func planOf(w config.Webhook, d webhook.Delivery, set *schema.Set) ingest.Plan {
 	if set == nil {
 		set = new(schema.Set)
 	}
-	req := ingest.Request{
-		Client: w.Name, Type: d.EventType, Data: d.Data,
-		Identity: event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}},
-	}
-	if w.Key.Given {
-		req.Key = &ingest.KeyRule{Pointers: w.Key.Pointers}
-	}
-	if topic := w.DeadLetters(); topic != "" {
-		req.DeadLetter = &ingest.DeadLetter{Topic: topic}
-	}
-	if d.Err != nil {
-		req.Fault = d.Err
-	}
+	req := app.WebhookRequest(w, d)
 	return ingest.NewPlan(set, &req)
 }
 

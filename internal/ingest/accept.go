@@ -12,7 +12,7 @@ import (
 // next one needs.
 type attempt struct {
 	door *Door
-	req  Request // a copy: with a pointer, every single event would be an allocation more
+	req  *Request
 	plan Plan
 
 	claim     event.Claim // what the store is asked for
@@ -28,18 +28,22 @@ type attempt struct {
 // Accept takes one event through the door and returns when its outcome is known,
 // or known to be unknown. Errors are *event.Error.
 func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
-	a := d.newAttempt(req)
+	own, _ := d.requests.Get().(*Request)
+	*own = req
+	var a attempt
+	a.begin(d, own)
 	a.run(ctx)
 	a.finish()
+	*own = Request{}
+	d.requests.Put(own)
 	return a.result, a.err
 }
 
-// newAttempt decides what is to become of an event, and times that.
-func (d *Door) newAttempt(req Request) attempt {
+// begin decides what to do with an event, and times that.
+func (a *attempt) begin(d *Door, req *Request) {
 	start := d.now()
-	a := attempt{door: d, req: req, plan: NewPlan(d.catalog, &req)}
+	a.door, a.req, a.plan = d, req, NewPlan(d.catalog, req)
 	d.metrics.parse.Observe(d.now().Sub(start).Seconds())
-	return a
 }
 
 // run does as the plan says.
@@ -91,7 +95,7 @@ func (a *attempt) refuse(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(a.door.cfg.ClaimTimeout, invalidLookTimeout))
 	defer cancel()
-	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(&a.req))
+	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(a.req))
 	if err == nil && found.State == event.Settled {
 		a.result, a.err = resultOf(found)
 	}

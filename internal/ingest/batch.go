@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // maxWorkers bounds the goroutines of one batch. Their events wait for the store and
@@ -25,12 +26,12 @@ type BatchResult struct {
 // after the other; when one fails, those behind it are held back. Events of different
 // entities do not wait for each other.
 //
-// Events that nothing waits behind go through the steps together, without a goroutine
-// each. Every other queue has a worker of its own.
+// Independent events take the steps together, without a goroutine each. Every other
+// queue runs on a worker.
 func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 	items := make([]item, len(reqs))
 	for i := range reqs {
-		items[i].attempt = d.newAttempt(reqs[i])
+		items[i].begin(d, &reqs[i])
 	}
 	independent, queues := sortByEntity(items)
 	w := newWorkers(maxWorkers)
@@ -73,8 +74,8 @@ func (it *item) queueKey() queueKey {
 	return queueKey{}
 }
 
-// sortByEntity sorts the events of a batch into their queues. Those that are
-// independent and take the usual way come apart.
+// sortByEntity sorts the events of a batch into their queues. It returns separately
+// those that are alone in their queue, valid, and have an identity.
 func sortByEntity(items []item) (independent []*attempt, queues []entityQueue) {
 	all := make([]entityQueue, 0, len(items))
 	last := make(map[queueKey]*item, len(items))
@@ -120,7 +121,7 @@ func (q entityQueue) run(ctx context.Context) {
 
 // pipeline takes independent events through the steps of keyed.go together: one call
 // claims for all of them, and all records are handed over before the first is waited
-// for. An event that cannot take the next step goes on aside, on a worker.
+// for. An event that cannot take the next step is finished by a worker.
 func (d *Door) pipeline(ctx context.Context, attempts []*attempt, w *workers) {
 	if len(attempts) == 0 {
 		return
@@ -130,7 +131,8 @@ func (d *Door) pipeline(ctx context.Context, attempts []*attempt, w *workers) {
 	held := d.claimAll(ctx, attempts, later)
 	for _, a := range held {
 		guard(func() {
-			if a.ready() {
+			failpoint.At(failpoint.Claimed)
+			if a.prepare() {
 				a.send(ctx)
 			} else {
 				later(a, a.refuseLate)
@@ -184,7 +186,7 @@ func (d *Door) claimAll(ctx context.Context, attempts []*attempt, later func(*at
 	held = placed[:0]
 	for i, a := range placed {
 		d.metrics.claim.Observe(took)
-		if claimed(found[i], errs[i]) {
+		if holds(found[i], errs[i]) {
 			held = append(held, a)
 		} else {
 			later(a, func() { a.withoutClaim(ctx, found[i], errs[i]) })

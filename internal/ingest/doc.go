@@ -3,8 +3,8 @@
 //
 // An event's way, file by file:
 //
-//   - plan.go decides what is to become of it: [NewPlan] checks the data and names
-//     type, entity key, topic and identity, or the problem. Dry runs ask the same.
+//   - plan.go decides what to do with it: [NewPlan] checks the data and names
+//     type, entity key, topic and identity, or the problem. Dry runs use the same.
 //   - accept.go drives a single event ([Door.Accept]), batch.go the events of a
 //     batch ([Door.AcceptBatch]): those of one entity one after the other, all
 //     others together.

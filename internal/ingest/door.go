@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"sync"
 	"time"
 
 	"eventgateway/internal/event"
@@ -46,6 +47,9 @@ type Door struct {
 	now     func() time.Time
 	newID   func() string
 	tokens  *tokens
+	// requests are those of Accept: an attempt points to its request, and one of its own
+	// would be an allocation for each event.
+	requests sync.Pool
 }
 
 // New returns a Door.
@@ -59,5 +63,6 @@ func New(cfg Config, deps Deps) *Door {
 		catalog: deps.Catalog, claims: deps.Claims, settler: deps.Settler, log: deps.Log,
 		metrics: deps.Metrics,
 		now:     now, newID: randomID, tokens: newTokens(),
+		requests: sync.Pool{New: func() any { return new(Request) }},
 	}
 }

@@ -13,8 +13,8 @@ import (
 //
 //	place         choose the partition, make the claim     else answerUnplaced
 //	Claim         ask the store for it
-//	claimed       is it ours?                              else withoutClaim
-//	ready         make the record; is there time?          else refuseLate
+//	holds         is it ours?                              else withoutClaim
+//	prepare       make the record; is there time?          else refuseLate
 //	acknowledged  hand the record over, wait for the log
 //	end           settle, release or mark unknown
 //
@@ -30,16 +30,17 @@ func (a *attempt) publishOnce(ctx context.Context) {
 	}
 	found, err := a.door.claims.Claim(ctx, a.claim)
 	a.door.metrics.claim.Observe(a.door.now().Sub(a.claim.Begun).Seconds())
-	if !claimed(found, err) {
+	if !holds(found, err) {
 		a.withoutClaim(ctx, found, err)
 		return
 	}
+	failpoint.At(failpoint.Claimed)
 	a.publishClaimed(ctx)
 }
 
 // publishClaimed takes the steps that follow when the claim is held.
 func (a *attempt) publishClaimed(ctx context.Context) {
-	if !a.ready() {
+	if !a.prepare() {
 		a.refuseLate()
 		return
 	}
@@ -55,27 +56,23 @@ func (a *attempt) place(now time.Time) error {
 		return err
 	}
 	a.claim = event.Claim{
-		ID: id, Fingerprint: fingerprint(&a.req), Token: a.door.tokens.next(), Placement: place, Begun: now,
+		ID: id, Fingerprint: fingerprint(a.req), Token: a.door.tokens.next(), Placement: place, Begun: now,
 	}
 	return nil
 }
 
-// claimed tells whether the store gave the attempt its claim.
-func claimed(found event.ClaimResult, err error) bool {
-	if err != nil || found.State != event.Claimed {
-		return false
-	}
-	failpoint.At(failpoint.Claimed)
-	return true
+// holds tells whether the store gave the attempt its claim.
+func holds(found event.ClaimResult, err error) bool {
+	return err == nil && found.State == event.Claimed
 }
 
 // deliverySlack is how much later than its delivery timeout a record may still
 // leave: giving a producer up takes a moment, and a busy machine needs more.
 const deliverySlack = 1500 * time.Millisecond
 
-// ready makes the record of a claim that is held. It is false if too little of the
+// prepare makes the record of a claim that is held. It is false if too little of the
 // lease is left for a whole delivery.
-func (a *attempt) ready() bool {
+func (a *attempt) prepare() bool {
 	a.record = a.newRecord(a.claim.Placement, &a.claim)
 	left := a.door.cfg.Lease - a.record.Timestamp.Sub(a.claim.Begun)
 	if left < a.door.cfg.DeliveryTimeout+deliverySlack {
@@ -118,9 +115,9 @@ func (a *attempt) end(receipt event.Receipt, err error) {
 	}
 }
 
-// release drops the claim, under which surely nothing was or will be written. It
-// waits a moment, so that an immediate retry finds the key free, unless the store
-// did not answer before.
+// release drops the claim, under which surely nothing was or will be written. It waits
+// up to ClaimTimeout, so that an immediate retry finds the key free. If the store has
+// already failed to answer, it does not wait.
 func (a *attempt) release() {
 	released := a.door.settler.Release(a.claim)
 	if a.storeAway {
@@ -138,7 +135,7 @@ func (a *attempt) release() {
 func (a *attempt) answerUnplaced(ctx context.Context, unplaced error) {
 	ctx, cancel := context.WithTimeout(ctx, a.door.cfg.ClaimTimeout)
 	defer cancel()
-	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(&a.req))
+	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(a.req))
 	if err != nil || found.State == event.Absent || found.State == event.Abandoned {
 		a.err = unplaced
 		return

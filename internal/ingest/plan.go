@@ -6,9 +6,8 @@ import (
 	"eventgateway/internal/event"
 )
 
-// Plan is what is to become of an event, before anything is asked of the
-// idempotency store or the log: published as its event type, kept as a dead letter,
-// or refused.
+// Plan says what the door will do with an event, before the store or the log is
+// asked: publish it as its event type, keep it as a dead letter, or refuse it.
 type Plan struct {
 	// Definition is the event type's; nil if there is no such type or version.
 	Definition *event.Definition
@@ -29,7 +28,7 @@ type Plan struct {
 	entity *string
 }
 
-// NewPlan decides what is to become of an event. It writes nothing and waits for
+// NewPlan decides what to do with an event. It writes nothing and waits for
 // nothing.
 func NewPlan(catalog Catalog, req *Request) Plan {
 	checked, err := check(catalog, req)

@@ -2,8 +2,8 @@ package ingest
 
 import "eventgateway/internal/event"
 
-// Request is one event as a caller sent it. Strings and bytes must stay
-// unchanged until Accept returns; strings are still used after that.
+// Request is one event as a caller sent it. Data must not change until Accept returns.
+// Strings are kept longer and must never change.
 type Request struct {
 	Client    string // the authenticated caller
 	Type      string

@@ -29,8 +29,8 @@ var (
 )
 
 // Body is a request's body. It is read when a handler asks for it, after everything
-// that can be decided without it. Its bytes are admitted before they are read and stay
-// admitted until the handler has returned; so long, what Read returned is valid.
+// that can be decided without it. Its bytes are admitted before they are read, and stay
+// admitted until the handler returns. What Read returned is valid until then.
 type Body struct {
 	intake  *Intake
 	ctx     *fasthttp.RequestCtx

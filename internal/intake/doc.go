@@ -2,10 +2,10 @@
 // It is the only place that bends fasthttp to the gateway's needs; its user decides
 // what a request means and what the answer is.
 //
-// The data's way: [Intake.Serve] accepts connections within the limits; a request's
-// header is read strictly, and an ambiguous one is refused; the handler decides all
-// that the header allows, then reads the body with [Body.Read] or [Body.ReadDecoded].
-// What does not reach the handler is answered by [Config.Refuse].
+// How a request flows: [Intake.Serve] accepts connections within the limits and reads
+// headers strictly; ambiguous requests are refused. The handler decides what the headers
+// allow, then reads the body with [Body.Read] or [Body.ReadDecoded]. [Config.Refuse]
+// answers requests that do not reach the handler.
 //
 // Invariants:
 //   - Decide everything the headers allow, reserve memory, then read. Unread bytes are

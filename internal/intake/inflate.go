@@ -73,9 +73,9 @@ func (i *inflater) decoder(coding string, compressed []byte) (io.Reader, error) 
 	return &wholeBrotli{brotli.NewReader(&i.src), &i.src}, nil
 }
 
-// wholeBrotli detects streams that are cut off: the brotli package returns io.EOF at
-// the end of the input, even in the middle of a stream. It tells a whole stream by
-// feeding one more byte, which only a whole stream refuses.
+// wholeBrotli detects truncated streams. The brotli package returns io.EOF at the end of
+// the input even inside a stream, so one more byte is fed: only a complete stream
+// rejects it.
 type wholeBrotli struct {
 	stream *brotli.Reader
 	src    *bytes.Reader

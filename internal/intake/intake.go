@@ -179,6 +179,7 @@ func (i *Intake) handle(ctx *fasthttp.RequestCtx) {
 
 // unreadable answers a request whose header fasthttp could not read.
 func (i *Intake) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	defer i.recoverPanic(ctx)
 	var network net.Error
 	switch {
 	case errors.As(err, new(*fasthttp.ErrSmallBuffer)):

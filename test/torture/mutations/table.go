@@ -44,7 +44,7 @@ func Table() []Mutation {
 			Name: "no-fence", Rule: "6: in transactional mode the owner is fenced first",
 			Edits: []Edit{{
 				File: "internal/publish/recovery.go",
-				Old:  "if err := r.fence(ctx, prior.Owner); err != nil {",
+				Old:  "if err := r.fence(ctx, abandoned.Owner); err != nil {",
 				New:  "if err := error(nil); err != nil {",
 			}, {
 				// The point twice: it is hit more often.
