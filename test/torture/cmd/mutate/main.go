@@ -28,7 +28,8 @@ func run() int {
 	fs := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	only := fs.String("only", "", "`NAMES` of mutations, separated by commas; none: all")
 	limit := fs.Duration("limit", mutations.Limit, "of one mutation's run")
-	seed := fs.Uint64("seed", 1, "of the faults")
+	seed := fs.Uint64("seed", 1, "of the faults of the first try")
+	tries := fs.Uint64("tries", 3, "most runs of a mutation, each with the next seed: whether the faults of one run reveal it is chance")
 	root := fs.String("root", "", "sources to mutate a copy of; none: this repository")
 	verbose := fs.Bool("v", false, "show each run")
 	switch err := fs.Parse(os.Args[1:]); {
@@ -54,11 +55,15 @@ func run() int {
 		if *only != "" && !strings.Contains(","+*only+",", ","+m.Name+",") {
 			continue
 		}
-		v := mutations.Run(ctx, *root, m, *seed, *limit, out)
-		if !v.Found() {
+		found := false
+		for try := uint64(0); try < *tries && !found; try++ {
+			v := mutations.Run(ctx, *root, m, *seed+try, *limit, out)
+			found = v.Found()
+			fmt.Printf("%-28s %-60s seed %d: %s\n", m.Name, m.Rule, *seed+try, verdict(v))
+		}
+		if !found {
 			status = 1
 		}
-		fmt.Printf("%-28s %-60s %s\n", m.Name, m.Rule, verdict(v))
 	}
 	return status
 }
