@@ -71,7 +71,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 	s.access = newAccess(cfg, s.metrics, logger)
 	s.origins = &origins{allowed: cfg.Origins, access: s.access}
 	s.site = newSite(cfg, catalog, s.access)
-	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access, s.reporter}
+	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "event gateway",
 		DisableStartupMessage: true,

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -29,7 +30,9 @@ type Webhook struct {
 type webhooks struct {
 	sources   map[string]Webhook // by name
 	bodyLimit int                // bytes
-	access    *access
+	addresses addresses
+	metrics   *metrics
+	logger    *slog.Logger
 	reporter  reporter
 }
 
@@ -70,7 +73,7 @@ func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 // readUncompressed reads a body that may not have a content coding.
 func readUncompressed(c *fiber.Ctx, limit int) ([]byte, error) {
 	if used, err := contentCoding(c); err == nil && used == "" {
-		return exchangeOf(c).body.Read(limit)
+		return exchangeOf(c).body.ReadAll(limit)
 	}
 	c.Set(fiber.HeaderAcceptEncoding, "identity")
 	return nil, event.Refuse(event.UnsupportedMediaType, "Signatures are over the body as it is sent, so webhooks may not be compressed: send the body without Content-Encoding.")
@@ -83,8 +86,8 @@ func unknownSource() *event.Error {
 
 // reject refuses a delivery that is not verified, and logs why.
 func (w *webhooks) reject(c *fiber.Ctx, name string, source Webhook, r *webhook.Rejection) error {
-	w.access.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
-	w.access.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", w.access.addresses.client(c))
+	w.metrics.rejected.WithLabelValues(name, string(r.Reason)).Inc()
+	w.logger.Warn("webhook rejected", "source", name, "reason", string(r.Reason), "remote", w.addresses.client(c))
 	c.Set(fiber.HeaderWWWAuthenticate, source.Source.Challenge())
 	return event.Refuse(event.Unauthenticated, "%s", r.Detail)
 }

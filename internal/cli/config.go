@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 
 	"eventgateway/internal/config"
 )
 
 // loadConfig reads a configuration of which every key must be right.
-func loadConfig(file string) (*config.Config, error) {
-	cfg, err := config.Load(file, os.Environ())
+func loadConfig(file string, environ []string) (*config.Config, error) {
+	cfg, err := config.Load(file, environ)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}

@@ -92,11 +92,7 @@ func adminAddress(given, file string, environ []string) (string, error) {
 // need not be valid: auth, for example, may be missing.
 func adminConfig(file string, environ []string) (*config.Config, error) {
 	if file != "" {
-		cfg, err := config.Load(file, environ)
-		if err != nil {
-			return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
-		}
-		return cfg, nil
+		return loadConfig(file, environ)
 	}
 	const variable = "GATEWAY_ADMIN_LISTEN"
 	cfg := config.Defaults()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ func (r *idempotencyRebuild) run(ctx context.Context, out, errOut io.Writer) err
 	case r.since < 0:
 		return usageError("--since must not be negative; write for example --since 24h")
 	}
-	cfg, err := loadConfig(r.file)
+	cfg, err := loadConfig(r.file, os.Environ())
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (s *idempotencyShow) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(s.file)
+	cfg, err := loadConfig(s.file, os.Environ())
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,7 @@ func runServe(ctx context.Context, f serveFlags, errOut io.Writer) error {
 	if f.file == "" {
 		return missingConfig("gateway serve -c gateway.yaml")
 	}
-	cfg, err := loadConfig(f.file)
+	cfg, err := loadConfig(f.file, os.Environ())
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
@@ -64,7 +65,7 @@ func (t *topicsApply) validate(partitionsGiven, replicationGiven bool) error {
 }
 
 func (t *topicsApply) run(ctx context.Context, out, errOut io.Writer) error {
-	cfg, err := loadConfig(t.file)
+	cfg, err := loadConfig(t.file, os.Environ())
 	if err != nil {
 		return err
 	}

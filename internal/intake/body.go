@@ -30,7 +30,7 @@ var (
 
 // Body is a request's body. It is read when a handler asks for it, after everything
 // that can be decided without it. Its bytes are admitted before they are read, and stay
-// admitted until the handler returns. What Read returned is valid until then.
+// admitted until the handler returns. What ReadAll returned is valid until then.
 type Body struct {
 	intake  *Intake
 	ctx     *fasthttp.RequestCtx
@@ -84,9 +84,9 @@ func BodyOf(ctx *fasthttp.RequestCtx) *Body {
 // Arrived is when the whole body had been read; zero if it was not.
 func (b *Body) Arrived() time.Time { return b.arrived }
 
-// Read reads the body, of at most limit bytes, into one buffer. Errors are
-// *event.Error. Call Read or ReadDecoded once.
-func (b *Body) Read(limit int) ([]byte, error) {
+// ReadAll reads the body, of at most limit bytes, into one buffer. Errors are
+// *event.Error. Call ReadAll or ReadDecoded once.
+func (b *Body) ReadAll(limit int) ([]byte, error) {
 	data, err := b.readAll(limit)
 	b.arrived = time.Now()
 	if err != nil {
@@ -103,7 +103,7 @@ func (b *Body) readAll(limit int) ([]byte, error) {
 	case f.length > int64(limit):
 		return nil, errOverLimit
 	case f.chunked:
-		return b.readGrowing((*begunBody)(b), b.small[:], min(smallBody, limit), limit)
+		return b.readGrowing((*bodyReader)(b), b.small[:], min(smallBody, limit), limit)
 	}
 	n := int(f.length)
 	if n > firstGrown {
@@ -112,7 +112,7 @@ func (b *Body) readAll(limit int) ([]byte, error) {
 		if !b.intake.admission.room(n) {
 			return nil, errOverloaded
 		}
-		return b.readGrowing((*begunBody)(b), b.small[:], smallBody, n)
+		return b.readGrowing((*bodyReader)(b), b.small[:], smallBody, n)
 	}
 	if !b.admit(n) {
 		return nil, errOverloaded
@@ -177,11 +177,11 @@ func (b *Body) atEnd(r io.Reader) error {
 	}
 }
 
-// begunBody reads a body as it comes, and has the client begin to send.
-type begunBody Body
+// bodyReader reads a body as it comes, after telling the client to send it.
+type bodyReader Body
 
 // Read implements io.Reader.
-func (b *begunBody) Read(p []byte) (int, error) {
+func (b *bodyReader) Read(p []byte) (int, error) {
 	if err := (*Body)(b).begin(); err != nil {
 		return 0, err
 	}

@@ -4,7 +4,7 @@
 //
 // How a request flows: [Intake.Serve] accepts connections within the limits and reads
 // headers strictly; ambiguous requests are refused. The handler decides what the headers
-// allow, then reads the body with [Body.Read] or [Body.ReadDecoded]. [Config.Refuse]
+// allow, then reads the body with [Body.ReadAll] or [Body.ReadDecoded]. [Config.Refuse]
 // answers requests that do not reach the handler.
 //
 // Invariants:

@@ -105,9 +105,9 @@ func (w *wholeBrotli) Read(p []byte) (int, error) {
 // body as sent may have Limits.BodyLimit bytes. An empty coding means none.
 func (b *Body) ReadDecoded(coding string, limit int) ([]byte, error) {
 	if coding == "" {
-		return b.Read(limit)
+		return b.ReadAll(limit)
 	}
-	compressed, err := b.Read(b.intake.cfg.BodyLimit)
+	compressed, err := b.ReadAll(b.intake.cfg.BodyLimit)
 	if err != nil {
 		return nil, err
 	}
