@@ -16,7 +16,7 @@ func Run(ctx context.Context, version string, args []string, out, errOut io.Writ
 	started := false // until then every failure is wrong usage
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(append([]string{}, args...)) // with nil the library would read os.Args
-	cmd, err := findOneDash(root, args)
+	cmd, err := checkArguments(root, args)
 	if err == nil {
 		cmd, err = root.ExecuteContextC(ctx)
 	}

@@ -62,7 +62,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	} else {
 		fmt.Fprintf(&text, "there is no command %q; gateway --help lists all", args[0])
 	}
-	cmd.SuggestionsMinimumDistance = 2 // differences in letters
+	cmd.SuggestionsMinimumDistance = min(2, (len(args[0])+1)/3) // differences in letters
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		fmt.Fprintf(&text, ". Did you mean %s %s?", cmd.CommandPath(), strings.Join(similar, " or "))
 	}
@@ -94,17 +94,21 @@ func knownTopic(cmd *cobra.Command, args []string) error {
 // flagError says what to do about a flag that cannot be parsed.
 func flagError(cmd *cobra.Command, err error) error {
 	if cmd.HasSubCommands() && cmd.HasExample() {
-		return usageError(fmt.Sprintf("%v; flags follow the whole command: %s", err, cmd.Example))
+		return usageError(fmt.Sprintf("%v; name the command before its flags: %s", err, cmd.Example))
 	}
 	return usageError(fmt.Sprintf("%v; see %s --help", err, cmd.CommandPath()))
 }
 
-// findOneDash refuses long flags with one dash. The library would read each letter as a
-// flag, and -client as -c with the file "lient".
-func findOneDash(root *cobra.Command, args []string) (*cobra.Command, error) {
+// checkArguments finds the mistakes that the library would misread: it parses the flags
+// of a misspelled command as those of the command above, and reads each letter of a long
+// flag with one dash as a flag, so -client as -c with the file "lient".
+func checkArguments(root *cobra.Command, args []string) (*cobra.Command, error) {
 	cmd, rest, err := root.Find(args)
 	if err != nil {
 		return cmd, nil // the library reports it
+	}
+	if cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		return cmd, knownCommand(cmd, rest[:1])
 	}
 	cmd.InitDefaultHelpFlag()
 	for _, arg := range rest {
