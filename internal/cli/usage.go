@@ -107,7 +107,8 @@ func checkArguments(root *cobra.Command, args []string) (*cobra.Command, error) 
 	if err != nil {
 		return cmd, nil // the library reports it
 	}
-	if cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+	completing := len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) // which the library adds later
+	if cmd.HasSubCommands() && !completing && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		return cmd, knownCommand(cmd, rest[:1])
 	}
 	cmd.InitDefaultHelpFlag()
