@@ -106,11 +106,11 @@ func (s *Store) resultOf(call *claimCall, waitErr error) (event.ClaimResult, err
 		s.metrics.failed("claim")
 		return event.ClaimResult{}, err
 	}
-	return s.parseResult(call.text, call.claim.ID, call.claim.Fingerprint)
+	return s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint)
 }
 
-// parseResult reads a script's answer. "M" is an *event.Rebuilding.
-func (s *Store) parseResult(text string, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
+// readAnswer reads a script's answer. "M" is an *event.Rebuilding.
+func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
 	if text == "M" {
 		s.wakeGuard()
 		return event.ClaimResult{}, &event.Rebuilding{Left: s.unready.estimate(bucketOf(id), time.Now())}
@@ -134,7 +134,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 		s.metrics.failed("take-over")
 		return event.ClaimResult{}, fmt.Errorf("take over claim: %w", err)
 	}
-	return s.parseResult(text, c.ID, c.Fingerprint)
+	return s.readAnswer(text, c.ID, c.Fingerprint)
 }
 
 // Look reads the record without claiming. A zero f matches any payload. If nothing is
@@ -154,5 +154,5 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 		s.metrics.failed("look")
 		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", err)
 	}
-	return s.parseResult(text, id, f)
+	return s.readAnswer(text, id, f)
 }

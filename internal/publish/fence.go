@@ -28,7 +28,7 @@ type fencer struct {
 	cfg        Config
 	registry   *registry
 	abandonOwn func(ctx context.Context, id string) error // abandons a producer of this process
-	running    context.Context                            // ended when the pool is closed
+	running    context.Context                            // ended when the pool is closed; fences outlive the calls that ask for them
 	logger     *slog.Logger
 	metrics    *Metrics
 	fences     fences

@@ -20,7 +20,7 @@ type Reader struct {
 	metrics    *Metrics
 
 	searches *searches
-	running  context.Context // of the searches; ended by stopSearches
+	running  context.Context // of the searches, which several callers share; ended by stopSearches
 	end      context.CancelFunc
 }
 
