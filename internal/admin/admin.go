@@ -71,7 +71,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Shutdown ends Serve. Requests under way have until ctx ends, then their connections
+// Shutdown ends Serve. Requests in progress have until ctx ends, then their connections
 // are closed.
 func (s *Server) Shutdown(ctx context.Context) {
 	if s.server.Shutdown(ctx) != nil {

@@ -5,5 +5,5 @@
 // output. The exit status is 0 after an orderly stop or help, 1 on failure, and 2 on
 // wrong usage; then the message says what to write instead, and the output is empty.
 //
-// Only main imports it. It keeps no package state: Run builds the tree anew.
+// Only main imports it. It keeps no package state: Run builds the tree again.
 package cli

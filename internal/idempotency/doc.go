@@ -19,7 +19,7 @@
 //     same script that the marker equals the present master_replid. What this process
 //     remembers of unready buckets serves estimates, readiness and a gauge;
 //   - a marker is set only by a gateway that held the bucket's lock, on the same Redis,
-//     from before it waited for records under way until it had read the log to its end; or
+//     from before it waited for records in flight until it had read the log to its end; or
 //     by an operator who asserts that no keyed event was written;
 //   - a settled record is never overwritten;
 //   - the receipts that are remembered in this process, for about a minute, are those of

@@ -53,7 +53,7 @@ type Marker string
 // The markers.
 const (
 	MarkerReady   Marker = "ready"
-	MarkerMissing Marker = "missing" // Redis is new, was emptied, or a rebuild is under way
+	MarkerMissing Marker = "missing" // Redis is new, was emptied, or a rebuild is in progress
 	MarkerForeign Marker = "foreign" // Redis was restarted or promoted since
 )
 

@@ -44,7 +44,7 @@ type Store struct {
 	logger  *slog.Logger
 	metrics *Metrics
 	claims  batcher[*claimCall]
-	looks   chan struct{} // holds one element per look under way
+	looks   chan struct{} // holds one element per look in progress
 	settles *settleQueue
 	recent  *recentReceipts
 	unready *unreadyBuckets

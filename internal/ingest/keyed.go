@@ -143,7 +143,7 @@ func (a *attempt) answerUnplaced(ctx context.Context, unplaced error) {
 	a.result, a.err = resultOf(found)
 }
 
-// withoutClaim goes on when the claim is not ours: the store did not answer, the
+// withoutClaim continues when the claim is not ours: the store did not answer, the
 // attempt before left it, or somebody else holds it.
 func (a *attempt) withoutClaim(ctx context.Context, found event.ClaimResult, err error) {
 	switch {
@@ -207,7 +207,7 @@ func refuseRebuilding(r *event.Rebuilding) error {
 	return e
 }
 
-// resume goes on from a claim whose attempt ended without saying how: first the
+// resume continues from a claim whose attempt ended without saying how: first the
 // recovery read, then the take-over. In this order because a complete read makes the
 // taker as good as a first owner: nothing of the earlier attempts is or will be in the
 // log, and the take-over compares the whole claim, so nobody else has written in

@@ -253,7 +253,7 @@ func (b *Body) problem(err error, limit int) *event.Error {
 }
 
 // finish is called when the handler has returned. If more of the body may come than is
-// worth reading, the connection is closed behind the answer.
+// worth reading, the connection is closed after the answer.
 func (b *Body) finish() {
 	if !b.wire.ended && !b.discard() {
 		b.ctx.SetConnectionClose()

@@ -102,7 +102,7 @@ func scanStep(ev librdkafka.Event, ends map[kafka.Partition]int64, visit func(*l
 		if ev.IsFatal() || ev.Code() == librdkafka.ErrAutoOffsetReset {
 			return nil, fmt.Errorf("read back from kafka: %w", ev)
 		}
-		return nil, nil // librdkafka goes on by itself
+		return nil, nil // librdkafka continues by itself
 	default:
 		return nil, nil // nothing came
 	}

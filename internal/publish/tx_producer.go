@@ -68,7 +68,7 @@ func newTxProducer(deliveryTimeout time.Duration, m *monitor, logger *slog.Logge
 	}
 }
 
-// onError is told of errors that concern no single record.
+// onError receives errors that are not about one record.
 func (t *txProducer) onError(from *incarnation, e librdkafka.Error) {
 	noteTransactionalError(t.logger, t.metrics, from, e)
 	if e.IsFatal() {

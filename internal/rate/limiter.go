@@ -15,7 +15,7 @@ const (
 	storeRetry = time.Second
 	// refillTimeout ends a refill that no call waits for any more.
 	refillTimeout = time.Second
-	// maxRefills bounds the refills under way at once, because claims use the same
+	// maxRefills bounds the refills in progress at once, because claims use the same
 	// connections.
 	maxRefills = 6
 	// minSweep is how many clients there must be before idle ones are forgotten.
@@ -98,7 +98,7 @@ type client struct {
 	// reserved tokens belong to the calls that waited when the refill began: a call that
 	// comes while they wake up must not take them.
 	reserved  int
-	refilling chan struct{} // closed when the refill has ended; nil if none is under way
+	refilling chan struct{} // closed when the refill has ended; nil if none is in progress
 	refills   int           // how many were begun
 }
 
@@ -117,7 +117,7 @@ func New(cfg Config, store Store, logger *slog.Logger, metrics *Metrics) *Limite
 // against a new one.
 func (l *Limiter) Replace(limits Limits) { l.limits.Store(&limits) }
 
-// Close ends the refills that are under way, and waits for them. Calls that come later
+// Close ends the refills that are in progress, and waits for them. Calls that come later
 // are decided without the store.
 func (l *Limiter) Close() {
 	l.away.Store(true)
@@ -185,7 +185,7 @@ func (l *Limiter) take(c *client, n int, now time.Time) Decision {
 	}
 }
 
-// await waits for the refill under way and, if that one was not for this call, for the
+// await waits for the refill in progress and, if that one was not for this call, for the
 // next. It returns how many tokens are reserved for other calls. The client is locked
 // before and after.
 func (l *Limiter) await(c *client, n int, now time.Time, timeout <-chan time.Time) (reserved int, overdue bool) {

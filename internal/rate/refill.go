@@ -7,7 +7,7 @@ import (
 )
 
 // refill asks the store for tokens in the background. The client is locked, and no
-// refill is under way.
+// refill is in progress.
 func (l *Limiter) refill(c *client, now time.Time) {
 	b, key := c.bucket, c.key
 	c.refills++

@@ -33,7 +33,7 @@ func (x *expansion) accept(s *State, i, g, p int) {
 	}
 }
 
-// finish answers an attempt and queues a settlement behind the answer.
+// finish answers an attempt and queues a settlement after the answer.
 func (a *attempt) finish(answer, settlement, token uint8) {
 	a.phase, a.answer, a.settlement, a.settleToken = done, answer, settlement, token
 }
@@ -273,7 +273,7 @@ func (x *expansion) delayed(s *State, i int) {
 	x.add(stepDelayed, i, int(g), &n)
 }
 
-// settlement applies the settlement that is queued behind the answer.
+// settlement applies the settlement that is queued after the answer.
 func (x *expansion) settlement(s *State, i int) {
 	e := &s.att[i]
 	if e.settlement == noSettlement {

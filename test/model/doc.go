@@ -27,7 +27,7 @@
 //   - publish.go: publishing, late append, high watermark behind the log's end,
 //     leader change, refusals, lost acknowledgements, leases that end;
 //   - transactions.go: one transaction at a time per producer, its commit
-//     request under way, fences, aborts, records that come after an abort;
+//     request in progress, fences, aborts, records that come after an abort;
 //   - recovery.go: where a recovery read may end;
 //   - rebuild.go: rule 8, for one bucket, by both gateways at once;
 //   - faults.go: kill -9 and start again, FLUSHALL, and a replica that missed

@@ -132,7 +132,7 @@ func (r *rebuild) tidy() {
 	}
 }
 
-// tidyProducers numbers the producers of gateway g anew, without those that
+// tidyProducers renumbers the producers of gateway g, without those that
 // nobody names and that have nothing in flight.
 func (s *State) tidyProducers(g uint8) {
 	gw := &s.gw[g]

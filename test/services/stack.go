@@ -28,7 +28,7 @@ func newStack(root string, out io.Writer) *stack {
 // Up starts one Kafka, one Redis and one PostgreSQL server that outlive this
 // process, and writes .services/state.json and .services/env in the repository.
 // If all three already run and answer, it only says so; if some do not, it stops the
-// others and starts all anew, with empty data. Progress goes to out.
+// others and starts all again, with empty data. Progress goes to out.
 func Up(ctx context.Context, out io.Writer) error {
 	root, err := RepoRoot()
 	if err != nil {

@@ -53,8 +53,8 @@ func Table() []Mutation {
 				New:  "\t\ta.refuseLate()\n\t\treturn\n\t}\n\tfailpoint.At(failpoint.Publishing)\n",
 			}},
 			// What reveals it stands still after its last look at the clock, while
-			// its producer has nothing under way: a transaction that is open for
-			// that long is Kafka's reason to give its producer up.
+			// its producer has nothing in progress: a transaction that is open for
+			// that long is Kafka's reason to abandon its producer.
 			Options: func(o *torture.Options) {
 				o.Guarantee, o.Rate = "transactional", 30
 				o.Only, o.Points = []string{"gateway-stop-at-beyond-lease"}, []string{failpoint.Publishing}

@@ -9,6 +9,6 @@
 //
 // It runs from the root of the repository, builds what it is not given, prints
 // a table and writes JSON. The exit status is 0 only when every check and every
-// target passed. The load generator is this same program, started anew as
+// target passed. The load generator is this same program, started again as
 // `bench load` for each measurement.
 package main
