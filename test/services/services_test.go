@@ -98,9 +98,7 @@ func TestFreeClusterPortHasTwo(t *testing.T) {
 		for _, each := range []int{port, port + clusterBus} {
 			_, given := reserved.Load(each)
 			require.True(t, given)
-			l, err := net.Listen("tcp", addr(each))
-			require.NoError(t, err)
-			require.NoError(t, l.Close())
+			requireFree(t, each)
 		}
 	}
 }
@@ -113,13 +111,18 @@ func TestFreePortIsFreeAndGivenOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, seen[port])
 		seen[port] = true
-		// It is free at once, unless a child that is being forked still has a copy of
-		// the socket, which it closes when it executes its program.
-		require.Eventually(t, func() bool {
-			l, err := net.Listen("tcp", addr(port))
-			return err == nil && l.Close() == nil
-		}, 5*time.Second, time.Millisecond)
+		requireFree(t, port)
 	}
+}
+
+// requireFree is for ports that are free at once, unless a child that is being forked
+// still has a copy of the socket, which it closes when it executes its program.
+func requireFree(t *testing.T, port int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		l, err := net.Listen("tcp", addr(port))
+		return err == nil && l.Close() == nil
+	}, 5*time.Second, time.Millisecond)
 }
 
 func TestWithPortRetry(t *testing.T) {
