@@ -43,7 +43,7 @@ func registeredAt(tb testing.TB, brokers []string, p running) []string {
 func (r running) poolIDs() (ids []string) {
 	pool := r.pool()
 	for i := range pool.slots {
-		ids = append(ids, r.pool().slots[i].current.Load().inc.id)
+		ids = append(ids, pool.slots[i].current.Load().inc.id)
 	}
 	slices.Sort(ids)
 	return ids

@@ -9,20 +9,20 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// MaxLength bounds, in bytes, the names that are compared: a longer one is not a
+// maxLength bounds, in bytes, the names that are compared: a longer one is not a
 // misspelling, the name may come from a stranger, and the work grows with the square
 // of the length.
-const MaxLength = 64
+const maxLength = 64
 
 // maxSimilar bounds the names that Similar returns.
 const maxSimilar = 3
 
 // Nearest returns the candidate that takes the fewest edits to become name, and how
 // many; "-" and "_" do not count. Among equals the first wins. It returns "" if name
-// is longer than MaxLength or there is no candidate.
+// is longer than maxLength or there is no candidate.
 func Nearest(name string, candidates []string) (best string, edits int) {
-	edits = MaxLength
-	if len(name) > MaxLength {
+	edits = maxLength
+	if len(name) > maxLength {
 		return "", edits
 	}
 	for _, candidate := range candidates {
@@ -41,7 +41,7 @@ func plain(name string) string {
 // first: those that are a few edits away, and those that begin with name or that name
 // begins with. Most often there are none.
 func Similar(name string, candidates []string) []string {
-	if name == "" || len(name) > MaxLength {
+	if name == "" || len(name) > maxLength {
 		return nil
 	}
 	type match struct {
@@ -53,7 +53,7 @@ func Similar(name string, candidates []string) []string {
 	var found []match
 	for _, candidate := range candidates {
 		l := strings.ToLower(candidate)
-		if len(l) > MaxLength {
+		if len(l) > maxLength {
 			continue
 		}
 		edits := limit + 1

@@ -19,9 +19,9 @@ func TestNearest(t *testing.T) {
 		"READ-TIME-OUT":                    {"read_timeout", 0},
 		"lisen":                            {"listen", 1},
 		"publik_uri":                       {"public_url", 2},
-		strings.Repeat("x", MaxLength+1):   {"", MaxLength},
+		strings.Repeat("x", maxLength+1):   {"", maxLength},
 		"körper_limit":                     {"body_limit", 6},
-		strings.Repeat("x", MaxLength-1):   {"listen", MaxLength - 1},
+		strings.Repeat("x", maxLength-1):   {"listen", maxLength - 1},
 		"listen" + strings.Repeat("x", 10): {"listen", 10},
 	} {
 		best, edits := Nearest(name, keys)
@@ -34,7 +34,7 @@ func TestNearest(t *testing.T) {
 
 func TestSimilar(t *testing.T) {
 	t.Parallel()
-	types := []string{"orders.placed", "orders.paid", "orders", "payments.settled", "id", strings.Repeat("y", MaxLength+1)}
+	types := []string{"orders.placed", "orders.paid", "orders", "payments.settled", "id", strings.Repeat("y", maxLength+1)}
 	for name, want := range map[string][]string{
 		"Orders.Placed":                {"orders.placed", "orders.paid", "orders"},
 		"order.placed":                 {"orders.placed"},
@@ -43,7 +43,7 @@ func TestSimilar(t *testing.T) {
 		"if":                           {"id"},
 		"refunds":                      nil,
 		"":                             nil,
-		strings.Repeat("y", MaxLength): nil,
+		strings.Repeat("y", maxLength): nil,
 	} {
 		require.Equal(t, want, Similar(name, types), name)
 	}
