@@ -19,6 +19,8 @@ type Admin struct {
 	mu     sync.RWMutex // held for reading during a call
 	client *librdkafka.AdminClient
 	closed bool
+
+	known sync.Map // names of topics that librdkafka keeps for this client
 }
 
 // AdminOf returns an admin client that uses a producer's connections. Close it
@@ -41,30 +43,42 @@ func (a *Admin) Use(ask func(*librdkafka.AdminClient) error) error {
 	return ask(a.client)
 }
 
-// Topics asks for the brokers and all topics.
-func (a *Admin) Topics(timeout time.Duration) (*librdkafka.Metadata, error) {
-	return a.metadata(nil, true, timeout)
-}
-
 // Topic asks for one topic. It does not create it.
 func (a *Admin) Topic(name string, timeout time.Duration) (*librdkafka.Metadata, error) {
-	return a.metadata(&name, false, timeout)
-}
-
-// Brokers asks for the brokers, without the topics that this client does not use.
-func (a *Admin) Brokers(timeout time.Duration) (*librdkafka.Metadata, error) {
-	return a.metadata(nil, false, timeout)
-}
-
-func (a *Admin) metadata(topic *string, all bool, timeout time.Duration) (md *librdkafka.Metadata, err error) {
-	err = a.Use(func(client *librdkafka.AdminClient) (err error) {
-		md, err = client.GetMetadata(topic, all, int(timeout.Milliseconds()))
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ask kafka for metadata: %w", err)
+	md, err := a.metadata(&name, timeout)
+	if err == nil {
+		a.known.Store(name, true)
 	}
-	return md, nil
+	return md, err
+}
+
+// Brokers asks for the brokers and the topics that this client has asked for or
+// produced to. As long as there are none, librdkafka asks for all topics.
+func (a *Admin) Brokers(timeout time.Duration) (*librdkafka.Metadata, error) {
+	return a.metadata(nil, timeout)
+}
+
+// metadata asks again while there is time: librdkafka repeats a question only to the
+// broker that it chose, and that may have stopped without a word.
+func (a *Admin) metadata(topic *string, timeout time.Duration) (md *librdkafka.Metadata, err error) {
+	first := firstTry(timeout)
+	for _, wait := range []time.Duration{first, timeout - first} {
+		err = a.Use(func(client *librdkafka.AdminClient) (err error) {
+			md, err = client.GetMetadata(topic, false, int(wait.Milliseconds()))
+			return err
+		})
+		if err == nil {
+			return md, nil
+		}
+	}
+	return nil, fmt.Errorf("ask kafka for metadata: %w", err)
+}
+
+// firstTry is how long to wait for the broker that is asked first. When its socket
+// has timed out, which librdkafka looks for once a second, it is not chosen again; an
+// answer from another one takes less than a second.
+func firstTry(timeout time.Duration) time.Duration {
+	return max(timeout/2, min(timeout-time.Second, askSocketTimeout+time.Second))
 }
 
 // Close waits for calls in progress; later ones fail. It may be called twice.

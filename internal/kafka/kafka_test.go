@@ -47,7 +47,7 @@ func TestAdmin(t *testing.T) {
 	require.NoError(t, err)
 
 	const timeout = 30 * time.Second
-	md, err := a.Topics(timeout)
+	md, err := a.Topic("t", timeout)
 	require.NoError(t, err)
 	require.Len(t, md.Topics["t"].Partitions, 3)
 	md, err = a.Topic("missing", timeout)
@@ -59,7 +59,9 @@ func TestAdmin(t *testing.T) {
 
 	a.Close()
 	a.Close()
-	_, err = a.Topics(timeout)
+	_, err = a.Brokers(timeout)
+	require.ErrorIs(t, err, errClosed)
+	_, err = a.Describe(t.Context(), []string{"t", "u"})
 	require.ErrorIs(t, err, errClosed)
 }
 

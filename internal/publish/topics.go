@@ -121,20 +121,20 @@ func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
 }
 
 func (t *topics) refresh(ctx context.Context) error {
-	md, err := t.admin().Topics(metadataTimeout)
+	wanted := t.names()
+	asking, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	states, err := t.admin().Describe(asking, wanted)
 	if err != nil {
 		return err
 	}
 	t.reached.Store(time.Now().UnixNano())
-	t.mu.Lock()
-	wanted := t.wanted
-	t.mu.Unlock()
 
 	present := make(map[string]topic, len(wanted))
 	var missing []string
-	for _, name := range wanted {
-		m, ok := md.Topics[name]
-		if !ok || m.Error.Code() != librdkafka.ErrNoError || len(m.Partitions) == 0 {
+	for _, m := range states {
+		name := m.Name
+		if m.Err != nil || len(m.Partitions) == 0 {
 			missing = append(missing, name)
 			continue
 		}
