@@ -70,7 +70,7 @@ func TestDescribe(t *testing.T) {
 			require.NoError(t, states[i].Err)
 			require.Len(t, states[i].Partitions, 4)
 			for number, p := range states[i].Partitions {
-				require.Equal(t, cluster.LeaderFor(states[i].Name, int32(number)), p.Leader) //nolint:gosec // few partitions
+				require.Equal(t, cluster.LeaderFor(states[i].Name, int32(number)), p.Leader)
 				require.Contains(t, p.Replicas, p.Leader)
 				require.Contains(t, p.InSync, p.Leader)
 			}

@@ -49,7 +49,7 @@ type Log struct {
 // configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 	p := &Producer{cfg: cfg, metrics: metrics}
-	p.topics = newTopics(p.admin, p.fitBatches, cfg.CreateTopics, logger)
+	p.topics = newTopics(p.admin, p.topicsChanged, cfg.CreateTopics, logger)
 	p.monitor = &monitor{topics: p.topics, logger: logger, metrics: metrics}
 	var err error
 	if p.plain, err = newIdempotent(cfg, p.monitor, logger, metrics); err != nil {

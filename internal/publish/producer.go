@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
@@ -92,9 +93,13 @@ func (p *Producer) PublishAsync(ctx context.Context, r event.Record) (wait func(
 }
 
 func (p *Producer) send(r event.Record) pending {
-	if t, found := p.topics.lookup(r.Topic); found == topicFound && recordSize(r) > t.maxBytes {
-		return pending{refused: event.Refuse(event.EventTooLarge,
-			"With its headers the event is %d bytes; the Kafka topic %s takes at most %d.", recordSize(r), r.Topic, t.maxBytes)}
+	if t, found := p.topics.lookup(r.Topic); found == topicFound {
+		if refused := inadmissible(t, r, failpoint.Now()); refused != nil {
+			if refused.Kind == event.LogUnavailable { // the settings may have been put right
+				p.topics.relearn(r.Topic)
+			}
+			return pending{refused: refused}
+		}
 	}
 	return p.backend.send(r)
 }
@@ -104,16 +109,6 @@ func (p *Producer) await(ctx context.Context, h pending) (event.Position, error)
 		return event.Position{}, h.refused
 	}
 	return p.backend.await(ctx, h)
-}
-
-// recordSize is at least what the record takes in a batch of its own
-// (record batch format v2: 61 bytes of batch, up to 5 bytes a length).
-func recordSize(r event.Record) int {
-	size := 61 + 21 + len(r.Key) + len(r.Value) + 10
-	for _, h := range r.Headers {
-		size += len(h.Name) + len(h.Value) + 10
-	}
-	return size
 }
 
 // Ping asks Kafka whether it answers. It also fails before the topics' metadata
@@ -130,6 +125,15 @@ func (p *Producer) Ping(ctx context.Context) error {
 
 // admin asks through the current client: one that failed is replaced.
 func (p *Producer) admin() *kafka.Admin { return p.plain.current().admin }
+
+// topicsChanged is called before topics are placed in.
+func (p *Producer) topicsChanged(known map[string]topic) {
+	smallest := defaultTopicBytes
+	for _, t := range known {
+		smallest = min(smallest, t.maxBytes)
+	}
+	p.fitBatches(smallest)
+}
 
 // fitBatches makes batches fit the topics that are about to be known, before the
 // first record can be placed in one of them: a batch that is too large fails all its

@@ -2,10 +2,12 @@ package publish
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
+	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,45 +23,59 @@ const (
 	refreshInterval = 30 * time.Second // partitions may be added at any time
 	urgentInterval  = time.Second      // Kafka is away, or a topic is missing
 	metadataTimeout = 5 * time.Second
-	// refreshPause bounds how often refused requests, each of which asks for a
-	// refresh, cause one.
-	refreshPause = 100 * time.Millisecond
-	// limitsInterval is how often topics are asked for their size limit.
-	limitsInterval = 5 * time.Minute
-	// defaultTopicBytes is Kafka's default max.message.bytes.
-	defaultTopicBytes = 1_048_588
+	// Refused requests, each of which asks for a refresh, cause one at once, the next
+	// after refreshPause, and others after pauses that grow to mostRefreshPause. A refresh
+	// that is asked for calmAfter the last one comes at once again.
+	refreshPause     = 100 * time.Millisecond
+	mostRefreshPause = time.Second
+	calmAfter        = 5 * time.Second
 )
 
-// topic is what the gateway needs to know of a topic.
+// topic is what the gateway needs to know of a topic. All but acked does not change.
 type topic struct {
 	partitions int32
-	maxBytes   int // max.message.bytes
+	topicSettings
+	// By partition: the leading broker, -1 for none; a number that partitions with the
+	// same brokers as replicas have in common; and how many of those have caught up.
+	leaders     []int32
+	replicaSets []uint64
+	inSync      []int
 	// acked has, by partition, when the newest acknowledged record was sent:
 	// nanoseconds since born, 0 for never.
 	acked []*atomic.Int64
 }
 
-// topics caches the cluster's metadata for the topics of the event types.
+// topics caches metadata and settings of the topics of the event types.
 type topics struct {
-	admin  func() *kafka.Admin
-	fit    func(smallest int) // called with the smallest max.message.bytes before lookups see the topics
-	create TopicCreation
-	logger *slog.Logger
-	born   time.Time
+	admin func() *kafka.Admin
+	// changed is called with the topics when they differ from those known before
+	// lookups see them.
+	changed  func(map[string]topic)
+	settings *settingsCache
+	create   TopicCreation
+	logger   *slog.Logger
+	born     time.Time
 
 	known   atomic.Pointer[map[string]topic] // nil: Kafka was never reached
 	wake    chan struct{}
 	reached atomic.Int64 // Unix nanoseconds of the last answer, 0 for never
 
-	mu       sync.Mutex
-	wanted   []string
-	missing  []string // as last logged
-	limits   map[string]int
-	limitsAt time.Time
+	mu     sync.Mutex
+	wanted []string
+	absent absentTopics // as last logged
 }
 
-func newTopics(admin func() *kafka.Admin, fit func(smallest int), create TopicCreation, logger *slog.Logger) *topics {
-	return &topics{admin: admin, fit: fit, create: create, logger: logger, born: failpoint.Now(), wake: make(chan struct{}, 1), limits: map[string]int{}}
+// absentTopics are wanted, but no event can be written to them. unclear are those that
+// Kafka gives another reason for.
+type absentTopics struct{ missing, hidden, unclear []string }
+
+func (a absentTopics) any() bool { return len(a.missing)+len(a.hidden)+len(a.unclear) > 0 }
+
+func newTopics(admin func() *kafka.Admin, changed func(map[string]topic), create TopicCreation, logger *slog.Logger) *topics {
+	return &topics{
+		admin: admin, changed: changed, settings: newSettingsCache(admin, logger), create: create, logger: logger,
+		born: failpoint.Now(), wake: make(chan struct{}, 1),
+	}
 }
 
 func (t *topics) want(names []string) {
@@ -96,10 +112,23 @@ const (
 	neverReached
 )
 
+// relearn asks for a topic's settings again: a broker refused a record for one of
+// them. It may be called for every refused record.
+func (t *topics) relearn(name string) {
+	if t.settings.expire(name) {
+		t.refreshSoon()
+	}
+}
+
 // run keeps the cache fresh until ctx ends. after is called after every try,
 // with the time when the try began.
 func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
+	pauses := backoff.NewExponential(refreshPause, mostRefreshPause)
 	for ctx.Err() == nil {
+		select {
+		case <-t.wake: // what follows is the refresh that was asked for
+		default:
+		}
 		begun := time.Now()
 		err := t.refresh(ctx)
 		after(begun, err)
@@ -115,41 +144,88 @@ func (t *topics) run(ctx context.Context, after func(time.Time, error)) {
 		case <-timer.C:
 		case <-t.wake:
 			timer.Stop()
-			backoff.Sleep(ctx, refreshPause)
+			if time.Since(begun) >= calmAfter {
+				pauses.Reset()
+				continue
+			}
+			backoff.SleepUntil(ctx, begun.Add(pauses.Next()))
 		}
 	}
 }
 
 func (t *topics) refresh(ctx context.Context) error {
-	wanted := t.names()
 	asking, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
-	states, err := t.admin().Describe(asking, wanted)
+	states, err := t.admin().Describe(asking, t.names())
 	if err != nil {
 		return err
 	}
 	t.reached.Store(time.Now().UnixNano())
 
-	present := make(map[string]topic, len(wanted))
-	var missing []string
-	for _, m := range states {
-		name := m.Name
-		if m.Err != nil || len(m.Partitions) == 0 {
-			missing = append(missing, name)
-			continue
-		}
-		before, _ := t.lookup(name)
-		present[name] = topic{partitions: int32(len(m.Partitions)), acked: counters(before.acked, len(m.Partitions))} //nolint:gosec // partitions are few
-	}
-	t.learnLimits(ctx, present)
+	present, absent := t.divide(states)
+	t.settings.learn(ctx, slices.Sorted(maps.Keys(present)))
 	for name, p := range present {
-		p.maxBytes = t.limit(name)
+		p.topicSettings = t.settings.of(name)
 		present[name] = p
 	}
-	t.fit(smallestOf(present))
+	if known := t.known.Load(); known == nil || !equalTopics(*known, present) {
+		t.changed(present)
+	}
 	t.known.Store(&present)
-	t.reportMissing(ctx, missing)
+	t.reportAbsent(ctx, absent)
 	return nil
+}
+
+// divide separates topics that events can be written to, still without settings, from
+// others. A topic that Kafka fails to describe stays as it was.
+func (t *topics) divide(states []kafka.TopicState) (present map[string]topic, absent absentTopics) {
+	present = make(map[string]topic, len(states))
+	for _, state := range states {
+		before, found := t.lookup(state.Name)
+		switch code, _ := kafka.ErrorCode(state.Err); {
+		case state.Err == nil && len(state.Partitions) > 0:
+			present[state.Name] = describedTopic(state.Partitions, before.acked)
+		case code == librdkafka.ErrUnknownTopicOrPart:
+			absent.missing = append(absent.missing, state.Name)
+			t.settings.forget(state.Name)
+		case NotAllowed(state.Err):
+			absent.hidden = append(absent.hidden, state.Name)
+		case found == topicFound:
+			present[state.Name] = before
+		default:
+			absent.unclear = append(absent.unclear, state.Name)
+			t.logger.Debug("kafka does not describe a topic", "topic", state.Name, "error", state.Err)
+		}
+	}
+	return present, absent
+}
+
+// describedTopic is a topic without its settings.
+func describedTopic(partitions []kafka.PartitionState, acked []*atomic.Int64) topic {
+	t := topic{partitions: int32(len(partitions)), acked: counters(acked, len(partitions))} //nolint:gosec // partitions are few
+	for _, p := range partitions {
+		t.leaders = append(t.leaders, p.Leader)
+		t.replicaSets = append(t.replicaSets, replicaSet(p.Replicas))
+		t.inSync = append(t.inSync, len(p.InSync))
+	}
+	return t
+}
+
+// equalTopics tells whether nothing but acknowledgements differs.
+func equalTopics(these, those map[string]topic) bool {
+	return maps.EqualFunc(these, those, func(a, b topic) bool {
+		return a.partitions == b.partitions && a.topicSettings == b.topicSettings && slices.Equal(a.leaders, b.leaders) &&
+			slices.Equal(a.replicaSets, b.replicaSets) && slices.Equal(a.inSync, b.inSync)
+	})
+}
+
+// replicaSet is the same number for the same brokers, in whatever order.
+func replicaSet(brokers []int32) uint64 {
+	hash := fnv.New64a()
+	for _, id := range slices.Sorted(slices.Values(brokers)) {
+		_ = binary.Write(hash, binary.LittleEndian, id) // a hash takes everything
+	}
+	return hash.Sum64()
 }
 
 // counters returns n counters, the first of which are the old ones.
@@ -188,33 +264,35 @@ func (t *topics) names() []string {
 	return t.wanted
 }
 
+// anyMissing tells whether a topic is missing, or not described.
 func (t *topics) anyMissing() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.missing) > 0
+	return t.absent.any()
 }
 
-// reportMissing creates missing topics if the configuration says so, and logs
-// each change of what is missing once.
-func (t *topics) reportMissing(ctx context.Context, missing []string) {
+// reportAbsent creates missing topics if the configuration says so, and logs
+// each change of what is missing or hidden once.
+func (t *topics) reportAbsent(ctx context.Context, absent absentTopics) {
 	t.mu.Lock()
-	changed := !slices.Equal(missing, t.missing)
-	t.missing = missing
+	before := t.absent
+	t.absent = absent
 	t.mu.Unlock()
-	if len(missing) == 0 {
-		return
+	if len(absent.hidden) > 0 && !slices.Equal(absent.hidden, before.hidden) {
+		t.logger.Warn("kafka does not describe topics to the gateway: their event types answer 503 until someone grants it the permission Describe",
+			"topics", absent.hidden)
 	}
-	if t.create.Enabled {
-		if err := t.createMissing(ctx, missing); err != nil {
-			t.logger.Error("creating topics failed", "error", err, "topics", missing)
+	switch {
+	case len(absent.missing) == 0:
+	case t.create.Enabled:
+		if err := t.createMissing(ctx, absent.missing); err != nil {
+			t.logger.Error("creating topics failed", "error", err, "topics", absent.missing)
 			return
 		}
 		t.refreshSoon()
-		return
-	}
-	if changed {
+	case !slices.Equal(absent.missing, before.missing):
 		t.logger.Warn("topics are missing: their event types answer 503 until someone creates them; kafka.create_topics can do it",
-			"topics", missing)
+			"topics", absent.missing)
 	}
 }
 
@@ -232,7 +310,8 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 	}
 	var results []librdkafka.TopicResult
 	err := t.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
-		results, err = admin.CreateTopics(ctx, specs)
+		results, err = admin.CreateTopics(ctx, specs,
+			librdkafka.SetAdminOperationTimeout(metadataTimeout), librdkafka.SetAdminRequestTimeout(2*metadataTimeout))
 		return err
 	})
 	if err != nil {
@@ -248,62 +327,4 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 		}
 	}
 	return nil
-}
-
-// learnLimits asks for max.message.bytes of new topics, and of all every
-// limitsInterval. Without permission, Kafka's default is assumed.
-func (t *topics) learnLimits(ctx context.Context, present map[string]topic) {
-	t.mu.Lock()
-	if time.Since(t.limitsAt) > limitsInterval {
-		t.limits = make(map[string]int, len(present))
-		t.limitsAt = time.Now()
-	}
-	var ask []librdkafka.ConfigResource
-	for name := range present {
-		if _, ok := t.limits[name]; !ok {
-			ask = append(ask, librdkafka.ConfigResource{Type: librdkafka.ResourceTopic, Name: name})
-		}
-	}
-	t.mu.Unlock()
-	if len(ask) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
-	defer cancel()
-	var results []librdkafka.ConfigResourceResult
-	err := t.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
-		results, err = admin.DescribeConfigs(ctx, ask)
-		return err
-	})
-	if err != nil {
-		t.logger.Debug("asking topics for their size limit failed", "error", err)
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, r := range results {
-		n, err := strconv.Atoi(r.Config["max.message.bytes"].Value)
-		if r.Error.Code() != librdkafka.ErrNoError || err != nil {
-			n = defaultTopicBytes
-		}
-		t.limits[r.Name] = n
-	}
-}
-
-func (t *topics) limit(name string) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n, ok := t.limits[name]; ok {
-		return n
-	}
-	return defaultTopicBytes
-}
-
-// smallestOf is the least max.message.bytes of topics.
-func smallestOf(present map[string]topic) int {
-	least := defaultTopicBytes
-	for _, k := range present {
-		least = min(least, k.maxBytes)
-	}
-	return least
 }

@@ -2,7 +2,9 @@ package publish
 
 import (
 	"context"
+	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,7 +17,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 )
 
 func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
@@ -293,4 +297,96 @@ func TestKafkaGoesAndComesBack(t *testing.T) {
 	require.NoError(t, err)
 	_, down := p.Reached()
 	require.False(t, down)
+}
+
+func TestOnlyOwnTopicsAreAskedForAndNotTooOften(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "own", "foreign"))
+	var (
+		mu       sync.Mutex
+		requests [][]string // nil asks for all topics
+	)
+	cluster.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		var names []string
+		if topics := req.(*kmsg.MetadataRequest).Topics; topics != nil {
+			names = []string{}
+			for _, t := range topics {
+				names = append(names, *t.Topic)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		requests = append(requests, names)
+		return nil, nil, false
+	})
+	seen := func() [][]string { mu.Lock(); defer mu.Unlock(); return slices.Clone(requests) }
+	p := start(t, cluster.ListenAddrs(), []string{"own"})
+	_, err := p.publish(t, "own", "{}")
+	require.NoError(t, err)
+
+	before := len(seen())
+	const storm = 3 * time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), storm)
+	defer cancel()
+	backoff.Poll(ctx, time.Millisecond, func() bool { p.topics.refreshSoon(); return false }) // as refused requests do
+	inStorm := len(seen()) - before
+	require.GreaterOrEqual(t, inStorm, 3, "asked at all")
+	// One at once, four while the pauses grow, then one a second, which jitter may halve.
+	require.LessOrEqual(t, inStorm, 5+2*int(storm/mostRefreshPause))
+	for _, names := range seen() {
+		require.NotNil(t, names, "of the whole cluster")
+		require.NotContains(t, names, "foreign")
+	}
+}
+
+func TestTopicsAreDivided(t *testing.T) {
+	t.Parallel()
+	failed := func(code librdkafka.ErrorCode) error { return librdkafka.NewError(code, "", false) }
+	described := []kafka.PartitionState{{Leader: 1, Replicas: []int32{1, 2}, InSync: []int32{1}}, {Leader: -1, Replicas: []int32{2, 1}}, {Leader: 3, Replicas: []int32{3, 2}}}
+	c := newTopics(nil, nil, TopicCreation{}, slog.New(slog.DiscardHandler))
+	before := topic{partitions: 9}
+	c.known.Store(&map[string]topic{"failed": before, "deleted": before, "hidden": before})
+	present, absent := c.divide([]kafka.TopicState{
+		{Name: "there", Partitions: described},
+		{Name: "failed", Err: failed(librdkafka.ErrLeaderNotAvailable)},
+		{Name: "deleted", Err: failed(librdkafka.ErrUnknownTopicOrPart)},
+		{Name: "hidden", Err: failed(librdkafka.ErrTopicAuthorizationFailed)},
+		{Name: "new", Err: failed(librdkafka.ErrLeaderNotAvailable)},
+		{Name: "empty"},
+	})
+	require.Equal(t, absentTopics{missing: []string{"deleted"}, hidden: []string{"hidden"}, unclear: []string{"new", "empty"}}, absent)
+	require.Len(t, present, 2)
+	require.Equal(t, before, present["failed"], "it stays as it was")
+	there := present["there"]
+	require.EqualValues(t, 3, there.partitions)
+	require.Equal(t, []int32{1, -1, 3}, there.leaders)
+	require.Equal(t, []int{1, 0, 0}, there.inSync)
+	require.Equal(t, there.replicaSets[0], there.replicaSets[1], "in whatever order")
+	require.NotEqual(t, there.replicaSets[0], there.replicaSets[2])
+	require.Len(t, there.acked, 3)
+}
+
+func TestReplicaSetsOfACluster(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.NumBrokers(4), kfake.SeedTopics(12, "t"))
+	c := cacheTopics(t, cluster, "t")
+	require.NoError(t, c.refresh(t.Context()))
+	found := c.get(t, "t")
+	sets := map[uint64]string{}
+	for number := range found.partitions {
+		require.Equal(t, cluster.LeaderFor("t", number), found.leaders[number])
+		require.Positive(t, found.inSync[number])
+		leader := strconv.Itoa(int(found.leaders[number]))
+		if other, ok := sets[found.replicaSets[number]]; ok {
+			require.Equal(t, other, leader) // kfake derives a partition's replicas from its leader
+		}
+		sets[found.replicaSets[number]] = leader
+	}
+	require.Len(t, sets, 4)
+
+	require.NoError(t, cluster.MoveTopicPartition("t", 0, (found.leaders[0]+1)%4))
+	require.NoError(t, c.refresh(t.Context()))
+	require.Equal(t, (found.leaders[0]+1)%4, c.get(t, "t").leaders[0])
+	require.Len(t, c.changes, 2)
 }
