@@ -88,7 +88,7 @@ func (v validator) kafka() {
 	v.check(k.CreateTopics.Replication >= 1 && k.CreateTopics.Replication <= math.MaxInt16, "kafka.create_topics.replication", "must be at least 1 and fit 16 bits", "write 3, or 1 for a single broker")
 	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
 		if f := refuseProperty(name, k.Properties[name]); f != nil {
-			v.check(false, join("kafka.properties", shownKey(name)), f.problem, f.fix)
+			v.check(false, PropertyPath(name), f.problem, f.fix)
 		}
 	}
 }

@@ -3,13 +3,20 @@
 // partitions, and the codes of errors. It writes no records: only internal/publish
 // does.
 //
+// The operator's properties have librdkafka's names. [Connection.Settings] passes them
+// to librdkafka, [Connection.FranzOptions] translates them for franz-go, and
+// [ChooseClient] decides which of the two writes.
+//
 // Checking a cluster and creating topics stay in internal/publish: both ask through
 // a producer, so that they meet the same obstacles as one.
 //
 // Invariants:
 //   - asking for metadata never creates a topic;
-//   - a call through [Admin] never meets a client that is closed.
+//   - a call through [Admin] never meets a client that is closed;
+//   - a property is translated, or without effect on what is written, or reported: none
+//     is dropped in silence;
+//   - a connection of franz-go sends nothing after it is closed.
 //
-// It imports no other package of the gateway. The driver, confluent-kafka-go, is
-// imported as librdkafka here and in internal/publish.
+// It imports internal/backoff, and no other package of the gateway. confluent-kafka-go,
+// imported as librdkafka, and franz-go are known here and in internal/publish only.
 package kafka
