@@ -73,6 +73,17 @@ func TestCheckText(t *testing.T) {
 				"3 errors, 3 warnings" + some,
 			"3 errors",
 		},
+		"properties that the client cannot use": {
+			"auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\n" +
+				"kafka: {client: franz, properties: {linger.ms: soon, batch.num.messages: 5}}\n",
+			"config\n" +
+				"  ERROR    config.value kafka.properties.batch.num.messages: cannot be used with kafka.client: franz: franz-go bounds a batch by its bytes only (%DIR%/gateway.yaml:4)\n           do: leave it out, or write kafka.client: auto or librdkafka\n" +
+				"  ERROR    config.value kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000 (%DIR%/gateway.yaml:4)\n           do: write for example 5\n\n" +
+				schemasOK + "\n" +
+				"kafka\n  warning  kafka.skipped: not looked at: kafka.properties.batch.num.messages is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
+				redisAway + "\n3 errors, 1 warning" + some,
+			"3 errors",
+		},
 		"no configuration": {
 			"auth: [\n",
 			"config\n  ERROR    config.value %DIR%/gateway.yaml: is not YAML: did not find expected node content (%DIR%/gateway.yaml:1)\n           do: look at indentation and quotes near that line\n\n" +

@@ -33,11 +33,11 @@ func ChooseClient(configured Client, transactional bool, c Connection) (ClientCh
 		return ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, nil
 	case ClientFranz, ClientAuto:
 	default:
-		return ClientChoice{}, fmt.Errorf("kafka.client is none of %s, %s and %s", ClientAuto, ClientFranz, ClientLibrdkafka)
+		return ClientChoice{}, fmt.Errorf("the client that is configured is none of %s, %s and %s", ClientAuto, ClientFranz, ClientLibrdkafka)
 	}
 	if transactional {
 		if configured == ClientFranz {
-			return ClientChoice{}, errors.New("kafka.client is franz, and transactions are written with librdkafka")
+			return ClientChoice{}, errors.New("franz-go is configured, and transactions are written with librdkafka")
 		}
 		return ClientChoice{ClientLibrdkafka, "transactions are written with librdkafka"}, nil
 	}

@@ -40,10 +40,10 @@ func TestChooseClient(t *testing.T) {
 				"kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000; write for example 5\n" +
 				"kafka.properties.no.such.property: cannot be used with kafka.client: franz: franz-go has no counterpart; leave it out, or write kafka.client: auto or librdkafka",
 		},
-		"franz, transactional":  {ClientFranz, true, "", ClientChoice{}, "kafka.client is franz, and transactions are written with librdkafka"},
+		"franz, transactional":  {ClientFranz, true, "", ClientChoice{}, "franz-go is configured, and transactions are written with librdkafka"},
 		"librdkafka":            {ClientLibrdkafka, false, "linger.ms=soon", ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, ""},
 		"librdkafka, transact.": {ClientLibrdkafka, true, "", ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, ""},
-		"another":               {"sarama", false, "", ClientChoice{}, "kafka.client is none of auto, franz and librdkafka"},
+		"another":               {"sarama", false, "", ClientChoice{}, "the client that is configured is none of auto, franz and librdkafka"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
