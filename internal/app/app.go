@@ -74,9 +74,12 @@ func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) 
 }
 
 func (a *App) build(openAPI []byte) error {
+	if err := CheckConfig(a.cfg); err != nil {
+		return fmt.Errorf("the configuration cannot be used:\n%w", err)
+	}
 	webhooks, err := webhookSources(a.cfg)
 	if err != nil {
-		return fmt.Errorf("the configuration cannot be used:\n%w", err)
+		return err // cannot happen: they were just built
 	}
 	if err := a.buildStores(); err != nil {
 		return err

@@ -17,7 +17,7 @@ func (c *checker) configuration() (cfg *config.Config, wrong config.Errors, list
 	const check = "config.file"
 	cfg, err := config.Examine(c.file, c.environ)
 	if err == nil {
-		err = app.CheckWebhooks(cfg)
+		err = app.CheckConfig(cfg)
 	}
 	switch {
 	case err == nil:

@@ -66,11 +66,22 @@ func TestCheckText(t *testing.T) {
 			"config\n" +
 				"  ERROR    config.value schemas.folder: is an unknown key (%DIR%/gateway.yaml:4)\n           do: remove it; the keys here are dir, watch\n" +
 				"  ERROR    config.value redis.addresses[0]: \"nowhere\" is not host:port (%DIR%/gateway.yaml:2)\n           do: write for example broker-1.example.com:9092, one address per item\n" +
-				"  ERROR    config.value idempotency.lease: 1s is less than kafka.delivery_timeout (10s) plus 3s: a key could change hands while its record is on the way (%DIR%/gateway.yaml:3)\n           do: write at least 13s\n\n" +
+				"  ERROR    config.value idempotency.lease: 1s is less than kafka.delivery_timeout (15s) plus 3s: a key could change hands while its record is on the way (%DIR%/gateway.yaml:3)\n           do: write at least 18s\n\n" +
 				"schemas\n  warning  schemas.skipped: not looked at: schemas.folder is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
 				"kafka\n  warning  kafka.skipped: not looked at: idempotency.lease is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
 				"redis\n  warning  redis.skipped: not looked at: redis.addresses[0] is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
 				"3 errors, 3 warnings" + some,
+			"3 errors",
+		},
+		"properties that the client cannot use": {
+			"auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\n" +
+				"kafka: {client: franz, properties: {linger.ms: soon, batch.num.messages: 5}}\n",
+			"config\n" +
+				"  ERROR    config.value kafka.properties.batch.num.messages: cannot be used with kafka.client: franz: franz-go bounds a batch by its bytes only (%DIR%/gateway.yaml:4)\n           do: leave it out, or write kafka.client: auto or librdkafka\n" +
+				"  ERROR    config.value kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000 (%DIR%/gateway.yaml:4)\n           do: write for example 5\n\n" +
+				schemasOK + "\n" +
+				"kafka\n  warning  kafka.skipped: not looked at: kafka.properties.batch.num.messages is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
+				redisAway + "\n3 errors, 1 warning" + some,
 			"3 errors",
 		},
 		"no configuration": {

@@ -45,10 +45,11 @@ func Defaults() *Config {
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Kafka: Kafka{
 			Brokers:               []string{"127.0.0.1:9092"},
+			Client:                KafkaClientAuto,
 			Guarantee:             GuaranteeIdempotent,
 			TransactionalIDPrefix: "gateway",
 			TransactionTimeout:    20 * time.Second,
-			DeliveryTimeout:       10 * time.Second,
+			DeliveryTimeout:       15 * time.Second, // a broker that dies keeps its leaderships for KRaft's session of 9 s
 			CreateTopics:          CreateTopics{Partitions: 12, Replication: 3},
 			Properties:            Properties{},
 		},
@@ -110,6 +111,7 @@ type Auth struct {
 // Kafka is the log that events are written to.
 type Kafka struct {
 	Brokers               []string      `yaml:"brokers"` // host:port each
+	Client                KafkaClient   `yaml:"client"`
 	Guarantee             Guarantee     `yaml:"guarantee"`
 	TransactionalIDPrefix string        `yaml:"transactional_id_prefix"`
 	TransactionTimeout    time.Duration `yaml:"transaction_timeout"` // whole milliseconds are used
@@ -117,6 +119,17 @@ type Kafka struct {
 	CreateTopics          CreateTopics  `yaml:"create_topics"`
 	Properties            Properties    `yaml:"properties"`
 }
+
+// KafkaClient names the library that writes records. Everything else that asks Kafka
+// uses librdkafka.
+type KafkaClient string
+
+// The clients. Auto is franz-go where the other settings can be expressed in it.
+const (
+	KafkaClientAuto       KafkaClient = "auto"
+	KafkaClientFranz      KafkaClient = "franz"
+	KafkaClientLibrdkafka KafkaClient = "librdkafka"
+)
 
 // Guarantee names the mechanism behind "exactly once".
 type Guarantee string

@@ -29,6 +29,7 @@ admin: { listen: "[::1]:9999" }
 auth: none
 kafka:
   brokers: [ "a:1", "[::2]:2" ]
+  client: librdkafka
   guarantee: transactional
   transactional_id_prefix: Orders_2.gw
   transaction_timeout: 6s
@@ -53,7 +54,7 @@ log: { format: text, level: debug }
 		Admin: Admin{Listen: "[::1]:9999"},
 		Auth:  Auth{None: true},
 		Kafka: Kafka{
-			Brokers: []string{"a:1", "[::2]:2"}, Guarantee: GuaranteeTransactional, DeliveryTimeout: 5 * time.Second,
+			Brokers: []string{"a:1", "[::2]:2"}, Client: KafkaClientLibrdkafka, Guarantee: GuaranteeTransactional, DeliveryTimeout: 5 * time.Second,
 			TransactionalIDPrefix: "Orders_2.gw", TransactionTimeout: 6 * time.Second,
 			CreateTopics: CreateTopics{Enabled: true, Partitions: 1, Replication: 1},
 			Properties:   Properties{"linger.ms": "0.5", "client.id": "gw", "socket.keepalive.enable": "true", "sasl.password": "007"},

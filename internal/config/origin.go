@@ -44,6 +44,9 @@ func (c *Config) Source(path string) string { return c.origin(path).source }
 // no message may show it.
 func (c *Config) Expanded(path string) bool { return c.origin(path).hidden }
 
+// PropertyPath is the path of a property of kafka.properties.
+func PropertyPath(name string) string { return join("kafka.properties", shownKey(name)) }
+
 // Given reports whether any key of a section was set.
 func (c *Config) Given(section string) bool {
 	for path := range c.origins {

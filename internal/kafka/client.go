@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Connection is how a client reaches the brokers.
@@ -60,7 +61,8 @@ func ForwardLogs(logger *slog.Logger, logs <-chan librdkafka.LogEvent, stop <-ch
 	}
 }
 
-// ErrorCode finds Kafka's code in an error's chain.
+// ErrorCode finds Kafka's code in an error's chain, whichever client it comes from:
+// a broker's codes are the protocol's numbers in both.
 func ErrorCode(err error) (librdkafka.ErrorCode, bool) {
 	if err == nil {
 		return librdkafka.ErrNoError, false // without an allocation
@@ -68,6 +70,10 @@ func ErrorCode(err error) (librdkafka.ErrorCode, bool) {
 	var e librdkafka.Error
 	if errors.As(err, &e) {
 		return e.Code(), true
+	}
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return librdkafka.ErrorCode(k.Code), true
 	}
 	return librdkafka.ErrNoError, false
 }

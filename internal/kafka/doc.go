@@ -3,6 +3,10 @@
 // the names of partitions, and the codes of errors. It writes no records: only
 // internal/publish does.
 //
+// The operator's properties have librdkafka's names. [Connection.Settings] passes them
+// to librdkafka, [Connection.FranzOptions] translates them for franz-go, and
+// [ChooseClient] decides which of the two writes.
+//
 // Checking a cluster and creating topics stay in internal/publish: both ask through
 // a producer, so that they meet the same obstacles as one.
 //
@@ -10,8 +14,11 @@
 //   - asking for metadata never creates a topic;
 //   - metadata is asked for by topic, never of a whole cluster that has others;
 //   - one broker that is silent does not make a question for metadata fail;
-//   - a call through [Admin] never meets a client that is closed.
+//   - a call through [Admin] never meets a client that is closed;
+//   - a property is translated, or without effect on what is written, or reported: none
+//     is dropped in silence;
+//   - a connection of franz-go sends nothing after it is closed.
 //
-// It imports no other package of the gateway. The driver, confluent-kafka-go, is
-// imported as librdkafka here and in internal/publish.
+// It imports internal/backoff, and no other package of the gateway. confluent-kafka-go,
+// imported as librdkafka, and franz-go are known here and in internal/publish only.
 package kafka

@@ -11,6 +11,7 @@ import (
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 )
@@ -70,6 +71,19 @@ func TestErrorCode(t *testing.T) {
 	code, ok := ErrorCode(fmt.Errorf("publish: %w", librdkafka.NewError(librdkafka.ErrTimedOut, "", false)))
 	require.True(t, ok)
 	require.Equal(t, librdkafka.ErrTimedOut, code)
+	// A broker's codes have the same numbers in both clients.
+	for franz, want := range map[*kerr.Error]librdkafka.ErrorCode{
+		kerr.UnknownServerError: librdkafka.ErrUnknown, kerr.CorruptMessage: librdkafka.ErrInvalidMsg,
+		kerr.UnknownTopicOrPartition: librdkafka.ErrUnknownTopicOrPart, kerr.NotLeaderForPartition: librdkafka.ErrNotLeaderForPartition,
+		kerr.MessageTooLarge: librdkafka.ErrMsgSizeTooLarge, kerr.TopicAuthorizationFailed: librdkafka.ErrTopicAuthorizationFailed,
+		kerr.PolicyViolation: librdkafka.ErrPolicyViolation, kerr.OutOfOrderSequenceNumber: librdkafka.ErrOutOfOrderSequenceNumber,
+		kerr.InvalidProducerEpoch: librdkafka.ErrInvalidProducerEpoch, kerr.InvalidRecord: librdkafka.ErrInvalidRecord,
+		kerr.ClusterAuthorizationFailed: librdkafka.ErrClusterAuthorizationFailed, kerr.ThrottlingQuotaExceeded: librdkafka.ErrThrottlingQuotaExceeded,
+	} {
+		code, ok := ErrorCode(fmt.Errorf("publish: %w", franz))
+		require.True(t, ok)
+		require.Equal(t, want, code, franz.Message)
+	}
 	_, ok = ErrorCode(errors.New("another"))
 	require.False(t, ok)
 	_, ok = ErrorCode(nil)

@@ -1,0 +1,73 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ClientName names the library that writes records.
+type ClientName string
+
+// The clients, and the rule that chooses one of them.
+const (
+	ClientAuto       ClientName = "auto"
+	ClientFranz      ClientName = "franz"
+	ClientLibrdkafka ClientName = "librdkafka"
+)
+
+// ClientChoice is the client that writes, and the reason in plain English.
+type ClientChoice struct {
+	Client ClientName // ClientFranz or ClientLibrdkafka
+	Reason string
+}
+
+// ChooseClient decides which client writes. ClientAuto is franz-go wherever the
+// connection can be expressed in it. It connects to nothing, but reads the files of
+// certificates and keys that the properties name.
+//
+// The error is a [PropertyErrors], or one about franz-go and transactions.
+func ChooseClient(configured ClientName, transactional bool, c Connection) (ClientChoice, error) {
+	switch configured {
+	case ClientLibrdkafka:
+		return ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, nil
+	case ClientFranz, ClientAuto:
+	default:
+		return ClientChoice{}, fmt.Errorf("the client that is configured is none of %s, %s and %s", ClientAuto, ClientFranz, ClientLibrdkafka)
+	}
+	if transactional {
+		if configured == ClientFranz {
+			return ClientChoice{}, errors.New("franz-go is configured, and transactions are written with librdkafka")
+		}
+		return ClientChoice{ClientLibrdkafka, "transactions are written with librdkafka"}, nil
+	}
+	_, missing, err := c.FranzOptions()
+	var wrong PropertyErrors
+	if err != nil && !errors.As(err, &wrong) {
+		return ClientChoice{}, err
+	}
+	if configured == ClientFranz {
+		for _, m := range missing {
+			wrong = append(wrong, PropertyError{
+				Name: m.Name, Problem: "cannot be used with kafka.client: franz: " + m.Reason, Fix: "leave it out, or write kafka.client: auto or librdkafka",
+			})
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		return ClientChoice{}, wrong.sorted()
+	case configured == ClientFranz:
+		return ClientChoice{ClientFranz, "kafka.client is franz"}, nil
+	case len(missing) > 0:
+		return ClientChoice{ClientLibrdkafka, onlyLibrdkafka(missing)}, nil
+	}
+	return ClientChoice{ClientFranz, "franz-go can express all of kafka.properties"}, nil
+}
+
+func onlyLibrdkafka(missing []Untranslated) string {
+	reasons := make([]string, len(missing))
+	for i, m := range missing {
+		reasons[i] = "kafka.properties." + m.Name + ": " + m.Reason
+	}
+	return strings.Join(reasons, "; ")
+}
