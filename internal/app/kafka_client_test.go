@@ -21,7 +21,7 @@ func TestKafkaClient(t *testing.T) {
 		"default":     {"", "", kafka.ClientFranz},
 		"expressible": {"kafka: {properties: {linger.ms: 5, compression.type: lz4, log_level: 3}}\n", "", kafka.ClientFranz},
 		"not expressible": {
-			"kafka: {properties: {compression.type: zstd}}\n", "", kafka.ClientLibrdkafka,
+			"kafka: {properties: {batch.num.messages: 5}}\n", "", kafka.ClientLibrdkafka,
 		},
 		"transactional": {"kafka: {guarantee: transactional}\n", "", kafka.ClientLibrdkafka},
 		"librdkafka":    {"kafka: {client: librdkafka, properties: {linger.ms: 5}}\n", "", kafka.ClientLibrdkafka},

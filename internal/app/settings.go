@@ -7,6 +7,7 @@ import (
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
 	"eventgateway/internal/redis"
@@ -16,6 +17,7 @@ func producerConfig(cfg *config.Config) publish.Config {
 	return publish.Config{
 		Brokers:               cfg.Kafka.Brokers,
 		Properties:            cfg.Kafka.Properties,
+		Client:                kafka.ClientName(cfg.Kafka.Client),
 		DeliveryTimeout:       cfg.Kafka.DeliveryTimeout,
 		InFlightLimit:         cfg.HTTP.InFlightLimit.Bytes(),
 		MaxEventBytes:         int(cfg.HTTP.BodyLimit.Bytes()),

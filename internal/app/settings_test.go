@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/config"
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/publish"
 )
 
@@ -106,7 +107,7 @@ func TestProducerSettings(t *testing.T) {
 	cfg.Kafka.Properties = config.Properties{"linger.ms": "5"}
 	cfg.Kafka.CreateTopics.Enabled = true
 	require.Equal(t, publish.Config{
-		Brokers: []string{"a:1"}, Properties: map[string]string{"linger.ms": "5"},
+		Brokers: []string{"a:1"}, Properties: map[string]string{"linger.ms": "5"}, Client: kafka.ClientAuto,
 		DeliveryTimeout: 15 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
 		CreateTopics: publish.TopicCreation{Enabled: true, Partitions: 12, Replication: 3},
 		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,

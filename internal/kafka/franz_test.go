@@ -175,7 +175,6 @@ func TestWhatFranzLacks(t *testing.T) {
 		"no.such.property=x":                                         "lacks no.such.property: franz-go has no counterpart",
 		"topic.linger.ms=5":                                          "lacks topic.linger.ms: franz-go has no counterpart",
 		"batch.num.messages=10 reconnect.backoff.ms=1":               "lacks batch.num.messages: franz-go bounds a batch by its bytes only\nlacks reconnect.backoff.ms: franz-go has one pause before every retry, and the gateway sets it",
-		"topic.compression.type=zstd":                                "lacks topic.compression.type: with one request in flight per broker, which keeps franz-go from writing twice, it speaks a version of the produce request that has no zstd",
 		"linger.ms=60001":                                            "lacks linger.ms: franz-go takes at most 1m0s",
 		"socket.timeout.ms=99":                                       "lacks socket.timeout.ms: franz-go takes at least 100ms",
 		"socket.max.fails=0":                                         "lacks socket.max.fails: franz-go always closes a connection at its first timeout",

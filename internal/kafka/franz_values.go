@@ -123,7 +123,10 @@ func (t *translation) compression() kgo.CompressionCodec {
 		}
 		return kgo.Lz4Compression()
 	case "zstd":
-		t.lack(plain, "with one request in flight per broker, which keeps franz-go from writing twice, it speaks a version of the produce request that has no zstd")
+		if leveled {
+			return kgo.ZstdCompression().WithLevel(int(level))
+		}
+		return kgo.ZstdCompression()
 	}
 	return kgo.NoCompression()
 }

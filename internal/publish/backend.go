@@ -3,68 +3,50 @@ package publish
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/event"
 )
 
 // backend is a way to get records acknowledged, from its start to its end: hence more
-// methods than most interfaces have. The two are *idempotent with one librdkafka
-// producer at a time, *txPool with several transactional ones. Errors are
-// *event.Error; what send and await return is counted.
+// methods than most interfaces have. The two are *idempotent and *txPool, whose
+// producers are transactional. Errors are *event.Error; those of send are counted.
 type backend interface {
 	// owner is the id of the producer that is to write to a partition. Claims name
-	// it.
-	owner(topic string, partition int32) (id string, refused *event.Error)
-	// send gives r to the producer that r.Owner names. await is called once with
-	// the result, unless it is refused.
-	send(r event.Record) pending
-	// await waits for the acknowledgement. If ctx ends first, the outcome is unknown.
-	await(ctx context.Context, h pending) (event.Position, error)
+	// it. A record that may be refused is written apart: its refusal then concerns no
+	// records of others.
+	owner(topic string, partition int32, apart bool) (id string, refused *event.Error)
+	// send gives r to the producer that r.Owner names. How it ended comes from the
+	// channel, once. A nil error means that it was sent.
+	send(r event.Record) (done chan ack, refused *event.Error)
 	// ready returns an error that says why no producer accepts records, or nil.
 	ready() error
 	// queued is the number of records that wait for an acknowledgement.
 	queued() int
-	// shrink limits batches to a number of bytes from now on. It returns when no
-	// record can be placed in a larger one.
-	shrink(batchBytes int)
+	// learn tells the topics that are about to be known. When it returns, no record
+	// can be placed in a batch that is too large for its topic.
+	learn(known map[string]topic)
+	// renew replaces all producers: Kafka has not answered them for long.
+	renew(reason string)
 	// run replaces producers that failed until ctx ends.
 	run(ctx context.Context)
 	// close takes no more records and waits for those in flight for at most limit.
 	close(limit time.Duration)
 }
 
-// pending is a record that was sent, or refused. It is passed by value, so that a
-// record costs no allocation, and therefore has the fields of both backends.
-type pending struct {
-	refused *event.Error // it was not sent, and nothing else is set
-
-	// of idempotent
-	place   event.Placement
-	sent    time.Time
-	inc     *incarnation
-	waiting *atomic.Int64 // counts it until its end
-	report  chan librdkafka.Event
-
-	// of txPool
-	ack chan ack
-}
-
-// ack is how a record's transaction ended for it.
+// ack is how a record ended.
 type ack struct {
 	at  event.Position
-	err error
+	err *event.Error
 }
 
-// reportChannels and ackChannels are used again. They are buffered: neither
-// librdkafka's poller nor a transaction waits for a caller.
-var (
-	reportChannels = sync.Pool{New: func() any { return make(chan librdkafka.Event, 1) }}
-	ackChannels    = sync.Pool{New: func() any { return make(chan ack, 1) }}
-)
+// ackChannels are used again. They are buffered: no client waits for a caller.
+var ackChannels = sync.Pool{New: func() any { return make(chan ack, 1) }}
+
+func newAck() chan ack {
+	done, _ := ackChannels.Get().(chan ack)
+	return done
+}
 
 func ownerGone() *event.Error {
 	return event.Refuse(event.LogUnavailable, "The Kafka producer was just replaced. Nothing was written; send it again.")

@@ -26,10 +26,12 @@ func holdProduce(t *testing.T, cluster *kfake.Cluster) (release func()) {
 	return release
 }
 
-func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
+func TestCloseWaitsForRecordsUnderWay(t *testing.T) { withClients(t, testCloseWaitsForRecordsUnderWay) }
+
+func testCloseWaitsForRecordsUnderWay(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
 	release := holdProduce(t, cluster)
 	ended := make(chan error, 1)
@@ -43,7 +45,7 @@ func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
 		p.Close(context.Background())
 		close(closed)
 	}()
-	require.Eventually(t, func() bool { return p.plain.byID(place.Owner) == nil }, patience, tick, "Close takes nothing more")
+	require.Eventually(t, func() bool { return p.plain().find(place.Owner) == nil }, patience, tick, "Close takes nothing more")
 	release()
 	require.NoError(t, <-ended, "what was under way is flushed")
 	<-closed
@@ -57,9 +59,13 @@ func slowToTimeOut(cfg *Config) {
 }
 
 func TestCloseDoesNotWaitLongerThanItMay(t *testing.T) {
+	withClients(t, testCloseDoesNotWaitLongerThanItMay)
+}
+
+func testCloseDoesNotWaitLongerThanItMay(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"}, slowToTimeOut)
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with, slowToTimeOut)
 	place := p.place(t, "t", nil)
 	holdProduce(t, cluster)
 	ended := make(chan error, 1)
@@ -76,10 +82,12 @@ func TestCloseDoesNotWaitLongerThanItMay(t *testing.T) {
 	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
 }
 
-func TestClosedProducerRefuses(t *testing.T) {
+func TestClosedProducerRefuses(t *testing.T) { withClients(t, testClosedProducerRefuses) }
+
+func testClosedProducerRefuses(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
 	p.Close(context.Background())
 	p.Close(context.Background()) // is idempotent
@@ -89,5 +97,5 @@ func TestClosedProducerRefuses(t *testing.T) {
 	})
 	require.Error(t, p.Ping(context.Background()))
 	require.Zero(t, p.queued())
-	require.NoError(t, p.plain.replaceIncarnation("too late"))
+	require.NoError(t, p.replace())
 }

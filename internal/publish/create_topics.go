@@ -57,7 +57,7 @@ func CreateTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun boo
 	if err != nil {
 		return nil, err
 	}
-	defer in.inc.close(0)
+	defer in.close()
 	if obstacle := in.reach(ctx); obstacle != nil {
 		return nil, UnreachableError{*obstacle}
 	}

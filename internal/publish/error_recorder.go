@@ -22,7 +22,7 @@ type errorRecorder struct {
 	downSince time.Time // since when no broker could be connected to
 }
 
-func (r *errorRecorder) record(_ *incarnation, e librdkafka.Error) {
+func (r *errorRecorder) record(e librdkafka.Error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e.Code() != librdkafka.ErrAllBrokersDown {

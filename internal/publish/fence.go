@@ -91,8 +91,10 @@ func (f *fencer) takeOver(id string) error {
 }
 
 func (f *fencer) initialise(ctx context.Context, id string) error {
-	onError := func(from *incarnation, e librdkafka.Error) { noteTransactionalError(f.logger, f.metrics, from, e) }
-	inc, err := newIncarnation(f.cfg, id, defaultBatchBytes, f.logger, onError)
+	onError := func(from *librdkafkaProducer, e librdkafka.Error) {
+		noteTransactionalError(f.logger, f.metrics, from, e)
+	}
+	inc, err := newTransactional(f.cfg, id, defaultBatchBytes, f.logger, onError)
 	if err != nil {
 		return err
 	}

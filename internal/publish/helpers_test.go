@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 )
 
 func TestMain(m *testing.M) {
@@ -202,4 +203,28 @@ func awaitPool(tb testing.TB, p running) {
 		}
 		return true
 	}, patience, tick)
+}
+
+// plain is the backend without transactions: that of the registry in transactional mode.
+func (r running) plain() *idempotent {
+	if pool := r.pool(); pool != nil {
+		return pool.plain
+	}
+	return r.backend.(*idempotent)
+}
+
+// current is the incarnation that writes to topics with usual limits.
+func (r running) current() *incarnation { return r.plain().slots[firstShared].active.Load() }
+
+// replace replaces that incarnation.
+func (r running) replace() error {
+	return r.plain().replaceIncarnation(r.plain().slots[firstShared], "test")
+}
+
+// withClients runs a test with each client: what a caller sees is the same.
+func withClients(t *testing.T, test func(t *testing.T, with option)) {
+	t.Helper()
+	for _, name := range []kafka.ClientName{kafka.ClientFranz, kafka.ClientLibrdkafka} {
+		t.Run(string(name), func(t *testing.T) { test(t, func(c *Config) { c.Client = name }) })
+	}
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,147 +12,266 @@ import (
 
 	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
-	"eventgateway/internal/failpoint"
+	"eventgateway/internal/kafka"
 )
 
 const (
 	// drainGrace is how long a replaced producer still takes records of claims
 	// that name it.
 	drainGrace = 5 * time.Second
-	// stuckAfter: after a network cut or a paused broker, some clients never reconnect
-	// (test/torture). A new client costs nothing.
-	stuckAfter = 15 * time.Second
+	// replacePause is between replacements of one slot's producer.
+	replacePause = time.Second
+	// Slots: one for records that are written apart, and those of all others.
+	slotApart   = 0
+	firstShared = 1
+	// sharedFranz is how many franz-go clients share the partitions: those with the
+	// same replicas have the same client, so that a broker that hangs delays only
+	// partitions that it replicates.
+	sharedFranz = 8
+	// sharedLibrdkafka: topics with a small max.message.bytes have a producer of their
+	// own, because librdkafka's batch.size is for all topics.
+	sharedLibrdkafka = 2
 )
 
-// idempotent is the backend without transactions: one incarnation at a time, and
-// those that were just replaced (docs/adr/0004, 0011).
+// idempotent is the backend without transactions. Each slot has one incarnation at a
+// time; those that were just replaced take records of claims that name them for a
+// while (docs/adr/0004, 0011).
 type idempotent struct {
 	cfg     Config
+	franz   bool // or librdkafka
 	monitor *monitor
+	memory  *memory
 	logger  *slog.Logger
 	metrics *Metrics
 
-	limit     atomic.Int64 // bytes of a batch that every topic takes, those included that are about to be known
-	replace   chan string  // a reason to start a new incarnation
-	replacing sync.Mutex   // held while the incarnation is replaced or the limit is set: none may become active with an outdated limit
-	drains    sync.WaitGroup
-	stop      chan struct{} // closed by close
+	slots  []*slot
+	routes atomic.Pointer[routes]
+	sets   map[uint64]uint8 // slots of sets of replicas; of learn alone
+	drains sync.WaitGroup
+	stop   chan struct{} // closed by close
 
-	// stuck is how long Kafka may be away before the client is taken for the cause.
-	// awaySince belongs to the goroutine that refreshes metadata.
-	stuck     time.Duration
-	awaySince time.Time
-
-	mu       sync.RWMutex
-	active   *incarnation
-	draining map[string]*incarnation
-	closed   bool
+	mu     sync.RWMutex
+	byID   map[string]*incarnation // active ones, and those that were just replaced
+	closed bool
 }
 
-func newIdempotent(cfg Config, m *monitor, logger *slog.Logger, metrics *Metrics) (*idempotent, error) {
+// slot is a place for an incarnation. It is empty until something is routed to it.
+type slot struct {
+	number int
+	active atomic.Pointer[incarnation]
+
+	turn    sync.Mutex   // held while the incarnation is replaced
+	batch   atomic.Int64 // bytes of a batch; of librdkafka
+	started time.Time
+	replace chan string // a reason to start a new incarnation
+}
+
+func newIdempotent(cfg Config, franz bool, m *monitor, logger *slog.Logger, metrics *Metrics) (*idempotent, error) {
 	b := &idempotent{
-		cfg: cfg, monitor: m, logger: logger, metrics: metrics, stuck: stuckAfter,
-		replace: make(chan string, 1), stop: make(chan struct{}), draining: map[string]*incarnation{},
+		cfg: cfg, franz: franz, monitor: m, memory: newMemory(cfg.InFlightLimit), logger: logger, metrics: metrics,
+		stop: make(chan struct{}), byID: map[string]*incarnation{}, sets: map[uint64]uint8{},
 	}
-	b.limit.Store(int64(batchLimitOf(defaultTopicBytes)))
-	b.mu.Lock() // the first incarnation may report an error before it is active
-	defer b.mu.Unlock()
-	var err error
-	b.active, err = b.start(defaultBatchBytes)
-	return b, err
+	n := sharedLibrdkafka
+	if franz {
+		n = sharedFranz
+	}
+	for i := range firstShared + n {
+		s := &slot{number: i, replace: make(chan string, 1)}
+		s.batch.Store(defaultBatchBytes)
+		b.slots = append(b.slots, s)
+	}
+	b.routes.Store(&routes{})
+	return b, b.fill(b.slots[firstShared]) // shows errors of the configuration
 }
 
-func (b *idempotent) start(batchBytes int) (*incarnation, error) {
-	inc, err := newIncarnation(b.cfg, "", batchBytes, b.logger, b.onError)
+// fill starts the slot's first incarnation, unless it has one.
+func (b *idempotent) fill(s *slot) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.active.Load() != nil {
+		return nil
+	}
+	inc, err := b.start(s)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	closed := b.closed
+	if !closed {
+		b.byID[inc.id] = inc
+		s.active.Store(inc)
+	}
+	b.mu.Unlock()
+	if inc.failed.Load() {
+		s.ask("it failed at its start")
+	}
+	if closed {
+		inc.close(0)
+		return errClosed
+	}
+	return nil
+}
+
+func (b *idempotent) start(s *slot) (*incarnation, error) {
+	s.started = time.Now()
+	inc := newIncarnation(b.cfg.DeliveryTimeout, b.monitor, b.memory, b.logger, func(_ *incarnation, reason string) { s.ask(reason) })
+	var c client
+	var err error
+	if b.franz {
+		c, err = newFranzClient(b.cfg, b.largestBatch, inc, b.onConnectionError, kafka.FranzLogger(b.logger))
+	} else {
+		c, err = newLibrdkafkaClient(b.cfg, int(s.batch.Load()), inc, b.onLibrdkafkaError, b.logger)
+	}
 	if err != nil {
 		return nil, err
 	}
-	inc.overdue = newOverdue(b.cfg.DeliveryTimeout)
-	inc.pumps.Go(func() { inc.overdue.run(inc.stop, func() { b.failOverdue(inc) }) })
+	inc.start(c)
 	return inc, nil
 }
 
-func (b *idempotent) current() *incarnation {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.active
+func (s *slot) ask(reason string) {
+	select {
+	case s.replace <- reason:
+	default: // one is due already
+	}
 }
 
-// byID finds an incarnation, nil if it is gone.
-func (b *idempotent) byID(id string) *incarnation {
+// largestBatch is the most bytes that a batch for a topic may have. franz-go asks once
+// for each topic and client.
+func (b *idempotent) largestBatch(name string) int32 {
+	most := max(defaultBatchBytes, b.cfg.MaxEventBytes+64<<10)
+	if limit, ok := b.routes.Load().limits[name]; ok {
+		most = min(most, limit)
+	}
+	return int32(most) //nolint:gosec // Kafka's own limit is an int32
+}
+
+func (b *idempotent) onConnectionError(err error) {
+	b.metrics.errors.WithLabelValues(librdkafka.ErrTransport.String()).Inc()
+	b.logger.Debug("a connection to a kafka broker failed", "error", err)
+}
+
+// onLibrdkafkaError receives errors that concern no single record.
+func (b *idempotent) onLibrdkafkaError(e librdkafka.Error) {
+	b.metrics.errors.WithLabelValues(e.Code().String()).Inc()
+	b.logger.Warn("kafka error", "error", e)
+}
+
+func (b *idempotent) owner(topic string, partition int32, apart bool) (string, *event.Error) {
+	s := b.slots[slotApart]
+	if !apart {
+		s = b.slots[b.routes.Load().slotOf(topic, partition)]
+	}
+	inc := s.active.Load()
+	if inc == nil {
+		if err := b.fill(s); err != nil {
+			return "", event.RefuseCause(event.LogUnavailable, err, "The Kafka producer cannot be started at present. Nothing was written; send it again.")
+		}
+		inc = s.active.Load()
+	}
+	if inc.failed.Load() {
+		return "", b.monitor.failed(ownerGone())
+	}
+	return inc.id, nil
+}
+
+// find is the incarnation with this id, nil if it is gone.
+func (b *idempotent) find(id string) *incarnation {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	switch {
-	case b.closed:
+	if b.closed {
 		return nil
-	case b.active.id == id:
-		return b.active
 	}
-	return b.draining[id]
+	return b.byID[id]
 }
 
-func (b *idempotent) owner(string, int32) (string, *event.Error) { return b.current().id, nil }
-
-func (b *idempotent) ready() error { return nil }
-
-func (b *idempotent) send(r event.Record) pending {
-	inc := b.byID(r.Owner)
-	if inc == nil || inc.fatal.Load() {
-		return pending{refused: b.monitor.failed(ownerGone())}
+func (b *idempotent) send(r event.Record) (chan ack, *event.Error) {
+	inc := b.find(r.Owner)
+	if inc == nil {
+		return nil, b.monitor.failed(ownerGone())
 	}
-	h := pending{place: r.Placement, sent: r.Timestamp, inc: inc, waiting: inc.overdue.begin()}
-	h.report, _ = reportChannels.Get().(chan librdkafka.Event)
-	m, _ := pooledMessages.Get().(*pooledMessage)
-	err := inc.produce(m.fill(r), h.report) // copies the record
-	m.empty()
-	pooledMessages.Put(m)
-	if err != nil {
-		h.waiting.Add(-1)
-		reportChannels.Put(h.report)
-		return pending{refused: b.monitor.failed(produceError(err))}
-	}
-	failpoint.At(failpoint.Handed)
-	return h
+	return inc.send(r)
 }
 
-func (b *idempotent) await(ctx context.Context, h pending) (event.Position, error) {
-	defer h.waiting.Add(-1)
-	select { // most reports of a batch have arrived, and this costs less than waiting for three events
-	case ev := <-h.report:
-		return b.reported(h, ev)
-	default:
+// ready reports whether the incarnation that every gateway has takes records.
+func (b *idempotent) ready() error {
+	if inc := b.slots[firstShared].active.Load(); inc == nil || inc.failed.Load() {
+		return errors.New("no kafka producer is ready")
 	}
-	select { // unless it ends by its report, the record may still be written, and the channel is left to that report
-	case ev := <-h.report:
-		return b.reported(h, ev)
-	case <-h.inc.failed:
-		return event.Position{}, b.monitor.failed(notAcknowledged(librdkafka.NewError(librdkafka.ErrMsgTimedOut, "not acknowledged in time", false)))
-	case <-ctx.Done():
-		return event.Position{}, b.monitor.failed(stoppedWaiting(ctx))
+	return nil
+}
+
+// learn replaces incarnations whose batches are too large for a topic. franz-go keeps
+// the limit that a topic had when it was first written to.
+func (b *idempotent) learn(known map[string]topic) {
+	next := b.routesOf(known)
+	if b.franz {
+		if shrunk(b.routes.Swap(next).limits, next.limits) {
+			b.replaceAll("a topic takes smaller batches")
+		}
+		return
+	}
+	b.slots[firstShared+1].shrink(b, batchLimitOf(next.smallest))
+	b.slots[slotApart].shrink(b, batchLimitOf(next.smallest))
+	b.routes.Store(next)
+}
+
+// shrink sets the limit of batches, and replaces an incarnation that has a larger one.
+func (s *slot) shrink(b *idempotent, limit int) {
+	if before := s.batch.Swap(int64(limit)); int64(limit) < before && s.active.Load() != nil {
+		b.replaceNow(s, "a topic takes smaller batches")
 	}
 }
 
-func (b *idempotent) reported(h pending, ev librdkafka.Event) (event.Position, error) {
-	reportChannels.Put(h.report)
-	at, err := b.monitor.position(ev, h.place, h.sent)
-	if err == nil {
-		failpoint.At(failpoint.Acked)
+func (b *idempotent) replaceAll(reason string) {
+	for _, s := range b.slots {
+		if s.active.Load() != nil {
+			b.replaceNow(s, reason)
+		}
 	}
-	return at, err
 }
 
-// run replaces incarnations until ctx ends.
+func (b *idempotent) replaceNow(s *slot, reason string) {
+	if err := b.replaceIncarnation(s, reason); err != nil {
+		b.logger.Error("replacing the kafka producer failed", "error", err)
+		s.ask(reason)
+	}
+}
+
+// renew replaces all incarnations, with what they have in flight: no broker has
+// answered for long, and some clients never connect again.
+func (b *idempotent) renew(reason string) {
+	for _, s := range b.slots {
+		if inc := s.active.Load(); inc != nil {
+			inc.fail(reason, nil)
+		}
+	}
+}
+
+// run replaces incarnations that failed until ctx ends.
 func (b *idempotent) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, s := range b.slots {
+		wg.Go(func() { b.keep(ctx, s) })
+	}
+	wg.Wait()
+}
+
+func (b *idempotent) keep(ctx context.Context, s *slot) {
 	for {
 		select {
-		case reason := <-b.replace:
-			if !b.outdated() {
+		case reason := <-s.replace:
+			if inc := s.active.Load(); inc == nil || !inc.failed.Load() {
 				continue // it was replaced meanwhile
 			}
-			if err := b.replaceIncarnation(reason); err != nil {
+			s.turn.Lock()
+			started := s.started
+			s.turn.Unlock()
+			backoff.SleepUntil(ctx, started.Add(replacePause))
+			if err := b.replaceIncarnation(s, reason); err != nil && ctx.Err() == nil {
 				b.logger.Error("replacing the kafka producer failed", "error", err)
 				backoff.Sleep(ctx, urgentInterval)
-				b.requestReplace(reason)
+				s.ask(reason)
 			}
 		case <-ctx.Done():
 			return
@@ -159,93 +279,12 @@ func (b *idempotent) run(ctx context.Context) {
 	}
 }
 
-// onError receives errors that are not about one record. Errors of a replaced
-// incarnation say nothing about the active one.
-func (b *idempotent) onError(from *incarnation, e librdkafka.Error) {
-	b.metrics.errors.WithLabelValues(e.Code().String()).Inc()
-	switch {
-	case from != b.current():
-		b.logger.Warn("kafka error of a replaced producer", "error", e)
-	case e.IsFatal():
-		b.logger.Error("kafka producer failed for good and is replaced", "error", e)
-		b.requestReplace("fatal error")
-	case e.Code() == librdkafka.ErrAllBrokersDown:
-		b.monitor.allBrokersDown(e)
-	default:
-		b.logger.Warn("kafka error", "error", e)
-	}
-}
-
-// answered notes that Kafka answered the client.
-func (b *idempotent) answered() { b.awaySince = time.Time{} }
-
-// unanswered notes that Kafka did not answer the question asked at begun. When that
-// has gone on for long, and no record was acknowledged either, the client is replaced.
-func (b *idempotent) unanswered(begun time.Time, acknowledges bool) {
-	switch {
-	case acknowledges:
-		b.awaySince = time.Time{}
-	case b.awaySince.IsZero():
-		b.awaySince = begun
-	case time.Since(b.awaySince) > b.stuck:
-		b.awaySince = time.Time{}
-		b.current().fail()
-		b.requestReplace("kafka has not answered for long")
-	}
-}
-
-func (b *idempotent) batchLimit() int { return int(b.limit.Load()) }
-
-func batchLimitOf(smallest int) int { return max(1, min(defaultBatchBytes, smallest-batchOverhead)) }
-
-// shrink sets the limit of batches, and replaces an incarnation that has a larger one.
-func (b *idempotent) shrink(limit int) {
-	b.replacing.Lock()
-	defer b.replacing.Unlock()
-	b.limit.Store(int64(limit))
-	if limit >= b.current().batchBytes {
-		return
-	}
-	const reason = "a topic takes smaller batches"
-	if err := b.replaceIncarnationLocked(reason); err != nil {
-		b.logger.Error("replacing the kafka producer failed", "error", err)
-		b.requestReplace(reason)
-	}
-}
-
-func (b *idempotent) requestReplace(reason string) {
-	select {
-	case b.replace <- reason:
-	default: // one is due already
-	}
-}
-
-// outdated reports whether the active incarnation is to be replaced.
-func (b *idempotent) outdated() bool {
-	current := b.current()
-	return current.fatal.Load() || b.batchLimit() < current.batchBytes
-}
-
-// failOverdue ends an incarnation of which a record was not acknowledged in time:
-// whatever else it has in flight is unknown too, and none of it may be sent again
-// once a taker may read the log for it.
-func (b *idempotent) failOverdue(inc *incarnation) {
-	if inc.fail() {
-		b.logger.Error("kafka did not acknowledge a record in time: its producer is given up with all records in flight", "records", inc.queued())
-		b.requestReplace("a record was not acknowledged in time")
-	}
-}
-
-// replaceIncarnation starts a new librdkafka producer. The old one still takes
-// records of claims that name it, unless it failed, and is then closed.
-func (b *idempotent) replaceIncarnation(reason string) error {
-	b.replacing.Lock()
-	defer b.replacing.Unlock()
-	return b.replaceIncarnationLocked(reason)
-}
-
-func (b *idempotent) replaceIncarnationLocked(reason string) error {
-	next, err := b.start(b.batchLimit())
+// replaceIncarnation starts a new incarnation. The old one still takes records of claims
+// that name it, unless it failed, and is then closed.
+func (b *idempotent) replaceIncarnation(s *slot, reason string) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	next, err := b.start(s)
 	if err != nil {
 		return err
 	}
@@ -255,29 +294,23 @@ func (b *idempotent) replaceIncarnationLocked(reason string) error {
 		next.close(0)
 		return nil
 	}
-	old := b.active
-	b.active = next
-	grace := drainGrace
-	if old.fatal.Load() {
-		grace = 0
-	} else {
-		b.draining[old.id] = old
-	}
-	b.drains.Go(func() { b.drain(old, grace) })
+	old := s.active.Swap(next)
+	b.byID[next.id] = next
+	b.drains.Go(func() { b.drain(old) })
 	b.mu.Unlock()
 	b.metrics.incarnations.Inc()
-	b.logger.Info("kafka producer replaced", "reason", reason, "batch_bytes", next.batchBytes)
+	b.logger.Info("kafka producer replaced", "reason", reason, "producer", next.id, "replaced", old.id)
 	return nil
 }
 
-func (b *idempotent) drain(old *incarnation, grace time.Duration) {
+func (b *idempotent) drain(old *incarnation) {
 	select {
-	case <-time.After(grace):
-	case <-old.failed:
+	case <-time.After(drainGrace):
+	case <-old.over:
 	case <-b.stop:
 	}
 	b.mu.Lock()
-	delete(b.draining, old.id)
+	delete(b.byID, old.id)
 	b.mu.Unlock()
 	old.close(b.cfg.DeliveryTimeout) // at once if it has failed
 }
@@ -286,23 +319,25 @@ func (b *idempotent) close(limit time.Duration) {
 	b.mu.Lock()
 	b.closed = true
 	close(b.stop)
-	open := []*incarnation{b.active}
-	for _, inc := range b.draining {
+	open := make([]*incarnation, 0, len(b.byID))
+	for _, inc := range b.byID {
 		open = append(open, inc)
 	}
 	b.mu.Unlock()
+	var wg sync.WaitGroup
 	for _, inc := range open {
-		inc.close(limit)
+		wg.Go(func() { inc.close(limit) })
 	}
+	wg.Wait()
 	b.drains.Wait()
 }
 
 func (b *idempotent) queued() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	n := b.active.queued()
-	for _, inc := range b.draining {
-		n += inc.queued()
+	n := int64(0)
+	for _, inc := range b.byID {
+		n += inc.flying.Load()
 	}
-	return n
+	return int(n)
 }

@@ -10,8 +10,9 @@ import (
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"golang.org/x/sync/errgroup"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventgateway/internal/event"
 )
@@ -23,12 +24,16 @@ func publishAt(p running, place event.Placement) error {
 
 // Claims that name a producer which was replaced are still served, for a while.
 func TestReplacedProducerServesItsClaims(t *testing.T) {
+	withClients(t, testReplacedProducerServesItsClaims)
+}
+
+func testReplacedProducerServesItsClaims(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	before := p.place(t, "t", nil)
-	replaced := p.plain.current()
-	require.NoError(t, p.plain.replaceIncarnation("test"))
+	replaced := p.current()
+	require.NoError(t, p.replace())
 	after := p.place(t, "t", nil)
 	require.NotEqual(t, before.Owner, after.Owner, "new claims name the new one")
 	require.NoError(t, publishAt(p, before))
@@ -37,79 +42,78 @@ func TestReplacedProducerServesItsClaims(t *testing.T) {
 	var err error
 	require.Eventually(t, func() bool { err = publishAt(p, before); return err != nil }, drainGrace+patience, 50*time.Millisecond)
 	requireError(t, err, event.LogUnavailable, event.NotWritten)
-	require.Eventually(t, func() bool { return replaced.kp.IsClosed() }, patience, tick, "it must be closed in the end")
+	require.Eventually(t, func() bool {
+		select {
+		case <-replaced.over:
+			return true
+		default:
+			return false
+		}
+	}, patience, tick, "it must be closed in the end")
 	require.NoError(t, publishAt(p, after))
 }
 
-// A topic that takes small batches is about to be known while the producer is
-// replaced for another reason: whichever comes last, batches are small.
-func TestReplacedProducerHasTheLatestLimit(t *testing.T) {
-	t.Parallel()
-	const smallest = 100_000
-	for name, replace := range map[string]func(*Log) error{
-		"after the limit":  func(p *Log) error { p.fitBatches(smallest); return p.plain.replaceIncarnation("test") },
-		"before the limit": func(p *Log) error { err := p.plain.replaceIncarnation("test"); p.fitBatches(smallest); return err },
-		"while the limit is set": func(p *Log) error {
-			p.fitBatches(smallest)
-			p.fitBatches(defaultTopicBytes)
-			var group errgroup.Group
-			group.Go(func() error { return p.plain.replaceIncarnation("test") })
-			p.fitBatches(smallest)
-			return group.Wait()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, err := New(Config{Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: 20 * time.Second}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
-			require.NoError(t, err)
-			t.Cleanup(func() { p.Close(context.Background()) })
-			require.NoError(t, replace(p))
-			require.Equal(t, batchLimitOf(smallest), p.plain.current().batchBytes)
-			require.False(t, p.plain.outdated())
-		})
-	}
+func TestClaimOfAnotherProcessIsRefused(t *testing.T) {
+	withClients(t, testClaimOfAnotherProcessIsRefused)
 }
 
-func TestClaimOfAnotherProcessIsRefused(t *testing.T) {
+func testClaimOfAnotherProcessIsRefused(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
 	place.Owner = "i-of-another"
 	requireRefused(t, event.LogUnavailable, func() error { return publishAt(p, place) })
 }
 
 func TestFatalErrorReplacesTheProducer(t *testing.T) {
+	withClients(t, testFatalErrorReplacesTheProducer)
+}
+
+func testFatalErrorReplacesTheProducer(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	before := p.place(t, "t", nil)
 	require.NoError(t, publishAt(p, before))
-	require.Equal(t, librdkafka.ErrNoError, p.plain.current().kp.TestFatalError(librdkafka.ErrOutOfOrderSequenceNumber, "for a test"))
-	require.Eventually(t, func() bool { return p.plain.current().id != before.Owner }, patience, tick)
+	if c, ok := p.current().client.(*librdkafkaClient); ok {
+		require.Equal(t, librdkafka.ErrNoError, c.producer.kp.TestFatalError(librdkafka.ErrOutOfOrderSequenceNumber, "for a test"))
+	} else {
+		cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "t", Err: kerr.OutOfOrderSequenceNumber})
+		requireError(t, publishAt(p, before), event.OutcomeUnknown, event.Unknown)
+	}
+	require.Eventually(t, func() bool { return p.current().id != before.Owner }, patience, tick)
 	require.NoError(t, publishAt(p, p.place(t, "t", nil)))
 	requireRefused(t, event.LogUnavailable, func() error { return publishAt(p, before) })
 	require.InDelta(t, 1, p.metric(t, "gateway_kafka_producer_replacements_total"), 0)
 }
 
 func TestErrorsThatAreNotFatalReplaceNothing(t *testing.T) {
+	withClients(t, testErrorsThatAreNotFatalReplaceNothing)
+}
+
+func testErrorsThatAreNotFatalReplaceNothing(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	before := p.place(t, "t", nil)
-	p.plain.onError(p.plain.current(), librdkafka.NewError(librdkafka.ErrTransport, "", false))
+	p.onAskingError(librdkafka.NewError(librdkafka.ErrTransport, "", false))
 	require.NoError(t, publishAt(p, before))
-	require.Equal(t, before.Owner, p.plain.current().id)
+	require.Equal(t, before.Owner, p.current().id)
 	_, down := p.Reached()
 	require.False(t, down)
 }
 
 func TestAllBrokersDownRefusesUntilOneAnswers(t *testing.T) {
+	withClients(t, testAllBrokersDownRefusesUntilOneAnswers)
+}
+
+func testAllBrokersDownRefusesUntilOneAnswers(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	before := p.place(t, "t", nil)
-	p.plain.onError(p.plain.current(), librdkafka.NewError(librdkafka.ErrAllBrokersDown, "", false))
+	p.onAskingError(librdkafka.NewError(librdkafka.ErrAllBrokersDown, "", false))
 	_, down := p.Reached()
 	require.True(t, down)
 	requireRefused(t, event.LogUnavailable, func() error { _, err := p.Place("t", nil, 0); return err })
@@ -147,14 +151,14 @@ func TestStuckClientIsReplaced(t *testing.T) {
 		Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20, MaxEventBytes: 1 << 20,
 	}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	require.NoError(t, err)
-	p.plain.stuck = time.Millisecond
+	p.stuck = time.Millisecond
 	p.topics.refreshSoon()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { p.Run(ctx) })
 	seen := map[string]bool{}
 	require.Eventually(t, func() bool {
-		seen[p.plain.current().id] = true
+		seen[running{Log: p}.current().id] = true
 		return len(seen) == 3
 	}, patience, tick)
 	cancel()

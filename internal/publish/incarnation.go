@@ -2,234 +2,248 @@ package publish
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/google/uuid"
 
 	"eventgateway/internal/backoff"
+	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
 const (
-	// defaultBatchBytes is librdkafka's own default for batch.size.
-	defaultBatchBytes = 1_000_000
-	// batchOverhead is what a batch adds around its records, generously.
-	batchOverhead = 4096
-	// queueFactor: librdkafka's queue may hold twice the admitted bytes, so
-	// that headers and keys fit and admission, not the queue, is the limit.
-	queueFactor = 2
-	// idempotentPrefix begins the ids of producers that are not transactional; no
-	// transactional id begins with it.
+	// idempotentPrefix begins the ids of incarnations; no transactional id begins
+	// with it.
 	idempotentPrefix = "i-"
-	// eventsBuffer is small: a full one only slows librdkafka's poller.
-	eventsBuffer = 4096
-	// initialiseStep is how long one call into librdkafka waits: it cannot be
-	// cancelled, but it can be resumed.
-	initialiseStep  = 500 * time.Millisecond
-	initialisePause = 50 * time.Millisecond
-	flushStep       = 100 * time.Millisecond
+	// watchParts and watchAtLeast say how often an incarnation looks for overdue
+	// records.
+	watchParts   = 16
+	watchAtLeast = 250 * time.Millisecond
+	// abandonGrace is how long a client has to end the records of a partition that
+	// was given up. With the interval above it stays below the three seconds by
+	// which a lease is longer than the delivery timeout.
+	abandonGrace = time.Second
+	// namedOverdue bounds how many partitions a log line names.
+	namedOverdue = 5
+	// drainStep is between looks at what is left in flight.
+	drainStep = 5 * time.Millisecond
 )
 
-// incarnation is one librdkafka producer. Claims name it, and records of a
-// claim go through it only.
+// incarnation is one producer with an id, and the records that it has in flight. Claims
+// name it, and records of a claim go through it only. It keeps the time: a client
+// never times a record out (docs/adr/0011).
 type incarnation struct {
-	id         string
-	batchBytes int
-	kp         *librdkafka.Producer
-	admin      *kafka.Admin // uses kp's connections
-	logger     *slog.Logger
-	onError    func(*incarnation, librdkafka.Error) // told of errors that concern no single record
-	fatal      atomic.Bool
-	failed     chan struct{} // closed when fatal is set
-	overdue    *overdue      // watches records that wait; nil in a transactional one
-	pumps      sync.WaitGroup
-	stop       chan struct{} // closed after kp is
+	id      string
+	limit   time.Duration // until a record is overdue
+	client  client
+	monitor *monitor
+	memory  *memory
+	logger  *slog.Logger
+	ended   func(*incarnation, string) // called once when it has failed, with the reason
 
-	mu     sync.RWMutex // held for reading while kp is called
+	failed   atomic.Bool
+	flying   atomic.Int64  // records that the client has
+	once     sync.Once     // to shut
+	over     chan struct{} // closed when the client is
+	shutting sync.WaitGroup
+
+	mu     sync.RWMutex // held for reading while a record is handed over
 	closed bool
+
+	partitions sync.RWMutex // guards waits
+	waits      map[kafka.Partition]*waits
 }
 
-// newIncarnation starts a producer, a transactional one unless transactionalID is "".
-func newIncarnation(cfg Config, transactionalID string, batchBytes int, logger *slog.Logger, onError func(*incarnation, librdkafka.Error)) (*incarnation, error) {
-	id := transactionalID
-	conf := producerSettings(cfg, batchBytes)
-	if transactionalID == "" {
-		id = idempotentPrefix + uuid.NewString()
-		// When librdkafka abandons a record it starts a new epoch. Brokers then do not
-		// recognise batches of the old epoch, so batches in flight may be written twice
-		// (docs/adr/0011). Therefore librdkafka never abandons a record; the gateway
-		// abandons the whole incarnation. With one request in flight, a refusal leaves
-		// no gap before the next request.
-		conf["message.timeout.ms"] = 0
-		conf["max.in.flight.requests.per.connection"] = 1
-	} else {
-		// A whole group is sent at once: nothing is gained by waiting.
-		delete(conf, "queue.buffering.max.ms") // another name of linger.ms
-		conf["linger.ms"] = 0
-		conf["transactional.id"] = transactionalID
-		conf["transaction.timeout.ms"] = int(cfg.TransactionTimeout.Milliseconds())
+// newIncarnation makes an incarnation that start sets going.
+func newIncarnation(limit time.Duration, m *monitor, mem *memory, logger *slog.Logger, ended func(*incarnation, string)) *incarnation {
+	return &incarnation{
+		id: idempotentPrefix + uuid.NewString(), limit: limit, monitor: m, memory: mem, logger: logger, ended: ended,
+		over: make(chan struct{}), waits: map[kafka.Partition]*waits{},
 	}
-	logs := make(chan librdkafka.LogEvent, 64)
-	conf["go.logs.channel"] = logs
-	kp, err := librdkafka.NewProducer(&conf)
-	if err != nil {
-		return nil, fmt.Errorf("create kafka producer: %w", err)
-	}
-	admin, err := kafka.AdminOf(kp)
-	if err != nil {
-		kp.Close()
-		return nil, err
-	}
-	i := &incarnation{
-		id: id, batchBytes: batchBytes, kp: kp, admin: admin, logger: logger,
-		onError: onError, stop: make(chan struct{}), failed: make(chan struct{}),
-	}
-	i.pumps.Go(i.pumpEvents)
-	i.pumps.Go(func() { kafka.ForwardLogs(logger, logs, i.stop) })
-	return i, nil
 }
 
-func producerSettings(cfg Config, batchBytes int) librdkafka.ConfigMap {
-	return cfg.connection().Settings(librdkafka.ConfigMap{
-		"linger.ms":                0,
-		"reconnect.backoff.ms":     50,
-		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
-		"socket.timeout.ms":        max(int(cfg.DeliveryTimeout.Milliseconds()), 1000),
-		"socket.keepalive.enable":  true,
-		"socket.nagle.disable":     true,
-		"enable.metrics.push":      false,
-	}, librdkafka.ConfigMap{ // what the guarantee needs
-		"acks":                         "all",
-		"enable.idempotence":           true,
-		"message.timeout.ms":           int(cfg.DeliveryTimeout.Milliseconds()),
-		"retry.backoff.ms":             int(retryBackoff.Milliseconds()),
-		"retry.backoff.max.ms":         1000, // a smaller one would undercut surelyFirstTry
-		"batch.size":                   batchBytes,
-		"message.max.bytes":            max(defaultBatchBytes, cfg.MaxEventBytes+64<<10),
-		"queue.buffering.max.messages": 1_000_000,
-		"queue.buffering.max.kbytes":   int(max(1024, cfg.InFlightLimit*queueFactor/1024)),
-		"go.delivery.report.fields":    "none",
-		"go.events.channel.size":       eventsBuffer,
-		"go.produce.channel.size":      1, // unused
-		"go.logs.channel.enable":       true,
+func (i *incarnation) start(c client) {
+	i.client = c
+	i.shutting.Go(i.watch)
+}
+
+// send hands r over. The channel gets what became of it.
+func (i *incarnation) send(r event.Record) (chan ack, *event.Error) {
+	f := &inFlight{record: r, size: recordSize(r), began: time.Now(), done: newAck()}
+	if !i.memory.take(f.size) {
+		return nil, i.monitor.failed(overloaded())
+	}
+	i.mu.RLock()
+	refused := i.handOver(f)
+	i.mu.RUnlock()
+	if refused != nil {
+		i.memory.give(f.size)
+		ackChannels.Put(f.done)
+		return nil, i.monitor.failed(refused)
+	}
+	failpoint.At(failpoint.Handed)
+	return f.done, nil
+}
+
+// handOver gives f to the client.
+func (i *incarnation) handOver(f *inFlight) *event.Error {
+	if i.closed || i.failed.Load() {
+		return ownerGone()
+	}
+	w := i.waitsOf(f.record.Topic, f.record.Partition)
+	if !w.add(f) {
+		return ownerGone()
+	}
+	i.flying.Add(1)
+	if refused := i.client.send(f); refused != nil {
+		i.report(f, report{local: refused})
+	}
+	return nil
+}
+
+func (i *incarnation) waitsOf(topic string, partition int32) *waits {
+	at := kafka.Partition{Topic: topic, Number: partition}
+	i.partitions.RLock()
+	w := i.waits[at]
+	i.partitions.RUnlock()
+	if w != nil {
+		return w
+	}
+	i.partitions.Lock()
+	defer i.partitions.Unlock()
+	if w = i.waits[at]; w == nil {
+		w = newWaits(topic, partition)
+		i.waits[at] = w
+	}
+	return w
+}
+
+func (i *incarnation) allWaits() []*waits {
+	i.partitions.RLock()
+	defer i.partitions.RUnlock()
+	all := make([]*waits, 0, len(i.waits))
+	for _, w := range i.waits {
+		all = append(all, w)
+	}
+	return all
+}
+
+func (i *incarnation) report(f *inFlight, r report) {
+	there, waiting := f.waits.end(f)
+	if !there {
+		return // the incarnation was closed before
+	}
+	i.flying.Add(-1)
+	i.memory.give(f.size)
+	if waiting {
+		f.done <- i.monitor.ended(f, r)
+	} else if r.err == nil && r.local == nil {
+		i.monitor.acknowledged(f)
+	}
+}
+
+// watch gives up what is overdue, until the incarnation is closed.
+func (i *incarnation) watch() {
+	tick := time.NewTicker(max(time.Millisecond, min(watchAtLeast, i.limit/watchParts)))
+	defer tick.Stop()
+	for {
+		select {
+		case <-i.over:
+			return
+		case <-tick.C:
+			i.look(time.Now())
+		}
+	}
+}
+
+// look gives up partitions of which a record is overdue. When the client does not
+// end such a partition's records soon, it is closed: none may be sent again once a
+// taker may read the log for it.
+func (i *incarnation) look(now time.Time) {
+	var late []*waits
+	for _, w := range i.allWaits() {
+		if since, stuck := w.stuckSince(); stuck && now.Sub(since) > abandonGrace {
+			i.fail("records of a partition that was given up could not be withdrawn", nil)
+			return
+		}
+		if began, any := w.oldest(); any && now.Sub(began) >= i.limit {
+			late = append(late, w)
+		}
+	}
+	if len(late) == 0 {
+		return
+	}
+	i.monitor.overdue(i.id, late, now)
+	for _, w := range late {
+		unknown := w.giveUp(now)
+		if !i.client.abandon(w) {
+			i.answerUnknown(unknown)
+			i.fail("a record was not acknowledged in time", nil)
+			return
+		}
+		i.answerUnknown(unknown)
+	}
+}
+
+func (i *incarnation) answerUnknown(all []*inFlight) {
+	for _, f := range all {
+		f.done <- ack{err: i.monitor.failed(notAcknowledged(errOverdue))}
+	}
+}
+
+// fail ends the incarnation: it takes no more records, and what it has in flight is
+// unknown. It does not wait for that.
+func (i *incarnation) fail(reason string, cause error) {
+	if i.failed.Swap(true) {
+		return
+	}
+	i.logger.Error("kafka producer given up with all records in flight, whose outcome is unknown",
+		"reason", reason, "error", cause, "producer", i.id, "records", i.flying.Load())
+	i.monitor.metrics.givenUp.WithLabelValues(givenUpProducer).Inc()
+	i.shutting.Go(func() {
+		i.shut()
+		i.ended(i, reason)
 	})
 }
 
-// produce hands a message to librdkafka; its delivery report goes to done.
-func (i *incarnation) produce(m *librdkafka.Message, done chan librdkafka.Event) error {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	if i.closed {
-		return errClosed
-	}
-	return i.kp.Produce(m, done)
-}
-
-var errClosed = errors.New("producer is closed")
-
-// pumpEvents reads until the producer is closed: an unread channel would block
-// librdkafka.
-func (i *incarnation) pumpEvents() {
-	for ev := range i.kp.Events() {
-		if e, ok := ev.(librdkafka.Error); ok {
-			if e.IsFatal() {
-				i.fail()
+// shut ends the client, then answers what is left. It may be called twice.
+func (i *incarnation) shut() {
+	i.refuseMore()
+	i.once.Do(func() {
+		i.client.close()
+		close(i.over)
+		for _, w := range i.allWaits() {
+			waiting, all := w.removeAll()
+			i.answerUnknown(waiting)
+			for _, f := range all {
+				i.flying.Add(-1)
+				i.memory.give(f.size)
 			}
-			i.onError(i, e)
 		}
-	}
+	})
 }
 
-// fail marks the incarnation as failed. It returns false if it already was.
-func (i *incarnation) fail() bool {
-	if i.fatal.Swap(true) {
-		return false
-	}
-	close(i.failed)
-	return true
-}
-
-// flush waits until all records in flight are done, limit is over, or the
-// incarnation has failed. It returns how many are left.
-func (i *incarnation) flush(limit time.Duration) int {
-	deadline := time.Now().Add(limit)
-	for {
-		left := i.kp.Flush(int(max(0, min(flushStep, time.Until(deadline))).Milliseconds()))
-		if left == 0 || i.fatal.Load() || time.Until(deadline) < time.Millisecond {
-			return left
-		}
-	}
+// refuseMore returns when no record is being handed over, and none will be.
+func (i *incarnation) refuseMore() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = true
 }
 
 // close takes no more records and waits for those in flight for at most limit;
 // what is left then gets an unknown outcome. It may be called twice.
 func (i *incarnation) close(limit time.Duration) {
-	i.mu.Lock()
-	already := i.closed
-	i.closed = true
-	i.mu.Unlock()
-	if already {
-		i.pumps.Wait()
-		return
-	}
-	if left := i.flush(limit); left > 0 {
-		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
-		_ = i.kp.Purge(librdkafka.PurgeInFlight | librdkafka.PurgeQueue)
-		i.kp.Flush(1000) // delivers the reports of purged records
-	}
-	i.admin.Close() // only now: it waits for calls in progress, and a purge must not
-	i.kp.Close()
-	close(i.stop)
-	i.pumps.Wait()
-}
-
-// queued is the number of records that wait for an acknowledgement.
-func (i *incarnation) queued() int {
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	if i.closed {
-		return 0
-	}
-	return i.kp.Len()
-}
-
-// initialise prepares a transactional producer. When it returns nil, no earlier
-// producer with the same id can append or commit any more, and what it has committed
-// is visible.
-func (i *incarnation) initialise(ctx context.Context) error {
-	// librdkafka looks for the coordinator twice a second, and first before it
-	// is connected. Connecting it first saves that half second.
-	if _, err := i.admin.Brokers(kafka.TimeLeft(ctx, metadataTimeout)); err != nil {
-		return err
-	}
-	for {
-		again, err := i.initialiseStep(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case !again || ctx.Err() != nil:
-			return fmt.Errorf("initialise transactions of %s: %w", i.id, err)
-		}
-		backoff.Sleep(ctx, initialisePause)
-	}
-}
-
-// initialiseStep waits for initialiseStep. It reports whether to call it again.
-func (i *incarnation) initialiseStep(ctx context.Context) (again bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, initialiseStep)
+	i.refuseMore()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	i.mu.RLock()
-	defer i.mu.RUnlock()
-	if i.closed {
-		return false, errClosed
+	backoff.Poll(ctx, drainStep, func() bool { return i.flying.Load() == 0 || i.failed.Load() })
+	if left := i.flying.Load(); left > 0 && !i.failed.Load() {
+		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
 	}
-	err = i.kp.InitTransactions(ctx)
-	var e librdkafka.Error
-	return errors.As(err, &e) && e.IsRetriable(), err
+	i.shut()
+	i.shutting.Wait()
 }

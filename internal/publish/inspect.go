@@ -33,7 +33,7 @@ func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFa
 	if err != nil {
 		return preflight.KafkaFacts{Unreachable: &preflight.Unreachable{Obstacle: preflight.BadSettings, What: err.Error()}}
 	}
-	defer in.inc.close(0)
+	defer in.close()
 	if obstacle := in.reach(ctx); obstacle != nil {
 		return preflight.KafkaFacts{Unreachable: obstacle}
 	}
@@ -56,18 +56,30 @@ func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFa
 // inspector asks through a producer like those of a gateway, so that it meets
 // the same obstacles.
 type inspector struct {
-	cfg    Config
-	inc    *incarnation
-	errors *errorRecorder
+	cfg      Config
+	producer *librdkafkaProducer
+	admin    *kafka.Admin // of producer
+	errors   *errorRecorder
 }
 
 func newInspector(cfg Config) (*inspector, error) {
 	recorder := &errorRecorder{}
-	inc, err := newIncarnation(cfg, "", defaultBatchBytes, slog.New(recorder), recorder.record)
+	producer, err := newLibrdkafka(producerSettings(cfg, defaultBatchBytes), "", defaultBatchBytes, slog.New(recorder),
+		func(_ *librdkafkaProducer, e librdkafka.Error) { recorder.record(e) })
 	if err != nil {
 		return nil, err
 	}
-	return &inspector{cfg: cfg, inc: inc, errors: recorder}, nil
+	admin, err := kafka.AdminOf(producer.kp)
+	if err != nil {
+		producer.close(0)
+		return nil, err
+	}
+	return &inspector{cfg: cfg, producer: producer, admin: admin, errors: recorder}, nil
+}
+
+func (in *inspector) close() {
+	in.admin.Close()
+	in.producer.close(0)
 }
 
 // reach waits until a broker answers. It gives up early if none can.
@@ -76,7 +88,7 @@ func (in *inspector) reach(ctx context.Context) *preflight.Unreachable {
 	defer cancel()
 	for {
 		// A broker that is connected by now is asked before giving up.
-		_, err := in.inc.admin.Brokers(reachStep)
+		_, err := in.admin.Brokers(reachStep)
 		switch {
 		case err == nil:
 			return nil
@@ -90,7 +102,7 @@ func (in *inspector) reach(ctx context.Context) *preflight.Unreachable {
 func (in *inspector) ask(ctx context.Context, question func(context.Context, *librdkafka.AdminClient) error) error {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
-	return in.inc.admin.Use(func(admin *librdkafka.AdminClient) error { return question(ctx, admin) })
+	return in.admin.Use(func(admin *librdkafka.AdminClient) error { return question(ctx, admin) })
 }
 
 // NotAllowed reports whether Kafka refused because a permission is missing.
@@ -126,7 +138,7 @@ func (in *inspector) tryTransactions(ctx context.Context) *preflight.Transaction
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	ignored := &errorRecorder{} // only the call's own error counts
-	inc, err := newIncarnation(in.cfg, facts.ID, defaultBatchBytes, slog.New(ignored), ignored.record)
+	inc, err := newTransactional(in.cfg, facts.ID, defaultBatchBytes, slog.New(ignored), func(_ *librdkafkaProducer, e librdkafka.Error) { ignored.record(e) })
 	if err == nil {
 		defer inc.close(0)
 		err = inc.initialise(ctx)

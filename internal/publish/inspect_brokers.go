@@ -19,7 +19,7 @@ const brokersAtOnce = 8
 // brokers lists the cluster's brokers and asks each, at the address that it
 // advertises, for its settings.
 func (in *inspector) brokers(ctx context.Context) (clusterID string, facts []preflight.BrokerFacts) {
-	md, err := in.inc.admin.Brokers(kafka.TimeLeft(ctx, inspectTimeout))
+	md, err := in.admin.Brokers(kafka.TimeLeft(ctx, inspectTimeout))
 	if err != nil {
 		return "", nil
 	}

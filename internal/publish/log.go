@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -12,6 +13,7 @@ import (
 type Config struct {
 	Brokers         []string
 	Properties      map[string]string // librdkafka properties, checked by internal/config
+	Client          kafka.ClientName  // of the idempotent guarantee; "" is auto
 	DeliveryTimeout time.Duration     // until a record's outcome is known or called unknown
 	InFlightLimit   int64             // bytes of event data that may be in flight
 	MaxEventBytes   int               // the largest event data
@@ -48,18 +50,27 @@ type Log struct {
 // New returns a Log that connects in the background. Errors are those of the
 // configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
-	p := &Producer{cfg: cfg, metrics: metrics}
-	p.topics = newTopics(p.admin, p.topicsChanged, cfg.CreateTopics, logger)
-	p.monitor = &monitor{topics: p.topics, logger: logger, metrics: metrics}
-	var err error
-	if p.plain, err = newIdempotent(cfg, p.monitor, logger, metrics); err != nil {
+	choice, err := kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), cfg.Transactional, cfg.connection())
+	if err != nil {
 		return nil, err
 	}
+	p := &Producer{cfg: cfg, metrics: metrics, logger: logger, stuck: stuckAfter}
+	p.topics = newTopics(p.admin, p.learn, cfg.CreateTopics, logger)
+	p.monitor = &monitor{topics: p.topics, quarantine: newQuarantine(logger, metrics), logger: logger, metrics: metrics}
+	if err := p.connect(); err != nil {
+		return nil, err
+	}
+	plain, err := newIdempotent(cfg, choice.Client == kafka.ClientFranz, p.monitor, logger, metrics)
+	if err != nil {
+		p.asking.Load().Close()
+		return nil, err
+	}
+	logger.Info("kafka client that writes", "client", choice.Client, "reason", choice.Reason)
 	scan := scanner{connection: cfg.connection(), admin: p.admin}
 	r := newReader(scan, p.topics, cfg.Lease, logger, metrics)
-	p.backend = p.plain
+	p.backend = plain
 	if cfg.Transactional {
-		pool := newTxPool(cfg, p.plain, scan, p.monitor, logger, metrics)
+		pool := newTxPool(cfg, plain, scan, p.monitor, logger, metrics)
 		p.backend, r.fencer = pool, pool.fencer
 	}
 	metrics.watch(p)

@@ -8,12 +8,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
+// The scopes of gateway_kafka_given_up_total.
+const (
+	givenUpPartition = "partition"
+	givenUpProducer  = "producer"
+)
+
 // Metrics of the producer.
 type Metrics struct {
 	reg          prometheus.Registerer
 	failures     *prometheus.CounterVec
 	errors       *prometheus.CounterVec
 	incarnations prometheus.Counter
+	givenUp      *prometheus.CounterVec
+	quarantined  *prometheus.GaugeVec
 	transactions *prometheus.CounterVec
 	groupRecords prometheus.Observer
 	fences       *prometheus.CounterVec
@@ -39,6 +47,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "gateway_kafka_producer_replacements_total",
 			Help: "Times the Kafka producer was replaced by a new one.",
 		}),
+		givenUp: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_kafka_given_up_total",
+			Help: "Times records in flight were given up with an unknown outcome: of one partition, or of a whole producer.",
+		}, []string{"scope"}),
+		quarantined: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_kafka_quarantined",
+			Help: "1 for a topic that Kafka refuses, or of which a partition does not acknowledge: its events are refused, but for a probe now and then.",
+		}, []string{"topic", "reason"}),
 		transactions: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_kafka_transactions_total",
 			Help: "Kafka transactions by how they ended: committed, aborted (records that were not refused went again), unknown (the producer was given up).",

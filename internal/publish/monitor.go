@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -17,42 +16,90 @@ import (
 // monitor concludes from acknowledgements, failures and metadata whether Kafka
 // answers, and counts the failures. Backends report to it.
 type monitor struct {
-	topics  *topics
-	logger  *slog.Logger
-	metrics *Metrics
-	down    atomic.Bool  // no broker answers: refuse at once
-	acked   atomic.Int64 // Unix nanoseconds of the last acknowledgement
+	topics     *topics
+	quarantine *quarantine
+	logger     *slog.Logger
+	metrics    *Metrics
+	down       atomic.Bool  // no broker answers: refuse at once
+	acked      atomic.Int64 // Unix nanoseconds of the last acknowledgement
 }
 
-// position reads the delivery report of a record that was sent to place.
-func (m *monitor) position(ev librdkafka.Event, place event.Placement, sent time.Time) (event.Position, error) {
-	now := failpoint.Now()
-	report, ok := ev.(*librdkafka.Message)
-	if !ok {
-		return event.Position{}, m.failed(event.Failure(fmt.Errorf("delivery report is a %T", ev)))
+// ended is the answer to the caller of a record of which the client has said what became
+// of it.
+func (m *monitor) ended(f *inFlight, r report) ack {
+	switch {
+	case r.local != nil:
+		return ack{err: m.failed(r.local)}
+	case r.err != nil:
+		e := m.refusedOrUnknown(f, r)
+		return ack{err: m.failed(e)}
 	}
-	at := event.Position{Partition: report.TopicPartition.Partition, Offset: int64(report.TopicPartition.Offset)}
-	if err := report.TopicPartition.Error; err != nil {
-		var e librdkafka.Error
-		if !errors.As(err, &e) {
-			e = librdkafka.NewError(librdkafka.ErrFail, err.Error(), false)
-		}
-		return event.Position{}, m.failed(deliveryError(e, now.Sub(sent)))
+	m.acknowledged(f)
+	at, e := m.position(r.at, f.record.Placement)
+	if e != nil {
+		return ack{err: m.failed(e)}
 	}
-	m.acked.Store(now.UnixNano())
-	m.topics.ackedNow(place.Topic, at.Partition, sent)
+	failpoint.At(failpoint.Acked)
+	return ack{at: at}
+}
+
+// refusedOrUnknown is the error of a record that was not acknowledged. A refusal that
+// may repeat is remembered.
+func (m *monitor) refusedOrUnknown(f *inFlight, r report) *event.Error {
+	code, _ := kafka.ErrorCode(r.err)
+	refusal, refused := refusals[code]
+	if !refused {
+		return notAcknowledged(r.err)
+	}
+	m.quarantine.refused(f.record.Topic, code, refusal, r.err)
+	m.topics.relearn(f.record.Topic) // the topic's settings may have changed
+	switch {
+	case !r.firstTry:
+		return notAcknowledged(r.err)
+	case refusal.kind == event.EventTooLarge && !f.alone:
+		// Kafka refuses whole batches: a neighbour may have been the cause.
+		return event.RefuseCause(event.LogUnavailable, r.err, "Kafka refused the batch that the event was in, for its size. Nothing was written; send it again.")
+	}
+	return event.RefuseCause(refusal.kind, r.err, "%s", refusal.detail)
+}
+
+// acknowledged notes that a broker has appended f.
+func (m *monitor) acknowledged(f *inFlight) {
+	m.noteAck(f.record.Placement, f.record.Timestamp)
+	m.quarantine.acknowledged(f.record.Placement, f.began)
+}
+
+// noteAck notes that a record of this placement, sent then, is acknowledged.
+func (m *monitor) noteAck(place event.Placement, sent time.Time) {
+	m.acked.Store(failpoint.Now().UnixNano())
+	m.topics.ackedNow(place.Topic, place.Partition, sent)
 	m.up()
+}
+
+// position checks where a record was appended.
+func (m *monitor) position(at event.Position, place event.Placement) (event.Position, *event.Error) {
 	switch {
 	case at.Offset < 0:
 		// Acknowledged as a duplicate whose offset the broker no longer knows: it is
 		// written, but a receipt would have to invent where.
-		return event.Position{}, m.failed(event.MaybeWritten(event.OutcomeUnknown, nil,
-			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))
+		return event.Position{}, event.MaybeWritten(event.OutcomeUnknown, nil,
+			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out.")
 	case at.Partition != place.Partition:
-		return event.Position{}, m.failed(event.Failure(
-			fmt.Errorf("record for %s acknowledged in partition %d", kafka.Partition{Topic: place.Topic, Number: place.Partition}, at.Partition)))
+		return event.Position{}, event.Failure(
+			fmt.Errorf("record for %s acknowledged in partition %d", kafka.Partition{Topic: place.Topic, Number: place.Partition}, at.Partition))
 	}
 	return at, nil
+}
+
+// committed is the answer to a record whose transaction is committed, from its delivery
+// report.
+func (m *monitor) committed(report *librdkafka.Message, place event.Placement, sent time.Time) ack {
+	m.noteAck(place, sent)
+	at, e := m.position(event.Position{Partition: report.TopicPartition.Partition, Offset: int64(report.TopicPartition.Offset)}, place)
+	if e != nil {
+		return ack{err: m.failed(e)}
+	}
+	return ack{at: at}
 }
 
 // failed counts a failure. If Kafka or the topic caused it, metadata is asked for
@@ -69,6 +116,22 @@ func (m *monitor) failed(e *event.Error) *event.Error {
 	}
 	m.metrics.failures.WithLabelValues(string(e.Outcome), code).Inc()
 	return e
+}
+
+// overdue notes which partitions of a producer were not acknowledged in time.
+func (m *monitor) overdue(producer string, late []*waits, now time.Time) {
+	for n, w := range late {
+		m.quarantine.stuck(w.topic, w.partition)
+		m.metrics.givenUp.WithLabelValues(givenUpPartition).Inc()
+		if n < namedOverdue {
+			began, _ := w.oldest()
+			m.logger.Error("kafka did not acknowledge records of a partition in time: they are given up, and their outcome is unknown",
+				"topic", w.topic, "partition", w.partition, "leader", m.topics.leader(w.topic, w.partition), "age", now.Sub(began), "producer", producer)
+		}
+	}
+	if more := len(late) - namedOverdue; more > 0 {
+		m.logger.Error("kafka did not acknowledge records of further partitions in time", "partitions", more, "producer", producer)
+	}
 }
 
 func (m *monitor) up() {

@@ -58,6 +58,9 @@ func deliveryError(err librdkafka.Error, age time.Duration) *event.Error {
 	return notAcknowledged(err)
 }
 
+// errOverdue is the cause of an outcome that is unknown because the time was up.
+var errOverdue = librdkafka.NewError(librdkafka.ErrMsgTimedOut, "not acknowledged in time", false)
+
 // notAcknowledged is the error for a record that may or may not be written.
 func notAcknowledged(cause error) *event.Error {
 	return event.MaybeWritten(event.OutcomeUnknown, cause,

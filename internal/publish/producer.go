@@ -3,27 +3,37 @@ package publish
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
+// stuckAfter: after a network cut or a paused broker, some clients never reconnect
+// (test/torture). A new client costs nothing.
+const stuckAfter = 15 * time.Second
+
 // Producer places records and writes them through its backend.
 type Producer struct {
 	cfg     Config
+	logger  *slog.Logger
 	metrics *Metrics
 	topics  *topics
 	monitor *monitor
 	backend backend
-	// plain is the backend of idempotent mode. In transactional mode its client
-	// asks for metadata and writes the registry, and backend is a *txPool that owns
-	// plain.
-	plain  *idempotent
-	closed atomic.Bool
+	asking  atomic.Pointer[kafka.Client] // asks Kafka for what is not a record's
+	closed  atomic.Bool
+
+	// stuck is how long Kafka may be away before the clients are taken for the cause.
+	// awaySince belongs to the goroutine that refreshes metadata.
+	stuck     time.Duration
+	awaySince time.Time
 }
 
 // SetTopics says which topics events can be written to.
@@ -72,8 +82,11 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 	} else {
 		place.Partition = int32(spread % uint64(t.partitions)) //nolint:gosec // below the number of partitions
 	}
-	var refused *event.Error
-	if place.Owner, refused = p.backend.owner(topicName, place.Partition); refused != nil {
+	apart, refused := p.monitor.quarantine.admit(topicName, place.Partition)
+	if refused == nil {
+		place.Owner, refused = p.backend.owner(topicName, place.Partition, apart)
+	}
+	if refused != nil {
 		return event.Placement{}, refused
 	}
 	return place, nil
@@ -82,33 +95,45 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 // Publish writes a record to its placement and returns its position.
 // Errors are *event.Error and say whether it was written.
 func (p *Producer) Publish(ctx context.Context, r event.Record) (event.Position, error) {
-	return p.await(ctx, p.send(r))
+	return p.PublishAsync(ctx, r)()
 }
 
 // PublishAsync begins to publish. The caller calls wait once, which ends as Publish
 // does.
 func (p *Producer) PublishAsync(ctx context.Context, r event.Record) (wait func() (event.Position, error)) {
-	h := p.send(r)
-	return func() (event.Position, error) { return p.await(ctx, h) }
+	done, refused := p.send(r)
+	return func() (event.Position, error) {
+		if refused != nil {
+			return event.Position{}, refused
+		}
+		return p.await(ctx, done)
+	}
 }
 
-func (p *Producer) send(r event.Record) pending {
+func (p *Producer) send(r event.Record) (done chan ack, refused *event.Error) {
 	if t, found := p.topics.lookup(r.Topic); found == topicFound {
 		if refused := inadmissible(t, r, failpoint.Now()); refused != nil {
 			if refused.Kind == event.LogUnavailable { // the settings may have been put right
 				p.topics.relearn(r.Topic)
 			}
-			return pending{refused: refused}
+			return nil, refused
 		}
 	}
 	return p.backend.send(r)
 }
 
-func (p *Producer) await(ctx context.Context, h pending) (event.Position, error) {
-	if h.refused != nil {
-		return event.Position{}, h.refused
+func (p *Producer) await(ctx context.Context, done chan ack) (event.Position, error) {
+	select {
+	case a := <-done:
+		ackChannels.Put(done)
+		if a.err != nil {
+			return event.Position{}, a.err
+		}
+		return a.at, nil
+	case <-ctx.Done():
+		// The record may still be written; the channel is left to its end.
+		return event.Position{}, p.monitor.failed(stoppedWaiting(ctx))
 	}
-	return p.backend.await(ctx, h)
 }
 
 // Ping asks Kafka whether it answers. It also fails before the topics' metadata
@@ -123,37 +148,62 @@ func (p *Producer) Ping(ctx context.Context) error {
 	return p.backend.ready()
 }
 
-// admin asks through the current client: one that failed is replaced.
-func (p *Producer) admin() *kafka.Admin { return p.plain.current().admin }
-
-// topicsChanged is called before topics are placed in.
-func (p *Producer) topicsChanged(known map[string]topic) {
-	smallest := defaultTopicBytes
-	for _, t := range known {
-		smallest = min(smallest, t.maxBytes)
+// connect starts a client that asks, in the place of the one before.
+func (p *Producer) connect() error {
+	next, err := kafka.NewClient(p.cfg.connection(), p.logger, p.onAskingError)
+	if err != nil {
+		return err
 	}
-	p.fitBatches(smallest)
+	if old := p.asking.Swap(next); old != nil {
+		go old.Close()
+	}
+	return nil
 }
 
-// fitBatches makes batches fit the topics that are about to be known, before the
-// first record can be placed in one of them: a batch that is too large fails all its
-// records.
-func (p *Producer) fitBatches(smallest int) { p.backend.shrink(batchLimitOf(smallest)) }
-
-// refreshed is called after each metadata request with its start and its error.
-func (p *Producer) refreshed(begun time.Time, err error) {
-	if err != nil {
-		p.plain.unanswered(begun, p.monitor.noMetadata(begun, err))
+func (p *Producer) onAskingError(e librdkafka.Error) {
+	p.metrics.errors.WithLabelValues(e.Code().String()).Inc()
+	if e.Code() == librdkafka.ErrAllBrokersDown {
+		p.monitor.allBrokersDown(e)
 		return
 	}
-	p.plain.answered()
-	p.monitor.up()
+	p.logger.Warn("kafka error", "error", e)
+}
+
+func (p *Producer) admin() *kafka.Admin { return p.asking.Load().Admin() }
+
+// learn passes on the topics that are about to be known.
+func (p *Producer) learn(known map[string]topic) { p.backend.learn(known) }
+
+// refreshed is called after each metadata request with its start and its error. When
+// Kafka has not answered for long, and no record was acknowledged either, its clients
+// are replaced.
+func (p *Producer) refreshed(begun time.Time, err error) {
+	switch {
+	case err == nil:
+		p.awaySince = time.Time{}
+		p.monitor.up()
+	case p.monitor.noMetadata(begun, err):
+		p.awaySince = time.Time{}
+	case p.awaySince.IsZero():
+		p.awaySince = begun
+	case time.Since(p.awaySince) > p.stuck:
+		p.awaySince = time.Time{}
+		p.renew("kafka has not answered for long")
+	}
+}
+
+func (p *Producer) renew(reason string) {
+	if err := p.connect(); err != nil {
+		p.logger.Error("replacing the kafka client failed", "error", err)
+	}
+	p.backend.renew(reason)
 }
 
 // close waits, at most until ctx ends, for records in flight, and closes.
 func (p *Producer) close(ctx context.Context) {
 	if !p.closed.Swap(true) {
 		p.backend.close(kafka.TimeLeft(ctx, p.cfg.DeliveryTimeout))
+		p.asking.Load().Close()
 	}
 }
 

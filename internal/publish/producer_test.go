@@ -20,9 +20,13 @@ import (
 )
 
 func TestAcknowledgedRecordHasItsPosition(t *testing.T) {
+	withClients(t, testAcknowledgedRecordHasItsPosition)
+}
+
+func testAcknowledgedRecordHasItsPosition(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(6, "orders"))
-	p := start(t, cluster.ListenAddrs(), []string{"orders"})
+	p := start(t, cluster.ListenAddrs(), []string{"orders"}, with)
 	place := p.place(t, "orders", []byte("o-10492"))
 	require.Equal(t, partitionOf([]byte("o-10492"), 6), place.Partition)
 	for offset := range int64(3) {
@@ -36,10 +40,12 @@ func TestAcknowledgedRecordHasItsPosition(t *testing.T) {
 }
 
 // Records that are published asynchronously may be awaited later, in any order.
-func TestAsyncRecordsAreAwaitedLater(t *testing.T) {
+func TestAsyncRecordsAreAwaitedLater(t *testing.T) { withClients(t, testAsyncRecordsAreAwaitedLater) }
+
+func testAsyncRecordsAreAwaitedLater(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(6, "orders"))
-	p := start(t, cluster.ListenAddrs(), []string{"orders"})
+	p := start(t, cluster.ListenAddrs(), []string{"orders"}, with)
 	place := p.place(t, "orders", []byte("o-10492"))
 	gone := place
 	gone.Owner = "another"
@@ -57,11 +63,13 @@ func TestAsyncRecordsAreAwaitedLater(t *testing.T) {
 	var e *event.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, event.NotWritten, e.Outcome)
-	require.False(t, p.plain.current().overdue.any())
+	require.Zero(t, p.current().flying.Load())
 	require.Len(t, records(t, cluster, "orders", 5), 5)
 }
 
-func TestRecordArrivesUnchanged(t *testing.T) {
+func TestRecordArrivesUnchanged(t *testing.T) { withClients(t, testRecordArrivesUnchanged) }
+
+func testRecordArrivesUnchanged(t *testing.T, with option) {
 	t.Parallel()
 	at := time.Date(2026, 11, 23, 9, 15, 30, 123_000_000, time.UTC)
 	for name, want := range map[string]event.Record{
@@ -78,7 +86,7 @@ func TestRecordArrivesUnchanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-			p := start(t, cluster.ListenAddrs(), []string{"t"})
+			p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 			record := want
 			record.Placement, record.Timestamp = p.place(t, "t", want.Key), at
 			_, err := p.Publish(context.Background(), record)
@@ -106,10 +114,12 @@ func everyByte() []byte {
 	return b
 }
 
-func TestKeylessRecordsSpread(t *testing.T) {
+func TestKeylessRecordsSpread(t *testing.T) { withClients(t, testKeylessRecordsSpread) }
+
+func testKeylessRecordsSpread(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(4, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	p.place(t, "t", nil)
 	for spread := range uint64(9) {
 		place, err := p.Place("t", nil, spread)
@@ -124,10 +134,12 @@ func TestKeylessRecordsSpread(t *testing.T) {
 	require.Equal(t, partitionOf(nil, 4), empty.Partition, "the empty key is a key")
 }
 
-func TestConcurrentPublishes(t *testing.T) {
+func TestConcurrentPublishes(t *testing.T) { withClients(t, testConcurrentPublishes) }
+
+func testConcurrentPublishes(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(3, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	p.place(t, "t", nil)
 	const callers, each = 32, 20
 	var mu sync.Mutex
@@ -183,7 +195,9 @@ func publishUntil(t *testing.T, p running, topic string, done func(error) bool) 
 	}
 }
 
-func TestRefusalsOfTheBroker(t *testing.T) {
+func TestRefusalsOfTheBroker(t *testing.T) { withClients(t, testRefusalsOfTheBroker) }
+
+func testRefusalsOfTheBroker(t *testing.T, with option) {
 	t.Parallel()
 	for _, c := range []struct {
 		fault *kerr.Error
@@ -203,7 +217,7 @@ func TestRefusalsOfTheBroker(t *testing.T) {
 		t.Run(c.fault.Message, func(t *testing.T) {
 			t.Parallel()
 			cluster := startKafka(t, kfake.SeedTopics(1, "t", "healthy"))
-			p := start(t, cluster.ListenAddrs(), []string{"t", "healthy"})
+			p := start(t, cluster.ListenAddrs(), []string{"t", "healthy"}, with)
 			_, err := p.publish(t, "t", "before")
 			require.NoError(t, err)
 			fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "t", Err: c.fault, Count: -1})
@@ -233,12 +247,16 @@ func TestRefusalsOfTheBroker(t *testing.T) {
 // The broker appended the record and said it did not know: librdkafka sends it
 // again, and the broker recognises it.
 func TestRetryInsideTheProducerWritesOnce(t *testing.T) {
+	withClients(t, testRetryInsideTheProducerWritesOnce)
+}
+
+func testRetryInsideTheProducerWritesOnce(t *testing.T, with option) {
 	t.Parallel()
 	for _, fault := range []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend} {
 		t.Run(fault.Message, func(t *testing.T) {
 			t.Parallel()
 			cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-			p := start(t, cluster.ListenAddrs(), []string{"t"})
+			p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 			p.place(t, "t", nil)
 			h := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "t", Err: fault})
 			at, err := p.publish(t, "t", "once")
@@ -253,10 +271,12 @@ func TestRetryInsideTheProducerWritesOnce(t *testing.T) {
 }
 
 // A refusal of a second try says nothing about the first, which was appended.
-func TestRefusalOfASecondTryIsUnknown(t *testing.T) {
+func TestRefusalOfASecondTryIsUnknown(t *testing.T) { withClients(t, testRefusalOfASecondTryIsUnknown) }
+
+func testRefusalOfASecondTryIsUnknown(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	p.place(t, "t", nil)
 	keys := []kmsg.Key{kmsg.Produce}
 	cluster.Fault(
@@ -269,10 +289,12 @@ func TestRefusalOfASecondTryIsUnknown(t *testing.T) {
 	require.InDelta(t, 1, p.metric(t, "gateway_kafka_publish_failures_total"), 0)
 }
 
-func TestNoAnswerIsUnknown(t *testing.T) {
+func TestNoAnswerIsUnknown(t *testing.T) { withClients(t, testNoAnswerIsUnknown) }
+
+func testNoAnswerIsUnknown(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"}, func(c *Config) { c.DeliveryTimeout = 1500 * time.Millisecond })
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with, func(c *Config) { c.DeliveryTimeout = 1500 * time.Millisecond })
 	p.place(t, "t", nil)
 	cluster.ControlKey(kmsg.Produce.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
@@ -283,9 +305,13 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 }
 
 func TestCallerWhoStopsWaitingIsToldUnknown(t *testing.T) {
+	withClients(t, testCallerWhoStopsWaitingIsToldUnknown)
+}
+
+func testCallerWhoStopsWaitingIsToldUnknown(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := start(t, cluster.ListenAddrs(), []string{"t"})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
 	release := holdProduce(t, cluster)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -19,7 +19,7 @@ func TestRecoveryOnKafka(t *testing.T) {
 	brokers := []string{services.Shared(t).Kafka}
 	r := start(t, brokers, []string{topic}, func(c *Config) { c.CreateTopics = TopicCreation{Enabled: true, Partitions: 3, Replication: 1} })
 	t.Cleanup(func() {
-		_ = r.plain.current().admin.Use(func(admin *librdkafka.AdminClient) error {
+		_ = r.admin().Use(func(admin *librdkafka.AdminClient) error {
 			_, err := admin.DeleteTopics(t.Context(), []string{topic})
 			return err
 		})

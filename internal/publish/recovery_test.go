@@ -27,7 +27,7 @@ type recoveryRig struct {
 func (r recoveryRig) claimed(id byte, number int32) event.Record {
 	key := fmt.Sprintf("o-%d", id)
 	return event.Record{
-		Placement: event.Placement{Topic: r.topic, Partition: number, Owner: r.plain.current().id},
+		Placement: event.Placement{Topic: r.topic, Partition: number, Owner: r.current().id},
 		Key:       []byte(key), Value: []byte("{}"), Timestamp: time.Now(),
 		Headers: event.NewHeaders(&event.Definition{Type: "t", Version: "v1"},
 			event.Attributes{ID: "e-" + key, Source: "/s", Time: "2026-01-01T00:00:00Z"}, "application/json", "",
@@ -40,7 +40,7 @@ func claimOf(id byte) event.ClaimID { return event.ClaimID{id, 1, 2, 3} }
 // prior is the claim of an attempt whose lease is over since a while.
 func (r recoveryRig) prior(from time.Time, partitions ...int32) event.AbandonedClaim {
 	return event.AbandonedClaim{
-		Owner: r.plain.current().id, Topic: r.topic, Partitions: partitions, From: from, LeaseEnded: time.Now().Add(-2 * leaseMargin),
+		Owner: r.current().id, Topic: r.topic, Partitions: partitions, From: from, LeaseEnded: time.Now().Add(-2 * leaseMargin),
 	}
 }
 

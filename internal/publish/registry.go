@@ -12,6 +12,8 @@ import (
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/backoff"
+	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
@@ -87,7 +89,7 @@ func (r *registry) exists(ctx context.Context) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("wait for topic %s: %w", r.topic, err)
 	}
-	md, err := r.plain.current().admin.Topic(r.topic, kafka.TimeLeft(ctx, metadataTimeout))
+	md, err := r.scan.admin().Topic(r.topic, kafka.TimeLeft(ctx, metadataTimeout))
 	if err != nil {
 		return false, err
 	}
@@ -100,8 +102,9 @@ func (r *registry) create(ctx context.Context) error {
 	defer cancel()
 	spec := registrySpec(r.cfg)
 	var results []librdkafka.TopicResult
-	err := r.plain.current().admin.Use(func(admin *librdkafka.AdminClient) (err error) {
-		results, err = admin.CreateTopics(ctx, []librdkafka.TopicSpecification{spec})
+	err := r.scan.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx, []librdkafka.TopicSpecification{spec},
+			librdkafka.SetAdminOperationTimeout(metadataTimeout), librdkafka.SetAdminRequestTimeout(2*metadataTimeout))
 		return err
 	})
 	if err != nil {
@@ -143,19 +146,23 @@ func (r *registry) forget(id string) {
 }
 
 func (r *registry) write(ctx context.Context, id string, value []byte) error {
-	done := make(chan librdkafka.Event, 1)
-	err := r.plain.current().produce(&librdkafka.Message{
-		TopicPartition: librdkafka.TopicPartition{Topic: &r.topic}, Key: []byte(id), Value: value,
-	}, done)
-	if err != nil {
-		return err
+	owner, refused := r.plain.owner(r.topic, 0, false)
+	if refused != nil {
+		return refused
+	}
+	done, refused := r.plain.send(event.Record{
+		Placement: event.Placement{Topic: r.topic, Owner: owner}, Key: []byte(id), Value: value, Timestamp: failpoint.Now(),
+	})
+	if refused != nil {
+		return refused
 	}
 	select {
-	case ev := <-done:
-		if m, ok := ev.(*librdkafka.Message); ok {
-			return m.TopicPartition.Error
+	case a := <-done:
+		ackChannels.Put(done)
+		if a.err != nil {
+			return a.err
 		}
-		return fmt.Errorf("delivery report is a %T", ev)
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

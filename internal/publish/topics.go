@@ -257,6 +257,14 @@ func (t *topics) ackedAt(name string, number int32) time.Time {
 	return t.born.Add(time.Duration(since)) // monotonic: setting the clock does not change it
 }
 
+// leader is the broker that led a partition when Kafka last said, -1 for none.
+func (t *topics) leader(name string, number int32) int32 {
+	if found, _ := t.lookup(name); int(number) < len(found.leaders) {
+		return found.leaders[number]
+	}
+	return -1
+}
+
 // names are the event types' topics, missing or not.
 func (t *topics) names() []string {
 	t.mu.Lock()

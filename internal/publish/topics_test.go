@@ -39,7 +39,7 @@ func TestMissingTopicIsRefusedAtOnceAndNotMade(t *testing.T) {
 	// A record that got past Place, because the topic was just deleted, does not
 	// create it either.
 	_, err = p.Publish(context.Background(), event.Record{
-		Placement: event.Placement{Topic: "missing", Owner: p.plain.current().id}, Value: []byte("x"), Timestamp: time.Now(),
+		Placement: event.Placement{Topic: "missing", Owner: p.current().id}, Value: []byte("x"), Timestamp: time.Now(),
 	})
 	require.Error(t, err)
 	require.NotContains(t, topicNames(t, cluster), "missing")
@@ -177,7 +177,6 @@ func TestRecordOverTheTopicsLimit(t *testing.T) {
 		Headers: []event.Header{{Name: "h", Value: strings.Repeat("v", 5000)}}, Timestamp: time.Now(),
 	})
 	requireError(t, err, event.EventTooLarge, event.NotWritten)
-	require.Eventually(t, func() bool { return p.plain.current().batchBytes < 20000 }, patience, tick, "batches must fit, too")
 }
 
 // What the estimate lets through at the limit, the broker takes.
@@ -228,21 +227,53 @@ func setTopic(t *testing.T, cluster *kfake.Cluster, topic, name, value string) {
 	ask(t, cluster, &kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{resource}})
 }
 
-func TestTinyTopicLimitReplacesTheProducerOnce(t *testing.T) {
+// Batches for a topic that takes small ones are small, those for others are not, and no
+// producer is replaced for that (issue R7).
+func TestSmallTopicLimitConcernsNoOtherTopic(t *testing.T) {
+	withClients(t, testSmallTopicLimitConcernsNoOtherTopic)
+}
+
+func testSmallTopicLimitConcernsNoOtherTopic(t *testing.T, with option) {
 	t.Parallel()
-	cluster := startKafka(t)
+	cluster := startKafka(t, kfake.SeedTopics(1, "usual"))
 	require.NoError(t, cluster.CreateTopic("tiny", 1, map[string]string{"max.message.bytes": "2000"}))
-	p := start(t, cluster.ListenAddrs(), []string{"tiny"})
-	replaced := func() float64 { return p.metric(t, "gateway_kafka_producer_replacements_total") }
-	require.Eventually(t, func() bool { return replaced() == 1 }, patience, tick)
-	_, err := p.publish(t, "tiny", "{}")
-	require.NoError(t, err)
-	for range 3 {
-		last, _ := p.Reached()
-		p.topics.refreshSoon()
-		require.Eventually(t, func() bool { now, _ := p.Reached(); return now.After(last) }, patience, tick)
+	p := start(t, cluster.ListenAddrs(), []string{"tiny", "usual"}, with)
+	tiny, usual := p.place(t, "tiny", nil), p.place(t, "usual", nil)
+	value := []byte(strings.Repeat("x", 500))
+	for _, place := range []event.Placement{tiny, usual} {
+		var waits []func() (event.Position, error)
+		for range 100 {
+			waits = append(waits, p.PublishAsync(t.Context(), event.Record{Placement: place, Key: []byte("k"), Value: value, Timestamp: time.Now()}))
+		}
+		for _, wait := range waits {
+			_, err := wait()
+			require.NoError(t, err, place.Topic)
+		}
 	}
-	require.InDelta(t, 1, replaced(), 0, "a producer whose batches are small enough is not replaced again")
+	if !p.plain().franz {
+		require.NotEqual(t, usual.Owner, tiny.Owner)
+		require.Equal(t, defaultBatchBytes, p.current().client.(*librdkafkaClient).producer.batchBytes)
+	}
+	require.Equal(t, int32(2000), p.plain().largestBatch("tiny"))
+	require.Greater(t, p.plain().largestBatch("usual"), int32(defaultBatchBytes)-1)
+	require.Zero(t, p.metric(t, "gateway_kafka_producer_replacements_total"))
+
+	// A limit that shrinks later holds for what is placed after the gateway knows it.
+	setTopic(t, cluster, "usual", "max.message.bytes", "1800")
+	require.Eventually(t, func() bool {
+		p.topics.relearn("usual")
+		found, _ := p.topics.lookup("usual")
+		return found.maxBytes == 1800
+	}, patience, tick)
+	usual = p.place(t, "usual", nil)
+	var waits []func() (event.Position, error)
+	for range 20 {
+		waits = append(waits, p.PublishAsync(t.Context(), event.Record{Placement: usual, Key: []byte("k"), Value: value, Timestamp: time.Now()}))
+	}
+	for _, wait := range waits {
+		_, err := wait()
+		require.NoError(t, err)
+	}
 }
 
 func TestTopicLimitThatMayNotBeAskedFor(t *testing.T) {
@@ -252,7 +283,7 @@ func TestTopicLimitThatMayNotBeAskedFor(t *testing.T) {
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	_, err := p.publish(t, "t", "{}")
 	require.NoError(t, err)
-	require.Equal(t, batchLimitOf(defaultTopicBytes), p.plain.batchLimit())
+	require.Equal(t, defaultTopicBytes, p.plain().routes.Load().smallest)
 }
 
 func TestKafkaThatWasNeverThere(t *testing.T) {

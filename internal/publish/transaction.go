@@ -97,8 +97,7 @@ func (t *txProducer) transact(entries []*entry) bool {
 	t.metrics.transactions.WithLabelValues("committed").Inc()
 	for _, e := range entries {
 		if !e.state.answered {
-			at, err := t.monitor.position(e.state.report, e.record.Placement, e.record.Timestamp)
-			e.done <- ack{at, err}
+			e.done <- t.monitor.committed(e.state.report, e.record.Placement, e.record.Timestamp)
 		}
 	}
 	return true

@@ -185,7 +185,7 @@ func TestCommitOfATimedOutTransactionFails(t *testing.T) {
 	cfg := Config{Brokers: brokers, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20}
 	inTransactions(t, true)(&cfg)
 	cfg.TransactionTimeout = time.Second
-	inc, err := newIncarnation(cfg, cfg.TransactionalIDPrefix+"-1", defaultBatchBytes, slog.New(slog.DiscardHandler), func(*incarnation, librdkafka.Error) {})
+	inc, err := newTransactional(cfg, cfg.TransactionalIDPrefix+"-1", defaultBatchBytes, slog.New(slog.DiscardHandler), func(*librdkafkaProducer, librdkafka.Error) {})
 	require.NoError(t, err)
 	defer inc.close(0)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

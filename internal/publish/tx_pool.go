@@ -29,7 +29,8 @@ type txPool struct {
 	fencer   *fencer
 	logger   *slog.Logger
 	metrics  *Metrics
-	slots    [poolSize]slot
+	batch    atomic.Int64 // bytes of a batch that every topic takes
+	slots    [poolSize]txSlot
 	running  context.Context // ended by close
 	end      context.CancelFunc
 
@@ -39,7 +40,7 @@ type txPool struct {
 	active   sync.WaitGroup // producers that run, or are being closed
 }
 
-type slot struct {
+type txSlot struct {
 	current atomic.Pointer[txProducer] // nil until the first is initialised
 	turn    chan struct{}              // holds one element while the producer is replaced
 	renew   chan struct{}              // asks for a successor
@@ -50,6 +51,7 @@ func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *
 		cfg: cfg, plain: plain, monitor: m, registry: newRegistry(cfg, plain, scan, logger),
 		logger: logger, metrics: metrics, replaced: map[string]*txProducer{},
 	}
+	pool.batch.Store(defaultBatchBytes)
 	pool.running, pool.end = context.WithCancel(context.Background())
 	pool.fencer = &fencer{
 		cfg: cfg, registry: pool.registry, abandonOwn: pool.abandonOwn, running: pool.running,
@@ -61,7 +63,7 @@ func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *
 	return pool
 }
 
-func (pool *txPool) owner(topic string, partition int32) (string, *event.Error) {
+func (pool *txPool) owner(topic string, partition int32, _ bool) (string, *event.Error) {
 	if id, ok := pool.pick(topic, partition); ok {
 		return id, nil
 	}
@@ -105,24 +107,12 @@ func (pool *txPool) ready() error {
 	return nil
 }
 
-func (pool *txPool) send(r event.Record) pending {
+func (pool *txPool) send(r event.Record) (chan ack, *event.Error) {
 	t := pool.byID(r.Owner)
 	if t == nil {
-		return pending{refused: pool.monitor.failed(ownerGone())}
+		return nil, pool.monitor.failed(ownerGone())
 	}
-	done, refused := t.enqueue(r)
-	return pending{ack: done, refused: refused}
-}
-
-func (pool *txPool) await(ctx context.Context, h pending) (event.Position, error) {
-	select {
-	case a := <-h.ack:
-		ackChannels.Put(h.ack)
-		return a.at, a.err
-	case <-ctx.Done():
-		// The record may still be written; the channel is left to its ack.
-		return event.Position{}, pool.monitor.failed(stoppedWaiting(ctx))
-	}
+	return t.enqueue(r)
 }
 
 // run keeps an open producer in every slot until ctx ends.
@@ -135,7 +125,7 @@ func (pool *txPool) run(ctx context.Context) {
 	wg.Wait()
 }
 
-func (pool *txPool) keep(ctx context.Context, s *slot) {
+func (pool *txPool) keep(ctx context.Context, s *txSlot) {
 	failing := false
 	for ctx.Err() == nil && pool.running.Err() == nil {
 		old := s.current.Load()
@@ -144,7 +134,7 @@ func (pool *txPool) keep(ctx context.Context, s *slot) {
 			case <-old.closed:
 			case <-old.retiring:
 			case <-s.renew:
-				if old.inc.batchBytes <= pool.plain.batchLimit() {
+				if old.inc.batchBytes <= int(pool.batch.Load()) {
 					continue // it is the successor already
 				}
 			case <-ctx.Done():
@@ -165,9 +155,12 @@ func (pool *txPool) keep(ctx context.Context, s *slot) {
 	}
 }
 
-// shrink also asks for successors of producers that make larger batches.
-func (pool *txPool) shrink(batchBytes int) {
-	pool.plain.shrink(batchBytes)
+// learn asks for successors of producers that make batches which are too large for a
+// topic.
+func (pool *txPool) learn(known map[string]topic) {
+	pool.plain.learn(known)
+	batchBytes := batchLimitOf(pool.plain.routes.Load().smallest)
+	pool.batch.Store(int64(batchBytes))
 	for i := range pool.slots {
 		if t := pool.slots[i].current.Load(); t != nil && t.inc.batchBytes > batchBytes {
 			select {
@@ -180,7 +173,7 @@ func (pool *txPool) shrink(batchBytes int) {
 
 // replaceWith puts a new producer in the place of old, unless that has happened. Old
 // still takes, for a while, records of claims that name it, unless it is closed.
-func (pool *txPool) replaceWith(ctx context.Context, s *slot, old *txProducer) error {
+func (pool *txPool) replaceWith(ctx context.Context, s *txSlot, old *txProducer) error {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -232,7 +225,7 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 	t := newTxProducer(pool.cfg.DeliveryTimeout, pool.monitor, pool.logger, pool.metrics)
 	var err error
 	id := pool.cfg.TransactionalIDPrefix + "-" + uuid.NewString()
-	if t.inc, err = newIncarnation(pool.cfg, id, pool.plain.batchLimit(), pool.logger, t.onError); err != nil {
+	if t.inc, err = newTransactional(pool.cfg, id, int(pool.batch.Load()), pool.logger, t.onError); err != nil {
 		return nil, err
 	}
 	if err = t.inc.initialise(ctx); err == nil {
@@ -341,6 +334,10 @@ func (pool *txPool) close(limit time.Duration) {
 	pool.active.Wait()
 	pool.plain.close(limit) // last: until here, ids are taken out of the registry
 }
+
+// renew does nothing more than to renew the producer of the registry: a transactional one
+// is given up when its transaction is not committed in time.
+func (pool *txPool) renew(reason string) { pool.plain.renew(reason) }
 
 // queued counts records that wait for their commit.
 func (pool *txPool) queued() int {

@@ -31,7 +31,7 @@ const (
 // What waits is bounded by Config.InFlightLimit, as all that callers have in
 // flight. It is never passed to another producer: claims name this one.
 type txProducer struct {
-	inc             *incarnation
+	inc             *librdkafkaProducer
 	deliveryTimeout time.Duration
 	monitor         *monitor
 	logger          *slog.Logger
@@ -69,7 +69,7 @@ func newTxProducer(deliveryTimeout time.Duration, m *monitor, logger *slog.Logge
 }
 
 // onError receives errors that are not about one record.
-func (t *txProducer) onError(from *incarnation, e librdkafka.Error) {
+func (t *txProducer) onError(from *librdkafkaProducer, e librdkafka.Error) {
 	noteTransactionalError(t.logger, t.metrics, from, e)
 	if e.IsFatal() {
 		t.abandon()
@@ -77,7 +77,7 @@ func (t *txProducer) onError(from *incarnation, e librdkafka.Error) {
 }
 
 // noteTransactionalError counts and logs an error that concerns no single record.
-func noteTransactionalError(logger *slog.Logger, metrics *Metrics, from *incarnation, e librdkafka.Error) {
+func noteTransactionalError(logger *slog.Logger, metrics *Metrics, from *librdkafkaProducer, e librdkafka.Error) {
 	metrics.errors.WithLabelValues(e.Code().String()).Inc()
 	if e.IsFatal() {
 		logger.Error("transactional producer failed for good and is replaced", "error", e, "transactional_id", from.id)
@@ -103,7 +103,7 @@ func (e *entry) refuse(err *event.Error) { e.done <- ack{err: err} }
 
 // enqueue queues a record for a transaction.
 func (t *txProducer) enqueue(r event.Record) (done chan ack, refused *event.Error) {
-	done, _ = ackChannels.Get().(chan ack)
+	done = newAck()
 	if !t.add(&entry{record: r, message: newMessage(r), came: time.Now(), done: done}) {
 		ackChannels.Put(done)
 		return nil, t.monitor.failed(ownerGone())

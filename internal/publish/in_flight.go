@@ -1,0 +1,153 @@
+package publish
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// inFlight is a record that was handed to a client, until the client says what became
+// of it.
+type inFlight struct {
+	record event.Record
+	size   int       // in a batch
+	began  time.Time // when it was handed over, by the monotonic clock
+	done   chan ack
+
+	waits      *waits
+	prev, next *inFlight // of waits, and guarded by its lock
+	answered   bool      // its caller has an answer: what the client says later is not passed on
+	removed    bool      // from waits
+	alone      bool      // no other record of its partition was in flight with it
+}
+
+// waits are the records of one partition that one client has, oldest first.
+type waits struct {
+	topic     string
+	partition int32
+
+	mu          sync.Mutex
+	first, last *inFlight
+	// given is cancelled when the partition is given up; givenUp is since when, zero
+	// otherwise.
+	given   context.Context
+	cancel  context.CancelFunc
+	givenUp time.Time
+}
+
+func newWaits(topic string, partition int32) *waits {
+	w := &waits{topic: topic, partition: partition}
+	w.given, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// add appends f. It reports false if the partition is given up.
+func (w *waits) add(f *inFlight) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !w.givenUp.IsZero():
+		return false
+	case w.last == nil:
+		w.first, f.alone = f, true
+	default:
+		w.last.next, f.prev = f, w.last
+		w.first.alone = false
+	}
+	w.last, f.waits = f, w
+	return true
+}
+
+// end removes f, of which the client has said what became of it. It reports whether the
+// record was still there, and whether its caller still waits.
+func (w *waits) end(f *inFlight) (there, waiting bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f.removed {
+		return false, false
+	}
+	if f.prev == nil {
+		w.first = f.next
+	} else {
+		f.prev.next = f.next
+	}
+	if f.next == nil {
+		w.last = f.prev
+	} else {
+		f.next.prev = f.prev
+	}
+	waiting = !f.answered
+	f.prev, f.next, f.removed, f.answered = nil, nil, true, true
+	if w.first == nil && !w.givenUp.IsZero() {
+		w.givenUp = time.Time{} // the client has nothing of it any more
+		w.given, w.cancel = context.WithCancel(context.Background())
+	}
+	return true, waiting
+}
+
+// removeAll removes all records: the client is closed. waiting are those whose callers
+// still wait.
+func (w *waits) removeAll() (waiting, all []*inFlight) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancel()
+	waiting = w.unansweredLocked()
+	for f := w.first; f != nil; f = f.next {
+		f.removed = true
+		all = append(all, f)
+	}
+	w.first, w.last = nil, nil
+	return waiting, all
+}
+
+// oldest is when the oldest record that nobody gave up was handed over.
+func (w *waits) oldest() (began time.Time, any bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.first == nil || !w.givenUp.IsZero() {
+		return time.Time{}, false
+	}
+	return w.first.began, true
+}
+
+// giveUp takes no more records until the client has ended those it has, and returns
+// those whose callers still wait.
+func (w *waits) giveUp(now time.Time) (waiting []*inFlight) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.first == nil {
+		return nil
+	}
+	w.givenUp = now
+	w.cancel()
+	return w.unansweredLocked()
+}
+
+// unansweredLocked are the records whose callers still wait. They count as answered from
+// now on.
+func (w *waits) unansweredLocked() (waiting []*inFlight) {
+	for f := w.first; f != nil; f = f.next {
+		if !f.answered {
+			f.answered = true
+			waiting = append(waiting, f)
+		}
+	}
+	return waiting
+}
+
+// stuckSince is since when the partition is given up while the client still has records
+// of it.
+func (w *waits) stuckSince() (since time.Time, stuck bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.givenUp, !w.givenUp.IsZero()
+}
+
+// context is cancelled when the partition is given up.
+func (w *waits) context() context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.given
+}
