@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -67,8 +68,13 @@ func (l *Link) Close() error {
 func (l *Link) accept() {
 	for {
 		near, err := l.listener.AcceptTCP()
-		if err != nil {
-			return // closed; nothing else ends a listener on loopback
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors: what is measured from here on is not valid
+			slog.Error("the link accepts no more connections", "target", l.target, "error", err)
+			_ = l.listener.Close()
+			return
 		}
 		l.serving.Go(func() { l.serve(near) })
 	}
