@@ -52,8 +52,11 @@ func (s *setup) validate() error {
 func (s setup) String() string {
 	text := fmt.Sprintf("%d partitions, Kafka %v and Redis %v away", s.partitions, s.distance, s.redisDistance)
 	for _, part := range []struct{ name, value string }{
-		{"client", s.client}, {"old client", s.oldClient}, {"properties", s.properties.String()},
-		{"floor", s.floor.String()}, {"floor2", s.floor2.String()},
+		{"client", s.client},
+		{"old client", s.oldClient},
+		{"properties", s.properties.String()},
+		{"floor", s.floor.String()},
+		{"floor2", s.floor2.String()},
 	} {
 		if part.value != "" {
 			text += fmt.Sprintf(", %s %s", part.name, part.value)
