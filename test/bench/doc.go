@@ -2,9 +2,10 @@
 // do the work:
 //
 //   - cmd/floor is a minimal HTTP-to-Kafka gateway: one handler, one produce with
-//     acks=all, one wait for the delivery report.
+//     acks=all, one wait for the acknowledgement. Its client is franz-go, or librdkafka.
 //   - cmd/bench starts servers, drives them with its own load generator in
-//     interleaved rounds, and reports ratios with their spread.
+//     interleaved rounds, and reports ratios with their spread. Kafka and Redis are as
+//     near as the environment says, or behind a link with a delay (internal/link).
 //
 // Duty: measure what the gateway costs above the floor, and what an event in a batch
 // costs compared with a single one, as ratios within one run, because absolute figures
@@ -19,9 +20,11 @@
 //     missing in the log, or a record that no answer explains.
 //   - Open-loop latency counts from the time a request was due, so a stalled
 //     server cannot hide its stall (no coordinated omission).
+//   - Both sides' topics have the same number of partitions.
+//   - Checks of the log go past the link, and both sides through the same one.
 //   - Only topics that the run created are deleted.
 //
 // Nothing below this folder may import eventgateway/internal: the gateway is
-// measured from outside, as a process. The floor uses fiber and librdkafka
-// directly, which no package of the gateway but api and publish may do.
+// measured from outside, as a process. The floor uses fiber, librdkafka and
+// franz-go's producer directly, which few packages of the gateway may do.
 package bench

@@ -13,17 +13,16 @@ import (
 
 // options are the flags; each command registers those that it uses.
 type options struct {
-	brokers, redis      list
-	schemasDir          string
-	eventType           string
-	properties          list // librdkafka, both sides
-	candidateProperties list // librdkafka, candidate only, in addition
-	idempotencyTTL      time.Duration
-	gateway, old        string // binaries; an empty gateway is built
-	guarantee           string // of the newer gateway; empty: the default
-	clientRate          string // of the newer gateway's only client; empty: no authentication
-	resultsDir          string
-	maxFailureShare     float64
+	setup
+	brokers, redis  list
+	schemasDir      string
+	eventType       string
+	idempotencyTTL  time.Duration
+	gateway, old    string // binaries; an empty gateway is built
+	guarantee       string // of the newer gateway; empty: the default
+	clientRate      string // of the newer gateway's only client; empty: no authentication
+	resultsDir      string
+	maxFailureShare float64
 
 	rounds          int
 	warmUp          time.Duration
@@ -32,12 +31,10 @@ type options struct {
 	openRate        float64
 	openConnections int
 	profile         bool
-	maxCPURatio     float64
-	maxP50Ratio     float64
+	targets         targets
 
 	batch            int // events in a request; 0: no such scenario
 	batchConnections int
-	maxBatchRatio    float64
 
 	maxGrowth float64 // soak
 }
@@ -49,7 +46,7 @@ func (o *options) register(f *flag.FlagSet) {
 	f.Var(&o.redis, "redis", "Redis `addresses` (default $GATEWAY_TEST_REDIS)")
 	f.StringVar(&o.schemasDir, "schemas", "schemas", "`folder` of the event types")
 	f.StringVar(&o.eventType, "type", "orders.placed", "event `type` to publish; its example needs an orderId")
-	f.Var(&o.properties, "property", "librdkafka `name=value` for every server, repeatable by comma")
+	o.setup.register(f)
 	f.DurationVar(&o.idempotencyTTL, "idempotency-ttl", 10*time.Minute, "the gateway's idempotency window; 0 keeps its default")
 	f.StringVar(&o.gateway, "gateway", "", "gateway `binary` to measure (default: build ./cmd/gateway)")
 	f.StringVar(&o.resultsDir, "results", "bench-results", "`folder` for JSON and profiles")
@@ -65,8 +62,7 @@ func (o *options) registerRounds(f *flag.FlagSet) {
 	f.Var(&o.connections, "connections", "closed-loop scenarios, comma-separated `counts`; empty for none")
 	f.Float64Var(&o.openRate, "open-rate", 5000, "open-loop requests per second; 0 for none")
 	f.IntVar(&o.openConnections, "open-connections", 256, "connections of the open loop")
-	f.Float64Var(&o.maxCPURatio, "max-cpu-ratio", 0, "target: CPU per event, candidate/base, at the most connections; 0 for none")
-	f.Float64Var(&o.maxP50Ratio, "max-p50-ratio", 0, "target: median latency, candidate/base, at the fewest connections; 0 for none")
+	o.targets.register(f)
 }
 
 // registerBatches adds the flags of the commands that may post batches.
@@ -76,15 +72,15 @@ func (o *options) registerBatches(f *flag.FlagSet, batch int) {
 }
 
 func (o *options) validate() error {
-	var errs []error
-	if len(o.brokers) == 0 {
+	errs := []error{o.setup.validate(), o.targets.validate(o)}
+	if len(o.brokers) == 0 && o.distance == 0 {
 		errs = append(errs, errors.New("no Kafka: set GATEWAY_TEST_KAFKA or --brokers"))
+	}
+	if len(o.redis) > 1 && o.redisDistance > 0 {
+		errs = append(errs, errors.New("--redis-distance needs a single Redis: the nodes of a cluster name each other's addresses, past the link"))
 	}
 	if o.batch < 0 || o.batch > 1000 || o.batch > 0 && o.batchConnections < 1 {
 		errs = append(errs, errors.New("batch must be 0 to 1,000, its connections positive"))
-	}
-	if o.maxBatchRatio > 0 && (o.batch == 0 || len(o.connections) == 0) {
-		errs = append(errs, errors.New("the target of batches needs batches and a closed-loop scenario: give --batch and --connections"))
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.warmUp < 0 {
 		errs = append(errs, errors.New("rounds and duration must be positive, warm-up not negative"))
@@ -94,14 +90,6 @@ func (o *options) validate() error {
 	}
 	if slices.ContainsFunc(o.connections, func(n int) bool { return n < 1 }) {
 		errs = append(errs, errors.New("connections must be positive"))
-	}
-	if (o.maxCPURatio > 0 || o.maxP50Ratio > 0) && len(o.connections) == 0 {
-		errs = append(errs, errors.New("a target needs a closed-loop scenario: give --connections"))
-	}
-	for _, p := range slices.Concat(o.properties, o.candidateProperties) {
-		if !strings.Contains(p, "=") {
-			errs = append(errs, fmt.Errorf("property %q: want name=value", p))
-		}
 	}
 	return errors.Join(errs...)
 }

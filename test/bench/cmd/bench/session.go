@@ -21,13 +21,14 @@ import (
 type session struct {
 	options   options
 	dir       string
+	place     *place
 	topics    *topics.Admin
 	body      []byte
 	orderIDAt int
 	typeTopic string // of the event type, in the gateway
 }
 
-func newSession(o options) (*session, error) {
+func newSession(ctx context.Context, o options) (*session, error) {
 	schema, err := os.ReadFile(filepath.Join(o.schemasDir, o.eventType, "v1.json"))
 	if err != nil {
 		return nil, fmt.Errorf("read schema: %w", err)
@@ -47,17 +48,20 @@ func newSession(o options) (*session, error) {
 	if doc.Event.Topic != "" {
 		s.typeTopic = doc.Event.Topic
 	}
-	if s.topics, err = topics.New(o.brokers); err != nil {
-		return nil, err
-	}
 	if s.dir, err = os.MkdirTemp("", "gateway-bench-"); err != nil {
-		return nil, errors.Join(fmt.Errorf("create scratch folder: %w", err), s.topics.Close(context.Background()))
+		return nil, fmt.Errorf("create scratch folder: %w", err)
+	}
+	if s.place, err = newPlace(ctx, o, s.dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	if s.topics, err = topics.New(s.place.direct, o.partitions); err != nil {
+		return nil, errors.Join(err, s.place.close(), os.RemoveAll(s.dir))
 	}
 	return s, nil
 }
 
 func (s *session) close(ctx context.Context) error {
-	return errors.Join(s.topics.Close(ctx), os.RemoveAll(s.dir))
+	return errors.Join(s.topics.Close(ctx), s.place.close(), os.RemoveAll(s.dir))
 }
 
 // build compiles a command of this module into the scratch folder.
@@ -71,19 +75,18 @@ func (s *session) build(ctx context.Context, name, pkg string) (string, error) {
 }
 
 // floor describes a floor with a topic of its own.
-func (s *session) floor(ctx context.Context, name, binary string, properties []string) (target.Spec, error) {
+func (s *session) floor(ctx context.Context, name, binary string, flags []string) (target.Spec, error) {
 	topic := fmt.Sprintf("bench.%s.%08x", name, rand.Uint32())
-	partitions, err := s.topics.Ensure(ctx, topic)
-	if err != nil {
+	if err := s.topics.Ensure(ctx, topic); err != nil {
 		return target.Spec{}, err
 	}
-	return target.Floor(name, binary, s.options.brokers, topic, partitions, properties), nil
+	return target.Floor(name, binary, s.place.brokers, topic, s.options.partitions, flags), nil
 }
 
-// gateway describes a gateway; an empty binary is built from this tree, an empty
-// guarantee is the default, and with an empty clientRate there is no authentication.
-func (s *session) gateway(ctx context.Context, name, binary, guarantee, clientRate string) (target.Spec, error) {
-	if len(s.options.redis) == 0 {
+// gateway describes a gateway; an empty binary is built from this tree. What all
+// gateways of the run have in common is added to the configuration.
+func (s *session) gateway(ctx context.Context, name, binary string, c target.GatewayConfig) (target.Spec, error) {
+	if len(s.place.redis) == 0 {
 		return target.Spec{}, errors.New("no Redis: set GATEWAY_TEST_REDIS or --redis")
 	}
 	var err error
@@ -92,18 +95,12 @@ func (s *session) gateway(ctx context.Context, name, binary, guarantee, clientRa
 			return target.Spec{}, err
 		}
 	}
-	if _, err := s.topics.Ensure(ctx, s.typeTopic); err != nil {
+	if err := s.topics.Ensure(ctx, s.typeTopic); err != nil {
 		return target.Spec{}, err
 	}
-	return target.Gateway(name, binary, s.typeTopic, target.GatewayConfig{
-		Brokers:        s.options.brokers,
-		Redis:          s.options.redis,
-		SchemasDir:     s.options.schemasDir,
-		Properties:     s.options.properties,
-		Guarantee:      guarantee,
-		IdempotencyTTL: s.options.idempotencyTTL,
-		ClientRate:     clientRate,
-	}), nil
+	c.Brokers, c.Redis = s.place.brokers, s.place.redis
+	c.SchemasDir, c.Properties, c.IdempotencyTTL = s.options.schemasDir, s.options.properties, s.options.idempotencyTTL
+	return target.Gateway(name, binary, s.typeTopic, c), nil
 }
 
 // measure drives one server once and compares the answers with the log.

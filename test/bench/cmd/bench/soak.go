@@ -71,7 +71,7 @@ func soakCommand(ctx context.Context, args []string) error {
 }
 
 func (s *session) soak(ctx context.Context, connections int) (err error) {
-	spec, err := s.gateway(ctx, "gateway", s.options.gateway, "", "")
+	spec, err := s.gateway(ctx, "gateway", s.options.gateway, target.GatewayConfig{Client: s.options.client})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ type outcome struct {
 	LoadAverage string                              `json:"load_average_before"`
 	Base        string                              `json:"base"`
 	Candidate   string                              `json:"candidate"`
-	Properties  []string                            `json:"properties,omitempty"`
+	Setup       setup                               `json:"setup"`
 	Ratios      map[string]map[string]report.Spread `json:"ratios"` // scenario, metric
 	Verdicts    []report.Verdict                    `json:"verdicts,omitempty"`
 	Scenarios   []report.Scenario                   `json:"scenarios"`
@@ -33,8 +33,9 @@ type outcome struct {
 func runCommand(ctx context.Context, args []string) error {
 	o, err := parseRounds("bench run", args, func(f *flag.FlagSet, o *options) {
 		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the gateway")
+		o.registerFloor(f)
 		o.registerBatches(f, 100)
-		f.Float64Var(&o.maxBatchRatio, "max-batch-cpu-ratio", 0, "target: CPU per event, batches/single posts at the most connections; 0 for none")
+		f.Float64Var(&o.targets.batchCPURatio, "max-batch-cpu-ratio", 0, "target: CPU per event, batches/single posts at the most connections; 0 for none")
 	})
 	if err != nil {
 		return err
@@ -44,11 +45,11 @@ func runCommand(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		base, err := s.floor(ctx, "floor", binary, o.properties)
+		base, err := s.floor(ctx, "floor", binary, o.floor)
 		if err != nil {
 			return err
 		}
-		candidate, err := s.gateway(ctx, "gateway", o.gateway, "", "")
+		candidate, err := s.gateway(ctx, "gateway", o.gateway, target.GatewayConfig{Client: o.client})
 		if err != nil {
 			return err
 		}
@@ -59,6 +60,7 @@ func runCommand(ctx context.Context, args []string) error {
 func compareCommand(ctx context.Context, args []string) error {
 	o, err := parseRounds("bench compare", args, func(f *flag.FlagSet, o *options) {
 		f.StringVar(&o.old, "old", "", "older gateway `binary` to compare with (required)")
+		f.StringVar(&o.oldClient, "old-client", "", "kafka.client of the older gateway; empty leaves it out")
 		f.StringVar(&o.guarantee, "guarantee", "", "kafka.guarantee of the new gateway, to compare the two")
 		f.StringVar(&o.clientRate, "client-rate", "", "have the new gateway ask for a key, whose client has this `rate` (1000000/s), to see what that costs")
 		f.BoolVar(&o.profile, "profile", false, "also take a CPU profile of the new gateway")
@@ -71,11 +73,11 @@ func compareCommand(ctx context.Context, args []string) error {
 		return errors.New("compare: --old is required")
 	}
 	return withSession(ctx, o, func(s *session) error {
-		base, err := s.gateway(ctx, "old", o.old, "", "")
+		base, err := s.gateway(ctx, "old", o.old, target.GatewayConfig{Client: o.oldClient})
 		if err != nil {
 			return err
 		}
-		candidate, err := s.gateway(ctx, "new", o.gateway, o.guarantee, o.clientRate)
+		candidate, err := s.gateway(ctx, "new", o.gateway, target.GatewayConfig{Client: o.client, Guarantee: o.guarantee, ClientRate: o.clientRate})
 		if err != nil {
 			return err
 		}
@@ -83,11 +85,12 @@ func compareCommand(ctx context.Context, args []string) error {
 	})
 }
 
-// calibrateCommand compares the floor with itself, or, with
-// --candidate-property, with a floor that is set up otherwise.
+// calibrateCommand compares the floor with itself, or, with --floor2, with a floor that
+// is set up otherwise.
 func calibrateCommand(ctx context.Context, args []string) error {
 	o, err := parseRounds("bench calibrate", args, func(f *flag.FlagSet, o *options) {
-		f.Var(&o.candidateProperties, "candidate-property", "librdkafka `name=value` for the second floor only")
+		o.registerFloor(f)
+		f.Var(&o.floor2, "floor2", "flags of the second floor, `name=value`, after those of --floor")
 	})
 	if err != nil {
 		return err
@@ -97,12 +100,11 @@ func calibrateCommand(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		base, err := s.floor(ctx, "floor", binary, o.properties)
+		base, err := s.floor(ctx, "floor", binary, o.floor)
 		if err != nil {
 			return err
 		}
-		both := append(o.properties[:len(o.properties):len(o.properties)], o.candidateProperties...)
-		candidate, err := s.floor(ctx, "floor2", binary, both)
+		candidate, err := s.floor(ctx, "floor2", binary, slices.Concat(o.floor, o.floor2))
 		if err != nil {
 			return err
 		}
@@ -126,7 +128,7 @@ func parseRounds(name string, args []string, extra func(*flag.FlagSet, *options)
 }
 
 func withSession(ctx context.Context, o options, do func(*session) error) error {
-	s, err := newSession(o)
+	s, err := newSession(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -137,7 +139,7 @@ func withSession(ctx context.Context, o options, do func(*session) error) error 
 func (s *session) versus(ctx context.Context, command string, base, candidate target.Spec) error {
 	out := outcome{
 		Command: command, Time: time.Now().UTC(), Cores: runtime.NumCPU(), LoadAverage: loadAverage(),
-		Base: base.Name, Candidate: candidate.Name, Properties: s.options.properties,
+		Base: base.Name, Candidate: candidate.Name, Setup: s.options.setup,
 		Scenarios: s.options.scenarios(command),
 	}
 	// A broker compiles its code while it warms up: the first figures are dropped.
@@ -154,7 +156,7 @@ func (s *session) versus(ctx context.Context, command string, base, candidate ta
 			return err
 		}
 	}
-	out.Ratios, out.Verdicts = conclude(out.Scenarios, s.options)
+	out.Ratios, out.Verdicts = conclude(out.Scenarios, s.options.targets)
 	path, err := report.WriteJSON(s.options.resultsDir, resultName(command, out.Time), out)
 	if err != nil {
 		return err
@@ -162,8 +164,8 @@ func (s *session) versus(ctx context.Context, command string, base, candidate ta
 	if err := report.WriteTable(os.Stdout, base.Name, candidate.Name, out.Scenarios); err != nil {
 		return err
 	}
-	fmt.Printf("\nload average before: %s on %d cores; figures are medians (least..greatest round)\nwritten: %s\n\n",
-		out.LoadAverage, out.Cores, path)
+	fmt.Printf("\n%s; load average before: %s on %d cores; figures are medians (least..greatest round)\nwritten: %s\n\n",
+		out.Setup, out.LoadAverage, out.Cores, path)
 	if busy(out.LoadAverage, out.Cores) {
 		fmt.Print("WARNING: other programs kept the machine busy; look at the spread before believing a median\n\n")
 	}
@@ -239,46 +241,6 @@ func (o *options) scenarios(command string) []report.Scenario {
 		}
 	}
 	return out
-}
-
-// conclude computes the ratios and compares them with the targets: CPU per event under
-// full load, latency without queueing.
-func conclude(scenarios []report.Scenario, o options) (map[string]map[string]report.Spread, []report.Verdict) {
-	ratios := make(map[string]map[string]report.Spread)
-	var fewest, most, batches *report.Scenario
-	for i := range scenarios {
-		sc := &scenarios[i]
-		ratios[sc.Name] = make(map[string]report.Spread)
-		for _, m := range report.Metrics() {
-			_, _, ratios[sc.Name][m.Name] = sc.Compare(m)
-		}
-		if sc.Loads != nil {
-			batches = sc
-		}
-		if sc.Rate > 0 || sc.Batch > 0 {
-			continue
-		}
-		if fewest == nil || sc.Connections < fewest.Connections {
-			fewest = sc
-		}
-		if most == nil || sc.Connections > most.Connections {
-			most = sc
-		}
-	}
-	var verdicts []report.Verdict
-	if o.maxCPURatio > 0 {
-		ratio := ratios[most.Name][report.CPUPerEvent].Median
-		verdicts = append(verdicts, report.AtMost("CPU per event, ratio, "+most.Name, ratio, o.maxCPURatio))
-	}
-	if o.maxP50Ratio > 0 {
-		ratio := ratios[fewest.Name][report.LatencyP50].Median
-		verdicts = append(verdicts, report.AtMost("median latency, ratio, "+fewest.Name, ratio, o.maxP50Ratio))
-	}
-	if o.maxBatchRatio > 0 {
-		ratio := ratios[batches.Name][report.CPUPerEvent].Median
-		verdicts = append(verdicts, report.AtMost("CPU per event, ratio, "+batches.Name, ratio, o.maxBatchRatio))
-	}
-	return ratios, verdicts
 }
 
 func resultName(command string, at time.Time) string {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"eventgateway/test/bench/internal/timer"
 )
 
 // drainTimeout bounds how long, after the last request was due, connections keep sending
@@ -13,7 +15,7 @@ const drainTimeout = 10 * time.Second
 // startOpenLoop starts the pacer and the workers. The queue holds every request
 // of the run, so that the pacer never waits for a slow server.
 func (r *run) startOpenLoop(ctx context.Context, wait *sync.WaitGroup, start time.Time) error {
-	timer, err := newKernelTimer()
+	clock, err := timer.New()
 	if err != nil {
 		return err
 	}
@@ -21,11 +23,11 @@ func (r *run) startOpenLoop(ctx context.Context, wait *sync.WaitGroup, start tim
 	total := int((o.WarmUp + o.Duration).Seconds() * o.Rate)
 	due := make(chan time.Time, total)
 	wait.Go(func() {
-		defer func() { _ = timer.close() }() // a timer has nothing to lose
+		defer func() { _ = clock.Close() }() // a timer has nothing to lose
 		defer close(due)
 		for i := range total {
 			at := start.Add(time.Duration(float64(i) * float64(time.Second) / o.Rate))
-			if r.paceErr = timer.sleepUntil(at); r.paceErr != nil || ctx.Err() != nil {
+			if r.paceErr = clock.SleepUntil(at); r.paceErr != nil || ctx.Err() != nil {
 				return
 			}
 			due <- at

@@ -164,16 +164,3 @@ func TestValidateReportsEverything(t *testing.T) {
 		require.ErrorContains(t, err, part)
 	}
 }
-
-func TestKernelTimerIsNotEarly(t *testing.T) {
-	t.Parallel()
-	timer, err := newKernelTimer()
-	require.NoError(t, err)
-	for range 5 {
-		at := time.Now().Add(3 * time.Millisecond)
-		require.NoError(t, timer.sleepUntil(at))
-		require.LessOrEqual(t, time.Until(at), time.Duration(0))
-	}
-	require.NoError(t, timer.close())
-	require.Error(t, timer.sleepUntil(time.Now().Add(time.Millisecond)))
-}

@@ -80,6 +80,11 @@ func AtMost(name string, value, limit float64) Verdict {
 	return Verdict{Name: name, Value: value, Limit: limit, Pass: value > 0 && value <= limit}
 }
 
+// AtLeast passes a value from the limit on.
+func AtLeast(name string, value, limit float64) Verdict {
+	return Verdict{Name: name, Value: value, Limit: limit, Pass: value >= limit && limit > 0}
+}
+
 func (v Verdict) String() string {
 	word := "FAIL"
 	if v.Pass {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"eventgateway/test/bench/internal/load"
@@ -40,6 +41,7 @@ type Metric struct {
 
 // Names of the rows that targets are set for.
 const (
+	Throughput  = "throughput, events/s"
 	LatencyP50  = "latency p50, us"
 	CPUPerEvent = "server CPU, us/event"
 )
@@ -48,7 +50,7 @@ const (
 func Metrics() []Metric {
 	const mib = 1 << 20
 	return []Metric{
-		{"throughput, events/s", func(r load.Result) float64 { return r.Throughput }},
+		{Throughput, func(r load.Result) float64 { return r.Throughput }},
 		{LatencyP50, func(r load.Result) float64 { return r.Latency.P50 }},
 		{"latency p90, us", func(r load.Result) float64 { return r.Latency.P90 }},
 		{"latency p99, us", func(r load.Result) float64 { return r.Latency.P99 }},
@@ -59,6 +61,12 @@ func Metrics() []Metric {
 		{"server RSS peak, MiB", func(r load.Result) float64 { return float64(r.PeakResident) / mib }},
 		{"generator CPU, us/event", func(r load.Result) float64 { return r.GeneratorCPUPerEvent }},
 	}
+}
+
+// MetricNamed returns the row of that name, which must be one of the names above.
+func MetricNamed(name string) Metric {
+	rows := Metrics()
+	return rows[slices.IndexFunc(rows, func(m Metric) bool { return m.Name == name })]
 }
 
 // sendDelay is a row of open-loop scenarios only.
@@ -73,6 +81,16 @@ var sendDelay = Metric{"sent late p50, us", func(r load.Result) float64 {
 func (s Scenario) Compare(m Metric) (base, candidate, ratio Spread) {
 	b, c := column(s.Base, m), column(s.Candidate, m)
 	return NewSpread(b), NewSpread(c), NewSpread(Ratios(c, b))
+}
+
+// Difference is the spread of candidate minus base, round by round.
+func (s Scenario) Difference(m Metric) Spread {
+	b, c := column(s.Base, m), column(s.Candidate, m)
+	out := make([]float64, min(len(b), len(c)))
+	for i := range out {
+		out[i] = c[i] - b[i]
+	}
+	return NewSpread(out)
 }
 
 func column(results []load.Result, m Metric) []float64 {

@@ -29,8 +29,9 @@ type Spec struct {
 	ready func(s *Server) string
 }
 
-// Floor is cmd/floor, producing to a topic of that many partitions.
-func Floor(name, binary string, brokers []string, topic string, partitions int, properties []string) Spec {
+// Floor is cmd/floor, producing to a topic of that many partitions. Its further flags
+// are name=value.
+func Floor(name, binary string, brokers []string, topic string, partitions int, flags []string) Spec {
 	return Spec{
 		Name: name, Binary: binary, Topic: topic,
 		arguments: func(_, listen, _ string) ([]string, error) {
@@ -38,8 +39,8 @@ func Floor(name, binary string, brokers []string, topic string, partitions int, 
 				"--listen", listen, "--brokers", strings.Join(brokers, ","),
 				"--topic", topic, "--partitions", fmt.Sprint(partitions),
 			}
-			for _, p := range properties {
-				args = append(args, "--property", p)
+			for _, f := range flags {
+				args = append(args, "--"+f)
 			}
 			return args, nil
 		},
@@ -54,6 +55,7 @@ type GatewayConfig struct {
 	SchemasDir string
 	Properties []string // librdkafka, name=value
 	Guarantee  string   // empty: the default
+	Client     string   // kafka.client; empty: not set, as an older gateway knows no such key
 	// IdempotencyTTL is short, so that claims of a long run do not fill Redis;
 	// zero leaves the default.
 	IdempotencyTTL time.Duration
@@ -110,6 +112,9 @@ func (c GatewayConfig) render(listen, admin string) ([]byte, error) {
 	kafka := map[string]any{"brokers": c.Brokers}
 	if c.Guarantee != "" {
 		kafka["guarantee"] = c.Guarantee
+	}
+	if c.Client != "" {
+		kafka["client"] = c.Client
 	}
 	if len(c.Properties) > 0 {
 		properties := make(map[string]string)

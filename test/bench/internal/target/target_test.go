@@ -18,7 +18,7 @@ func TestGatewayConfigurationIsTheContract(t *testing.T) {
 	dir := t.TempDir()
 	spec := Gateway("gateway", "gateway", "orders.placed", GatewayConfig{
 		Brokers: []string{"127.0.0.1:9092"}, Redis: []string{"127.0.0.1:6379"}, SchemasDir: "schemas",
-		Properties: []string{"linger.ms=1"}, IdempotencyTTL: 10 * time.Minute,
+		Properties: []string{"linger.ms=1"}, Client: "franz", IdempotencyTTL: 10 * time.Minute,
 	})
 	args, err := spec.arguments(dir, "127.0.0.1:1", "127.0.0.1:2")
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func TestGatewayConfigurationIsTheContract(t *testing.T) {
 		"admin": map[string]any{"listen": "127.0.0.1:2"},
 		"auth":  "none",
 		"kafka": map[string]any{
-			"brokers": []any{"127.0.0.1:9092"}, "properties": map[string]any{"linger.ms": "1"},
+			"brokers": []any{"127.0.0.1:9092"}, "client": "franz", "properties": map[string]any{"linger.ms": "1"},
 		},
 		"redis":       map[string]any{"addresses": []any{"127.0.0.1:6379"}},
 		"schemas":     map[string]any{"dir": schemas},
@@ -44,6 +44,22 @@ func TestGatewayConfigurationIsTheContract(t *testing.T) {
 
 	_, err = GatewayConfig{Properties: []string{"linger"}}.render("a", "b")
 	require.ErrorContains(t, err, "name=value")
+}
+
+func TestKeysThatAreNotAskedForAreLeftOut(t *testing.T) {
+	t.Parallel()
+	text, err := GatewayConfig{Brokers: []string{"a:1"}}.render("b:1", "c:1")
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "client", "an older gateway refuses a key that it does not know")
+}
+
+func TestFloorFlags(t *testing.T) {
+	t.Parallel()
+	args, err := Floor("floor", "floor", []string{"a:1", "b:2"}, "t", 48, []string{"client=librdkafka", "property=linger.ms=1"}).arguments("", "c:3", "")
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"--listen", "c:3", "--brokers", "a:1,b:2", "--topic", "t", "--partitions", "48", "--client=librdkafka", "--property=linger.ms=1",
+	}, args)
 }
 
 // shell makes a server out of a shell script; nothing serves its /readyz unless

@@ -14,36 +14,37 @@ import (
 )
 
 const (
-	// Partitions of a topic that the bench creates.
-	Partitions  = 12
 	replication = 1
 	callTimeout = 30 * time.Second
 )
 
 // Admin owns one Kafka client. It is not safe for concurrent use.
 type Admin struct {
-	client  *kgo.Client
-	admin   *kadm.Client
-	created []string
+	client     *kgo.Client
+	admin      *kadm.Client
+	partitions int
+	created    []string
 }
 
-// New connects lazily: a wrong address shows at the first call.
-func New(brokers []string) (*Admin, error) {
+// New connects lazily: a wrong address shows at the first call. Topics that it creates
+// get that many partitions.
+func New(brokers []string, partitions int) (*Admin, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	if err != nil {
 		return nil, fmt.Errorf("create Kafka client: %w", err)
 	}
-	return &Admin{client: client, admin: kadm.NewClient(client)}, nil
+	return &Admin{client: client, admin: kadm.NewClient(client), partitions: partitions}, nil
 }
 
-// Ensure creates the topic unless it exists, and returns its partition count.
-func (a *Admin) Ensure(ctx context.Context, topic string) (int, error) {
+// Ensure creates the topic unless it exists. A topic with another number of
+// partitions is an error: a comparison with it would not be fair.
+func (a *Admin) Ensure(ctx context.Context, topic string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	// Long runs write gigabytes: let the broker drop old segments.
 	retention, segment := "134217728", "33554432"
 	configs := map[string]*string{"retention.bytes": &retention, "segment.bytes": &segment}
-	created, err := a.admin.CreateTopic(ctx, Partitions, replication, configs, topic)
+	created, err := a.admin.CreateTopic(ctx, int32(a.partitions), replication, configs, topic)
 	if err == nil {
 		err = created.Err
 	}
@@ -51,9 +52,13 @@ func (a *Admin) Ensure(ctx context.Context, topic string) (int, error) {
 	case err == nil:
 		a.created = append(a.created, topic)
 	case !errors.Is(err, kerr.TopicAlreadyExists):
-		return 0, fmt.Errorf("create topic %s: %w", topic, err)
+		return fmt.Errorf("create topic %s: %w", topic, err)
 	}
-	return a.awaitPartitions(ctx, topic)
+	got, err := a.awaitPartitions(ctx, topic)
+	if err == nil && got != a.partitions {
+		err = fmt.Errorf("topic %s exists with %d partitions, not %d: delete it, or give --partitions %d", topic, got, a.partitions, got)
+	}
+	return err
 }
 
 // awaitPartitions polls, because a new topic takes a moment to get its leaders.
