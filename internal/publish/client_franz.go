@@ -44,6 +44,7 @@ type franzClient struct {
 	cl       *kgo.Client
 	reporter reporter
 	throttle *throttle
+	gates    sync.Map // *gate by broker
 	stop     context.CancelFunc
 	starting sync.WaitGroup
 }
@@ -100,6 +101,7 @@ func (c *franzClient) initialise(ctx context.Context) {
 type franzRecord struct {
 	context.Context // of the partition
 	flight          *inFlight
+	gate            *gate
 	record          kgo.Record
 	leader, epoch   int32     // of the partition, when the record was handed over
 	placed          time.Time // it was not sent before
@@ -142,8 +144,20 @@ func (c *franzClient) send(f *inFlight) *event.Error {
 	if c.throttle.over(r.leader) {
 		return quotaExceeded()
 	}
-	c.cl.TryProduce(r, &r.record, c.ended)
+	r.gate = c.gateTo(r.leader)
+	r.gate.enter(r)
 	return nil
+}
+
+// hand gives a record to kgo.
+func (c *franzClient) hand(r *franzRecord) { c.cl.TryProduce(r, &r.record, c.ended) }
+
+func (c *franzClient) gateTo(broker int32) *gate {
+	if g, ok := c.gates.Load(broker); ok {
+		return g.(*gate)
+	}
+	g, _ := c.gates.LoadOrStore(broker, newGate(c.hand))
+	return g.(*gate)
 }
 
 // leaderOf is the leader of a record's partition and its epoch; -1, -1: not known yet.
@@ -159,6 +173,7 @@ func (c *franzClient) ended(record *kgo.Record, err error) {
 		return // it is always one
 	}
 	c.reporter.report(r.flight, c.outcome(r, err))
+	r.gate.leave()
 	if code, known := kafka.ErrorCode(err); known && fatalCodes[code] {
 		c.reporter.fail("kafka does not accept the producer's id or sequence", err)
 	}
