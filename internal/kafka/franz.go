@@ -101,7 +101,7 @@ type translation struct {
 type property struct{ name, value string } // as the operator wrote them
 
 // aliases are librdkafka's second names.
-var aliases = map[string]string{
+var aliases = map[string]string{ //nolint:gosec // names of properties, no credentials
 	"sasl.mechanism":                                    "sasl.mechanisms",
 	"queue.buffering.max.ms":                            "linger.ms",
 	"compression.codec":                                 "compression.type",

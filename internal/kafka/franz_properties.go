@@ -57,7 +57,7 @@ var expressible = map[string]bool{
 // tuning are properties that say nothing about what is written, and how. They hold for
 // librdkafka where it still reads and administers, and do not make it the client that
 // writes. Each has the reason.
-var tuning = map[string]string{
+var tuning = map[string]string{ //nolint:gosec // names of properties, no credentials
 	"log_level":                       "how much librdkafka says; what is shown of franz-go follows log.level",
 	"debug":                           "which of its parts librdkafka explains; if it also changed the client, it would hide what the operator looks for",
 	"log.thread.name":                 "the form of librdkafka's lines",
@@ -77,16 +77,14 @@ var tuning = map[string]string{
 
 // lacking are properties that only librdkafka has, and why, where more can be said than
 // that there is no counterpart.
-var lacking = map[string]string{
-	"ssl.keystore.location":                    "Go's standard library does not read PKCS#12; give the certificate and the key as PEM",
-	"ssl.keystore.password":                    "Go's standard library does not read PKCS#12; give the certificate and the key as PEM",
-	"ssl.crl.location":                         "Go's TLS does not look into revocation lists",
-	"ssl.sigalgs.list":                         "Go's TLS chooses signature algorithms itself",
-	"reconnect.backoff.ms":                     "franz-go has one pause before every retry, and the gateway sets it",
-	"reconnect.backoff.max.ms":                 "franz-go has one pause before every retry, and the gateway sets it",
-	"batch.num.messages":                       "franz-go bounds a batch by its bytes only",
-	"topic.metadata.propagation.max.ms":        "franz-go counts the answers that a topic is unknown, and not their time",
-	"topic.blacklist":                          "franz-go asks for the topics that are written only, and hides none",
-	"metadata.recovery.strategy":               "franz-go always returns to kafka.brokers when no broker answers, and has no switch for it",
-	"metadata.recovery.rebootstrap.trigger.ms": "franz-go always returns to kafka.brokers when no broker answers, and has no time for it",
+var lacking = map[string]string{ //nolint:gosec // names of properties, no credentials
+	"ssl.keystore.location":             "Go's standard library does not read PKCS#12; give the certificate and the key as PEM",
+	"ssl.keystore.password":             "Go's standard library does not read PKCS#12; give the certificate and the key as PEM",
+	"ssl.crl.location":                  "Go's TLS does not look into revocation lists",
+	"ssl.sigalgs.list":                  "Go's TLS chooses signature algorithms itself",
+	"reconnect.backoff.ms":              "franz-go has one pause before every retry, and the gateway sets it",
+	"reconnect.backoff.max.ms":          "franz-go has one pause before every retry, and the gateway sets it",
+	"batch.num.messages":                "franz-go bounds a batch by its bytes only",
+	"topic.metadata.propagation.max.ms": "franz-go counts the answers that a topic is unknown, and not their time",
+	"topic.blacklist":                   "franz-go asks for the topics that are written only, and hides none",
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -292,7 +291,7 @@ func TestFranzSendsNothingAfterClosing(t *testing.T) {
 
 		require.NoError(t, server.SetReadDeadline(time.Now().Add(10*time.Second)))
 		arrived, err := io.Copy(io.Discard, server)
-		require.True(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
 		require.Less(t, arrived, int64(sent), "secure: %v", secure)
 		require.NoError(t, server.Close())
 		require.NoError(t, ln.Close())

@@ -115,7 +115,7 @@ func tokenOf(body []byte, asked time.Time) (token, error) {
 	case !ends.After(asked):
 		return token{}, errors.New("the token has ended already; compare the clocks of this machine and of the token endpoint")
 	}
-	return token{text: answer.AccessToken, ends: ends}, nil
+	return token{text: answer.AccessToken, ends: ends, life: ends.Sub(asked)}, nil
 }
 
 // expiry reads the exp claim of a JWT. The broker verifies the token, the client does

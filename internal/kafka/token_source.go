@@ -19,6 +19,11 @@ const (
 	tokenWait = 2 * time.Second
 	// Pauses after an attempt that failed.
 	tokenRetryFirst, tokenRetryMost = 250 * time.Millisecond, 10 * time.Second
+	// A connection waits for the next token when the one at hand is about to end, and is
+	// refused with one that has ended but for a moment: a broker takes it as the end of the
+	// session, and fails a client that authenticates twice within a second. Of short lives
+	// it is a tenth and a twentieth.
+	aboutToEnd, allButEnded = 10 * time.Second, 3 * time.Second
 	// shortestRefresh bounds how often tokens that hardly live are asked for.
 	shortestRefresh = 500 * time.Millisecond
 )
@@ -27,7 +32,13 @@ const (
 type token struct {
 	text string
 	ends time.Time
+	life time.Duration // from when it was asked for
 }
+
+// fresh is until when the token is given without a look for the next one, usable until
+// when it is given at all.
+func (t token) fresh() time.Time  { return t.ends.Add(-min(t.life/10, aboutToEnd)) }
+func (t token) usable() time.Time { return t.ends.Add(-min(t.life/20, allButEnded)) }
 
 // tokenSource keeps a token fresh while a client uses it: a goroutine asks for the next
 // one after four fifths of its life, which is before franz-go authenticates anew (at
@@ -93,7 +104,7 @@ func (s *tokenSource) keep(ctx context.Context) {
 			pause = retry.Next()
 		} else {
 			retry.Reset()
-			pause = max(time.Until(next.ends)*4/5, shortestRefresh)
+			pause = max(next.life*4/5, shortestRefresh)
 		}
 		s.attempted(next, err)
 		if !backoff.Sleep(ctx, pause) {
@@ -115,7 +126,7 @@ func (s *tokenSource) attempted(next token, err error) {
 	s.changed = make(chan struct{})
 }
 
-var errNoToken = errors.New("the token endpoint has not answered yet")
+var errNoToken = errors.New("the token endpoint has not answered in time")
 
 // auth gives a connection its token. franz-go calls it in the broker's worker.
 func (s *tokenSource) auth(ctx context.Context) (oauth.Auth, error) {
@@ -125,16 +136,18 @@ func (s *tokenSource) auth(ctx context.Context) (oauth.Auth, error) {
 		s.mu.Lock()
 		current, err, changed := s.current, s.err, s.changed
 		s.mu.Unlock()
-		switch {
-		case time.Now().Before(current.ends):
+		now := time.Now()
+		if err == nil && now.After(current.fresh()) {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				now, err = time.Now(), errNoToken
+			}
+		}
+		if now.Before(current.usable()) {
 			return oauth.Auth{Token: current.text, Extensions: s.extensions}, nil
-		case err != nil:
-			return oauth.Auth{}, fmt.Errorf("get an OAuth token: %w", err)
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return oauth.Auth{}, fmt.Errorf("get an OAuth token: %w", errNoToken)
-		}
+		return oauth.Auth{}, fmt.Errorf("get an OAuth token: %w", err)
 	}
 }

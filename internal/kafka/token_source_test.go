@@ -135,6 +135,7 @@ func TestTokenIsCached(t *testing.T) {
 			select {
 			case <-renew:
 			case <-r.Context().Done():
+			case <-t.Context().Done():
 			}
 		}
 		_, _ = fmt.Fprintf(w, `{"access_token":"token-%d","expires_in":%d}`, n, map[bool]int{true: 4, false: 3600}[n == 1])
@@ -200,7 +201,7 @@ func TestTokenEndpointFails(t *testing.T) {
 			if broken {
 				return token{}, failure
 			}
-			return token{text: fmt.Sprint(asked), ends: time.Now().Add(100 * time.Second)}, nil
+			return token{text: fmt.Sprint(asked), ends: time.Now().Add(100 * time.Second), life: 100 * time.Second}, nil
 		}, nil)
 		s.OnNewClient(nil)
 		begun := time.Now()
@@ -222,7 +223,7 @@ func TestTokenEndpointFails(t *testing.T) {
 		synctest.Wait()
 		again, err := s.auth(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, auth.Token, again.Token, "good until it ends")
+		require.Equal(t, auth.Token, again.Token, "good until it is about to end")
 		time.Sleep(40 * time.Second)
 		synctest.Wait()
 		_, err = s.auth(t.Context())
@@ -236,6 +237,44 @@ func TestTokenEndpointFails(t *testing.T) {
 		synctest.Wait()
 		_, err = s.auth(t.Context())
 		require.NoError(t, err, "a new client starts anew")
+		s.OnClientClosed(nil)
+	})
+}
+
+// TestTokenThatIsAboutToEnd: a connection waits for the next one; if it does not come,
+// it is given the old one while that has some seconds left.
+func TestTokenThatIsAboutToEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		const life, slow = 20 * time.Second, 5 * time.Second // renewed after 16 s, fresh for 18 s, usable for 19 s
+		n := 0
+		s := newTokenSource(func(ctx context.Context) (token, error) {
+			n++
+			one := token{text: fmt.Sprint(n), ends: time.Now().Add(life), life: life}
+			if n == 2 {
+				time.Sleep(slow)
+			}
+			return one, nil
+		}, nil)
+		s.OnNewClient(nil)
+		for _, step := range []struct {
+			at, waits time.Duration
+			want      string
+		}{
+			{0, 0, "1"},
+			{17900 * time.Millisecond, 0, "1"},
+			{18001 * time.Millisecond, tokenWait, ""}, // at 20 s it is all but ended
+			{20500 * time.Millisecond, 500 * time.Millisecond, "2"},
+		} {
+			time.Sleep(time.Until(start.Add(step.at)))
+			synctest.Wait()
+			begun := time.Now()
+			auth, err := s.auth(t.Context())
+			require.Equal(t, step.waits, time.Since(begun), step.at)
+			require.Equal(t, step.want, auth.Token, step.at)
+			require.Equal(t, step.want == "", err != nil, step.at)
+		}
 		s.OnClientClosed(nil)
 	})
 }
