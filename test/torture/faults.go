@@ -19,6 +19,7 @@ const (
 	partGateway part = iota
 	partKafka
 	partStore
+	partTopics
 )
 
 // faultKind is one way to break something.
@@ -50,6 +51,8 @@ func (k faultKind) suits(o *Options) bool {
 	switch {
 	case k.outlives && o.Guarantee != transactional:
 		return false
+	case o.Together && len(o.Only) == 0:
+		return k.name == "refusals" || k.name == "kafka-break-answers"
 	case len(o.Only) > 0 && !slices.Contains(o.Only, k.name):
 		return false
 	}
@@ -57,7 +60,9 @@ func (k faultKind) suits(o *Options) bool {
 }
 
 func faultKinds() []faultKind {
-	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults())
+	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), []faultKind{
+		{name: "refusals", part: partTopics, begin: refuse},
+	})
 }
 
 // lasting returns a wait of that long.
@@ -92,7 +97,8 @@ type injected struct {
 // scheduler injects faults one after the other, a quarter of them two at a time.
 type scheduler struct {
 	w           *world
-	kinds       []faultKind
+	kinds       []faultKind // each as many times as it is likely
+	suited      []faultKind // each once
 	story       []*injected
 	found       []Violation
 	lost        []recovery
@@ -105,6 +111,7 @@ func newScheduler(w *world) *scheduler {
 		if !k.suits(w.opts) {
 			continue
 		}
+		s.suited = append(s.suited, k)
 		times := 4
 		if k.rare {
 			times = 1
@@ -119,6 +126,9 @@ func newScheduler(w *world) *scheduler {
 // run injects until ctx ends or more returns false. An error means that
 // the harness itself failed.
 func (s *scheduler) run(ctx context.Context, more func(faults int) bool) error {
+	if s.w.opts.Together {
+		return s.round(ctx, plan{kinds: s.suited, wait: true})
+	}
 	for n := 0; ctx.Err() == nil && !s.serviceLost && more(len(s.story)); n++ {
 		if err := s.round(ctx, s.plan(n)); err != nil {
 			return err
@@ -203,7 +213,11 @@ func (s *scheduler) inject(ctx context.Context, k faultKind, told *injected, dic
 	if err != nil {
 		return nil, fmt.Errorf("inject %s: %w", k.name, err)
 	}
-	if f.wait != nil {
+	switch {
+	case s.w.opts.Together:
+		s.w.printf("%s has begun: %s", k.name, f.target)
+		<-ctx.Done()
+	case f.wait != nil:
 		f.wait(ctx)
 	}
 	if f.heal != nil {

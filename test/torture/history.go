@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,11 @@ type Receipt struct {
 	Body      string // as received
 }
 
-const outcomeNotWritten = "not-written"
+// The outcomes of a problem.
+const (
+	outcomeNotWritten = "not-written"
+	outcomeUnknown    = "unknown"
+)
 
 // history is every key of a run, and the tallies that progress lines show.
 type history struct {
@@ -60,8 +65,8 @@ func (h *history) begin(keys ...*Key) {
 // count tallies an answer about a key; first says that it is its first 2xx.
 func (h *history) count(k *Key, a Attempt, first bool) {
 	said := a.text()
-	if k.Via != single {
-		said = k.Via.String() + ": " + said
+	if k.Via != single || k.Type != "" {
+		said = cmp.Or(k.Type, k.Via.String()) + ": " + said
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,6 +80,9 @@ func (h *history) count(k *Key, a Attempt, first bool) {
 func (k *Key) kind() string {
 	if k.Topic() == deadTopic {
 		return "dead letter"
+	}
+	if k.Type != "" {
+		return k.Type
 	}
 	return k.Via.String()
 }

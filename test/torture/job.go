@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -110,7 +111,7 @@ func (j *job) request(h hooks, keys []*Key, n int) (outgoing, error) {
 	}
 	switch {
 	case j.via == single:
-		out.path, out.body = "/v1/events/"+orderType, bodies[0]
+		out.path, out.body = "/v1/events/"+cmp.Or(keys[0].Type, orderType), bodies[0]
 		out.header.Set("Ce-Attempt", strconv.Itoa(n))
 		return out, nil
 	case j.via.batch():

@@ -57,12 +57,11 @@ func startKafka(ctx context.Context, o *Options, dir string) (*kafka, error) {
 		return k, fmt.Errorf("make kafka client: %w", err)
 	}
 	k.admin = kadm.NewClient(k.client)
-	for _, topic := range []string{ordersTopic, deadTopic} {
-		if err := k.createTopic(ctx, o, topic); err != nil {
-			return k, err
-		}
+	for topic, limit := range topics() {
+		g.Go(func() error { return k.createTopic(ctx, o, topic, limit) })
 	}
-	return k, nil
+	g.Go(func() error { return k.allowAll(ctx, deniedType) })
+	return k, g.Wait()
 }
 
 // configure opens the proxies and writes each broker's listeners.
@@ -104,6 +103,17 @@ func brokerProperties(o *Options) map[string]string {
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 		"transaction.max.timeout.ms":                                  fmt.Sprint(max(15*time.Minute, o.Lease).Milliseconds()),
 		"log.retention.ms":                                            "-1", // the checker reads everything
+
+		// Everything is allowed that no rule is about, so that a rule can take the
+		// permission to write away. Controllers cannot know the rules before they have
+		// elected a leader: they have names of their own, and may do everything.
+		"authorizer.class.name":                            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"allow.everyone.if.no.acl.found":                   "true",
+		"super.users":                                      "User:controller",
+		"sasl.mechanism.controller.protocol":               "PLAIN",
+		"listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+		"listener.name.controller.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required " +
+			`username="controller" password="controller" user_controller="controller";`,
 	}
 }
 
@@ -111,7 +121,7 @@ func brokerProperties(o *Options) map[string]string {
 func (k *kafka) addListeners(c *services.KafkaConfig, gateways int) error {
 	listeners := []string{"PLAINTEXT://" + loopback(c.Port), "CONTROLLER://" + loopback(c.ControllerPort)}
 	advertised := []string{"PLAINTEXT://" + loopback(c.Port)}
-	protocols := []string{"PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT"}
+	protocols := []string{"PLAINTEXT:PLAINTEXT", "CONTROLLER:SASL_PLAINTEXT"}
 	for g := range gateways {
 		port, err := services.FreePort()
 		if err != nil {
@@ -152,10 +162,15 @@ func (k *kafka) through(gateway int) []string {
 	return addrs
 }
 
-func (k *kafka) createTopic(ctx context.Context, o *Options, topic string) error {
+func (k *kafka) createTopic(ctx context.Context, o *Options, topic string, limit int) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.brokers()), nil, topic)
+	// A topic that is compacted for a while must lose nothing: the checker reads it.
+	configs := map[string]*string{"min.compaction.lag.ms": kadm.StringPtr(fmt.Sprint(24 * time.Hour.Milliseconds()))}
+	if limit > 0 {
+		configs["max.message.bytes"] = kadm.StringPtr(fmt.Sprint(limit))
+	}
+	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.brokers()), configs, topic) //nolint:gosec // few brokers
 	for err == nil {
 		var ends kadm.ListedOffsets
 		if ends, err = k.admin.ListEndOffsets(ctx, topic); err == nil && ends.Error() == nil {

@@ -32,6 +32,7 @@ const (
 type Options struct {
 	Seed      uint64
 	Guarantee string // idempotent or transactional
+	Client    string // kafka.client of the gateways; "": it is not configured
 	Kafka     string // one or three
 	Redis     string // single, replica or cluster
 	Gateways  int
@@ -59,6 +60,10 @@ type Options struct {
 	Race   bool     // build with the race detector
 	Set    []string // further configuration: path=value
 	Only   []string // kinds of faults; empty: all that fit
+	// Together begins the faults of Only, or refusals and broken connections, all at
+	// once, and ends them with the run. There are no others.
+	Together bool
+	Refusals int      // most events a second that topics refuse during the fault "refusals"
 	Points []string // failpoints; empty: all that fit
 	// StopEarly ends the run at the first record that is in the log twice, or after a
 	// later one of its entity.
@@ -72,7 +77,7 @@ func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
 		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Lease: 9 * time.Second,
-		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Out: os.Stdout,
+		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Out: os.Stdout,
 	}
 }
 
@@ -93,6 +98,7 @@ func (o *Options) brief() time.Duration { return max(o.Lease-beforeStall, 500*ti
 func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.Uint64Var(&o.Seed, "seed", o.Seed, "schedule of the faults; 0 chooses one")
 	fs.StringVar(&o.Guarantee, "guarantee", o.Guarantee, "idempotent or transactional")
+	fs.StringVar(&o.Client, "client", o.Client, "kafka.client of the gateways: auto, franz or librdkafka; none: it is not configured")
 	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one or three")
 	fs.StringVar(&o.Redis, "redis", o.Redis, "single, replica or cluster")
 	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
@@ -110,6 +116,8 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Binary, "binary", o.Binary, "gateway built with -tags torture; none: build it")
 	fs.StringVar(&o.Root, "root", o.Root, "sources to build the gateway from; none: this repository")
 	fs.BoolVar(&o.Race, "race", o.Race, "build the gateway with the race detector")
+	fs.BoolVar(&o.Together, "together", o.Together, "the faults of -only (none: refusals,kafka-break-answers) all at once and for the whole run")
+	fs.IntVar(&o.Refusals, "refusals", o.Refusals, "most events a second that topics refuse during the fault refusals; with -together, exactly so many")
 	fs.BoolVar(&o.StopEarly, "stop-early", o.StopEarly, "end at the first record that is in the log twice or out of order")
 	fs.Func("set", "further configuration, `PATH=VALUE`; may be repeated", func(s string) error {
 		o.Set = append(o.Set, s)
@@ -134,12 +142,14 @@ func (o *Options) validate() error {
 		}
 	}
 	check(slices.Contains([]string{idempotent, transactional}, o.Guarantee), "guarantee %q is neither idempotent nor transactional", o.Guarantee)
+	check(slices.Contains([]string{"", "auto", "franz", "librdkafka"}, o.Client), "client %q is none of auto, franz, librdkafka", o.Client)
 	check(o.Kafka == "one" || o.Kafka == "three", "kafka %q is neither one nor three", o.Kafka)
 	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
-	check(o.Clients > 0 && o.Rate > 0, "clients and rate must be more than 0")
+	check(o.Clients > 0 && o.Rate > 0 && o.Refusals > 0, "clients, rate and refusals must be more than 0")
+	check(!o.Together || o.Duration > 0, "faults together last for the duration of the run: give one")
 	check(o.Lease > beforeStall, "lease %v: must be more than %v", o.Lease, beforeStall)
 	for _, kind := range o.Only {
 		check(slices.ContainsFunc(faultKinds(), func(k faultKind) bool { return k.name == kind }), "no fault %q", kind)

@@ -114,6 +114,7 @@ func (w *world) torture(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	w.healAll()
+	c.finishRefused(finishing, &w.refused, o)
 	found := append(s.found, w.finish(c, giveUp)...)
 	found = append(found, w.stopGateways()...)
 	stopTail()
@@ -150,7 +151,7 @@ func (w *world) finish(c *clients, giveUp context.CancelFunc) []Violation {
 // check reads the log and compares the history with it.
 func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 	var log []Record
-	for _, topic := range []string{ordersTopic, deadTopic} {
+	for _, topic := range topicNames() {
 		records, err := readLog(context.Background(), w.opts, joinAddrs(w.kafka.direct()), topic)
 		if err != nil {
 			return nil, err

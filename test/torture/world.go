@@ -31,6 +31,7 @@ type world struct {
 	hooks    hooks
 	posters  []*poster
 	history  *history
+	refused  refusedKeys
 	probes   atomic.Int64
 
 	outMu sync.Mutex
@@ -151,6 +152,9 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		"idempotency": map[string]any{"ttl": claimTTL.String(), "lease": o.Lease.String()},
 		"webhooks":    hookSettings(),
 	}
+	if o.Client != "" {
+		cfg["kafka"].(map[string]any)["client"] = o.Client
+	}
 	if o.Guarantee == transactional {
 		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String()
 	}
@@ -172,39 +176,6 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		at[names[len(names)-1]] = value
 	}
 	return cfg, nil
-}
-
-const schemaText = `{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "x-event": { "topic": %q, "key": %q, "idempotency": "required" },
-  %s
-}
-`
-
-// eventSchema describes the members of all events; a delivery of the scheme stripe has
-// them inside.
-const eventSchema = `"type": "object", "required": ["entity", "seq"],
-  "properties": { "entity": { "type": "string" }, "seq": { "type": "integer" }, "key": { "type": "string" } }`
-
-const paidSchema = `"type": "object", "required": ["id", "data"],
-  "properties": { "data": { "type": "object", "required": ["object"], "properties": { "object": { ` + eventSchema + ` } } } }`
-
-func writeSchemas(dir string) error {
-	for name, text := range map[string]string{
-		orderType: fmt.Sprintf(schemaText, ordersTopic, "/entity", eventSchema),
-		paidType:  fmt.Sprintf(schemaText, ordersTopic, "/data/object/entity", paidSchema),
-		fanType:   fmt.Sprintf(schemaText, ordersTopic, "/entity", eventSchema),
-	} {
-		folder := filepath.Join(dir, name)
-		err := os.MkdirAll(folder, 0o755)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, "v1.json"), []byte(text), 0o600)
-		}
-		if err != nil {
-			return fmt.Errorf("write schema: %w", err)
-		}
-	}
-	return nil
 }
 
 // healAll makes sure that no fault is left; the scheduler has healed its own.
