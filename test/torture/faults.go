@@ -35,8 +35,11 @@ type faultKind struct {
 	// loses says that claims may be lost, and have to be read back from the log.
 	loses bool
 	rare  bool // a quarter as often
-	fits  func(o *Options) bool
-	begin func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error)
+	// repeats says that something may stand still several times in an event's life,
+	// for which a tight lease leaves no time.
+	repeats bool
+	fits    func(o *Options) bool
+	begin   func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error)
 }
 
 // fault is one that has begun.
@@ -50,6 +53,8 @@ type fault struct {
 func (k faultKind) suits(o *Options) bool {
 	switch {
 	case k.outlives && o.Guarantee != transactional:
+		return false
+	case k.repeats && o.tight() && o.Guarantee != transactional:
 		return false
 	case o.Together && len(o.Only) == 0:
 		return k.name == "refusals" || k.name == "kafka-break-answers"
@@ -149,11 +154,20 @@ func (s *scheduler) plan(n int) plan {
 	dice := s.dice(n, 0)
 	p := plan{number: n, kinds: []faultKind{s.kinds[dice.IntN(len(s.kinds))]}}
 	second := s.kinds[dice.IntN(len(s.kinds))]
-	if dice.IntN(4) == 0 && second.part != p.kinds[0].part && (!second.late || !p.kinds[0].late) {
+	if dice.IntN(4) == 0 && s.sideBySide(p.kinds[0], second) {
 		p.kinds = append(p.kinds, second)
 	}
 	p.wait, p.gap = dice.IntN(5) > 0, between(dice, 100*time.Millisecond, 1500*time.Millisecond)
 	return p
+}
+
+// sideBySide tells whether two faults may be injected at once.
+func (s *scheduler) sideBySide(a, b faultKind) bool {
+	if a.part == b.part || a.late && b.late {
+		return false
+	}
+	slow := a.late && b.part == partStore || b.late && a.part == partStore
+	return !slow || !s.w.opts.tight() || s.w.opts.Guarantee == transactional
 }
 
 // dice are those of one fault of a round, or, with number 0, of the round itself.

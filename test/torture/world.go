@@ -115,7 +115,8 @@ func (w *world) startGateway(i int, binary string) error {
 	}
 	g := &gateway{
 		index: i, addr: loopback(public), admin: loopback(admin), binary: binary,
-		config: filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i)),
+		config:    filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i)),
+		stopLimit: w.opts.Delivery + 20*time.Second,
 	}
 	if i%2 == 1 {
 		g.skew = w.opts.Skew
@@ -135,7 +136,7 @@ func (w *world) startGateway(i int, binary string) error {
 		return err
 	}
 	w.gateways = append(w.gateways, g)
-	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks))
+	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks, w.opts.answerLimit()))
 	return nil
 }
 
@@ -145,7 +146,7 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 	cfg := map[string]any{
 		"auth": "none", "http": map[string]any{"listen": g.addr}, "admin": map[string]any{"listen": g.admin},
 		"kafka": map[string]any{
-			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee, "delivery_timeout": deliveryTimeout.String(),
+			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee, "delivery_timeout": o.Delivery.String(),
 		},
 		"redis":       map[string]any{"addresses": w.store.addresses(g.index)},
 		"schemas":     map[string]any{"dir": filepath.Join(w.dir, "schemas"), "watch": false},
@@ -156,7 +157,7 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		cfg["kafka"].(map[string]any)["client"] = o.Client
 	}
 	if o.Guarantee == transactional {
-		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String()
+		cfg["kafka"].(map[string]any)["transaction_timeout"] = (o.Delivery + time.Second).String()
 	}
 	for _, set := range o.Set {
 		path, text, ok := strings.Cut(set, "=")
