@@ -46,6 +46,7 @@ func Check(keys []*Key, log []Record, facts Facts) []Violation {
 		c.contents(k)
 		c.notWritten(k)
 		c.answers(k)
+		c.questions(k)
 	}
 	c.duplicates()
 	c.unknownRecords()

@@ -54,6 +54,8 @@ type Key struct {
 	// Attempts are in the order in which they were sent. Only the key's owner, one
 	// goroutine at a time, appends to them.
 	Attempts []Attempt
+	// Questions are those for its receipt, in the order in which they were sent.
+	Questions []Question
 }
 
 // Topic is where the event belongs.

@@ -47,10 +47,11 @@ type history struct {
 	keys     []*Key // those of one request are in its order
 	accepted map[string]int
 	answers  map[string]int // by their texts
+	asked    map[string]int // the same of questions for receipts
 }
 
 func newHistory() *history {
-	return &history{begun: time.Now(), accepted: map[string]int{}, answers: map[string]int{}}
+	return &history{begun: time.Now(), accepted: map[string]int{}, answers: map[string]int{}, asked: map[string]int{}}
 }
 
 // since is the time of the run.
@@ -74,6 +75,12 @@ func (h *history) count(k *Key, a Attempt, first bool) {
 	if first {
 		h.accepted[k.kind()]++
 	}
+}
+
+func (h *history) countQuestion(q Question) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked[q.text()]++
 }
 
 // kind is what a key counts as.

@@ -141,6 +141,8 @@ type said struct {
 	Offset               int64
 }
 
+func (s *said) slug() string { return unique.Make(strings.TrimPrefix(s.Type, "/problems/")).Value() }
+
 // read makes an attempt for each key from an answer, and returns how long the answer
 // asks to wait. base has the fields that all attempts share.
 func (j *job) read(keys []*Key, base Attempt, header http.Header, raw []byte) ([]Attempt, time.Duration) {
@@ -175,7 +177,7 @@ func (a *Attempt) read(raw []byte) {
 		a.Receipt = &Receipt{Topic: unique.Make(s.Topic).Value(), Partition: s.Partition, Offset: s.Offset, Body: string(raw)}
 		return
 	}
-	a.Slug = unique.Make(strings.TrimPrefix(s.Type, "/problems/")).Value()
+	a.Slug = s.slug()
 	a.Outcome = unique.Make(s.Outcome).Value()
 }
 

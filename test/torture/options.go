@@ -48,9 +48,13 @@ type Options struct {
 	// Batches and Webhooks are the shares of clients and rate, in percent, whose
 	// events are posted in batches and as webhooks.
 	Batches, Webhooks int
-	Lease             time.Duration // idempotency.lease
-	Delivery          time.Duration // kafka.delivery_timeout; short, so that leases may be short too
-	Limit             time.Duration // for service to be back (rule f)
+	// Keyless and Small are the shares of single events, in percent, that have no
+	// entity, and whose topic takes small records only. Large is the share of the
+	// orders among them that have up to 200 kB.
+	Keyless, Small, Large int
+	Lease                 time.Duration // idempotency.lease
+	Delivery              time.Duration // kafka.delivery_timeout; short, so that leases may be short too
+	Limit                 time.Duration // for service to be back (rule f)
 	// Rebuild is added to Limit after faults that lose claims: those have to be read
 	// back from the log first.
 	Rebuild time.Duration
@@ -77,7 +81,7 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
-		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Lease: 9 * time.Second, Delivery: 2 * time.Second,
+		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Keyless: 15, Small: 15, Large: 1, Lease: 9 * time.Second, Delivery: 2 * time.Second,
 		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Out: os.Stdout,
 	}
 }
@@ -128,6 +132,9 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&o.Rate, "rate", o.Rate, "new keys a second")
 	fs.IntVar(&o.Batches, "batches", o.Batches, "percent of clients and rate that post batches")
 	fs.IntVar(&o.Webhooks, "webhooks", o.Webhooks, "percent of clients and rate that deliver webhooks")
+	fs.IntVar(&o.Keyless, "keyless", o.Keyless, "percent of single events without an entity")
+	fs.IntVar(&o.Small, "small", o.Small, "percent of single events whose topic takes 64 KiB at most")
+	fs.IntVar(&o.Large, "large", o.Large, "percent of single orders with up to 200 kB")
 	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease: at least 3s more than -delivery")
 	fs.DurationVar(&o.Delivery, "delivery", o.Delivery, "kafka.delivery_timeout")
 	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
@@ -168,6 +175,8 @@ func (o *Options) validate() error {
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
+	check(o.Keyless >= 0 && o.Small >= 0 && o.Keyless+o.Small <= 100, "keyless %d %%, small %d %%: more than 100 %% or less than 0", o.Keyless, o.Small)
+	check(o.Large >= 0 && o.Large <= 100, "large %d %%: more than 100 %% or less than 0", o.Large)
 	check(o.Clients > 0 && o.Rate > 0 && o.Refusals > 0, "clients, rate and refusals must be more than 0")
 	check(!o.Together || o.Duration > 0, "faults together last for the duration of the run: give one")
 	check(o.Delivery >= time.Second, "delivery timeout %v: at least 1s", o.Delivery)

@@ -22,6 +22,7 @@ type Result struct {
 	Faults     map[string]int // by kind
 	Points     map[string]int // failpoints that were hit
 	Answers    map[string]int // by what they say
+	Asked      map[string]int // answers to questions for receipts
 	Recoveries []Recovery     // by the faults before them
 	Took       time.Duration
 	Folder     string // with the reports of violations; "" if there were none
@@ -161,7 +162,7 @@ func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 	found = append(found, Check(w.history.keys, log, Facts{PartitionsAdded: w.kafka.added > 0})...)
 	r := &Result{
 		Seed: w.opts.Seed, Violations: found, Records: len(log), Took: w.history.since(),
-		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers,
+		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers, Asked: w.history.asked,
 	}
 	r.Accepted, r.Keys = w.history.totals()
 	r.By = w.history.accepted
