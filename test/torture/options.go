@@ -74,6 +74,7 @@ type Options struct {
 	// later one of its entity.
 	StopEarly bool
 	Out       io.Writer
+	blast     bool   // of Blast: the gateways' own default times
 	Results   string // folder for reports of violations; "": .torture of the repository
 }
 

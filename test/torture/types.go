@@ -32,6 +32,9 @@ const (
 	datedType     = "torture.dated"     // message.timestamp.before.max.ms
 )
 
+// blastType is the only type of [Blast]; its topic has the same name.
+const blastType = "torture.blast"
+
 // The topics that several types or rules name. Dead letters are deliveries that do not
 // fit their schema.
 const (
@@ -46,6 +49,7 @@ type eventType struct {
 	data    string // its schema, without the braces
 	limit   int    // max.message.bytes of the topic; 0: Kafka's default
 	refuses bool   // its topic refuses during the fault "refusals"
+	blast   bool   // only Blast has it
 }
 
 // scanLimit is max.message.bytes of the topic that takes small records only.
@@ -63,6 +67,8 @@ func eventTypes() map[string]eventType {
 		noteType:  {topic: "torture.notes", data: eventSchema},
 		scanType:  {topic: "torture.scans", key: "/entity", data: eventSchema, limit: scanLimit},
 
+		blastType: {topic: blastType, key: "/entity", data: eventSchema, blast: true},
+
 		deniedType:    refusing(deniedType, "/entity"),
 		compactedType: refusing(compactedType, ""),
 		sizedType:     refusing(sizedType, "/entity"),
@@ -74,7 +80,9 @@ func eventTypes() map[string]eventType {
 func topics() map[string]int {
 	all := map[string]int{deadTopic: 0}
 	for _, t := range eventTypes() {
-		all[t.topic] = t.limit
+		if !t.blast {
+			all[t.topic] = t.limit
+		}
 	}
 	return all
 }
@@ -97,8 +105,12 @@ const eventSchema = `"type": "object", "required": ["entity", "seq"],
 const paidSchema = `"type": "object", "required": ["id", "data"],
   "properties": { "data": { "type": "object", "required": ["object"], "properties": { "object": { ` + eventSchema + ` } } } }`
 
-func writeSchemas(dir string) error {
+// writeSchemas writes the schemas of all types: Blast's, or the others.
+func writeSchemas(dir string, blast bool) error {
 	for name, t := range eventTypes() {
+		if t.blast != blast {
+			continue
+		}
 		key := "null"
 		if t.key != "" {
 			key = fmt.Sprintf("%q", t.key)

@@ -87,7 +87,10 @@ func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 	if err := g.Wait(); err != nil {
 		return w, err
 	}
-	if err := writeSchemas(filepath.Join(dir, "schemas")); err != nil {
+	if err := w.kafka.createTopics(ctx, o); err != nil {
+		return w, err
+	}
+	if err := writeSchemas(filepath.Join(dir, "schemas"), o.blast); err != nil {
 		return w, err
 	}
 	for i := range o.Gateways {
@@ -146,12 +149,16 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 	cfg := map[string]any{
 		"auth": "none", "http": map[string]any{"listen": g.addr}, "admin": map[string]any{"listen": g.admin},
 		"kafka": map[string]any{
-			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee, "delivery_timeout": o.Delivery.String(),
+			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee,
 		},
 		"redis":       map[string]any{"addresses": w.store.addresses(g.index)},
 		"schemas":     map[string]any{"dir": filepath.Join(w.dir, "schemas"), "watch": false},
-		"idempotency": map[string]any{"ttl": claimTTL.String(), "lease": o.Lease.String()},
-		"webhooks":    hookSettings(),
+		"idempotency": map[string]any{"ttl": claimTTL.String()},
+	}
+	if !o.blast {
+		cfg["webhooks"] = hookSettings()
+		cfg["kafka"].(map[string]any)["delivery_timeout"] = o.Delivery.String()
+		cfg["idempotency"].(map[string]any)["lease"] = o.Lease.String()
 	}
 	if o.Client != "" {
 		cfg["kafka"].(map[string]any)["client"] = o.Client
