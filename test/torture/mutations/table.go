@@ -14,11 +14,16 @@ type Mutation struct {
 	Rule string // of the design, section 7 or else: what it leaves out
 	// Breaks is the checker's rule that reports it; empty: (b), no duplicates.
 	Breaks string
+	// Client is the only kafka.client whose code it breaks; empty: all.
+	Client string
 	Edits  []Edit
 	// Options say how to run it: only faults that lead there, so that it is
 	// found soon.
 	Options func(o *torture.Options)
 }
+
+// On tells whether the mutation breaks what a gateway with this kafka.client does.
+func (m Mutation) On(client string) bool { return m.Client == "" || client == "" || m.Client == client }
 
 func (m Mutation) breaks() string { return cmp.Or(m.Breaks, "b") }
 
