@@ -53,7 +53,7 @@ func (l *blastLoad) run(ctx context.Context) {
 			break
 		}
 		p := l.posters[(n+n/l.o.Partitions)%len(l.posters)]
-		l.inFlight.Go(func() { l.post(ctx, p, key, shot{partition: int32(partition), due: due}) }) //nolint:gosec // partitions are few
+		l.inFlight.Go(func() { l.post(ctx, p, key, shot{partition: int32(partition), due: due}) })
 	}
 	l.inFlight.Wait()
 }

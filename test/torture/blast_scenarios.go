@@ -37,7 +37,7 @@ func blastScenarios() []blastScenario {
 }
 
 // onBroker tells whether a partition has a replica there.
-func onBroker(p int32, victim int) bool { return slices.Contains(spread(p), int32(victim)) } //nolint:gosec // few brokers
+func onBroker(p int32, victim int) bool { return slices.Contains(spread(p), int32(victim)) }
 
 // spread is where a partition's three replicas are, the preferred leader first: on all
 // of four brokers but one.
@@ -82,7 +82,7 @@ func (k *kafka) createSpread(ctx context.Context, topic string, partitions int) 
 	req := kmsg.NewPtrCreateTopicsRequest()
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, -1, -1
-	for p := range int32(partitions) { //nolint:gosec // partitions are few
+	for p := range int32(partitions) {
 		a := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
 		a.Partition, a.Replicas = p, spread(p)
 		t.ReplicaAssignment = append(t.ReplicaAssignment, a)

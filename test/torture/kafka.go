@@ -210,7 +210,7 @@ func (k *kafka) createTopic(ctx context.Context, o *Options, topic string, limit
 	if limit > 0 {
 		configs["max.message.bytes"] = kadm.StringPtr(fmt.Sprint(limit))
 	}
-	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.replicas()), configs, topic) //nolint:gosec // few brokers
+	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.replicas()), configs, topic)
 	for err == nil {
 		var ends kadm.ListedOffsets
 		if ends, err = k.admin.ListEndOffsets(ctx, topic); err == nil && ends.Error() == nil {
