@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"golang.org/x/sync/errgroup"
 
 	"eventgateway/internal/backoff"
 )
@@ -81,7 +82,9 @@ func (r *refusedKeys) keep(j *job, dice *rand.Rand) {
 }
 
 // refuse makes topics refuse, and posts events of their types at a steady rate whatever
-// the answers are.
+// the answers are. Half of the time, and always in a run of faults together, the topics
+// take records again for a moment every few seconds: what a gateway has learned of them
+// is wrong again and again, and records reach brokers that refuse them.
 func refuse(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 	kinds, rate := refusals(), w.opts.Refusals
 	if !w.opts.Together {
@@ -96,25 +99,51 @@ func refuse(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 		}
 	}
 	run, stop := context.WithCancel(ctx)
-	posting := make(chan struct{})
-	own := rand.New(rand.NewPCG(dice.Uint64(), 0))
-	go func() {
-		defer close(posting)
-		w.postRefused(run, kinds, rate, own)
-	}()
+	var work errgroup.Group
+	draw := func() *rand.Rand { return rand.New(rand.NewPCG(dice.Uint64(), 0)) }
+	posting := draw()
+	work.Go(func() error {
+		w.postRefused(run, kinds, rate, posting)
+		return nil
+	})
+	target := fmt.Sprintf("%s, %d/s", strings.Join(names, " "), rate)
+	if w.opts.Together || dice.IntN(2) == 0 {
+		target += ", on and off"
+		for _, k := range kinds {
+			own := draw()
+			work.Go(func() error { return k.waver(run, w.kafka, own) })
+		}
+	}
 	return &fault{
-		target: fmt.Sprintf("%s, %d/s", strings.Join(names, " "), rate),
-		wait:   lasting(between(dice, 3*time.Second, 12*time.Second)),
+		target: target, wait: lasting(between(dice, 3*time.Second, 12*time.Second)),
 		heal: func(ctx context.Context) error {
 			stop()
-			<-posting
-			var errs []error
+			errs := []error{work.Wait()}
 			for _, k := range kinds {
 				errs = append(errs, k.restore(ctx, w.kafka, eventTypes()[k.eventType].topic))
 			}
 			return errors.Join(errs...)
 		},
 	}, nil
+}
+
+// waver makes a topic that refuses take records now and then, until ctx ends.
+func (r refusal) waver(ctx context.Context, k *kafka, dice *rand.Rand) error {
+	topic := eventTypes()[r.eventType].topic
+	for {
+		for _, step := range []struct {
+			from, to time.Duration
+			do       func(context.Context, *kafka, string) error
+		}{{time.Second, 4 * time.Second, r.restore}, {500 * time.Millisecond, 2 * time.Second, r.change}} {
+			if !backoff.Sleep(ctx, between(dice, step.from, step.to)) {
+				return nil
+			}
+			// A change whose answer nobody waits for could come after the last restore.
+			if err := step.do(context.WithoutCancel(ctx), k, topic); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // postRefused posts until ctx ends, and then waits for the last answers.
