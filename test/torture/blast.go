@@ -134,8 +134,7 @@ func (b *blast) run(ctx context.Context) (missed []string, err error) {
 		defer close(done)
 		b.load.run(posting)
 	}()
-	const warmUp = 15 * time.Second
-	backoff.Sleep(ctx, warmUp)
+	err = b.load.awaitQuiet(ctx)
 	b.printf("%d events/s, %d partitions, victim broker %d; client %q\n%s", b.o.Rate, b.o.Partitions, b.o.Victim, b.o.Client, blastHeader)
 	for _, s := range blastScenarios() {
 		if err != nil || len(b.o.Scenarios) > 0 && !slices.Contains(b.o.Scenarios, s.name) {

@@ -75,6 +75,25 @@ func (l *blastLoad) post(ctx context.Context, p *poster, key string, s shot) {
 	l.shots = append(l.shots, s)
 }
 
+// awaitQuiet waits until events are accepted at once for a while: a new Redis has to be
+// rebuilt first, and new processes are slow.
+func (l *blastLoad) awaitQuiet(ctx context.Context) error {
+	const least, limit, quiet = 15 * time.Second, 3 * time.Minute, 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	backoff.Sleep(ctx, least)
+	all := func(int32) bool { return true }
+	ok := backoff.Poll(ctx, time.Second, func() bool {
+		end := time.Now().Add(-time.Second)
+		s := l.measure(all, end.Add(-quiet), end)
+		return s.events > 0 && s.unknown+s.refused == 0 && s.p99 < blastSlow
+	})
+	if !ok {
+		return fmt.Errorf("wait for service: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
 // settle waits until the events that were due by then have an answer.
 func (l *blastLoad) settle(ctx context.Context, by time.Time) {
 	backoff.SleepUntil(ctx, by.Add(l.opts.answerLimit()))

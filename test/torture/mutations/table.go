@@ -113,6 +113,19 @@ func Table() []Mutation {
 			},
 		},
 		{
+			Name: "refusal-is-always-not-written", Rule: "ADR 0003: a refusal proves nothing about an earlier try", Breaks: "c",
+			Edits: []Edit{{
+				File: "internal/publish/outcome.go",
+				Old:  "if refused && age >= 0 && age < surelyFirstTry {",
+				New:  "if refused {",
+			}},
+			// A record is appended, its answer is lost, and its topic refuses the second
+			// try.
+			Options: func(o *torture.Options) {
+				o.Guarantee, o.Together, o.Refusals = "idempotent", true, 100
+			},
+		},
+		{
 			Name: "no-held-back", Rule: "5: behind an event that failed, its entity's others wait", Breaks: "d",
 			Edits: []Edit{{
 				File: "internal/ingest/batch.go",
