@@ -175,7 +175,7 @@ func (b *blast) run(ctx context.Context) (missed []string, err error) {
 
 // scenario measures before, while and after a broker is missing.
 func (b *blast) scenario(ctx context.Context, s blastScenario) (missed []string, err error) {
-	if err := b.kafka.settle(ctx, blastType); err != nil {
+	if err := b.kafka.settle(ctx, blastType, s.wanted(b.o.Victim)); err != nil {
 		return nil, err
 	}
 	quiet := time.Now()

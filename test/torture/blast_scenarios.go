@@ -18,7 +18,8 @@ type blastScenario struct {
 	name  string
 	begin func(ctx context.Context, w *world, victim int) (heal func(context.Context) error, err error)
 	harms func(partition int32, victim int) bool
-	stuck bool // the harmed partition cannot take records meanwhile
+	place func(partition int32, victim int) []int32 // replicas; nil: spread
+	stuck bool                                      // the harmed partition cannot take records meanwhile
 }
 
 func blastScenarios() []blastScenario {
@@ -32,8 +33,18 @@ func blastScenarios() []blastScenario {
 			return node.Restart, node.Kill()
 		}},
 		{name: "silent", harms: onBroker, begin: isolate},
-		{name: "below-min", harms: func(p int32, _ int) bool { return p == 0 }, stuck: true, begin: belowMin},
+		{name: "below-min", harms: func(p int32, _ int) bool { return p == 0 }, stuck: true, place: besides, begin: belowMin},
 	}
+}
+
+const blastReplicas = 3
+
+// wanted is where a scenario wants a partition's replicas, the leader first.
+func (s blastScenario) wanted(victim int) func(int32) []int32 {
+	if s.place == nil {
+		return spread
+	}
+	return func(p int32) []int32 { return s.place(p, victim) }
 }
 
 // onBroker tells whether a partition has a replica there.
@@ -42,10 +53,10 @@ func onBroker(p int32, victim int) bool { return slices.Contains(spread(p), int3
 // spread is where a partition's three replicas are, the preferred leader first: on all
 // of four brokers but one.
 func spread(p int32) []int32 {
-	const brokers, replicas = 4, 3
-	ids := make([]int32, 0, replicas)
-	for i := range int32(replicas) {
-		ids = append(ids, (p+1+(i+p/brokers)%replicas)%brokers+1)
+	const brokers = blastReplicas + 1
+	ids := make([]int32, 0, blastReplicas)
+	for i := range int32(blastReplicas) {
+		ids = append(ids, (p+1+(i+p/brokers)%blastReplicas)%brokers+1)
 	}
 	return ids
 }
@@ -62,17 +73,29 @@ func isolate(_ context.Context, w *world, victim int) (func(context.Context) err
 	return disturb(cutOff, setting{mode: drop, where: both}, 0, "").heal, nil
 }
 
-// belowMin leaves partition 0 one replica, where two must be in sync.
-func belowMin(ctx context.Context, w *world, _ int) (func(context.Context) error, error) {
-	assign := func(ctx context.Context, ids []int32) error {
-		return retryAdmin(ctx, "move replicas", func(ctx context.Context) error {
-			var req kadm.AlterPartitionAssignmentsReq
-			req.Assign(blastType, 0, ids)
-			responses, err := w.kafka.admin.AlterPartitionAssignments(ctx, req)
-			return errors.Join(err, responses.Error())
-		})
+// besides is where replicas are if only partition 0 has one on the victim.
+func besides(p int32, victim int) []int32 {
+	ids := make([]int32, 0, blastReplicas)
+	for i := range int32(blastReplicas + 1) {
+		if id := (p+i)%(blastReplicas+1) + 1; id != int32(victim) {
+			ids = append(ids, id)
+		}
 	}
-	return func(ctx context.Context) error { return assign(ctx, spread(0)) }, assign(ctx, spread(0)[:1])
+	if p == 0 {
+		ids[len(ids)-1] = int32(victim)
+	}
+	return ids
+}
+
+// belowMin kills the victim, without which partition 0 has two replicas in sync, where
+// three must be: it takes nothing until the victim is back. Kafka never asks for more
+// than a partition has replicas, so that one with a single replica would go on.
+func belowMin(ctx context.Context, w *world, victim int) (func(context.Context) error, error) {
+	need := func(ctx context.Context, replicas string) error {
+		return w.kafka.setTopic(ctx, blastType, "min.insync.replicas", replicas)
+	}
+	node := w.kafka.nodes[victim-1]
+	return func(ctx context.Context) error { return errors.Join(node.Restart(ctx), need(ctx, "2")) }, errors.Join(need(ctx, "3"), node.Kill())
 }
 
 // createSpread creates a topic whose partitions are where spread says.
@@ -97,19 +120,22 @@ func (k *kafka) createSpread(ctx context.Context, topic string, partitions int) 
 			return fmt.Errorf("create topic: %s", *t.ErrorMessage)
 		}
 	}
-	return k.settle(ctx, topic)
+	return k.settle(ctx, topic, spread)
 }
 
-// settle waits until every partition has its three replicas in sync, and its preferred
-// leader.
-func (k *kafka) settle(ctx context.Context, topic string) error {
+// settle moves replicas to where they are wanted, and waits until all are in sync and
+// each partition has its preferred leader.
+func (k *kafka) settle(ctx context.Context, topic string, wanted func(int32) []int32) error {
 	const limit, pause = 2 * time.Minute, 500 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		unsettled, err := k.unsettled(ctx, topic)
+		unsettled, move, err := k.unsettled(ctx, topic, wanted)
 		if err == nil && len(unsettled) == 0 {
 			return nil
+		}
+		if err == nil && len(move) > 0 {
+			_, err = k.admin.AlterPartitionAssignments(ctx, kadm.AlterPartitionAssignmentsReq{topic: move})
 		}
 		if err == nil {
 			_, err = k.admin.ElectLeaders(ctx, kadm.ElectPreferredReplica, kadm.TopicsSet{topic: unsettled})
@@ -120,19 +146,25 @@ func (k *kafka) settle(ctx context.Context, topic string) error {
 	}
 }
 
-func (k *kafka) unsettled(ctx context.Context, topic string) (map[int32]struct{}, error) {
+// unsettled are the partitions that are not as they are wanted, and where those of them
+// belong that are elsewhere.
+func (k *kafka) unsettled(ctx context.Context, topic string, wanted func(int32) []int32) (found map[int32]struct{}, move map[int32][]int32, err error) {
 	md, err := k.admin.Metadata(ctx, topic)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	found := map[int32]struct{}{}
+	found, move = map[int32]struct{}{}, map[int32][]int32{}
 	for _, p := range md.Topics[topic].Partitions {
-		if want := spread(p.Partition); len(p.ISR) != len(want) || len(p.Replicas) != len(want) || p.Leader != want[0] {
+		want := wanted(p.Partition)
+		if !slices.Equal(p.Replicas, want) {
+			move[p.Partition] = want
+		}
+		if !slices.Equal(p.Replicas, want) || len(p.ISR) != len(want) || p.Leader != want[0] {
 			found[p.Partition] = struct{}{}
 		}
 	}
 	if len(md.Topics[topic].Partitions) == 0 {
-		return nil, errors.New("the topic has no partitions yet")
+		return nil, nil, errors.New("the topic has no partitions yet")
 	}
-	return found, nil
+	return found, move, nil
 }

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +25,23 @@ func TestSpreadLeavesOneBrokerOut(t *testing.T) {
 	}
 	require.Equal(t, map[int32]int{1: 6, 2: 6, 3: 6, 4: 6}, leads)
 	require.Equal(t, map[int]int{1: 6, 2: 6, 3: 6, 4: 6}, without)
+}
+
+// TestBesidesTheVictim: only partition 0 has a replica there, and does not lead there.
+func TestBesidesTheVictim(t *testing.T) {
+	t.Parallel()
+	for victim := 1; victim <= 4; victim++ {
+		for p := range int32(24) {
+			ids := besides(p, victim)
+			require.Len(t, map[int32]bool{ids[0]: true, ids[1]: true, ids[2]: true}, 3)
+			at := slices.Index(ids, int32(victim))
+			if p == 0 {
+				require.Equal(t, 2, at)
+			} else {
+				require.Equal(t, -1, at)
+			}
+		}
+	}
 }
 
 func blastOf(shots ...shot) *blastLoad {
