@@ -14,6 +14,14 @@ import (
 
 func severalBrokers(o *Options) bool { return o.brokers() > 1 }
 
+// mayLoseTwo tells whether two brokers may die at once. Without a majority of the
+// controllers nobody drops a follower that is missing. The idempotent guarantee assumes
+// that somebody does, soon: a record that only a leader has is not in sight of a
+// recovery read otherwise. Two of three are back before that matters; four take longer.
+func mayLoseTwo(o *Options) bool {
+	return o.brokers() == 3 || o.brokers() > 3 && o.Guarantee == transactional
+}
+
 func kafkaFaults() []faultKind {
 	return []faultKind{
 		{name: "broker-kill", part: partKafka, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
@@ -26,7 +34,7 @@ func kafkaFaults() []faultKind {
 			}
 			return killBrokers(w, dice, leader)
 		}},
-		{name: "two-brokers-kill", part: partKafka, fits: severalBrokers, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
+		{name: "two-brokers-kill", part: partKafka, fits: mayLoseTwo, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			n := len(w.kafka.nodes)
 			first := dice.IntN(n)
 			return killBrokers(w, dice, first, (first+1+dice.IntN(n-1))%n)

@@ -59,6 +59,11 @@ func TestFaultsFitTheRun(t *testing.T) {
 			[]string{"leader-kill", "two-brokers-kill", "redis-failover", "redis-failover-losing-writes"},
 			nil,
 		},
+		"four brokers": {
+			func(o *Options) { o.Kafka = "four" },
+			[]string{"leader-kill", "broker-kill"},
+			[]string{"two-brokers-kill"},
+		},
 		"together": {
 			func(o *Options) { o.Together = true },
 			[]string{"refusals", "kafka-break-answers"},
