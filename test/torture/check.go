@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -45,6 +46,7 @@ func Check(keys []*Key, log []Record, facts Facts) []Violation {
 		c.contents(k)
 		c.notWritten(k)
 		c.answers(k)
+		c.questions(k)
 	}
 	c.duplicates()
 	c.unknownRecords()
@@ -60,13 +62,20 @@ type position struct {
 	offset    int64
 }
 
+// entity is what orders its events: types on the same topic share it.
+type entity struct{ topic, name string }
+
+func (e entity) compare(other entity) int {
+	return cmp.Or(cmp.Compare(e.topic, other.topic), cmp.Compare(e.name, other.name))
+}
+
 type checker struct {
 	facts    Facts
 	log      []Record
 	byClaim  map[string][]*Record
 	at       map[position]*Record
 	keyOf    map[string]*Key // by claim
-	entities map[string][]*Record
+	entities map[entity][]*Record
 	found    []Violation
 }
 
@@ -74,7 +83,7 @@ func newChecker(keys []*Key, log []Record, facts Facts) *checker {
 	c := &checker{
 		facts: facts, log: log,
 		byClaim: make(map[string][]*Record, len(log)), at: make(map[position]*Record, len(log)),
-		keyOf: make(map[string]*Key, len(keys)), entities: map[string][]*Record{},
+		keyOf: make(map[string]*Key, len(keys)), entities: map[entity][]*Record{},
 	}
 	for _, k := range keys {
 		c.keyOf[k.Claim()] = k
@@ -83,8 +92,9 @@ func newChecker(keys []*Key, log []Record, facts Facts) *checker {
 		r := &log[i]
 		c.byClaim[r.Claim] = append(c.byClaim[r.Claim], r)
 		c.at[position{r.Topic, r.Partition, r.Offset}] = r
-		if r.Topic == ordersTopic {
-			c.entities[r.Key] = append(c.entities[r.Key], r)
+		if r.Key != "" {
+			of := entity{r.Topic, r.Key}
+			c.entities[of] = append(c.entities[of], r)
 		}
 	}
 	return c
@@ -180,16 +190,33 @@ var expected = map[string]bool{
 // allowed tells whether this key may get the answer. Many webhook providers do not
 // retry after a 409, and deliveries that do not fit are kept as dead letters.
 func (k *Key) allowed(a *Attempt) bool {
+	if k.eventType().refuses && a.refused() {
+		return true
+	}
 	switch said := fmt.Sprintf("%d %s %s", a.Status, a.Slug, a.Outcome); said {
 	case "409 request-in-progress unknown":
 		return !k.Via.webhook()
 	case "422 schema-violation not-written":
 		return !k.Valid && !k.Via.webhook()
+	case "413 event-too-large not-written":
+		return k.TooLarge
 	case "424 held-back not-written":
 		return k.Via.batch() && a.Item
 	default:
 		return expected[said]
 	}
+}
+
+// refused tells whether an answer may be that to an event which its topic refused: a
+// type of problem that says either that nothing was written, or that it is not known.
+func (a *Attempt) refused() bool {
+	switch a.Status {
+	case http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable:
+		return a.Outcome == outcomeNotWritten
+	case http.StatusGatewayTimeout:
+		return a.Outcome == outcomeUnknown
+	}
+	return false
 }
 
 // answers checks that (g) no answer is outside the contract.
@@ -234,22 +261,22 @@ func (c *checker) unknownRecords() {
 // An entity is in one partition, unless partitions were added: gateways learn of that
 // at different times.
 func (c *checker) order() {
-	for _, entity := range slices.Sorted(maps.Keys(c.entities)) {
+	for _, of := range slices.SortedFunc(maps.Keys(c.entities), entity.compare) {
 		last := map[int32]*Key{}
-		for _, r := range c.entities[entity] {
+		for _, r := range c.entities[of] {
 			k := c.keyOf[r.Claim]
-			if k == nil || k.Entity != entity {
+			if k == nil || k.Entity != of.name || k.Topic() != of.topic {
 				continue // reported elsewhere
 			}
 			if before := last[r.Partition]; before != nil && before.Seq > k.Seq {
 				c.report("d", []*Key{before, k}, "entity %s, partition %d: event %d (%s) is at offset %d, behind event %d (%s)",
-					entity, r.Partition, k.Seq, k.Name, r.Offset, before.Seq, before.Name)
+					of.name, r.Partition, k.Seq, k.Name, r.Offset, before.Seq, before.Name)
 			} else {
 				last[r.Partition] = k
 			}
 		}
 		if len(last) > 1 && !c.facts.PartitionsAdded {
-			c.report("d", slices.Collect(maps.Values(last)), "entity %s is in partitions %v", entity, slices.Sorted(maps.Keys(last)))
+			c.report("d", slices.Collect(maps.Values(last)), "entity %s is in partitions %v", of.name, slices.Sorted(maps.Keys(last)))
 		}
 	}
 }

@@ -12,10 +12,6 @@ import (
 	"time"
 )
 
-// answerLimit is how long a client waits for an answer: longer than a healthy gateway
-// needs, so that mostly unhealthy ones exceed it.
-const answerLimit = deliveryTimeout + 4*time.Second
-
 // poster posts to one gateway.
 type poster struct {
 	gateway int
@@ -24,7 +20,7 @@ type poster struct {
 	http    *http.Client
 }
 
-func newPoster(gateway int, addr string, h hooks) *poster {
+func newPoster(gateway int, addr string, h hooks, answerLimit time.Duration) *poster {
 	return &poster{
 		gateway: gateway, url: "http://" + addr, hooks: h,
 		http: &http.Client{Timeout: answerLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute, DisableCompression: true}},

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -28,19 +29,6 @@ func (v via) batch() bool { return v == keyedBatch || v == eventBatch }
 
 func (v via) webhook() bool { return v == stripe || v == fanOut }
 
-// The event types: of single events and batches, and of each webhook source.
-const (
-	orderType = "torture.order"
-	paidType  = "torture.paid"
-	fanType   = "torture.fan"
-)
-
-// The topics. Dead letters are deliveries that do not fit their schema.
-const (
-	ordersTopic = "torture"
-	deadTopic   = "torture.dead"
-)
-
 // source is the CloudEvents source of all batches' events.
 const source = "/torture"
 
@@ -51,6 +39,10 @@ type Key struct {
 	Seq    int  // place in the order of the entity's events
 	Valid  bool // false: the data breaks the schema, on purpose
 	Via    via
+	Type   string // of a single event; "": orderType
+	Pad    int    // bytes that its data has besides
+	// TooLarge says that its topic takes no record of this size, on purpose.
+	TooLarge bool
 	// Batch and Index are its identity in a keyed batch.
 	Batch string
 	Index int
@@ -62,6 +54,8 @@ type Key struct {
 	// Attempts are in the order in which they were sent. Only the key's owner, one
 	// goroutine at a time, appends to them.
 	Attempts []Attempt
+	// Questions are those for its receipt, in the order in which they were sent.
+	Questions []Question
 }
 
 // Topic is where the event belongs.
@@ -69,12 +63,17 @@ func (k *Key) Topic() string {
 	if k.Via.webhook() && !k.Valid {
 		return deadTopic
 	}
-	return ordersTopic
+	return k.eventType().topic
 }
 
-// RecordKey is what its record must have: dead letters have no entity.
+// eventType is the type of an event that fits its schema. All types of batches and
+// webhooks have the topic and the entity of orders.
+func (k *Key) eventType() eventType { return eventTypes()[cmp.Or(k.Type, orderType)] }
+
+// RecordKey is what its record must have: dead letters have no entity, nor have events
+// of some types.
 func (k *Key) RecordKey() string {
-	if k.Topic() == deadTopic {
+	if k.Topic() == deadTopic || k.eventType().key == "" {
 		return ""
 	}
 	return k.Entity
@@ -94,6 +93,8 @@ func (k *Key) Body(n int) string {
 		return fmt.Sprintf(`{"id":%q,"object":"event","type":"paid","pending_webhooks":%d,"data":{"object":{"entity":%q,"seq":%s}}}`, k.Name, n, k.Entity, seq)
 	case k.Via == fanOut:
 		return fmt.Sprintf(`{"id":%q,"entity":%q,"seq":%s,"attempt":%d}`, k.Name, k.Entity, seq, n)
+	case k.Pad > 0:
+		return fmt.Sprintf(`{"entity":%q,"seq":%s,"key":%q,"pad":%q}`, k.Entity, seq, k.Name, padding(k.Name, k.Pad))
 	default:
 		return fmt.Sprintf(`{"entity":%q,"seq":%s,"key":%q}`, k.Entity, seq, k.Name)
 	}
@@ -149,6 +150,8 @@ func (k *Key) never() (why string, never bool) {
 		return "it is behind one that is invalid", true
 	case !k.Valid && !k.Via.webhook():
 		return "it is invalid", true
+	case k.TooLarge:
+		return "it is larger than its topic takes", true
 	}
 	return "", false
 }
@@ -160,7 +163,7 @@ func (k *Key) writers(r *Record) []*Attempt {
 	var found []*Attempt
 	for i := range k.Attempts {
 		a := &k.Attempts[i]
-		if k.Body(a.Number) == r.Value && (k.Via.webhook() || a.Number == r.Attempt) {
+		if shorten(k.Body(a.Number)) == r.Value && (k.Via.webhook() || a.Number == r.Attempt) {
 			found = append(found, a)
 		}
 	}

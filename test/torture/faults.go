@@ -19,6 +19,7 @@ const (
 	partGateway part = iota
 	partKafka
 	partStore
+	partTopics
 )
 
 // faultKind is one way to break something.
@@ -34,8 +35,11 @@ type faultKind struct {
 	// loses says that claims may be lost, and have to be read back from the log.
 	loses bool
 	rare  bool // a quarter as often
-	fits  func(o *Options) bool
-	begin func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error)
+	// repeats says that something may stand still several times in an event's life,
+	// for which a tight lease leaves no time.
+	repeats bool
+	fits    func(o *Options) bool
+	begin   func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error)
 }
 
 // fault is one that has begun.
@@ -50,6 +54,10 @@ func (k faultKind) suits(o *Options) bool {
 	switch {
 	case k.outlives && o.Guarantee != transactional:
 		return false
+	case k.repeats && o.tight() && o.Guarantee != transactional:
+		return false
+	case o.Together && len(o.Only) == 0:
+		return k.name == "refusals" || k.name == "kafka-break-answers"
 	case len(o.Only) > 0 && !slices.Contains(o.Only, k.name):
 		return false
 	}
@@ -57,7 +65,9 @@ func (k faultKind) suits(o *Options) bool {
 }
 
 func faultKinds() []faultKind {
-	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults())
+	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), []faultKind{
+		{name: "refusals", part: partTopics, begin: refuse},
+	})
 }
 
 // lasting returns a wait of that long.
@@ -92,7 +102,8 @@ type injected struct {
 // scheduler injects faults one after the other, a quarter of them two at a time.
 type scheduler struct {
 	w           *world
-	kinds       []faultKind
+	kinds       []faultKind // each as many times as it is likely
+	suited      []faultKind // each once
 	story       []*injected
 	found       []Violation
 	lost        []recovery
@@ -105,6 +116,7 @@ func newScheduler(w *world) *scheduler {
 		if !k.suits(w.opts) {
 			continue
 		}
+		s.suited = append(s.suited, k)
 		times := 4
 		if k.rare {
 			times = 1
@@ -119,6 +131,9 @@ func newScheduler(w *world) *scheduler {
 // run injects until ctx ends or more returns false. An error means that
 // the harness itself failed.
 func (s *scheduler) run(ctx context.Context, more func(faults int) bool) error {
+	if s.w.opts.Together {
+		return s.round(ctx, plan{kinds: s.suited, wait: true})
+	}
 	for n := 0; ctx.Err() == nil && !s.serviceLost && more(len(s.story)); n++ {
 		if err := s.round(ctx, s.plan(n)); err != nil {
 			return err
@@ -139,11 +154,20 @@ func (s *scheduler) plan(n int) plan {
 	dice := s.dice(n, 0)
 	p := plan{number: n, kinds: []faultKind{s.kinds[dice.IntN(len(s.kinds))]}}
 	second := s.kinds[dice.IntN(len(s.kinds))]
-	if dice.IntN(4) == 0 && second.part != p.kinds[0].part && (!second.late || !p.kinds[0].late) {
+	if dice.IntN(4) == 0 && s.sideBySide(p.kinds[0], second) {
 		p.kinds = append(p.kinds, second)
 	}
 	p.wait, p.gap = dice.IntN(5) > 0, between(dice, 100*time.Millisecond, 1500*time.Millisecond)
 	return p
+}
+
+// sideBySide tells whether two faults may be injected at once.
+func (s *scheduler) sideBySide(a, b faultKind) bool {
+	if a.part == b.part || a.late && b.late {
+		return false
+	}
+	slow := a.late && b.part == partStore || b.late && a.part == partStore
+	return !slow || !s.w.opts.tight() || s.w.opts.Guarantee == transactional
 }
 
 // dice are those of one fault of a round, or, with number 0, of the round itself.
@@ -203,7 +227,11 @@ func (s *scheduler) inject(ctx context.Context, k faultKind, told *injected, dic
 	if err != nil {
 		return nil, fmt.Errorf("inject %s: %w", k.name, err)
 	}
-	if f.wait != nil {
+	switch {
+	case s.w.opts.Together:
+		s.w.printf("%s has begun: %s", k.name, f.target)
+		<-ctx.Done()
+	case f.wait != nil:
 		f.wait(ctx)
 	}
 	if f.heal != nil {

@@ -21,7 +21,7 @@ func gatewayFaults() []faultKind {
 		{name: "gateway-pause-bytes-held-beyond-lease", part: partGateway, late: true, outlives: true, begin: pauseWithBytesHeld},
 		{name: "gateway-rolling-restart", part: partGateway, rare: true, begin: rollGateways},
 		{name: "gateway-crash", part: partGateway, begin: killGatewayAt},
-		{name: "gateway-stop-at", part: partGateway, late: true, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
+		{name: "gateway-stop-at", part: partGateway, late: true, repeats: true, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			return stopGatewayAt(ctx, w, dice, w.short(dice))
 		}},
 		{name: "gateway-stop-at-beyond-lease", part: partGateway, late: true, outlives: true, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {

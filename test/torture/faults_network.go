@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
 // networkFaults break the connections between gateways and servers. Their part is
@@ -36,6 +38,7 @@ func networkFaults() []faultKind {
 		}}
 	}
 	return []faultKind{
+		{name: "kafka-break-answers", part: partKafka, begin: breakAnswers},
 		kafka("cut", false, false, drawCut),
 		kafka("half-open", false, false, drawDrop),
 		kafka("delay", true, false, drawSlow),
@@ -48,6 +51,25 @@ func networkFaults() []faultKind {
 		redis("delay", drawSlow),
 		redis("stall", drawLongStall),
 	}
+}
+
+// breakAnswers breaks a connection about once a second, each time between another
+// gateway and broker, just before answers arrive.
+func breakAnswers(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
+	run, stop := context.WithCancel(ctx)
+	done, own := make(chan struct{}), rand.New(rand.NewPCG(dice.Uint64(), 0))
+	go func() {
+		defer close(done)
+		for backoff.Sleep(run, between(own, 500*time.Millisecond, 1500*time.Millisecond)) {
+			proxies := w.kafka.proxies[own.IntN(len(w.gateways))]
+			proxies[own.IntN(len(proxies))].loseAnswers(ctx, between(own, 20*time.Millisecond, 60*time.Millisecond))
+		}
+	}()
+	return &fault{target: "any gateway and broker", wait: lasting(between(dice, 3*time.Second, 12*time.Second)), heal: func(context.Context) error {
+		stop()
+		<-done
+		return nil
+	}}, nil
 }
 
 // disturb sets proxies and heals them.

@@ -46,8 +46,8 @@ func TestFaultsFitTheRun(t *testing.T) {
 	}{
 		"idempotent": {
 			func(*Options) {},
-			[]string{"gateway-kill", "gateway-pause", "broker-kill", "kafka-half-open", "redis-flushall", "partitions-added", "redis-stall"},
-			[]string{"gateway-pause-beyond-lease", "broker-pause-beyond-lease", "kafka-stall-beyond-lease", "gateway-stop-at-beyond-lease", "leader-kill", "redis-failover"},
+			[]string{"refusals", "kafka-break-answers", "broker-restart-unanswered", "kafka-silent-host", "gateway-kill", "gateway-pause", "broker-kill", "kafka-half-open", "redis-flushall", "partitions-added", "redis-stall"},
+			[]string{"kafka-silent-host-beyond-lease", "gateway-pause-beyond-lease", "broker-pause-beyond-lease", "kafka-stall-beyond-lease", "gateway-stop-at-beyond-lease", "leader-kill", "redis-failover"},
 		},
 		"transactional": {
 			func(o *Options) { o.Guarantee = transactional },
@@ -58,6 +58,16 @@ func TestFaultsFitTheRun(t *testing.T) {
 			func(o *Options) { o.Kafka, o.Redis = "three", redisReplica },
 			[]string{"leader-kill", "two-brokers-kill", "redis-failover", "redis-failover-losing-writes"},
 			nil,
+		},
+		"four brokers": {
+			func(o *Options) { o.Kafka = "four" },
+			[]string{"leader-kill", "broker-kill"},
+			[]string{"two-brokers-kill"},
+		},
+		"together": {
+			func(o *Options) { o.Together = true },
+			[]string{"refusals", "kafka-break-answers"},
+			[]string{"gateway-kill", "kafka-cut"},
 		},
 		"only": {
 			func(o *Options) { o.Only = []string{"gateway-kill"} },
@@ -103,11 +113,16 @@ func TestOptions(t *testing.T) {
 		"defaults":      {nil, ""},
 		"all":           {[]string{"-guarantee", "transactional", "-kafka", "three", "-redis", "cluster", "-gateways", "3", "-only", "gateway-kill,redis-kill"}, ""},
 		"guarantee":     {[]string{"-guarantee", "maybe"}, `guarantee "maybe" is neither`},
-		"kafka":         {[]string{"-kafka", "two"}, `kafka "two" is neither`},
+		"kafka":         {[]string{"-kafka", "two"}, `kafka "two" is none of`},
 		"redis":         {[]string{"-redis", "none"}, `redis "none" is none of`},
 		"one gateway":   {[]string{"-gateways", "1"}, "1 gateways: 2 to 4"},
 		"no end":        {[]string{"-duration", "0"}, "no end"},
-		"short lease":   {[]string{"-lease", "5s"}, "lease 5s: must be more than"},
+		"shortest":      {[]string{"-lease", "5s"}, ""},
+		"short lease":   {[]string{"-lease", "4s"}, "lease 4s: must be at least 5s"},
+		"long delivery": {[]string{"-delivery", "8s"}, "lease 9s: must be at least 11s"},
+		"four":          {[]string{"-kafka", "four", "-client", "franz"}, ""},
+		"client":        {[]string{"-client", "sarama"}, `client "sarama" is none of`},
+		"no duration":   {[]string{"-together", "-duration", "0", "-faults", "3"}, "faults together last for the duration"},
 		"unknown point": {[]string{"-points", "ackd"}, `no failpoint "ackd"`},
 		"unknown fault": {[]string{"-only", "gateway-hug"}, `no fault "gateway-hug"`},
 	} {
@@ -131,6 +146,32 @@ func TestOptions(t *testing.T) {
 func TestShortFaultsLeaveTheLeaseTime(t *testing.T) {
 	t.Parallel()
 	o := Defaults()
-	require.Greater(t, o.brief(), deliveryTimeout, "a record that is given up as unknown must still be able to arrive")
-	require.LessOrEqual(t, beforeStall+o.brief(), o.Lease)
+	require.Greater(t, o.brief(), o.Delivery, "a record that is given up as unknown must still be able to arrive")
+	require.LessOrEqual(t, o.beforeStall()+o.brief(), o.Lease)
+	require.False(t, o.tight())
+}
+
+// TestTheShortestLease: nothing stands still for long, or several times, or while Redis
+// is slow.
+func TestTheShortestLease(t *testing.T) {
+	t.Parallel()
+	o := Defaults()
+	o.Lease = o.Delivery + leaseOver
+	require.NoError(t, o.validate())
+	require.True(t, o.tight())
+	require.LessOrEqual(t, o.Delivery+notice+margin+o.brief()+margin, o.Lease, "a claim may take half a second")
+	s, late := schedulerOf(func(o *Options) { o.Lease = o.Delivery + leaseOver }), 0
+	for n := range 2000 {
+		p := s.plan(n)
+		for i, k := range p.kinds {
+			require.False(t, k.repeats, k.name)
+			if k.late {
+				late++
+			}
+			for _, other := range p.kinds[i+1:] {
+				require.False(t, k.late && other.part == partStore || other.late && k.part == partStore, "%s and %s", k.name, other.name)
+			}
+		}
+	}
+	require.Positive(t, late)
 }

@@ -23,8 +23,11 @@ type gateway struct {
 	binary      string
 	config      string // file
 	skew        time.Duration
-	hits        chan hit // failpoints that were hit
-	watched     chan struct{}
+	// stopLimit bounds an orderly stop: the delivery timeout, 15 s, and a margin for a
+	// busy machine.
+	stopLimit time.Duration
+	hits      chan hit // failpoints that were hit
+	watched   chan struct{}
 
 	mu       sync.Mutex
 	log      *os.File
@@ -45,10 +48,6 @@ type hit struct{ point, action string }
 
 // restartPause is how long an orchestrator takes to notice that a process has ended.
 const restartPause = 100 * time.Millisecond
-
-// stopLimit bounds an orderly stop of a gateway: the delivery timeout, 15 s, and a
-// margin for a busy machine.
-const stopLimit = deliveryTimeout + 20*time.Second
 
 // startGateway starts the process and the goroutine that watches it; stop ends both.
 func startGateway(g *gateway, logPath string) error {
@@ -181,7 +180,7 @@ func (g *gateway) restart(ctx context.Context, inOrder bool, arm string) error {
 	g.arm, g.expected = arm, true
 	proc, before := g.proc, g.started
 	g.mu.Unlock()
-	if !inOrder || !proc.end() {
+	if !inOrder || !proc.end(g.stopLimit) {
 		proc.signal(syscall.SIGKILL)
 	}
 	for g.generation() == before {
@@ -268,14 +267,14 @@ func (g *gateway) stop() {
 	g.stopping = true
 	proc := g.proc
 	g.mu.Unlock()
-	if !proc.end() {
+	if !proc.end(g.stopLimit) {
 		g.mu.Lock()
-		g.deaths = append(g.deaths, fmt.Sprintf("gateway %d did not stop within %v", g.index, stopLimit))
+		g.deaths = append(g.deaths, fmt.Sprintf("gateway %d did not stop within %v", g.index, g.stopLimit))
 		g.mu.Unlock()
 		proc.signal(syscall.SIGKILL)
 	}
 	<-g.watched
-	_ = g.process().waitDone(stopLimit)
+	_ = g.process().waitDone(g.stopLimit)
 	_ = g.log.Close()
 }
 

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,11 @@ type Receipt struct {
 	Body      string // as received
 }
 
-const outcomeNotWritten = "not-written"
+// The outcomes of a problem.
+const (
+	outcomeNotWritten = "not-written"
+	outcomeUnknown    = "unknown"
+)
 
 // history is every key of a run, and the tallies that progress lines show.
 type history struct {
@@ -42,10 +47,11 @@ type history struct {
 	keys     []*Key // those of one request are in its order
 	accepted map[string]int
 	answers  map[string]int // by their texts
+	asked    map[string]int // the same of questions for receipts
 }
 
 func newHistory() *history {
-	return &history{begun: time.Now(), accepted: map[string]int{}, answers: map[string]int{}}
+	return &history{begun: time.Now(), accepted: map[string]int{}, answers: map[string]int{}, asked: map[string]int{}}
 }
 
 // since is the time of the run.
@@ -60,8 +66,8 @@ func (h *history) begin(keys ...*Key) {
 // count tallies an answer about a key; first says that it is its first 2xx.
 func (h *history) count(k *Key, a Attempt, first bool) {
 	said := a.text()
-	if k.Via != single {
-		said = k.Via.String() + ": " + said
+	if k.Via != single || k.Type != "" {
+		said = cmp.Or(k.Type, k.Via.String()) + ": " + said
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,10 +77,19 @@ func (h *history) count(k *Key, a Attempt, first bool) {
 	}
 }
 
+func (h *history) countQuestion(q Question) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked[q.text()]++
+}
+
 // kind is what a key counts as.
 func (k *Key) kind() string {
 	if k.Topic() == deadTopic {
 		return "dead letter"
+	}
+	if k.Type != "" {
+		return k.Type
 	}
 	return k.Via.String()
 }

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -110,7 +111,7 @@ func (j *job) request(h hooks, keys []*Key, n int) (outgoing, error) {
 	}
 	switch {
 	case j.via == single:
-		out.path, out.body = "/v1/events/"+orderType, bodies[0]
+		out.path, out.body = "/v1/events/"+cmp.Or(keys[0].Type, orderType), bodies[0]
 		out.header.Set("Ce-Attempt", strconv.Itoa(n))
 		return out, nil
 	case j.via.batch():
@@ -139,6 +140,8 @@ type said struct {
 	Partition            int32
 	Offset               int64
 }
+
+func (s *said) slug() string { return unique.Make(strings.TrimPrefix(s.Type, "/problems/")).Value() }
 
 // read makes an attempt for each key from an answer, and returns how long the answer
 // asks to wait. base has the fields that all attempts share.
@@ -174,7 +177,7 @@ func (a *Attempt) read(raw []byte) {
 		a.Receipt = &Receipt{Topic: unique.Make(s.Topic).Value(), Partition: s.Partition, Offset: s.Offset, Body: string(raw)}
 		return
 	}
-	a.Slug = unique.Make(strings.TrimPrefix(s.Type, "/problems/")).Value()
+	a.Slug = s.slug()
 	a.Outcome = unique.Make(s.Outcome).Value()
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,17 +27,22 @@ import (
 type kafka struct {
 	nodes   []*services.Kafka
 	proxies [][]*proxy // by gateway, then by broker
+	links   map[link]*proxy
 	client  *kgo.Client
 	admin   *kadm.Client
 	added   int // partitions that were added
 }
+
+// link is what a node uses to reach another node's controller. Only Blast has
+// proxies there.
+type link struct{ from, to int } // node ids
 
 const (
 	firstPartitions = 6
 	adminTimeout    = 20 * time.Second
 )
 
-// startKafka starts the brokers side by side and makes the topics.
+// startKafka starts the brokers side by side.
 func startKafka(ctx context.Context, o *Options, dir string) (*kafka, error) {
 	k := &kafka{nodes: make([]*services.Kafka, o.brokers()), proxies: make([][]*proxy, o.Gateways)}
 	cfgs, err := k.configure(o, dir)
@@ -57,12 +63,17 @@ func startKafka(ctx context.Context, o *Options, dir string) (*kafka, error) {
 		return k, fmt.Errorf("make kafka client: %w", err)
 	}
 	k.admin = kadm.NewClient(k.client)
-	for _, topic := range []string{ordersTopic, deadTopic} {
-		if err := k.createTopic(ctx, o, topic); err != nil {
-			return k, err
-		}
-	}
 	return k, nil
+}
+
+// createTopics makes the topics of all types.
+func (k *kafka) createTopics(ctx context.Context, o *Options) error {
+	var g errgroup.Group
+	for topic, limit := range topics() {
+		g.Go(func() error { return k.createTopic(ctx, o, topic, limit) })
+	}
+	g.Go(func() error { return k.allowAll(ctx, deniedType) })
+	return g.Wait()
 }
 
 // configure opens the proxies and writes each broker's listeners.
@@ -94,24 +105,63 @@ func (k *kafka) configure(o *Options, dir string) ([]services.KafkaConfig, error
 			return nil, err
 		}
 	}
-	return cfgs, nil
+	if !o.blast {
+		return cfgs, nil
+	}
+	return cfgs, k.addLinks(cfgs)
+}
+
+// addLinks puts a proxy between each node and every other node's controller.
+func (k *kafka) addLinks(cfgs []services.KafkaConfig) error {
+	k.links = map[link]*proxy{}
+	for i := range cfgs {
+		own := maps.Clone(cfgs[i].Voters)
+		for id, addr := range cfgs[i].Voters {
+			if id == cfgs[i].NodeID {
+				continue
+			}
+			p, err := newProxy(addr)
+			if err != nil {
+				return err
+			}
+			k.links[link{cfgs[i].NodeID, id}], own[id] = p, p.addr()
+		}
+		cfgs[i].Voters = own
+	}
+	return nil
 }
 
 func brokerProperties(o *Options) map[string]string {
-	return map[string]string{
-		"replica.lag.time.max.ms": "2000", // the recovery read waits for it on quiet partitions
+	p := map[string]string{
 		// Transactions of a killed gateway end soon after their timeout.
 		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 		"transaction.max.timeout.ms":                                  fmt.Sprint(max(15*time.Minute, o.Lease).Milliseconds()),
 		"log.retention.ms":                                            "-1", // the checker reads everything
+
+		// Everything is allowed that no rule is about, so that a rule can take the
+		// permission to write away. Controllers cannot know the rules before they have
+		// elected a leader: they have names of their own, and may do everything.
+		"authorizer.class.name":                            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"allow.everyone.if.no.acl.found":                   "true",
+		"super.users":                                      "User:controller",
+		"sasl.mechanism.controller.protocol":               "PLAIN",
+		"listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+		"listener.name.controller.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required " +
+			`username="controller" password="controller" user_controller="controller";`,
 	}
+	if o.blast { // Kafka's own defaults
+		p["broker.session.timeout.ms"], p["broker.heartbeat.interval.ms"] = "9000", "2000"
+	} else {
+		p["replica.lag.time.max.ms"] = "2000" // the recovery read waits for it on quiet partitions
+	}
+	return p
 }
 
 // addListeners gives a broker one listener per gateway, each behind a proxy.
 func (k *kafka) addListeners(c *services.KafkaConfig, gateways int) error {
 	listeners := []string{"PLAINTEXT://" + loopback(c.Port), "CONTROLLER://" + loopback(c.ControllerPort)}
 	advertised := []string{"PLAINTEXT://" + loopback(c.Port)}
-	protocols := []string{"PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT"}
+	protocols := []string{"PLAINTEXT:PLAINTEXT", "CONTROLLER:SASL_PLAINTEXT"}
 	for g := range gateways {
 		port, err := services.FreePort()
 		if err != nil {
@@ -152,10 +202,15 @@ func (k *kafka) through(gateway int) []string {
 	return addrs
 }
 
-func (k *kafka) createTopic(ctx context.Context, o *Options, topic string) error {
+func (k *kafka) createTopic(ctx context.Context, o *Options, topic string, limit int) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.brokers()), nil, topic)
+	// A topic that is compacted for a while must lose nothing: the checker reads it.
+	configs := map[string]*string{"min.compaction.lag.ms": kadm.StringPtr(fmt.Sprint(24 * time.Hour.Milliseconds()))}
+	if limit > 0 {
+		configs["max.message.bytes"] = kadm.StringPtr(fmt.Sprint(limit))
+	}
+	_, err := k.admin.CreateTopic(ctx, firstPartitions, int16(o.replicas()), configs, topic)
 	for err == nil {
 		var ends kadm.ListedOffsets
 		if ends, err = k.admin.ListEndOffsets(ctx, topic); err == nil && ends.Error() == nil {
@@ -207,7 +262,7 @@ func (k *kafka) close() {
 			_ = n.Kill()
 		}
 	}
-	for _, ps := range k.proxies {
+	for _, ps := range append(k.proxies, slices.Collect(maps.Values(k.links))) {
 		for _, p := range ps {
 			p.close()
 		}

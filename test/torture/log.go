@@ -119,7 +119,7 @@ func stableEnds(ctx context.Context, admin *kadm.Client, topic string) (map[int3
 func recordOf(r *kgo.Record) Record {
 	rec := Record{
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
-		Key: string(r.Key), Value: string(r.Value), Time: r.Timestamp.UnixMilli(),
+		Key: string(r.Key), Value: shorten(string(r.Value)), Time: r.Timestamp.UnixMilli(),
 	}
 	for _, h := range r.Headers {
 		switch h.Key {
@@ -153,7 +153,7 @@ type tail struct {
 func startTail(ctx context.Context, o *Options, brokers string, found func()) (*tail, error) {
 	consumer, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(o.isolation()),
-		kgo.ConsumeTopics(ordersTopic, deadTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeTopics(topicNames()...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.MetadataMinAge(500*time.Millisecond), kgo.MetadataMaxAge(2*time.Second)) // partitions are added
 	if err != nil {
 		return nil, fmt.Errorf("watch log: %w", err)
@@ -164,8 +164,8 @@ func startTail(ctx context.Context, o *Options, brokers string, found func()) (*
 		defer consumer.Close()
 		seen := map[string]bool{}
 		type place struct {
-			partition int32
-			entity    string
+			topic, entity string
+			partition     int32
 		}
 		last := map[place]int{}
 		for ctx.Err() == nil {
@@ -177,8 +177,8 @@ func startTail(ctx context.Context, o *Options, brokers string, found func()) (*
 					found()
 				}
 				seen[rec.Claim] = true
-				at := place{rec.Partition, rec.Key}
-				if seq := rec.seq(); rec.Topic == ordersTopic && seq < last[at] {
+				at := place{rec.Topic, rec.Key, rec.Partition}
+				if seq := rec.seq(); rec.Key != "" && seq < last[at] {
 					found()
 				} else {
 					last[at] = seq

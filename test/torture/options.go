@@ -32,7 +32,8 @@ const (
 type Options struct {
 	Seed      uint64
 	Guarantee string // idempotent or transactional
-	Kafka     string // one or three
+	Client    string // kafka.client of the gateways; "": it is not configured
+	Kafka     string // one, three or four
 	Redis     string // single, replica or cluster
 	Gateways  int
 
@@ -47,8 +48,13 @@ type Options struct {
 	// Batches and Webhooks are the shares of clients and rate, in percent, whose
 	// events are posted in batches and as webhooks.
 	Batches, Webhooks int
-	Lease             time.Duration // idempotency.lease
-	Limit             time.Duration // for service to be back (rule f)
+	// Keyless and Small are the shares of single events, in percent, that have no
+	// entity, and whose topic takes small records only. Large is the share of the
+	// orders among them that have up to 200 kB.
+	Keyless, Small, Large int
+	Lease                 time.Duration // idempotency.lease
+	Delivery              time.Duration // kafka.delivery_timeout; short, so that leases may be short too
+	Limit                 time.Duration // for service to be back (rule f)
 	// Rebuild is added to Limit after faults that lose claims: those have to be read
 	// back from the log first.
 	Rebuild time.Duration
@@ -59,11 +65,16 @@ type Options struct {
 	Race   bool     // build with the race detector
 	Set    []string // further configuration: path=value
 	Only   []string // kinds of faults; empty: all that fit
-	Points []string // failpoints; empty: all that fit
+	// Together begins the faults of Only, or refusals and broken connections, all at
+	// once, and ends them with the run. There are no others.
+	Together bool
+	Refusals int      // most events a second that topics refuse during the fault "refusals"
+	Points   []string // failpoints; empty: all that fit
 	// StopEarly ends the run at the first record that is in the log twice, or after a
 	// later one of its entity.
 	StopEarly bool
 	Out       io.Writer
+	blast     bool   // of Blast: the gateways' own default times
 	Results   string // folder for reports of violations; "": .torture of the repository
 }
 
@@ -71,29 +82,48 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
-		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Lease: 9 * time.Second,
-		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Out: os.Stdout,
+		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Keyless: 15, Small: 15, Large: 1, Lease: 9 * time.Second, Delivery: 2 * time.Second,
+		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Out: os.Stdout,
 	}
 }
 
-// deliveryTimeout is short, so that leases may be short too.
-const deliveryTimeout = 2 * time.Second
+// The lease has to outlast a slow claim, the delivery timeout, and the time until the
+// gateway has noticed it. margin is what a busy machine adds.
+const (
+	slowClaim = 2 * time.Second
+	notice    = 1500 * time.Millisecond
+	margin    = 500 * time.Millisecond
+	// leaseOver is how much longer than the delivery timeout the shortest lease is that
+	// a gateway accepts.
+	leaseOver = 3 * time.Second
+	// briefest is a standstill that the shortest lease allows.
+	briefest = 500 * time.Millisecond
+)
 
-// beforeStall is the latest time after its claim at which a record may be sent, with
-// a margin: 2 s for a slow claim, the delivery timeout, 1.5 s until the driver has
-// noticed it, and 0.5 s.
-const beforeStall = 2*time.Second + deliveryTimeout + 2*time.Second
+// beforeStall is the latest time after its claim at which a record may be sent.
+func (o *Options) beforeStall() time.Duration { return slowClaim + o.Delivery + notice + margin }
+
+// tight says that the lease leaves no time for a slow claim and a standstill in one
+// event's life. Then claims must not be slow while something stands still: such faults
+// are never injected beside those of Redis.
+func (o *Options) tight() bool { return o.Lease-o.beforeStall() < briefest }
 
 // brief is the longest that bytes, brokers and gateways may stand still where no
 // produce request may outlive the lease. It should exceed the delivery timeout: then
-// records that were given up as unknown are still written.
-func (o *Options) brief() time.Duration { return max(o.Lease-beforeStall, 500*time.Millisecond) }
+// records that were given up as unknown are still written. A tight lease does not allow
+// that.
+func (o *Options) brief() time.Duration { return max(o.Lease-o.beforeStall(), briefest) }
+
+// answerLimit is how long a client waits for an answer: longer than a healthy gateway
+// needs, so that mostly unhealthy ones exceed it.
+func (o *Options) answerLimit() time.Duration { return o.Delivery + 4*time.Second }
 
 // Flags binds the options to a flag set.
 func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.Uint64Var(&o.Seed, "seed", o.Seed, "schedule of the faults; 0 chooses one")
 	fs.StringVar(&o.Guarantee, "guarantee", o.Guarantee, "idempotent or transactional")
-	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one or three")
+	fs.StringVar(&o.Client, "client", o.Client, "kafka.client of the gateways: auto, franz or librdkafka; none: it is not configured")
+	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one, three or four")
 	fs.StringVar(&o.Redis, "redis", o.Redis, "single, replica or cluster")
 	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
 	fs.IntVar(&o.Events, "events", o.Events, "accepted events that the run needs")
@@ -103,13 +133,19 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&o.Rate, "rate", o.Rate, "new keys a second")
 	fs.IntVar(&o.Batches, "batches", o.Batches, "percent of clients and rate that post batches")
 	fs.IntVar(&o.Webhooks, "webhooks", o.Webhooks, "percent of clients and rate that deliver webhooks")
-	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease")
+	fs.IntVar(&o.Keyless, "keyless", o.Keyless, "percent of single events without an entity")
+	fs.IntVar(&o.Small, "small", o.Small, "percent of single events whose topic takes 64 KiB at most")
+	fs.IntVar(&o.Large, "large", o.Large, "percent of single orders with up to 200 kB")
+	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease: at least 3s more than -delivery")
+	fs.DurationVar(&o.Delivery, "delivery", o.Delivery, "kafka.delivery_timeout")
 	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
 	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit after faults that lose claims")
 	fs.DurationVar(&o.Skew, "skew", o.Skew, "of the clock of every second gateway (where the code asks failpoint.Now)")
 	fs.StringVar(&o.Binary, "binary", o.Binary, "gateway built with -tags torture; none: build it")
 	fs.StringVar(&o.Root, "root", o.Root, "sources to build the gateway from; none: this repository")
 	fs.BoolVar(&o.Race, "race", o.Race, "build the gateway with the race detector")
+	fs.BoolVar(&o.Together, "together", o.Together, "the faults of -only (none: refusals,kafka-break-answers) all at once and for the whole run")
+	fs.IntVar(&o.Refusals, "refusals", o.Refusals, "most events a second that topics refuse during the fault refusals; with -together, exactly so many")
 	fs.BoolVar(&o.StopEarly, "stop-early", o.StopEarly, "end at the first record that is in the log twice or out of order")
 	fs.Func("set", "further configuration, `PATH=VALUE`; may be repeated", func(s string) error {
 		o.Set = append(o.Set, s)
@@ -134,13 +170,18 @@ func (o *Options) validate() error {
 		}
 	}
 	check(slices.Contains([]string{idempotent, transactional}, o.Guarantee), "guarantee %q is neither idempotent nor transactional", o.Guarantee)
-	check(o.Kafka == "one" || o.Kafka == "three", "kafka %q is neither one nor three", o.Kafka)
+	check(slices.Contains([]string{"", "auto", "franz", "librdkafka"}, o.Client), "client %q is none of auto, franz, librdkafka", o.Client)
+	check(o.brokers() > 0, "kafka %q is none of one, three, four", o.Kafka)
 	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
-	check(o.Clients > 0 && o.Rate > 0, "clients and rate must be more than 0")
-	check(o.Lease > beforeStall, "lease %v: must be more than %v", o.Lease, beforeStall)
+	check(o.Keyless >= 0 && o.Small >= 0 && o.Keyless+o.Small <= 100, "keyless %d %%, small %d %%: more than 100 %% or less than 0", o.Keyless, o.Small)
+	check(o.Large >= 0 && o.Large <= 100, "large %d %%: more than 100 %% or less than 0", o.Large)
+	check(o.Clients > 0 && o.Rate > 0 && o.Refusals > 0, "clients, rate and refusals must be more than 0")
+	check(!o.Together || o.Duration > 0, "faults together last for the duration of the run: give one")
+	check(o.Delivery >= time.Second, "delivery timeout %v: at least 1s", o.Delivery)
+	check(o.Lease >= o.Delivery+leaseOver, "lease %v: must be at least %v", o.Lease, o.Delivery+leaseOver)
 	for _, kind := range o.Only {
 		check(slices.ContainsFunc(faultKinds(), func(k faultKind) bool { return k.name == kind }), "no fault %q", kind)
 	}
@@ -159,11 +200,11 @@ func (o *Options) points() []string {
 }
 
 func (o *Options) brokers() int {
-	if o.Kafka == "three" {
-		return 3
-	}
-	return 1
+	return map[string]int{"one": 1, "three": 3, "four": 4}[o.Kafka]
 }
+
+// replicas of each topic's partitions.
+func (o *Options) replicas() int { return min(o.brokers(), 3) }
 
 // results creates the folder for the report of a run. Git ignores it.
 func (o *Options) results() (string, error) {

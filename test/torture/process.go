@@ -82,12 +82,12 @@ func (c *child) waitDone(d time.Duration) bool {
 	}
 }
 
-// end asks the child to stop in order and reports whether it did. An armed child may
+// end asks the child to stop in order and reports whether it did within limit. An armed child may
 // stand still several times before it ends, and is continued each time.
-func (c *child) end() bool {
+func (c *child) end(limit time.Duration) bool {
 	c.signal(syscall.SIGTERM)
 	const nudge = 100 * time.Millisecond
-	for range stopLimit / nudge {
+	for range limit / nudge {
 		c.signal(syscall.SIGCONT)
 		if c.waitDone(nudge) {
 			return true

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
@@ -101,14 +103,17 @@ func (p *proxy) port() int { return p.listener.Addr().(*net.TCPAddr).Port }
 func (p *proxy) set(s setting) {
 	p.mu.Lock()
 	p.now = s
-	close(p.changed)
-	p.changed = make(chan struct{})
 	var end []*proxied
 	for c := range p.conns {
-		if s.mode == cut || c.spoiled.Load() != 0 && s.mode != drop {
+		if s.mode == cut {
+			c.spoiled.Store(uint32(both)) // what is held must not arrive before the reset
+		}
+		if c.spoiled.Load() != 0 && s.mode != drop {
 			end = append(end, c)
 		}
 	}
+	close(p.changed)
+	p.changed = make(chan struct{})
 	p.mu.Unlock()
 	for _, c := range end {
 		c.reset()
@@ -116,6 +121,15 @@ func (p *proxy) set(s setting) {
 }
 
 func (p *proxy) heal() { p.set(setting{}) }
+
+// loseAnswers holds answers for a moment and then resets every connection: whoever
+// sent requests meanwhile learns nothing of what became of them.
+func (p *proxy) loseAnswers(ctx context.Context, hold time.Duration) {
+	p.set(setting{mode: stall, where: answers})
+	backoff.Sleep(ctx, hold)
+	p.set(setting{mode: cut})
+	p.heal()
+}
 
 // retarget sends new connections elsewhere and ends those that are open.
 func (p *proxy) retarget(target string) {

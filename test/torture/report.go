@@ -30,6 +30,8 @@ func (w *world) report(r *Result) {
 	w.table(r.Points)
 	w.printf("  answers")
 	w.table(r.Answers)
+	w.printf("  answers to questions for receipts")
+	w.table(r.Asked)
 	w.printf("  service back after (times, median, most)")
 	for _, rec := range r.Recoveries {
 		w.printf("    %-60s %3d %8v %8v", rec.After, rec.Times, rec.Median.Round(10*time.Millisecond), rec.Most.Round(10*time.Millisecond))
@@ -100,6 +102,10 @@ func writeKey(out io.Writer, k *Key, records []Record, story []*injected) {
 			at = fmt.Sprintf(" partition %d offset %d", a.Receipt.Partition, a.Receipt.Offset)
 		}
 		fmt.Fprintf(out, "    %9.3fs to %9.3fs  gateway %d  attempt %d (request %d)  %s%s\n", a.Sent.Seconds(), a.Answered.Seconds(), a.Gateway, a.Number, a.Request, a.text(), at)
+	}
+	for i := range k.Questions {
+		q := &k.Questions[i]
+		fmt.Fprintf(out, "    %9.3fs to %9.3fs  gateway %d  question for the receipt  %s\n", q.Sent.Seconds(), q.Answered.Seconds(), q.Gateway, q.text())
 	}
 	for _, r := range records {
 		fmt.Fprintf(out, "    record: %s partition %d offset %d, of attempt %d, written at %s\n", r.Topic, r.Partition, r.Offset, r.Attempt, time.UnixMilli(r.Time).UTC().Format("15:04:05.000"))

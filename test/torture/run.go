@@ -22,6 +22,7 @@ type Result struct {
 	Faults     map[string]int // by kind
 	Points     map[string]int // failpoints that were hit
 	Answers    map[string]int // by what they say
+	Asked      map[string]int // answers to questions for receipts
 	Recoveries []Recovery     // by the faults before them
 	Took       time.Duration
 	Folder     string // with the reports of violations; "" if there were none
@@ -114,6 +115,7 @@ func (w *world) torture(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	w.healAll()
+	c.finishRefused(finishing, &w.refused, o)
 	found := append(s.found, w.finish(c, giveUp)...)
 	found = append(found, w.stopGateways()...)
 	stopTail()
@@ -150,7 +152,7 @@ func (w *world) finish(c *clients, giveUp context.CancelFunc) []Violation {
 // check reads the log and compares the history with it.
 func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 	var log []Record
-	for _, topic := range []string{ordersTopic, deadTopic} {
+	for _, topic := range topicNames() {
 		records, err := readLog(context.Background(), w.opts, joinAddrs(w.kafka.direct()), topic)
 		if err != nil {
 			return nil, err
@@ -160,7 +162,7 @@ func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 	found = append(found, Check(w.history.keys, log, Facts{PartitionsAdded: w.kafka.added > 0})...)
 	r := &Result{
 		Seed: w.opts.Seed, Violations: found, Records: len(log), Took: w.history.since(),
-		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers,
+		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers, Asked: w.history.asked,
 	}
 	r.Accepted, r.Keys = w.history.totals()
 	r.By = w.history.accepted

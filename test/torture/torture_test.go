@@ -26,7 +26,7 @@ func TestTortureShort(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
 			require.Greater(t, result.Accepted, 500, "the machine is too busy to prove anything")
-			for _, kind := range []string{"single", "keyed batch", "batch", "stripe", "fan-out", "dead letter"} {
+			for _, kind := range []string{"single", "keyed batch", "batch", "stripe", "fan-out", "dead letter", noteType, scanType} {
 				require.Positive(t, result.By[kind], kind)
 			}
 			require.NotEmpty(t, result.Faults)

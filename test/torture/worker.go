@@ -19,6 +19,9 @@ const (
 	shareInvalid    = 1  // of events: the data violates the schema
 	shareDead       = 6  // of webhook events: the data violates the schema or is not JSON
 	shareUnreadable = 40 // of those: not JSON
+	shareFull       = 5  // of events on the topic that takes small records: nearly as large as it takes
+	shareTooLarge   = 1  // of those: larger
+	shareAsk        = 30 // of unknown outcomes, and of earlier events: the receipt is asked for
 	shareAbandon    = 10 // of not-written answers: the job is given up, if it never had others
 )
 
@@ -32,6 +35,7 @@ const (
 	// perEntity bounds the events of an entity in a request, on average: they are
 	// written one after the other while the client waits.
 	perEntity = 6
+	mostPad   = 200_000 // bytes
 	// replayAge bounds how old a job may be that is posted again: the gateway
 	// forgets keys.
 	replayAge = claimTTL / 3
@@ -89,6 +93,7 @@ func (p *pacer) wait(ctx context.Context, n int) bool {
 // worker owns some entities and posts the events of each in order.
 type worker struct {
 	*clients
+	opts  *Options
 	pacer *pacer
 	draw  func(*worker) *job // a new one
 	name  string
@@ -102,7 +107,7 @@ type worker struct {
 
 func newWorker(c *clients, n int, o *Options, p *pacer, draw func(*worker) *job) *worker {
 	return &worker{
-		clients: c, pacer: p, draw: draw, name: fmt.Sprintf("w%d", n), dice: rand.New(rand.NewPCG(o.Seed, uint64(n)+1<<32)),
+		clients: c, opts: o, pacer: p, draw: draw, name: fmt.Sprintf("w%d", n), dice: rand.New(rand.NewPCG(o.Seed, uint64(n)+1<<32)),
 		next: map[string]int{}, silent: make([]atomic.Int64, len(c.posters)),
 	}
 }
@@ -145,8 +150,31 @@ func (w *worker) key(v via, entity string, invalid int) *Key {
 
 func (w *worker) entity(of int) string { return fmt.Sprintf("%s-e%d", w.name, w.dice.IntN(of)) }
 
+// single is an event of one of several types.
 func (w *worker) single() *job {
-	return singleJob(w.key(single, w.entity(entitiesPerClient), shareInvalid))
+	k := w.key(single, w.entity(entitiesPerClient), shareInvalid)
+	switch n := w.dice.IntN(100); {
+	case n < w.opts.Keyless:
+		k.Type = noteType
+	case n < w.opts.Keyless+w.opts.Small:
+		w.small(k)
+	case w.dice.IntN(100) < w.opts.Large:
+		k.Pad = 1 + w.dice.IntN(mostPad)
+	}
+	return singleJob(k)
+}
+
+// small makes a key one of the type whose topic takes small records only. Some are
+// nearly as large as it takes, and a few larger.
+func (w *worker) small(k *Key) {
+	const headers = 2 << 10 // more than the attributes of an event have
+	k.Type = scanType
+	switch n := w.dice.IntN(100); {
+	case n < shareTooLarge:
+		k.Pad, k.TooLarge = scanLimit+w.dice.IntN(headers), true
+	case n < shareTooLarge+shareFull:
+		k.Pad = scanLimit - headers - w.dice.IntN(headers)
+	}
 }
 
 // batch is 1 to 50 events of one, some or many entities, with a key or without.
@@ -211,11 +239,24 @@ func (w *worker) postUntilDone(ctx context.Context, j *job, pick func() *poster,
 		if answered(keys, attempts) {
 			return
 		}
+		if mayGiveUp && dice.IntN(100) < shareAsk {
+			w.askUnknown(ctx, p, j, keys, attempts)
+		}
 		if mayGiveUp && j.surelyNotWritten() && dice.IntN(100) < shareAbandon {
 			return
 		}
 		keys = j.again(keys, attempts)
 		if !backoff.Sleep(ctx, retryPause(asked, dice)) {
+			return
+		}
+	}
+}
+
+// askUnknown asks for the receipt of the first event whose outcome is unknown.
+func (w *worker) askUnknown(ctx context.Context, p *poster, j *job, keys []*Key, attempts []Attempt) {
+	for i, k := range keys {
+		if attempts[i].Outcome == outcomeUnknown || attempts[i].Status == 0 {
+			p.ask(ctx, w.history, j, k)
 			return
 		}
 	}
@@ -233,8 +274,8 @@ func (w *worker) twice(ctx context.Context, j *job) {
 	wg.Wait()
 }
 
-// replay posts an earlier job again until it is answered 2xx: recent jobs as often as
-// old ones.
+// replay posts an earlier job again until it is answered 2xx, or asks for a receipt:
+// recent jobs as often as old ones.
 func (w *worker) replay(ctx context.Context) {
 	n := len(w.done)
 	if n == 0 {
@@ -245,6 +286,10 @@ func (w *worker) replay(ctx context.Context) {
 	}
 	j := w.done[len(w.done)-1-w.dice.IntN(n)]
 	if w.history.since()-slices.MinFunc(j.keys, func(a, b *Key) int { return int(a.Attempts[0].Sent - b.Attempts[0].Sent) }).Attempts[0].Sent > replayAge {
+		return
+	}
+	if w.dice.IntN(100) < shareAsk {
+		w.pick().ask(ctx, w.history, j, j.keys[w.dice.IntN(len(j.keys))])
 		return
 	}
 	w.postUntilDone(ctx, j, w.pick, w.dice, false)

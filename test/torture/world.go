@@ -31,6 +31,7 @@ type world struct {
 	hooks    hooks
 	posters  []*poster
 	history  *history
+	refused  refusedKeys
 	probes   atomic.Int64
 
 	outMu sync.Mutex
@@ -86,7 +87,10 @@ func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 	if err := g.Wait(); err != nil {
 		return w, err
 	}
-	if err := writeSchemas(filepath.Join(dir, "schemas")); err != nil {
+	if err := w.kafka.createTopics(ctx, o); err != nil {
+		return w, err
+	}
+	if err := writeSchemas(filepath.Join(dir, "schemas"), o.blast); err != nil {
 		return w, err
 	}
 	for i := range o.Gateways {
@@ -114,7 +118,8 @@ func (w *world) startGateway(i int, binary string) error {
 	}
 	g := &gateway{
 		index: i, addr: loopback(public), admin: loopback(admin), binary: binary,
-		config: filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i)),
+		config:    filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i)),
+		stopLimit: w.opts.Delivery + 20*time.Second,
 	}
 	if i%2 == 1 {
 		g.skew = w.opts.Skew
@@ -134,7 +139,7 @@ func (w *world) startGateway(i int, binary string) error {
 		return err
 	}
 	w.gateways = append(w.gateways, g)
-	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks))
+	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks, w.opts.answerLimit()))
 	return nil
 }
 
@@ -144,15 +149,22 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 	cfg := map[string]any{
 		"auth": "none", "http": map[string]any{"listen": g.addr}, "admin": map[string]any{"listen": g.admin},
 		"kafka": map[string]any{
-			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee, "delivery_timeout": deliveryTimeout.String(),
+			"brokers": w.kafka.through(g.index), "guarantee": o.Guarantee,
 		},
 		"redis":       map[string]any{"addresses": w.store.addresses(g.index)},
 		"schemas":     map[string]any{"dir": filepath.Join(w.dir, "schemas"), "watch": false},
-		"idempotency": map[string]any{"ttl": claimTTL.String(), "lease": o.Lease.String()},
-		"webhooks":    hookSettings(),
+		"idempotency": map[string]any{"ttl": claimTTL.String()},
+	}
+	if !o.blast {
+		cfg["webhooks"] = hookSettings()
+		cfg["kafka"].(map[string]any)["delivery_timeout"] = o.Delivery.String()
+		cfg["idempotency"].(map[string]any)["lease"] = o.Lease.String()
+	}
+	if o.Client != "" {
+		cfg["kafka"].(map[string]any)["client"] = o.Client
 	}
 	if o.Guarantee == transactional {
-		cfg["kafka"].(map[string]any)["transaction_timeout"] = (deliveryTimeout + time.Second).String()
+		cfg["kafka"].(map[string]any)["transaction_timeout"] = (o.Delivery + time.Second).String()
 	}
 	for _, set := range o.Set {
 		path, text, ok := strings.Cut(set, "=")
@@ -172,39 +184,6 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		at[names[len(names)-1]] = value
 	}
 	return cfg, nil
-}
-
-const schemaText = `{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "x-event": { "topic": %q, "key": %q, "idempotency": "required" },
-  %s
-}
-`
-
-// eventSchema describes the members of all events; a delivery of the scheme stripe has
-// them inside.
-const eventSchema = `"type": "object", "required": ["entity", "seq"],
-  "properties": { "entity": { "type": "string" }, "seq": { "type": "integer" }, "key": { "type": "string" } }`
-
-const paidSchema = `"type": "object", "required": ["id", "data"],
-  "properties": { "data": { "type": "object", "required": ["object"], "properties": { "object": { ` + eventSchema + ` } } } }`
-
-func writeSchemas(dir string) error {
-	for name, text := range map[string]string{
-		orderType: fmt.Sprintf(schemaText, ordersTopic, "/entity", eventSchema),
-		paidType:  fmt.Sprintf(schemaText, ordersTopic, "/data/object/entity", paidSchema),
-		fanType:   fmt.Sprintf(schemaText, ordersTopic, "/entity", eventSchema),
-	} {
-		folder := filepath.Join(dir, name)
-		err := os.MkdirAll(folder, 0o755)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, "v1.json"), []byte(text), 0o600)
-		}
-		if err != nil {
-			return fmt.Errorf("write schema: %w", err)
-		}
-	}
-	return nil
 }
 
 // healAll makes sure that no fault is left; the scheduler has healed its own.

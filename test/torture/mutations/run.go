@@ -1,6 +1,7 @@
 package mutations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 // Verdict is the result of one mutation.
 type Verdict struct {
 	Mutation   Mutation
+	Client     string
 	Violations int // of the rule that it breaks
 	Events     int
 	Faults     int
@@ -32,10 +34,11 @@ func (v Verdict) Found() bool { return v.Err == nil && v.Violations > 0 }
 // ErrPending says that a mutation has no edits yet.
 var ErrPending = errors.New("the mutation has no edits yet")
 
-// Run mutates a copy of the sources in root, builds the gateway from it and
-// tortures that until the first violation that shows in the log, for at most limit.
-func Run(ctx context.Context, root string, m Mutation, seed uint64, limit time.Duration, out io.Writer) Verdict {
-	v := Verdict{Mutation: m}
+// Run mutates a copy of the sources in root, builds the gateway from it and tortures
+// that, with client as its kafka.client unless that is empty, until the first violation
+// that shows in the log, for at most limit.
+func Run(ctx context.Context, root string, m Mutation, client string, seed uint64, limit time.Duration, out io.Writer) Verdict {
+	v := Verdict{Mutation: m, Client: cmp.Or(client, m.Client)}
 	dir, err := os.MkdirTemp("", "mutation-")
 	if err != nil {
 		v.Err = fmt.Errorf("create folder: %w", err)
@@ -48,6 +51,7 @@ func Run(ctx context.Context, root string, m Mutation, seed uint64, limit time.D
 	}
 	o := torture.Defaults()
 	o.Batches, o.Webhooks = 0, 0 // most mutations show first with single events
+	o.Client = v.Client
 	m.Options(&o)
 	o.Seed, o.Binary, o.Duration, o.StopEarly, o.Out = seed, binary, limit, true, out
 	o.Results = filepath.Join(dir, "results") // it is expected to fail: the report is not kept

@@ -14,11 +14,16 @@ type Mutation struct {
 	Rule string // of the design, section 7 or else: what it leaves out
 	// Breaks is the checker's rule that reports it; empty: (b), no duplicates.
 	Breaks string
+	// Client is the only kafka.client whose code it breaks; empty: all.
+	Client string
 	Edits  []Edit
 	// Options say how to run it: only faults that lead there, so that it is
 	// found soon.
 	Options func(o *torture.Options)
 }
+
+// On tells whether the mutation breaks what a gateway with this kafka.client does.
+func (m Mutation) On(client string) bool { return m.Client == "" || client == "" || m.Client == client }
 
 func (m Mutation) breaks() string { return cmp.Or(m.Breaks, "b") }
 
@@ -105,6 +110,19 @@ func Table() []Mutation {
 			Options: func(o *torture.Options) {
 				o.Guarantee, o.Redis = "idempotent", "replica"
 				o.Only = []string{"redis-flushall", "redis-failover-losing-writes"}
+			},
+		},
+		{
+			Name: "refusal-is-always-not-written", Rule: "ADR 0003: a refusal proves nothing about an earlier try", Breaks: "c",
+			Edits: []Edit{{
+				File: "internal/publish/outcome.go",
+				Old:  "if refused && age >= 0 && age < surelyFirstTry {",
+				New:  "if refused {",
+			}},
+			// A record is appended, its answer is lost, and its topic refuses the second
+			// try.
+			Options: func(o *torture.Options) {
+				o.Guarantee, o.Together, o.Refusals = "idempotent", true, 100
 			},
 		},
 		{

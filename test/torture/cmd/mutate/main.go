@@ -27,6 +27,7 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	fs := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	only := fs.String("only", "", "`NAMES` of mutations, separated by commas; none: all")
+	clients := fs.String("clients", "", "`CLIENTS` that gateways produce with, separated by commas: each mutation is run with each whose code it breaks; none: kafka.client is not configured")
 	limit := fs.Duration("limit", mutations.Limit, "of one mutation's run")
 	seed := fs.Uint64("seed", 1, "of the faults of the first try")
 	tries := fs.Uint64("tries", 3, "most runs of a mutation, each with the next seed: whether the faults of one run reveal it is chance")
@@ -50,22 +51,30 @@ func run() int {
 		out = os.Stdout
 	}
 	status := 0
-	fmt.Printf("%-28s %-60s %s\n", "mutation", "rule that it breaks", "found")
+	fmt.Printf("%-28s %-11s %-60s %s\n", "mutation", "client", "rule that it breaks", "found")
 	for _, m := range mutations.Table() {
 		if *only != "" && !strings.Contains(","+*only+",", ","+m.Name+",") {
 			continue
 		}
-		found := false
-		for try := uint64(0); try < *tries && !found; try++ {
-			v := mutations.Run(ctx, *root, m, *seed+try, *limit, out)
-			found = v.Found()
-			fmt.Printf("%-28s %-60s seed %d: %s\n", m.Name, m.Rule, *seed+try, verdict(v))
-		}
-		if !found {
-			status = 1
+		for client := range strings.SplitSeq(*clients, ",") {
+			if m.On(client) && !mutate(ctx, *root, m, client, *seed, *tries, *limit, out) {
+				status = 1
+			}
 		}
 	}
 	return status
+}
+
+// mutate tries several seeds and reports whether one revealed the mutation.
+func mutate(ctx context.Context, root string, m mutations.Mutation, client string, seed, tries uint64, limit time.Duration, out io.Writer) bool {
+	for try := range tries {
+		v := mutations.Run(ctx, root, m, client, seed+try, limit, out)
+		fmt.Printf("%-28s %-11s %-60s seed %d: %s\n", m.Name, v.Client, m.Rule, seed+try, verdict(v))
+		if v.Found() {
+			return true
+		}
+	}
+	return false
 }
 
 func verdict(v mutations.Verdict) string {
