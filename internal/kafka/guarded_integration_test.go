@@ -167,7 +167,7 @@ type writer interface {
 	close()
 }
 
-func newWriter(t *testing.T, client Client, c Connection) writer {
+func newWriter(t *testing.T, client ClientName, c Connection) writer {
 	t.Helper()
 	if client == ClientFranz {
 		opts, missing, err := c.FranzOptions()
@@ -263,7 +263,7 @@ func TestGuardedBroker(t *testing.T) {
 		t.Parallel()
 		g.writeForLong(t)
 	})
-	for _, client := range []Client{ClientFranz, ClientLibrdkafka} {
+	for _, client := range []ClientName{ClientFranz, ClientLibrdkafka} {
 		for name, c := range right {
 			t.Run(fmt.Sprintf("%s/%s", client, name), func(t *testing.T) {
 				t.Parallel()
