@@ -19,8 +19,11 @@ const (
 	// drainGrace is how long a replaced producer still takes records of claims
 	// that name it.
 	drainGrace = 5 * time.Second
-	// replacePause is between replacements of one slot's producer.
-	replacePause = time.Second
+	// A producer that never wrote anything is replaced after replacePause, which
+	// doubles up to longestReplacePause: Kafka gives it no id, say. Others are
+	// replaced at once.
+	replacePause        = time.Second
+	longestReplacePause = 30 * time.Second
 	// Slots: one for records that are written apart, and those of all others.
 	slotApart   = 0
 	firstShared = 1
@@ -62,7 +65,6 @@ type slot struct {
 
 	turn    sync.Mutex   // held while the incarnation is replaced
 	batch   atomic.Int64 // bytes of a batch; of librdkafka
-	started time.Time
 	replace chan string // a reason to start a new incarnation
 }
 
@@ -113,7 +115,6 @@ func (b *idempotent) fill(s *slot) error {
 }
 
 func (b *idempotent) start(s *slot) (*incarnation, error) {
-	s.started = time.Now()
 	inc := newIncarnation(b.cfg.DeliveryTimeout, b.monitor, b.memory, b.logger, func(_ *incarnation, reason string) { s.ask(reason) })
 	var c client
 	var err error
@@ -170,7 +171,7 @@ func (b *idempotent) owner(topic string, partition int32, apart bool) (string, *
 		inc = s.active.Load()
 	}
 	if inc.failed.Load() {
-		return "", b.monitor.failed(ownerGone())
+		return "", ownerGone()
 	}
 	return inc.id, nil
 }
@@ -258,20 +259,21 @@ func (b *idempotent) run(ctx context.Context) {
 }
 
 func (b *idempotent) keep(ctx context.Context, s *slot) {
+	pauses := backoff.NewExponential(replacePause, longestReplacePause)
 	for {
 		select {
 		case reason := <-s.replace:
-			if inc := s.active.Load(); inc == nil || !inc.failed.Load() {
+			inc := s.active.Load()
+			if inc == nil || !inc.failed.Load() {
 				continue // it was replaced meanwhile
 			}
-			s.turn.Lock()
-			started := s.started
-			s.turn.Unlock()
-			backoff.SleepUntil(ctx, started.Add(replacePause))
-			if err := b.replaceIncarnation(s, reason); err != nil && ctx.Err() == nil {
-				b.logger.Error("replacing the kafka producer failed", "error", err)
-				backoff.Sleep(ctx, urgentInterval)
-				s.ask(reason)
+			if inc.wrote.Load() {
+				pauses.Reset()
+			} else {
+				backoff.Sleep(ctx, pauses.Next())
+			}
+			if ctx.Err() == nil {
+				b.replaceNow(s, reason)
 			}
 		case <-ctx.Done():
 			return

@@ -45,7 +45,9 @@ type incarnation struct {
 	logger  *slog.Logger
 	ended   func(*incarnation, string) // called once when it has failed, with the reason
 
+	started  chan struct{} // closed when client is set
 	failed   atomic.Bool
+	wrote    atomic.Bool // something was acknowledged
 	flying   atomic.Int64  // records that the client has
 	once     sync.Once     // to shut
 	over     chan struct{} // closed when the client is
@@ -62,12 +64,13 @@ type incarnation struct {
 func newIncarnation(limit time.Duration, m *monitor, mem *memory, logger *slog.Logger, ended func(*incarnation, string)) *incarnation {
 	return &incarnation{
 		id: idempotentPrefix + uuid.NewString(), limit: limit, monitor: m, memory: mem, logger: logger, ended: ended,
-		over: make(chan struct{}), waits: map[kafka.Partition]*waits{},
+		started: make(chan struct{}), over: make(chan struct{}), waits: map[kafka.Partition]*waits{},
 	}
 }
 
 func (i *incarnation) start(c client) {
 	i.client = c
+	close(i.started)
 	i.shutting.Go(i.watch)
 }
 
@@ -139,6 +142,9 @@ func (i *incarnation) report(f *inFlight, r report) {
 	}
 	i.flying.Add(-1)
 	i.memory.give(f.size)
+	if r.err == nil && r.local == nil && !i.wrote.Load() {
+		i.wrote.Store(true)
+	}
 	if waiting {
 		f.done <- i.monitor.ended(f, r)
 	} else if r.err == nil && r.local == nil {
@@ -212,6 +218,7 @@ func (i *incarnation) fail(reason string, cause error) {
 
 // shut ends the client, then answers what is left. It may be called twice.
 func (i *incarnation) shut() {
+	<-i.started // a client may fail while it is being started
 	i.refuseMore()
 	i.once.Do(func() {
 		i.client.close()

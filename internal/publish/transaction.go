@@ -97,7 +97,7 @@ func (t *txProducer) transact(entries []*entry) bool {
 	t.metrics.transactions.WithLabelValues("committed").Inc()
 	for _, e := range entries {
 		if !e.state.answered {
-			e.done <- t.monitor.committed(e.state.report, e.record.Placement, e.record.Timestamp)
+			e.end(t.monitor.committed(e.state.report, e.record.Placement, e.record.Timestamp))
 		}
 	}
 	return true

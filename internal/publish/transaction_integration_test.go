@@ -43,7 +43,7 @@ func inOneGroup(t *testing.T, tx *txProducer, records ...event.Record) (errs []e
 	for i, r := range records {
 		r.Timestamp = time.Now()
 		dones[i] = make(chan ack, 1)
-		tx.queue = append(tx.queue, &entry{record: r, message: newMessage(r), came: r.Timestamp, done: dones[i]})
+		tx.queue = append(tx.queue, &entry{memory: tx.memory, record: r, message: newMessage(r), came: r.Timestamp, done: dones[i]})
 	}
 	tx.signal()
 	tx.mu.Unlock()

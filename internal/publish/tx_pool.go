@@ -222,7 +222,7 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 	if err := pool.registry.ensureTopic(ctx); err != nil {
 		return nil, err
 	}
-	t := newTxProducer(pool.cfg.DeliveryTimeout, pool.monitor, pool.logger, pool.metrics)
+	t := newTxProducer(pool.cfg.DeliveryTimeout, pool.monitor, pool.plain.memory, pool.logger, pool.metrics)
 	var err error
 	id := pool.cfg.TransactionalIDPrefix + "-" + uuid.NewString()
 	if t.inc, err = newTransactional(pool.cfg, id, int(pool.batch.Load()), pool.logger, t.onError); err != nil {

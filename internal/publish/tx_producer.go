@@ -28,12 +28,12 @@ const (
 // txProducer is one transactional producer and the records that wait for it. While
 // one transaction is in progress, new records make the next group.
 //
-// What waits is bounded by Config.InFlightLimit, as all that callers have in
-// flight. It is never passed to another producer: claims name this one.
+// What waits is bounded by its memory. It is never passed to another producer: claims name this one.
 type txProducer struct {
 	inc             *librdkafkaProducer
 	deliveryTimeout time.Duration
 	monitor         *monitor
+	memory          *memory
 	logger          *slog.Logger
 	metrics         *Metrics
 
@@ -60,9 +60,9 @@ type txProducer struct {
 }
 
 // newTxProducer makes a producer whose incarnation has still to be set.
-func newTxProducer(deliveryTimeout time.Duration, m *monitor, logger *slog.Logger, metrics *Metrics) *txProducer {
+func newTxProducer(deliveryTimeout time.Duration, m *monitor, mem *memory, logger *slog.Logger, metrics *Metrics) *txProducer {
 	return &txProducer{
-		deliveryTimeout: deliveryTimeout, monitor: m, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
+		deliveryTimeout: deliveryTimeout, monitor: m, memory: mem, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
 		retiring: make(chan struct{}), closed: make(chan struct{}), aborted: make(chan struct{}),
 		ended: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
@@ -88,6 +88,7 @@ func noteTransactionalError(logger *slog.Logger, metrics *Metrics, from *librdka
 
 // entry is a record that waits for its transaction.
 type entry struct {
+	memory  *memory // to which it gives its size back
 	record  event.Record
 	message *librdkafka.Message
 	came    time.Time
@@ -99,12 +100,22 @@ func (e *entry) partition() kafka.Partition {
 	return kafka.Partition{Topic: e.record.Topic, Number: e.record.Partition}
 }
 
-func (e *entry) refuse(err *event.Error) { e.done <- ack{err: err} }
+func (e *entry) refuse(err *event.Error) { e.end(ack{err: err}) }
+
+// end answers the caller. It is called once.
+func (e *entry) end(a ack) {
+	e.memory.give(recordSize(e.record))
+	e.done <- a
+}
 
 // enqueue queues a record for a transaction.
 func (t *txProducer) enqueue(r event.Record) (done chan ack, refused *event.Error) {
+	if !t.memory.take(recordSize(r)) {
+		return nil, t.monitor.failed(overloaded())
+	}
 	done = newAck()
-	if !t.add(&entry{record: r, message: newMessage(r), came: time.Now(), done: done}) {
+	if !t.add(&entry{memory: t.memory, record: r, message: newMessage(r), came: time.Now(), done: done}) {
+		t.memory.give(recordSize(r))
 		ackChannels.Put(done)
 		return nil, t.monitor.failed(ownerGone())
 	}

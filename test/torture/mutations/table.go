@@ -135,6 +135,8 @@ func Table() []Mutation {
 			Options: func(o *torture.Options) {
 				o.Guarantee = "idempotent"
 				o.Only = []string{"broker-restart-unanswered"}
+				// The broker must be back before its records are given up.
+				o.Delivery, o.Lease = 14*time.Second, 20*time.Second
 			},
 		},
 		{
