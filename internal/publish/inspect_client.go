@@ -130,12 +130,13 @@ func franzObstacle(err error) preflight.Obstacle {
 	var (
 		slow      net.Error
 		handshake *kafka.TLSError
+		alert     *net.OpError // with TLS 1.3 a broker refuses a client's certificate late
 		refused   *kerr.Error
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &slow) && slow.Timeout():
 		return preflight.NoAnswer
-	case errors.As(err, &handshake):
+	case errors.As(err, &handshake), errors.As(err, &alert) && alert.Op == "remote error":
 		return preflight.NoTLS
 	case errors.As(err, &refused) && (refused.Code == kerr.SaslAuthenticationFailed.Code || refused.Code == kerr.UnsupportedSaslMechanism.Code):
 		return preflight.NoLogin

@@ -210,6 +210,7 @@ func TestFranzObstacle(t *testing.T) {
 		want preflight.Obstacle
 	}{
 		"handshake":         {&kafka.TLSError{Err: x509.HostnameError{Certificate: new(x509.Certificate)}}, preflight.NoTLS},
+		"alert":             {&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, preflight.NoTLS},
 		"slow handshake":    {&kafka.TLSError{Err: context.DeadlineExceeded}, preflight.NoAnswer},
 		"password":          {kerr.SaslAuthenticationFailed, preflight.NoLogin},
 		"mechanism":         {kerr.UnsupportedSaslMechanism, preflight.NoLogin},
