@@ -58,9 +58,13 @@ func (k kafka) clientReach() []Finding {
 		addresses[f.Obstacle] = append(addresses[f.Obstacle], f.Address)
 	}
 	for _, o := range order {
+		brokers := "this broker"
+		if len(addresses[o]) > 1 {
+			brokers = "these brokers"
+		}
 		findings = append(findings, Finding{
 			Severity: Error, Check: check, Subject: several(addresses[o]),
-			What: "librdkafka reaches this broker and franz-go, which writes, does not, so events get 504: " + first[o], Do: reachWithFranz(o),
+			What: "librdkafka reaches " + brokers + " and franz-go, which writes, does not, so events get 504: " + first[o], Do: reachWithFranz(o),
 		})
 	}
 	if c.Unasked > 0 {

@@ -47,7 +47,7 @@ func TestClient(t *testing.T) {
 				{OK, "kafka.client", "", franz, ""},
 				{
 					Error, "kafka.client.reach", "b:9092, c:9092",
-					"librdkafka reaches this broker and franz-go, which writes, does not, so events get 504: " + commonOne,
+					"librdkafka reaches these brokers and franz-go, which writes, does not, so events get 504: " + commonOne,
 					"give the broker a certificate that has its name or address as a subject alternative name (Go ignores the common name), and let it speak TLS 1.2 or 1.3 with ECDHE; or write kafka.client: librdkafka",
 				},
 				{OK, "kafka.client.reach", "", "franz-go reaches 1 broker", ""},

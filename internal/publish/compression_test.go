@@ -11,7 +11,7 @@ import (
 )
 
 // TestCompression: both clients really use what compression.type says. Brokers refuse zstd
-// in Produce requests before version 7, and franz-go then sends another codec.
+// in Produce requests before version 7, and franz-go then does not compress.
 func TestCompression(t *testing.T) {
 	t.Parallel()
 	for _, client := range []kafka.ClientName{kafka.ClientFranz, kafka.ClientLibrdkafka} {

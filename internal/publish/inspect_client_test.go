@@ -91,7 +91,7 @@ func TestInspectReachesBrokersWithFranz(t *testing.T) {
 	named := secureKafka{names: []string{"localhost"}}
 	const (
 		franz   = "ok kafka.client: franz-go writes the records: franz-go can express all of kafka.properties"
-		missing = "error kafka.client.reach: librdkafka reaches this broker and franz-go, which writes, does not, so events get 504: "
+		missing = "error kafka.client.reach: librdkafka reaches these brokers and franz-go, which writes, does not, so events get 504: "
 		waits   = " kafka.client.wait: broker " // ok, unless the machine is very busy
 	)
 	for name, c := range map[string]struct {
