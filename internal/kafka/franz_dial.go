@@ -101,10 +101,20 @@ func (d franzDialer) secure(ctx context.Context, conn net.Conn, address string) 
 	config.ServerName = host
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("TLS with %s: %w", address, err)
+		return nil, &TLSError{Address: address, Err: err}
 	}
 	return abruptTLS{secure}, nil
 }
+
+// TLSError is a handshake of franz-go's that failed.
+type TLSError struct {
+	Address string
+	Err     error
+}
+
+func (e *TLSError) Error() string { return "TLS with " + e.Address + ": " + e.Err.Error() }
+
+func (e *TLSError) Unwrap() error { return e.Err }
 
 // abruptTLS closes a connection without TLS's farewell, which would wait up to 5 s for
 // room in the socket of a broker that has stopped reading.

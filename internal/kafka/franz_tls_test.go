@@ -2,14 +2,11 @@ package kafka
 
 import (
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,52 +15,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/services"
 )
-
-// authority signs certificates for tests.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	pem         string
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	certificate, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return &authority{certificate: certificate, key: key, pem: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
-}
-
-// sign returns a certificate for 127.0.0.1 or another host, and its key, as PEM.
-func (a *authority) sign(t *testing.T, name string, hosts ...string) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, host)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, private.Public(), a.key)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-}
 
 func inFile(t *testing.T, name, content string) string {
 	t.Helper()
@@ -128,18 +82,18 @@ func dialWith(t *testing.T, address string, properties map[string]string) error 
 
 func TestFranzTLSVerifiesTheBroker(t *testing.T) {
 	t.Parallel()
-	own, other := newAuthority(t, "own"), newAuthority(t, "other")
+	own, other := services.NewAuthority(t, "own"), services.NewAuthority(t, "other")
 	serve := func(hosts ...string) string {
-		certificate, key := own.sign(t, "broker", hosts...)
+		certificate, key := own.Sign(t, "broker", hosts...)
 		pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 		require.NoError(t, err)
 		address, _ := echoTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}})
 		return address
 	}
 	right, elsewhere := serve("127.0.0.1"), serve("broker-1.example.com", "127.0.0.2")
-	folder := filepath.Dir(inFile(t, "0123abcd.0", own.pem))
-	notHashed := filepath.Dir(inFile(t, "ca.pem", own.pem))
-	require.NoError(t, os.WriteFile(filepath.Join(notHashed, "89abcdef.0"), []byte(other.pem), 0o600))
+	folder := filepath.Dir(inFile(t, "0123abcd.0", own.PEM))
+	notHashed := filepath.Dir(inFile(t, "ca.pem", own.PEM))
+	require.NoError(t, os.WriteFile(filepath.Join(notHashed, "89abcdef.0"), []byte(other.PEM), 0o600))
 
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
@@ -148,15 +102,15 @@ func TestFranzTLSVerifiesTheBroker(t *testing.T) {
 		properties map[string]string
 		want       any
 	}{
-		"authority in a file":                {right, map[string]string{"ssl.ca.location": inFile(t, "ca.pem", own.pem)}, nil},
-		"authority as text":                  {right, map[string]string{"ssl.ca.pem": own.pem}, nil},
+		"authority in a file":                {right, map[string]string{"ssl.ca.location": inFile(t, "ca.pem", own.PEM)}, nil},
+		"authority as text":                  {right, map[string]string{"ssl.ca.pem": own.PEM}, nil},
 		"authority in a folder":              {right, map[string]string{"ssl.ca.location": folder}, nil},
-		"file and text":                      {right, map[string]string{"ssl.ca.location": inFile(t, "ca.pem", other.pem), "ssl.ca.pem": own.pem}, nil},
-		"suites and curves":                  {right, map[string]string{"ssl.ca.pem": own.pem, "ssl.cipher.suites": "ECDHE-ECDSA-AES128-GCM-SHA256", "ssl.curves.list": "P-256"}, nil},
-		"another authority":                  {right, map[string]string{"ssl.ca.pem": other.pem}, &unknown},
+		"file and text":                      {right, map[string]string{"ssl.ca.location": inFile(t, "ca.pem", other.PEM), "ssl.ca.pem": own.PEM}, nil},
+		"suites and curves":                  {right, map[string]string{"ssl.ca.pem": own.PEM, "ssl.cipher.suites": "ECDHE-ECDSA-AES128-GCM-SHA256", "ssl.curves.list": "P-256"}, nil},
+		"another authority":                  {right, map[string]string{"ssl.ca.pem": other.PEM}, &unknown},
 		"name that OpenSSL does not look at": {right, map[string]string{"ssl.ca.location": notHashed}, &unknown},
 		"the system's authorities":           {right, nil, &unknown},
-		"another name":                       {elsewhere, map[string]string{"ssl.ca.pem": own.pem}, &hostname},
+		"another name":                       {elsewhere, map[string]string{"ssl.ca.pem": own.PEM}, &hostname},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -181,15 +135,15 @@ func TestFranzTLSVerifiesTheBroker(t *testing.T) {
 
 func TestFranzTLSShowsItsCertificate(t *testing.T) {
 	t.Parallel()
-	own := newAuthority(t, "own")
-	certificate, key := own.sign(t, "broker", "127.0.0.1")
+	own := services.NewAuthority(t, "own")
+	certificate, key := own.Sign(t, "broker", "127.0.0.1")
 	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	require.NoError(t, err)
 	pool := x509.NewCertPool()
-	pool.AddCert(own.certificate)
+	pool.AddCert(own.Certificate)
 	address, clients := echoTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool})
 
-	mine, myKey := own.sign(t, "gateway")
+	mine, myKey := own.Sign(t, "gateway")
 	block, _ := pem.Decode([]byte(myKey))
 	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	require.NoError(t, err)
@@ -205,11 +159,11 @@ func TestFranzTLSShowsItsCertificate(t *testing.T) {
 		"a key with a passphrase":    {"ssl.certificate.pem": mine, "ssl.key.pem": encrypted, "ssl.key.password": "secret"},
 		"the text before the folder": {"ssl.certificate.pem": mine, "ssl.key.pem": myKey, "ssl.key.location": "/does/not/exist"},
 	} {
-		properties["security.protocol"], properties["ssl.ca.pem"] = "ssl", own.pem
+		properties["security.protocol"], properties["ssl.ca.pem"] = "ssl", own.PEM
 		require.NoError(t, dialWith(t, address, properties), name)
 		require.Equal(t, "gateway", <-clients, name)
 	}
-	require.Error(t, dialWith(t, address, map[string]string{"security.protocol": "ssl", "ssl.ca.pem": own.pem}), "no certificate")
+	require.Error(t, dialWith(t, address, map[string]string{"security.protocol": "ssl", "ssl.ca.pem": own.PEM}), "no certificate")
 
 	for properties, want := range map[string]string{
 		encrypted: "kafka.properties.ssl.key.password: does not decrypt the key; give the passphrase of the key's file",
@@ -217,7 +171,7 @@ func TestFranzTLSShowsItsCertificate(t *testing.T) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "DSA PRIVATE KEY", Bytes: []byte("x")})):       "lacks ssl.key.pem: Go cannot use it with ssl.certificate.pem: tls: failed to parse private key",
 	} {
 		require.Equal(t, want, translated(map[string]string{
-			"security.protocol": "ssl", "ssl.ca.pem": own.pem, "ssl.certificate.pem": mine, "ssl.key.pem": properties, "ssl.key.password": "another",
+			"security.protocol": "ssl", "ssl.ca.pem": own.PEM, "ssl.certificate.pem": mine, "ssl.key.pem": properties, "ssl.key.password": "another",
 		}))
 	}
 }
@@ -239,8 +193,8 @@ func TestFranzDialTimeout(t *testing.T) {
 // not read is discarded, and closing does not wait.
 func TestFranzSendsNothingAfterClosing(t *testing.T) {
 	t.Parallel()
-	own := newAuthority(t, "own")
-	certificate, key := own.sign(t, "broker", "127.0.0.1")
+	own := services.NewAuthority(t, "own")
+	certificate, key := own.Sign(t, "broker", "127.0.0.1")
 	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	require.NoError(t, err)
 	for _, secure := range []bool{false, true} {
@@ -260,7 +214,7 @@ func TestFranzSendsNothingAfterClosing(t *testing.T) {
 			close(accepted)
 		}()
 		if secure {
-			tr := newTranslation(map[string]string{"security.protocol": "ssl", "ssl.ca.pem": own.pem})
+			tr := newTranslation(map[string]string{"security.protocol": "ssl", "ssl.ca.pem": own.PEM})
 			d.tls = tr.dialer().tls
 		}
 		conn, err := d.dial(t.Context(), "tcp", ln.Addr().String())

@@ -17,6 +17,9 @@ func Kafka(facts KafkaFacts, needs KafkaNeeds) []Finding {
 		What: fmt.Sprintf("cluster %s answers; it has %s", facts.ClusterID, count(len(facts.Brokers), "broker")),
 	}}
 	findings = append(findings, k.brokers()...)
+	if facts.Client != nil {
+		findings = append(findings, k.client()...)
+	}
 	findings = append(findings, k.producer()...)
 	findings = append(findings, k.topics()...)
 	if facts.Registry != nil {

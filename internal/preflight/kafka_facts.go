@@ -12,6 +12,7 @@ type KafkaFacts struct {
 	Unreachable *Unreachable
 	ClusterID   string
 	Brokers     []BrokerFacts
+	Client      *ClientFacts // of the client that writes; nil: not looked at
 	// ProducerRefused is why Kafka refuses this user an idempotent producer; empty if it
 	// does not refuse, or did not answer.
 	ProducerRefused string
@@ -87,6 +88,7 @@ type CreationFacts struct {
 type PartitionFacts struct {
 	ID       int
 	Led      bool // there is a leader
+	Leader   int  // the broker that leads it, if there is one
 	Replicas int
 	InSync   int
 }

@@ -29,9 +29,16 @@ const (
 // mode it initialises one transactional producer, always with the same id: Kafka
 // shows in no other way whether that is allowed.
 func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFacts {
+	unusable := func(err error) preflight.KafkaFacts {
+		return preflight.KafkaFacts{Unreachable: &preflight.Unreachable{Obstacle: preflight.BadSettings, What: err.Error()}}
+	}
+	choice, err := chooseClient(cfg)
+	if err != nil {
+		return unusable(err)
+	}
 	in, err := newInspector(cfg)
 	if err != nil {
-		return preflight.KafkaFacts{Unreachable: &preflight.Unreachable{Obstacle: preflight.BadSettings, What: err.Error()}}
+		return unusable(err)
 	}
 	defer in.close()
 	if obstacle := in.reach(ctx); obstacle != nil {
@@ -40,6 +47,7 @@ func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFa
 	var facts preflight.KafkaFacts
 	facts.ClusterID, facts.Brokers = in.brokers(ctx)
 	facts.Topics = in.topics(ctx, topics)
+	facts.Client = in.client(ctx, choice, facts.Brokers, facts.Topics)
 	if cfg.CreateTopics.Enabled {
 		in.tryCreation(ctx, facts.Topics, cfg.CreateTopics.spec)
 	}

@@ -58,9 +58,11 @@ func describe(facts *preflight.TopicFacts, d librdkafka.TopicDescription) {
 		return
 	}
 	for _, p := range d.Partitions {
-		facts.Partitions = append(facts.Partitions, preflight.PartitionFacts{
-			ID: p.Partition, Led: p.Leader != nil && p.Leader.ID >= 0, Replicas: len(p.Replicas), InSync: len(p.Isr),
-		})
+		partition := preflight.PartitionFacts{ID: p.Partition, Replicas: len(p.Replicas), InSync: len(p.Isr)}
+		if p.Leader != nil && p.Leader.ID >= 0 {
+			partition.Led, partition.Leader = true, p.Leader.ID
+		}
+		facts.Partitions = append(facts.Partitions, partition)
 	}
 	facts.Allowed = operations(d.AuthorizedOperations)
 }

@@ -47,10 +47,14 @@ type Log struct {
 	*Reader
 }
 
+func chooseClient(cfg Config) (kafka.ClientChoice, error) {
+	return kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), cfg.Transactional, cfg.connection())
+}
+
 // New returns a Log that connects in the background. Errors are those of the
 // configuration, for example a property that librdkafka does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
-	choice, err := kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), cfg.Transactional, cfg.connection())
+	choice, err := chooseClient(cfg)
 	if err != nil {
 		return nil, err
 	}

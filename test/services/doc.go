@@ -7,7 +7,7 @@
 //     one server of each kind in the background. Tests reach them with [Shared].
 //   - [StartKafka], [StartKafkaCluster], [StartOldKafka], [StartRedis],
 //     [StartSentinel] and [StartPostgres] start a private server that a test may
-//     pause, kill and restart.
+//     pause, kill and restart. [NewAuthority] signs certificates for them.
 //
 // Invariants:
 //

@@ -1,6 +1,6 @@
 //go:build integration
 
-package kafka
+package publish
 
 import (
 	"context"
@@ -8,29 +8,27 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/MicahParks/jwkset"
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"eventgateway/internal/backoff"
 	"eventgateway/test/services"
 )
 
 const (
 	guardedTopic  = "guarded"
 	rightPassword = "right, and=more; +1"
-	// patience is for what must succeed, refusalTime for what must not.
-	patience, refusalTime = 30 * time.Second, 3 * time.Second
 )
 
 // The users of the guarded broker are named after how they log in. Each may write and
@@ -44,7 +42,7 @@ const (
 // TLS and SASL, and one with TLS that asks for certificates.
 type guardedBroker struct {
 	open, login, mutual string // host:port
-	authority           *authority
+	authority           *services.Authority
 	tokens              *issuer
 }
 
@@ -57,9 +55,9 @@ func startGuardedBroker(t *testing.T) guardedBroker {
 		require.NoError(t, err)
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	g := guardedBroker{open: at(0), login: at(2), mutual: at(3), authority: newAuthority(t, "own"), tokens: startIssuer(t)}
-	certificate, key := g.authority.sign(t, "broker", "127.0.0.1")
-	identity, trusted := inFile(t, "broker.pem", key+certificate), inFile(t, "ca.pem", g.authority.pem)
+	g := guardedBroker{open: at(0), login: at(2), mutual: at(3), authority: services.NewAuthority(t, "own"), tokens: startIssuer(t)}
+	certificate, key := g.authority.Sign(t, "broker", "127.0.0.1")
+	identity, trusted := inFile(t, "broker.pem", key+certificate), inFile(t, "ca.pem", g.authority.PEM)
 	const modules = "org.apache.kafka.common.security."
 	k, err := services.StartKafka(t.Context(), services.KafkaConfig{
 		Dir: t.TempDir(), Port: ports[0], ControllerPort: ports[1],
@@ -123,93 +121,35 @@ func (g guardedBroker) prepare(t *testing.T) {
 	}
 }
 
-// by returns a connection with SASL over TLS.
-func (g guardedBroker) by(mechanism, user, password string) Connection {
-	return Connection{Brokers: []string{g.login}, Properties: map[string]string{
-		"security.protocol": "sasl_ssl", "ssl.ca.pem": g.authority.pem, "sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": password,
+// by returns a configuration with SASL over TLS.
+func (g guardedBroker) by(mechanism, user, password string) Config {
+	return Config{Brokers: []string{g.login}, Properties: map[string]string{
+		"security.protocol": "sasl_ssl", "ssl.ca.pem": g.authority.PEM, "sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": password,
 	}}
 }
 
-func (g guardedBroker) byToken(client, secret string) Connection {
-	return Connection{Brokers: []string{g.login}, Properties: map[string]string{
-		"security.protocol": "sasl_ssl", "ssl.ca.pem": g.authority.pem, "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc",
+func (g guardedBroker) byToken(client, secret string) Config {
+	return Config{Brokers: []string{g.login}, Properties: map[string]string{
+		"security.protocol": "sasl_ssl", "ssl.ca.pem": g.authority.PEM, "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc",
 		"sasl.oauthbearer.client.id": client, "sasl.oauthbearer.client.secret": secret, "sasl.oauthbearer.scope": "write read",
 		"sasl.oauthbearer.token.endpoint.url": g.tokens.server.URL + "/token", "sasl.oauthbearer.extensions": "team=orders",
 	}}
 }
 
-func (g guardedBroker) byCertificate(t *testing.T) Connection {
+func (g guardedBroker) byCertificate(t *testing.T) Config {
 	t.Helper()
-	certificate, key := g.authority.sign(t, "by-certificate")
-	return Connection{Brokers: []string{g.mutual}, Properties: map[string]string{
-		"security.protocol": "ssl", "ssl.ca.location": inFile(t, "ca.pem", g.authority.pem),
+	certificate, key := g.authority.Sign(t, "by-certificate")
+	return Config{Brokers: []string{g.mutual}, Properties: map[string]string{
+		"security.protocol": "ssl", "ssl.ca.location": inFile(t, "ca.pem", g.authority.PEM),
 		"ssl.certificate.location": inFile(t, "c.pem", certificate), "ssl.key.location": inFile(t, "k.pem", key),
 	}}
 }
 
-func (c Connection) with(name, value string) Connection {
-	c.Properties = maps.Clone(c.Properties)
-	c.Properties[name] = value
-	return c
-}
-
-func (c Connection) without(name string) Connection {
-	c.Properties = maps.Clone(c.Properties)
-	delete(c.Properties, name)
-	return c
-}
-
-// writer is a producer as far as this test needs one. internal/publish builds its
-// producers from the same options and settings.
-type writer interface {
-	// write returns when the record is acknowledged, or ctx ends.
-	write(ctx context.Context, value string) error
-	close()
-}
-
-func newWriter(t *testing.T, client ClientName, c Connection) writer {
+func inFile(t *testing.T, name, content string) string {
 	t.Helper()
-	if client == ClientFranz {
-		opts, missing, err := c.FranzOptions()
-		require.NoError(t, err)
-		require.Empty(t, missing)
-		produced, err := kgo.NewClient(append(opts, kgo.DefaultProduceTopic(guardedTopic))...)
-		require.NoError(t, err)
-		return franzWriter{produced}
-	}
-	settings := c.Settings(librdkafka.ConfigMap{"linger.ms": 0}, librdkafka.ConfigMap{"enable.idempotence": true, "acks": "all", "log_level": 0})
-	p, err := librdkafka.NewProducer(&settings)
-	require.NoError(t, err)
-	return librdkafkaWriter{p}
-}
-
-type franzWriter struct{ client *kgo.Client }
-
-func (w franzWriter) write(ctx context.Context, value string) error {
-	return w.client.ProduceSync(ctx, kgo.StringRecord(value)).FirstErr()
-}
-
-func (w franzWriter) close() { w.client.Close() }
-
-type librdkafkaWriter struct{ producer *librdkafka.Producer }
-
-func (w librdkafkaWriter) write(ctx context.Context, value string) error {
-	topic, done := guardedTopic, make(chan librdkafka.Event, 1)
-	err := w.producer.Produce(&librdkafka.Message{TopicPartition: librdkafka.TopicPartition{Topic: &topic}, Value: []byte(value)}, done)
-	if err != nil {
-		return err
-	}
-	select {
-	case report := <-done:
-		return report.(*librdkafka.Message).TopicPartition.Error
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (w librdkafkaWriter) close() {
-	_ = w.producer.Purge(librdkafka.PurgeQueue | librdkafka.PurgeInFlight)
-	w.producer.Close()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
 }
 
 // written reports whether a value is in the topic.
@@ -236,92 +176,19 @@ func (g guardedBroker) written(t *testing.T, value string) bool {
 	return false
 }
 
-// TestGuardedBroker publishes with each client by each way of logging in, and shows that
-// wrong credentials and wrong authorities get nothing written.
-func TestGuardedBroker(t *testing.T) {
-	t.Parallel()
-	g := startGuardedBroker(t)
-	stranger := newAuthority(t, "stranger")
-	right := map[string]Connection{
-		"PLAIN":         g.by("PLAIN", plainUser, rightPassword),
-		"SCRAM-SHA-256": g.by("SCRAM-SHA-256", scram256User, rightPassword),
-		"SCRAM-SHA-512": g.by("SCRAM-SHA-512", scram512User, rightPassword),
-		"OAUTHBEARER":   g.byToken(issuerClient, issuerSecret),
-		"certificate":   g.byCertificate(t),
-	}
-	wrong := map[string]Connection{
-		"PLAIN, wrong password":         g.by("PLAIN", plainUser, "wrong"),
-		"SCRAM-SHA-256, wrong password": g.by("SCRAM-SHA-256", scram256User, "wrong"),
-		"SCRAM-SHA-512, other user":     g.by("SCRAM-SHA-512", scram256User, rightPassword),
-		"OAUTHBEARER, wrong secret":     g.byToken(issuerClient, "wrong"),
-		"no certificate":                {Brokers: []string{g.mutual}, Properties: map[string]string{"security.protocol": "ssl", "ssl.ca.pem": g.authority.pem}},
-		"authority that is a stranger":  g.by("PLAIN", plainUser, rightPassword).with("ssl.ca.pem", stranger.pem),
-		"system's authorities":          g.by("PLAIN", plainUser, rightPassword).without("ssl.ca.pem"),
-		"no TLS":                        g.by("PLAIN", plainUser, rightPassword).with("security.protocol", "sasl_plaintext"),
-	}
-	t.Run("franz/tokens are renewed", func(t *testing.T) {
-		t.Parallel()
-		g.writeForLong(t)
-	})
-	for _, client := range []ClientName{ClientFranz, ClientLibrdkafka} {
-		for name, c := range right {
-			t.Run(fmt.Sprintf("%s/%s", client, name), func(t *testing.T) {
-				t.Parallel()
-				w := newWriter(t, client, c)
-				defer w.close()
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
-				defer cancel()
-				require.NoError(t, w.write(ctx, t.Name()))
-				require.True(t, g.written(t, t.Name()))
-			})
-		}
-		for name, c := range wrong {
-			t.Run(fmt.Sprintf("%s/%s", client, name), func(t *testing.T) {
-				t.Parallel()
-				w := newWriter(t, client, c)
-				ctx, cancel := context.WithTimeout(t.Context(), refusalTime)
-				defer cancel()
-				require.Error(t, w.write(ctx, t.Name()))
-				w.close()
-				require.False(t, g.written(t, t.Name()))
-			})
-		}
-	}
-}
-
-// writeForLong writes through one connection for longer than its token lives: franz-go
-// authenticates anew (KIP-368) with a token that was fetched beforehand.
-func (g guardedBroker) writeForLong(t *testing.T) {
-	w := newWriter(t, ClientFranz, g.byToken(issuerShortClient, issuerSecret))
-	defer w.close()
-	begun, slowest, n := time.Now(), time.Duration(0), 0
-	for ; time.Since(begun) < 22*time.Second && backoff.Sleep(t.Context(), 5*time.Millisecond); n++ {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		sent := time.Now()
-		require.NoError(t, w.write(ctx, fmt.Sprint(n)))
-		cancel()
-		if n > 0 {
-			slowest = max(slowest, time.Since(sent))
-		}
-	}
-	issued := g.tokens.issuedShort.Load()
-	require.GreaterOrEqual(t, issued, int64(3), "after 8 and 16 s")
-	require.LessOrEqual(t, issued, int64(5))
-	t.Logf("%d writes with %d tokens; the slowest but the first took %v", n, issued, slowest)
-}
-
 const (
 	issuerName, issuerAudience = "https://login.example.com", "kafka"
 	issuerClient, issuerSecret = "gateway", "client secret"
-	// The tokens of issuerShortClient live for shortLife, those of the other for an hour.
-	issuerShortClient, shortLife = "gateway-short", 10 * time.Second
+	// The tokens of clients whose names begin with issuerShortClient live for shortLife, those of the other for an hour.
+	issuerShortClient, shortLife = "gateway-short-", 10 * time.Second
 )
 
 // issuer is an OIDC provider: a token endpoint and the keys of its signatures.
 type issuer struct {
-	server      *httptest.Server
-	key         *rsa.PrivateKey
-	issuedShort atomic.Int64
+	server *httptest.Server
+	key    *rsa.PrivateKey
+	mu     sync.Mutex
+	agents []agent // that got tokens
 }
 
 func startIssuer(t *testing.T) *issuer {
@@ -342,21 +209,43 @@ func startIssuer(t *testing.T) *issuer {
 	return i
 }
 
+// agent is a client's id and the program that asked.
+type agent struct{ id, program string }
+
+// issuedTo is how many tokens a client got, by programs of this name and by others.
+func (i *issuer) issuedTo(id, program string) (by, others int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, a := range i.agents {
+		switch {
+		case a.id != id:
+		case strings.HasPrefix(a.program, program):
+			by++
+		default:
+			others++
+		}
+	}
+	return by, others
+}
+
 func (i *issuer) keysURL() string { return i.server.URL + "/keys" }
 
 func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	id, secret, ok := r.BasicAuth()
-	if !ok || id != issuerClient && id != issuerShortClient || secret != issuerSecret || r.PostFormValue("grant_type") != "client_credentials" {
+	short := strings.HasPrefix(id, issuerShortClient)
+	if !ok || id != issuerClient && !short || secret != issuerSecret || r.PostFormValue("grant_type") != "client_credentials" {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"error":"invalid_client","error_description":"no such client"}`))
 		return
 	}
 	life := time.Hour
-	if id == issuerShortClient {
+	if short {
 		life = shortLife
-		i.issuedShort.Add(1)
 	}
+	i.mu.Lock()
+	i.agents = append(i.agents, agent{id, r.UserAgent()})
+	i.mu.Unlock()
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
 		"iss": issuerName, "aud": issuerAudience, "sub": tokenUser, "scope": r.PostFormValue("scope"), "iat": now.Unix(), "exp": now.Add(life).Unix(),
