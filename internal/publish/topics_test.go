@@ -400,7 +400,7 @@ func TestTopicsAreDivided(t *testing.T) {
 
 func TestReplicaSetsOfACluster(t *testing.T) {
 	t.Parallel()
-	cluster := startKafka(t, kfake.NumBrokers(4), kfake.SeedTopics(12, "t"))
+	cluster := startKafka(t, kfake.NumBrokers(4), kfake.SeedTopics(200, "t")) // leaders are drawn at random
 	c := cacheTopics(t, cluster, "t")
 	require.NoError(t, c.refresh(t.Context()))
 	found := c.get(t, "t")
