@@ -17,16 +17,12 @@ import (
 )
 
 const (
-	// produceVersion is the newest Produce request that is sent. Up to this version
-	// kgo has one request per broker in flight. Of several unanswered batches of a
-	// partition, a broker that restarts recognises the last one only, and a refused one
-	// takes those behind it along.
+	// produceVersion is the newest Produce request that is sent: the last one that names
+	// topics. With ids, a topic that was created anew would be refused for good.
 	produceVersion = 12
-	// produceTimeout is how long a leader may wait for its followers before it says
-	// so, and the request is sent again.
+	// produceTimeout is how long a leader may wait for its followers before it says so.
+	// A second later the broker counts as silent, and the request is sent again.
 	produceTimeout = 1500 * time.Millisecond
-	metadataMinAge = 100 * time.Millisecond // also the pause before a record goes to a new leader
-	metadataMaxAge = 30 * time.Second
 	// franzRecords bounds the records that a client holds; memory is the limit.
 	franzRecords = 1 << 22
 )
@@ -36,7 +32,6 @@ const (
 //
 //   - after OUT_OF_ORDER_SEQUENCE_NUMBER and its kin it stops: kgo's default is to send
 //     again, which writes a second time what a broker had appended before its restart;
-//   - one request per broker is in flight;
 //   - a pause before a record is sent again is longer than surelyFirstTry;
 //   - only the gateway's clock ends a record: records have no deadline of their own;
 //   - what the kernel has not sent when the client is closed is thrown away.

@@ -3,20 +3,25 @@
 // acks=all and the idempotent producer, and says of every failure whether the record
 // was written, was not written, or may have been.
 //
-// A record's way:   Producer.Place → Producer.Publish → backend.send → librdkafka → backend.await → position
+// A record's way:   Producer.Place → Producer.Publish → incarnation.send → client → incarnation.report → position
 // An abandoned key: Reader.Find → fence (transactional) or replication facts → scanner → receipt
 //
-// A [Log] is a [Producer] and a [Reader]. The Producer knows topics and sizes; its
-// backend gets records acknowledged: idempotent keeps one incarnation (a librdkafka
-// producer with an id), txPool keeps three transactional ones. A txProducer queues
-// records, sends all that wait in one transaction, collects every report, commits,
-// and only then answers.
+// A [Log] is a [Producer] and a [Reader]. The Producer knows topics and what they
+// take; its backend gets records acknowledged. idempotent keeps incarnations:
+// producers with an id that keep the time and write through a client, franz-go or
+// librdkafka. txPool keeps three transactional producers. A txProducer queues records,
+// sends all that wait in one transaction, collects every report, commits, and only
+// then answers.
 //
 // Invariants:
 //   - a record goes only to the partition and through the incarnation that its
 //     placement names;
-//   - an error is "not written" only if neither librdkafka nor a broker can
-//     have appended the record: see outcome.go;
+//   - an error is "not written" only if neither the client nor a broker can
+//     have appended the record: see outcome.go and client.go;
+//   - what an incarnation has given up is answered unknown, and not sent later than
+//     1.5 s after that;
+//   - a refusal by a broker, or a partition that does not acknowledge, disturbs no
+//     other record for longer than it takes to notice: see quarantine.go;
 //   - in transactional mode a record is answered "written" when its commit has
 //     returned; a txProducer whose transaction did not certainly end is never used
 //     again, and what waited in it never passes to another;
@@ -30,5 +35,5 @@
 //
 // It imports only internal/event, internal/failpoint, internal/backoff,
 // internal/kafka and, for the facts that Inspect returns, internal/preflight. It and
-// internal/kafka are the only users of confluent-kafka-go.
+// internal/kafka are the only users of confluent-kafka-go and franz-go.
 package publish

@@ -65,7 +65,7 @@ type slot struct {
 
 	turn    sync.Mutex   // held while the incarnation is replaced
 	batch   atomic.Int64 // bytes of a batch; of librdkafka
-	replace chan string // a reason to start a new incarnation
+	replace chan string  // a reason to start a new incarnation
 }
 
 func newIdempotent(cfg Config, franz bool, m *monitor, logger *slog.Logger, metrics *Metrics) (*idempotent, error) {

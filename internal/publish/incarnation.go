@@ -47,7 +47,7 @@ type incarnation struct {
 
 	started  chan struct{} // closed when client is set
 	failed   atomic.Bool
-	wrote    atomic.Bool // something was acknowledged
+	wrote    atomic.Bool   // something was acknowledged
 	flying   atomic.Int64  // records that the client has
 	once     sync.Once     // to shut
 	over     chan struct{} // closed when the client is

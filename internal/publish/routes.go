@@ -41,7 +41,7 @@ func (b *idempotent) slotFor(t topic, partition int) uint8 {
 	set := t.replicaSets[partition]
 	of, ok := b.sets[set]
 	if !ok {
-		of = uint8(firstShared + len(b.sets)%sharedFranz) //nolint:gosec // few
+		of = uint8(firstShared + len(b.sets)%sharedFranz)
 		b.sets[set] = of
 	}
 	return of
