@@ -5,6 +5,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 	"eventgateway/test/services"
 )
 
@@ -55,4 +57,70 @@ func BenchmarkGuarantees(b *testing.B) {
 			require.Zero(b, failures.Load())
 		})
 	}
+}
+
+// BenchmarkBesideRefusals has 256 callers who publish orders, alone and beside records of
+// another topic of which a broker refuses a hundred a second. It reports the throughput
+// of the orders beside refusals, as a share of that without: the median of nine pairs of
+// one second each.
+//
+//	go test -tags integration -run '^$' -bench BesideRefusals -benchtime 1x ./internal/publish
+func BenchmarkBesideRefusals(b *testing.B) {
+	const callers, pairs, rate = 256, 9, 100
+	brokers := []string{services.Shared(b).Kafka}
+	for _, client := range []kafka.ClientName{kafka.ClientFranz, kafka.ClientLibrdkafka} {
+		b.Run(string(client), func(b *testing.B) {
+			orders, refusing := realTopic(b, brokers, 12), compactedTopic(b, brokers, 2)
+			p := start(b, brokers, []string{orders, refusing}, func(c *Config) { c.Client = client })
+			p.place(b, orders, nil)
+			p.place(b, refusing, nil)
+			load := p.load(orders, callers)
+			var shares []float64
+			refused := 0
+			for range pairs {
+				before, _, _ := load.counts()
+				time.Sleep(time.Second)
+				between, _, _ := load.counts()
+				refused += p.refuse(refusing, rate, time.Second)
+				after, _, _ := load.counts()
+				shares = append(shares, float64(after-between)/float64(between-before))
+			}
+			close(load.stopping)
+			load.callers.Wait()
+			_, unknown, _ := load.counts()
+			slices.Sort(shares)
+			b.ReportMetric(shares[pairs/2], "share")
+			b.ReportMetric(float64(refused), "refused")
+			b.ReportMetric(float64(unknown), "unknown")
+		})
+	}
+}
+
+// refuse sends records that a broker refuses, at a rate a second, past what the gateway
+// knows of their topic, and returns how many were refused.
+func (r running) refuse(topic string, rate int, during time.Duration) int {
+	var refused atomic.Int64
+	var wg sync.WaitGroup
+	tick := time.NewTicker(during / time.Duration(rate))
+	defer tick.Stop()
+	for range rate {
+		<-tick.C
+		wg.Go(func() {
+			apart, held := r.monitor.quarantine.admit(topic, 0)
+			if held != nil {
+				refused.Add(1)
+				return
+			}
+			owner, gone := r.backend.owner(topic, 0, apart)
+			if gone != nil {
+				return
+			}
+			done, gone := r.backend.send(event.Record{Placement: event.Placement{Topic: topic, Owner: owner}, Value: []byte("x"), Timestamp: time.Now()})
+			if gone == nil && (<-done).err != nil {
+				refused.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return int(refused.Load())
 }

@@ -56,6 +56,9 @@ type incarnation struct {
 	mu     sync.RWMutex // held for reading while a record is handed over
 	closed bool
 
+	life sync.Mutex
+	shut bool // nothing more may be started
+
 	partitions sync.RWMutex // guards waits
 	waits      map[kafka.Partition]*waits
 }
@@ -183,7 +186,7 @@ func (i *incarnation) look(now time.Time) {
 	if len(late) == 0 {
 		return
 	}
-	i.monitor.overdue(i.id, late, now)
+	i.monitor.overdue(i.id, late)
 	for _, w := range late {
 		unknown := w.giveUp(now)
 		if !i.client.abandon(w) {
@@ -207,17 +210,22 @@ func (i *incarnation) fail(reason string, cause error) {
 	if i.failed.Swap(true) {
 		return
 	}
+	i.life.Lock()
+	defer i.life.Unlock()
+	if i.shut {
+		return // by close
+	}
 	i.logger.Error("kafka producer given up with all records in flight, whose outcome is unknown",
 		"reason", reason, "error", cause, "producer", i.id, "records", i.flying.Load())
 	i.monitor.metrics.givenUp.WithLabelValues(givenUpProducer).Inc()
 	i.shutting.Go(func() {
-		i.shut()
+		i.end()
 		i.ended(i, reason)
 	})
 }
 
-// shut ends the client, then answers what is left. It may be called twice.
-func (i *incarnation) shut() {
+// end ends the client, then answers what is left. It may be called twice.
+func (i *incarnation) end() {
 	<-i.started // a client may fail while it is being started
 	i.refuseMore()
 	i.once.Do(func() {
@@ -251,6 +259,9 @@ func (i *incarnation) close(limit time.Duration) {
 	if left := i.flying.Load(); left > 0 && !i.failed.Load() {
 		i.logger.Warn("records unacknowledged when the producer closed: their outcome is unknown", "records", left)
 	}
-	i.shut()
+	i.end()
+	i.life.Lock()
+	i.shut = true
+	i.life.Unlock()
 	i.shutting.Wait()
 }

@@ -71,7 +71,7 @@ func (m *monitor) acknowledged(f *inFlight) {
 
 // noteAck notes that a record of this placement, sent then, is acknowledged.
 func (m *monitor) noteAck(place event.Placement, sent time.Time) {
-	m.acked.Store(failpoint.Now().UnixNano())
+	m.acked.Store(time.Now().UnixNano())
 	m.topics.ackedNow(place.Topic, place.Partition, sent)
 	m.up()
 }
@@ -118,15 +118,18 @@ func (m *monitor) failed(e *event.Error) *event.Error {
 	return e
 }
 
-// overdue notes which partitions of a producer were not acknowledged in time.
-func (m *monitor) overdue(producer string, late []*waits, now time.Time) {
+// overdue notes which partitions of a producer were not acknowledged in time. If nothing
+// else was acknowledged meanwhile, that says nothing about them.
+func (m *monitor) overdue(producer string, late []*waits) {
 	for n, w := range late {
-		m.quarantine.stuck(w.topic, w.partition)
+		began, _ := w.oldest()
+		if m.acked.Load() > began.UnixNano() {
+			m.quarantine.stuck(w.topic, w.partition)
+		}
 		m.metrics.givenUp.WithLabelValues(givenUpPartition).Inc()
 		if n < namedOverdue {
-			began, _ := w.oldest()
 			m.logger.Error("kafka did not acknowledge records of a partition in time: they are given up, and their outcome is unknown",
-				"topic", w.topic, "partition", w.partition, "leader", m.topics.leader(w.topic, w.partition), "age", now.Sub(began), "producer", producer)
+				"topic", w.topic, "partition", w.partition, "leader", m.topics.leader(w.topic, w.partition), "age", time.Since(began), "producer", producer)
 		}
 	}
 	if more := len(late) - namedOverdue; more > 0 {
