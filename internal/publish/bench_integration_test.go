@@ -112,7 +112,7 @@ func (r running) refuse(topic string, rate int, during time.Duration) int {
 				return
 			}
 			owner, gone := r.backend.owner(topic, 0, apart)
-			if gone != nil {
+			if gone != nil || r.monitor.quarantine.pass(topic, 0) != nil {
 				return
 			}
 			done, gone := r.backend.send(event.Record{Placement: event.Placement{Topic: topic, Owner: owner}, Value: []byte("x"), Timestamp: time.Now()})

@@ -119,6 +119,9 @@ func (p *Producer) send(r event.Record) (done chan ack, refused *event.Error) {
 			return nil, refused
 		}
 	}
+	if refused := p.monitor.quarantine.pass(r.Topic, r.Partition); refused != nil {
+		return nil, refused
+	}
 	return p.backend.send(r)
 }
 

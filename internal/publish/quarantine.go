@@ -72,9 +72,25 @@ func newQuarantine(logger *slog.Logger, metrics *Metrics) *quarantine {
 	}
 }
 
-// admit says whether a record of the partition may be sent now, and whether it is to be
-// written apart from the records of others.
+// admit says whether a record of the partition may be placed now, and whether it is to
+// be written apart from the records of others.
 func (q *quarantine) admit(topic string, partition int32) (apart bool, refused *event.Error) {
+	return q.check(topic, partition, func(*inQuarantine) {})
+}
+
+// pass says whether a record may be sent now. In quarantine that is the probe: only a
+// record that is really sent is one, and not, say, a retry whose key is still held.
+func (q *quarantine) pass(topic string, partition int32) (refused *event.Error) {
+	_, refused = q.check(topic, partition, func(held *inQuarantine) {
+		held.probe = q.now().Add(held.pause)
+		if held.reason == stuckReason {
+			held.pause = min(2*held.pause, rareProbes)
+		}
+	})
+	return refused
+}
+
+func (q *quarantine) check(topic string, partition int32, due func(*inQuarantine)) (apart bool, refused *event.Error) {
 	if !q.some.Load() {
 		return false, nil
 	}
@@ -91,10 +107,7 @@ func (q *quarantine) admit(topic string, partition int32) (apart bool, refused *
 	case now.Before(held.probe):
 		return false, event.RefuseCause(event.LogUnavailable, held.cause, "%s", held.detail)
 	}
-	held.probe = now.Add(held.pause)
-	if held.reason == stuckReason {
-		held.pause = min(2*held.pause, rareProbes)
-	}
+	due(held)
 	return true, nil
 }
 
