@@ -161,6 +161,58 @@ func (l stallingListener) Accept() (net.Conn, error) {
 	return stalling{c, l.stalled}, nil
 }
 
+// silencing makes the connections that were accepted so far read nothing any more.
+type silencing struct {
+	net.Listener
+	mu      sync.Mutex
+	current *sync.RWMutex
+}
+
+func (l *silencing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return stalling{c, l.current}, nil
+}
+
+func (l *silencing) silence() (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.current
+	l.current = new(sync.RWMutex)
+	old.Lock()
+	return old.Unlock
+}
+
+// A host that dies in silence costs a socket timeout, not a delivery timeout: what was in
+// flight goes over a new connection, to whichever broker leads by then (issue R4).
+func TestSilentConnectionIsReplacedSoon(t *testing.T) {
+	withClients(t, testSilentConnectionIsReplacedSoon)
+}
+
+func testSilentConnectionIsReplacedSoon(t *testing.T, with option) {
+	t.Parallel()
+	l := &silencing{current: new(sync.RWMutex)}
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		var err error
+		l.Listener, err = net.Listen(network, address)
+		return l, err
+	}))
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
+	_, err := p.publish(t, "t", "before")
+	require.NoError(t, err)
+	place := p.place(t, "t", []byte("k"))
+	t.Cleanup(l.silence())
+	begun := time.Now()
+	at, err := p.Publish(t.Context(), event.Record{Placement: place, Key: []byte("k"), Value: []byte("x"), Timestamp: time.Now()})
+	require.NoError(t, err)
+	require.Equal(t, int64(1), at.Offset)
+	require.Less(t, time.Since(begun), 10*time.Second, "half of the delivery timeout")
+}
+
 // A franz-go client that is given up sends nothing more, not even what the kernel had
 // buffered: a broker that reads again later gets nothing of it.
 func TestGivenUpClientSendsNothing(t *testing.T) {
