@@ -13,9 +13,8 @@ import (
 // producers are transactional. Errors are *event.Error; those of send are counted.
 type backend interface {
 	// owner is the id of the producer that is to write to a partition. Claims name
-	// it. A record that may be refused is written apart: its refusal then concerns no
-	// records of others.
-	owner(topic string, partition int32, apart bool) (id string, refused *event.Error)
+	// it.
+	owner(topic string, partition int32, by writer) (id string, refused *event.Error)
 	// send gives r to the producer that r.Owner names. How it ended comes from the
 	// channel, once. A nil error means that it was sent.
 	send(r event.Record) (done chan ack, refused *event.Error)
@@ -33,6 +32,16 @@ type backend interface {
 	// close takes no more records and waits for those in flight for at most limit.
 	close(limit time.Duration)
 }
+
+// writer says by which kind of producer a record is written. What a record does to its
+// producer, by being refused or never acknowledged, concerns those of the same kind only.
+type writer uint8
+
+const (
+	shared  writer = iota // by the producer of its partition
+	apart                 // by that for topics of which a record was refused lately
+	probing               // by that for partitions that do not acknowledge
+)
 
 // ack is how a record ended.
 type ack struct {

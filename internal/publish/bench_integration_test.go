@@ -106,12 +106,12 @@ func (r running) refuse(topic string, rate int, during time.Duration) int {
 	for range rate {
 		<-tick.C
 		wg.Go(func() {
-			apart, held := r.monitor.quarantine.admit(topic, 0)
+			by, held := r.monitor.quarantine.admit(topic, 0)
 			if held != nil {
 				refused.Add(1)
 				return
 			}
-			owner, gone := r.backend.owner(topic, 0, apart)
+			owner, gone := r.backend.owner(topic, 0, by)
 			if gone != nil || r.monitor.quarantine.pass(topic, 0) != nil {
 				return
 			}

@@ -53,6 +53,7 @@ var fatalCodes = map[librdkafka.ErrorCode]bool{
 	librdkafka.ErrProducerFenced:             true,
 	librdkafka.ErrGaplessGuarantee:           true,
 	librdkafka.ErrClusterAuthorizationFailed: true,
+	librdkafka.ErrUnknownTopicID:             true, // the topic was created anew, which kgo never gets over
 }
 
 // surelyFirst reports whether a record that was handed over that long ago was sent once

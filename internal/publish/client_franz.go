@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// produceVersion is the newest Produce request that is sent: the last one that names
-	// topics. With ids, a topic that was created anew would be refused for good.
-	produceVersion = 12
+	// kgo learns ids of topics from metadata of version 10 on, and writes to a topic that
+	// was created anew, under another id, never again. Up to these versions topics have
+	// names only.
+	produceVersion, metadataVersion = 12, 9
+	produceKey                      = int16(kmsg.Produce)
 	// produceTimeout is how long a leader may wait for its followers before it says so.
 	// A second later the broker counts as silent, and the request is sent again.
 	produceTimeout = 1500 * time.Millisecond
@@ -28,45 +30,44 @@ const (
 )
 
 // franzClient writes through franz-go. Its construction keeps these rules, each of
-// which is a test (client_franz_test.go, test/torture):
+// which is a test (client_test.go, test/torture):
 //
 //   - after OUT_OF_ORDER_SEQUENCE_NUMBER and its kin it stops: kgo's default is to send
 //     again, which writes a second time what a broker had appended before its restart;
-//   - a pause before a record is sent again is longer than surelyFirstTry;
+//   - a refusal is final only if no produce request to that broker was left unanswered
+//     meanwhile: kgo usually pauses before it sends again, but not always;
 //   - only the gateway's clock ends a record: records have no deadline of their own;
 //   - what the kernel has not sent when the client is closed is thrown away.
 type franzClient struct {
 	cl       *kgo.Client
 	reporter reporter
-	throttle *throttle
+	brokers  *franzBrokers
 	gates    sync.Map // *gate by broker
 	stop     context.CancelFunc
 	starting sync.WaitGroup
 }
 
-// newFranzClient returns a client that connects in the background. largest is the
-// largest batch of a topic, in bytes.
-func newFranzClient(cfg Config, largest func(topic string) int32, to reporter, onError func(error), logger kgo.Logger) (*franzClient, error) {
-	opts, _, err := cfg.connection().FranzOptions()
-	if err != nil {
-		return nil, err
-	}
+// newFranzClient returns a client that connects in the background. connection are the
+// translated properties; largest is the largest batch of a topic, in bytes.
+func newFranzClient(connection []kgo.Opt, deliveryTimeout time.Duration, largest func(topic string) int32, to reporter, onError func(error), logger kgo.Logger) (*franzClient, error) {
 	versions := kversion.Stable()
-	versions.SetMaxKeyVersion(int16(kmsg.Produce), produceVersion)
-	c := &franzClient{reporter: to, throttle: newThrottle(onError)}
-	opts = append(opts,
+	versions.SetMaxKeyVersion(produceKey, produceVersion)
+	versions.SetMaxKeyVersion(int16(kmsg.Metadata), metadataVersion)
+	c := &franzClient{reporter: to, brokers: newFranzBrokers(deliveryTimeout, onError)}
+	opts := append(connection[:len(connection):len(connection)],
 		kgo.RecordPartitioner(placed{c}),
 		kgo.StopProducerOnDataLossDetected(),
 		kgo.AlwaysRetryEOF(),
 		kgo.MaxVersions(versions),
 		kgo.ProducerBatchMaxBytesFn(largest),
 		kgo.MaxBufferedRecords(franzRecords),
-		kgo.ProduceRequestTimeout(min(produceTimeout, max(100*time.Millisecond, cfg.DeliveryTimeout/5))),
+		kgo.ProduceRequestTimeout(min(produceTimeout, max(100*time.Millisecond, deliveryTimeout/5))),
 		kgo.RetryBackoffFn(retryPause),
 		kgo.DisableClientMetrics(),
-		kgo.WithHooks(c.throttle),
+		kgo.WithHooks(c.brokers),
 		kgo.WithLogger(logger),
 	)
+	var err error
 	if c.cl, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("create kafka producer: %w", err)
 	}
@@ -76,17 +77,17 @@ func newFranzClient(cfg Config, largest func(topic string) int32, to reporter, o
 	return c, nil
 }
 
-// retryPause is the pause before a broker is asked again. It does not jitter: it must
-// not be shorter than surelyFirstTry.
+// retryPause is the pause before a broker is asked again. It does not jitter, so that it
+// is longer than surelyFirstTry.
 func retryPause(tries int) time.Duration {
 	return min(time.Second, retryBackoff<<min(tries-1, 5))
 }
 
 // initialise gets the producer's id before the first record needs it.
 func (c *franzClient) initialise(ctx context.Context) {
-	_, _, err := c.cl.ProducerID(ctx)
+	id, _, err := c.cl.ProducerID(ctx)
 	var refused *kerr.Error
-	if errors.As(err, &refused) && !refused.Retriable {
+	if errors.As(err, &refused) && !refused.Retriable || err == nil && id < 0 {
 		c.reporter.fail("kafka gives the producer no id", err)
 	}
 }
@@ -136,7 +137,7 @@ func newFranzRecord(f *inFlight) *franzRecord {
 func (c *franzClient) send(f *inFlight) *event.Error {
 	r := newFranzRecord(f)
 	r.leader, r.epoch = c.leaderOf(f)
-	if c.throttle.over(r.leader) {
+	if c.brokers.overQuota(r.leader) {
 		return quotaExceeded()
 	}
 	r.gate = c.gateTo(r.leader)
@@ -170,7 +171,8 @@ func (c *franzClient) ended(record *kgo.Record, err error) {
 	c.reporter.report(r.flight, c.outcome(r, err))
 	r.gate.leave()
 	if code, known := kafka.ErrorCode(err); known && fatalCodes[code] {
-		c.reporter.fail("kafka does not accept the producer's id or sequence", err)
+		c.reporter.fail("kafka does not accept the producer's id or sequence",
+			fmt.Errorf("%s, led by broker %d: %w", kafka.Partition{Topic: record.Topic, Number: record.Partition}, r.leader, err))
 	}
 }
 
@@ -180,14 +182,21 @@ func (c *franzClient) outcome(r *franzRecord, err error) report {
 		return report{at: event.Position{Partition: r.record.Partition, Offset: r.record.Offset}}
 	case errors.Is(err, kgo.ErrMaxBuffered):
 		return report{local: overloaded()}
-	case r.unloaded:
+	case r.unloaded, r.placed.IsZero(): // it never came as far as a batch
 		c.cl.ForceMetadataRefresh()
 		return report{local: event.RefuseCause(event.LogUnavailable, err, "The Kafka producer does not know the topic's partition yet. Nothing was written; send it again.")}
 	}
-	// kgo sends a record again at once when its partition has moved.
+	return report{err: err, firstTry: c.firstTry(r)}
+}
+
+// firstTry reports whether what Kafka said of r was surely about its only try. kgo sends
+// again without a pause when the partition has moved, and sometimes when a connection
+// broke. A record behind one that was refused was refused for its sequence, if the
+// broker still knew the producer's.
+func (c *franzClient) firstTry(r *franzRecord) bool {
 	leader, epoch := c.leaderOf(r.flight)
-	stayed := leader == r.leader && epoch == r.epoch && leader >= 0
-	return report{err: err, firstTry: stayed && surelyFirst(time.Since(r.placed))}
+	return leader >= 0 && leader == r.leader && epoch == r.epoch && surelyFirst(time.Since(r.placed)) &&
+		c.brokers.answeredSince(leader, r.placed) && (r.flight.alone || r.flight.waits.known())
 }
 
 // abandon relies on the context of the partition's records: kgo ends them when none is

@@ -31,6 +31,7 @@ func newLibrdkafkaClient(cfg Config, batchBytes int, to reporter, onError func(l
 	conf["message.timeout.ms"] = 0
 	conf["max.in.flight.requests.per.connection"] = 1
 	conf["enable.gapless.guarantee"] = true
+	conf["request.timeout.ms"] = int(produceTimeout.Milliseconds())
 	c := &librdkafkaClient{reports: make(chan librdkafka.Event, reportsBuffer), reporter: to, read: make(chan struct{})}
 	var err error
 	c.producer, err = newLibrdkafka(conf, "", batchBytes, logger, func(_ *librdkafkaProducer, e librdkafka.Error) {
@@ -86,7 +87,8 @@ func (c *librdkafkaClient) ended(f *inFlight, m *librdkafka.Message) {
 	if code, _ := kafka.ErrorCode(err); code == librdkafka.ErrPurgeQueue || code == librdkafka.ErrPurgeInflight {
 		return // close did that
 	}
-	c.reporter.fail("a record was refused, after which librdkafka would number the others anew", err)
+	c.reporter.fail("a record was refused, after which librdkafka would number the others anew",
+		fmt.Errorf("%s: %w", kafka.Partition{Topic: f.record.Topic, Number: f.record.Partition}, err))
 }
 
 // abandon is not possible: librdkafka withdraws all records or none.

@@ -253,3 +253,27 @@ func TestGivenUpClientSendsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, at.Offset+1, next.Offset)
 }
+
+// A topic that was deleted and created again is written to again, with the same client or
+// a new one.
+func TestTopicThatWasCreatedAnew(t *testing.T) { withClients(t, testTopicThatWasCreatedAnew) }
+
+func testTopicThatWasCreatedAnew(t *testing.T, with option) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, with, func(c *Config) {
+		c.Properties = map[string]string{"topic.metadata.refresh.interval.ms": "1000", "metadata.max.age.ms": "1000"} // 30 s otherwise
+	})
+	_, err := p.publish(t, "t", "before")
+	require.NoError(t, err)
+	deletion := kmsg.NewDeleteTopicsRequest()
+	deletion.TopicNames = []string{"t"}
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = kmsg.StringPtr("t")
+	deletion.Topics = append(deletion.Topics, topic)
+	ask(t, cluster, &deletion)
+	require.NoError(t, cluster.CreateTopic("t", 1, nil))
+	time.Sleep(3 * time.Second) // the clients have learned the topic's new id
+	require.Eventually(t, func() bool { _, err = p.publish(t, "t", "after"); return err == nil }, patience, tick)
+	require.Equal(t, "after", string(records(t, cluster, "t", 1)[0].Value))
+}

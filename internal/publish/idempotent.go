@@ -9,6 +9,7 @@ import (
 	"time"
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
@@ -19,14 +20,15 @@ const (
 	// drainGrace is how long a replaced producer still takes records of claims
 	// that name it.
 	drainGrace = 5 * time.Second
-	// A producer that never wrote anything is replaced after replacePause, which
+	// A producer for which Kafka never answered is replaced after replacePause, which
 	// doubles up to longestReplacePause: Kafka gives it no id, say. Others are
 	// replaced at once.
 	replacePause        = time.Second
 	longestReplacePause = 30 * time.Second
-	// Slots: one for records that are written apart, and those of all others.
+	// The slots: for records that are written apart, for probes, and for all others.
 	slotApart   = 0
-	firstShared = 1
+	slotProbes  = 1
+	firstShared = 2
 	// sharedFranz is how many franz-go clients share the partitions: those with the
 	// same replicas have the same client, so that a broker that hangs delays only
 	// partitions that it replicates.
@@ -47,11 +49,15 @@ type idempotent struct {
 	logger  *slog.Logger
 	metrics *Metrics
 
-	slots  []*slot
-	routes atomic.Pointer[routes]
-	sets   map[uint64]uint8 // slots of sets of replicas; of learn alone
-	drains sync.WaitGroup
-	stop   chan struct{} // closed by close
+	connection []kgo.Opt // of franz-go
+	slots      []*slot
+	routes     atomic.Pointer[routes]
+	sets       map[uint64]uint8 // slots of sets of replicas; of learn alone
+	drains     sync.WaitGroup
+	stop       chan struct{} // closed by close
+
+	running context.Context // ended when close has waited for long enough
+	end     context.CancelFunc
 
 	mu     sync.RWMutex
 	byID   map[string]*incarnation // active ones, and those that were just replaced
@@ -83,6 +89,13 @@ func newIdempotent(cfg Config, franz bool, m *monitor, logger *slog.Logger, metr
 		b.slots = append(b.slots, s)
 	}
 	b.routes.Store(&routes{})
+	b.running, b.end = context.WithCancel(context.Background())
+	if franz {
+		var err error
+		if b.connection, _, err = cfg.connection().FranzOptions(); err != nil {
+			return nil, err
+		}
+	}
 	return b, b.fill(b.slots[firstShared]) // shows errors of the configuration
 }
 
@@ -108,7 +121,7 @@ func (b *idempotent) fill(s *slot) error {
 		s.ask("it failed at its start")
 	}
 	if closed {
-		inc.close(0)
+		inc.close(b.running, 0)
 		return errClosed
 	}
 	return nil
@@ -119,7 +132,7 @@ func (b *idempotent) start(s *slot) (*incarnation, error) {
 	var c client
 	var err error
 	if b.franz {
-		c, err = newFranzClient(b.cfg, b.largestBatch, inc, b.onConnectionError, kafka.FranzLogger(b.logger))
+		c, err = newFranzClient(b.connection, b.cfg.DeliveryTimeout, b.largestBatch, inc, b.onConnectionError, kafka.FranzLogger(b.logger))
 	} else {
 		c, err = newLibrdkafkaClient(b.cfg, int(s.batch.Load()), inc, b.onLibrdkafkaError, b.logger)
 	}
@@ -158,11 +171,16 @@ func (b *idempotent) onLibrdkafkaError(e librdkafka.Error) {
 	b.logger.Warn("kafka error", "error", e)
 }
 
-func (b *idempotent) owner(topic string, partition int32, apart bool) (string, *event.Error) {
-	s := b.slots[slotApart]
-	if !apart {
-		s = b.slots[b.routes.Load().slotOf(topic, partition)]
+func (b *idempotent) owner(topic string, partition int32, by writer) (string, *event.Error) {
+	number := slotApart
+	switch by {
+	case shared:
+		number = b.routes.Load().slotOf(topic, partition)
+	case probing:
+		number = slotProbes
+	case apart:
 	}
+	s := b.slots[number]
 	inc := s.active.Load()
 	if inc == nil {
 		if err := b.fill(s); err != nil {
@@ -214,6 +232,7 @@ func (b *idempotent) learn(known map[string]topic) {
 	}
 	b.slots[firstShared+1].shrink(b, batchLimitOf(next.smallest))
 	b.slots[slotApart].shrink(b, batchLimitOf(next.smallest))
+	b.slots[slotProbes].shrink(b, batchLimitOf(next.smallest))
 	b.routes.Store(next)
 }
 
@@ -267,12 +286,12 @@ func (b *idempotent) keep(ctx context.Context, s *slot) {
 			if inc == nil || !inc.failed.Load() {
 				continue // it was replaced meanwhile
 			}
-			if inc.wrote.Load() {
+			if inc.answered.Load() {
 				pauses.Reset()
 			} else {
 				backoff.Sleep(ctx, pauses.Next())
 			}
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && s.active.Load() == inc {
 				b.replaceNow(s, reason)
 			}
 		case <-ctx.Done():
@@ -293,13 +312,16 @@ func (b *idempotent) replaceIncarnation(s *slot, reason string) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
-		next.close(0)
+		next.close(b.running, 0)
 		return nil
 	}
 	old := s.active.Swap(next)
 	b.byID[next.id] = next
 	b.drains.Go(func() { b.drain(old) })
 	b.mu.Unlock()
+	if next.failed.Load() {
+		s.ask("it failed at its start")
+	}
 	b.metrics.incarnations.Inc()
 	b.logger.Info("kafka producer replaced", "reason", reason, "producer", next.id, "replaced", old.id)
 	return nil
@@ -314,7 +336,7 @@ func (b *idempotent) drain(old *incarnation) {
 	b.mu.Lock()
 	delete(b.byID, old.id)
 	b.mu.Unlock()
-	old.close(b.cfg.DeliveryTimeout) // at once if it has failed
+	old.close(b.running, b.cfg.DeliveryTimeout) // at once if it has failed
 }
 
 func (b *idempotent) close(limit time.Duration) {
@@ -326,12 +348,15 @@ func (b *idempotent) close(limit time.Duration) {
 		open = append(open, inc)
 	}
 	b.mu.Unlock()
+	timer := time.AfterFunc(limit, b.end)
+	defer timer.Stop()
 	var wg sync.WaitGroup
 	for _, inc := range open {
-		wg.Go(func() { inc.close(limit) })
+		wg.Go(func() { inc.close(b.running, limit) })
 	}
 	wg.Wait()
 	b.drains.Wait()
+	b.end()
 }
 
 func (b *idempotent) queued() int {

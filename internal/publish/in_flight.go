@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/event"
@@ -35,6 +36,19 @@ type waits struct {
 	given   context.Context
 	cancel  context.CancelFunc
 	givenUp time.Time
+
+	acked atomic.Int64 // when the newest record was acknowledged, Unix nanoseconds; 0: never
+}
+
+// sequenceKept is how long a broker surely keeps the sequence of a producer that writes
+// nothing: much shorter than Kafka's producer.id.expiration.ms, a day.
+const sequenceKept = time.Hour
+
+// known reports whether the partition's leader still knows the client's sequence. If
+// nothing was ever acknowledged, the client sends one batch at a time.
+func (w *waits) known() bool {
+	at := w.acked.Load()
+	return at == 0 || time.Since(time.Unix(0, at)) < sequenceKept
 }
 
 func newWaits(topic string, partition int32) *waits {
@@ -102,27 +116,18 @@ func (w *waits) removeAll() (waiting, all []*inFlight) {
 	return waiting, all
 }
 
-// oldest is when the oldest record that nobody gave up was handed over.
-func (w *waits) oldest() (began time.Time, any bool) {
+// giveUp takes no more records until the client has ended those it has, if one of them
+// was handed over before latest. It returns when the oldest was, and those whose callers
+// still wait.
+func (w *waits) giveUp(now, latest time.Time) (oldest time.Time, waiting []*inFlight, given bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.first == nil || !w.givenUp.IsZero() {
-		return time.Time{}, false
-	}
-	return w.first.began, true
-}
-
-// giveUp takes no more records until the client has ended those it has, and returns
-// those whose callers still wait.
-func (w *waits) giveUp(now time.Time) (waiting []*inFlight) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.first == nil {
-		return nil
+	if w.first == nil || !w.givenUp.IsZero() || w.first.began.After(latest) {
+		return time.Time{}, nil, false
 	}
 	w.givenUp = now
 	w.cancel()
-	return w.unansweredLocked()
+	return w.first.began, w.unansweredLocked(), true
 }
 
 // unansweredLocked are the records whose callers still wait. They count as answered from

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,12 +23,12 @@ const (
 	// watchParts and watchAtLeast say how often an incarnation looks for overdue
 	// records.
 	watchParts   = 16
-	watchAtLeast = 250 * time.Millisecond
+	watchAtLeast = 100 * time.Millisecond
 	// abandonGrace is how long a client has to end the records of a partition that
-	// was given up. With the interval above it stays below the three seconds by
-	// which a lease is longer than the delivery timeout.
-	abandonGrace = time.Second
-	// namedOverdue bounds how many partitions a log line names.
+	// was given up. A record is handed over only if its lease lasts 1.5 s longer than
+	// a delivery (internal/ingest): half of that is left for a busy machine.
+	abandonGrace = 500 * time.Millisecond
+	// namedOverdue bounds how many partitions are logged at a time.
 	namedOverdue = 5
 	// drainStep is between looks at what is left in flight.
 	drainStep = 5 * time.Millisecond
@@ -47,7 +48,7 @@ type incarnation struct {
 
 	started  chan struct{} // closed when client is set
 	failed   atomic.Bool
-	wrote    atomic.Bool   // something was acknowledged
+	answered atomic.Bool   // Kafka has answered for a record: it accepts the id
 	flying   atomic.Int64  // records that the client has
 	once     sync.Once     // to shut
 	over     chan struct{} // closed when the client is
@@ -145,13 +146,28 @@ func (i *incarnation) report(f *inFlight, r report) {
 	}
 	i.flying.Add(-1)
 	i.memory.give(f.size)
-	if r.err == nil && r.local == nil && !i.wrote.Load() {
-		i.wrote.Store(true)
-	}
+	i.learn(f, r)
 	if waiting {
 		f.done <- i.monitor.ended(f, r)
 	} else if r.err == nil && r.local == nil {
 		i.monitor.acknowledged(f)
+	}
+}
+
+// learn notes what a report says about Kafka.
+func (i *incarnation) learn(f *inFlight, r report) {
+	code, _ := kafka.ErrorCode(r.err)
+	_, refused := refusals[code]
+	switch {
+	case r.local != nil:
+		return
+	case r.err == nil:
+		f.waits.acked.Store(time.Now().UnixNano())
+	case !refused || fatalCodes[code]:
+		return
+	}
+	if !i.answered.Load() {
+		i.answered.Store(true)
 	}
 }
 
@@ -169,33 +185,45 @@ func (i *incarnation) watch() {
 	}
 }
 
+// overdue is a partition that was given up.
+type overdue struct {
+	*waits
+	oldest time.Time // of its records
+}
+
 // look gives up partitions of which a record is overdue. When the client does not
 // end such a partition's records soon, it is closed: none may be sent again once a
 // taker may read the log for it.
 func (i *incarnation) look(now time.Time) {
-	var late []*waits
+	var late []overdue
+	var stuck *waits // of which the client cannot withdraw the records
 	for _, w := range i.allWaits() {
-		if since, stuck := w.stuckSince(); stuck && now.Sub(since) > abandonGrace {
-			i.fail("records of a partition that was given up could not be withdrawn", nil)
-			return
+		if since, given := w.stuckSince(); given {
+			if now.Sub(since) >= abandonGrace {
+				i.fail("records of a partition that was given up cannot be withdrawn", i.about(w))
+				return
+			}
+			continue
 		}
-		if began, any := w.oldest(); any && now.Sub(began) >= i.limit {
-			late = append(late, w)
+		oldest, unknown, given := w.giveUp(now, now.Add(-i.limit))
+		if !given {
+			continue
 		}
-	}
-	if len(late) == 0 {
-		return
-	}
-	i.monitor.overdue(i.id, late)
-	for _, w := range late {
-		unknown := w.giveUp(now)
+		late = append(late, overdue{w, oldest})
 		if !i.client.abandon(w) {
-			i.answerUnknown(unknown)
-			i.fail("a record was not acknowledged in time", nil)
-			return
+			stuck = w
 		}
 		i.answerUnknown(unknown)
 	}
+	i.monitor.overdue(i.id, late)
+	if stuck != nil {
+		i.fail("a record was not acknowledged in time", i.about(stuck))
+	}
+}
+
+// about says which partition is meant.
+func (i *incarnation) about(w *waits) error {
+	return fmt.Errorf("%s, led by broker %d", kafka.Partition{Topic: w.topic, Number: w.partition}, i.monitor.topics.leader(w.topic, w.partition))
 }
 
 func (i *incarnation) answerUnknown(all []*inFlight) {
@@ -215,7 +243,7 @@ func (i *incarnation) fail(reason string, cause error) {
 	if i.shut {
 		return // by close
 	}
-	i.logger.Error("kafka producer given up with all records in flight, whose outcome is unknown",
+	i.logger.Error("kafka producer given up: what it has in flight is unknown",
 		"reason", reason, "error", cause, "producer", i.id, "records", i.flying.Load())
 	i.monitor.metrics.givenUp.WithLabelValues(givenUpProducer).Inc()
 	i.shutting.Go(func() {
@@ -249,11 +277,11 @@ func (i *incarnation) refuseMore() {
 	i.closed = true
 }
 
-// close takes no more records and waits for those in flight for at most limit;
-// what is left then gets an unknown outcome. It may be called twice.
-func (i *incarnation) close(limit time.Duration) {
+// close takes no more records and waits for those in flight for at most limit, and until
+// ctx ends; what is left then gets an unknown outcome. It may be called twice.
+func (i *incarnation) close(ctx context.Context, limit time.Duration) {
 	i.refuseMore()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	backoff.Poll(ctx, drainStep, func() bool { return i.flying.Load() == 0 || i.failed.Load() })
 	if left := i.flying.Load(); left > 0 && !i.failed.Load() {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"testing"
@@ -88,7 +89,7 @@ func newFlying(t *testing.T, limit time.Duration, client *silentClient) flying {
 	f.incarnation = newIncarnation(limit, m, newMemory(1<<20), logger, func(_ *incarnation, reason string) { f.ended <- reason })
 	client.to = f.incarnation
 	f.start(client)
-	t.Cleanup(func() { f.close(0) })
+	t.Cleanup(func() { f.close(context.Background(), 0) })
 	return f
 }
 
@@ -221,6 +222,9 @@ func TestNeighbourOfALargeRecordIsNotTooLarge(t *testing.T) {
 // A watcher looks often enough, and waits briefly enough, for the shortest lease.
 func TestGivingUpFitsIntoTheShortestLease(t *testing.T) {
 	t.Parallel()
-	const leaseIsLongerBy = 3 * time.Second
-	require.Less(t, 2*watchAtLeast+abandonGrace, leaseIsLongerBy)
+	const (
+		deliverySlack = 1500 * time.Millisecond // of internal/ingest: what a lease has beyond a delivery
+		busyMachine   = deliverySlack / 2
+	)
+	require.LessOrEqual(t, 2*watchAtLeast+abandonGrace, deliverySlack-busyMachine)
 }

@@ -120,16 +120,15 @@ func (m *monitor) failed(e *event.Error) *event.Error {
 
 // overdue notes which partitions of a producer were not acknowledged in time. If nothing
 // else was acknowledged meanwhile, that says nothing about them.
-func (m *monitor) overdue(producer string, late []*waits) {
+func (m *monitor) overdue(producer string, late []overdue) {
 	for n, w := range late {
-		began, _ := w.oldest()
-		if m.acked.Load() > began.UnixNano() {
+		if m.acked.Load() > w.oldest.UnixNano() {
 			m.quarantine.stuck(w.topic, w.partition)
 		}
 		m.metrics.givenUp.WithLabelValues(givenUpPartition).Inc()
 		if n < namedOverdue {
 			m.logger.Error("kafka did not acknowledge records of a partition in time: they are given up, and their outcome is unknown",
-				"topic", w.topic, "partition", w.partition, "leader", m.topics.leader(w.topic, w.partition), "age", time.Since(began), "producer", producer)
+				"topic", w.topic, "partition", w.partition, "leader", m.topics.leader(w.topic, w.partition), "age", time.Since(w.oldest), "producer", producer)
 		}
 	}
 	if more := len(late) - namedOverdue; more > 0 {

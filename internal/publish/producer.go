@@ -28,6 +28,7 @@ type Producer struct {
 	monitor *monitor
 	backend backend
 	asking  atomic.Pointer[kafka.Client] // asks Kafka for what is not a record's
+	closing sync.WaitGroup               // of asking clients that were replaced
 	closed  atomic.Bool
 
 	// stuck is how long Kafka may be away before the clients are taken for the cause.
@@ -82,9 +83,9 @@ func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Pla
 	} else {
 		place.Partition = int32(spread % uint64(t.partitions)) //nolint:gosec // below the number of partitions
 	}
-	apart, refused := p.monitor.quarantine.admit(topicName, place.Partition)
+	by, refused := p.monitor.quarantine.admit(topicName, place.Partition)
 	if refused == nil {
-		place.Owner, refused = p.backend.owner(topicName, place.Partition, apart)
+		place.Owner, refused = p.backend.owner(topicName, place.Partition, by)
 	}
 	if refused != nil {
 		return event.Placement{}, refused
@@ -158,7 +159,7 @@ func (p *Producer) connect() error {
 		return err
 	}
 	if old := p.asking.Swap(next); old != nil {
-		go old.Close()
+		p.closing.Go(old.Close)
 	}
 	return nil
 }
@@ -175,7 +176,10 @@ func (p *Producer) onAskingError(e librdkafka.Error) {
 func (p *Producer) admin() *kafka.Admin { return p.asking.Load().Admin() }
 
 // learn passes on the topics that are about to be known.
-func (p *Producer) learn(known map[string]topic) { p.backend.learn(known) }
+func (p *Producer) learn(known map[string]topic) {
+	p.monitor.quarantine.keep(known)
+	p.backend.learn(known)
+}
 
 // refreshed is called after each metadata request with its start and its error. When
 // Kafka has not answered for long, and no record was acknowledged either, its clients
@@ -207,6 +211,7 @@ func (p *Producer) close(ctx context.Context) {
 	if !p.closed.Swap(true) {
 		p.backend.close(kafka.TimeLeft(ctx, p.cfg.DeliveryTimeout))
 		p.asking.Load().Close()
+		p.closing.Wait()
 	}
 }
 

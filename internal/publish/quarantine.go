@@ -72,9 +72,9 @@ func newQuarantine(logger *slog.Logger, metrics *Metrics) *quarantine {
 	}
 }
 
-// admit says whether a record of the partition may be placed now, and whether it is to
-// be written apart from the records of others.
-func (q *quarantine) admit(topic string, partition int32) (apart bool, refused *event.Error) {
+// admit says whether a record of the partition may be placed now, and which kind of
+// producer is to write it.
+func (q *quarantine) admit(topic string, partition int32) (by writer, refused *event.Error) {
 	return q.check(topic, partition, func(*inQuarantine) {})
 }
 
@@ -90,9 +90,9 @@ func (q *quarantine) pass(topic string, partition int32) (refused *event.Error) 
 	return refused
 }
 
-func (q *quarantine) check(topic string, partition int32, due func(*inQuarantine)) (apart bool, refused *event.Error) {
+func (q *quarantine) check(topic string, partition int32, due func(*inQuarantine)) (by writer, refused *event.Error) {
 	if !q.some.Load() {
-		return false, nil
+		return shared, nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -102,13 +102,18 @@ func (q *quarantine) check(topic string, partition int32, due func(*inQuarantine
 	}
 	now := q.now()
 	switch {
+	case held == nil && now.Before(q.apart[topic]):
+		return apart, nil
 	case held == nil:
-		return now.Before(q.apart[topic]), nil
+		return shared, nil
 	case now.Before(held.probe):
-		return false, event.RefuseCause(event.LogUnavailable, held.cause, "%s", held.detail)
+		return shared, event.RefuseCause(event.LogUnavailable, held.cause, "%s", held.detail)
 	}
 	due(held)
-	return true, nil
+	if held.reason == stuckReason {
+		return probing, nil
+	}
+	return apart, nil
 }
 
 // refused notes that Kafka refused a record.
@@ -128,6 +133,9 @@ func (q *quarantine) refused(topic string, code librdkafka.ErrorCode, r refusal,
 			"topic", topic, "reason", reason, "error", cause, "probe_interval", probeInterval)
 		held = &inQuarantine{since: now, pause: probeInterval}
 		q.topics[topic] = held
+	}
+	if held.reason != reason {
+		q.metrics.quarantined.DeleteLabelValues(topic, held.reason)
 		q.metrics.quarantined.WithLabelValues(topic, reason).Set(1)
 	}
 	held.reason, held.detail, held.cause, held.probe = reason, r.detail, cause, now.Add(probeInterval)
@@ -167,6 +175,28 @@ func (q *quarantine) acknowledged(at event.Placement, handed time.Time) {
 		delete(q.partitions, part)
 		q.endedStuck(at.Topic)
 		q.logger.Info("kafka acknowledges a partition again", "topic", at.Topic, "partition", at.Partition, "refused_for", q.now().Sub(held.since))
+	}
+	q.forget()
+}
+
+// keep forgets topics that are not known any more.
+func (q *quarantine) keep(known map[string]topic) {
+	if !q.some.Load() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for name, held := range q.topics {
+		if _, ok := known[name]; !ok {
+			delete(q.topics, name)
+			q.metrics.quarantined.DeleteLabelValues(name, held.reason)
+		}
+	}
+	for part := range q.partitions {
+		if _, ok := known[part.Topic]; !ok {
+			delete(q.partitions, part)
+			q.endedStuck(part.Topic)
+		}
 	}
 	q.forget()
 }

@@ -31,12 +31,12 @@ func (q *quarantined) refuse(code librdkafka.ErrorCode) {
 	q.refused("t", code, refusals[code], librdkafka.NewError(code, "", false))
 }
 
-func requireAdmitted(t *testing.T, q *quarantined, topic string, wantApart bool) {
+func requireAdmitted(t *testing.T, q *quarantined, topic string, want writer) {
 	t.Helper()
 	for range 2 { // placing sends no probe
-		apart, refused := q.admit(topic, 0)
+		by, refused := q.admit(topic, 0)
 		require.Nil(t, refused)
-		require.Equal(t, wantApart, apart)
+		require.Equal(t, want, by)
 	}
 	require.Nil(t, q.pass(topic, 0))
 }
@@ -51,15 +51,15 @@ func TestTopicThatRefusesIsProbedUntilItIsTakenAgain(t *testing.T) {
 	t.Parallel()
 	for code := range ofTopic {
 		q := newQuarantined()
-		requireAdmitted(t, q, "t", false)
+		requireAdmitted(t, q, "t", shared)
 		q.refuse(code)
 		requireHeld(t, q, "t", 0)
 		requireHeld(t, q, "t", 5)
-		requireAdmitted(t, q, "another", false)
+		requireAdmitted(t, q, "another", shared)
 		require.InDelta(t, 1, testutil.ToFloat64(q.metrics.quarantined.WithLabelValues("t", ofTopic[code])), 0)
 
 		q.wait(probeInterval)
-		requireAdmitted(t, q, "t", true)
+		requireAdmitted(t, q, "t", apart)
 		requireHeld(t, q, "t", 0) // one at a time
 		q.refuse(code)
 		requireHeld(t, q, "t", 0)
@@ -68,12 +68,12 @@ func TestTopicThatRefusesIsProbedUntilItIsTakenAgain(t *testing.T) {
 		requireHeld(t, q, "t", 0) // that one was under way before
 
 		q.wait(probeInterval)
-		requireAdmitted(t, q, "t", true)
+		requireAdmitted(t, q, "t", apart)
 		q.acknowledged(event.Placement{Topic: "t"}, q.at)
-		requireAdmitted(t, q, "t", true)
+		requireAdmitted(t, q, "t", apart)
 		require.Zero(t, testutil.CollectAndCount(q.metrics.quarantined))
 		q.wait(apartTime + 1)
-		requireAdmitted(t, q, "t", false)
+		requireAdmitted(t, q, "t", shared)
 		q.acknowledged(event.Placement{Topic: "t"}, q.at)
 		require.False(t, q.some.Load(), "nothing is left")
 	}
@@ -88,10 +88,10 @@ func TestRefusalOfARecordQuarantinesNothing(t *testing.T) {
 		}
 		q := newQuarantined()
 		q.refuse(code)
-		requireAdmitted(t, q, "t", true)
-		requireAdmitted(t, q, "t", true)
+		requireAdmitted(t, q, "t", apart)
+		requireAdmitted(t, q, "t", apart)
 		q.wait(apartTime + 1)
-		requireAdmitted(t, q, "t", false)
+		requireAdmitted(t, q, "t", shared)
 	}
 	for _, code := range []librdkafka.ErrorCode{librdkafka.ErrMsgSizeTooLarge, librdkafka.ErrInvalidTimestamp, librdkafka.ErrInvalidRecord} {
 		require.NotContains(t, ofTopic, code)
@@ -103,7 +103,7 @@ func TestStuckPartitionHoldsNoOther(t *testing.T) {
 	q := newQuarantined()
 	q.stuck("t", 3)
 	requireHeld(t, q, "t", 3)
-	requireAdmitted(t, q, "t", false)
+	requireAdmitted(t, q, "t", shared)
 	q.stuck("t", 4)
 	q.wait(time.Second)
 	q.acknowledged(event.Placement{Topic: "t", Partition: 3}, q.at)

@@ -146,7 +146,7 @@ func (r *registry) forget(id string) {
 }
 
 func (r *registry) write(ctx context.Context, id string, value []byte) error {
-	owner, refused := r.plain.owner(r.topic, 0, false)
+	owner, refused := r.plain.owner(r.topic, 0, shared)
 	if refused != nil {
 		return refused
 	}

@@ -63,7 +63,7 @@ func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *
 	return pool
 }
 
-func (pool *txPool) owner(topic string, partition int32, _ bool) (string, *event.Error) {
+func (pool *txPool) owner(topic string, partition int32, _ writer) (string, *event.Error) {
 	if id, ok := pool.pick(topic, partition); ok {
 		return id, nil
 	}
