@@ -12,7 +12,8 @@
 //
 // Invariants:
 //   - asking for metadata never creates a topic;
-//   - metadata is asked for by topic, never of a whole cluster that has others;
+//   - metadata is asked for by topic, and of a whole cluster only before a client knows
+//     any;
 //   - one broker that is silent does not make a question for metadata fail;
 //   - a call through [Admin] never meets a client that is closed;
 //   - a property is translated, or without effect on what is written, or reported: none

@@ -52,7 +52,7 @@ func chooseClient(cfg Config) (kafka.ClientChoice, error) {
 }
 
 // New returns a Log that connects in the background. Errors are those of the
-// configuration, for example a property that librdkafka does not know.
+// configuration, for example a property that the client does not know.
 func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 	choice, err := chooseClient(cfg)
 	if err != nil {

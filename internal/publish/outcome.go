@@ -9,16 +9,17 @@ import (
 	"eventgateway/internal/kafka"
 )
 
-// retryBackoff is librdkafka's pause before it sends a record again; it jitters
+// retryBackoff is a client's pause before it sends a record again; librdkafka's jitters
 // by a fifth either way. A record whose refusal comes sooner than
 // surelyFirstTry was sent once at most, so the refusal is final. Later, an
-// earlier try may have been appended and its answer lost.
+// earlier try may have been appended and its answer lost. franz-go does not always
+// pause: see franzClient.firstTry.
 const (
 	retryBackoff   = 100 * time.Millisecond
 	surelyFirstTry = 80 * time.Millisecond
 )
 
-// refusals are the codes by which a broker, or librdkafka before it sends
+// refusals are the codes by which a broker, or a client before it sends
 // anything, says that it did not append the record. Every other error code
 // leaves open what happened: timeouts, lost connections, purges, "not enough
 // replicas after append", fencing, and codes that this table does not know.
