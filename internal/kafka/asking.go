@@ -78,7 +78,7 @@ func askSettings(c Connection) librdkafka.ConfigMap {
 		"socket.nagle.disable":     true,
 		"enable.metrics.push":      false,
 		// By default librdkafka asks for a missing topic ten times a second.
-		"topic.metadata.refresh.fast.interval.ms": 30_000,
+		"topic.metadata.refresh.fast.interval.ms": 1000,
 	}, librdkafka.ConfigMap{
 		"go.logs.channel.enable": true,
 		"go.delivery.reports":    false,
