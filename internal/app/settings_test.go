@@ -108,7 +108,7 @@ func TestProducerSettings(t *testing.T) {
 	cfg.Kafka.CreateTopics.Enabled = true
 	require.Equal(t, publish.Config{
 		Brokers: []string{"a:1"}, Properties: map[string]string{"linger.ms": "5"}, Client: kafka.ClientAuto,
-		DeliveryTimeout: 15 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
+		DeliveryTimeout: 20 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
 		CreateTopics: publish.TopicCreation{Enabled: true, Partitions: 12, Replication: 3},
 		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,
 	}, producerConfig(cfg))

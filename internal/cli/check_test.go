@@ -66,7 +66,7 @@ func TestCheckText(t *testing.T) {
 			"config\n" +
 				"  ERROR    config.value schemas.folder: is an unknown key (%DIR%/gateway.yaml:4)\n           do: remove it; the keys here are dir, watch\n" +
 				"  ERROR    config.value redis.addresses[0]: \"nowhere\" is not host:port (%DIR%/gateway.yaml:2)\n           do: write for example broker-1.example.com:9092, one address per item\n" +
-				"  ERROR    config.value idempotency.lease: 1s is less than kafka.delivery_timeout (15s) plus 3s: a key could change hands while its record is on the way (%DIR%/gateway.yaml:3)\n           do: write at least 18s\n\n" +
+				"  ERROR    config.value idempotency.lease: 1s is less than kafka.delivery_timeout (20s) plus 3s: a key could change hands while its record is on the way (%DIR%/gateway.yaml:3)\n           do: write at least 23s\n\n" +
 				"schemas\n  warning  schemas.skipped: not looked at: schemas.folder is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
 				"kafka\n  warning  kafka.skipped: not looked at: idempotency.lease is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +
 				"redis\n  warning  redis.skipped: not looked at: redis.addresses[0] is wrong in the configuration\n           do: fix the configuration, then check again\n\n" +

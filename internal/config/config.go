@@ -49,7 +49,7 @@ func Defaults() *Config {
 			Guarantee:             GuaranteeIdempotent,
 			TransactionalIDPrefix: "gateway",
 			TransactionTimeout:    20 * time.Second,
-			DeliveryTimeout:       15 * time.Second, // a broker that dies keeps its leaderships for KRaft's session of 9 s
+			DeliveryTimeout:       20 * time.Second, // a broker that dies keeps its leaderships for KRaft's session of 9 s, and more until a new leader is known
 			CreateTopics:          CreateTopics{Partitions: 12, Replication: 3},
 			Properties:            Properties{},
 		},

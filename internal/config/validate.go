@@ -81,8 +81,8 @@ func (v validator) kafka() {
 		"is franz, and transactions are written with librdkafka", "write auto or librdkafka, or kafka.guarantee: idempotent")
 	oneOf(v, "kafka.guarantee", k.Guarantee, GuaranteeIdempotent, GuaranteeTransactional)
 	v.transactions()
-	v.check(k.DeliveryTimeout >= minDeliveryTimeout, "kafka.delivery_timeout", "must be at least "+minDeliveryTimeout.String(), "write for example 15s")
-	v.check(k.DeliveryTimeout <= maxDeliveryTimeout, "kafka.delivery_timeout", "must be at most 1h: a request waits this long for its answer", "write for example 15s")
+	v.check(k.DeliveryTimeout >= minDeliveryTimeout, "kafka.delivery_timeout", "must be at least "+minDeliveryTimeout.String(), "write for example 20s")
+	v.check(k.DeliveryTimeout <= maxDeliveryTimeout, "kafka.delivery_timeout", "must be at most 1h: a request waits this long for its answer", "write for example 20s")
 	// Kafka's protocol has 32 bits for the one and 16 for the other.
 	v.check(k.CreateTopics.Partitions >= 1 && k.CreateTopics.Partitions <= math.MaxInt32, "kafka.create_topics.partitions", "must be at least 1 and fit 32 bits", "write for example 12")
 	v.check(k.CreateTopics.Replication >= 1 && k.CreateTopics.Replication <= math.MaxInt16, "kafka.create_topics.replication", "must be at least 1 and fit 16 bits", "write 3, or 1 for a single broker")
