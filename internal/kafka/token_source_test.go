@@ -194,14 +194,16 @@ func TestTokenEndpointIsSlow(t *testing.T) {
 func TestTokenEndpointFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broken, asked := true, 0
+		var broken atomic.Bool
+		broken.Store(true)
+		var asked atomic.Int32
 		failure := fmt.Errorf("the token endpoint answers %d", 503)
 		s := newTokenSource(func(context.Context) (token, error) {
-			asked++
-			if broken {
+			n := asked.Add(1)
+			if broken.Load() {
 				return token{}, failure
 			}
-			return token{text: fmt.Sprint(asked), ends: time.Now().Add(100 * time.Second), life: 100 * time.Second}, nil
+			return token{text: fmt.Sprint(n), ends: time.Now().Add(100 * time.Second), life: 100 * time.Second}, nil
 		}, nil)
 		s.OnNewClient(nil)
 		begun := time.Now()
@@ -211,14 +213,14 @@ func TestTokenEndpointFails(t *testing.T) {
 
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Less(t, asked, 20, "it is asked again more and more seldom")
-		broken = false
+		require.Less(t, asked.Load(), int32(20), "it is asked again more and more seldom")
+		broken.Store(false)
 		time.Sleep(2 * tokenRetryMost)
 		synctest.Wait()
 		auth, err := s.auth(t.Context())
 		require.NoError(t, err)
 
-		broken = true
+		broken.Store(true)
 		time.Sleep(70 * time.Second)
 		synctest.Wait()
 		again, err := s.auth(t.Context())
@@ -230,7 +232,7 @@ func TestTokenEndpointFails(t *testing.T) {
 		require.ErrorIs(t, err, failure)
 		s.OnClientClosed(nil)
 
-		broken = false
+		broken.Store(false)
 		s.OnNewClient(nil)
 		_, err = s.auth(t.Context())
 		require.ErrorIs(t, err, failure, "until the next attempt ends")

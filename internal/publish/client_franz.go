@@ -196,7 +196,7 @@ func (c *franzClient) outcome(r *franzRecord, err error) report {
 func (c *franzClient) firstTry(r *franzRecord) bool {
 	leader, epoch := c.leaderOf(r.flight)
 	return leader >= 0 && leader == r.leader && epoch == r.epoch && surelyFirst(time.Since(r.placed)) &&
-		c.brokers.answeredSince(leader, r.placed) && (r.flight.alone || r.flight.waits.known())
+		c.brokers.answeredSince(leader, r.placed) && (r.flight.waits.known() || r.flight.waits.wasAlone(r.flight))
 }
 
 // abandon relies on the context of the partition's records: kgo ends them when none is

@@ -44,6 +44,13 @@ type waits struct {
 // nothing: much shorter than Kafka's producer.id.expiration.ms, a day.
 const sequenceKept = time.Hour
 
+// wasAlone reports whether no other record of the partition was in flight with f.
+func (w *waits) wasAlone(f *inFlight) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return f.alone
+}
+
 // known reports whether the partition's leader still knows the client's sequence. If
 // nothing was ever acknowledged, the client sends one batch at a time.
 func (w *waits) known() bool {

@@ -60,6 +60,9 @@ func newTransactional(cfg Config, id string, batchBytes int, logger *slog.Logger
 	delete(conf, "queue.buffering.max.ms") // another name of linger.ms
 	conf["linger.ms"] = 0
 	conf["transactional.id"] = id
+	if own, ok := conf["socket.timeout.ms"].(int); ok { // librdkafka demands it
+		conf["socket.timeout.ms"] = min(own, int(cfg.TransactionTimeout.Milliseconds()))
+	}
 	conf["transaction.timeout.ms"] = int(cfg.TransactionTimeout.Milliseconds())
 	return newLibrdkafka(conf, id, batchBytes, logger, onError)
 }

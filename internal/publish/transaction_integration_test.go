@@ -50,7 +50,11 @@ func inOneGroup(t *testing.T, tx *txProducer, records ...event.Record) (errs []e
 	for _, done := range dones {
 		select {
 		case a := <-done:
-			errs = append(errs, a.err)
+			var err error // not an *event.Error that is nil
+			if a.err != nil {
+				err = a.err
+			}
+			errs = append(errs, err)
 		case <-time.After(patience):
 			require.FailNow(t, "no answer")
 		}
