@@ -129,6 +129,7 @@ func (b *idempotent) fill(s *slot) error {
 
 func (b *idempotent) start(s *slot) (*incarnation, error) {
 	inc := newIncarnation(b.cfg.DeliveryTimeout, b.monitor, b.memory, b.logger, func(_ *incarnation, reason string) { s.ask(reason) })
+	inc.events = !b.cfg.Transactional
 	var c client
 	var err error
 	if b.franz {

@@ -40,6 +40,7 @@ const (
 type incarnation struct {
 	id      string
 	limit   time.Duration // until a record is overdue
+	events  bool          // it writes events, and not the registry of transactions
 	client  client
 	monitor *monitor
 	memory  *memory
@@ -92,7 +93,9 @@ func (i *incarnation) send(r event.Record) (chan ack, *event.Error) {
 		ackChannels.Put(f.done)
 		return nil, i.monitor.failed(refused)
 	}
-	failpoint.At(failpoint.Handed)
+	if i.events {
+		failpoint.At(failpoint.Handed)
+	}
 	return f.done, nil
 }
 
@@ -148,7 +151,11 @@ func (i *incarnation) report(f *inFlight, r report) {
 	i.memory.give(f.size)
 	i.learn(f, r)
 	if waiting {
-		f.done <- i.monitor.ended(f, r)
+		a := i.monitor.ended(f, r)
+		if i.events && a.err == nil {
+			failpoint.At(failpoint.Acked)
+		}
+		f.done <- a
 	} else if r.err == nil && r.local == nil {
 		i.monitor.acknowledged(f)
 	}

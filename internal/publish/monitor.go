@@ -9,7 +9,6 @@ import (
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/event"
-	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
@@ -39,7 +38,6 @@ func (m *monitor) ended(f *inFlight, r report) ack {
 	if e != nil {
 		return ack{err: m.failed(e)}
 	}
-	failpoint.At(failpoint.Acked)
 	return ack{at: at}
 }
 

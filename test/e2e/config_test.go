@@ -30,7 +30,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		"idempotence":       {change: inSection("kafka", "properties", map[string]any{"enable.idempotence": "false"}), says: []string{"enable.idempotence"}},
 		"unknown property":  {change: inSection("kafka", "properties", map[string]any{"linger.msec": "5"}), says: []string{"linger.msec"}},
 		"unknown key":       {change: inSection("http", "listn", "127.0.0.1:0"), says: []string{"http.listn"}},
-		"short lease":       {change: inSection("idempotency", "lease", "11s"), says: []string{"idempotency.lease", "13s"}},
+		"short lease":       {change: inSection("idempotency", "lease", "21s"), says: []string{"idempotency.lease", "23s"}},
 		"no schemas folder": {change: inSection("schemas", "dir", "/nowhere/at/all"), says: []string{"/nowhere/at/all"}},
 		"port taken":        {change: inSection("http", "listen", port), says: []string{"http.listen", port, "address already in use", "--listen"}},
 		"admin port taken":  {change: inSection("admin", "listen", port), says: []string{"admin.listen", port, "address already in use", "--admin-listen"}},
