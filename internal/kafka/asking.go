@@ -25,13 +25,11 @@ const (
 // and for topics to be created. Producers have connections of their own, so that
 // closing one waits for no question. It is safe for concurrent use.
 type Client struct {
-	// producer never gets a record. Unlike librdkafka's admin client, it tells when no
-	// broker can be reached.
-	producer *librdkafka.Producer
+	// admin asks through a producer that never gets a record. Unlike librdkafka's admin
+	// client, that tells when no broker can be reached.
 	admin    *Admin
 	logger   *slog.Logger
-	stop     chan struct{} // closed after producer is
-	pumps    sync.WaitGroup
+	end      func() // closes producer
 	close    sync.Once
 	patience time.Duration // of Close
 	closed   chan struct{}
@@ -42,46 +40,25 @@ type Client struct {
 // example that no broker can be reached. It must not call Close. Errors of NewClient
 // are those of the settings.
 func NewClient(c Connection, logger *slog.Logger, onError func(librdkafka.Error)) (*Client, error) {
-	settings := askSettings(c)
-	logs := make(chan librdkafka.LogEvent, 64)
-	settings["go.logs.channel"] = logs
-	producer, err := librdkafka.NewProducer(&settings)
+	producer, end, err := StartProducer(askSettings(c), logger, onError)
 	if err != nil {
 		return nil, fmt.Errorf("create kafka client: %w", err)
 	}
 	admin, err := AdminOf(producer)
 	if err != nil {
-		producer.Close()
+		end()
 		return nil, err
 	}
-	client := &Client{
-		producer: producer, admin: admin, logger: logger, patience: closeTimeout,
-		stop: make(chan struct{}), closed: make(chan struct{}),
-	}
-	client.pumps.Go(func() {
-		for ev := range producer.Events() { // an unread channel would block librdkafka
-			if e, ok := ev.(librdkafka.Error); ok {
-				onError(e)
-			}
-		}
-	})
-	client.pumps.Go(func() { ForwardLogs(logger, logs, client.stop) })
-	return client, nil
+	return &Client{admin: admin, logger: logger, end: end, patience: closeTimeout, closed: make(chan struct{})}, nil
 }
 
 func askSettings(c Connection) librdkafka.ConfigMap {
-	settings := c.Settings(librdkafka.ConfigMap{
-		"reconnect.backoff.ms":     50,
-		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
-		"socket.timeout.ms":        int(askSocketTimeout.Milliseconds()),
-		"socket.keepalive.enable":  true,
-		"socket.nagle.disable":     true,
-		"enable.metrics.push":      false,
+	settings := c.ProducerSettings(librdkafka.ConfigMap{
+		"socket.timeout.ms": int(askSocketTimeout.Milliseconds()),
 		// By default librdkafka asks for a missing topic ten times a second.
 		"topic.metadata.refresh.fast.interval.ms": 1000,
 	}, librdkafka.ConfigMap{
-		"go.logs.channel.enable": true,
-		"go.delivery.reports":    false,
+		"go.delivery.reports": false,
 		// Nothing is produced: the queues are as small as they can be.
 		"queue.buffering.max.messages": 1,
 		"queue.buffering.max.kbytes":   1,
@@ -112,8 +89,6 @@ func (c *Client) Close() {
 
 func (c *Client) shutDown() {
 	c.admin.Close()
-	c.producer.Close()
-	close(c.stop)
-	c.pumps.Wait()
+	c.end()
 	close(c.closed)
 }

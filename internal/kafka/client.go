@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"sync"
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -31,6 +32,40 @@ func (c Connection) Settings(defaults, required librdkafka.ConfigMap) librdkafka
 	settings["allow.auto.create.topics"] = false
 	maps.Copy(settings, required)
 	return settings
+}
+
+// ProducerSettings are [Connection.Settings] with further defaults for producers.
+func (c Connection) ProducerSettings(defaults, required librdkafka.ConfigMap) librdkafka.ConfigMap {
+	all := librdkafka.ConfigMap{
+		"reconnect.backoff.ms":     50,
+		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
+		"socket.keepalive.enable":  true,
+		"socket.nagle.disable":     true,
+		"enable.metrics.push":      false,
+	}
+	maps.Copy(all, defaults)
+	return c.Settings(all, required)
+}
+
+// StartProducer starts a librdkafka producer. Its log lines go to logger, and its errors
+// that concern no single record to onError, one after the other. end closes it.
+func StartProducer(settings librdkafka.ConfigMap, logger *slog.Logger, onError func(librdkafka.Error)) (p *librdkafka.Producer, end func(), err error) {
+	logs := make(chan librdkafka.LogEvent, 64)
+	settings["go.logs.channel.enable"], settings["go.logs.channel"] = true, logs
+	if p, err = librdkafka.NewProducer(&settings); err != nil {
+		return nil, nil, err
+	}
+	var pumps sync.WaitGroup
+	stop := make(chan struct{})
+	pumps.Go(func() {
+		for ev := range p.Events() { // an unread channel would block librdkafka
+			if e, ok := ev.(librdkafka.Error); ok {
+				onError(e)
+			}
+		}
+	})
+	pumps.Go(func() { ForwardLogs(logger, logs, stop) })
+	return p, func() { p.Close(); close(stop); pumps.Wait() }, nil
 }
 
 // NewConsumer returns a consumer that must be closed. required says what is read,

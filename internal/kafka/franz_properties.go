@@ -75,8 +75,7 @@ var tuning = map[string]string{ //nolint:gosec // names of properties, no creden
 	"ssl.ca.certificate.stores":       "Windows only",
 }
 
-// lacking are properties that only librdkafka has, and why, where more can be said than
-// that there is no counterpart.
+// lacking says of some properties why only librdkafka has them.
 var lacking = map[string]string{ //nolint:gosec // names of properties, no credentials
 	"ssl.keystore.location":             "Go's standard library does not read PKCS#12; give the certificate and the key as PEM",
 	"ssl.keystore.password":             "Go's standard library does not read PKCS#12; give the certificate and the key as PEM",

@@ -9,8 +9,8 @@ import (
 type ClientFacts struct {
 	Name   string // franz-go or librdkafka
 	Reason string // why it is this one
-	// Reached is how many brokers franz-go reaches, if it writes, and Unasked how many
-	// there was no time for.
+	// Reached is how many brokers franz-go reaches, if it writes. Unasked is how many
+	// were not asked before the time was up.
 	Reached, Unasked int
 	// Failures are those that librdkafka reaches and franz-go does not.
 	Failures []ClientFailure
@@ -99,7 +99,7 @@ func (k kafka) clientWait() []Finding {
 	const check = "kafka.client.wait"
 	broker, partitions := k.busiestLeader()
 	if partitions < 2 {
-		return nil // there are no others to wait for
+		return nil // one partition never waits for another
 	}
 	trip := k.facts.Client.RoundTrip
 	wait := time.Duration(partitions) * trip

@@ -1,8 +1,6 @@
 package publish
 
 import (
-	"time"
-
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"eventgateway/internal/event"
@@ -15,8 +13,8 @@ type client interface {
 	// any goroutine; after close perhaps never.
 	send(f *inFlight) (refused *event.Error)
 	// abandon ends what the client has of the partition, whose waits are given up,
-	// as far as that is possible without harm to others: it may take about a second,
-	// and report tells. It returns false if the client never can.
+	// as far as that is possible without harm to others: it may take abandonGrace, and
+	// report tells. It returns false if the client never can.
 	abandon(w *waits) bool
 	// close ends the client. From its return on, nothing is sent.
 	close()
@@ -55,8 +53,3 @@ var fatalCodes = map[librdkafka.ErrorCode]bool{
 	librdkafka.ErrClusterAuthorizationFailed: true,
 	librdkafka.ErrUnknownTopicID:             true, // the topic was created anew, which kgo never gets over
 }
-
-// surelyFirst reports whether a record that was handed over that long ago was sent once
-// at most, if its partition has not moved: clients pause for longer before they send
-// a record again.
-func surelyFirst(age time.Duration) bool { return age >= 0 && age < surelyFirstTry }

@@ -63,7 +63,6 @@ func newFranzClient(connection []kgo.Opt, deliveryTimeout time.Duration, largest
 		kgo.MaxBufferedRecords(franzRecords),
 		kgo.ProduceRequestTimeout(min(produceTimeout, max(100*time.Millisecond, deliveryTimeout/5))),
 		kgo.RetryBackoffFn(retryPause),
-		kgo.DisableClientMetrics(),
 		kgo.WithHooks(c.brokers),
 		kgo.WithLogger(logger),
 	)

@@ -19,7 +19,7 @@
 //   - an error is "not written" only if neither the client nor a broker can
 //     have appended the record: see outcome.go and client.go;
 //   - what an incarnation has given up is answered unknown, and not sent later than
-//     1.5 s after that;
+//     0.7 s after that;
 //   - a refusal by a broker, or a partition that does not acknowledge, disturbs no
 //     other record for longer than it takes to notice: see quarantine.go;
 //   - in transactional mode a record is answered "written" when its commit has

@@ -49,7 +49,8 @@ type idempotent struct {
 	logger  *slog.Logger
 	metrics *Metrics
 
-	connection []kgo.Opt // of franz-go
+	connection []kgo.Opt  // of franz-go
+	franzLog   kgo.Logger // one for all clients, which say the same
 	slots      []*slot
 	routes     atomic.Pointer[routes]
 	sets       map[uint64]uint8 // slots of sets of replicas; of learn alone
@@ -66,7 +67,6 @@ type idempotent struct {
 
 // slot is a place for an incarnation. It is empty until something is routed to it.
 type slot struct {
-	number int
 	active atomic.Pointer[incarnation]
 
 	turn    sync.Mutex   // held while the incarnation is replaced
@@ -77,14 +77,14 @@ type slot struct {
 func newIdempotent(cfg Config, franz bool, m *monitor, logger *slog.Logger, metrics *Metrics) (*idempotent, error) {
 	b := &idempotent{
 		cfg: cfg, franz: franz, monitor: m, memory: newMemory(cfg.InFlightLimit), logger: logger, metrics: metrics,
-		stop: make(chan struct{}), byID: map[string]*incarnation{}, sets: map[uint64]uint8{},
+		franzLog: kafka.FranzLogger(logger), stop: make(chan struct{}), byID: map[string]*incarnation{}, sets: map[uint64]uint8{},
 	}
 	n := sharedLibrdkafka
 	if franz {
 		n = sharedFranz
 	}
-	for i := range firstShared + n {
-		s := &slot{number: i, replace: make(chan string, 1)}
+	for range firstShared + n {
+		s := &slot{replace: make(chan string, 1)}
 		s.batch.Store(defaultBatchBytes)
 		b.slots = append(b.slots, s)
 	}
@@ -128,12 +128,12 @@ func (b *idempotent) fill(s *slot) error {
 }
 
 func (b *idempotent) start(s *slot) (*incarnation, error) {
-	inc := newIncarnation(b.cfg.DeliveryTimeout, b.monitor, b.memory, b.logger, func(_ *incarnation, reason string) { s.ask(reason) })
+	inc := newIncarnation(b.cfg.DeliveryTimeout, b.monitor, b.memory, b.logger, s.ask)
 	inc.events = !b.cfg.Transactional
 	var c client
 	var err error
 	if b.franz {
-		c, err = newFranzClient(b.connection, b.cfg.DeliveryTimeout, b.largestBatch, inc, b.onConnectionError, kafka.FranzLogger(b.logger))
+		c, err = newFranzClient(b.connection, b.cfg.DeliveryTimeout, b.largestBatch, inc, b.onConnectionError, b.franzLog)
 	} else {
 		c, err = newLibrdkafkaClient(b.cfg, int(s.batch.Load()), inc, b.onLibrdkafkaError, b.logger)
 	}

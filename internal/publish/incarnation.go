@@ -45,7 +45,7 @@ type incarnation struct {
 	monitor *monitor
 	memory  *memory
 	logger  *slog.Logger
-	ended   func(*incarnation, string) // called once when it has failed, with the reason
+	ended   func(reason string) // called once when it has failed
 
 	started  chan struct{} // closed when client is set
 	failed   atomic.Bool
@@ -66,7 +66,7 @@ type incarnation struct {
 }
 
 // newIncarnation makes an incarnation that start sets going.
-func newIncarnation(limit time.Duration, m *monitor, mem *memory, logger *slog.Logger, ended func(*incarnation, string)) *incarnation {
+func newIncarnation(limit time.Duration, m *monitor, mem *memory, logger *slog.Logger, ended func(reason string)) *incarnation {
 	return &incarnation{
 		id: idempotentPrefix + uuid.NewString(), limit: limit, monitor: m, memory: mem, logger: logger, ended: ended,
 		started: make(chan struct{}), over: make(chan struct{}), waits: map[kafka.Partition]*waits{},
@@ -255,7 +255,7 @@ func (i *incarnation) fail(reason string, cause error) {
 	i.monitor.metrics.givenUp.WithLabelValues(givenUpProducer).Inc()
 	i.shutting.Go(func() {
 		i.end()
-		i.ended(i, reason)
+		i.ended(reason)
 	})
 }
 

@@ -86,7 +86,7 @@ func newFlying(t *testing.T, limit time.Duration, client *silentClient) flying {
 		quarantine: newQuarantine(logger, metrics), logger: logger, metrics: metrics,
 	}
 	f := flying{client: client, metrics: metrics, ended: make(chan string, 1)}
-	f.incarnation = newIncarnation(limit, m, newMemory(1<<20), logger, func(_ *incarnation, reason string) { f.ended <- reason })
+	f.incarnation = newIncarnation(limit, m, newMemory(1<<20), logger, func(reason string) { f.ended <- reason })
 	client.to = f.incarnation
 	f.start(client)
 	t.Cleanup(func() { f.close(context.Background(), 0) })

@@ -46,8 +46,8 @@ type librdkafkaProducer struct {
 	onError    func(*librdkafkaProducer, librdkafka.Error) // told of errors that concern no single record
 	fatal      atomic.Bool
 	failed     chan struct{} // closed when fatal is set
-	pumps      sync.WaitGroup
-	stop       chan struct{} // closed after kp is
+	end        func()        // closes kp
+	ended      chan struct{} // closed when that is done
 
 	mu     sync.RWMutex // held for reading while kp is called
 	closed bool
@@ -68,30 +68,24 @@ func newTransactional(cfg Config, id string, batchBytes int, logger *slog.Logger
 }
 
 func newLibrdkafka(conf librdkafka.ConfigMap, id string, batchBytes int, logger *slog.Logger, onError func(*librdkafkaProducer, librdkafka.Error)) (*librdkafkaProducer, error) {
-	logs := make(chan librdkafka.LogEvent, 64)
-	conf["go.logs.channel"] = logs
-	kp, err := librdkafka.NewProducer(&conf)
+	p := &librdkafkaProducer{id: id, batchBytes: batchBytes, logger: logger, onError: onError, failed: make(chan struct{}), ended: make(chan struct{})}
+	var err error
+	p.kp, p.end, err = kafka.StartProducer(conf, logger, func(e librdkafka.Error) {
+		if e.IsFatal() && !p.fatal.Swap(true) {
+			close(p.failed)
+		}
+		p.onError(p, e)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("create kafka producer: %w", err)
 	}
-	p := &librdkafkaProducer{
-		id: id, batchBytes: batchBytes, kp: kp, logger: logger,
-		onError: onError, stop: make(chan struct{}), failed: make(chan struct{}),
-	}
-	p.pumps.Go(p.pumpEvents)
-	p.pumps.Go(func() { kafka.ForwardLogs(logger, logs, p.stop) })
 	return p, nil
 }
 
 func producerSettings(cfg Config, batchBytes int) librdkafka.ConfigMap {
-	return cfg.connection().Settings(librdkafka.ConfigMap{
-		"linger.ms":                0,
-		"reconnect.backoff.ms":     50,
-		"reconnect.backoff.max.ms": 1000, // be back soon after Kafka is
-		"socket.timeout.ms":        int(socketTimeout.Milliseconds()),
-		"socket.keepalive.enable":  true,
-		"socket.nagle.disable":     true,
-		"enable.metrics.push":      false,
+	return cfg.connection().ProducerSettings(librdkafka.ConfigMap{
+		"linger.ms":         0,
+		"socket.timeout.ms": int(socketTimeout.Milliseconds()),
 	}, librdkafka.ConfigMap{ // what the guarantee needs
 		"acks":                         "all",
 		"enable.idempotence":           true,
@@ -105,7 +99,6 @@ func producerSettings(cfg Config, batchBytes int) librdkafka.ConfigMap {
 		"go.delivery.report.fields":    "none",
 		"go.events.channel.size":       eventsBuffer,
 		"go.produce.channel.size":      1, // unused
-		"go.logs.channel.enable":       true,
 	})
 }
 
@@ -120,28 +113,6 @@ func (p *librdkafkaProducer) produce(m *librdkafka.Message, done chan librdkafka
 }
 
 var errClosed = errors.New("producer is closed")
-
-// pumpEvents reads until the producer is closed: an unread channel would block
-// librdkafka.
-func (p *librdkafkaProducer) pumpEvents() {
-	for ev := range p.kp.Events() {
-		if e, ok := ev.(librdkafka.Error); ok {
-			if e.IsFatal() {
-				p.fail()
-			}
-			p.onError(p, e)
-		}
-	}
-}
-
-// fail marks the producer as failed. It returns false if it already was.
-func (p *librdkafkaProducer) fail() bool {
-	if p.fatal.Swap(true) {
-		return false
-	}
-	close(p.failed)
-	return true
-}
 
 // flush waits until all records in flight are done, limit is over, or the
 // producer has failed. It returns how many are left.
@@ -163,7 +134,7 @@ func (p *librdkafkaProducer) close(limit time.Duration) {
 	p.closed = true
 	p.mu.Unlock()
 	if already {
-		p.pumps.Wait()
+		<-p.ended
 		return
 	}
 	if left := p.flush(limit); left > 0 {
@@ -171,9 +142,8 @@ func (p *librdkafkaProducer) close(limit time.Duration) {
 		_ = p.kp.Purge(librdkafka.PurgeInFlight | librdkafka.PurgeQueue)
 		p.kp.Flush(1000) // delivers the reports of purged records
 	}
-	p.kp.Close()
-	close(p.stop)
-	p.pumps.Wait()
+	p.end()
+	close(p.ended)
 }
 
 // queued is the number of records that wait for an acknowledgement.

@@ -31,6 +31,5 @@ func (m *memory) take(size int) bool {
 func (m *memory) give(size int) { m.held.Add(-int64(size) - recordOverhead) }
 
 func overloaded() *event.Error {
-	e := event.Refuse(event.Overloaded, "The gateway holds as many unacknowledged events as its memory allows (http.in_flight_limit). Nothing was written; send it again shortly.")
-	return e
+	return event.Refuse(event.Overloaded, "The gateway holds as many unacknowledged events as its memory allows (http.in_flight_limit). Nothing was written; send it again shortly.")
 }

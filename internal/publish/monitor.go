@@ -30,15 +30,10 @@ func (m *monitor) ended(f *inFlight, r report) ack {
 	case r.local != nil:
 		return ack{err: m.failed(r.local)}
 	case r.err != nil:
-		e := m.refusedOrUnknown(f, r)
-		return ack{err: m.failed(e)}
+		return ack{err: m.failed(m.refusedOrUnknown(f, r))}
 	}
 	m.acknowledged(f)
-	at, e := m.position(r.at, f.record.Placement)
-	if e != nil {
-		return ack{err: m.failed(e)}
-	}
-	return ack{at: at}
+	return m.appended(r.at, f.record.Placement)
 }
 
 // refusedOrUnknown is the error of a record that was not acknowledged. A refusal that
@@ -58,7 +53,7 @@ func (m *monitor) refusedOrUnknown(f *inFlight, r report) *event.Error {
 		// Kafka refuses whole batches: a neighbour may have been the cause.
 		return event.RefuseCause(event.LogUnavailable, r.err, "Kafka refused the batch that the event was in, for its size. Nothing was written; send it again.")
 	}
-	return event.RefuseCause(refusal.kind, r.err, "%s", refusal.detail)
+	return refusal.because(r.err)
 }
 
 // acknowledged notes that a broker has appended f.
@@ -74,30 +69,27 @@ func (m *monitor) noteAck(place event.Placement, sent time.Time) {
 	m.up()
 }
 
-// position checks where a record was appended.
-func (m *monitor) position(at event.Position, place event.Placement) (event.Position, *event.Error) {
+// appended is the answer to a record that a broker says is there, if it is where its
+// placement says.
+func (m *monitor) appended(at event.Position, place event.Placement) ack {
 	switch {
 	case at.Offset < 0:
 		// Acknowledged as a duplicate whose offset the broker no longer knows: it is
 		// written, but a receipt would have to invent where.
-		return event.Position{}, event.MaybeWritten(event.OutcomeUnknown, nil,
-			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out.")
+		return ack{err: m.failed(event.MaybeWritten(event.OutcomeUnknown, nil,
+			"Kafka has the event but did not say where. Retry with the same Idempotency-Key to find out."))}
 	case at.Partition != place.Partition:
-		return event.Position{}, event.Failure(
-			fmt.Errorf("record for %s acknowledged in partition %d", kafka.Partition{Topic: place.Topic, Number: place.Partition}, at.Partition))
+		return ack{err: m.failed(event.Failure(
+			fmt.Errorf("record for %s acknowledged in partition %d", kafka.Partition{Topic: place.Topic, Number: place.Partition}, at.Partition)))}
 	}
-	return at, nil
+	return ack{at: at}
 }
 
 // committed is the answer to a record whose transaction is committed, from its delivery
 // report.
 func (m *monitor) committed(report *librdkafka.Message, place event.Placement, sent time.Time) ack {
 	m.noteAck(place, sent)
-	at, e := m.position(event.Position{Partition: report.TopicPartition.Partition, Offset: int64(report.TopicPartition.Offset)}, place)
-	if e != nil {
-		return ack{err: m.failed(e)}
-	}
-	return ack{at: at}
+	return m.appended(event.Position{Partition: report.TopicPartition.Partition, Offset: int64(report.TopicPartition.Offset)}, place)
 }
 
 // failed counts a failure. If Kafka or the topic caused it, metadata is asked for

@@ -19,6 +19,11 @@ const (
 	surelyFirstTry = 80 * time.Millisecond
 )
 
+// surelyFirst reports whether a record that was handed over that long ago was sent once
+// at most, if its partition has not moved: clients pause for longer before they send
+// a record again.
+func surelyFirst(age time.Duration) bool { return age >= 0 && age < surelyFirstTry }
+
 // refusals are the codes by which a broker, or a client before it sends
 // anything, says that it did not append the record. Every other error code
 // leaves open what happened: timeouts, lost connections, purges, "not enough
@@ -49,12 +54,17 @@ type refusal struct {
 	detail string
 }
 
+// because is the refusal as an error: nothing was written.
+func (r refusal) because(cause error) *event.Error {
+	return event.RefuseCause(r.kind, cause, "%s", r.detail)
+}
+
 // deliveryError turns an error in a delivery report into what the caller is
 // told. age is the time since the record was given to librdkafka.
 func deliveryError(err librdkafka.Error, age time.Duration) *event.Error {
 	r, refused := refusals[err.Code()]
-	if refused && age >= 0 && age < surelyFirstTry {
-		return event.RefuseCause(r.kind, err, "%s", r.detail)
+	if refused && surelyFirst(age) {
+		return r.because(err)
 	}
 	return notAcknowledged(err)
 }
@@ -73,7 +83,7 @@ func notAcknowledged(cause error) *event.Error {
 func produceError(err error) *event.Error {
 	if code, ok := kafka.ErrorCode(err); ok {
 		if r, refused := refusals[code]; refused {
-			return event.RefuseCause(r.kind, err, "%s", r.detail)
+			return r.because(err)
 		}
 	}
 	return event.RefuseCause(event.LogUnavailable, err, "The Kafka producer did not take the event. Nothing was written; send it again shortly.")

@@ -51,7 +51,7 @@ func (d deliveryState) outcome() recordOutcome {
 		return acked
 	}
 	code, _ := kafka.ErrorCode(d.report.TopicPartition.Error)
-	if _, known := refusals[code]; known && d.age < surelyFirstTry {
+	if _, known := refusals[code]; known && surelyFirst(d.age) {
 		return refused
 	}
 	// What librdkafka drops from its queue when a transaction has failed is
