@@ -75,7 +75,7 @@ func (c Connection) FranzOptions() (opts []kgo.Opt, missing []Untranslated, err 
 		kgo.RequestTimeoutOverhead(t.socketTimeout()),
 		kgo.ConnIdleTimeout(t.idleTimeout()),
 		kgo.MetadataMaxAge(oldest), kgo.MetadataMinAge(youngest),
-		kgo.Dialer(t.dialer().dial),
+		kgo.Dialer(newSilentHosts(t.dialer().dial).dial),
 		kgo.DisableClientMetrics(),
 	}
 	if size, given := t.responseLimit(); given {
