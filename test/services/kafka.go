@@ -23,6 +23,11 @@ type KafkaConfig struct {
 	ControllerPort int               // of the CONTROLLER listener; 0: a free one
 	Properties     map[string]string // server.properties to add or replace
 	JVMArgs        []string          // nil: -Xms256m -Xmx512m
+	// Proxied are further listeners, by name in capitals, for clients that come through a
+	// proxy. Each listens on a free port and advertises what its function, which gets that
+	// port's address, returns: clients connect to what a broker advertises. The nodes of a
+	// cluster call it side by side, and again after a port was taken.
+	Proxied map[string]func(addr string) (advertised string, err error)
 	// Detached servers outlive this process; others die with it.
 	Detached bool
 
@@ -32,8 +37,12 @@ type KafkaConfig struct {
 	ClusterID string         // "": a random one, or the one that Dir's data has
 	Voters    map[int]string // controller address by node id; nil: this node alone
 
-	onStart func(procID) error
+	listeners map[string]listener // of Proxied
+	onStart   func(procID) error
 }
+
+// listener is where a proxied listener is, and where clients find it.
+type listener struct{ addr, advertised string }
 
 // Kafka is a running node of Apache Kafka.
 type Kafka struct {
@@ -98,6 +107,9 @@ func newKafka(ctx context.Context, cfg KafkaConfig) (*Kafka, error) {
 // Addr returns host:port of the node's client listener. It stays the same for
 // the node's life.
 func (k *Kafka) Addr() string { return addr(k.cfg.Port) }
+
+// Proxied returns host:port that the listener of that name advertises.
+func (k *Kafka) Proxied(name string) string { return k.cfg.listeners[name].advertised }
 
 // NodeID returns the node's id in its cluster.
 func (k *Kafka) NodeID() int { return k.cfg.NodeID }

@@ -84,10 +84,17 @@ func clusterConfigs(n int, base KafkaConfig) ([]KafkaConfig, error) {
 }
 
 // Addr returns the bootstrap list: host:port of every node, separated by commas.
-func (c *KafkaCluster) Addr() string {
+func (c *KafkaCluster) Addr() string { return c.addrs((*Kafka).Addr) }
+
+// Proxied returns what every node's listener of that name advertises, separated by commas.
+func (c *KafkaCluster) Proxied(name string) string {
+	return c.addrs(func(k *Kafka) string { return k.Proxied(name) })
+}
+
+func (c *KafkaCluster) addrs(of func(*Kafka) string) string {
 	addrs := make([]string, len(c.Nodes))
 	for i, k := range c.Nodes {
-		addrs[i] = k.Addr()
+		addrs[i] = of(k)
 	}
 	return strings.Join(addrs, ",")
 }

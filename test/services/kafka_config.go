@@ -45,6 +45,18 @@ func (c KafkaConfig) complete() (KafkaConfig, error) {
 	if c.Voters == nil {
 		c.Voters = map[int]string{c.NodeID: addr(c.ControllerPort)}
 	}
+	c.listeners = make(map[string]listener, len(c.Proxied))
+	for name, advertise := range c.Proxied {
+		port, err := freePort()
+		if err != nil {
+			return c, err
+		}
+		l := listener{addr: addr(port)}
+		if l.advertised, err = advertise(l.addr); err != nil {
+			return c, fmt.Errorf("advertise listener %s: %w", name, err)
+		}
+		c.listeners[name] = l
+	}
 	if c.JVMArgs == nil {
 		c.JVMArgs = []string{"-Xms256m", "-Xmx512m"}
 	}
@@ -97,6 +109,11 @@ func (c KafkaConfig) properties() map[string]string {
 		"broker.heartbeat.interval.ms": "500",
 		// The default of 128 MiB is a quarter of the heap.
 		"log.cleaner.dedupe.buffer.size": strconv.Itoa(16 << 20),
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.listeners)) {
+		p["listeners"] += "," + name + "://" + c.listeners[name].addr
+		p["advertised.listeners"] += "," + name + "://" + c.listeners[name].advertised
+		p["listener.security.protocol.map"] += "," + name + ":PLAINTEXT"
 	}
 	maps.Copy(p, c.Properties)
 	return p

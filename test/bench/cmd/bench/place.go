@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"eventgateway/test/bench/internal/link"
@@ -18,15 +19,20 @@ import (
 type place struct {
 	brokers, redis list // for the servers
 	direct         list // brokers for the bench, past the link
-	kafka          *services.Kafka
-	links          []*link.Link
+	kafka          *services.KafkaCluster
+	ownRedis       *services.Redis
+
+	mu    sync.Mutex // nodes of a cluster ask for links side by side
+	links []*link.Link
 }
 
+// newPlace is the place of the commands that have one.
 func newPlace(ctx context.Context, o options, dir string) (*place, error) {
 	p := &place{brokers: o.brokers, direct: o.brokers, redis: o.redis}
 	var err error
 	if o.distance > 0 {
-		err = p.startKafka(ctx, filepath.Join(dir, "kafka"), o.distance)
+		err = p.startKafka(ctx, filepath.Join(dir, "kafka"), 1, o.distance)
+		p.brokers = p.brokersAt(o.distance)
 	}
 	if err == nil && o.redisDistance > 0 && len(o.redis) == 1 {
 		var addr string
@@ -39,55 +45,69 @@ func newPlace(ctx context.Context, o options, dir string) (*place, error) {
 	return p, nil
 }
 
-// startKafka starts a broker with a second listener, which advertises the address of
-// the link, because clients connect to what a broker advertises.
-func (p *place) startKafka(ctx context.Context, dir string, distance time.Duration) error {
-	var ports [3]int
-	for i := range ports {
-		port, err := services.FreePort()
-		if err != nil {
-			return fmt.Errorf("place Kafka: %w", err)
-		}
-		ports[i] = port
+// startKafka starts that many brokers. For each distance they have a listener that
+// advertises the address of a link, because clients connect to what a broker advertises.
+// Brokers reach each other past the links.
+func (p *place) startKafka(ctx context.Context, dir string, brokers int, distances ...time.Duration) error {
+	cfg := services.KafkaConfig{Dir: dir, Proxied: make(map[string]func(string) (string, error))}
+	for _, d := range distances {
+		cfg.Proxied[listenerName(d)] = func(addr string) (string, error) { return p.link(addr, d) }
 	}
-	near, far, controller := loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
-	through, err := p.link(far, distance)
-	if err != nil {
-		return err
-	}
-	p.kafka, err = services.StartKafka(ctx, services.KafkaConfig{
-		Dir: dir, Port: ports[0], ControllerPort: ports[2],
-		Properties: map[string]string{
-			"listeners":                      "PLAINTEXT://" + near + ",DISTANT://" + far + ",CONTROLLER://" + controller,
-			"advertised.listeners":           "PLAINTEXT://" + near + ",DISTANT://" + through,
-			"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,DISTANT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		},
-	})
-	if err != nil {
+	var err error
+	if p.kafka, err = services.StartKafkaCluster(ctx, brokers, cfg); err != nil {
 		return fmt.Errorf("place Kafka: %w", err)
 	}
-	p.direct, p.brokers = list{near}, list{through}
+	p.direct = split(p.kafka.Addr())
 	return nil
 }
+
+// brokersAt returns the brokers that startKafka put at the distance.
+func (p *place) brokersAt(d time.Duration) list {
+	switch {
+	case p.kafka == nil:
+		return nil
+	case d == 0:
+		return p.direct
+	}
+	return split(p.kafka.Proxied(listenerName(d)))
+}
+
+// listenerName is letters and digits: AWAY2000US.
+func listenerName(d time.Duration) string { return fmt.Sprintf("AWAY%dUS", d.Microseconds()) }
 
 func (p *place) link(target string, delay time.Duration) (string, error) {
 	l, err := link.New(target, delay)
 	if err != nil {
 		return "", err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.links = append(p.links, l)
 	return l.Addr(), nil
 }
 
+// close stops what the place started; the data go with the scratch folder.
 func (p *place) close() error {
 	var errs []error
 	for _, l := range p.links {
 		errs = append(errs, l.Close())
 	}
 	if p.kafka != nil {
-		errs = append(errs, p.kafka.Kill()) // its data goes with the scratch folder
+		errs = append(errs, p.kafka.Stop())
+	}
+	if p.ownRedis != nil {
+		errs = append(errs, p.ownRedis.Kill())
 	}
 	return errors.Join(errs...)
 }
 
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// connections sums what goes to the addresses, by their ports: all are on this machine.
+func connections(byPort map[int]int, addrs list) int {
+	sum := 0
+	for _, a := range addrs {
+		_, text, _ := net.SplitHostPort(a)
+		port, _ := strconv.Atoi(text) // the server would not have started with a bad one
+		sum += byPort[port]
+	}
+	return sum
+}

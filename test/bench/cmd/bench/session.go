@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"eventgateway/test/bench/internal/load"
 	"eventgateway/test/bench/internal/proc"
@@ -29,13 +30,10 @@ type session struct {
 }
 
 func newSession(ctx context.Context, o options) (*session, error) {
-	schema, err := os.ReadFile(filepath.Join(o.schemasDir, o.eventType, "v1.json"))
-	if err != nil {
-		return nil, fmt.Errorf("read schema: %w", err)
-	}
 	s := &session{options: o, typeTopic: o.eventType}
-	if s.body, s.orderIDAt, err = load.Body(schema); err != nil {
-		return nil, fmt.Errorf("make body of %s: %w", o.eventType, err)
+	schema, err := s.readSchema()
+	if err != nil {
+		return nil, err
 	}
 	var doc struct {
 		Event struct {
@@ -54,10 +52,23 @@ func newSession(ctx context.Context, o options) (*session, error) {
 	if s.place, err = newPlace(ctx, o, s.dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
-	if s.topics, err = topics.New(s.place.direct, o.partitions); err != nil {
+	if s.topics, err = topics.New(s.place.direct, o.partitions, 1); err != nil {
 		return nil, errors.Join(err, s.place.close(), os.RemoveAll(s.dir))
 	}
 	return s, nil
+}
+
+// readSchema returns the event type's schema, and makes the body from its example.
+func (s *session) readSchema() ([]byte, error) {
+	o := s.options
+	schema, err := os.ReadFile(filepath.Join(o.schemasDir, o.eventType, "v1.json"))
+	if err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	if s.body, s.orderIDAt, err = load.Body(schema); err != nil {
+		return nil, fmt.Errorf("make body of %s: %w", o.eventType, err)
+	}
+	return schema, nil
 }
 
 func (s *session) close(ctx context.Context) error {
@@ -80,7 +91,7 @@ func (s *session) floor(ctx context.Context, name, binary string, flags []string
 	if err := s.topics.Ensure(ctx, topic); err != nil {
 		return target.Spec{}, err
 	}
-	return target.Floor(name, binary, s.place.brokers, topic, s.options.partitions, flags), nil
+	return target.Floor(name, binary, s.place.brokers, []string{topic}, s.options.partitions, flags), nil
 }
 
 // gateway describes a gateway; an empty binary is built from this tree. What all
@@ -100,26 +111,37 @@ func (s *session) gateway(ctx context.Context, name, binary string, c target.Gat
 	}
 	c.Brokers, c.Redis = s.place.brokers, s.place.redis
 	c.SchemasDir, c.Properties, c.IdempotencyTTL = s.options.schemasDir, s.options.properties, s.options.idempotencyTTL
-	return target.Gateway(name, binary, s.typeTopic, c), nil
+	return target.Gateway(name, binary, []string{s.typeTopic}, c), nil
 }
 
-// measure drives one server once and compares the answers with the log.
+// measure drives one server once, compares the answers with the log, and reads what the
+// server has open. The load goes to the session's event type, unless o names others.
 func (s *session) measure(ctx context.Context, server *target.Server, o load.Options) (load.Result, error) {
 	o.Address, o.ServerPID = server.Address, server.PID
-	o.EventType, o.Key = s.options.eventType, server.Spec.Key
+	o.Key = server.Spec.Key
+	if o.EventTypes == nil {
+		o.EventTypes = []string{s.options.eventType}
+	}
 	o.Body, o.OrderIDAt, o.WarmUp = s.body, s.orderIDAt, s.options.warmUp
-	before, err := s.topics.End(ctx, server.Spec.Topic)
+	before, err := s.topics.End(ctx, server.Spec.Topics...)
 	if err != nil {
 		return load.Result{}, err
 	}
 	if err := proc.ResetPeak(server.PID); err != nil {
 		return load.Result{}, err
 	}
+	mine, err := proc.CPU(os.Getpid())
+	if err != nil {
+		return load.Result{}, err
+	}
 	result, err := generate(ctx, o)
+	if err == nil {
+		err = s.readOpen(server, mine, &result)
+	}
 	if err != nil {
 		return result, fmt.Errorf("measure %s: %w", server.Spec.Name, err)
 	}
-	after, err := s.topics.End(ctx, server.Spec.Topic)
+	after, err := s.topics.End(ctx, server.Spec.Topics...)
 	if err != nil {
 		return result, err
 	}
@@ -128,6 +150,27 @@ func (s *session) measure(ctx context.Context, server *target.Server, o load.Opt
 		after = min(after, before+int64(result.Acknowledged))
 	}
 	return result, checkAnswers(server.Spec.Name, result, after-before, s.options.maxFailureShare)
+}
+
+// readOpen adds what the server has open after the load, and the CPU time since mine of
+// this process, which only waits and runs the links.
+func (s *session) readOpen(server *target.Server, mine time.Duration, r *load.Result) error {
+	now, err := proc.CPU(os.Getpid())
+	if err != nil {
+		return err
+	}
+	if len(s.place.links) > 0 && r.Acknowledged > 0 {
+		r.LinkCPUPerEvent = float64((now - mine).Microseconds()) / float64(r.Acknowledged)
+	}
+	if r.Threads, err = proc.Threads(server.PID); err != nil {
+		return err
+	}
+	byPort, err := proc.Connections(server.PID)
+	if err != nil {
+		return err
+	}
+	r.KafkaConnections, r.RedisConnections = connections(byPort, s.place.brokers), connections(byPort, s.place.redis)
+	return nil
 }
 
 // checkAnswers fails on too many refusals, and on a log that does not hold what

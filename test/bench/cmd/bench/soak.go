@@ -20,18 +20,23 @@ const (
 	sampleEvery = 3 * time.Second
 	// settleShare of the samples is left out: pools and caches fill first.
 	settleShare = 0.2
+	// maxCountGrowth is the most that goroutines and descriptors may grow by. Unlike memory
+	// they do not depend on garbage collection, so a steady increase is a leak.
+	maxCountGrowth = 0.03
 	// fewestSamples are needed for a meaningful slope.
 	fewestSamples = 10
 )
 
 // sample is one measurement of the process, in bytes and seconds since the start.
 type sample struct {
-	At         float64 `json:"at"`
-	Resident   float64 `json:"resident"`
-	HeapAlloc  float64 `json:"heap_alloc"`
-	HeapInUse  float64 `json:"heap_in_use"`
-	GoSys      float64 `json:"go_sys"`
-	Goroutines float64 `json:"goroutines"`
+	At          float64 `json:"at"`
+	Resident    float64 `json:"resident"`
+	HeapAlloc   float64 `json:"heap_alloc"`
+	HeapInUse   float64 `json:"heap_in_use"`
+	GoSys       float64 `json:"go_sys"`
+	Goroutines  float64 `json:"goroutines"`
+	Descriptors float64 `json:"descriptors"`
+	Threads     float64 `json:"threads"`
 }
 
 // growth is how a series developed after it had settled.
@@ -46,6 +51,7 @@ type growth struct {
 // soakOutcome is the JSON of a soak.
 type soakOutcome struct {
 	Time     time.Time        `json:"time"`
+	Setup    setup            `json:"setup"`
 	Result   load.Result      `json:"result"`
 	Growths  []growth         `json:"growths"`
 	Verdicts []report.Verdict `json:"verdicts"`
@@ -80,7 +86,7 @@ func (s *session) soak(ctx context.Context, connections int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	out := soakOutcome{Time: time.Now().UTC()}
+	out := soakOutcome{Time: time.Now().UTC(), Setup: s.options.setup}
 	done, stop := context.WithCancel(ctx)
 	sampled := make(chan error, 1)
 	go func() {
@@ -119,8 +125,8 @@ func watch(ctx context.Context, server *target.Server) ([]sample, error) {
 		}
 		one.At = time.Since(start).Seconds()
 		samples = append(samples, one)
-		fmt.Fprintf(os.Stderr, "%6.0f s  resident %6.1f MiB  Go heap %6.1f MiB  goroutines %.0f\n",
-			one.At, one.Resident/(1<<20), one.HeapAlloc/(1<<20), one.Goroutines)
+		fmt.Fprintf(os.Stderr, "%6.0f s  resident %6.1f MiB  Go heap %6.1f MiB  goroutines %.0f  descriptors %.0f  threads %.0f\n",
+			one.At, one.Resident/(1<<20), one.HeapAlloc/(1<<20), one.Goroutines, one.Descriptors, one.Threads)
 	}
 }
 
@@ -137,12 +143,22 @@ func look(ctx context.Context, server *target.Server) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
+	descriptors, err := proc.Descriptors(server.PID)
+	if err != nil {
+		return sample{}, err
+	}
+	threads, err := proc.Threads(server.PID)
+	if err != nil {
+		return sample{}, err
+	}
 	return sample{
-		Resident:   float64(memory.Resident),
-		HeapAlloc:  m["go_memstats_heap_alloc_bytes"],
-		HeapInUse:  m["go_memstats_heap_inuse_bytes"],
-		GoSys:      m["go_memstats_sys_bytes"],
-		Goroutines: m["go_goroutines"],
+		Resident:    float64(memory.Resident),
+		HeapAlloc:   m["go_memstats_heap_alloc_bytes"],
+		HeapInUse:   m["go_memstats_heap_inuse_bytes"],
+		GoSys:       m["go_memstats_sys_bytes"],
+		Goroutines:  m["go_goroutines"],
+		Descriptors: float64(descriptors),
+		Threads:     float64(threads),
 	}, nil
 }
 
@@ -152,21 +168,23 @@ func (s *session) reportSoak(out soakOutcome) error {
 		return fmt.Errorf("soak: %d samples after settling, %d are needed: give a longer --duration", len(settled), fewestSamples)
 	}
 	for _, series := range []struct {
-		name string
-		of   func(sample) float64
-		hold bool
+		name  string
+		of    func(sample) float64
+		limit float64 // 0: shown only
 	}{
-		{"resident memory", func(x sample) float64 { return x.Resident }, true},
-		{"Go heap allocated", func(x sample) float64 { return x.HeapAlloc }, true},
-		{"Go heap in use", func(x sample) float64 { return x.HeapInUse }, false},
-		{"Go memory from the system", func(x sample) float64 { return x.GoSys }, false},
-		{"goroutines", func(x sample) float64 { return x.Goroutines }, true},
+		{"resident memory", func(x sample) float64 { return x.Resident }, s.options.maxGrowth},
+		{"Go heap allocated", func(x sample) float64 { return x.HeapAlloc }, s.options.maxGrowth},
+		{"Go heap in use", func(x sample) float64 { return x.HeapInUse }, 0},
+		{"Go memory from the system", func(x sample) float64 { return x.GoSys }, 0},
+		{"goroutines", func(x sample) float64 { return x.Goroutines }, maxCountGrowth},
+		{"descriptors", func(x sample) float64 { return x.Descriptors }, maxCountGrowth},
+		{"threads", func(x sample) float64 { return x.Threads }, 0},
 	} {
 		g := grow(series.name, settled, series.of)
 		out.Growths = append(out.Growths, g)
 		fmt.Printf("%-26s first %14.0f  last %14.0f  slope %+14.0f/h  growth %+.3f\n", g.Name, g.First, g.Last, g.Slope, g.Growth)
-		if series.hold {
-			out.Verdicts = append(out.Verdicts, flat(g, s.options.maxGrowth))
+		if series.limit > 0 {
+			out.Verdicts = append(out.Verdicts, flat(g, series.limit))
 		}
 	}
 	path, err := report.WriteJSON(s.options.resultsDir, resultName("soak", out.Time), out)
@@ -174,8 +192,8 @@ func (s *session) reportSoak(out soakOutcome) error {
 		return err
 	}
 	r := out.Result
-	fmt.Printf("%d events acknowledged, %.0f/s, p50 %.0f us, p99 %.0f us, max %.0f us, CPU %.1f us/event, peak %.1f MiB\nwritten: %s\n\n",
-		r.Acknowledged, r.Throughput, r.Latency.P50, r.Latency.P99, r.Latency.Max, r.CPUPerEvent, float64(r.PeakResident)/(1<<20), path)
+	fmt.Printf("%s: %d events acknowledged, %.0f/s, p50 %.0f us, p99 %.0f us, max %.0f us, CPU %.1f us/event, peak %.1f MiB\nwritten: %s\n\n",
+		out.Setup, r.Acknowledged, r.Throughput, r.Latency.P50, r.Latency.P99, r.Latency.Max, r.CPUPerEvent, float64(r.PeakResident)/(1<<20), path)
 	missed := false
 	for _, v := range out.Verdicts {
 		fmt.Println(v)

@@ -15,7 +15,6 @@ import (
 
 type franz struct {
 	client  *kgo.Client
-	topic   string
 	waiters sync.Pool
 }
 
@@ -37,24 +36,24 @@ func newFranz(ctx context.Context, o options) (*franz, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create producer: %w", err)
 	}
-	details, err := kadm.NewClient(client).ListTopics(ctx, o.topic)
+	details, err := kadm.NewClient(client).ListTopics(ctx, o.topics...)
 	if err == nil {
 		err = details.Error()
 	}
 	if err != nil {
 		client.Close()
-		return nil, fmt.Errorf("read metadata of topic %s: %w", o.topic, err)
+		return nil, fmt.Errorf("read metadata of topics: %w", err)
 	}
-	return &franz{client: client, topic: o.topic}, nil
+	return &franz{client: client}, nil
 }
 
-func (f *franz) produce(partition int32, value []byte) (int64, error) {
+func (f *franz) produce(topic string, partition int32, value []byte) (int64, error) {
 	waiter, ok := f.waiters.Get().(chan error)
 	if !ok {
 		waiter = make(chan error, 1)
 	}
 	// The client keeps the value, and fiber reuses the body that it is in.
-	record := &kgo.Record{Topic: f.topic, Partition: partition, Value: bytes.Clone(value)}
+	record := &kgo.Record{Topic: topic, Partition: partition, Value: bytes.Clone(value)}
 	f.client.Produce(context.Background(), record, func(_ *kgo.Record, err error) { waiter <- err }) // has room for one
 	err := <-waiter
 	f.waiters.Put(waiter)

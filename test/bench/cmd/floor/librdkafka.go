@@ -32,7 +32,6 @@ func (p properties) Set(s string) error {
 
 type librdkafka struct {
 	producer *kafka.Producer
-	topic    string
 	waiters  sync.Pool
 	reader   sync.WaitGroup
 }
@@ -53,11 +52,13 @@ func newLibrdkafka(o options) (*librdkafka, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create producer: %w", err)
 	}
-	if _, err := producer.GetMetadata(&o.topic, false, int(metadataTimeout.Milliseconds())); err != nil {
-		producer.Close()
-		return nil, fmt.Errorf("read metadata of topic %s: %w", o.topic, err)
+	for _, topic := range o.topics {
+		if _, err := producer.GetMetadata(&topic, false, int(metadataTimeout.Milliseconds())); err != nil {
+			producer.Close()
+			return nil, fmt.Errorf("read metadata of topic %s: %w", topic, err)
+		}
 	}
-	l := &librdkafka{producer: producer, topic: o.topic}
+	l := &librdkafka{producer: producer}
 	l.reader.Go(l.report)
 	return l, nil
 }
@@ -74,13 +75,13 @@ func (l *librdkafka) report() {
 	}
 }
 
-func (l *librdkafka) produce(partition int32, value []byte) (int64, error) {
+func (l *librdkafka) produce(topic string, partition int32, value []byte) (int64, error) {
 	waiter, ok := l.waiters.Get().(chan kafka.TopicPartition)
 	if !ok {
 		waiter = make(chan kafka.TopicPartition, 1)
 	}
 	err := l.producer.Produce(&kafka.Message{
-		TopicPartition: kafka.TopicPartition{Topic: &l.topic, Partition: partition},
+		TopicPartition: kafka.TopicPartition{Topic: &topic, Partition: partition},
 		Value:          value, // copied by Produce
 		Opaque:         waiter,
 	}, nil)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ type options struct {
 	listen            string
 	client            string
 	brokers           string
-	topic             string
+	topics            []string
 	partitions        uint64
 	properties        properties // librdkafka only
 	maxProduceVersion int        // franz-go only; negative: what both sides know
@@ -36,7 +37,7 @@ type options struct {
 type producer interface {
 	// produce returns when the record is acknowledged, or has failed. The value is
 	// free for reuse afterwards.
-	produce(partition int32, value []byte) (offset int64, err error)
+	produce(topic string, partition int32, value []byte) (offset int64, err error)
 	close()
 }
 
@@ -47,11 +48,12 @@ func main() {
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on")
 	flag.StringVar(&o.client, "client", "franz", "Kafka client: franz or librdkafka")
 	flag.StringVar(&o.brokers, "brokers", "127.0.0.1:9092", "bootstrap brokers, comma-separated")
-	flag.StringVar(&o.topic, "topic", "bench.floor", "topic to produce to; must exist")
-	flag.Uint64Var(&o.partitions, "partitions", 12, "how many partitions the topic has")
+	topics := flag.String("topics", "bench.floor", "topics to produce to, comma-separated; must exist. Of several, an event's type names its own")
+	flag.Uint64Var(&o.partitions, "partitions", 12, "how many partitions each topic has")
 	flag.Var(o.properties, "property", "librdkafka property as name=value, repeatable")
 	flag.IntVar(&o.maxProduceVersion, "max-produce-version", -1, "franz: greatest version of Produce; 3 keeps one request in flight")
 	flag.Parse()
+	o.topics = strings.Split(*topics, ",")
 	if err := serve(ctx, o); err != nil {
 		slog.Error("floor failed", "error", err)
 		stop()
@@ -80,7 +82,7 @@ func serve(ctx context.Context, o options) error {
 	}
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	app.Get("/readyz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
-	app.Post("/v1/events/:type", (&handler{producer: producer, partitions: o.partitions, seed: maphash.MakeSeed()}).publish)
+	app.Post("/v1/events/:type", newHandler(producer, o).publish)
 	listening := make(chan error, 1)
 	go func() { listening <- app.Listen(o.listen) }()
 	select {
@@ -97,14 +99,34 @@ func serve(ctx context.Context, o options) error {
 
 type handler struct {
 	producer   producer
+	topic      string            // of all events, or
+	topics     map[string]string // by event type: itself, in memory that fiber does not reuse
 	partitions uint64
 	seed       maphash.Seed
 }
 
+func newHandler(p producer, o options) *handler {
+	h := &handler{producer: p, topic: o.topics[0], partitions: o.partitions, seed: maphash.MakeSeed()}
+	if len(o.topics) > 1 {
+		h.topics = make(map[string]string, len(o.topics))
+		for _, topic := range o.topics {
+			h.topics[topic] = topic
+		}
+	}
+	return h
+}
+
 func (h *handler) publish(c *fiber.Ctx) error {
 	body := c.BodyRaw()
+	topic := h.topic
+	if h.topics != nil {
+		var ok bool
+		if topic, ok = h.topics[c.Params("type")]; !ok {
+			return c.SendStatus(fiber.StatusNotFound)
+		}
+	}
 	partition := int32(maphash.Bytes(h.seed, body) % h.partitions)
-	offset, err := h.producer.produce(partition, body)
+	offset, err := h.producer.produce(topic, partition, body)
 	if err != nil {
 		return c.Status(fiber.StatusGatewayTimeout).SendString(err.Error())
 	}

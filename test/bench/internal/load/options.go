@@ -3,17 +3,18 @@ package load
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Options say what to send where. Rate 0 means closed loop.
 type Options struct {
-	Address     string // host:port, loopback
-	EventType   string
-	Batch       int    // events in a request, as CloudEvents; 0: one, as plain data
-	Body        []byte // an event's data
-	OrderIDAt   int    // where in Body the id of idLen characters goes
-	Key         string // API key of the client; "": none is sent
+	Address     string   // host:port, loopback
+	EventTypes  []string // names of the same length; each connection sends to one after the other
+	Batch       int      // events in a request, as CloudEvents; 0: one, as plain data
+	Body        []byte   // an event's data
+	OrderIDAt   int      // where in Body the id of idLen characters goes
+	Key         string   // API key of the client; "": none is sent
 	Run         uint32
 	Connections int
 	Rate        float64 // requests per second over all connections
@@ -33,6 +34,9 @@ func (o Options) Validate() error {
 	}
 	if o.Batch < 0 || o.Batch > 1000 {
 		errs = append(errs, fmt.Errorf("batch: %d is not in 0 to 1,000", o.Batch))
+	}
+	if len(o.EventTypes) == 0 || slices.ContainsFunc(o.EventTypes, func(t string) bool { return t == "" || len(t) != len(o.EventTypes[0]) }) {
+		errs = append(errs, errors.New("event types: give one or more, with names of the same length"))
 	}
 	if o.WarmUp < 0 || o.Duration <= 0 {
 		errs = append(errs, errors.New("duration must be positive, warm-up not negative"))
@@ -61,6 +65,13 @@ type Result struct {
 	GeneratorCPUPerEvent float64 `json:"generator_cpu_us_per_event"`
 	Resident             int64   `json:"resident_bytes"`
 	PeakResident         int64   `json:"peak_resident_bytes"`
+
+	// What the server has at the end, and the CPU of the link between it and its
+	// services. Whoever started them fills these in.
+	Threads          int     `json:"threads"`
+	KafkaConnections int     `json:"kafka_connections"`
+	RedisConnections int     `json:"redis_connections"`
+	LinkCPUPerEvent  float64 `json:"link_cpu_us_per_event,omitempty"`
 
 	// In events, over the whole run, warm-up and tail included.
 	Acknowledged uint64            `json:"acknowledged"`

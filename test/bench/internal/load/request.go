@@ -44,16 +44,18 @@ func Body(schema []byte) ([]byte, int, error) {
 // request is one connection's HTTP request, patched in place for each event in it.
 type request struct {
 	bytes    []byte
-	ids      []place // one for each event
+	places   []place // one for each event
 	sequence uint64
+	types    []string
+	nextType int
 }
 
-// place is where an event's id stands: as its identity and as its orderId.
-type place struct{ identityAt, orderIDAt int }
+// place is where an event's type stands, and its id: as its identity and as its orderId.
+type place struct{ typeAt, identityAt, orderIDAt int }
 
 func newRequest(o Options, conn int) *request {
 	id := fmt.Sprintf("%08x%04x%012x", o.Run, conn&0xffff, 0)
-	r := &request{}
+	r := &request{types: o.EventTypes, nextType: conn % len(o.EventTypes)}
 	var b bytes.Buffer
 	who := ""
 	if o.Key != "" {
@@ -61,21 +63,21 @@ func newRequest(o Options, conn int) *request {
 	}
 	if o.Batch == 0 {
 		fmt.Fprintf(&b, "POST /v1/events/%s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\nIdempotency-Key: ",
-			o.EventType, o.Address, who, len(o.Body))
+			o.EventTypes[0], o.Address, who, len(o.Body))
 		at := b.Len()
 		fmt.Fprintf(&b, "%s\r\n\r\n", id)
-		r.ids = []place{{at, b.Len() + o.OrderIDAt}}
+		r.places = []place{{len("POST /v1/events/"), at, b.Len() + o.OrderIDAt}}
 		b.Write(o.Body)
 	} else {
-		body, ids := batch(o)
+		body, places := batch(o)
 		fmt.Fprintf(&b, "POST /v1/events HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/cloudevents-batch+json\r\nContent-Length: %d\r\n\r\n", o.Address, who, len(body))
-		for _, p := range ids {
-			r.ids = append(r.ids, place{b.Len() + p.identityAt, b.Len() + p.orderIDAt})
+		for _, p := range places {
+			r.places = append(r.places, place{b.Len() + p.typeAt, b.Len() + p.identityAt, b.Len() + p.orderIDAt})
 		}
 		b.Write(body)
 	}
 	r.bytes = b.Bytes()
-	for _, p := range r.ids {
+	for _, p := range r.places {
 		copy(r.bytes[p.identityAt:], id)
 		copy(r.bytes[p.orderIDAt:], id)
 	}
@@ -85,28 +87,34 @@ func newRequest(o Options, conn int) *request {
 // batch is a body of CloudEvents that are deduplicated on source and id.
 func batch(o Options) ([]byte, []place) {
 	var b bytes.Buffer
-	ids := make([]place, o.Batch)
+	places := make([]place, o.Batch)
 	separator := "["
-	for i := range ids {
+	for i := range places {
 		b.WriteString(separator + `{"specversion":"1.0","id":"`)
-		ids[i].identityAt = b.Len()
-		fmt.Fprintf(&b, `%s","source":"/bench","type":%q,"data":`, bytes.Repeat([]byte("0"), idLen), o.EventType)
-		ids[i].orderIDAt = b.Len() + o.OrderIDAt
+		places[i].identityAt = b.Len()
+		fmt.Fprintf(&b, `%s","source":"/bench","type":"`, bytes.Repeat([]byte("0"), idLen))
+		places[i].typeAt = b.Len()
+		b.WriteString(o.EventTypes[0] + `","data":`)
+		places[i].orderIDAt = b.Len() + o.OrderIDAt
 		b.Write(o.Body)
 		b.WriteByte('}')
 		separator = ",\n"
 	}
 	b.WriteByte(']')
-	return b.Bytes(), ids
+	return b.Bytes(), places
 }
 
 // events is how many each request has.
-func (r *request) events() uint64 { return uint64(len(r.ids)) }
+func (r *request) events() uint64 { return uint64(len(r.places)) }
 
-// next gives the request's events fresh ids and returns its bytes, valid until the
+// next gives the request's events fresh ids and the types whose turn it is, and returns its bytes, valid until the
 // next call.
 func (r *request) next() []byte {
-	for _, p := range r.ids {
+	for _, p := range r.places {
+		copy(r.bytes[p.typeAt:], r.types[r.nextType])
+		if r.nextType++; r.nextType == len(r.types) {
+			r.nextType = 0
+		}
 		r.sequence++
 		putHex(r.bytes[p.identityAt+12:p.identityAt+idLen], r.sequence)
 		putHex(r.bytes[p.orderIDAt+12:p.orderIDAt+idLen], r.sequence)

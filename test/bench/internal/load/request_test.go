@@ -50,12 +50,14 @@ func TestRequestsAreWellFormedAndDistinct(t *testing.T) {
 		ID, Source, Type, SpecVersion string
 		Data                          json.RawMessage
 	}
+	types := []string{"ab.c", "ab.d", "ab.e"}
 	for name, batch := range map[string]int{"single": 0, "batch of one": 1, "batch": 7} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seen := make(map[string]bool)
 			for conn := range 3 {
-				r := newRequest(Options{Address: "127.0.0.1:1", EventType: "x", Batch: batch, Body: body, OrderIDAt: at, Run: 0xabcdef01}, conn)
+				r := newRequest(Options{Address: "127.0.0.1:1", EventTypes: types, Batch: batch, Body: body, OrderIDAt: at, Run: 0xabcdef01}, conn)
+				turn := conn
 				for range 300 {
 					req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(r.next())))
 					require.NoError(t, err)
@@ -63,7 +65,8 @@ func TestRequestsAreWellFormedAndDistinct(t *testing.T) {
 					require.NoError(t, err)
 					items := []item{{ID: req.Header.Get("Idempotency-Key"), Data: sent}}
 					if batch == 0 {
-						require.Equal(t, "/v1/events/x", req.URL.Path)
+						require.Equal(t, "/v1/events/"+types[turn%len(types)], req.URL.Path)
+						turn++
 						require.Equal(t, "application/json", req.Header.Get("Content-Type"))
 						require.Len(t, sent, len(body))
 					} else {
@@ -84,7 +87,8 @@ func TestRequestsAreWellFormedAndDistinct(t *testing.T) {
 						require.False(t, seen[i.ID], "key %s came twice", i.ID)
 						seen[i.ID] = true
 						if batch > 0 {
-							require.Equal(t, []string{"/bench", "x", "1.0"}, []string{i.Source, i.Type, i.SpecVersion})
+							require.Equal(t, []string{"/bench", types[turn%len(types)], "1.0"}, []string{i.Source, i.Type, i.SpecVersion})
+							turn++
 						}
 					}
 				}
@@ -105,7 +109,7 @@ func TestPutHex(t *testing.T) {
 func BenchmarkNext(b *testing.B) {
 	body, at, err := Body([]byte(schema))
 	require.NoError(b, err)
-	r := newRequest(Options{Address: "127.0.0.1:1", EventType: "x", Body: body, OrderIDAt: at, Run: 1}, 1)
+	r := newRequest(Options{Address: "127.0.0.1:1", EventTypes: []string{"x"}, Body: body, OrderIDAt: at, Run: 1}, 1)
 	for b.Loop() {
 		r.next()
 	}

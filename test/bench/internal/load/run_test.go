@@ -26,7 +26,7 @@ func testOptions(t *testing.T, h http.HandlerFunc) Options {
 	body, at, err := Body([]byte(schema))
 	require.NoError(t, err)
 	return Options{
-		Address: strings.TrimPrefix(server.URL, "http://"), EventType: "x",
+		Address: strings.TrimPrefix(server.URL, "http://"), EventTypes: []string{"x"},
 		Body: body, OrderIDAt: at, Connections: 4, ServerPID: os.Getpid(),
 		WarmUp: 50 * time.Millisecond, Duration: 200 * time.Millisecond,
 	}

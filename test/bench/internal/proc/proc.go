@@ -1,5 +1,5 @@
-// Package proc reads the CPU time and memory of a process from Linux, and its gauges
-// from a Prometheus page. It only reads, except for ResetPeak.
+// Package proc reads the CPU time and memory of a process from Linux, its threads,
+// descriptors and connections, and its gauges from a Prometheus page. It only reads, except for ResetPeak.
 package proc
 
 import (

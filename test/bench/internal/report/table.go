@@ -39,11 +39,17 @@ type Metric struct {
 	Of   func(load.Result) float64
 }
 
-// Names of the rows that targets are set for.
+// Names of the rows that targets are set for, and of those in the table of cells.
 const (
-	Throughput  = "throughput, events/s"
-	LatencyP50  = "latency p50, us"
-	CPUPerEvent = "server CPU, us/event"
+	Throughput       = "throughput, events/s"
+	LatencyP50       = "latency p50, us"
+	LatencyP99       = "latency p99, us"
+	CPUPerEvent      = "server CPU, us/event"
+	ResidentPeak     = "server RSS peak, MiB"
+	Threads          = "threads"
+	KafkaConnections = "connections to Kafka"
+	RedisConnections = "connections to Redis"
+	GeneratorCores   = "generator CPU, cores"
 )
 
 // Metrics are the rows, in the order of the table.
@@ -53,13 +59,18 @@ func Metrics() []Metric {
 		{Throughput, func(r load.Result) float64 { return r.Throughput }},
 		{LatencyP50, func(r load.Result) float64 { return r.Latency.P50 }},
 		{"latency p90, us", func(r load.Result) float64 { return r.Latency.P90 }},
-		{"latency p99, us", func(r load.Result) float64 { return r.Latency.P99 }},
+		{LatencyP99, func(r load.Result) float64 { return r.Latency.P99 }},
 		{"latency max, us", func(r load.Result) float64 { return r.Latency.Max }},
 		{CPUPerEvent, func(r load.Result) float64 { return r.CPUPerEvent }},
 		{"server CPU, cores", func(r load.Result) float64 { return r.CPUCores }},
 		{"server RSS at end, MiB", func(r load.Result) float64 { return float64(r.Resident) / mib }},
-		{"server RSS peak, MiB", func(r load.Result) float64 { return float64(r.PeakResident) / mib }},
+		{ResidentPeak, func(r load.Result) float64 { return float64(r.PeakResident) / mib }},
+		{Threads, func(r load.Result) float64 { return float64(r.Threads) }},
+		{KafkaConnections, func(r load.Result) float64 { return float64(r.KafkaConnections) }},
+		{RedisConnections, func(r load.Result) float64 { return float64(r.RedisConnections) }},
 		{"generator CPU, us/event", func(r load.Result) float64 { return r.GeneratorCPUPerEvent }},
+		{GeneratorCores, func(r load.Result) float64 { return r.GeneratorCPUPerEvent * r.Throughput / 1e6 }},
+		{"link CPU, us/event", func(r load.Result) float64 { return r.LinkCPUPerEvent }},
 	}
 }
 

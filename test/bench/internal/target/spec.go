@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,8 +18,8 @@ import (
 type Spec struct {
 	Name   string // in tables: floor, gateway, old, new
 	Binary string
-	Topic  string // where its records go
-	Key    string // API key that it requires; "": none
+	Topics []string // where its records go
+	Key    string   // API key that it requires; "": none
 	// Markers says that it writes transactions, whose markers take offsets.
 	Markers bool
 	// arguments returns the command line for a listener and an admin listener.
@@ -29,15 +30,15 @@ type Spec struct {
 	ready func(s *Server) string
 }
 
-// Floor is cmd/floor, producing to a topic of that many partitions. Its further flags
+// Floor is cmd/floor, producing to topics of that many partitions each. Its further flags
 // are name=value.
-func Floor(name, binary string, brokers []string, topic string, partitions int, flags []string) Spec {
+func Floor(name, binary string, brokers, topics []string, partitions int, flags []string) Spec {
 	return Spec{
-		Name: name, Binary: binary, Topic: topic,
+		Name: name, Binary: binary, Topics: topics,
 		arguments: func(_, listen, _ string) ([]string, error) {
 			args := []string{
 				"--listen", listen, "--brokers", strings.Join(brokers, ","),
-				"--topic", topic, "--partitions", fmt.Sprint(partitions),
+				"--topics", strings.Join(topics, ","), "--partitions", fmt.Sprint(partitions),
 			}
 			for _, f := range flags {
 				args = append(args, "--"+f)
@@ -68,13 +69,13 @@ type GatewayConfig struct {
 const benchKey = "gwk_bench"
 
 // Gateway is `gateway serve` with a generated configuration file.
-func Gateway(name, binary, topic string, c GatewayConfig) Spec {
+func Gateway(name, binary string, topics []string, c GatewayConfig) Spec {
 	key := ""
 	if c.ClientRate != "" {
 		key = benchKey
 	}
 	return Spec{
-		Name: name, Binary: binary, Topic: topic, Key: key, Markers: c.Guarantee == "transactional",
+		Name: name, Binary: binary, Topics: topics, Key: key, Markers: c.Guarantee == "transactional",
 		arguments: func(dir, listen, admin string) ([]string, error) {
 			text, err := c.render(listen, admin)
 			if err != nil {
@@ -91,6 +92,9 @@ func Gateway(name, binary, topic string, c GatewayConfig) Spec {
 	}
 }
 
+// ErrConfiguration means that a gateway refuses what it was asked to be.
+var ErrConfiguration = errors.New("the gateway refuses the configuration")
+
 // assertEmpty declares in a gateway's Redis that nothing was written before, so that the
 // gateway does not look for lost claims in Kafka. An older gateway has no such command,
 // and does not look.
@@ -98,6 +102,10 @@ func assertEmpty(ctx context.Context, binary, file string) error {
 	command := exec.CommandContext(ctx, binary, "idempotency", "rebuild", "-c", file, "--since", "0s")
 	command.Env = withoutGatewaySettings(os.Environ())
 	out, err := command.CombinedOutput()
+	// A process has only its words to tell one failure from another.
+	if _, why, refused := strings.Cut(string(out), "the configuration cannot be used:"); refused {
+		return fmt.Errorf("%w: %s", ErrConfiguration, strings.TrimSpace(why))
+	}
 	if err != nil && !strings.Contains(string(out), "there is no command") {
 		return fmt.Errorf("prepare the gateway's Redis: %w\n%s", err, out)
 	}

@@ -16,7 +16,7 @@ import (
 func TestGatewayConfigurationIsTheContract(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	spec := Gateway("gateway", "gateway", "orders.placed", GatewayConfig{
+	spec := Gateway("gateway", "gateway", []string{"orders.placed"}, GatewayConfig{
 		Brokers: []string{"127.0.0.1:9092"}, Redis: []string{"127.0.0.1:6379"}, SchemasDir: "schemas",
 		Properties: []string{"linger.ms=1"}, Client: "franz", IdempotencyTTL: 10 * time.Minute,
 	})
@@ -55,11 +55,36 @@ func TestKeysThatAreNotAskedForAreLeftOut(t *testing.T) {
 
 func TestFloorFlags(t *testing.T) {
 	t.Parallel()
-	args, err := Floor("floor", "floor", []string{"a:1", "b:2"}, "t", 48, []string{"client=librdkafka", "property=linger.ms=1"}).arguments("", "c:3", "")
+	args, err := Floor("floor", "floor", []string{"a:1", "b:2"}, []string{"t", "u"}, 48, []string{"client=librdkafka", "property=linger.ms=1"}).arguments("", "c:3", "")
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"--listen", "c:3", "--brokers", "a:1,b:2", "--topic", "t", "--partitions", "48", "--client=librdkafka", "--property=linger.ms=1",
+		"--listen", "c:3", "--brokers", "a:1,b:2", "--topics", "t,u", "--partitions", "48", "--client=librdkafka", "--property=linger.ms=1",
 	}, args)
+}
+
+func TestRefusedConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		script  string
+		refused bool
+	}{
+		"refused":        {"echo 'gateway: the configuration cannot be used:'; echo 'kafka.client: is franz'; exit 1", true},
+		"another error":  {"echo 'no Redis'; exit 1", false},
+		"an old gateway": {"echo 'there is no command'; exit 2", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "gateway")
+			require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700))
+			err := assertEmpty(t.Context(), file, "x.yaml")
+			if !tt.refused {
+				require.NotErrorIs(t, err, ErrConfiguration)
+				return
+			}
+			require.ErrorIs(t, err, ErrConfiguration)
+			require.ErrorContains(t, err, "kafka.client: is franz")
+		})
+	}
 }
 
 // shell makes a server out of a shell script; nothing serves its /readyz unless
