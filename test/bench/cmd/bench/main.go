@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-const usage = `usage: bench run|compare|calibrate|soak [flags]   (-h after a command lists its flags)`
+const usage = `usage: bench run|compare|calibrate|table|soak [flags]   (-h after a command lists its flags)`
 
 // errMissed means that the measurement worked and a target or check failed.
 var errMissed = errors.New("a target or a check failed")
@@ -39,6 +39,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return compareCommand(ctx, args)
 	case "calibrate":
 		return calibrateCommand(ctx, args)
+	case "table":
+		return tableCommand(ctx, args)
 	case "soak":
 		return soakCommand(ctx, args)
 	case "load":

@@ -44,14 +44,19 @@ func (o *options) register(f *flag.FlagSet) {
 	o.redis = split(os.Getenv("GATEWAY_TEST_REDIS"))
 	f.Var(&o.brokers, "brokers", "Kafka bootstrap `addresses` (default $GATEWAY_TEST_KAFKA)")
 	f.Var(&o.redis, "redis", "Redis `addresses` (default $GATEWAY_TEST_REDIS)")
+	o.setup.register(f)
+	o.registerServers(f, 2*time.Second)
+}
+
+// registerServers adds the flags of the commands that measure a gateway anywhere.
+func (o *options) registerServers(f *flag.FlagSet, warmUp time.Duration) {
 	f.StringVar(&o.schemasDir, "schemas", "schemas", "`folder` of the event types")
 	f.StringVar(&o.eventType, "type", "orders.placed", "event `type` to publish; its example needs an orderId")
-	o.setup.register(f)
 	f.DurationVar(&o.idempotencyTTL, "idempotency-ttl", 10*time.Minute, "the gateway's idempotency window; 0 keeps its default")
 	f.StringVar(&o.gateway, "gateway", "", "gateway `binary` to measure (default: build ./cmd/gateway)")
 	f.StringVar(&o.resultsDir, "results", "bench-results", "`folder` for JSON and profiles")
 	f.Float64Var(&o.maxFailureShare, "max-failure-share", 0.001, "largest share of requests without a 202")
-	f.DurationVar(&o.warmUp, "warm-up", 2*time.Second, "load before each measured window")
+	f.DurationVar(&o.warmUp, "warm-up", warmUp, "load before each measured window")
 }
 
 // registerRounds adds the flags of the commands that compare two servers.

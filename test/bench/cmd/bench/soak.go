@@ -231,7 +231,7 @@ func grow(name string, settled []sample, of func(sample) float64) growth {
 // missing one.
 func flat(g growth, limit float64) report.Verdict {
 	return report.Verdict{
-		Name: g.Name + " is flat, growth over the settled soak", Value: g.Growth, Limit: limit,
+		Name: g.Name + " is flat, growth over the settled soak", Value: g.Growth, Bound: "at most", Limit: limit,
 		Pass: g.First > 0 && g.Last > 0 && g.Growth <= limit,
 	}
 }

@@ -61,7 +61,7 @@ func (t targets) at(sc report.Scenario) []report.Verdict {
 		base, candidate, _ := sc.Compare(p50)
 		v := report.Verdict{
 			Name:  "median latency above the base, ms, " + sc.Name,
-			Value: sc.Difference(p50).Median / 1000, Limit: limit.Seconds() * 1000,
+			Value: sc.Difference(p50).Median / 1000, Bound: "at most", Limit: limit.Seconds() * 1000,
 		}
 		// A candidate may be faster than the base, but a figure must not be missing.
 		v.Pass = base.Min > 0 && candidate.Min > 0 && v.Value <= v.Limit

@@ -75,7 +75,7 @@ func TestAtMost(t *testing.T) {
 	require.False(t, AtMost("x", 1.81, 1.8).Pass)
 	require.False(t, AtMost("x", math.NaN(), 1.8).Pass)
 	require.False(t, AtMost("x", 0, 1.8).Pass, "nothing was measured")
-	require.Equal(t, "FAIL  x: 2, limit 1.8", AtMost("x", 2, 1.8).String())
+	require.Equal(t, "FAIL  x: 2, at most 1.8", AtMost("x", 2, 1.8).String())
 }
 
 func TestWriteTable(t *testing.T) {

@@ -70,6 +70,7 @@ func Slope(x, y []float64) float64 {
 type Verdict struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
+	Bound string  `json:"bound"` // at most, at least
 	Limit float64 `json:"limit"`
 	Pass  bool    `json:"pass"`
 }
@@ -77,12 +78,12 @@ type Verdict struct {
 // AtMost passes a value up to the limit; a missing figure (NaN, or zero where
 // zero cannot be measured) never passes.
 func AtMost(name string, value, limit float64) Verdict {
-	return Verdict{Name: name, Value: value, Limit: limit, Pass: value > 0 && value <= limit}
+	return Verdict{Name: name, Value: value, Bound: "at most", Limit: limit, Pass: value > 0 && value <= limit}
 }
 
 // AtLeast passes a value from the limit on.
 func AtLeast(name string, value, limit float64) Verdict {
-	return Verdict{Name: name, Value: value, Limit: limit, Pass: value >= limit && limit > 0}
+	return Verdict{Name: name, Value: value, Bound: "at least", Limit: limit, Pass: value >= limit && limit > 0}
 }
 
 func (v Verdict) String() string {
@@ -90,5 +91,5 @@ func (v Verdict) String() string {
 	if v.Pass {
 		word = "PASS"
 	}
-	return fmt.Sprintf("%s  %s: %.3g, limit %.3g", word, v.Name, v.Value, v.Limit)
+	return fmt.Sprintf("%s  %s: %.3g, %s %.3g", word, v.Name, v.Value, v.Bound, v.Limit)
 }

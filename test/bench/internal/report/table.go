@@ -24,6 +24,11 @@ type Scenario struct {
 	Loads       *Loads        `json:"loads,omitempty"`
 	Base        []load.Result `json:"base"`
 	Candidate   []load.Result `json:"candidate"`
+
+	// Problem says why the candidate has no results; NotPossible, that it refuses to be
+	// measured so.
+	Problem     string `json:"problem,omitempty"`
+	NotPossible bool   `json:"not_possible,omitempty"`
 }
 
 // Loads are two kinds of load on the candidate: each side's name and connections.

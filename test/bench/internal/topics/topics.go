@@ -13,8 +13,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// callTimeout is long enough for 200 topics of 12 partitions on a busy machine.
-const callTimeout = time.Minute
+const (
+	// callTimeout is long enough for 200 topics of 12 partitions on a busy machine.
+	callTimeout = time.Minute
+	// touchTimeout is for the first record of each of them, three replicas and a slow disk.
+	touchTimeout = 5 * time.Minute
+)
 
 // Admin owns one Kafka client. It is not safe for concurrent use.
 type Admin struct {
@@ -28,7 +32,7 @@ type Admin struct {
 // New connects lazily: a wrong address shows at the first call. Topics that it creates
 // get that many partitions, each with that many replicas.
 func New(brokers []string, partitions int, replication int16) (*Admin, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		return nil, fmt.Errorf("create Kafka client: %w", err)
 	}
@@ -67,6 +71,23 @@ func (a *Admin) Ensure(ctx context.Context, topics ...string) error {
 	return nil
 }
 
+// Touch writes a record to each partition of the topics: a broker makes files for the first
+// record of a partition, and waits for the disk, which a measurement should not.
+func (a *Admin) Touch(ctx context.Context, topics ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
+	defer cancel()
+	var records []*kgo.Record
+	for _, topic := range topics {
+		for p := range a.partitions {
+			records = append(records, &kgo.Record{Topic: topic, Partition: int32(p), Value: []byte("first")})
+		}
+	}
+	if err := a.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("write first records: %w", err)
+	}
+	return nil
+}
+
 // awaitLeaders polls, because a new topic takes a moment to get its leaders.
 func (a *Admin) awaitLeaders(ctx context.Context, topics []string) (kadm.TopicDetails, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -77,7 +98,10 @@ func (a *Admin) awaitLeaders(ctx context.Context, topics []string) (kadm.TopicDe
 			return nil, fmt.Errorf("describe topics: %w", err)
 		}
 		if len(details) == len(topics) && allLed(details) {
-			return details, nil
+			// Metadata name a leader before it knows that it is one.
+			if offsets, err := a.admin.ListEndOffsets(ctx, topics...); err == nil && offsets.Error() == nil {
+				return details, nil
+			}
 		}
 		select {
 		case <-tick.C:
