@@ -40,11 +40,12 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 fuzz: ## Fuzz each target for FUZZTIME (default 30s)
 	@test/fuzz $(FUZZTIME)
 
-bench: build ## Benchmark against a minimal server, batches against single events, and auth, on real services
-	@test/bench/run
+bench: build ## Benchmark: a table of cells beside a minimal server, near and far; batches, auth (CELLS="2ms-*" for some cells only)
+	@test/bench/run $(if $(CELLS),--cells '$(CELLS)')
 
-soak: build ## Run ten minutes of load and check that memory stays flat
-	@test/with-services go run ./test/bench/cmd/bench soak --duration 10m --connections 64
+soak: build ## Run ten minutes of load, Kafka and Redis 2 ms away; check that memory, goroutines and descriptors stay flat
+	@test/with-services go run ./test/bench/cmd/bench soak --gateway bin/gateway --duration 10m --connections 64 \
+	  --distance 2ms --redis-distance 2ms --idempotency-ttl 2m
 
 torture: ## Kill, pause and cut off processes for hours; check every event (TORTURE="-seed 1" for flags)
 	@test/torture/run $(TORTURE)

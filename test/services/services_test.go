@@ -52,6 +52,24 @@ func TestKafkaConfigComplete(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "true", c.properties()["auto.create.topics.enable"])
 	})
+	t.Run("a proxied listener has a port of its own", func(t *testing.T) {
+		t.Parallel()
+		var behind string
+		c, err := KafkaConfig{Dir: t.TempDir(), Proxied: map[string]func(string) (string, error){
+			"FAR": func(addr string) (string, error) { behind = addr; return "proxy:1", nil },
+		}}.complete()
+		require.NoError(t, err)
+		p := c.properties()
+		require.NotEqual(t, addr(c.Port), behind)
+		require.Equal(t, "PLAINTEXT://"+addr(c.Port)+",CONTROLLER://"+addr(c.ControllerPort)+",FAR://"+behind, p["listeners"])
+		require.Equal(t, "PLAINTEXT://"+addr(c.Port)+",FAR://proxy:1", p["advertised.listeners"])
+		require.Contains(t, p["listener.security.protocol.map"], ",FAR:PLAINTEXT")
+		require.Equal(t, "proxy:1", (&Kafka{cfg: c}).Proxied("FAR"))
+		_, err = KafkaConfig{Dir: t.TempDir(), Proxied: map[string]func(string) (string, error){
+			"FAR": func(string) (string, error) { return "", errors.New("no proxy") },
+		}}.complete()
+		require.ErrorContains(t, err, "advertise listener FAR: no proxy")
+	})
 	t.Run("three voters replicate", func(t *testing.T) {
 		t.Parallel()
 		cfgs, err := clusterConfigs(3, KafkaConfig{Dir: t.TempDir()})

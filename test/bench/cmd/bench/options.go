@@ -22,6 +22,7 @@ type options struct {
 	guarantee       string // of the newer gateway; empty: the default
 	clientRate      string // of the newer gateway's only client; empty: no authentication
 	resultsDir      string
+	dataDir         string // for Kafka and Redis of a table; empty: the system's for temporary files
 	maxFailureShare float64
 
 	rounds          int

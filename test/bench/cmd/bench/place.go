@@ -49,7 +49,11 @@ func newPlace(ctx context.Context, o options, dir string) (*place, error) {
 // advertises the address of a link, because clients connect to what a broker advertises.
 // Brokers reach each other past the links.
 func (p *place) startKafka(ctx context.Context, dir string, brokers int, distances ...time.Duration) error {
-	cfg := services.KafkaConfig{Dir: dir, Proxied: make(map[string]func(string) (string, error))}
+	cfg := services.KafkaConfig{
+		Dir: dir, Proxied: make(map[string]func(string) (string, error)),
+		// Drop what exceeds the topics' retention soon: the data may be in memory.
+		Properties: map[string]string{"log.retention.check.interval.ms": "5000", "log.segment.delete.delay.ms": "1000"},
+	}
 	for _, d := range distances {
 		cfg.Proxied[listenerName(d)] = func(addr string) (string, error) { return p.link(addr, d) }
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,6 +23,7 @@ type tableOutcome struct {
 	Time        time.Time        `json:"time"`
 	Cores       int              `json:"cores"`
 	LoadAverage string           `json:"load_average_before"`
+	DataDir     string           `json:"data"` // where Kafka's data were
 	Rounds      int              `json:"rounds"`
 	Seconds     float64          `json:"seconds"` // each measured window
 	Blocks      []report.Block   `json:"blocks"`
@@ -35,6 +37,7 @@ func tableCommand(ctx context.Context, args []string) error {
 	o.registerServers(f, 1500*time.Millisecond)
 	f.IntVar(&o.rounds, "rounds", 3, "how often each cell is measured")
 	f.DurationVar(&o.duration, "duration", 4*time.Second, "length of a measured window")
+	f.StringVar(&o.dataDir, "data", memoryFolder(), "`folder` for what Kafka writes; empty: the system's for temporary files")
 	f.Var(&patterns, "cells", "`names` of the cells to measure, comma-separated, with * and ? (default all)")
 	names := f.Bool("list", false, "print the cells, and measure nothing")
 	if err := f.Parse(args); err != nil {
@@ -58,7 +61,7 @@ func tableCommand(ctx context.Context, args []string) error {
 func measureTable(ctx context.Context, o options, cells []cell) error {
 	out := tableOutcome{
 		Time: time.Now().UTC(), Cores: runtime.NumCPU(), LoadAverage: loadAverage(),
-		Rounds: o.rounds, Seconds: o.duration.Seconds(),
+		DataDir: cmp.Or(o.dataDir, os.TempDir()), Rounds: o.rounds, Seconds: o.duration.Seconds(),
 	}
 	for len(cells) > 0 {
 		n := len(cells)
@@ -89,8 +92,8 @@ func measureTable(ctx context.Context, o options, cells []cell) error {
 // write prints the tables as Markdown.
 func (out tableOutcome) write(w io.Writer) {
 	report.WriteBlocks(w, out.Blocks)
-	fmt.Fprintf(w, "\n%s of %g s on %d cores, load average before %s; medians, ratios to the floor of the same round (least..greatest).\n",
-		count(out.Rounds, "round"), out.Seconds, out.Cores, out.LoadAverage)
+	fmt.Fprintf(w, "\n%s of %g s on %d cores, load average before %s, Kafka's data in %s; medians, ratios to the floor of the same round (least..greatest).\n",
+		count(out.Rounds, "round"), out.Seconds, out.Cores, out.LoadAverage, out.DataDir)
 	if busy(out.LoadAverage, out.Cores) {
 		fmt.Fprint(w, "Other programs kept the machine busy.\n")
 	}

@@ -12,11 +12,25 @@ import (
 	"eventgateway/test/bench/internal/target"
 	"eventgateway/test/bench/internal/topics"
 	"eventgateway/test/services"
+
+	"golang.org/x/sys/unix"
 )
 
 // brokerWarmUp is how long brokers get load through the floor before the first figure, and
-// before the first of more topics: they compile their code meanwhile.
+// before the first of more topics, times the number of brokers, which share the cores: they
+// compile their code meanwhile.
 const brokerWarmUp = 6 * time.Second
+
+// memoryFolder is a file system in memory, if the machine has one with enough room. On a disk
+// that others use, brokers with hundreds of partitions stall, for floor and gateway alike.
+func memoryFolder() string {
+	const folder, enough = "/dev/shm", 8 << 30
+	var fs unix.Statfs_t
+	if err := unix.Statfs(folder, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < enough {
+		return ""
+	}
+	return folder
+}
 
 // table is a session with services of its own, at all distances that its cells need.
 type table struct {
@@ -32,7 +46,7 @@ func newTable(ctx context.Context, o options, cells []cell) (t *table, err error
 	if t.schema, err = t.readSchema(); err != nil {
 		return nil, err
 	}
-	if t.dir, err = os.MkdirTemp("", "gateway-bench-"); err != nil {
+	if t.dir, err = os.MkdirTemp(o.dataDir, "gateway-bench-"); err != nil {
 		return nil, fmt.Errorf("create scratch folder: %w", err)
 	}
 	if err := t.start(ctx, cells); err != nil {
@@ -102,7 +116,7 @@ func (t *table) enter(ctx context.Context, st setting) error {
 		return err
 	}
 	st.connections = 256
-	if _, err := t.once(ctx, t.floorSpec(st), st, brokerWarmUp); err != nil {
+	if _, err := t.once(ctx, t.floorSpec(st), st, brokerWarmUp*time.Duration(st.brokers)); err != nil {
 		return fmt.Errorf("warm up brokers: %w", err)
 	}
 	return nil

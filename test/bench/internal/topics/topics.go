@@ -45,7 +45,7 @@ func (a *Admin) Ensure(ctx context.Context, topics ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	// Long runs write gigabytes: let the broker drop old segments.
-	retention, segment := "134217728", "33554432"
+	retention, segment := "33554432", "16777216"
 	configs := map[string]*string{"retention.bytes": &retention, "segment.bytes": &segment}
 	created, err := a.admin.CreateTopics(ctx, int32(a.partitions), a.replication, configs, topics...)
 	if err != nil {
