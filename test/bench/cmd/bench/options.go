@@ -22,7 +22,7 @@ type options struct {
 	guarantee       string // of the newer gateway; empty: the default
 	clientRate      string // of the newer gateway's only client; empty: no authentication
 	resultsDir      string
-	dataDir         string // for Kafka and Redis of a table; empty: the system's for temporary files
+	dataDir         string // for the servers that the run starts
 	maxFailureShare float64
 
 	rounds          int
@@ -55,6 +55,7 @@ func (o *options) registerServers(f *flag.FlagSet, warmUp time.Duration) {
 	f.StringVar(&o.eventType, "type", "orders.placed", "event `type` to publish; its example needs an orderId")
 	f.DurationVar(&o.idempotencyTTL, "idempotency-ttl", 10*time.Minute, "the gateway's idempotency window; 0 keeps its default")
 	f.StringVar(&o.gateway, "gateway", "", "gateway `binary` to measure (default: build ./cmd/gateway)")
+	f.StringVar(&o.dataDir, "data", dataFolder(), "`folder` for what a Kafka that the run starts writes")
 	f.StringVar(&o.resultsDir, "results", "bench-results", "`folder` for JSON and profiles")
 	f.Float64Var(&o.maxFailureShare, "max-failure-share", 0.001, "largest share of requests without a 202")
 	f.DurationVar(&o.warmUp, "warm-up", warmUp, "load before each measured window")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -12,7 +13,21 @@ import (
 
 	"eventgateway/test/bench/internal/link"
 	"eventgateway/test/services"
+
+	"golang.org/x/sys/unix"
 )
+
+// dataFolder is a file system in memory, if the machine has one with enough room, else the
+// system's folder for temporary files. On a disk that others use, brokers with hundreds of
+// partitions stall, for floor and gateway alike.
+func dataFolder() string {
+	const folder, enough = "/dev/shm", 8 << 30
+	var fs unix.Statfs_t
+	if err := unix.Statfs(folder, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < enough {
+		return os.TempDir()
+	}
+	return folder
+}
 
 // place is where Kafka and Redis are for the measured servers: as near as the
 // environment says, or behind links with a delay.

@@ -46,7 +46,7 @@ func newSession(ctx context.Context, o options) (*session, error) {
 	if doc.Event.Topic != "" {
 		s.typeTopic = doc.Event.Topic
 	}
-	if s.dir, err = os.MkdirTemp("", "gateway-bench-"); err != nil {
+	if s.dir, err = os.MkdirTemp(o.dataDir, "gateway-bench-"); err != nil {
 		return nil, fmt.Errorf("create scratch folder: %w", err)
 	}
 	if s.place, err = newPlace(ctx, o, s.dir); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,7 +36,6 @@ func tableCommand(ctx context.Context, args []string) error {
 	o.registerServers(f, 1500*time.Millisecond)
 	f.IntVar(&o.rounds, "rounds", 3, "how often each cell is measured")
 	f.DurationVar(&o.duration, "duration", 4*time.Second, "length of a measured window")
-	f.StringVar(&o.dataDir, "data", memoryFolder(), "`folder` for what Kafka writes; empty: the system's for temporary files")
 	f.Var(&patterns, "cells", "`names` of the cells to measure, comma-separated, with * and ? (default all)")
 	names := f.Bool("list", false, "print the cells, and measure nothing")
 	if err := f.Parse(args); err != nil {
@@ -61,7 +59,7 @@ func tableCommand(ctx context.Context, args []string) error {
 func measureTable(ctx context.Context, o options, cells []cell) error {
 	out := tableOutcome{
 		Time: time.Now().UTC(), Cores: runtime.NumCPU(), LoadAverage: loadAverage(),
-		DataDir: cmp.Or(o.dataDir, os.TempDir()), Rounds: o.rounds, Seconds: o.duration.Seconds(),
+		DataDir: o.dataDir, Rounds: o.rounds, Seconds: o.duration.Seconds(),
 	}
 	for len(cells) > 0 {
 		n := len(cells)

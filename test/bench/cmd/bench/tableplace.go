@@ -12,25 +12,12 @@ import (
 	"eventgateway/test/bench/internal/target"
 	"eventgateway/test/bench/internal/topics"
 	"eventgateway/test/services"
-
-	"golang.org/x/sys/unix"
 )
 
 // brokerWarmUp is how long brokers get load through the floor before the first figure, and
 // before the first of more topics, times the number of brokers, which share the cores: they
 // compile their code meanwhile.
 const brokerWarmUp = 6 * time.Second
-
-// memoryFolder is a file system in memory, if the machine has one with enough room. On a disk
-// that others use, brokers with hundreds of partitions stall, for floor and gateway alike.
-func memoryFolder() string {
-	const folder, enough = "/dev/shm", 8 << 30
-	var fs unix.Statfs_t
-	if err := unix.Statfs(folder, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < enough {
-		return ""
-	}
-	return folder
-}
 
 // table is a session with services of its own, at all distances that its cells need.
 type table struct {
