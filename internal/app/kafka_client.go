@@ -10,9 +10,8 @@ import (
 // KafkaClient decides which client writes records, and why. The error is
 // [config.Errors], with every property that is wrong.
 func KafkaClient(cfg *config.Config) (kafka.ClientChoice, error) {
-	transactional := cfg.Kafka.Guarantee == config.GuaranteeTransactional
 	connection := kafka.Connection{Brokers: cfg.Kafka.Brokers, Properties: cfg.Kafka.Properties}
-	choice, err := kafka.ChooseClient(kafka.ClientName(cfg.Kafka.Client), transactional, connection)
+	choice, err := kafka.ChooseClient(kafka.ClientName(cfg.Kafka.Client), connection)
 	var wrong kafka.PropertyErrors
 	switch {
 	case err == nil:

@@ -65,6 +65,4 @@ func TestCheckConfigReportsAll(t *testing.T) {
 	err := CheckConfig(cfg)
 	require.ErrorContains(t, err, "kafka.properties.linger.ms: ")
 	require.ErrorContains(t, err, "webhooks[0].")
-	cfg.Kafka.Client, cfg.Kafka.Guarantee = config.KafkaClientFranz, config.GuaranteeTransactional
-	require.ErrorContains(t, CheckConfig(cfg), "kafka.client: franz-go is configured")
 }

@@ -77,8 +77,6 @@ func (v validator) kafka() {
 	k := v.c.Kafka
 	v.addresses("kafka.brokers", k.Brokers)
 	oneOf(v, "kafka.client", k.Client, KafkaClientAuto, KafkaClientFranz, KafkaClientLibrdkafka)
-	v.check(k.Client != KafkaClientFranz || k.Guarantee != GuaranteeTransactional || v.known.has("kafka.guarantee"), "kafka.client",
-		"is franz, and transactions are written with librdkafka", "write auto or librdkafka, or kafka.guarantee: idempotent")
 	oneOf(v, "kafka.guarantee", k.Guarantee, GuaranteeIdempotent, GuaranteeTransactional)
 	v.transactions()
 	v.check(k.DeliveryTimeout >= minDeliveryTimeout, "kafka.delivery_timeout", "must be at least "+minDeliveryTimeout.String(), "write for example 20s")

@@ -26,20 +26,14 @@ type ClientChoice struct {
 // connection can be expressed in it. It connects to nothing, but reads the files of
 // certificates and keys that the properties name.
 //
-// The error is a [PropertyErrors], or one about franz-go and transactions.
-func ChooseClient(configured ClientName, transactional bool, c Connection) (ClientChoice, error) {
+// The error is a [PropertyErrors], unless there is no such client.
+func ChooseClient(configured ClientName, c Connection) (ClientChoice, error) {
 	switch configured {
 	case ClientLibrdkafka:
 		return ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, nil
 	case ClientFranz, ClientAuto:
 	default:
 		return ClientChoice{}, fmt.Errorf("the client that is configured is none of %s, %s and %s", ClientAuto, ClientFranz, ClientLibrdkafka)
-	}
-	if transactional {
-		if configured == ClientFranz {
-			return ClientChoice{}, errors.New("franz-go is configured, and transactions are written with librdkafka")
-		}
-		return ClientChoice{ClientLibrdkafka, "transactions are written with librdkafka"}, nil
 	}
 	_, missing, err := c.FranzOptions()
 	var wrong PropertyErrors

@@ -9,44 +9,40 @@ import (
 func TestChooseClient(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		configured    ClientName
-		transactional bool
-		properties    string
-		want          ClientChoice
-		err           string
+		configured ClientName
+		properties string
+		want       ClientChoice
+		err        string
 	}{
 		"auto": {
-			ClientAuto, false, "linger.ms=5 compression.type=lz4",
+			ClientAuto, "linger.ms=5 compression.type=lz4",
 			ClientChoice{ClientFranz, "franz-go can express all of kafka.properties"},
 			"",
 		},
 		"auto, something only librdkafka has": {
-			ClientAuto, false, "compression.type=zstd batch.num.messages=5",
+			ClientAuto, "compression.type=zstd batch.num.messages=5",
 			ClientChoice{ClientLibrdkafka, "kafka.properties.batch.num.messages: franz-go bounds a batch by its bytes only"},
 			"",
 		},
 		"auto, a bad value": {
-			ClientAuto, false, "linger.ms=soon batch.num.messages=5",
+			ClientAuto, "linger.ms=soon batch.num.messages=5",
 			ClientChoice{},
 			"kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000; write for example 5",
 		},
-		"auto, transactional": {ClientAuto, true, "linger.ms=5", ClientChoice{ClientLibrdkafka, "transactions are written with librdkafka"}, ""},
-		"franz":               {ClientFranz, false, "linger.ms=5 debug=broker", ClientChoice{ClientFranz, "kafka.client is franz"}, ""},
+		"franz": {ClientFranz, "linger.ms=5 debug=broker", ClientChoice{ClientFranz, "kafka.client is franz"}, ""},
 		"franz, all that is wrong": {
-			ClientFranz, false, "linger.ms=soon batch.num.messages=5 no.such.property=x",
+			ClientFranz, "linger.ms=soon batch.num.messages=5 no.such.property=x",
 			ClientChoice{},
 			"kafka.properties.batch.num.messages: cannot be used with kafka.client: franz: franz-go bounds a batch by its bytes only; leave it out, or write kafka.client: auto or librdkafka\n" +
 				"kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000; write for example 5\n" +
 				"kafka.properties.no.such.property: cannot be used with kafka.client: franz: franz-go has no counterpart; leave it out, or write kafka.client: auto or librdkafka",
 		},
-		"franz, transactional":  {ClientFranz, true, "", ClientChoice{}, "franz-go is configured, and transactions are written with librdkafka"},
-		"librdkafka":            {ClientLibrdkafka, false, "linger.ms=soon", ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, ""},
-		"librdkafka, transact.": {ClientLibrdkafka, true, "", ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, ""},
-		"another":               {"sarama", false, "", ClientChoice{}, "the client that is configured is none of auto, franz and librdkafka"},
+		"librdkafka": {ClientLibrdkafka, "linger.ms=soon", ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, ""},
+		"another":    {"sarama", "", ClientChoice{}, "the client that is configured is none of auto, franz and librdkafka"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ChooseClient(c.configured, c.transactional, Connection{Brokers: []string{"127.0.0.1:1"}, Properties: propertiesOf(c.properties)})
+			got, err := ChooseClient(c.configured, Connection{Brokers: []string{"127.0.0.1:1"}, Properties: propertiesOf(c.properties)})
 			if c.err != "" {
 				require.EqualError(t, err, c.err)
 			} else {

@@ -9,24 +9,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/kafka"
-)
-
-const (
-	// kgo learns ids of topics from metadata of version 10 on, and writes to a topic that
-	// was created anew, under another id, never again. Up to these versions topics have
-	// names only.
-	produceVersion, metadataVersion = 12, 9
-	produceKey                      = int16(kmsg.Produce)
-	// produceTimeout is how long a leader may wait for its followers before it says so.
-	// A second later the broker counts as silent, and the request is sent again.
-	produceTimeout = 1500 * time.Millisecond
-	// franzRecords bounds the records that a client holds; memory is the limit.
-	franzRecords = 1 << 22
 )
 
 // franzClient writes through franz-go. Its construction keeps these rules, each of
@@ -50,21 +35,10 @@ type franzClient struct {
 // newFranzClient returns a client that connects in the background. connection are the
 // translated properties; largest is the largest batch of a topic, in bytes.
 func newFranzClient(connection []kgo.Opt, deliveryTimeout time.Duration, largest func(topic string) int32, to reporter, onError func(error), logger kgo.Logger) (*franzClient, error) {
-	versions := kversion.Stable()
-	versions.SetMaxKeyVersion(produceKey, produceVersion)
-	versions.SetMaxKeyVersion(int16(kmsg.Metadata), metadataVersion)
 	c := &franzClient{reporter: to, brokers: newFranzBrokers(deliveryTimeout, onError)}
-	opts := append(connection[:len(connection):len(connection)],
-		kgo.RecordPartitioner(placed{c}),
+	opts := append(franzOptions(connection, deliveryTimeout, largest, c.brokers, logger),
 		kgo.StopProducerOnDataLossDetected(),
-		kgo.AlwaysRetryEOF(),
-		kgo.MaxVersions(versions),
-		kgo.ProducerBatchMaxBytesFn(largest),
-		kgo.MaxBufferedRecords(franzRecords),
-		kgo.ProduceRequestTimeout(min(produceTimeout, max(100*time.Millisecond, deliveryTimeout/5))),
-		kgo.RetryBackoffFn(retryPause),
-		kgo.WithHooks(c.brokers),
-		kgo.WithLogger(logger),
+		kgo.RecordPartitioner(placed{c.leaderOf}),
 	)
 	var err error
 	if c.cl, err = kgo.NewClient(opts...); err != nil {
@@ -76,12 +50,6 @@ func newFranzClient(connection []kgo.Opt, deliveryTimeout time.Duration, largest
 	return c, nil
 }
 
-// retryPause is the pause before a broker is asked again. It does not jitter, so that it
-// is longer than surelyFirstTry.
-func retryPause(tries int) time.Duration {
-	return min(time.Second, retryBackoff<<min(tries-1, 5))
-}
-
 // initialise gets the producer's id before the first record needs it.
 func (c *franzClient) initialise(ctx context.Context) {
 	id, _, err := c.cl.ProducerID(ctx)
@@ -91,51 +59,10 @@ func (c *franzClient) initialise(ctx context.Context) {
 	}
 }
 
-// franzRecord is a record in franz-go. As the record's context it leads back from the
-// acknowledgement, and tells kgo when the partition is given up.
-type franzRecord struct {
-	context.Context // of the partition
-	flight          *inFlight
-	gate            *gate
-	record          kgo.Record
-	leader, epoch   int32     // of the partition, when the record was handed over
-	placed          time.Time // it was not sent before
-	unloaded        bool      // kgo does not know the partition, and sends nothing
-	headers         [12]kgo.RecordHeader
-}
-
-// newFranzRecord copies the record: kgo does not, and callers use their memory again.
-func newFranzRecord(f *inFlight) *franzRecord {
-	r := &franzRecord{Context: f.waits.context(), flight: f}
-	from := &f.record
-	size := len(from.Key) + len(from.Value)
-	for _, h := range from.Headers {
-		size += len(h.Value)
-	}
-	buf := make([]byte, 0, size)
-	keep := func(b []byte) []byte {
-		if b == nil {
-			return nil // not the same as an empty one
-		}
-		at := len(buf)
-		buf = append(buf, b...)
-		return buf[at:len(buf):len(buf)]
-	}
-	r.record = kgo.Record{
-		Topic: from.Topic, Partition: from.Partition, Timestamp: from.Timestamp,
-		Key: keep(from.Key), Value: keep(from.Value), Headers: r.headers[:0],
-	}
-	for _, h := range from.Headers {
-		at := len(buf)
-		buf = append(buf, h.Value...)
-		r.record.Headers = append(r.record.Headers, kgo.RecordHeader{Key: h.Name, Value: buf[at:len(buf):len(buf)]})
-	}
-	return r
-}
-
 func (c *franzClient) send(f *inFlight) *event.Error {
-	r := newFranzRecord(f)
-	r.leader, r.epoch = c.leaderOf(f)
+	r := newFranzRecord(f.waits.context(), &f.record)
+	r.flight = f
+	r.leader, r.epoch = c.leaderOf(f.record.Topic, f.record.Partition)
 	if c.brokers.overQuota(r.leader) {
 		return quotaExceeded()
 	}
@@ -155,10 +82,8 @@ func (c *franzClient) gateTo(broker int32) *gate {
 	return g.(*gate)
 }
 
-// leaderOf is the leader of a record's partition and its epoch; -1, -1: not known yet.
-func (c *franzClient) leaderOf(f *inFlight) (leader, epoch int32) {
-	leader, epoch, _ = c.cl.PartitionLeader(f.record.Topic, f.record.Partition)
-	return leader, epoch
+func (c *franzClient) leaderOf(topic string, partition int32) (leader, epoch int32) {
+	return franzLeader(c.cl, topic, partition)
 }
 
 // ended is called by kgo, for one record after the other: it must not block.
@@ -176,26 +101,9 @@ func (c *franzClient) ended(record *kgo.Record, err error) {
 }
 
 func (c *franzClient) outcome(r *franzRecord, err error) report {
-	switch {
-	case err == nil:
-		return report{at: event.Position{Partition: r.record.Partition, Offset: r.record.Offset}}
-	case errors.Is(err, kgo.ErrMaxBuffered):
-		return report{local: overloaded()}
-	case r.unloaded, r.placed.IsZero(): // it never came as far as a batch
-		c.cl.ForceMetadataRefresh()
-		return report{local: event.RefuseCause(event.LogUnavailable, err, "The Kafka producer does not know the topic's partition yet. Nothing was written; send it again.")}
-	}
-	return report{err: err, firstTry: c.firstTry(r)}
-}
-
-// firstTry reports whether what Kafka said of r was surely about its only try. kgo sends
-// again without a pause when the partition has moved, and sometimes when a connection
-// broke. A record behind one that was refused was refused for its sequence, if the
-// broker still knew the producer's.
-func (c *franzClient) firstTry(r *franzRecord) bool {
-	leader, epoch := c.leaderOf(r.flight)
-	return leader >= 0 && leader == r.leader && epoch == r.epoch && surelyFirst(time.Since(r.placed)) &&
-		c.brokers.answeredSince(leader, r.placed) && (r.flight.waits.known() || r.flight.waits.wasAlone(r.flight))
+	return franzOutcome(c.cl, r, err, func() bool {
+		return r.onlyTry(c.leaderOf, c.brokers) && (r.flight.waits.known() || r.flight.waits.wasAlone(r.flight))
+	})
 }
 
 // abandon relies on the context of the partition's records: kgo ends them when none is
@@ -206,25 +114,4 @@ func (c *franzClient) close() {
 	c.stop()
 	c.cl.Close()
 	c.starting.Wait()
-}
-
-// placed is kgo's partitioner: the placement has decided.
-type placed struct{ c *franzClient }
-
-// ForTopic implements kgo.Partitioner.
-func (p placed) ForTopic(string) kgo.TopicPartitioner { return p }
-
-// RequiresConsistency implements kgo.TopicPartitioner.
-func (placed) RequiresConsistency(*kgo.Record) bool { return true }
-
-// Partition implements kgo.TopicPartitioner. It is called before the record can be
-// sent; a partition beyond n makes kgo refuse it.
-func (p placed) Partition(record *kgo.Record, n int) int {
-	if r, ok := record.Context.(*franzRecord); ok {
-		r.unloaded, r.placed = int(record.Partition) >= n, time.Now()
-		if r.leader < 0 {
-			r.leader, r.epoch = p.c.leaderOf(r.flight)
-		}
-	}
-	return int(record.Partition)
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -9,8 +10,12 @@ import (
 	"time"
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/failpoint"
 )
 
@@ -20,6 +25,9 @@ const (
 	// fencesRemembered bounds the memory of what is fenced. A forgotten id is
 	// fenced again, which does no harm.
 	fencesRemembered = 10_000
+	// The pauses while Kafka ends the transaction of an id that is fenced.
+	shortestFencePause = 2 * time.Millisecond
+	longestFencePause  = 100 * time.Millisecond
 )
 
 // fencer takes over transactional ids, so that their producers can append nothing
@@ -28,6 +36,7 @@ type fencer struct {
 	cfg        Config
 	registry   *registry
 	abandonOwn func(ctx context.Context, id string) error // abandons a producer of this process
+	initialise func(ctx context.Context, id string) error // as a producer with this id that does nothing else
 	running    context.Context                            // ended when the pool is closed; fences outlive the calls that ask for them
 	logger     *slog.Logger
 	metrics    *Metrics
@@ -67,7 +76,7 @@ func (f *fencer) fenceAll(ctx context.Context) error {
 	return group.Wait()
 }
 
-// takeOver initialises a producer with this id that does nothing else.
+// takeOver fences id, after the pool has abandoned it.
 func (f *fencer) takeOver(id string) error {
 	// Kafka first ends the old owner's transaction: it aborts an open one at once, but
 	// waits for a commit in progress.
@@ -90,16 +99,51 @@ func (f *fencer) takeOver(id string) error {
 	return err
 }
 
-func (f *fencer) initialise(ctx context.Context, id string) error {
-	onError := func(from *librdkafkaProducer, e librdkafka.Error) {
-		noteTransactionalError(f.logger, f.metrics, from, e)
+// initialiseWithLibrdkafka starts a producer for each id.
+func initialiseWithLibrdkafka(cfg Config, logger *slog.Logger, metrics *Metrics) func(ctx context.Context, id string) error {
+	onError := func(from *librdkafkaProducer, e librdkafka.Error) { noteTransactionalError(logger, metrics, from, e) }
+	return func(ctx context.Context, id string) error {
+		p, err := newTransactional(cfg, id, defaultBatchBytes, logger, onError)
+		if err != nil {
+			return err
+		}
+		defer p.close(0)
+		return p.initialise(ctx)
 	}
-	inc, err := newTransactional(f.cfg, id, defaultBatchBytes, f.logger, onError)
+}
+
+// initialiseWithFranz sends the one request that it takes.
+func initialiseWithFranz(connection []kgo.Opt, transactionTimeout time.Duration, log kgo.Logger) func(ctx context.Context, id string) error {
+	return func(ctx context.Context, id string) error {
+		cl, err := kgo.NewClient(append(connection[:len(connection):len(connection)], kgo.RetryBackoffFn(retryPause), kgo.WithLogger(log))...)
+		if err != nil {
+			return fmt.Errorf("create kafka client: %w", err)
+		}
+		defer cl.Close()
+		pauses := backoff.NewExponential(shortestFencePause, longestFencePause)
+		for {
+			err := initProducerID(ctx, cl, id, transactionTimeout)
+			switch {
+			case err == nil:
+				return nil
+			case !errors.Is(err, kerr.ConcurrentTransactions) || ctx.Err() != nil:
+				return fmt.Errorf("initialise transactions of %s: %w", id, err)
+			}
+			backoff.Sleep(ctx, pauses.Next()) // Kafka ends the transaction of the one before
+		}
+	}
+}
+
+func initProducerID(ctx context.Context, cl *kgo.Client, id string, transactionTimeout time.Duration) error {
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID = &id
+	req.ProducerID, req.ProducerEpoch = -1, -1 // not known, so that Kafka fences whoever has them
+	req.TransactionTimeoutMillis = int32(transactionTimeout.Milliseconds())
+	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
 		return err
 	}
-	defer inc.close(0)
-	return inc.initialise(ctx)
+	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
 // fenceable reports whether id is that of a transactional producer. Others

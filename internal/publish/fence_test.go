@@ -43,16 +43,18 @@ func registeredAt(tb testing.TB, brokers []string, p running) []string {
 func (r running) poolIDs() (ids []string) {
 	pool := r.pool()
 	for i := range pool.slots {
-		ids = append(ids, pool.slots[i].current.Load().inc.id)
+		ids = append(ids, pool.slots[i].current.Load().id)
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-func TestProducersAreRegistered(t *testing.T) {
+func TestProducersAreRegistered(t *testing.T) { withClients(t, testProducersAreRegistered) }
+
+func testProducersAreRegistered(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	require.Len(t, p.poolIDs(), poolSize)
 	require.Equal(t, p.poolIDs(), registered(t, cluster, p))
 	listed, err := p.pool().registry.list(t.Context())
@@ -60,7 +62,9 @@ func TestProducersAreRegistered(t *testing.T) {
 	require.ElementsMatch(t, p.poolIDs(), listed)
 }
 
-func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
+func TestNothingIsReadyWithoutTheRegistry(t *testing.T) { withClients(t, testNothingIsReadyWithoutTheRegistry) }
+
+func testNothingIsReadyWithoutTheRegistry(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	cluster.ControlKey(kmsg.CreateTopics.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -71,7 +75,7 @@ func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
 		resp.Topics = append(resp.Topics, topic)
 		return resp, nil, true
 	})
-	p := start(t, cluster.ListenAddrs(), []string{"t"}, inTransactions(t, true))
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, inTransactions(t, true), with)
 	require.Eventually(t, func() bool { return p.metric(t, "gateway_kafka_transactional_starts_total") > 0 }, patience, tick)
 	require.False(t, p.Complete())
 	requireRefused(t, event.LogUnavailable, func() error { _, err := p.Place("t", nil, 0); return err })
@@ -79,11 +83,13 @@ func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
 	require.Error(t, p.fenceAll(t.Context()))
 }
 
-func TestFencedProducerIsReplaced(t *testing.T) {
+func TestFencedProducerIsReplaced(t *testing.T) { withClients(t, testFencedProducerIsReplaced) }
+
+func testFencedProducerIsReplaced(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
-	other := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
+	other := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
 	require.NoError(t, p.write("t", 0, owner, "before"))
 	require.NoError(t, other.fence(t.Context(), owner))
@@ -93,10 +99,12 @@ func TestFencedProducerIsReplaced(t *testing.T) {
 	require.NotContains(t, registered(t, cluster, p), owner)
 }
 
-func TestOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T) {
+func TestOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T) { withClients(t, testOwnProducerHasASuccessorBeforeItIsFenced) }
+
+func testOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	before := p.place(t, "t", nil)
 	require.NoError(t, p.fence(t.Context(), before.Owner))
 	after, err := p.Place("t", nil, 0)
@@ -108,11 +116,13 @@ func TestOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T) {
 	require.InDelta(t, 1, p.metric(t, "gateway_kafka_fences_total"), 0)
 }
 
-func TestFenceAllReplacesEveryProducer(t *testing.T) {
+func TestFenceAllReplacesEveryProducer(t *testing.T) { withClients(t, testFenceAllReplacesEveryProducer) }
+
+func testFenceAllReplacesEveryProducer(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
-	other := transactional(t, cluster, []string{"t"}, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
+	p := transactional(t, cluster, []string{"t"}, with)
+	other := transactional(t, cluster, []string{"t"}, with, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
 	before := append(p.poolIDs(), other.poolIDs()...)
 	require.NoError(t, p.fenceAll(t.Context()))
 	for _, id := range other.poolIDs() {
@@ -137,10 +147,12 @@ func TestIdempotentProducersAreNotFenced(t *testing.T) {
 	require.ErrorIs(t, p.fenceAll(t.Context()), errNotTransactional)
 }
 
-func TestFenceThatFailsChangesNothing(t *testing.T) {
+func TestFenceThatFailsChangesNothing(t *testing.T) { withClients(t, testFenceThatFailsChangesNothing) }
+
+func testFenceThatFailsChangesNothing(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.TransactionalIDAuthorizationFailed, Count: -1})
 	require.Error(t, p.fence(t.Context(), "another"))
 	fault.Remove()

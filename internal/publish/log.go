@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Brokers         []string
 	Properties      map[string]string // librdkafka properties, checked by internal/config
-	Client          kafka.ClientName  // of the idempotent guarantee; "" is auto
+	Client          kafka.ClientName  // that writes; "" is auto
 	DeliveryTimeout time.Duration     // until a record's outcome is known or called unknown
 	InFlightLimit   int64             // bytes of event data that may be in flight
 	MaxEventBytes   int               // the largest event data
@@ -48,7 +48,7 @@ type Log struct {
 }
 
 func chooseClient(cfg Config) (kafka.ClientChoice, error) {
-	return kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), cfg.Transactional, cfg.connection())
+	return kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), cfg.connection())
 }
 
 // New returns a Log that connects in the background. Errors are those of the

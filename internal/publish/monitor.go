@@ -40,20 +40,11 @@ func (m *monitor) ended(f *inFlight, r report) ack {
 // may repeat is remembered.
 func (m *monitor) refusedOrUnknown(f *inFlight, r report) *event.Error {
 	code, _ := kafka.ErrorCode(r.err)
-	refusal, refused := refusals[code]
-	if !refused {
-		return notAcknowledged(r.err)
+	if refusal, refused := refusals[code]; refused {
+		m.quarantine.refused(f.record.Topic, code, refusal, r.err)
+		m.topics.relearn(f.record.Topic) // the topic's settings may have changed
 	}
-	m.quarantine.refused(f.record.Topic, code, refusal, r.err)
-	m.topics.relearn(f.record.Topic) // the topic's settings may have changed
-	switch {
-	case !r.firstTry:
-		return notAcknowledged(r.err)
-	case refusal.kind == event.EventTooLarge && !f.alone:
-		// Kafka refuses whole batches: a neighbour may have been the cause.
-		return event.RefuseCause(event.LogUnavailable, r.err, "Kafka refused the batch that the event was in, for its size. Nothing was written; send it again.")
-	}
-	return refusal.because(r.err)
+	return deliveryError(r, f.alone)
 }
 
 // acknowledged notes that a broker has appended f.
@@ -83,13 +74,6 @@ func (m *monitor) appended(at event.Position, place event.Placement) ack {
 			fmt.Errorf("record for %s acknowledged in partition %d", kafka.Partition{Topic: place.Topic, Number: place.Partition}, at.Partition)))}
 	}
 	return ack{at: at}
-}
-
-// committed is the answer to a record whose transaction is committed, from its delivery
-// report.
-func (m *monitor) committed(report *librdkafka.Message, place event.Placement, sent time.Time) ack {
-	m.noteAck(place, sent)
-	return m.appended(event.Position{Partition: report.TopicPartition.Partition, Offset: int64(report.TopicPartition.Offset)}, place)
 }
 
 // failed counts a failure. If Kafka or the topic caused it, metadata is asked for

@@ -59,14 +59,19 @@ func (r refusal) because(cause error) *event.Error {
 	return event.RefuseCause(r.kind, cause, "%s", r.detail)
 }
 
-// deliveryError turns an error in a delivery report into what the caller is
-// told. age is the time since the record was given to librdkafka.
-func deliveryError(err librdkafka.Error, age time.Duration) *event.Error {
-	r, refused := refusals[err.Code()]
-	if refused && surelyFirst(age) {
-		return r.because(err)
+// deliveryError is what the caller of a record is told of which a client reports an
+// error. alone says that no other record of its partition was on the way with it.
+func deliveryError(r report, alone bool) *event.Error {
+	code, _ := kafka.ErrorCode(r.err)
+	refusal, refused := refusals[code]
+	switch {
+	case !refused, !r.firstTry:
+		return notAcknowledged(r.err)
+	case refusal.kind == event.EventTooLarge && !alone:
+		// Kafka refuses whole batches: a neighbour may have been the cause.
+		return event.RefuseCause(event.LogUnavailable, r.err, "Kafka refused the batch that the event was in, for its size. Nothing was written; send it again.")
 	}
-	return notAcknowledged(err)
+	return refusal.because(r.err)
 }
 
 // errOverdue is the cause of an outcome that is unknown because the time was up.

@@ -40,7 +40,7 @@ func TestEveryErrorCodeHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	for code := firstCode; code <= lastCode; code++ {
 		err := librdkafka.NewError(code, "secret", false)
-		at := deliveryError(err, surelyFirstTry-1)
+		at := deliveryError(report{err: err, firstTry: true}, true)
 		if kind, ok := surelyNotAppended[code]; ok {
 			require.Equal(t, event.NotWritten, at.Outcome, code)
 			require.Equal(t, kind, at.Kind, code)
@@ -52,17 +52,24 @@ func TestEveryErrorCodeHasAnOutcome(t *testing.T) {
 		require.ErrorIs(t, at, err, "the log needs the cause")
 
 		// What comes later may be the answer to a second try.
-		for _, age := range []time.Duration{surelyFirstTry, time.Second, time.Hour} {
-			late := deliveryError(err, age)
-			require.Equal(t, event.Unknown, late.Outcome, code)
-			require.Equal(t, event.OutcomeUnknown, late.Kind, code)
-		}
+		late := deliveryError(report{err: err}, true)
+		require.Equal(t, event.Unknown, late.Outcome, code)
+		require.Equal(t, event.OutcomeUnknown, late.Kind, code)
+
+		// A batch is refused because of one of its records.
+		among := deliveryError(report{err: err, firstTry: true}, false)
+		require.Equal(t, at.Outcome, among.Outcome, code)
+		require.NotEqual(t, event.EventTooLarge, among.Kind, code)
 	}
 	require.Len(t, refusals, len(surelyNotAppended))
 }
 
 func TestFirstTryEndsBeforeASecondCanBegin(t *testing.T) {
 	t.Parallel()
+	require.True(t, surelyFirst(surelyFirstTry-1))
+	for _, age := range []time.Duration{-1, surelyFirstTry, time.Second, time.Hour} {
+		require.False(t, surelyFirst(age))
+	}
 	// librdkafka's retry.backoff.ms jitters by a fifth either way.
 	require.LessOrEqual(t, surelyFirstTry, retryBackoff*8/10)
 }

@@ -142,7 +142,7 @@ func TestFailuresOfATopicAskForMetadata(t *testing.T) {
 			t.Parallel()
 			p := idle(t)
 			require.Empty(t, p.topics.wake)
-			p.monitor.failed(deliveryError(librdkafka.NewError(c.code, "", false), 0))
+			p.monitor.failed(deliveryError(report{err: librdkafka.NewError(c.code, "", false), firstTry: true}, true))
 			require.Equal(t, c.asks, len(p.topics.wake) == 1)
 		})
 	}

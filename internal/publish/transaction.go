@@ -2,143 +2,139 @@ package publish
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
-
-	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
-const (
-	// commitPause is between tries of a commit that librdkafka could not send.
-	commitPause = 50 * time.Millisecond
-	// fatalGrace is how long a producer that has failed for good has to report
-	// what became of its records.
-	fatalGrace = 500 * time.Millisecond
-)
+// fatalGrace is how long a producer that has failed for good has to report what became
+// of its records.
+const fatalGrace = 500 * time.Millisecond
 
 // deliveryState is what is known of one record of a group.
 type deliveryState struct {
-	sent     bool                // to librdkafka
-	report   *librdkafka.Message // nil: none yet
-	age      time.Duration       // of the report, since the group began
-	answered bool                // its caller has been answered
+	sent     bool // to the client
+	reported bool // whether report is set
+	report   report
+	answered bool // its caller has been answered
 }
 
-// recordOutcome is what a deliveryState means for the record, if its transaction is
-// aborted and its incarnation lives on.
+// recordOutcome is what a deliveryState means for the record.
 type recordOutcome int
 
 const (
 	acked   recordOutcome = iota // appended
-	unsent                       // librdkafka has not taken it
+	unsent                       // the client has not taken it
 	refused                      // not appended
 	unknown                      // it may be appended, now or later
 )
 
-func (d deliveryState) outcome() recordOutcome {
+func (d *deliveryState) outcome() recordOutcome {
 	switch {
 	case !d.sent:
 		return unsent
-	case d.report == nil:
+	case !d.reported:
 		return unknown
-	case d.report.TopicPartition.Error == nil:
+	case d.report.local != nil:
+		return refused
+	case d.report.err == nil:
 		return acked
 	}
-	code, _ := kafka.ErrorCode(d.report.TopicPartition.Error)
-	if _, known := refusals[code]; known && surelyFirst(d.age) {
+	code, _ := kafka.ErrorCode(d.report.err)
+	if _, known := refusals[code]; known && d.report.firstTry {
 		return refused
 	}
-	// What librdkafka drops from its queue when a transaction has failed is
-	// unknown, too: it may wait there for its second try.
 	return unknown
 }
 
 // refusal is the error of a refused record.
-func (d deliveryState) refusal() *event.Error {
-	var e librdkafka.Error
-	errors.As(d.report.TopicPartition.Error, &e)
-	return deliveryError(e, d.age)
+func (e *entry) refusal() *event.Error {
+	if local := e.state.report.local; local != nil {
+		return local
+	}
+	return deliveryError(e.state.report, e.group.alone(e))
 }
 
 // transact writes entries in one transaction and answers them, or queues them
-// again. It reports false if the incarnation must not be used any more.
+// again. It reports false if the client must not be used any more.
 func (t *txProducer) transact(entries []*entry) bool {
-	began := time.Now()
 	deadline := entries[0].came.Add(t.deliveryTimeout)
-	if err := t.inc.kp.BeginTransaction(); err != nil {
-		t.logger.Error("beginning a kafka transaction failed", "error", err, "transactional_id", t.inc.id)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	if err := t.client.begin(ctx); err != nil {
+		t.logger.Error("beginning a kafka transaction failed", "error", err, "transactional_id", t.id)
 		for _, e := range entries {
 			e.refuse(t.monitor.failed(produceError(err)))
 		}
 		return false
 	}
-	reports := t.send(entries)
+	group := newTxGroup(entries)
+	t.send(group)
 	failpoint.At(failpoint.Handed)
-	err := t.collect(reports, entries, began, deadline)
+	err := t.collect(group, deadline)
 	outcomes := countOutcomes(entries)
-	switch {
-	case err != nil || outcomes[unknown] > 0:
+	if err != nil || outcomes[unknown] > 0 {
 		return t.endUnknown(entries, err, "records unacknowledged")
-	case outcomes[refused]+outcomes[unsent] > 0:
-		return t.abortTransaction(entries, deadline)
+	}
+	if client, ok := t.client.(aborter); ok && outcomes[refused]+outcomes[unsent] > 0 {
+		return t.abortTransaction(ctx, client, entries)
 	}
 	failpoint.At(failpoint.Acked)
 	failpoint.At(failpoint.Committing)
-	if err := t.commitTransaction(deadline); err != nil {
+	if err := t.client.commit(ctx); err != nil {
 		return t.endUnknown(entries, err, "commit")
 	}
 	failpoint.At(failpoint.Committed)
 	t.metrics.transactions.WithLabelValues("committed").Inc()
-	for _, e := range entries {
-		if !e.state.answered {
-			e.end(t.monitor.committed(e.state.report, e.record.Placement, e.record.Timestamp))
-		}
-	}
-	return true
+	t.answer(entries)
+	return t.client.reusable()
 }
 
-// send produces entries. A record that librdkafka does not take is answered,
-// unless that is because the transaction has failed already.
-func (t *txProducer) send(entries []*entry) (reports chan librdkafka.Event) {
-	// Buffered for all: librdkafka's poller never waits, even if nobody reads.
-	reports = make(chan librdkafka.Event, len(entries))
+// answer answers the entries of a transaction that is committed.
+func (t *txProducer) answer(entries []*entry) {
 	for _, e := range entries {
-		e.state = deliveryState{}
-		e.message.Opaque = e
-		err := t.inc.produce(e.message, reports)
-		code, _ := kafka.ErrorCode(err)
 		switch {
-		case err == nil:
-			e.state.sent = true
-		case code != librdkafka.ErrState && code != librdkafka.ErrFatal && !errors.Is(err, errClosed):
-			e.state.answered = true
-			e.refuse(t.monitor.failed(produceError(err)))
+		case e.state.answered:
+		case e.state.outcome() == acked:
+			t.monitor.noteAck(e.record.Placement, e.record.Timestamp)
+			e.end(t.monitor.appended(e.state.report.at, e.record.Placement))
+		default:
+			e.refuse(t.monitor.failed(e.refusal()))
 		}
 	}
-	return reports
+}
+
+// send hands the group to the client. A record that it refuses is answered.
+func (t *txProducer) send(group *txGroup) {
+	for _, e := range group.entries {
+		// Before it is handed over: the client may report at once.
+		e.state.sent = true
+		taken, refused := t.client.send(e)
+		if taken {
+			continue
+		}
+		e.state.sent = false
+		group.without()
+		if refused != nil {
+			e.state.answered = true
+			e.refuse(t.monitor.failed(refused))
+		}
+	}
+	t.client.flush()
 }
 
 // collect waits for the reports of all entries that were sent.
-func (t *txProducer) collect(reports <-chan librdkafka.Event, entries []*entry, began, deadline time.Time) error {
+func (t *txProducer) collect(group *txGroup, deadline time.Time) error {
+	defer group.end()
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	failed := t.inc.failed
-	for missing := countSent(entries); missing > 0; {
+	failed := t.client.failed()
+	for {
 		select {
-		case ev := <-reports:
-			m, _ := ev.(*librdkafka.Message)
-			if m == nil {
-				return fmt.Errorf("delivery report is a %T", ev)
-			}
-			e, _ := m.Opaque.(*entry)
-			e.state.report, e.state.age = m, time.Since(began)
-			missing--
+		case <-group.done:
+			return nil
 		case <-failed:
 			failed = nil
 			timer.Reset(min(fatalGrace, time.Until(deadline)))
@@ -148,16 +144,6 @@ func (t *txProducer) collect(reports <-chan librdkafka.Event, entries []*entry, 
 			return errClosed
 		}
 	}
-	return nil
-}
-
-func countSent(entries []*entry) (n int) {
-	for _, e := range entries {
-		if e.state.sent {
-			n++
-		}
-	}
-	return n
 }
 
 func countOutcomes(entries []*entry) (n [unknown + 1]int) {
@@ -169,28 +155,11 @@ func countOutcomes(entries []*entry) (n [unknown + 1]int) {
 	return n
 }
 
-// commitTransaction returns nil if the transaction is committed. An error leaves
-// open whether it is.
-func (t *txProducer) commitTransaction(deadline time.Time) error {
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	for {
-		err := t.inc.kp.CommitTransaction(ctx)
-		var e librdkafka.Error
-		if err == nil || !errors.As(err, &e) || !e.IsRetriable() || time.Until(deadline) < commitPause {
-			return err
-		}
-		backoff.Sleep(ctx, commitPause)
-	}
-}
-
 // abortTransaction ends a transaction of which every report is in: nothing of it can
 // still arrive. Refused records are answered; the others go again, unless they
 // are for the same partition.
-func (t *txProducer) abortTransaction(entries []*entry, deadline time.Time) bool {
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	if err := t.inc.kp.AbortTransaction(ctx); err != nil {
+func (t *txProducer) abortTransaction(ctx context.Context, client aborter, entries []*entry) bool {
+	if err := client.abort(ctx); err != nil {
 		return t.endUnknown(entries, err, "abort")
 	}
 	t.metrics.transactions.WithLabelValues("aborted").Inc()
@@ -200,7 +169,7 @@ func (t *txProducer) abortTransaction(entries []*entry, deadline time.Time) bool
 		case e.state.answered:
 		case e.state.outcome() == refused:
 			t.addSequenceGap(e.partition())
-			e.refuse(t.monitor.failed(e.state.refusal()))
+			e.refuse(t.monitor.failed(e.refusal()))
 		default:
 			next = append(next, e)
 		}
@@ -209,15 +178,15 @@ func (t *txProducer) abortTransaction(entries []*entry, deadline time.Time) bool
 	return true
 }
 
-// endUnknown leaves a transaction whose outcome is not known. Only what librdkafka
-// never got is surely not written. It reports false: the incarnation is not used again.
+// endUnknown leaves a transaction whose outcome is not known. Only what the client
+// never got is surely not written. It reports false: the client is not used again.
 func (t *txProducer) endUnknown(entries []*entry, cause error, at string) bool {
 	if cause == nil {
 		cause = firstError(entries)
 	}
 	t.metrics.transactions.WithLabelValues("unknown").Inc()
 	t.logger.Error("kafka transaction given up: its outcome is unknown, and its producer is replaced",
-		"at", at, "records", len(entries), "transactional_id", t.inc.id, "error", cause)
+		"at", at, "records", len(entries), "transactional_id", t.id, "error", cause)
 	for _, e := range entries {
 		switch {
 		case e.state.answered:
@@ -233,8 +202,8 @@ func (t *txProducer) endUnknown(entries []*entry, cause error, at string) bool {
 
 func firstError(entries []*entry) error {
 	for _, e := range entries {
-		if r := e.state.report; r != nil && r.TopicPartition.Error != nil {
-			return r.TopicPartition.Error
+		if e.state.reported && e.state.report.err != nil {
+			return e.state.report.err
 		}
 	}
 	return nil

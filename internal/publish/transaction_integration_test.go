@@ -22,11 +22,13 @@ import (
 	"eventgateway/test/services"
 )
 
-func TestCommittedUnderLoadOnKafka(t *testing.T) {
+func TestCommittedUnderLoadOnKafka(t *testing.T) { withClients(t, testCommittedUnderLoadOnKafka) }
+
+func testCommittedUnderLoadOnKafka(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realTransactional(t, brokers, topic)
+	p := realTransactional(t, brokers, topic, with)
 	l := p.load(topic, 32)
 	l.requireMore(t, 500)
 	require.Empty(t, l.unknown)
@@ -43,7 +45,9 @@ func inOneGroup(t *testing.T, tx *txProducer, records ...event.Record) (errs []e
 	for i, r := range records {
 		r.Timestamp = time.Now()
 		dones[i] = make(chan ack, 1)
-		tx.queue = append(tx.queue, &entry{memory: tx.memory, record: r, message: newMessage(r), came: r.Timestamp, done: dones[i]})
+		e := &entry{memory: tx.memory, record: r, came: r.Timestamp, done: dones[i]}
+		tx.client.prepare(e)
+		tx.queue = append(tx.queue, e)
 	}
 	tx.signal()
 	tx.mu.Unlock()
@@ -63,11 +67,13 @@ func inOneGroup(t *testing.T, tx *txProducer, records ...event.Record) (errs []e
 }
 
 // The topic's limit has become smaller since the gateway asked for it.
-func TestRefusedByKafkaAmongNeighbours(t *testing.T) {
+func TestRefusedByKafkaAmongNeighbours(t *testing.T) { withClients(t, testRefusedByKafkaAmongNeighbours) }
+
+func testRefusedByKafkaAmongNeighbours(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic, small := realTopic(t, brokers, 2), realTopic(t, brokers, 1)
-	p := realTransactional(t, brokers, topic)
+	p := realTransactional(t, brokers, topic, with)
 	limit := "1000"
 	realAdmin(t, brokers, func(ctx context.Context, adm *kadm.Client) error {
 		_, err := adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Name: "max.message.bytes", Value: &limit}}, small)
@@ -92,7 +98,7 @@ func TestRefusedByKafkaAmongNeighbours(t *testing.T) {
 		errs = inOneGroup(t, tx, at(small, 0, "c"), at(topic, 0, "d"))
 		requireError(t, errs[0], event.LogUnavailable, event.NotWritten)
 		require.NoError(t, errs[1], "the same producer still serves other partitions")
-		require.Eventually(t, func() bool { return !slices.Contains(p.poolIDs(), tx.inc.id) }, patience, tick)
+		require.Eventually(t, func() bool { return !slices.Contains(p.poolIDs(), tx.id) }, patience, tick)
 		want = []string{value("a", round), value("b", round), "d"}
 		break
 	}
@@ -101,12 +107,14 @@ func TestRefusedByKafkaAmongNeighbours(t *testing.T) {
 	require.Equal(t, []string{"e"}, committed(t, brokers, small))
 }
 
-func TestFencedUnderLoadOnKafka(t *testing.T) {
+func TestFencedUnderLoadOnKafka(t *testing.T) { withClients(t, testFencedUnderLoadOnKafka) }
+
+func testFencedUnderLoadOnKafka(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realTransactional(t, brokers, topic)
-	taker := realTransactional(t, brokers, topic)
+	p := realTransactional(t, brokers, topic, with)
+	taker := realTransactional(t, brokers, topic, with)
 	l := p.load(topic, 32)
 	l.requireMore(t, 200)
 	for range 5 {
@@ -119,12 +127,14 @@ func TestFencedUnderLoadOnKafka(t *testing.T) {
 	l.settle(t, brokers, topic)
 }
 
-func TestFenceAllUnderLoadOnKafka(t *testing.T) {
+func TestFenceAllUnderLoadOnKafka(t *testing.T) { withClients(t, testFenceAllUnderLoadOnKafka) }
+
+func testFenceAllUnderLoadOnKafka(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realTransactional(t, brokers, topic)
-	other := realTransactional(t, brokers, topic, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
+	p := realTransactional(t, brokers, topic, with)
+	other := realTransactional(t, brokers, topic, with, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
 	mine := p.load(topic, 16)
 	mine.requireMore(t, 100)
 	before := append(p.poolIDs(), other.poolIDs()...)
@@ -147,11 +157,13 @@ func TestFenceAllUnderLoadOnKafka(t *testing.T) {
 }
 
 // A transaction that a crashed gateway left open.
-func TestFenceEndsAForeignTransaction(t *testing.T) {
+func TestFenceEndsAForeignTransaction(t *testing.T) { withClients(t, testFenceEndsAForeignTransaction) }
+
+func testFenceEndsAForeignTransaction(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 1)
-	p := realTransactional(t, brokers, topic)
+	p := realTransactional(t, brokers, topic, with)
 	id := "gone-" + uuid.NewString()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.TransactionalID(id), kgo.DefaultProduceTopic(topic))
 	require.NoError(t, err)
@@ -166,11 +178,13 @@ func TestFenceEndsAForeignTransaction(t *testing.T) {
 	require.Equal(t, []string{"after"}, committed(t, brokers, topic))
 }
 
-func TestCloseUnderLoadOnKafka(t *testing.T) {
+func TestCloseUnderLoadOnKafka(t *testing.T) { withClients(t, testCloseUnderLoadOnKafka) }
+
+func testCloseUnderLoadOnKafka(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 6)
-	p := realTransactional(t, brokers, topic)
+	p := realTransactional(t, brokers, topic, with)
 	l := p.load(topic, 32)
 	l.requireMore(t, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -215,7 +229,9 @@ func TestCommitOfATimedOutTransactionFails(t *testing.T) {
 }
 
 // Not parallel with each other's load: each has a broker of its own.
-func TestBrokerFailsUnderLoad(t *testing.T) {
+func TestBrokerFailsUnderLoad(t *testing.T) { withClients(t, testBrokerFailsUnderLoad) }
+
+func testBrokerFailsUnderLoad(t *testing.T, with option) {
 	for name, fail := range map[string]func(*testing.T, *services.Kafka){
 		"killed": func(t *testing.T, k *services.Kafka) {
 			require.NoError(t, k.Kill())
@@ -233,7 +249,7 @@ func TestBrokerFailsUnderLoad(t *testing.T) {
 			t.Cleanup(func() { _ = k.Kill() }) // after the topics are deleted
 			brokers := []string{k.Addr()}
 			topic := realTopic(t, brokers, 6)
-			p := realTransactional(t, brokers, topic, func(c *Config) { c.DeliveryTimeout, c.TransactionTimeout = 3*time.Second, 5*time.Second })
+			p := realTransactional(t, brokers, topic, with, func(c *Config) { c.DeliveryTimeout, c.TransactionTimeout = 3*time.Second, 5*time.Second })
 			l := p.load(topic, 32)
 			l.requireMore(t, 200)
 			fail(t, k)

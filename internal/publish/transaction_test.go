@@ -20,12 +20,12 @@ import (
 
 func TestRecordOutcome(t *testing.T) {
 	t.Parallel()
-	report := func(code librdkafka.ErrorCode) *librdkafka.Message {
-		m := &librdkafka.Message{}
+	told := func(code librdkafka.ErrorCode, firstTry bool) deliveryState {
+		d := deliveryState{sent: true, reported: true, report: report{firstTry: firstTry}}
 		if code != librdkafka.ErrNoError {
-			m.TopicPartition.Error = librdkafka.NewError(code, "", false)
+			d.report.err = librdkafka.NewError(code, "", false)
 		}
-		return m
+		return d
 	}
 	for name, c := range map[string]struct {
 		state deliveryState
@@ -33,15 +33,16 @@ func TestRecordOutcome(t *testing.T) {
 	}{
 		"never sent":               {deliveryState{}, unsent},
 		"no report":                {deliveryState{sent: true}, unknown},
-		"acknowledged":             {deliveryState{sent: true, report: report(librdkafka.ErrNoError), age: time.Hour}, acked},
-		"refused":                  {deliveryState{sent: true, report: report(librdkafka.ErrMsgSizeTooLarge)}, refused},
-		"refused a second time":    {deliveryState{sent: true, report: report(librdkafka.ErrMsgSizeTooLarge), age: surelyFirstTry}, unknown},
-		"dropped from the queue":   {deliveryState{sent: true, report: report(librdkafka.ErrPurgeQueue)}, unknown},
-		"dropped on the way":       {deliveryState{sent: true, report: report(librdkafka.ErrPurgeInflight)}, unknown},
-		"timed out":                {deliveryState{sent: true, report: report(librdkafka.ErrMsgTimedOut)}, unknown},
-		"fenced":                   {deliveryState{sent: true, report: report(librdkafka.ErrFenced)}, unknown},
-		"code that nobody knows":   {deliveryState{sent: true, report: report(9999)}, unknown},
-		"failed with the producer": {deliveryState{sent: true, report: report(librdkafka.ErrFatal)}, unknown},
+		"acknowledged":             {told(librdkafka.ErrNoError, false), acked},
+		"refused":                  {told(librdkafka.ErrMsgSizeTooLarge, true), refused},
+		"refused a second time":    {told(librdkafka.ErrMsgSizeTooLarge, false), unknown},
+		"not sent by the client":   {deliveryState{sent: true, reported: true, report: report{local: overloaded()}}, refused},
+		"dropped from the queue":   {told(librdkafka.ErrPurgeQueue, true), unknown},
+		"dropped on the way":       {told(librdkafka.ErrPurgeInflight, true), unknown},
+		"timed out":                {told(librdkafka.ErrMsgTimedOut, true), unknown},
+		"fenced":                   {told(librdkafka.ErrFenced, true), unknown},
+		"code that nobody knows":   {told(9999, true), unknown},
+		"failed with the producer": {told(librdkafka.ErrFatal, true), unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +55,7 @@ func TestNextGroup(t *testing.T) {
 	t.Parallel()
 	of := func(count, bytes int) (queue []*entry) {
 		for range count {
-			queue = append(queue, &entry{message: &librdkafka.Message{Value: make([]byte, bytes)}})
+			queue = append(queue, &entry{record: event.Record{Value: make([]byte, bytes)}})
 		}
 		return queue
 	}
@@ -122,10 +123,12 @@ func (r running) write(topic string, partition int32, owner, value string) error
 	return err
 }
 
-func TestTransactionsCommitAtTheirPositions(t *testing.T) {
+func TestTransactionsCommitAtTheirPositions(t *testing.T) { withClients(t, testTransactionsCommitAtTheirPositions) }
+
+func testTransactionsCommitAtTheirPositions(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(6, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	const callers, each = 32, 10
 	var mu sync.Mutex
 	seen := map[event.Position]string{}
@@ -182,10 +185,12 @@ func (r running) groupOf(t *testing.T, cluster *kfake.Cluster, owner string, rec
 	return errs
 }
 
-func TestRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce(t *testing.T) {
+func TestRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce(t *testing.T) { withClients(t, testRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce) }
+
+func testRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "small", "t"))
-	p := transactional(t, cluster, []string{"t", "small"})
+	p := transactional(t, cluster, []string{"t", "small"}, with)
 	owner := p.place(t, "t", nil).Owner
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "small", Err: kerr.MessageTooLarge, Count: 1})
 	errs := p.groupOf(t, cluster, owner, [2]string{"t", "a"}, [2]string{"small", "b"}, [2]string{"t", "c"})
@@ -210,13 +215,15 @@ func (r running) requireGoesOn(t *testing.T, topic, value, notBy string) {
 	}, patience, tick)
 }
 
-func TestTransactionWithoutAnswersIsUnknownAndItsProducerReplaced(t *testing.T) {
+func TestTransactionWithoutAnswersIsUnknownAndItsProducerReplaced(t *testing.T) { withClients(t, testTransactionWithoutAnswersIsUnknownAndItsProducerReplaced) }
+
+func testTransactionWithoutAnswersIsUnknownAndItsProducerReplaced(t *testing.T, with option) {
 	t.Parallel()
 	for name, key := range map[string]kmsg.Key{"records": kmsg.Produce, "partitions": kmsg.AddPartitionsToTxn, "commit": kmsg.EndTxn} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-			p := transactional(t, cluster, []string{"t"}, func(c *Config) { c.DeliveryTimeout = 1500 * time.Millisecond })
+			p := transactional(t, cluster, []string{"t"}, with, func(c *Config) { c.DeliveryTimeout = 1500 * time.Millisecond })
 			owner := p.place(t, "t", nil).Owner
 			answered := make(chan struct{})
 			cluster.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -239,18 +246,24 @@ func TestTransactionWithoutAnswersIsUnknownAndItsProducerReplaced(t *testing.T) 
 	}
 }
 
-func TestWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T) {
+func TestWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T) { withClients(t, testWhatWaitsInAProducerThatIsGivenUpIsNotWritten) }
+
+func testWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
 	release := holdProduce(t, cluster)
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- p.write("t", 0, owner, "under way") }()
-	require.Eventually(t, func() bool { return p.pool().byID(owner).inc.queued() == 1 }, patience, tick)
+	require.Eventually(t, func() bool { return p.pool().byID(owner).client.queued() == 1 }, patience, tick)
 	go func() { second <- p.write("t", 0, owner, "waits") }()
 	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
-	require.Equal(t, librdkafka.ErrNoError, p.pool().byID(owner).inc.kp.TestFatalError(librdkafka.ErrInvalidProducerEpoch, "for a test"))
+	if client, ok := p.pool().byID(owner).client.(*librdkafkaTx); ok {
+		require.Equal(t, librdkafka.ErrNoError, client.producer.kp.TestFatalError(librdkafka.ErrInvalidProducerEpoch, "for a test"))
+	} else {
+		p.pool().byID(owner).abort()
+	}
 	requireError(t, <-second, event.LogUnavailable, event.NotWritten)
 	requireError(t, <-first, event.OutcomeUnknown, event.Unknown)
 	release()
@@ -258,20 +271,24 @@ func TestWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T) {
 	require.Equal(t, []string{"next"}, committed(t, cluster.ListenAddrs(), "t"))
 }
 
-func TestCommitThatFailsIsUnknown(t *testing.T) {
+func TestCommitThatFailsIsUnknown(t *testing.T) { withClients(t, testCommitThatFailsIsUnknown) }
+
+func testCommitThatFailsIsUnknown(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.InvalidTxnState, Count: 1})
 	requireError(t, p.write("t", 0, owner, "a"), event.OutcomeUnknown, event.Unknown)
 	p.requireGoesOn(t, "t", "b", owner)
 }
 
-func TestLateRecordsAreRefused(t *testing.T) {
+func TestLateRecordsAreRefused(t *testing.T) { withClients(t, testLateRecordsAreRefused) }
+
+func testLateRecordsAreRefused(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"}, func(c *Config) { c.DeliveryTimeout = 2 * time.Second })
+	p := transactional(t, cluster, []string{"t"}, with, func(c *Config) { c.DeliveryTimeout = 2 * time.Second })
 	owner := p.place(t, "t", nil).Owner
 	release := holdProduce(t, cluster)
 	first, second := make(chan error, 1), make(chan error, 1)
@@ -289,10 +306,12 @@ func TestLateRecordsAreRefused(t *testing.T) {
 	require.Equal(t, []string{"slow"}, committed(t, cluster.ListenAddrs(), "t"))
 }
 
-func TestTooLargeForLibrdkafkaIsRefusedAlone(t *testing.T) {
+func TestTooLargeForLibrdkafkaIsRefusedAlone(t *testing.T) { withClients(t, testTooLargeForLibrdkafkaIsRefusedAlone) }
+
+func testTooLargeForLibrdkafkaIsRefusedAlone(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
 	errs := p.groupOf(t, cluster, owner, [2]string{"t", "a"}, [2]string{"gone", strings.Repeat("x", 2<<20)}, [2]string{"t", "c"})
 	require.NoError(t, errs[0])
@@ -301,10 +320,12 @@ func TestTooLargeForLibrdkafkaIsRefusedAlone(t *testing.T) {
 	require.Equal(t, []string{"first", "a", "c"}, committed(t, cluster.ListenAddrs(), "t"))
 }
 
-func TestTransactionalCloseCommitsWhatWaits(t *testing.T) {
+func TestTransactionalCloseCommitsWhatWaits(t *testing.T) { withClients(t, testTransactionalCloseCommitsWhatWaits) }
+
+func testTransactionalCloseCommitsWhatWaits(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"})
+	p := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
 	release := holdProduce(t, cluster)
 	ended := make(chan error, 3)
@@ -325,10 +346,12 @@ func TestTransactionalCloseCommitsWhatWaits(t *testing.T) {
 	require.Empty(t, registered(t, cluster, p), "ids that are closed in order need no fence")
 }
 
-func TestTransactionalCloseDoesNotWaitLongerThanItMay(t *testing.T) {
+func TestTransactionalCloseDoesNotWaitLongerThanItMay(t *testing.T) { withClients(t, testTransactionalCloseDoesNotWaitLongerThanItMay) }
+
+func testTransactionalCloseDoesNotWaitLongerThanItMay(t *testing.T, with option) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
-	p := transactional(t, cluster, []string{"t"}, slowToTimeOut)
+	p := transactional(t, cluster, []string{"t"}, with, slowToTimeOut)
 	owner := p.place(t, "t", nil).Owner
 	holdProduce(t, cluster)
 	ended := make(chan error, 2)

@@ -29,7 +29,8 @@ type txPool struct {
 	fencer   *fencer
 	logger   *slog.Logger
 	metrics  *Metrics
-	batch    atomic.Int64 // bytes of a batch that every topic takes
+	batch    atomic.Int64 // bytes of a batch that every topic takes; of librdkafka
+	shrinks  atomic.Int64 // how often topics have taken smaller batches than before
 	slots    [poolSize]txSlot
 	running  context.Context // ended by close
 	end      context.CancelFunc
@@ -54,8 +55,11 @@ func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *
 	pool.batch.Store(defaultBatchBytes)
 	pool.running, pool.end = context.WithCancel(context.Background())
 	pool.fencer = &fencer{
-		cfg: cfg, registry: pool.registry, abandonOwn: pool.abandonOwn, running: pool.running,
+		cfg: cfg, initialise: initialiseWithLibrdkafka(cfg, logger, metrics), registry: pool.registry, abandonOwn: pool.abandonOwn, running: pool.running,
 		logger: logger, metrics: metrics, fences: newFences(),
+	}
+	if plain.franz {
+		pool.fencer.initialise = initialiseWithFranz(plain.connection, cfg.TransactionTimeout, plain.franzLog)
 	}
 	for i := range pool.slots {
 		pool.slots[i].turn, pool.slots[i].renew = make(chan struct{}, 1), make(chan struct{}, 1)
@@ -82,7 +86,7 @@ func (pool *txPool) pick(topicName string, partition int32) (id string, ok bool)
 	first += uint32(partition) //nolint:gosec // not negative
 	for i := range uint32(poolSize) {
 		if t := pool.slots[(first+i)%poolSize].current.Load(); t != nil && t.open() {
-			return t.inc.id, true
+			return t.id, true
 		}
 	}
 	return "", false
@@ -91,7 +95,7 @@ func (pool *txPool) pick(topicName string, partition int32) (id string, ok bool)
 // byID finds the producer that a claim names, nil if it is gone.
 func (pool *txPool) byID(id string) *txProducer {
 	for i := range pool.slots {
-		if t := pool.slots[i].current.Load(); t != nil && t.inc.id == id {
+		if t := pool.slots[i].current.Load(); t != nil && t.id == id {
 			return t
 		}
 	}
@@ -134,7 +138,7 @@ func (pool *txPool) keep(ctx context.Context, s *txSlot) {
 			case <-old.closed:
 			case <-old.retiring:
 			case <-s.renew:
-				if old.inc.batchBytes <= int(pool.batch.Load()) {
+				if old.shrinks == pool.shrinks.Load() {
 					continue // it is the successor already
 				}
 			case <-ctx.Done():
@@ -158,15 +162,22 @@ func (pool *txPool) keep(ctx context.Context, s *txSlot) {
 // learn asks for successors of producers that make batches which are too large for a
 // topic.
 func (pool *txPool) learn(known map[string]topic) {
+	before := pool.plain.routes.Load()
 	pool.plain.learn(known)
-	batchBytes := batchLimitOf(pool.plain.routes.Load().smallest)
-	pool.batch.Store(int64(batchBytes))
+	now := pool.plain.routes.Load()
+	batchBytes := int64(batchLimitOf(now.smallest))
+	smaller := pool.batch.Swap(batchBytes) > batchBytes
+	if pool.plain.franz {
+		smaller = shrunk(before.limits, now.limits)
+	}
+	if !smaller {
+		return
+	}
+	pool.shrinks.Add(1)
 	for i := range pool.slots {
-		if t := pool.slots[i].current.Load(); t != nil && t.inc.batchBytes > batchBytes {
-			select {
-			case pool.slots[i].renew <- struct{}{}:
-			default:
-			}
+		select {
+		case pool.slots[i].renew <- struct{}{}:
+		default:
 		}
 	}
 }
@@ -191,7 +202,7 @@ func (pool *txPool) replaceWith(ctx context.Context, s *txSlot, old *txProducer)
 	closed := pool.closed
 	if !closed {
 		if old != nil {
-			pool.replaced[old.inc.id] = old
+			pool.replaced[old.id] = old
 			pool.active.Go(func() { pool.retire(old) })
 		}
 		s.current.Store(next)
@@ -199,14 +210,14 @@ func (pool *txPool) replaceWith(ctx context.Context, s *txSlot, old *txProducer)
 	}
 	pool.mu.Unlock()
 	if closed {
-		next.inc.close(0)
-		pool.registry.forget(next.inc.id)
+		next.client.close()
+		pool.registry.forget(next.id)
 		return errClosed
 	}
 	pool.metrics.txStarts.WithLabelValues("started").Inc()
 	if old != nil {
 		pool.metrics.incarnations.Inc()
-		pool.logger.Info("transactional producer replaced", "transactional_id", next.inc.id, "replaced", old.inc.id)
+		pool.logger.Info("transactional producer replaced", "transactional_id", next.id, "replaced", old.id)
 	}
 	return nil
 }
@@ -222,22 +233,30 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 	if err := pool.registry.ensureTopic(ctx); err != nil {
 		return nil, err
 	}
-	t := newTxProducer(pool.cfg.DeliveryTimeout, pool.monitor, pool.plain.memory, pool.logger, pool.metrics)
-	var err error
 	id := pool.cfg.TransactionalIDPrefix + "-" + uuid.NewString()
-	if t.inc, err = newTransactional(pool.cfg, id, int(pool.batch.Load()), pool.logger, t.onError); err != nil {
+	t := newTxProducer(id, pool.cfg.DeliveryTimeout, pool.monitor, pool.plain.memory, pool.logger, pool.metrics)
+	t.shrinks = pool.shrinks.Load()
+	var err error
+	if t.client, err = pool.newClient(t); err != nil {
 		return nil, err
 	}
-	if err = t.inc.initialise(ctx); err == nil {
+	if err = t.client.initialise(ctx); err == nil {
 		// Only now: an id that is in the registry is initialised, so that a fence
 		// of it is final, and the registration can go after the fence.
 		err = pool.registry.add(ctx, id)
 	}
 	if err != nil {
-		t.inc.close(0)
+		t.client.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+func (pool *txPool) newClient(t *txProducer) (txClient, error) {
+	if pool.plain.franz {
+		return newFranzTx(pool.plain.connection, pool.cfg, t.id, pool.plain.largestBatch, pool.plain.onConnectionError, pool.plain.franzLog)
+	}
+	return newLibrdkafkaTx(pool.cfg, t.id, int(pool.batch.Load()), pool.logger, t.onError)
 }
 
 // withLimit derives a context that also ends with running, and after the longest time
@@ -254,7 +273,7 @@ func withLimit(ctx, running context.Context, cfg Config) (context.Context, conte
 func (pool *txPool) abandonOwn(ctx context.Context, id string) error {
 	for i := range pool.slots {
 		s := &pool.slots[i]
-		if t := s.current.Load(); t != nil && t.inc.id == id {
+		if t := s.current.Load(); t != nil && t.id == id {
 			if err := pool.replaceWith(ctx, s, t); err != nil {
 				return err
 			}
@@ -276,7 +295,7 @@ func (pool *txPool) retire(old *txProducer) {
 	old.finish()
 	pool.endProducer(old)
 	pool.mu.Lock()
-	delete(pool.replaced, old.inc.id)
+	delete(pool.replaced, old.id)
 	pool.mu.Unlock()
 }
 
@@ -284,15 +303,15 @@ func (pool *txPool) retire(old *txProducer) {
 // takes its id out of the registry once nothing can be appended by it any more.
 func (pool *txPool) endProducer(t *txProducer) {
 	<-t.ended
-	t.inc.close(0)
+	t.client.close()
 	if !t.isBroken() {
-		pool.registry.forget(t.inc.id)
+		pool.registry.forget(t.id)
 		return
 	}
 	// Its transaction may be open and would hide others' records from consumers
 	// until Kafka times it out. A fence that succeeds removes the id.
 	pauses := backoff.NewExponential(urgentInterval, refreshInterval)
-	for pool.running.Err() == nil && pool.fencer.fence(pool.running, t.inc.id) != nil {
+	for pool.running.Err() == nil && pool.fencer.fence(pool.running, t.id) != nil {
 		backoff.Sleep(pool.running, pauses.Next())
 	}
 }

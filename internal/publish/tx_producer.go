@@ -30,7 +30,9 @@ const (
 //
 // What waits is bounded by its memory. It is never passed to another producer: claims name this one.
 type txProducer struct {
-	inc             *librdkafkaProducer
+	id              string
+	client          txClient
+	shrinks         int64 // how often topics had taken smaller batches when the client was made
 	deliveryTimeout time.Duration
 	monitor         *monitor
 	memory          *memory
@@ -52,17 +54,17 @@ type txProducer struct {
 
 	mu    sync.Mutex
 	queue []*entry
-	// broken says that the incarnation must not be used again: what it has open
-	// may be written, and what waits must not be.
+	// broken says that the client must not be used again: what it has open may be
+	// written, and what waits must not be.
 	broken    bool
 	isClosed  bool // whether closed is closed
 	isAborted bool // whether aborted is closed
 }
 
-// newTxProducer makes a producer whose incarnation has still to be set.
-func newTxProducer(deliveryTimeout time.Duration, m *monitor, mem *memory, logger *slog.Logger, metrics *Metrics) *txProducer {
+// newTxProducer makes a producer whose client has still to be set.
+func newTxProducer(id string, deliveryTimeout time.Duration, m *monitor, mem *memory, logger *slog.Logger, metrics *Metrics) *txProducer {
 	return &txProducer{
-		deliveryTimeout: deliveryTimeout, monitor: m, memory: mem, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
+		id: id, deliveryTimeout: deliveryTimeout, monitor: m, memory: mem, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
 		retiring: make(chan struct{}), closed: make(chan struct{}), aborted: make(chan struct{}),
 		ended: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
@@ -88,12 +90,13 @@ func noteTransactionalError(logger *slog.Logger, metrics *Metrics, from *librdka
 
 // entry is a record that waits for its transaction.
 type entry struct {
-	memory  *memory // to which it gives its size back
-	record  event.Record
-	message *librdkafka.Message
-	came    time.Time
-	state   deliveryState
-	done    chan ack // buffered
+	memory   *memory // to which it gives its size back
+	record   event.Record
+	prepared any // the client's own form of record
+	came     time.Time
+	group    *txGroup // of its last transaction, which has the state until it is over
+	state    deliveryState
+	done     chan ack // buffered
 }
 
 func (e *entry) partition() kafka.Partition {
@@ -114,7 +117,9 @@ func (t *txProducer) enqueue(r event.Record) (done chan ack, refused *event.Erro
 		return nil, t.monitor.failed(overloaded())
 	}
 	done = newAck()
-	if !t.add(&entry{memory: t.memory, record: r, message: newMessage(r), came: time.Now(), done: done}) {
+	e := &entry{memory: t.memory, record: r, came: time.Now(), done: done}
+	t.client.prepare(e)
+	if !t.add(e) {
 		t.memory.give(recordSize(r))
 		ackChannels.Put(done)
 		return nil, t.monitor.failed(ownerGone())
@@ -156,8 +161,7 @@ func (t *txProducer) closeLocked() {
 	}
 }
 
-// abandon gives the incarnation up. What waits was not given to librdkafka
-// and never will be; the group in progress ends on its own.
+// abandon gives the client up. What waits was not given to it and never will be; the group in progress ends on its own.
 func (t *txProducer) abandon() {
 	t.mu.Lock()
 	t.closeLocked()
@@ -250,7 +254,7 @@ func (t *txProducer) nextEntries() (entries []*entry, more bool) {
 func nextGroup(queue []*entry) (entries, rest []*entry) {
 	bytes := 0
 	for i, e := range queue {
-		bytes += len(e.message.Value)
+		bytes += len(e.record.Value)
 		if i == maxGroupRecords || i > 0 && bytes > maxGroupBytes {
 			return queue[:i:i], queue[i:]
 		}
@@ -301,10 +305,10 @@ func (t *txProducer) requeue(entries []*entry) {
 	}
 }
 
-// queued counts records that wait here or in librdkafka.
+// queued counts records that wait here or in the client.
 func (t *txProducer) queued() int {
 	t.mu.Lock()
 	n := len(t.queue)
 	t.mu.Unlock()
-	return n + t.inc.queued()
+	return n + t.client.queued()
 }
