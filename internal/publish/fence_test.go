@@ -62,7 +62,9 @@ func testProducersAreRegistered(t *testing.T, with option) {
 	require.ElementsMatch(t, p.poolIDs(), listed)
 }
 
-func TestNothingIsReadyWithoutTheRegistry(t *testing.T) { withClients(t, testNothingIsReadyWithoutTheRegistry) }
+func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
+	withClients(t, testNothingIsReadyWithoutTheRegistry)
+}
 
 func testNothingIsReadyWithoutTheRegistry(t *testing.T, with option) {
 	t.Parallel()
@@ -99,7 +101,9 @@ func testFencedProducerIsReplaced(t *testing.T, with option) {
 	require.NotContains(t, registered(t, cluster, p), owner)
 }
 
-func TestOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T) { withClients(t, testOwnProducerHasASuccessorBeforeItIsFenced) }
+func TestOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T) {
+	withClients(t, testOwnProducerHasASuccessorBeforeItIsFenced)
+}
 
 func testOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T, with option) {
 	t.Parallel()
@@ -116,7 +120,9 @@ func testOwnProducerHasASuccessorBeforeItIsFenced(t *testing.T, with option) {
 	require.InDelta(t, 1, p.metric(t, "gateway_kafka_fences_total"), 0)
 }
 
-func TestFenceAllReplacesEveryProducer(t *testing.T) { withClients(t, testFenceAllReplacesEveryProducer) }
+func TestFenceAllReplacesEveryProducer(t *testing.T) {
+	withClients(t, testFenceAllReplacesEveryProducer)
+}
 
 func testFenceAllReplacesEveryProducer(t *testing.T, with option) {
 	t.Parallel()

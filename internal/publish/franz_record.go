@@ -97,6 +97,13 @@ func newFranzRecord(ctx context.Context, from *event.Record) *franzRecord {
 	return r
 }
 
+// franzProbe is the context of a record that is never sent: it makes kgo load a topic.
+type franzProbe struct {
+	context.Context
+	topic  string
+	loaded bool
+}
+
 // franzOutcome is what err, which kgo says of r in the end, means. firstTry is asked only
 // of an error that may have come from a broker.
 func franzOutcome(cl *kgo.Client, r *franzRecord, err error, firstTry func() bool) report {
@@ -135,7 +142,10 @@ func (placed) RequiresConsistency(*kgo.Record) bool { return true }
 // Partition implements kgo.TopicPartitioner. It is called before the record can be
 // sent; a partition beyond n makes kgo refuse it.
 func (p placed) Partition(record *kgo.Record, n int) int {
-	if r, ok := record.Context.(*franzRecord); ok {
+	switch r := record.Context.(type) {
+	case *franzProbe:
+		r.loaded = true
+	case *franzRecord:
 		r.unloaded, r.placed = int(record.Partition) >= n, time.Now()
 		if r.leader < 0 {
 			r.leader, r.epoch = p.leader(record.Topic, record.Partition)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,6 +162,9 @@ func (b *idempotent) largestBatch(name string) int32 {
 	}
 	return int32(most) //nolint:gosec // Kafka's own limit is an int32
 }
+
+// topics are all that are known.
+func (b *idempotent) topics() []string { return slices.Collect(maps.Keys(b.routes.Load().limits)) }
 
 func (b *idempotent) onConnectionError(err error) {
 	b.metrics.errors.WithLabelValues(librdkafka.ErrTransport.String()).Inc()

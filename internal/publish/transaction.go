@@ -63,7 +63,7 @@ func (t *txProducer) transact(entries []*entry) bool {
 	deadline := entries[0].came.Add(t.deliveryTimeout)
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	if err := t.client.begin(ctx); err != nil {
+	if err := t.client.begin(ctx, entries); err != nil {
 		t.logger.Error("beginning a kafka transaction failed", "error", err, "transactional_id", t.id)
 		for _, e := range entries {
 			e.refuse(t.monitor.failed(produceError(err)))

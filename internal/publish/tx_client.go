@@ -17,8 +17,8 @@ type txClient interface {
 	// prepare sets e's form for this client, which needs nothing of the caller's memory
 	// that a client of this kind does not copy later.
 	prepare(e *entry)
-	// begin begins a transaction. After an error nothing is begun.
-	begin(ctx context.Context) error
+	// begin begins a transaction for entries. After an error nothing is begun.
+	begin(ctx context.Context, entries []*entry) error
 	// send hands e over to the transaction. Taken, its group gets one report of it, from
 	// any goroutine; after close perhaps never. Neither taken nor refused, the
 	// transaction has failed already.

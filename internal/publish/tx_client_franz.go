@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,8 @@ var (
 type franzTx struct {
 	cl      *kgo.Client
 	brokers *txBrokers
+	topics  func() []string               // all that events may go to
+	known   map[string]bool               // topics that kgo has loaded
 	acked   map[kafka.Partition]time.Time // of kgo's promises alone
 	id      producerEpoch                 // of the transaction
 	spent   bool                          // no other transaction may begin
@@ -79,10 +82,10 @@ func (b *txBrokers) OnBrokerWrite(broker kgo.BrokerMetadata, key int16, n int, w
 	}
 }
 
-func newFranzTx(connection []kgo.Opt, cfg Config, id string, largest func(topic string) int32, onError func(error), logger kgo.Logger) (*franzTx, error) {
+func newFranzTx(connection []kgo.Opt, cfg Config, id string, topics func() []string, largest func(topic string) int32, onError func(error), logger kgo.Logger) (*franzTx, error) {
 	c := &franzTx{
 		brokers: &txBrokers{franzBrokers: newFranzBrokers(cfg.DeliveryTimeout, onError)},
-		acked:   map[kafka.Partition]time.Time{},
+		topics:  topics, known: map[string]bool{}, acked: map[kafka.Partition]time.Time{},
 	}
 	opts := append(franzOptions(connection, cfg.DeliveryTimeout, largest, c.brokers, logger),
 		kgo.RecordPartitioner(placed{c.leaderOf}),
@@ -126,12 +129,47 @@ func (c *franzTx) prepare(e *entry) {
 	e.prepared = r
 }
 
-func (c *franzTx) begin(ctx context.Context) (err error) {
+func (c *franzTx) begin(ctx context.Context, entries []*entry) (err error) {
 	// First, because BeginTransaction would ask without a deadline.
 	if c.id, err = c.producerEpoch(ctx); err != nil {
 		return err
 	}
-	return c.cl.BeginTransaction()
+	if err := c.cl.BeginTransaction(); err != nil {
+		return err
+	}
+	c.learn(ctx, entries)
+	return nil
+}
+
+// learn waits until kgo knows the topics of entries. Only then is a record's leader known
+// when it is handed over, without which no refusal is certain; and only then do all go in
+// one request. All topics are asked for when one is missing: at the beginning, as a rule.
+func (c *franzTx) learn(ctx context.Context, entries []*entry) {
+	missing := map[string]bool{}
+	for _, e := range entries {
+		if name := e.record.Topic; !c.known[name] {
+			missing[name] = true
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	for _, name := range c.topics() {
+		missing[name] = missing[name] || !c.known[name]
+	}
+	learned := make(chan *franzProbe, len(missing))
+	for name := range missing {
+		p := &franzProbe{Context: c.running, topic: name}
+		c.cl.TryProduce(p, &kgo.Record{Topic: name, Partition: math.MaxInt32}, func(*kgo.Record, error) { learned <- p })
+	}
+	for range missing {
+		select {
+		case p := <-learned:
+			c.known[p.topic] = p.loaded
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (c *franzTx) send(e *entry) (taken bool, refused *event.Error) {

@@ -43,7 +43,7 @@ func (c *librdkafkaTx) prepare(e *entry) {
 	e.prepared = m
 }
 
-func (c *librdkafkaTx) begin(context.Context) error {
+func (c *librdkafkaTx) begin(context.Context, []*entry) error {
 	c.began = time.Now()
 	return c.producer.kp.BeginTransaction()
 }

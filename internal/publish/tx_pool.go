@@ -254,7 +254,7 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 
 func (pool *txPool) newClient(t *txProducer) (txClient, error) {
 	if pool.plain.franz {
-		return newFranzTx(pool.plain.connection, pool.cfg, t.id, pool.plain.largestBatch, pool.plain.onConnectionError, pool.plain.franzLog)
+		return newFranzTx(pool.plain.connection, pool.cfg, t.id, pool.plain.topics, pool.plain.largestBatch, pool.plain.onConnectionError, pool.plain.franzLog)
 	}
 	return newLibrdkafkaTx(pool.cfg, t.id, int(pool.batch.Load()), pool.logger, t.onError)
 }
