@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"sync"
+	"time"
 
 	"eventgateway/internal/event"
 )
@@ -28,6 +29,8 @@ type txClient interface {
 	// commit returns nil only if all is committed that was acknowledged since begin. An
 	// error leaves open whether it is, or will be.
 	commit(ctx context.Context) error
+	// pause is how long to wait after a commit before another transaction begins.
+	pause() time.Duration
 	// reusable reports whether another transaction may begin after a commit that
 	// succeeded.
 	reusable() bool

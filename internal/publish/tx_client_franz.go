@@ -16,7 +16,10 @@ import (
 	"eventgateway/internal/kafka"
 )
 
-const endTxnKey = int16(kmsg.EndTxn)
+const (
+	endTxnKey   = int16(kmsg.EndTxn)
+	metadataKey = int16(kmsg.Metadata)
+)
 
 var (
 	errNewEpoch   = errors.New("the client began anew under another producer epoch: what it had acknowledged is aborted")
@@ -45,6 +48,9 @@ type franzTx struct {
 	acked   map[kafka.Partition]time.Time // of kgo's promises alone
 	id      producerEpoch                 // of the transaction
 	spent   bool                          // no other transaction may begin
+	markers markerPauses
+	// refreshes are those of metadata when the transaction began.
+	refreshes int64
 	running context.Context               // ended by close
 	stop    context.CancelFunc
 	flushes sync.WaitGroup
@@ -58,6 +64,7 @@ type producerEpoch struct {
 // txBrokers is what kgo's hooks tell, also about commits.
 type txBrokers struct {
 	*franzBrokers
+	refreshes  atomic.Int64 // answers with metadata
 	ends       atomic.Int64 // EndTxn requests that were answered
 	unanswered atomic.Int64 // those that were not
 }
@@ -66,6 +73,8 @@ type txBrokers struct {
 func (b *txBrokers) OnBrokerRead(broker kgo.BrokerMetadata, key int16, n int, wait, took time.Duration, err error) {
 	b.franzBrokers.OnBrokerRead(broker, key, n, wait, took, err)
 	switch {
+	case key == metadataKey:
+		b.refreshes.Add(1)
 	case key != endTxnKey:
 	case err == nil:
 		b.ends.Add(1)
@@ -138,6 +147,7 @@ func (c *franzTx) begin(ctx context.Context, entries []*entry) (err error) {
 		return err
 	}
 	c.learn(ctx, entries)
+	c.refreshes = c.brokers.refreshes.Load()
 	return nil
 }
 
@@ -212,19 +222,27 @@ func (c *franzTx) commit(ctx context.Context) error {
 	case id != c.id:
 		return errNewEpoch
 	}
+	c.markers.appended(c.brokers.refreshes.Load() > c.refreshes)
 	answered, unanswered := c.brokers.ends.Load(), c.brokers.unanswered.Load()
+	began := time.Now()
 	if err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		return err
 	}
 	if c.brokers.ends.Load() == answered {
 		return errNotEnded
 	}
+	c.markers.committed(time.Since(began))
 	if c.brokers.unanswered.Load() > unanswered {
 		next, err := c.producerEpoch(ctx)
 		c.spent = err != nil || next == id
 	}
 	return nil
 }
+
+// pause is adapted to how long the brokers take to write the markers of a commit, which
+// they do after its answer: what is sent sooner is refused, and kgo asks for metadata
+// before it sends it again, for which it may wait 100 ms.
+func (c *franzTx) pause() time.Duration { return c.markers.pause }
 
 func (c *franzTx) reusable() bool { return !c.spent }
 

@@ -13,8 +13,14 @@ import (
 	"eventgateway/internal/kafka"
 )
 
-// commitPause is between tries of a commit that librdkafka could not send.
-const commitPause = 50 * time.Millisecond
+const (
+	// commitPause is between tries of a commit that librdkafka could not send.
+	commitPause = 50 * time.Millisecond
+	// markerPause is between a commit and the next transaction. Kafka writes the commit's
+	// markers after its answer and refuses a transaction that begins sooner; librdkafka
+	// then waits 20 ms.
+	markerPause = 2 * time.Millisecond
+)
 
 // librdkafkaTx writes transactions through librdkafka. A refusal makes the whole
 // transaction abortable, and leaves a gap in the partition's sequence numbers.
@@ -100,6 +106,8 @@ func (c *librdkafkaTx) commit(ctx context.Context) error {
 }
 
 func (c *librdkafkaTx) abort(ctx context.Context) error { return c.producer.kp.AbortTransaction(ctx) }
+
+func (c *librdkafkaTx) pause() time.Duration { return markerPause }
 
 func (c *librdkafkaTx) reusable() bool { return true }
 

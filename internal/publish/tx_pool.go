@@ -17,7 +17,7 @@ import (
 
 // poolSize is how many transactional producers there are: while one commits,
 // the others append. More of them make more and smaller transactions.
-const poolSize = 3
+const poolSize = 4
 
 // txPool is the backend of transactional mode. Each slot has one producer at a time;
 // one that failed, or was fenced, gets a successor with a new id (docs/adr/0010).
@@ -75,21 +75,34 @@ func (pool *txPool) owner(topic string, partition int32, _ writer) (string, *eve
 		"No transactional Kafka producer is ready at present. Nothing was written; send it again.")
 }
 
-// pick returns the id of the producer for a partition. The same partition has the
-// same producer as long as that is open: a transaction costs the brokers something
-// for each partition in it.
+// pick returns the id of the producer for a partition. A partition has a first choice
+// and a second, which is taken if its next transaction begins sooner. There are no more
+// choices, so that a partition that is not acknowledged cannot hold up all producers.
 func (pool *txPool) pick(topicName string, partition int32) (id string, ok bool) {
 	var first uint32
 	for i := range len(topicName) {
 		first = first*31 + uint32(topicName[i])
 	}
 	first += uint32(partition) //nolint:gosec // not negative
+	var chosen *txProducer
 	for i := range uint32(poolSize) {
-		if t := pool.slots[(first+i)%poolSize].current.Load(); t != nil && t.open() {
-			return t.id, true
+		t := pool.slots[(first+i)%poolSize].current.Load()
+		switch {
+		case t == nil || !t.open():
+		case chosen == nil:
+			chosen = t
+		default:
+			now := time.Now()
+			if t.turns.wait(now)+strayFor < chosen.turns.wait(now) {
+				chosen = t
+			}
+			return chosen.id, true
 		}
 	}
-	return "", false
+	if chosen == nil {
+		return "", false
+	}
+	return chosen.id, true
 }
 
 // byID finds the producer that a claim names, nil if it is gone.

@@ -19,10 +19,6 @@ const (
 	// others be sent again.
 	maxGroupRecords = 1000
 	maxGroupBytes   = 8 << 20
-	// markerPause is between a commit and a producer's next transaction. Kafka
-	// writes the commit's markers after its answer and refuses a transaction
-	// that begins sooner; librdkafka then waits 20 ms.
-	markerPause = 2 * time.Millisecond
 )
 
 // txProducer is one transactional producer and the records that wait for it. While
@@ -38,6 +34,8 @@ type txProducer struct {
 	memory          *memory
 	logger          *slog.Logger
 	metrics         *Metrics
+
+	turns txTurns
 
 	// of run alone
 	notBefore time.Time // when the next transaction may begin
@@ -210,10 +208,12 @@ func (t *txProducer) run() {
 		entries, more := t.nextEntries()
 		if len(entries) > 0 {
 			t.metrics.groupRecords.Observe(float64(len(entries)))
+			t.turns.begin(time.Now())
 			if !t.transact(entries) {
 				t.abandon()
 			}
-			t.notBefore = time.Now().Add(markerPause)
+			t.notBefore = time.Now().Add(t.client.pause())
+			t.turns.end(time.Now(), t.notBefore)
 		}
 		if !more {
 			return
