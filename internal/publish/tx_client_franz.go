@@ -51,9 +51,9 @@ type franzTx struct {
 	markers markerPauses
 	// refreshes are those of metadata when the transaction began.
 	refreshes int64
-	running context.Context               // ended by close
-	stop    context.CancelFunc
-	flushes sync.WaitGroup
+	running   context.Context // ended by close
+	stop      context.CancelFunc
+	flushes   sync.WaitGroup
 }
 
 type producerEpoch struct {

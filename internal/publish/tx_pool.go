@@ -17,23 +17,24 @@ import (
 
 // poolSize is how many transactional producers there are: while one commits,
 // the others append. More of them make more and smaller transactions.
-const poolSize = 4
+const poolSize = 3
 
 // txPool is the backend of transactional mode. Each slot has one producer at a time;
 // one that failed, or was fenced, gets a successor with a new id (docs/adr/0010).
 type txPool struct {
-	cfg      Config
-	plain    *idempotent // writes the registry; closed with the pool
-	monitor  *monitor
-	registry *registry
-	fencer   *fencer
-	logger   *slog.Logger
-	metrics  *Metrics
-	batch    atomic.Int64 // bytes of a batch that every topic takes; of librdkafka
-	shrinks  atomic.Int64 // how often topics have taken smaller batches than before
-	slots    [poolSize]txSlot
-	running  context.Context // ended by close
-	end      context.CancelFunc
+	cfg       Config
+	plain     *idempotent // writes the registry; closed with the pool
+	monitor   *monitor
+	registry  *registry
+	fencer    *fencer
+	logger    *slog.Logger
+	metrics   *Metrics
+	batch     atomic.Int64 // bytes of a batch that every topic takes; of librdkafka
+	shrinks   atomic.Int64 // how often topics have taken smaller batches than before
+	slots     [poolSize]txSlot
+	lastBegun atomic.Int64    // when a transaction last began, Unix nanoseconds
+	running   context.Context // ended by close
+	end       context.CancelFunc
 
 	mu       sync.Mutex
 	replaced map[string]*txProducer // that still take records of claims that name them
@@ -247,7 +248,7 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 		return nil, err
 	}
 	id := pool.cfg.TransactionalIDPrefix + "-" + uuid.NewString()
-	t := newTxProducer(id, pool.cfg.DeliveryTimeout, pool.monitor, pool.plain.memory, pool.logger, pool.metrics)
+	t := newTxProducer(id, pool.cfg.DeliveryTimeout, &pool.lastBegun, pool.monitor, pool.plain.memory, pool.logger, pool.metrics)
 	t.shrinks = pool.shrinks.Load()
 	var err error
 	if t.client, err = pool.newClient(t); err != nil {

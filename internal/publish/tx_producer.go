@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -35,7 +36,8 @@ type txProducer struct {
 	logger          *slog.Logger
 	metrics         *Metrics
 
-	turns txTurns
+	turns     txTurns
+	lastBegun *atomic.Int64 // of the pool: when a transaction began, Unix nanoseconds
 
 	// of run alone
 	notBefore time.Time // when the next transaction may begin
@@ -60,9 +62,9 @@ type txProducer struct {
 }
 
 // newTxProducer makes a producer whose client has still to be set.
-func newTxProducer(id string, deliveryTimeout time.Duration, m *monitor, mem *memory, logger *slog.Logger, metrics *Metrics) *txProducer {
+func newTxProducer(id string, deliveryTimeout time.Duration, lastBegun *atomic.Int64, m *monitor, mem *memory, logger *slog.Logger, metrics *Metrics) *txProducer {
 	return &txProducer{
-		id: id, deliveryTimeout: deliveryTimeout, monitor: m, memory: mem, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
+		id: id, deliveryTimeout: deliveryTimeout, lastBegun: lastBegun, monitor: m, memory: mem, logger: logger, metrics: metrics, sequenceGaps: map[kafka.Partition]bool{},
 		retiring: make(chan struct{}), closed: make(chan struct{}), aborted: make(chan struct{}),
 		ended: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
@@ -208,6 +210,7 @@ func (t *txProducer) run() {
 		entries, more := t.nextEntries()
 		if len(entries) > 0 {
 			t.metrics.groupRecords.Observe(float64(len(entries)))
+			t.lastBegun.Store(time.Now().UnixNano())
 			t.turns.begin(time.Now())
 			if !t.transact(entries) {
 				t.abandon()
@@ -230,9 +233,10 @@ func (t *txProducer) nextEntries() (entries []*entry, more bool) {
 		case t.broken:
 			t.mu.Unlock()
 			return nil, false
-		case len(t.queue) > 0 && time.Now().Before(t.notBefore):
+		case len(t.queue) > 0 && time.Now().Before(t.begins()):
+			at := t.begins()
 			t.mu.Unlock()
-			backoff.SleepUntil(context.Background(), t.notBefore)
+			backoff.SleepUntil(context.Background(), at)
 			continue
 		case len(t.queue) > 0:
 			entries, t.queue = nextGroup(t.queue)
@@ -248,6 +252,18 @@ func (t *txProducer) nextEntries() (entries []*entry, more bool) {
 		t.mu.Unlock()
 		<-t.wake
 	}
+}
+
+// begins is when the next transaction may begin. Those of the pool begin at even
+// intervals, so that whatever comes finds one that begins soon: left alone, they begin
+// together, and callers whose records were committed together come back too late for the
+// next.
+func (t *txProducer) begins() time.Time {
+	spaced := time.Unix(0, t.lastBegun.Load()).Add(t.turns.interval())
+	if spaced.After(t.notBefore) {
+		return spaced
+	}
+	return t.notBefore
 }
 
 // nextGroup splits the queue: what goes in one transaction, and the rest.

@@ -43,3 +43,7 @@ func (t *txTurns) wait(now time.Time) time.Duration {
 	left := begun + t.usual.Load() - at
 	return time.Duration(max(left, -left))
 }
+
+// interval is that at which the pool's transactions begin, if each takes as long as one
+// usually does here.
+func (t *txTurns) interval() time.Duration { return time.Duration(t.usual.Load() / poolSize) }
