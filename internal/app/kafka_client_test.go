@@ -23,7 +23,7 @@ func TestKafkaClient(t *testing.T) {
 		"not expressible": {
 			"kafka: {properties: {batch.num.messages: 5}}\n", "", kafka.ClientLibrdkafka,
 		},
-		"transactional": {"kafka: {guarantee: transactional}\n", "", kafka.ClientLibrdkafka},
+		"transactional": {"kafka: {guarantee: transactional}\n", "", kafka.ClientFranz},
 		"librdkafka":    {"kafka: {client: librdkafka, properties: {linger.ms: 5}}\n", "", kafka.ClientLibrdkafka},
 		"franz and what it lacks": {
 			"kafka:\n  client: franz\n  properties:\n    batch.num.messages: 5\n    linger.ms: soon\n    odd name: x\n",

@@ -72,9 +72,9 @@ func TestClient(t *testing.T) {
 			{Warning, "kafka.client.reach", "", "there was no time to see whether franz-go, which writes, reaches 2 brokers", "check again with a longer --timeout"},
 		}},
 		"librdkafka with transactions": {
-			ClientFacts{Name: "librdkafka", Reason: "transactions are written with librdkafka"},
+			ClientFacts{Name: "librdkafka", Reason: "kafka.client is librdkafka"},
 			[][]PartitionFacts{ledBy(1, 600)},
-			[]Finding{{OK, "kafka.client", "", "librdkafka writes the records: transactions are written with librdkafka", ""}},
+			[]Finding{{OK, "kafka.client", "", "librdkafka writes the records: kafka.client is librdkafka", ""}},
 		},
 		"librdkafka, no topic yet": {slow(time.Second), nil, []Finding{{OK, "kafka.client", "", librd, ""}}},
 		"librdkafka, just short enough": {slow(500 * time.Microsecond), [][]PartitionFacts{ledBy(1, 100)}, []Finding{

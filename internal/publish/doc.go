@@ -9,9 +9,10 @@
 // A [Log] is a [Producer] and a [Reader]. The Producer knows topics and what they
 // take; its backend gets records acknowledged. idempotent keeps incarnations:
 // producers with an id that keep the time and write through a client, franz-go or
-// librdkafka. txPool keeps three transactional producers. A txProducer queues records,
-// sends all that wait in one transaction, collects every report, commits, and only
-// then answers.
+// librdkafka. txPool keeps three transactional producers, whose clients (tx_client.go) are
+// of either kind. A txProducer queues records, sends all that wait in one transaction,
+// collects every report, commits, and only then answers. The three begin their
+// transactions at even intervals.
 //
 // Invariants:
 //   - a record goes only to the partition and through the incarnation that its

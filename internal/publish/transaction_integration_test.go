@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -204,22 +203,32 @@ func testCloseUnderLoadOnKafka(t *testing.T, with option) {
 
 // Kafka aborts a transaction that is open too long: its commit must fail.
 func TestCommitOfATimedOutTransactionFails(t *testing.T) {
+	withClients(t, testCommitOfATimedOutTransactionFails)
+}
+
+func testCommitOfATimedOutTransactionFails(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 1)
-	cfg := Config{Brokers: brokers, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20}
-	inTransactions(t, true)(&cfg)
-	cfg.TransactionTimeout = time.Second
-	inc, err := newTransactional(cfg, cfg.TransactionalIDPrefix+"-1", defaultBatchBytes, slog.New(slog.DiscardHandler), func(*librdkafkaProducer, librdkafka.Error) {})
+	p := realTransactional(t, brokers, topic, with, func(c *Config) { c.TransactionTimeout = 2 * time.Second })
+	tx := newTxProducer("timed-out-"+uuid.NewString(), patience, &p.pool().lastBegun, p.pool().monitor, p.pool().plain.memory, slog.New(slog.DiscardHandler), p.pool().metrics)
+	client, err := p.pool().newClient(tx)
 	require.NoError(t, err)
-	defer inc.close(0)
+	defer client.close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, inc.initialise(ctx))
-	require.NoError(t, inc.kp.BeginTransaction())
-	reports := make(chan librdkafka.Event, 1)
-	require.NoError(t, inc.produce(&librdkafka.Message{TopicPartition: librdkafka.TopicPartition{Topic: &topic}, Value: []byte("x")}, reports))
-	require.NoError(t, (<-reports).(*librdkafka.Message).TopicPartition.Error)
+	require.NoError(t, client.initialise(ctx))
+	e := &entry{record: event.Record{Placement: event.Placement{Topic: topic}, Value: []byte("x"), Timestamp: time.Now()}}
+	client.prepare(e)
+	require.NoError(t, client.begin(ctx, []*entry{e}))
+	group := newTxGroup([]*entry{e})
+	taken, refused := client.send(e)
+	require.Nil(t, refused)
+	require.True(t, taken)
+	client.flush()
+	<-group.done
+	group.end()
+	require.NoError(t, e.state.report.err)
 	require.Eventually(t, func() bool {
 		stable := int64(-1)
 		realAdmin(t, brokers, func(ctx context.Context, adm *kadm.Client) error {
@@ -231,7 +240,7 @@ func TestCommitOfATimedOutTransactionFails(t *testing.T) {
 		})
 		return stable > 1 // the record and the abort's marker
 	}, patience, 10*tick)
-	require.Error(t, inc.kp.CommitTransaction(ctx))
+	require.Error(t, client.commit(ctx))
 	require.Empty(t, committed(t, brokers, topic))
 }
 

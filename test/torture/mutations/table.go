@@ -115,9 +115,9 @@ func Table() []Mutation {
 		{
 			Name: "refusal-is-always-not-written", Rule: "ADR 0003: a refusal proves nothing about an earlier try", Breaks: "c",
 			Edits: []Edit{{
-				File: "internal/publish/monitor.go",
-				Old:  "case !r.firstTry:",
-				New:  "case false:",
+				File: "internal/publish/outcome.go",
+				Old:  "case !refused, !r.firstTry:",
+				New:  "case !refused:",
 			}},
 			// A record is appended, its answer is lost, and its topic refuses the second
 			// try.
@@ -157,6 +157,35 @@ func Table() []Mutation {
 			}},
 			Options: func(o *torture.Options) {
 				o.Guarantee, o.Together, o.Refusals = "idempotent", true, 100
+			},
+		},
+		{
+			Name: "franz-commit-error-is-a-success", Rule: "7: a 2xx means that the commit was answered", Breaks: "a", Client: "franz",
+			Edits: []Edit{{
+				File: "internal/publish/tx_client_franz.go",
+				Old:  "\tif err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {\n\t\treturn err\n\t}\n\tif c.brokers.ends.Load() == answered {",
+				New:  "\t_ = c.cl.EndTransaction(ctx, kgo.TryCommit)\n\tif answered < 0 {",
+			}},
+			Options: func(o *torture.Options) {
+				o.Guarantee = "transactional"
+				o.Only = []string{"kafka-half-open", "broker-kill", "kafka-stall"}
+			},
+		},
+		{
+			Name: "franz-abort-undoes-a-commit", Rule: "ADR 0020: an abort after a commit that failed proves nothing", Breaks: "c", Client: "franz",
+			Edits: []Edit{{
+				File: "internal/publish/tx_client_franz.go",
+				Old:  "\tif err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {\n\t\treturn err\n\t}\n",
+				New: "\tif err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {\n\t\tif c.cl.EndTransaction(context.Background(), kgo.TryAbort) == nil {\n" +
+					"\t\t\treturn errNotEnded\n\t\t}\n\t\treturn err\n\t}\n",
+			}, {
+				File: "internal/publish/transaction.go",
+				Old:  "\t\tcase !e.state.sent:\n",
+				New:  "\t\tcase !e.state.sent, cause == errNotEnded:\n",
+			}},
+			Options: func(o *torture.Options) {
+				o.Guarantee = "transactional"
+				o.Only = []string{"kafka-half-open"}
 			},
 		},
 		{
