@@ -100,6 +100,18 @@ func Failure(cause error) *Error {
 	return MaybeWritten(Internal, cause, "The gateway failed; the operator finds the details in its log.")
 }
 
+// StoreAway is the idempotency store's error while it is known to be away: it was not
+// asked, so no claim was made.
+type StoreAway struct{ Cause error }
+
+// Error implements error.
+func (s *StoreAway) Error() string {
+	return fmt.Sprintf("the idempotency store is away: %v", s.Cause)
+}
+
+// Unwrap returns the cause.
+func (s *StoreAway) Unwrap() error { return s.Cause }
+
 // Rebuilding is the idempotency store's error while it may have lost claims and is
 // being rebuilt from the log.
 type Rebuilding struct {

@@ -54,11 +54,15 @@ func (c *claimCall) answer(text string, err error) {
 }
 
 // Claim asks to hold an identity. An *event.Rebuilding means that claims may be
-// lost and this one was not made; other errors mean that Redis did not answer, and the
-// claim may have been made nevertheless.
+// lost and this one was not made, an *event.StoreAway that Redis is known to be away and
+// was not asked; other errors mean that Redis did not answer, and the claim may have been
+// made nevertheless.
 func (s *Store) Claim(ctx context.Context, c event.Claim) (event.ClaimResult, error) {
 	if result, ok := s.recent.look(c.ID, c.Fingerprint); ok {
 		return result, nil
+	}
+	if err := s.refuse(c.ID); err != nil {
+		return event.ClaimResult{}, err
 	}
 	var one struct { // a single allocation
 		callGroup
@@ -79,7 +83,10 @@ func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.Cla
 	known := s.recent.find(claims)
 	for i, c := range claims {
 		var ok bool
-		if results[i], ok = known[i].result(c.Fingerprint); !ok {
+		if results[i], ok = known[i].result(c.Fingerprint); ok {
+			continue
+		}
+		if errs[i] = s.refuse(c.ID); errs[i] == nil {
 			all[i] = claimCall{callGroup: &group, claim: c, index: i}
 			calls = append(calls, &all[i])
 		}
@@ -94,6 +101,15 @@ func (s *Store) ClaimAll(ctx context.Context, claims []event.Claim) ([]event.Cla
 		results[c.index], errs[c.index] = s.resultOf(c, err)
 	}
 	return results, errs
+}
+
+// refuse is an *event.StoreAway if Redis is known to be away.
+func (s *Store) refuse(id event.ClaimID) error {
+	err := s.available.refuse(bucketOf(id))
+	if err != nil {
+		s.metrics.failed("claim")
+	}
+	return err
 }
 
 // resultOf is the result of a call. waitErr says that its caller gave up waiting.
@@ -128,6 +144,9 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 		earlier = abandoned.Partitions
 	}
 	from := min(abandoned.From.UnixMilli(), c.Begun.UnixMilli())
+	if err := s.refuse(c.ID); err != nil {
+		return event.ClaimResult{}, err
+	}
 	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
 		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier)).Text()
 	if err != nil {
@@ -142,6 +161,9 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
 	if result, ok := s.recent.look(id, f); ok {
 		return result, nil
+	}
+	if err := s.refuse(id); err != nil {
+		return event.ClaimResult{}, err
 	}
 	select {
 	case s.looks <- struct{}{}:

@@ -43,6 +43,10 @@ func (s *Store) claimBatch(calls []*claimCall) {
 		case now.Sub(c.claim.Begun) > maxClaimWait && !c.claim.Begun.IsZero():
 			c.answer("", errWaitedTooLong)
 		default:
+			if err := s.available.refuse(bucketOf(c.claim.ID)); err != nil {
+				c.answer("", err)
+				continue
+			}
 			live = append(live, c)
 		}
 	}
@@ -57,9 +61,12 @@ func (s *Store) claimBatch(calls []*claimCall) {
 		groups = byBucket(live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
 	}
 	err := s.scripts.run(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(groups[i]) },
-		func(i int, cmd *goredis.Cmd) { answerClaims(groups[i], cmd) })
-	if err != nil {
-		s.logger.Warn("claiming failed", "error", err, "claims", len(live))
+		func(i int, cmd *goredis.Cmd) {
+			s.available.note(bucketOf(groups[i][0].claim.ID), cmd.Err())
+			answerClaims(groups[i], cmd)
+		})
+	if err != nil { // a metric counts them, and the log names an outage once
+		s.logger.Debug("claiming failed", "error", err, "claims", len(live))
 	}
 }
 

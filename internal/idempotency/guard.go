@@ -10,9 +10,8 @@ import (
 // guard checks the markers and rebuilds buckets whose claims may be lost.
 type guard struct {
 	*Rebuilder
-	wasReady    [bucketCount]bool // at some check of this process
-	unreachable bool              // Redis did not answer the last check
-	contended   bool              // another gateway rebuilds, and the log says so
+	wasReady  [bucketCount]bool // at some check of this process
+	contended bool              // another gateway rebuilds, and the log says so
 }
 
 // Guard checks the markers of all buckets at once, then every few seconds and
@@ -91,11 +90,8 @@ func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 	})
 	if err != nil && ctx.Err() == nil {
 		g.metrics.failed("check")
-		if !g.unreachable {
-			g.logger.Warn("checking the markers in redis failed", "error", err)
-		}
+		g.logger.Debug("checking the markers in redis failed", "error", err) // an outage is named once, by availability
 	}
-	g.unreachable = err != nil
 	switch {
 	case foreign:
 		return wrong, reasonChanged

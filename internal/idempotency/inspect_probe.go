@@ -32,7 +32,7 @@ return out
 // probe tries out what the gateway's user may do. ACL DRYRUN would report the same, but
 // only to a user who may run it.
 func probe(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster, bucket byte) {
-	keys := []string{strings.TrimSuffix(markerKey(bucket), "m") + "probe"}
+	keys := []string{probeKey(bucket)}
 	for _, try := range []struct {
 		name string
 		run  func() error

@@ -13,6 +13,7 @@ type Metrics struct {
 	droppedSettlements prometheus.Counter
 	missedSettlements  prometheus.Counter
 
+	up              prometheus.Gauge
 	unready         prometheus.Gauge
 	rebuilds        *prometheus.CounterVec
 	rebuilt         prometheus.Counter
@@ -43,6 +44,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		missedSettlements: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_endings_missed_total",
 			Help: "Settlements that found another attempt's claim, or none to release.",
+		}),
+		up: f.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_redis_up",
+			Help: "1 if Redis takes claims; 0 if it, or a node of a Cluster, does not: keyed events are refused, or published without deduplication where on_store_failure says so.",
 		}),
 		unready: f.NewGauge(prometheus.GaugeOpts{
 			Name: "gateway_idempotency_buckets_unready",

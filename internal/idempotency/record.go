@@ -173,6 +173,11 @@ var markerKeys = func() (keys [bucketCount]string) {
 	return keys
 }()
 
+// probeKey is a key of the bucket that never exists.
+func probeKey(bucket byte) string {
+	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:probe"
+}
+
 // lockKey is the key of the lock that a gateway holds while it rebuilds a bucket.
 func lockKey(bucket byte) string {
 	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:l"

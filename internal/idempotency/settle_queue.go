@@ -23,6 +23,9 @@ const (
 	// failurePause follows a failed script, so that a Redis in trouble is left alone
 	// for a moment.
 	failurePause = 100 * time.Millisecond
+	// warnOfSettles is how many scripts in a row fail before the log says so: for more
+	// than five seconds, in which an outage of Redis is noticed.
+	warnOfSettles = 50
 )
 
 // The operations of settleScript.
@@ -51,6 +54,9 @@ type settleQueue struct {
 	logger  *slog.Logger
 	metrics *Metrics
 	queue   chan *settlement
+
+	available *availability
+	failures  int // in a row; belongs to run
 
 	mu      sync.RWMutex
 	stopped bool // nothing reads the queue any more
@@ -160,10 +166,22 @@ func (q *settleQueue) apply(ctx context.Context, batch []*settlement) {
 		func(i int, cmd *goredis.Cmd) { q.applied(groups[i], cmd) })
 	failpoint.At(failpoint.Settled)
 	if err != nil {
-		q.metrics.failed("end")
-		q.logger.Warn("settling claims failed", "error", err, "claims", len(batch))
-		backoff.Sleep(ctx, failurePause)
+		q.failed(ctx, err)
+		return
 	}
+	q.failures = 0
+}
+
+// failed counts a failure and pauses. The log names an outage of Redis once, as availability
+// notices it: a failure that lasts although claims succeed is another matter.
+func (q *settleQueue) failed(ctx context.Context, err error) {
+	q.metrics.failed("end")
+	if q.failures++; q.failures == warnOfSettles {
+		if _, away := q.available.state(); away == nil {
+			q.logger.Warn("settling claims fails although redis takes claims: retries of their events have to read the log", "error", err)
+		}
+	}
+	backoff.Sleep(ctx, failurePause)
 }
 
 // settleArgs are the keys and arguments of settleScript.

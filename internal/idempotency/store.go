@@ -37,7 +37,8 @@ const (
 )
 
 // Store keeps claims in Redis. It is safe for concurrent use. Settlements are applied
-// while Run runs; a [Rebuilder] restores claims that Redis lost.
+// while Run runs, and a Redis that takes no claims is noticed while Watch runs; a
+// [Rebuilder] restores claims that Redis lost.
 type Store struct {
 	cfg     Config
 	scripts *scriptRunner
@@ -49,6 +50,8 @@ type Store struct {
 	recent  *recentReceipts
 	unready *unreadyBuckets
 	wake    chan struct{} // asks the guard to check the markers now
+
+	available *availability
 }
 
 // New returns a Store on rdb, which the caller closes after Run has returned.
@@ -58,13 +61,14 @@ func New(cfg Config, rdb redis.Client, logger *slog.Logger, metrics *Metrics) *S
 		recent: newRecentReceipts(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 		unready: newUnreadyBuckets(cfg, metrics.unready), wake: make(chan struct{}, 1),
 	}
+	s.available = newAvailability(s.scripts, logger, metrics)
 	s.claims = batcher[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, maxRunning: maxConcurrentScripts}
 	if s.scripts.cluster {
 		s.claims.maxRunning = maxConcurrentClusterScripts
 	}
 	s.settles = &settleQueue{
 		cfg: cfg, scripts: s.scripts, logger: logger, metrics: metrics,
-		queue: make(chan *settlement, settleQueueLimit),
+		queue: make(chan *settlement, settleQueueLimit), available: s.available,
 	}
 	return s
 }

@@ -46,6 +46,17 @@ func (u *unreadyBuckets) remove(bucket byte) {
 	}
 }
 
+// count is how many buckets were not ready when they were last checked.
+func (u *unreadyBuckets) count() int {
+	n := 0
+	for i := range u.since {
+		if u.since[i].Load() != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // none reports whether all buckets were ready when they were last checked.
 func (u *unreadyBuckets) none() bool {
 	for i := range u.since {

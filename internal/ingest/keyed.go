@@ -181,7 +181,9 @@ func (a *attempt) withoutStore(ctx context.Context, cause error) {
 	default:
 		// The claim may be held, if only the reply was lost. Nothing was published
 		// under it, and nothing will be.
-		a.release()
+		if away := (*event.StoreAway)(nil); !errors.As(cause, &away) {
+			a.release()
+		}
 		a.err = event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
 			"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
 	}
