@@ -2,29 +2,19 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-const (
-	// successAge is how long /readyz repeats that a check passed, failureAge how long
-	// that it failed.
-	successAge = 2 * time.Second
-	failureAge = 200 * time.Millisecond
-	// checkTimeout bounds one check.
-	checkTimeout = 2 * time.Second
-	// headerTimeout bounds how long the headers of a request take to arrive.
-	headerTimeout = 5 * time.Second
-)
+// headerTimeout bounds how long the headers of a request take to arrive.
+const headerTimeout = 5 * time.Second
 
 // Check asks a dependency whether it answers.
 type Check func(context.Context) error
@@ -34,6 +24,9 @@ type Config struct {
 	Metrics prometheus.Gatherer
 	Ready   func() bool      // whether the gateway takes events
 	Checks  map[string]Check // by name, as /readyz shows it
+	// Judge says from the checks' results, nil for one that passed, whether the gateway
+	// is ready. Without it, all checks must pass.
+	Judge func(results map[string]error) Judgement
 }
 
 // Server answers on the second listener.
@@ -41,12 +34,16 @@ type Server struct {
 	server *http.Server
 	mux    *http.ServeMux
 	ready  func() bool
+	judge  func(map[string]error) Judgement
 	probes map[string]*probe
 }
 
 // New returns a Server that is ready to Serve.
 func New(cfg Config) *Server {
-	s := &Server{mux: http.NewServeMux(), ready: cfg.Ready, probes: map[string]*probe{}}
+	s := &Server{mux: http.NewServeMux(), ready: cfg.Ready, judge: cfg.Judge, probes: map[string]*probe{}}
+	if s.judge == nil {
+		s.judge = allPass
+	}
 	for name, check := range cfg.Checks {
 		s.probes[name] = &probe{check: check}
 	}
@@ -77,63 +74,4 @@ func (s *Server) Shutdown(ctx context.Context) {
 	if s.server.Shutdown(ctx) != nil {
 		_ = s.server.Close()
 	}
-}
-
-// readyz answers 200 if the gateway takes events and every check passes.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	type check struct {
-		OK    bool   `json:"ok"`
-		Error string `json:"error,omitempty"`
-	}
-	ready := s.ready()
-	answer := struct {
-		Ready  bool             `json:"ready"`
-		Checks map[string]check `json:"checks"`
-	}{Ready: ready, Checks: map[string]check{"gateway": {OK: ready}}}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for name, p := range s.probes {
-		wg.Go(func() {
-			c := check{OK: true}
-			if err := p.result(r.Context()); err != nil {
-				c = check{Error: err.Error()}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			answer.Checks[name] = c
-			answer.Ready = answer.Ready && c.OK
-		})
-	}
-	wg.Wait()
-	w.Header().Set("Content-Type", "application/json")
-	if !answer.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	_ = json.NewEncoder(w).Encode(answer)
-}
-
-// probe runs a check, and repeats its last result as long as that is fresh.
-type probe struct {
-	check Check
-
-	mu   sync.Mutex
-	at   time.Time
-	last error
-}
-
-func (p *probe) result(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fresh := successAge
-	if p.last != nil {
-		fresh = failureAge
-	}
-	if time.Since(p.at) < fresh {
-		return p.last
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
-	defer cancel()
-	p.last = p.check(ctx)
-	p.at = time.Now()
-	return p.last
 }

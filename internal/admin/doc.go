@@ -1,8 +1,8 @@
 // Package admin is the second listener, for operators: health, metrics and profiles.
 //
 //	GET /livez         200 as long as the process answers
-//	GET /readyz        200 if the gateway takes events and every check passes, else 503;
-//	                   the JSON body names each check
+//	GET /readyz        200 if the gateway takes events, else 503; the JSON body names each
+//	                   check, and the event types of which not all events are taken
 //	GET /metrics       Prometheus metrics
 //	GET /debug/pprof/  profiles, only if the listener is on a loopback address
 //

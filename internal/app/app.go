@@ -15,7 +15,6 @@ import (
 	"eventgateway/internal/admin"
 	"eventgateway/internal/api"
 	"eventgateway/internal/auth"
-	"eventgateway/internal/backoff"
 	"eventgateway/internal/config"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
@@ -50,7 +49,8 @@ type App struct {
 	auth     *auth.Authenticator // nil: everybody may call
 	rates    *rate.Limiter
 	admin    *admin.Server
-	ready    atomic.Bool
+	ready    atomic.Bool // started, and not stopping
+	taken    *readiness
 
 	certificates    *certificates // nil: plain HTTP
 	public, private net.Listener
@@ -150,13 +150,19 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
-	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.store.Ping}
+	a.taken = &readiness{
+		definitions: func() []event.Definition { return definitions(a.catalog.Set()) },
+		topics:      a.producer, claims: a.store, logger: a.logger, taken: map[string]bool{},
+		onStoreFailure: event.StoreFailurePolicy(cfg.Idempotency.OnStoreFailure),
+		onStoreLoss:    event.StoreFailurePolicy(cfg.Idempotency.OnStoreLoss),
+	}
+	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.taken.redisReady, "claims": a.taken.claimsReady}
 	if a.auth != nil {
 		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks})
+	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
 }
 
 func (a *App) listen() error {
@@ -206,9 +212,7 @@ func (a *App) Sample(preferred string) (eventType string, data []byte) {
 	return eventType, data
 }
 
-// AwaitReady waits until keyed events of all event types can be written, or ctx
-// ends: until Kafka has answered and has their topics, and Redis has what it should
-// remember.
-func (a *App) AwaitReady(ctx context.Context) {
-	backoff.Poll(ctx, readyInterval, func() bool { return a.producer.Complete() && a.store.Ready() })
-}
+// AwaitReady waits until keyed events of all event types whose topics exist can be
+// written, or ctx ends: until Kafka has answered and made the topics that it is to make,
+// and Redis has what it should remember.
+func (a *App) AwaitReady(ctx context.Context) { a.taken.await(ctx) }

@@ -114,6 +114,8 @@ func (a *App) start() {
 		a.watchSchemas,
 		func(ctx context.Context) { idempotency.NewRebuilder(a.store, a.producer).Guard(ctx) },
 		func(ctx context.Context) { a.store.Run(ctx, settleTime) },
+		a.store.Watch,
+		a.taken.watch,
 		a.watchClients,
 		a.certificates.watch,
 	)

@@ -2,12 +2,15 @@ package app
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
 	"eventgateway/internal/idempotency"
+	"eventgateway/internal/intake"
 	"eventgateway/internal/kafka"
+	"eventgateway/internal/preflight"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
 	"eventgateway/internal/redis"
@@ -21,11 +24,25 @@ func producerConfig(cfg *config.Config) publish.Config {
 		DeliveryTimeout:       cfg.Kafka.DeliveryTimeout,
 		InFlightLimit:         cfg.HTTP.InFlightLimit.Bytes(),
 		MaxEventBytes:         int(cfg.HTTP.BodyLimit.Bytes()),
-		CreateTopics:          publish.TopicCreation(cfg.Kafka.CreateTopics),
+		CreateTopics:          topicCreation(cfg),
 		Lease:                 quiesceLease(cfg),
 		Transactional:         cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,
 		TransactionTimeout:    cfg.Kafka.TransactionTimeout,
+	}
+}
+
+// topicCreation says how the gateway creates missing topics: so that they pass
+// `gateway check`.
+func topicCreation(cfg *config.Config) publish.TopicCreation {
+	create := cfg.Kafka.CreateTopics
+	data := int(cfg.HTTP.BodyLimit.Bytes())
+	if slices.ContainsFunc(cfg.Webhooks, func(w config.Webhook) bool { return w.DeadLetters() != "" }) {
+		data += intake.HeaderLimit // the request's headers are kept beside the body
+	}
+	return publish.TopicCreation{
+		Enabled: create.Enabled, Partitions: create.Partitions, Replication: create.Replication,
+		Retention: preflight.KafkaNeeds{KeyWindow: cfg.Idempotency.TTL}.Retention(), MaxRecord: data + preflight.HeaderRoom,
 	}
 }
 

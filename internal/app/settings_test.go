@@ -109,7 +109,7 @@ func TestProducerSettings(t *testing.T) {
 	require.Equal(t, publish.Config{
 		Brokers: []string{"a:1"}, Properties: map[string]string{"linger.ms": "5"}, Client: kafka.ClientAuto,
 		DeliveryTimeout: 20 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
-		CreateTopics: publish.TopicCreation{Enabled: true, Partitions: 12, Replication: 3},
+		CreateTopics: publish.TopicCreation{Enabled: true, Partitions: 12, Replication: 3, Retention: 25 * time.Hour, MaxRecord: 904 << 10},
 		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,
 	}, producerConfig(cfg))
 	cfg.SoleWriter = true

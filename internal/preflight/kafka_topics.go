@@ -110,9 +110,9 @@ func (k kafka) missing(t TopicFacts) []ruleResult {
 		}}
 	}
 	return []ruleResult{{
-		Warning, fmt.Sprintf("the topic is missing; the gateway will create it with %s, %s and the brokers' defaults for everything else, which cannot be checked beforehand",
+		Warning, fmt.Sprintf("the topic is missing; the gateway will create it with %s, %s and settings that fit",
 			count(k.needs.Partitions, "partition"), count(k.needs.Replication, "replica")),
-		apply + " now, with settings that fit",
+		apply + " now",
 	}}
 }
 

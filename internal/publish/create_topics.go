@@ -82,9 +82,7 @@ func CreateTopics(ctx context.Context, cfg Config, plans []TopicPlan, dryRun boo
 			return nil, TooFewBrokersError{Brokers: len(brokers), Replication: p.Replication}
 		}
 		outcomes[i].Settings = p.settings(defaults)
-		specs = append(specs, librdkafka.TopicSpecification{
-			Topic: p.Name, NumPartitions: p.Partitions, ReplicationFactor: p.Replication, Config: outcomes[i].Settings,
-		})
+		specs = append(specs, p.spec(defaults))
 	}
 	return outcomes, in.createAll(ctx, specs, outcomes, dryRun)
 }
@@ -160,6 +158,12 @@ func (in *inspector) create(ctx context.Context, specs []librdkafka.TopicSpecifi
 	return failures, nil
 }
 
+func (p TopicPlan) spec(defaults preflight.Settings) librdkafka.TopicSpecification {
+	return librdkafka.TopicSpecification{
+		Topic: p.Name, NumPartitions: p.Partitions, ReplicationFactor: p.Replication, Config: p.settings(defaults),
+	}
+}
+
 // kafkaRetention is Kafka's default retention.ms.
 const kafkaRetention = 7 * 24 * time.Hour
 
@@ -167,8 +171,11 @@ const kafkaRetention = 7 * 24 * time.Hour
 // if they are not known.
 func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
 	set := map[string]string{"cleanup.policy": "delete"}
-	if p.Replication >= 3 { // with two replicas, one stopped broker would stop all writes
+	switch least, known := defaults.Number("min.insync.replicas"); {
+	case p.Replication >= 3: // with two replicas, one stopped broker would stop all writes
 		set["min.insync.replicas"] = "2"
+	case known && int(least) > p.Replication: // Kafka would refuse every event
+		set["min.insync.replicas"] = strconv.Itoa(p.Replication)
 	}
 	switch retention, known := defaultRetention(defaults); {
 	case !known: // an explicit setting must not shorten what brokers may do by default
@@ -190,6 +197,21 @@ func (p TopicPlan) settings(defaults preflight.Settings) map[string]string {
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// defaults are the settings of the first broker that shows them, nil if none does.
+func (in *inspector) defaults(ctx context.Context) preflight.Settings {
+	md, err := in.admin.Brokers(kafka.TimeLeft(ctx, inspectTimeout))
+	if err != nil {
+		return nil
+	}
+	for _, b := range md.Brokers {
+		settings, err := in.settings(ctx, librdkafka.ResourceBroker, strconv.Itoa(int(b.ID)))
+		if err == nil || NotAllowed(err) { // then no other broker shows them either
+			return settings
+		}
+	}
+	return nil
+}
 
 // brokerDefaults are the settings of the first broker that shows them.
 func brokerDefaults(brokers []preflight.BrokerFacts) preflight.Settings {

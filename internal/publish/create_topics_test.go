@@ -26,19 +26,21 @@ func TestSettingsOfNewTopics(t *testing.T) {
 		defaults preflight.Settings
 		want     map[string]string // beside cleanup.policy=delete
 	}{
-		"defaults will do":         {plan, week, nil},
-		"in hours":                 {plan, hours, nil},
-		"three replicas":           {three, week, map[string]string{"min.insync.replicas": "2"}},
-		"large records":            {large, week, map[string]string{"max.message.bytes": "2097152"}},
-		"larger than needed":       {plan, with("message.max.bytes", "9000000"), nil},
-		"keys remembered for long": {long, week, map[string]string{"retention.ms": "2592000000"}},
-		"short by default":         {plan, with("log.retention.ms", "3600000"), map[string]string{"retention.ms": "90000000"}},
-		"forever by default":       {long, with("log.retention.ms", "-1"), nil},
-		"milliseconds win":         {plan, preflight.Settings{"log.retention.ms": "1", "log.retention.minutes": "9999", "log.retention.hours": "999", "log.retention.bytes": "-1"}, map[string]string{"retention.ms": "90000000"}},
-		"minutes before hours":     {plan, preflight.Settings{"log.retention.minutes": "60", "log.retention.hours": "999", "log.retention.bytes": "-1"}, map[string]string{"retention.ms": "90000000"}},
-		"a size by default":        {plan, with("log.retention.bytes", "1000"), map[string]string{"retention.bytes": "-1"}},
-		"defaults not known":       {plan, nil, map[string]string{"retention.ms": "604800000", "retention.bytes": "-1"}},
-		"not known, long":          {long, nil, map[string]string{"retention.ms": "2592000000", "retention.bytes": "-1"}},
+		"defaults will do":                     {plan, week, nil},
+		"in hours":                             {plan, hours, nil},
+		"three replicas":                       {three, week, map[string]string{"min.insync.replicas": "2"}},
+		"two of them at least by default":      {plan, with("min.insync.replicas", "2"), map[string]string{"min.insync.replicas": "1"}},
+		"three replicas, whatever the default": {three, with("min.insync.replicas", "3"), map[string]string{"min.insync.replicas": "2"}},
+		"large records":                        {large, week, map[string]string{"max.message.bytes": "2097152"}},
+		"larger than needed":                   {plan, with("message.max.bytes", "9000000"), nil},
+		"keys remembered for long":             {long, week, map[string]string{"retention.ms": "2592000000"}},
+		"short by default":                     {plan, with("log.retention.ms", "3600000"), map[string]string{"retention.ms": "90000000"}},
+		"forever by default":                   {long, with("log.retention.ms", "-1"), nil},
+		"milliseconds win":                     {plan, preflight.Settings{"log.retention.ms": "1", "log.retention.minutes": "9999", "log.retention.hours": "999", "log.retention.bytes": "-1"}, map[string]string{"retention.ms": "90000000"}},
+		"minutes before hours":                 {plan, preflight.Settings{"log.retention.minutes": "60", "log.retention.hours": "999", "log.retention.bytes": "-1"}, map[string]string{"retention.ms": "90000000"}},
+		"a size by default":                    {plan, with("log.retention.bytes", "1000"), map[string]string{"retention.bytes": "-1"}},
+		"defaults not known":                   {plan, nil, map[string]string{"retention.ms": "604800000", "retention.bytes": "-1"}},
+		"not known, long":                      {long, nil, map[string]string{"retention.ms": "2592000000", "retention.bytes": "-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -49,7 +49,8 @@ func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFa
 	facts.Topics = in.topics(ctx, topics)
 	facts.Client = in.client(ctx, choice, facts.Brokers, facts.Topics)
 	if cfg.CreateTopics.Enabled {
-		in.tryCreation(ctx, facts.Topics, cfg.CreateTopics.spec)
+		defaults := brokerDefaults(facts.Brokers)
+		in.tryCreation(ctx, facts.Topics, func(name string) librdkafka.TopicSpecification { return cfg.CreateTopics.spec(name, defaults) })
 	}
 	if cfg.Transactional {
 		registry := in.topics(ctx, []string{registryTopic(cfg)})

@@ -34,6 +34,10 @@ type TopicCreation struct {
 	Enabled     bool
 	Partitions  int
 	Replication int
+	// Retention is how long records must be kept at least, MaxRecord the largest of any
+	// topic in bytes.
+	Retention time.Duration
+	MaxRecord int
 }
 
 func (c Config) connection() kafka.Connection {

@@ -1,7 +1,10 @@
 package publish
 
 import (
+	"cmp"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,6 +202,40 @@ func (q *quarantine) keep(known map[string]topic) {
 		}
 	}
 	q.forget()
+}
+
+// list is what is in quarantine, ordered by topic: first a topic as a whole, then its
+// partitions.
+func (q *quarantine) list() []Quarantined {
+	if !q.some.Load() {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var all []Quarantined
+	for name, held := range q.topics {
+		all = append(all, Quarantined{Topic: name, Reason: held.reason, Since: held.since})
+	}
+	stuck := map[string]*Quarantined{}
+	for part, held := range q.partitions {
+		of := stuck[part.Topic]
+		if of == nil {
+			of = &Quarantined{Topic: part.Topic, Reason: held.reason, Since: held.since}
+			stuck[part.Topic] = of
+		}
+		of.Partitions = append(of.Partitions, part.Number)
+		if held.since.Before(of.Since) {
+			of.Since = held.since
+		}
+	}
+	for _, of := range stuck {
+		slices.Sort(of.Partitions)
+		all = append(all, *of)
+	}
+	slices.SortFunc(all, func(a, b Quarantined) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), len(a.Partitions)-len(b.Partitions))
+	})
+	return all
 }
 
 // endedStuck takes the metric away with the topic's last stuck partition.

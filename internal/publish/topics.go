@@ -17,6 +17,7 @@ import (
 	"eventgateway/internal/backoff"
 	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
+	"eventgateway/internal/preflight"
 )
 
 const (
@@ -63,6 +64,8 @@ type topics struct {
 	mu     sync.Mutex
 	wanted []string
 	absent absentTopics // as last logged
+	// createFailed says that the last attempt to create missing topics failed.
+	createFailed bool
 }
 
 // absentTopics are wanted, but no event can be written to them. unclear are those that
@@ -293,7 +296,11 @@ func (t *topics) reportAbsent(ctx context.Context, absent absentTopics) {
 	switch {
 	case len(absent.missing) == 0:
 	case t.create.Enabled:
-		if err := t.createMissing(ctx, absent.missing); err != nil {
+		err := t.createMissing(ctx, absent.missing)
+		t.mu.Lock()
+		t.createFailed = err != nil
+		t.mu.Unlock()
+		if err != nil {
 			t.logger.Error("creating topics failed", "error", err, "topics", absent.missing)
 			return
 		}
@@ -304,17 +311,20 @@ func (t *topics) reportAbsent(ctx context.Context, absent absentTopics) {
 	}
 }
 
-// spec is how a missing topic is created: with the brokers' default settings.
-func (c TopicCreation) spec(name string) librdkafka.TopicSpecification {
-	return librdkafka.TopicSpecification{Topic: name, NumPartitions: c.Partitions, ReplicationFactor: c.Replication}
+// spec is how a missing topic is created: with settings that the events need, where they
+// differ from the brokers' defaults. Those are nil if they are not known.
+func (c TopicCreation) spec(name string, defaults preflight.Settings) librdkafka.TopicSpecification {
+	plan := TopicPlan{Name: name, Partitions: c.Partitions, Replication: c.Replication, Retention: c.Retention, MaxRecord: c.MaxRecord}
+	return plan.spec(defaults)
 }
 
 func (t *topics) createMissing(ctx context.Context, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 	defer cancel()
+	defaults := (&inspector{admin: t.admin()}).defaults(ctx)
 	specs := make([]librdkafka.TopicSpecification, len(names))
 	for i, n := range names {
-		specs[i] = t.create.spec(n)
+		specs[i] = t.create.spec(n, defaults)
 	}
 	var results []librdkafka.TopicResult
 	err := t.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
@@ -328,7 +338,8 @@ func (t *topics) createMissing(ctx context.Context, names []string) error {
 	for _, r := range results {
 		switch r.Error.Code() {
 		case librdkafka.ErrNoError:
-			t.logger.Info("topic created", "topic", r.Topic, "partitions", t.create.Partitions, "replication", t.create.Replication)
+			t.logger.Info("topic created", "topic", r.Topic, "partitions", t.create.Partitions, "replication", t.create.Replication,
+				"settings", specs[slices.Index(names, r.Topic)].Config)
 		case librdkafka.ErrTopicAlreadyExists:
 		default:
 			return fmt.Errorf("create topic %s: %w", r.Topic, r.Error)
