@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -84,6 +85,44 @@ func TestReadiness(t *testing.T) {
 			require.Equal(t, http.StatusOK, a.get(t.Context(), "/livez").Code, "liveness depends on no other service")
 		})
 	}
+}
+
+func TestJudgementDecides(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	var types []TypeState
+	for i := range shownTypes + 7 {
+		types = append(types, TypeState{Name: fmt.Sprintf("type-%03d", i), Taken: TakenNone, Why: []string{"no topic"}})
+	}
+	judged := Judgement{Ready: true, Types: types, Quarantined: []Quarantined{{Topic: "t", Partitions: []int32{1}, Reason: "not-acknowledged", Since: since}}}
+	started := true
+	a := New(Config{
+		Metrics: prometheus.NewRegistry(), Ready: func() bool { return started }, Checks: checks{"redis": bad, "kafka": good},
+		Judge: func(results map[string]error) Judgement {
+			require.Len(t, results, 2)
+			require.Error(t, results["redis"])
+			require.NoError(t, results["kafka"])
+			return judged
+		},
+	})
+	w := a.get(t.Context(), "/readyz")
+	require.Equal(t, http.StatusOK, w.Code, "although a check fails")
+	var body map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+	require.NotContains(t, body, "reason")
+	require.Equal(t, map[string]any{"ok": false, "error": "connection refused"}, body["checks"].(map[string]any)["redis"])
+	require.Len(t, body["types"], shownTypes)
+	require.Equal(t, map[string]any{"taken": "none", "why": []any{"no topic"}}, body["types"].(map[string]any)["type-000"])
+	require.InDelta(t, 7, body["more_types"], 0)
+	require.Equal(t, []any{map[string]any{"topic": "t", "partitions": []any{1.0}, "reason": "not-acknowledged", "since": "2026-01-31T12:00:00Z"}}, body["quarantined"])
+
+	started = false
+	require.Equal(t, http.StatusServiceUnavailable, a.get(t.Context(), "/readyz").Code, "it stops")
+	started, judged = true, Judgement{Reason: "no event type is taken"}
+	w = a.get(t.Context(), "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Contains(t, w.Body.String(), `"reason":"no event type is taken"`)
+	require.NotContains(t, w.Body.String(), "types")
 }
 
 func TestProbesAreAskedOnceInAWhile(t *testing.T) {

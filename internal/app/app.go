@@ -51,6 +51,7 @@ type App struct {
 	admin    *admin.Server
 	ready    atomic.Bool // started, and not stopping
 	taken    *readiness
+	watch    *preflightWatch // nil: Kafka and Redis are embedded
 
 	certificates    *certificates // nil: plain HTTP
 	public, private net.Listener
@@ -155,6 +156,9 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		topics:      a.producer, claims: a.store, logger: a.logger, taken: map[string]bool{},
 		onStoreFailure: event.StoreFailurePolicy(cfg.Idempotency.OnStoreFailure),
 		onStoreLoss:    event.StoreFailurePolicy(cfg.Idempotency.OnStoreLoss),
+	}
+	if !cfg.SoleWriter {
+		a.watch = newPreflightWatch(cfg, a.catalog, a.producer, a.logger, newPreflightMetrics(a.registry))
 	}
 	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.taken.redisReady, "claims": a.taken.claimsReady}
 	if a.auth != nil {

@@ -116,6 +116,7 @@ func (a *App) start() {
 		func(ctx context.Context) { a.store.Run(ctx, settleTime) },
 		a.store.Watch,
 		a.taken.watch,
+		a.watchPreflight,
 		a.watchClients,
 		a.certificates.watch,
 	)

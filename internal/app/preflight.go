@@ -21,20 +21,27 @@ type RedisCheck struct {
 // CheckRedis inspects the Redis of the configuration and its clock until ctx ends. It
 // changes nothing there.
 func CheckRedis(ctx context.Context, cfg *config.Config, c RedisCheck) []preflight.Finding {
-	client, err := redisConfig(cfg.Redis)
+	facts, needs, err := inspectRedis(ctx, cfg, c)
 	if err != nil {
 		return []preflight.Finding{{
 			Severity: preflight.Error, Check: "redis.tls", What: err.Error(), Do: "correct the path, or the file: it must be PEM and readable for the gateway",
 		}}
 	}
-	facts := idempotency.Inspect(ctx, client, c.Now)
-	needs := preflight.RedisNeeds{
+	return append(preflight.Redis(facts, needs), preflight.RedisClock(facts, needs)...)
+}
+
+// inspectRedis collects what is known about Redis and what is needed of it.
+func inspectRedis(ctx context.Context, cfg *config.Config, c RedisCheck) (preflight.RedisFacts, preflight.RedisNeeds, error) {
+	client, err := redisConfig(cfg.Redis)
+	if err != nil {
+		return preflight.RedisFacts{}, preflight.RedisNeeds{}, err
+	}
+	return idempotency.Inspect(ctx, client, c.Now), preflight.RedisNeeds{
 		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
 		ClockSlack:    cfg.Idempotency.Lease - cfg.Kafka.DeliveryTimeout - config.LeaseMargin,
 		Transactional: cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 		ExpectedRate:  c.ExpectedRate, File: c.File,
-	}
-	return append(preflight.Redis(facts, needs), preflight.RedisClock(facts, needs)...)
+	}, nil
 }
 
 // ShowClaim reads what Redis holds for a claim. It changes nothing there.

@@ -49,14 +49,15 @@ func (p *Producer) Takes() error {
 	return p.backend.ready()
 }
 
-// TopicStates are those of the topics by name. It asks nobody: what is in the log's
-// metadata is at most half a minute old, a second while something is missing.
+// TopicStates are those of the topics by name, from metadata that are at most half a
+// minute old. It waits for nobody, but lets Kafka be asked again if partitions cannot be
+// written to.
 func (p *Producer) TopicStates(names []string) map[string]TopicState {
 	held := map[string][]Quarantined{}
 	for _, q := range p.Quarantine() {
 		held[q.Topic] = append(held[q.Topic], q)
 	}
-	states := make(map[string]TopicState, len(names))
+	states, unsound := make(map[string]TopicState, len(names)), false
 	for _, name := range names {
 		t, found := p.topics.lookup(name)
 		if found != topicFound {
@@ -64,6 +65,10 @@ func (p *Producer) TopicStates(names []string) map[string]TopicState {
 			continue
 		}
 		states[name] = t.state(held[name])
+		unsound = unsound || states[name].Refused != "" || states[name].Partly != ""
+	}
+	if unsound {
+		p.topics.refreshSoon()
 	}
 	return states
 }
