@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -106,6 +107,21 @@ func TestInspectFindsWhatReplicationLacks(t *testing.T) {
 				requireFinding(t, found, preflight.OK, "kafka.broker", "", "3 brokers answered")
 			})
 		}
+		t.Run("what the gateway creates", func(t *testing.T) {
+			t.Parallel()
+			topic := "test-created-" + uuid.NewString()
+			dropTopic(t, brokers, topic)
+			p := start(t, brokers, []string{topic}, func(c *Config) {
+				c.CreateTopics = TopicCreation{Enabled: true, Partitions: 2, Replication: 3, Retention: 10 * day, MaxRecord: 2 << 20}
+			})
+			require.Eventually(t, p.Complete, patience, tick)
+			needs := needing(topic)
+			needs[0].MaxData = 2<<20 - preflight.HeaderRoom
+			found := inspected(t, Config{Brokers: brokers}, preflight.KafkaNeeds{Topics: needs, KeyWindow: 10*day - preflight.LogMargin})
+			for _, check := range []string{"replication", "min-insync", "size", "retention", "compaction", "unclean-election"} {
+				requireFinding(t, found, preflight.OK, "kafka.topic."+check, topic, "")
+			}
+		})
 		t.Run("transactions", func(t *testing.T) {
 			t.Parallel()
 			cfg := Config{Brokers: brokers, Transactional: true, TransactionalIDPrefix: "test"}

@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -13,6 +15,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/backoff"
+	"eventgateway/test/services"
 )
 
 // devGateway is a running `gateway dev`.
@@ -60,6 +65,26 @@ func (g *devGateway) paste(t *testing.T) string {
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	require.NoError(t, cmd.Run(), "%s\n%s", g.curl, errOut.String())
 	return out.String()
+}
+
+// TestDevIsReadyWhenItSaysSo: the first event after /readyz said 200 is written.
+func TestDevIsReadyWhenItSaysSo(t *testing.T) {
+	port, err := services.FreePort()
+	require.NoError(t, err)
+	g := &gateway{admin: fmt.Sprintf("127.0.0.1:%d", port)}
+	public, err := services.FreePort()
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", public)
+	d := &devGateway{process: launch(t, t.TempDir(), suite.binary, "dev", "--listen", address, "--admin-listen", g.admin, "--kafka-listen", "127.0.0.1:0")}
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	require.True(t, backoff.Poll(ctx, time.Millisecond, func() bool {
+		status, _, err := g.ask("/readyz")
+		return err == nil && status == http.StatusOK
+	}))
+	c := newClient(t, address, 1)
+	c.mustSend(t, newOrder(unique("dev"), 0).post("orders.placed")).receipt(t)
+	d.stop(t)
 }
 
 // TestDevIsReadyToPaste: `gateway dev` needs no servers, and the commands of its banner

@@ -175,6 +175,31 @@ func (g *gateway) ask(path string) (status int, body string, err error) {
 	return resp.StatusCode, string(raw), err
 }
 
+// readiness is the body of /readyz.
+type readiness struct {
+	status int
+	Ready  bool
+	Reason string
+	Checks map[string]struct {
+		OK    bool
+		Error string
+	}
+	Types map[string]struct {
+		Taken string
+		Why   []string
+	}
+}
+
+func (g *gateway) readiness(t *testing.T) (r readiness) {
+	t.Helper()
+	status, body, err := g.ask("/readyz")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(body), &r), body)
+	require.Equal(t, r.Ready, status == http.StatusOK)
+	r.status = status
+	return r
+}
+
 // metric is the value of a metric without labels.
 func (g *gateway) metric(t *testing.T, name string) float64 {
 	t.Helper()

@@ -52,6 +52,7 @@ func TestMissingTopic(t *testing.T) {
 	status, body, err := g.ask("/readyz")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status, body)
+	require.Equal(t, []string{"its topic " + missing + " is missing"}, g.readiness(t).Types["missing"].Why)
 	requireNoTopic(t, kafka.Addr(), missing)
 	require.NoError(t, g.logged(`"WARN"`, missing))
 

@@ -36,6 +36,25 @@ func TestReadyMeansReady(t *testing.T) {
 	require.Empty(t, refused, "answers right after /readyz said 200")
 }
 
+// TestReadyOnAnEmptyRedis: until it is known what was written, keyed events are refused,
+// and the gateway is not ready.
+func TestReadyOnAnEmptyRedis(t *testing.T) {
+	const conns = 16
+	g := startGateway(t, options{
+		lost: true, redis: []string{privateRedis(t).Addr()}, deliveryTimeout: 2 * time.Second, lease: 5 * time.Second,
+		schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": newTopic(t), "idempotency": "required"}}),
+	})
+	c := newClient(t, g.addr, conns)
+	orders := newOrders(unique("empty"), conns)
+	answers, errs := make([]answer, conns), make([]error, conns)
+	each(conns, conns, func(i int) { answers[i], errs[i] = c.send(orders[i].post("orders.placed")) })
+	for i, a := range answers {
+		require.NoError(t, errs[i])
+		a.receipt(t)
+	}
+	require.NoError(t, g.logged("idempotency store rebuilt"), "otherwise this shows nothing")
+}
+
 // TestTopicsAreCreated: with create_topics, a gateway on an empty Kafka soon accepts
 // events of every type.
 func TestTopicsAreCreated(t *testing.T) {

@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,12 +32,14 @@ func TestRedisGoesAway(t *testing.T) {
 	t.Run("dead", func(t *testing.T) {
 		requireServiceWithoutRedis(t, g, c, orders[1:25])
 		requireWritten(t, strict, written)
+		requireReadyWithoutRedis(t, g)
 		// The gateway still knows what it has just written.
 		require.Equal(t, before, c.mustSend(t, orders[0].post("strict")).receipt(t))
 	})
 	require.NoError(t, redis.Restart(t.Context())) // it is empty, with another replication id
 	t.Run("restarted", func(t *testing.T) {
 		requireOnceAndReplayed(t, c, orders[1:25])
+		requireAllTaken(t, g)
 		written += 24
 		requireWritten(t, strict, written)
 	})
@@ -44,12 +48,62 @@ func TestRedisGoesAway(t *testing.T) {
 		written++ // without a key
 		requireServiceWithoutRedis(t, g, c, orders[25:49])
 		requireWritten(t, strict, written)
+		requireReadyWithoutRedis(t, g)
+		requireQuickRefusals(t, c, orders[49:])
 	})
 	require.NoError(t, redis.Resume())
 	t.Run("resumed", func(t *testing.T) {
 		requireOnceAndReplayed(t, c, orders[25:49])
 		requireWritten(t, strict, written+24)
+		requireAllTaken(t, g)
 	})
+	for _, line := range []string{"redis takes no claims", "redis takes claims again"} {
+		require.Equal(t, 2, strings.Count(g.log.String(), line), "once for each outage: %s", line)
+	}
+}
+
+// requireReadyWithoutRedis requires that the gateway is ready, because events without a
+// key, and those of the type lenient, are taken; and that it says what is not taken.
+func requireReadyWithoutRedis(t *testing.T, g *gateway) {
+	t.Helper()
+	eventually(t, patient, "the outage is noticed", func() error {
+		r := g.readiness(t)
+		if redis := r.Checks["redis"]; redis.OK || redis.Error == "" || !r.Ready {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+	r := g.readiness(t)
+	require.Equal(t, http.StatusOK, r.status)
+	require.Equal(t, "some", r.Types["strict"].Taken)
+	require.Contains(t, r.Types["strict"].Why, "events with an idempotency key are refused: Redis takes no claims")
+	require.NotContains(t, r.Types, "lenient")
+	require.InDelta(t, 0, g.metric(t, "gateway_redis_up"), 0)
+}
+
+func requireAllTaken(t *testing.T, g *gateway) {
+	t.Helper()
+	eventually(t, patient, "all is taken again", func() error {
+		if r := g.readiness(t); !r.Ready || len(r.Types) > 0 || !r.Checks["redis"].OK || !r.Checks["claims"].OK {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+	require.InDelta(t, 1, g.metric(t, "gateway_redis_up"), 0)
+}
+
+// requireQuickRefusals requires that a Redis that hangs costs events no time once that is
+// known. One answer is enough to show it: the machine may be busy.
+func requireQuickRefusals(t *testing.T, c *client, orders []order) {
+	t.Helper()
+	quickest := time.Hour
+	for _, o := range orders {
+		a := c.mustSend(t, o.post("strict"))
+		p := a.mustBe(t, http.StatusServiceUnavailable, "idempotency-store-unavailable", "not-written")
+		require.True(t, p.Retryable)
+		quickest = min(quickest, a.took)
+	}
+	require.Less(t, quickest, 50*time.Millisecond)
 }
 
 // requireServiceWithoutRedis posts keyed events of both types at once, and one
