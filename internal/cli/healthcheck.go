@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// healthcheckTimeout is long enough for /readyz to answer: it asks Kafka and Redis
+	// healthcheckTimeout is long enough for /readyz to answer: it asks Kafka
 	// for two seconds at most, and may first wait for another caller's check.
 	healthcheckTimeout = 4500 * time.Millisecond
 	// maxHealthAnswer bounds how much of an answer is shown, in bytes.
@@ -39,7 +39,7 @@ container's health check.
 
 Alive is not ready: a gateway that waits for Kafka or Redis is alive, answers its
 callers, and recovers without a restart. A restart would fix nothing and cut off
-requests in flight. With --ready the status is 0 only if Kafka and Redis answer, too:
+requests in flight. With --ready the status is 0 only if events are taken, too:
 use it in what waits for a gateway or sends it traffic, not in what restarts it.
 
 The address is --admin; else admin.listen of FILE and the environment; else
@@ -48,7 +48,7 @@ had read it fails this check as well: leave it out where a failure has consequen
 		RunE: func(cmd *cobra.Command, _ []string) error { return runHealthcheck(cmd.Context(), f, cmd.OutOrStdout()) },
 	}
 	configFlag(cmd, &f.file, "configuration `FILE` whose admin.listen to ask")
-	cmd.Flags().BoolVar(&f.ready, "ready", false, "ask also whether Kafka and Redis answer")
+	cmd.Flags().BoolVar(&f.ready, "ready", false, "ask also whether events are taken")
 	cmd.Flags().StringVar(&f.admin, "admin", "", "admin `ADDRESS` of the gateway to ask")
 	return cmd
 }

@@ -12,6 +12,9 @@
 // log; a lock in Redis lets one gateway at a time do so. Meanwhile keyed events of the
 // bucket are refused.
 //
+// A Redis that takes no claims is known as such after a few failures: claims are then
+// refused without being sent, until a probe in the background succeeds ([Store.Watch]).
+//
 // Invariants:
 //   - leases run by Redis' clock; every change of a claim is one script that
 //     compares the attempt's token, or the whole record, before it writes;
