@@ -83,7 +83,8 @@ func TestPreflightSaysWhatChanges(t *testing.T) {
 	w.redis = finds(preflight.Finding{Severity: preflight.Error, Check: "redis.eviction", Subject: "r:1"})
 	w.look(t.Context())
 	require.ElementsMatch(t, []line{
-		{"WARN", appears, check, "a, b", "warning", ""}, {"ERROR", appears, check, "c", "error", ""},
+		{"WARN", appears, check, "a, b", "warning", ""},
+		{"ERROR", appears, check, "c", "error", ""},
 		{"ERROR", appears, "redis.eviction", "r:1", "error", ""},
 	}, w.lines(t), "one line for several topics")
 	require.InDelta(t, 2, w.count(check, preflight.Warning), 0)
@@ -100,7 +101,9 @@ func TestPreflightSaysWhatChanges(t *testing.T) {
 	w.redis = finds()
 	w.look(t.Context())
 	require.ElementsMatch(t, []line{
-		{"INFO", isGone, check, "a", "", "warning"}, {"INFO", isGone, check, "b", "", "error"}, {"INFO", isGone, "redis.eviction", "r:1", "", "error"},
+		{"INFO", isGone, check, "a", "", "warning"},
+		{"INFO", isGone, check, "b", "", "error"},
+		{"INFO", isGone, "redis.eviction", "r:1", "", "error"},
 	}, w.lines(t), "c did not show its settings this time")
 	require.Zero(t, w.count(check, preflight.Warning))
 	require.InDelta(t, 1, w.count(check, preflight.Error), 0)

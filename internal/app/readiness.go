@@ -127,7 +127,7 @@ func (r *readiness) states(defs []event.Definition, kafka error) []state {
 		s.keyed = refused == ""
 		if !s.keyed {
 			s.why = append(s.why, refused)
-			s.taken = s.taken && !(all && def.IdempotencyRequired)
+			s.taken = s.taken && (!all || !def.IdempotencyRequired)
 		}
 		states[i] = s
 	}

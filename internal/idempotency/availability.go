@@ -45,6 +45,7 @@ type availability struct {
 	answered atomic.Bool   // Redis took a claim or a probe once
 	opened   chan struct{} // asks for a probe
 	circuits [bucketCount]circuit
+	refusal  atomic.Pointer[event.StoreAway] // of claims; set before a circuit opens
 
 	mu    sync.Mutex // for what follows, and while a circuit changes
 	open  int        // circuits
@@ -73,9 +74,7 @@ func (a *availability) refuse(bucket byte) error {
 	if !a.circuitOf(bucket).isOpen() || !a.watched.Load() {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return &event.StoreAway{Cause: a.cause}
+	return a.refusal.Load()
 }
 
 // note learns from a claim or a probe of the bucket.
@@ -93,6 +92,7 @@ func (a *availability) note(bucket byte, err error) {
 		return
 	}
 	a.cause = err
+	a.refusal.Store(&event.StoreAway{Cause: err})
 	if c.failures.Add(1); !wasOpen && c.isOpen() {
 		a.opens()
 	}
@@ -178,15 +178,15 @@ return replid
 func (a *availability) probe(ctx context.Context) (all bool) {
 	probing, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	groups := 1
-	if a.scripts.cluster {
-		groups = bucketCount
+	buckets := allBuckets()
+	if !a.scripts.cluster {
+		buckets = buckets[:1]
 	}
-	err := a.scripts.run(probing, groups, probeAvailability,
-		func(i int) ([]string, []any) { return []string{probeKey(byte(i))}, nil },
+	err := a.scripts.run(probing, len(buckets), probeAvailability,
+		func(i int) ([]string, []any) { return []string{probeKey(buckets[i])}, nil },
 		func(i int, cmd *goredis.Cmd) {
 			if ctx.Err() == nil { // otherwise the gateway stops, which says nothing about Redis
-				a.note(byte(i), cmd.Err())
+				a.note(buckets[i], cmd.Err())
 			}
 		})
 	return err == nil

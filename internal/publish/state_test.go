@@ -27,8 +27,11 @@ func TestStateOfATopicThatIsThere(t *testing.T) {
 		"a silent one":    {sound, []Quarantined{{Reason: stuckReason, Partitions: []int32{1}}}, "", "partitions 1 acknowledge nothing"},
 		"no leader":       {with(func(t *topic) { t.leaders[2] = -1 }), nil, "", "partitions 2 have no leader"},
 		"below min ISR":   {with(func(t *topic) { t.inSync[0] = 1 }), nil, "", "partitions 0 have fewer than 2 replicas in sync (min.insync.replicas)"},
-		"all for a reason": {with(func(t *topic) { t.inSync[0], t.leaders[2] = 1, -1 }), []Quarantined{{Reason: stuckReason, Partitions: []int32{1}}},
-			"partitions 1 acknowledge nothing; partitions 2 have no leader; partitions 0 have fewer than 2 replicas in sync (min.insync.replicas)", ""},
+		"all for a reason": {
+			with(func(t *topic) { t.inSync[0], t.leaders[2] = 1, -1 }),
+			[]Quarantined{{Reason: stuckReason, Partitions: []int32{1}}},
+			"partitions 1 acknowledge nothing; partitions 2 have no leader; partitions 0 have fewer than 2 replicas in sync (min.insync.replicas)", "",
+		},
 		"one for three reasons": {with(func(t *topic) { t.leaders[1] = -1 }), []Quarantined{{Reason: stuckReason, Partitions: []int32{1}}}, "", "partitions 1 acknowledge nothing; partitions 1 have no leader"},
 	} {
 		t.Run(name, func(t *testing.T) {
