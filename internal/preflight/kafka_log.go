@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -92,6 +93,10 @@ func (c topicCheck) compaction() []ruleResult {
 	return found
 }
 
+// leastMarkerAge is the message.timestamp.before.max.ms below which Kafka may refuse the
+// markers that end transactions (publish has the reason).
+const leastMarkerAge = 10 * time.Second
+
 func (c topicCheck) timestamps() []ruleResult {
 	switch c.facts.Settings["message.timestamp.type"] {
 	case "":
@@ -100,6 +105,13 @@ func (c topicCheck) timestamps() []ruleResult {
 		return []ruleResult{{
 			Warning, "records carry the brokers' time (LogAppendTime), and a recovery read looks for them by the gateways' time: with clocks more than 10 s apart it begins behind a record, and the event is published again",
 			c.set("message.timestamp.type", "CreateTime") + ", or keep the clocks of brokers and gateways within 10 s",
+		}}
+	}
+	before, err := strconv.ParseInt(c.facts.Settings["message.timestamp.before.max.ms"], 10, 64)
+	if err == nil && c.kafka.facts.Transactions != nil && before < leastMarkerAge.Milliseconds() {
+		return []ruleResult{{
+			Error, "message.timestamp.before.max.ms is " + strconv.FormatInt(before, 10) + ": Kafka refuses the marker of a transaction that is older by a moment, and never ends the transaction; events are refused",
+			c.set("message.timestamp.before.max.ms", leastMarkerAge.Milliseconds()),
 		}}
 	}
 	return fine("records carry the gateway's time")

@@ -168,6 +168,9 @@ func TestDurabilityOfTopics(t *testing.T) {
 func TestLogOfTopics(t *testing.T) {
 	t.Parallel()
 	keyless := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) { n.Keyless = []string{"page.viewed"} }
+	transactional := func(f *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, _ *TopicNeeds) {
+		f.Transactions = &TransactionFacts{ID: "gw-check"}
+	}
 	for name, c := range map[string]topicCase{
 		"no room for data":           {Settings{"max.message.bytes": "921599"}, nil, Error, "kafka.topic.size", "orders.placed may have 921600 bytes", "max.message.bytes=925696"},
 		"no room for headers":        {Settings{"max.message.bytes": "921600"}, nil, Warning, "kafka.topic.size", "because of their headers", "http.body_limit"},
@@ -184,6 +187,9 @@ func TestLogOfTopics(t *testing.T) {
 		"compacted, short retention": {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000", "retention.ms": "1"}, nil, "", "", "", ""},
 		"compacted, without keys":    {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000"}, keyless, Error, "kafka.topic.compaction", "all events of page.viewed are refused", "cleanup.policy=delete"},
 		"without keys":               {nil, keyless, "", "", "", ""},
+		"transactions never end":     {Settings{"message.timestamp.before.max.ms": "9999"}, transactional, Error, "kafka.topic.timestamps", "never ends the transaction", "message.timestamp.before.max.ms=10000"},
+		"transactions end":           {Settings{"message.timestamp.before.max.ms": "10000"}, transactional, "", "", "", ""},
+		"no transactions":            {Settings{"message.timestamp.before.max.ms": "0"}, nil, "", "", "", ""},
 		"the brokers' time":          {Settings{"message.timestamp.type": "LogAppendTime"}, nil, Warning, "kafka.topic.timestamps", "more than 10 s apart", "CreateTime"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,3 +70,17 @@ func TestInadmissible(t *testing.T) {
 		require.Contains(t, refused.Detail, c.detail, name)
 	}
 }
+
+// TestTopicsThatRefuseMarkers: no transaction begins that Kafka could not end.
+func TestTopicsThatRefuseMarkers(t *testing.T) {
+	t.Parallel()
+	bounded := func(before time.Duration) topic {
+		return topic{topicSettings: topicSettings{timestamps: timestampBounds{before: bound{set: true, most: before}}}}
+	}
+	require.Nil(t, refusesMarkers(topic{}, "orders"))
+	require.Nil(t, refusesMarkers(bounded(leastMarkerAge), "orders"))
+	refused := refusesMarkers(bounded(time.Second), "orders")
+	require.NotNil(t, refused)
+	require.Equal(t, event.NotWritten, refused.Outcome)
+	require.Contains(t, refused.Detail, "message.timestamp.before.max.ms=1000")
+}

@@ -113,7 +113,11 @@ func (p *Producer) PublishAsync(ctx context.Context, r event.Record) (wait func(
 
 func (p *Producer) send(r event.Record) (done chan ack, refused *event.Error) {
 	if t, found := p.topics.lookup(r.Topic); found == topicFound {
-		if refused := inadmissible(t, r, failpoint.Now()); refused != nil {
+		refused := inadmissible(t, r, failpoint.Now())
+		if refused == nil && p.cfg.Transactional {
+			refused = refusesMarkers(t, r.Topic)
+		}
+		if refused != nil {
 			if refused.Kind == event.LogUnavailable { // the settings may have been put right
 				p.topics.relearn(r.Topic)
 			}

@@ -32,10 +32,10 @@ func config(eventType, name, refusing, accepting string) refusal {
 	return refusal{eventType: eventType, change: set(refusing), restore: set(accepting)}
 }
 
-func refusals() []refusal {
+func refusals(guarantee string) []refusal {
 	sized := config(sizedType, "max.message.bytes", "2000", "1048588")
 	sized.pad = 3000
-	return []refusal{
+	list := []refusal{
 		{
 			eventType: deniedType,
 			change:    func(ctx context.Context, k *kafka, topic string) error { return k.denyWrites(ctx, topic) },
@@ -43,9 +43,14 @@ func refusals() []refusal {
 		},
 		config(compactedType, "cleanup.policy", "compact", "delete"),
 		sized,
-		// A record that arrives within the millisecond of its time is accepted.
-		config(datedType, "message.timestamp.before.max.ms", "0", "9223372036854775807"),
 	}
+	if guarantee == transactional {
+		// Under the setting below Kafka refuses the markers of transactions as well, and
+		// never ends them.
+		return list
+	}
+	// A record that arrives within the millisecond of its time is accepted.
+	return append(list, config(datedType, "message.timestamp.before.max.ms", "0", "9223372036854775807"))
 }
 
 const (
@@ -86,7 +91,7 @@ func (r *refusedKeys) keep(j *job, dice *rand.Rand) {
 // take records again for a moment every few seconds: what a gateway has learned of them
 // is wrong again and again, and records reach brokers that refuse them.
 func refuse(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
-	kinds, rate := refusals(), w.opts.Refusals
+	kinds, rate := refusals(w.opts.Guarantee), w.opts.Refusals
 	if !w.opts.Together {
 		dice.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 		kinds, rate = kinds[:1+dice.IntN(len(kinds))], min(rate, 5+dice.IntN(rate))
