@@ -71,13 +71,13 @@ func (c Connection) FranzOptions() (opts []kgo.Opt, missing []Untranslated, err 
 		kgo.ClientID(cmp.Or(t.text("client.id"), franzClientID)),
 		kgo.Rack(t.text("client.rack")),
 		kgo.ProducerLinger(t.linger()),
-		kgo.ProducerBatchCompression(t.compression()),
 		kgo.RequestTimeoutOverhead(t.socketTimeout()),
 		kgo.ConnIdleTimeout(t.idleTimeout()),
 		kgo.MetadataMaxAge(oldest), kgo.MetadataMinAge(youngest),
 		kgo.Dialer(newSilentHosts(t.dialer().dial).dial),
 		kgo.DisableClientMetrics(),
 	}
+	opts = append(opts, compressed(t.compression())...)
 	if size, given := t.responseLimit(); given {
 		opts = append(opts, kgo.BrokerMaxReadBytes(size), kgo.FetchMaxBytes(size))
 	}
@@ -87,6 +87,16 @@ func (c Connection) FranzOptions() (opts []kgo.Opt, missing []Untranslated, err 
 	t.fixed()
 	slices.SortStableFunc(t.missing, func(a, b Untranslated) int { return cmp.Compare(a.Name, b.Name) })
 	return opts, t.missing, t.err()
+}
+
+// compressed are the options for a codec. All clients share the compressor:
+// ProducerBatchCompression alone is a list that each client which is created writes to.
+func compressed(codec kgo.CompressionCodec) []kgo.Opt {
+	c, err := kgo.DefaultCompressor(codec)
+	if c == nil || err != nil { // none; a codec of kgo's own is never wrong
+		return []kgo.Opt{kgo.ProducerBatchCompression()}
+	}
+	return []kgo.Opt{kgo.ProducerBatchCompression(codec), kgo.WithCompressor(c)}
 }
 
 // translation gathers what is found on the way through the properties.
