@@ -137,8 +137,8 @@ func initialiseWithFranz(connection []kgo.Opt, transactionTimeout time.Duration,
 func initProducerID(ctx context.Context, cl *kgo.Client, id string, transactionTimeout time.Duration) error {
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.TransactionalID = &id
-	req.ProducerID, req.ProducerEpoch = -1, -1 // not known, so that Kafka fences whoever has them
-	req.TransactionTimeoutMillis = int32(transactionTimeout.Milliseconds())
+	req.ProducerID, req.ProducerEpoch = -1, -1                              // not known, so that Kafka fences whoever has them
+	req.TransactionTimeoutMillis = int32(transactionTimeout.Milliseconds()) //nolint:gosec // internal/config bounds it by the lease
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
 		return err

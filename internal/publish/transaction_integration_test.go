@@ -210,7 +210,7 @@ func testCommitOfATimedOutTransactionFails(t *testing.T, with option) {
 	t.Parallel()
 	brokers := []string{services.Shared(t).Kafka}
 	topic := realTopic(t, brokers, 1)
-	p := realTransactional(t, brokers, topic, with, func(c *Config) { c.TransactionTimeout = 2 * time.Second })
+	p := realTransactional(t, brokers, topic, with, func(c *Config) { c.DeliveryTimeout, c.TransactionTimeout = 2*time.Second, 2*time.Second })
 	tx := newTxProducer("timed-out-"+uuid.NewString(), patience, &p.pool().lastBegun, p.pool().monitor, p.pool().plain.memory, slog.New(slog.DiscardHandler), p.pool().metrics)
 	client, err := p.pool().newClient(tx)
 	require.NoError(t, err)

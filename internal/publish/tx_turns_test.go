@@ -43,7 +43,12 @@ const farRequest = 4500 * time.Microsecond
 func (c *farTx) initialise(context.Context) error      { return nil }
 func (c *farTx) prepare(*entry)                        {}
 func (c *farTx) begin(context.Context, []*entry) error { return nil }
-func (c *farTx) send(e *entry) (bool, *event.Error)    { c.group = append(c.group, e); return true, nil }
+
+func (c *farTx) send(e *entry) (bool, *event.Error) {
+	c.group = append(c.group, e)
+	return true, nil
+}
+
 func (c *farTx) flush() {
 	group := c.group
 	c.group = nil
@@ -54,6 +59,7 @@ func (c *farTx) flush() {
 		}
 	})
 }
+
 func (c *farTx) commit(context.Context) error { time.Sleep(farRequest); return nil }
 func (c *farTx) pause() time.Duration         { return 0 }
 func (c *farTx) reusable() bool               { return true }
