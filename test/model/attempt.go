@@ -54,9 +54,12 @@ func (x *expansion) takeOverToken(a *attempt) uint8 {
 
 // claim runs the claim script, and the ways in which it may fail.
 func (x *expansion) claim(s *State, i int) {
+	if s.loss.gen[s.att[i].gateway] == noGeneration {
+		return
+	}
 	if x.without(MarkerInClaim) && s.att[i].phase == begun {
 		n := *s
-		if !s.markerGood() {
+		if !x.ready(s, x.genOf(s, i)) {
 			n.att[i].finish(notWritten, noSettlement, 0)
 		} else {
 			n.att[i].phase = looked
@@ -76,6 +79,7 @@ func (x *expansion) claim(s *State, i int) {
 		x.add(stepClaimLost, i, 0, &lost)
 	}
 	gaveUp := *s
+	gaveUp.att[i].gen = x.genOf(s, i)
 	gaveUp.att[i].finish(notWritten, release, s.att[i].token)
 	gaveUp.att[i].delayed = delayedClaim
 	x.add(stepClaimGivenUp, i, 0, &gaveUp)
@@ -96,19 +100,24 @@ func (x *expansion) claimScript(s *State, i int) int {
 	a, r := &s.att[i], &s.redis.claim
 	token := a.token
 	switch {
-	case !s.markerGood() && !x.without(MarkerInClaim):
+	case !x.passes(s, i) && !x.without(MarkerInClaim):
 		return claimNoMarker
 	case r.state == absent:
 		*r = claim{
 			state: claimed, token: token, attempt: uint8(i), owner: ownerOf(a.gateway, a.inc),
-			from: a.from, parts: 1 << a.part, term: s.newLease(i),
+			from: a.from, parts: 1 << a.part, term: s.newLease(i), run: s.loss.server.run,
+		}
+		if x.cfg.Measured {
+			r.order = x.nextOrder(s, i)
+			a.parts, a.order = r.parts, r.order
 		}
 		return claimWon
 	case r.held() && r.token == token:
+		x.ownClaim(s, i)
 		return claimWon
 	case r.state == settled:
 		return claimReplayed
-	case s.att[r.attempt].lease == leaseEnded:
+	case s.att[r.attempt].lease == leaseEnded || r.run != s.loss.server.run: // another clock
 		return claimAbandoned
 	case r.state == claimed:
 		return claimInProgress
@@ -117,6 +126,35 @@ func (x *expansion) claimScript(s *State, i int) int {
 	default:
 		return claimUnknown
 	}
+}
+
+// genOf is the generation that attempt i's script names.
+func (x *expansion) genOf(s *State, i int) uint8 {
+	if a := &s.att[i]; a.phase != done {
+		return s.loss.gen[a.gateway]
+	}
+	return s.att[i].gen
+}
+
+// nextOrder tells attempt i's new claim from earlier ones of the key: by the generation,
+// then by the server's clock.
+func (x *expansion) nextOrder(s *State, i int) uint8 {
+	const serials = 16
+	s.loss.claims++
+	return x.genOf(s, i)*serials + s.loss.claims
+}
+
+// ownClaim is what a script does that finds its own token: it was sent twice.
+func (x *expansion) ownClaim(s *State, i int) {
+	a, r := &s.att[i], &s.redis.claim
+	if !x.cfg.Measured {
+		return
+	}
+	if r.run != s.loss.server.run && !x.without(OwnTokenLease) {
+		r.run, r.term = s.loss.server.run, s.newLease(i)
+		r.state = claimed
+	}
+	a.from, a.parts, a.order = r.from, r.parts, r.order
 }
 
 // newLease begins a lease. Two claims of one attempt differ only in the ends of
@@ -136,12 +174,26 @@ func (x *expansion) claimed(s *State, i int) int {
 	switch outcome {
 	case claimWon:
 		a.phase = owning
+		if x.cfg.LateReplies {
+			a.phase = hearing
+		}
+		if x.foreign(s) {
+			a.finish(notWritten, release, a.token)
+		}
 	case claimNoMarker:
 		a.finish(notWritten, noSettlement, 0)
+		if g := a.gateway; s.redis.ready.gen > s.loss.gen[g] { // it has to catch up
+			s.leaveGeneration(int(g), x)
+			s.loss.gen[g] = noGeneration
+		}
 	case claimReplayed:
 		a.finish(accepted, noSettlement, 0)
 		a.at = s.redis.claim.at
 	case claimAbandoned:
+		if x.foreign(s) {
+			a.finish(notWritten, noSettlement, 0)
+			break
+		}
 		a.found = s.redis.claim
 		x.enter(s, i, x.procedure[0])
 	default:
@@ -174,12 +226,21 @@ func (x *expansion) proceed(s *State, i int) {
 
 // takeOver is the compare-and-set, and the ways in which it may fail.
 func (x *expansion) takeOver(s *State, i int) {
+	if s.loss.gen[s.att[i].gateway] == noGeneration {
+		return
+	}
 	n := *s
 	outcome := x.takeOverScript(&n, i)
 	won := n // Redis after the script
 	switch outcome {
 	case takeOverWon:
 		x.proceed(&n, i)
+		if x.cfg.LateReplies {
+			n.att[i].phase = hearing
+		}
+		if x.foreign(s) {
+			n.att[i].finish(unknown, markUnknown, n.att[i].token)
+		}
 	default:
 		n.att[i].finish(unknown, noSettlement, 0)
 	}
@@ -191,6 +252,7 @@ func (x *expansion) takeOver(s *State, i int) {
 		x.add(stepTakeOverLost, i, 0, &won)
 	}
 	gaveUp := *s
+	gaveUp.att[i].gen = x.genOf(s, i)
 	gaveUp.att[i].finish(unknown, noSettlement, 0)
 	gaveUp.att[i].delayed = delayedTakeOver
 	x.add(stepTakeOverGivenUp, i, 0, &gaveUp)
@@ -207,7 +269,7 @@ const (
 func (x *expansion) takeOverScript(s *State, i int) int {
 	a, r := &s.att[i], &s.redis.claim
 	token := x.takeOverToken(a)
-	if !s.markerGood() && !x.without(MarkerInTakeOver) {
+	if !x.passes(s, i) && !x.without(MarkerInTakeOver) {
 		return takeOverNoMarker
 	}
 	same := *r == a.found
@@ -221,6 +283,7 @@ func (x *expansion) takeOverScript(s *State, i int) int {
 	}
 	if !same {
 		if r.held() && r.token == token {
+			x.ownClaim(s, i)
 			return takeOverWon
 		}
 		return takeOverBeaten
@@ -235,8 +298,29 @@ func (x *expansion) takeOverScript(s *State, i int) int {
 	if x.without(PartitionsAdded) {
 		r.parts = 1 << a.part
 	}
+	if x.cfg.Measured {
+		r.run, r.order = s.loss.server.run, x.nextOrder(s, i)
+		a.from, a.parts, a.order = r.from, r.parts, r.order
+	}
 	a.token, a.tookOver = token, 1
 	return takeOverWon
+}
+
+// hear is the reply that a claim or take-over went through.
+func (x *expansion) hear(s *State, i int) {
+	n := *s
+	a := &n.att[i]
+	void := a.void
+	switch {
+	case void == 0:
+		a.phase = owning
+	case a.tookOver == 1:
+		a.finish(unknown, markUnknown, a.token)
+	default:
+		a.finish(notWritten, release, a.token)
+	}
+	a.void = 0
+	x.add(stepHear, i, int(void), &n)
 }
 
 // renew moves the lease end. It succeeds only if nobody has taken over meanwhile.

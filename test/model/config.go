@@ -36,6 +36,14 @@ const (
 	AllFaults  Kinds = 1<<iota - 1
 )
 
+// Faults of Redis in runs with [Config.Measured] only.
+const (
+	Change Kinds = (AllFaults + 1) << iota // another replication id, and nothing is lost: a backup, an expired backlog
+	Split                                  // no fault of its own: a promotion may leave the old master up, and both take writes
+	Return                                 // no fault of its own: the old master comes back with what it had, in the place of its successor
+	Move                                   // a slot moved key by key to another server, which then lost one of them
+)
+
 // Config bounds a run.
 type Config struct {
 	Guarantee Guarantee
@@ -51,6 +59,17 @@ type Config struct {
 	// Traffic lets another client produce a record to partition 0. In
 	// transactional mode it is another producer's open transaction.
 	Traffic bool
+	// Measured runs the proposed handling of losses (measured.go) instead of the
+	// implemented one (rebuild.go).
+	Measured bool
+	// Beats is how many beats the writer of beats may write.
+	Beats int
+	// LateReplies lets the reply of a claim or a take-over arrive later than the script ran.
+	LateReplies bool
+	// ProcessBound is for a Redis that refuses INFO in scripts: they run only in the process
+	// that the marker names, because their text is unknown to every other, but they do not
+	// see the replication id.
+	ProcessBound bool
 	// Without are the rules left out.
 	Without Rules
 	// OneGateway leaves the second gateway idle.
@@ -101,6 +120,9 @@ func (c Config) Words() string {
 	}
 	if c.Order == TakeOverFirst {
 		words += ", taking first"
+	}
+	if c.Measured {
+		words += ", measured"
 	}
 	return words
 }

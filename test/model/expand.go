@@ -15,6 +15,8 @@ type expansion struct {
 	out       []successor
 	// quiet leaves out faults and optional steps: see promises.go.
 	quiet bool
+	// old says that the steps' scripts run on the old master.
+	old bool
 }
 
 func newExpansion(cfg *Config) *expansion {
@@ -30,6 +32,9 @@ func (x *expansion) faulty(s *State, k Kinds) bool {
 }
 
 func (x *expansion) add(k kind, a, b int, s *State) {
+	if x.old {
+		a |= onOldMaster
+	}
 	x.out = append(x.out, successor{Step{k, uint8(a), uint8(b)}, *s})
 	n := &x.out[len(x.out)-1].state
 	if k >= firstFault {
@@ -61,10 +66,19 @@ func (x *expansion) expand(s *State) []successor {
 		if x.tx {
 			x.producers(s, g)
 		}
-		x.rebuildStep(s, g)
+		if x.cfg.Measured {
+			x.measuredStep(s, g)
+		} else {
+			x.rebuildStep(s, g)
+		}
 		x.crash(s, g)
 	}
-	x.redisFaults(s)
+	if x.cfg.Measured {
+		x.lossFaults(s)
+		x.onOld(s)
+	} else {
+		x.redisFaults(s)
+	}
 	return x.out
 }
 
@@ -93,6 +107,8 @@ func (x *expansion) attempt(s *State, i int) {
 		x.publish(s, i)
 	case waiting:
 		x.await(s, i)
+	case hearing:
+		x.hear(s, i)
 	}
 	x.deliver(s, i)
 	x.settlement(s, i)

@@ -14,6 +14,18 @@ func (x *expansion) crash(s *State, g int) {
 		}
 		a.settlement = noSettlement
 		a.phase = done
+		if x.cfg.Measured {
+			a.crashed = 1
+		}
+	}
+	if x.cfg.Measured {
+		if l := &n.loss; has(l.registered, uint8(g)) {
+			l.registered &^= 1 << g
+			l.registered |= crashedBit(g)
+		}
+		n.crashListed(g)
+		n.loss.gen[g], n.loss.early[g] = noGeneration, 0
+		n.loss.watched &^= 1 << g
 	}
 	n.gw[g].inc++
 	n.gw[g].base = n.gw[g].inc
@@ -28,6 +40,9 @@ func (s *State) busy(g int) bool {
 	}
 	for i := range s.att {
 		a := &s.att[i]
+		if s.loss.generation != 0 && a.gateway == uint8(g) && a.unsettled() {
+			return true
+		}
 		if a.gateway == uint8(g) && (a.phase != idle && a.phase != done || a.settlement != noSettlement) {
 			return true
 		}

@@ -2,7 +2,10 @@ package model
 
 const (
 	probeRetries = 4
-	probeSteps   = 200
+	// measuredRetries is more, because each gateway learns from a refusal that there is
+	// another generation.
+	measuredRetries = 6
+	probeSteps      = 200
 )
 
 // unsafe says which promise the state breaks, or "".
@@ -35,10 +38,14 @@ func (s *State) unsafe() string {
 func (x *expansion) stuck(s *State) string {
 	x.quiet = true
 	defer func() { x.quiet = false }()
+	retries := probeRetries
+	if x.cfg.Measured {
+		retries = measuredRetries
+	}
 	for first := range gateways {
 		n := *s
 		for try := 0; ; try++ {
-			if try == probeRetries {
+			if try == retries {
 				return "retries never get a 202"
 			}
 			x.acceptProbe(&n, (first+try)%gateways)

@@ -60,7 +60,7 @@ func (x *expansion) await(s *State, i int) {
 		n := *s
 		a := &n.att[i]
 		if x.tx && (a.record == committed || has(n.gw[a.gateway].finishing, a.inc)) {
-			n.retire(a.gateway, a.inc) // the commit timed out
+			x.retire(&n, a.gateway, a.inc) // the commit timed out
 		}
 		a.finish(unknown, markUnknown, s.att[i].token)
 		x.add(stepTimeout, i, 0, &n)
@@ -140,6 +140,20 @@ func (x *expansion) partition(s *State, p int) {
 func (s *State) eachFrom(p int, fn func(*uint8)) {
 	fn(&s.redis.claim.from[p])
 	fn(&s.replica.claim.from[p])
+	fn(&s.loss.old.claim.from[p])
+	for _, r := range []*redis{&s.redis, &s.replica, &s.loss.old} {
+		if beat := &r.ready.beat[p]; *beat != 0 {
+			*beat--
+			fn(beat)
+			*beat++
+		}
+	}
+	for g := range s.rebuild {
+		fn(&s.rebuild[g].from[p])
+	}
+	for gen := range s.loss.raised {
+		fn(&s.loss.raised[gen][p])
+	}
 	for i := range s.att {
 		fn(&s.att[i].from[p])
 		fn(&s.att[i].found.from[p])

@@ -36,11 +36,35 @@ const (
 	RebuildFencesAll
 	ListedFirst
 	SettleOwn
+	SameProcess
+	NeverReplica
+	WatchedChange
+	BeatWhenReady
+	SurvivingBeat
+	MovedWhole
+	Reassert
+	ReassertUnknown
+	ReassertNewest
+	ReassertLease
+	OwnTokenLease
+	VoidReplies
+	GenerationInClaim
+	GenerationFromKafka
+	RaisedFirst
+	ReadAfterRegistering
+	RegisteredFirst
+	ConfirmationEnds
+	ReadAfterInit
+	EndForSilent
+	JoinsOfThisRebuild
+	IdentityInScript
+	WritesTested
+	SupersededAt
 	ruleCount
 )
 
 // Rules is a set of rules.
-type Rules uint32
+type Rules uint64
 
 // Only is the set of one rule.
 func Only(r Rule) Rules { return 1 << r }
@@ -79,6 +103,31 @@ var ruleNames = [ruleCount]string{
 	RebuildFencesAll:    "a rebuild fences every id listed in Kafka, not only those in surviving claims",
 	ListedFirst:         "an id is listed in Kafka before its first use",
 	SettleOwn:           "a settle compares the token, or finds no record",
+
+	SameProcess:          "a changed replication id is no loss only under the marker's run_id",
+	NeverReplica:         "a changed replication id is no loss only without a master_replid2",
+	WatchedChange:        "a changed replication id is no loss only if this gateway saw the one before less than a backlog's time ago",
+	BeatWhenReady:        "a beat is written only where the marker is right",
+	SurvivingBeat:        "the read begins at the newest beat that survived, not at the newest acknowledged",
+	MovedWhole:           "after its slot has moved, a bucket is rebuilt from the whole window",
+	Reassert:             "a gateway re-asserts its claims before it joins a generation",
+	ReassertUnknown:      "claims with an unknown outcome are re-asserted too, also after their lease",
+	ReassertNewest:       "a re-asserted claim replaces no later one",
+	ReassertLease:        "a re-asserted claim gets a lease by the new server's clock, although it survived",
+	OwnTokenLease:        "a claim sent again gets a lease by the new server's clock",
+	VoidReplies:          "replies to scripts that were sent before the gateway joined are void",
+	GenerationInClaim:    "claims and take-overs name the gateway's generation, and the marker must have it",
+	GenerationFromKafka:  "a gateway starts with the generation in Kafka, not that of the marker",
+	RaisedFirst:          "the generation is raised in Kafka before the registered gateways are listed",
+	ReadAfterRegistering: "a gateway reads the generation after it has registered",
+	RegisteredFirst:      "a gateway registers in Kafka before its first claim",
+	ConfirmationEnds:     "a silent gateway publishes nothing under a generation that it has not confirmed within a lease",
+	ReadAfterInit:        "a new producer reads the generation in Kafka after its registration",
+	EndForSilent:         "the high watermark is an end of the rebuild's read only if no gateway was silent",
+	JoinsOfThisRebuild:   "a join counts for the rebuild whose generation it names",
+	WritesTested:         "joins and what the rebuild found are written only under its lock, on the Redis where that was taken",
+	SupersededAt:         "where the marker's generation is not the newest, the read begins no later than the next one was raised",
+	IdentityInScript:     "the script compares the identity; it is not compared in the reply, to undo what was done",
 }
 
 func (r Rule) String() string { return ruleNames[r] }

@@ -22,10 +22,11 @@ func Runs(full bool) []Named {
 		{"transactional: 2 attempts, any fault, other traffic", all(Transactional, 2, 1).traffic()},
 		{"transactional, taking first: 2 attempts, 2 faults, no failover", only(AllFaults&^Failover, all(Transactional, 2, 2).takeOverFirst())},
 	}
+	runs = append(runs, measuredRuns()...)
 	if !full {
 		return runs
 	}
-	return append(runs,
+	return append(append(runs, measuredFullRuns()...),
 		Named{"idempotent: 3 attempts, any 2 faults", all(Idempotent, 3, 2)},
 		Named{"idempotent: 3 attempts, any fault, 2 partitions, other traffic", all(Idempotent, 3, 1).partitions().traffic()},
 		Named{"idempotent: 2 attempts, any 3 faults", all(Idempotent, 2, 3)},
@@ -36,6 +37,30 @@ func Runs(full bool) []Named {
 		Named{"transactional: 3 attempts, any fault, other traffic", all(Transactional, 3, 1).traffic()},
 		Named{"transactional: 3 attempts, 2 faults of gateways and Kafka", only(process, all(Transactional, 3, 2))},
 	)
+}
+
+// measuredRuns are those of the proposed handling of losses.
+func measuredRuns() []Named {
+	return []Named{
+		{"idempotent, measured: 2 attempts, any fault, no return", only(everyFault&^Return, all(Idempotent, 2, 1).measured(0))},
+		{"idempotent, measured: 2 attempts, a fault of Redis, a beat, late replies", only(loss, all(Idempotent, 2, 1).measured(1).lateReplies())},
+		{"idempotent, measured: 2 attempts, 2 faults of Redis, a beat, one gateway", only(loss&^(Split|Return), all(Idempotent, 2, 2).measured(1).oneGateway())},
+		{"idempotent, measured, process-bound: 2 attempts, a fault of Redis", only(loss, all(Idempotent, 2, 1).measured(0).processBound())},
+		{"transactional, measured: 2 attempts, any fault, no split", only(everyFault&^(Split|Return), all(Transactional, 2, 1).measured(0))},
+		{"transactional, measured: 2 attempts, a failover, split or return, one gateway", only(Failover|Split|Return, all(Transactional, 2, 1).measured(1).oneGateway())},
+	}
+}
+
+func measuredFullRuns() []Named {
+	return []Named{
+		{"idempotent, measured: 2 attempts, any fault, a beat, late replies", only(everyFault, all(Idempotent, 2, 1).measured(1).lateReplies())},
+		{"idempotent, measured, process-bound: 2 attempts, any fault", only(everyFault, all(Idempotent, 2, 1).measured(0).processBound())},
+		{"idempotent, measured: 2 attempts, 2 failovers, split", only(Failover|Split, all(Idempotent, 2, 2).measured(0))},
+		{"idempotent, measured: 2 attempts, 2 of FLUSHALL, failover, crash", only(Flush|Failover|Crash, all(Idempotent, 2, 2).measured(0))},
+		{"idempotent, measured: 2 attempts, 2 failovers, split, return, one gateway", only(Failover|Split|Return, all(Idempotent, 2, 2).measured(0).oneGateway())},
+		{"transactional, measured: 2 attempts, any fault, a beat", only(everyFault, all(Transactional, 2, 1).measured(1))},
+		{"transactional, measured: 3 attempts, FLUSHALL or failover, one gateway", only(Flush|Failover, all(Transactional, 3, 1).measured(0).oneGateway())},
+	}
 }
 
 func all(g Guarantee, attempts, faults int) Config {

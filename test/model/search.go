@@ -44,7 +44,7 @@ type queued struct {
 }
 
 func (s *search) run() Result {
-	first := initial()
+	first := s.cfg.start()
 	s.seen.add(&first)
 	s.parents, s.choices = append(s.parents, 0), append(s.choices, 0)
 	level, next := []queued{{first, 0}}, []queued{}
@@ -84,7 +84,7 @@ func (s *search) trace(number uint32) []Step {
 	for n := number; n != 0; n = s.parents[n] {
 		choices = append(choices, s.choices[n])
 	}
-	state := initial()
+	state := s.cfg.start()
 	var steps []Step
 	for i := len(choices) - 1; i >= 0; i-- {
 		next := s.x.expand(&state)[choices[i]]

@@ -18,6 +18,7 @@ const (
 	renewing         // a taker, about to renew its lease
 	owning           // holds the claim, about to publish its record
 	waiting          // for the acknowledgement, or the commit
+	hearing          // its script has given it the claim; the reply is under way
 	done             // answered, or its gateway crashed
 )
 
@@ -78,6 +79,8 @@ type claim struct {
 	parts   uint8                // set of partitions
 	term    uint8                // which of the attempt's leases: its end is in the text
 	at      uint8                // settled: the attempt whose record it is
+	run     uint8                // measured: the Redis process by whose clock the lease runs
+	order   uint8                // measured: which of two claims of a key is the later one
 }
 
 func (c claim) held() bool { return c.state == claimed || c.state == markedUnknown }
@@ -87,6 +90,7 @@ type redis struct {
 	claim  claim
 	marker uint8 // 0 is none, else replication id + 1
 	lock   uint8 // 0 is none, else the rebuilding gateway + 1
+	ready  readiness
 }
 
 // An attempt is one request of the client.
@@ -109,6 +113,12 @@ type attempt struct {
 	tookOver    uint8 // its compare-and-set went through
 	found       claim // as a taker first read it
 	readEnd     [maxPartitions]uint8
+	// Measured only.
+	parts   uint8 // of its claim
+	order   uint8 // of its claim
+	gen     uint8 // the generation of a script that may run later
+	void    uint8 // the reply under way is worthless
+	crashed uint8 // its gateway died, and nobody re-asserts its claim
 }
 
 // Log entries above the attempts' own, which are attempt + 1.
@@ -162,6 +172,11 @@ type rebuild struct {
 	listed [gateways]uint8 // masks of ids
 	end    [maxPartitions]uint8
 	found  uint8 // attempt + 1
+	// Measured only.
+	gen    uint8
+	list   uint8                // processes that were registered
+	from   [maxPartitions]uint8 // where the read begins
+	silent uint8                // somebody was waited for, or fenced
 }
 
 // State is one state of the whole system: comparable, without pointers.
@@ -176,11 +191,21 @@ type State struct {
 	gw      [gateways]gateway
 	rebuild [gateways]rebuild
 	faults  uint8
+	loss    lossState
 }
 
 func initial() State {
 	var s State
 	s.redis.marker = 1
+	return s
+}
+
+// start is the state in which a run begins.
+func (c *Config) start() State {
+	s := initial()
+	if c.Measured {
+		s.measured()
+	}
 	return s
 }
 

@@ -10,11 +10,17 @@ func (x *expansion) tidy(s *State) {
 	for g := range s.rebuild {
 		s.rebuild[g].tidy()
 		if s.rebuild[g].phase != rebuildReading {
+			s.rebuild[g].silent = 0
+		}
+		if s.rebuild[g].phase != rebuildReading {
 			s.traffic.after &^= afterWait(g)
 		}
 	}
 	if x.tx {
 		s.traffic.after = 0
+	}
+	if x.cfg.Measured {
+		s.tidyRaised()
 	}
 	for g := range s.gw {
 		if x.tx || x.without(CompareWhole) {
@@ -38,7 +44,10 @@ func (x *expansion) tidyAttempt(s *State, a *attempt) {
 			a.from = [maxPartitions]uint8{}
 		}
 	case owning, waiting:
-		a.found, a.from = claim{}, [maxPartitions]uint8{}
+		a.found = claim{}
+		if !x.cfg.Measured {
+			a.from = [maxPartitions]uint8{}
+		}
 		if a.readDone == 1 { // as good as a first owner
 			a.readDone, a.tookOver = 0, 0
 		}
@@ -52,8 +61,14 @@ func (x *expansion) tidyAttempt(s *State, a *attempt) {
 
 func (x *expansion) tidyDone(s *State, a *attempt) {
 	if a.delayed == notDelayed {
-		a.token = 0
-		a.from = [maxPartitions]uint8{}
+		a.gen = 0
+		if !x.cfg.Measured || !a.unsettled() {
+			a.token, a.parts, a.order = 0, 0, 0
+			a.from = [maxPartitions]uint8{}
+		}
+	}
+	if !a.underWay() {
+		a.crashed = 0
 	}
 	if a.delayed != delayedTakeOver {
 		a.found = claim{}
@@ -92,9 +107,10 @@ func (x *expansion) tidyLeases(s *State) {
 	}
 	ask(&s.redis.claim)
 	ask(&s.replica.claim)
+	ask(&s.loss.old.claim)
 	for i := range s.att {
 		a := &s.att[i]
-		writes := a.tookOver == 1 || a.phase == owning || a.phase == waiting || a.record == inFlight || a.record == appended
+		writes := a.tookOver == 1 || a.phase == owning || a.phase == waiting || a.phase == hearing || a.record == inFlight || a.record == appended
 		if !x.tx && writes {
 			asked |= 1 << i
 		}
@@ -117,8 +133,21 @@ func (x *expansion) tidyLeases(s *State) {
 	}
 }
 
+// tidyRaised clears the places of generations that every marker has reached.
+func (s *State) tidyRaised() {
+	oldest := s.loss.generation
+	for _, r := range []*redis{&s.redis, &s.replica, &s.loss.old} {
+		if r.marker != 0 {
+			oldest = min(oldest, r.ready.gen)
+		}
+	}
+	for gen := range oldest + 1 {
+		s.loss.raised[gen] = [maxPartitions]uint8{}
+	}
+}
+
 func (r *rebuild) tidy() {
-	if x := r.phase; x != rebuildLocked && x != rebuildReading {
+	if x := r.phase; x != rebuildLocked && x != rebuildReading && x != rebuildRaised && x != rebuildGathering {
 		r.leases = 0
 	}
 	if r.phase != rebuildListed {
@@ -129,6 +158,9 @@ func (r *rebuild) tidy() {
 	}
 	if r.phase != rebuildWriting {
 		r.found = 0
+	}
+	if r.phase == rebuildWriting || r.phase == rebuildMarking {
+		r.from = [maxPartitions]uint8{}
 	}
 }
 
@@ -220,6 +252,7 @@ func (s *State) eachOwner(g uint8, fn func(*uint8)) {
 	}
 	visit(&s.redis.claim)
 	visit(&s.replica.claim)
+	visit(&s.loss.old.claim)
 	for i := range s.att {
 		visit(&s.att[i].found)
 	}

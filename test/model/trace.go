@@ -46,6 +46,17 @@ const (
 	stepRebuildWrite
 	stepRebuildMark
 	stepPromote
+	stepFailback
+	stepSplit
+	stepReturn
+	stepHear
+	stepBeat
+	stepRenewMarker
+	stepRegister
+	stepReadGeneration
+	stepJoin
+	stepRaise
+	stepAllJoined
 	firstFault // steps from here on are faults
 	stepClaimLost
 	stepClaimGivenUp
@@ -60,12 +71,17 @@ const (
 	stepFlush
 	stepStall
 	stepRebuildSteal
+	stepChange
+	stepMove
 )
+
+// onOldMaster is set in A if the step's script runs on the old master.
+const onOldMaster = 0x80
 
 // optional reports whether the step may never happen.
 func (s Step) optional() bool {
 	switch s.Kind {
-	case stepStart, stepDelayed, stepPromote:
+	case stepStart, stepDelayed, stepPromote, stepFailback, stepSplit, stepReturn, stepBeat:
 		return true
 	case stepTraffic:
 		return s.B == 1
@@ -84,6 +100,10 @@ var outcomes = map[kind][]string{
 
 // String describes the step in a few words.
 func (s Step) String() string {
+	if s.A&onOldMaster != 0 {
+		s.A &^= onOldMaster
+		return s.String() + " (old master)"
+	}
 	attempt := fmt.Sprintf("A%d ", s.A+1)
 	gateway := fmt.Sprintf("G%d ", s.A+1)
 	switch s.Kind {
@@ -105,8 +125,14 @@ func (s Step) String() string {
 		return gateway + words[s.Kind]
 	case stepRebuildMark:
 		return gateway + []string{"lost its lock: starts over", "sets the marker"}[s.B]
-	case stepReplicate, stepTruncate, stepFlush, stepStall, stepPromote:
+	case stepReplicate, stepTruncate, stepFlush, stepStall, stepPromote, stepFailback, stepChange, stepSplit, stepReturn, stepMove:
 		return words[s.Kind]
+	case stepBeat, stepRenewMarker, stepRegister, stepJoin, stepAllJoined:
+		return gateway + words[s.Kind]
+	case stepReadGeneration, stepRaise:
+		return gateway + fmt.Sprintf(words[s.Kind], s.B)
+	case stepHear:
+		return attempt + []string{"hears of it", "hears of it, too late"}[s.B]
 	default:
 		return attempt + words[s.Kind]
 	}
@@ -145,6 +171,18 @@ var words = map[kind]string{
 	stepCrash:             "CRASHES",
 	stepFlush:             "Redis FLUSHALL",
 	stepStall:             "Redis REPLICA STALLS",
+	stepFailback:          "Redis the MASTER BEFORE IS PROMOTED AGAIN",
+	stepChange:            "Redis CHANGES ITS REPLICATION ID",
+	stepSplit:             "Redis REPLICA PROMOTED, THE OLD MASTER STAYS UP",
+	stepReturn:            "Redis the OLD MASTER RETURNS, the new one is gone",
+	stepMove:              "Redis the SLOT MOVES, AND A KEY IS LOST",
+	stepBeat:              "writes a beat",
+	stepRenewMarker:       "renews the marker",
+	stepRegister:          "registers",
+	stepReadGeneration:    "reads generation %d",
+	stepJoin:              "joins",
+	stepRaise:             "raises the generation to %d",
+	stepAllJoined:         "sees that all have joined",
 }
 
 func readWords(b uint8) string {

@@ -1,9 +1,14 @@
 package model
 
 // retire makes gateway g start a new producer if inc is its present one.
-func (s *State) retire(g, inc uint8) {
-	if s.gw[g].inc == inc {
-		s.gw[g].inc++
+func (x *expansion) retire(s *State, g, inc uint8) {
+	if s.gw[g].inc != inc {
+		return
+	}
+	s.gw[g].inc++
+	if x.cfg.Measured && !x.without(ReadAfterInit) {
+		s.leaveGeneration(int(g), x)
+		s.loss.gen[g] = noGeneration
 	}
 }
 
@@ -40,7 +45,7 @@ func (x *expansion) fence(s *State, i int) {
 	g, inc := ownerGateway(a.found.owner)
 	own := g == a.gateway && inc == n.gw[g].inc
 	if own && !x.without(FenceOwn) {
-		n.retire(g, inc)
+		x.retire(&n, g, inc)
 	}
 	if !own || !x.without(FenceOwn) {
 		n.fenceID(g, inc)
@@ -65,7 +70,7 @@ func (x *expansion) awaitCommit(s *State, i int) {
 		return
 	}
 	n := *s
-	n.retire(a.gateway, a.inc)
+	x.retire(&n, a.gateway, a.inc)
 	if x.without(FencedUnknown) {
 		n.att[i].finish(notWritten, release, s.att[i].token)
 	} else {
@@ -163,7 +168,7 @@ func (x *expansion) ownAbort(s *State, g int, inc uint8, unacknowledged bool) {
 		}
 	}
 	if unacknowledged && !x.without(AbortRetires) {
-		n.retire(uint8(g), inc)
+		x.retire(&n, uint8(g), inc)
 	}
 	x.add(stepOwnAbort, g, int(inc), &n)
 }
