@@ -210,13 +210,14 @@ func (t *txProducer) run() {
 		entries, more := t.nextEntries()
 		if len(entries) > 0 {
 			t.metrics.groupRecords.Observe(float64(len(entries)))
-			t.lastBegun.Store(time.Now().UnixNano())
-			t.turns.begin(time.Now())
+			began := time.Now()
+			t.lastBegun.Store(began.UnixNano())
+			t.turns.begin(began)
 			if !t.transact(entries) {
 				t.abandon()
 			}
 			t.notBefore = time.Now().Add(t.client.pause())
-			t.turns.end(time.Now(), t.notBefore)
+			t.turns.end(t.notBefore.Sub(began), t.notBefore)
 		}
 		if !more {
 			return
@@ -259,8 +260,9 @@ func (t *txProducer) nextEntries() (entries []*entry, more bool) {
 // together, and callers whose records were committed together come back too late for the
 // next.
 func (t *txProducer) begins() time.Time {
-	spaced := time.Unix(0, t.lastBegun.Load()).Add(t.turns.interval())
-	if spaced.After(t.notBefore) {
+	interval := t.turns.interval()
+	spaced := time.Unix(0, t.lastBegun.Load()).Add(interval)
+	if spaced.After(t.notBefore) && time.Until(spaced) <= interval { // otherwise the clock was set back
 		return spaced
 	}
 	return t.notBefore

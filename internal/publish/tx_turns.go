@@ -11,9 +11,13 @@ const (
 	// strayFor is how much sooner another producer must begin to be chosen instead of a
 	// partition's first one: a transaction costs the brokers a marker in each partition.
 	strayFor = time.Millisecond
+	// longestInterval bounds the pauses between the pool's transactions after some that
+	// took long for a while.
+	longestInterval = 50 * time.Millisecond
 )
 
-// txTurns estimates when a producer's next transaction begins. Times are nanoseconds.
+// txTurns estimates when a producer's next transaction begins. Times are nanoseconds, by
+// a clock that may be set: they only decide which producer is better.
 type txTurns struct {
 	begun atomic.Int64 // when the transaction in progress began, 0: none is
 	free  atomic.Int64 // when the next may begin, if none is in progress
@@ -22,12 +26,14 @@ type txTurns struct {
 
 func (t *txTurns) begin(now time.Time) { t.begun.Store(now.UnixNano()) }
 
-func (t *txTurns) end(now, free time.Time) {
-	took := free.UnixNano() - t.begun.Load()
+// end notes how long the transaction took, with the pause behind it, and when the next
+// may begin.
+func (t *txTurns) end(took time.Duration, free time.Time) {
+	length := int64(took)
 	if usual := t.usual.Load(); usual > 0 {
-		took = usual + (took-usual)/turnWeight
+		length = usual + (length-usual)/turnWeight
 	}
-	t.usual.Store(took)
+	t.usual.Store(length)
 	t.free.Store(free.UnixNano())
 	t.begun.Store(0)
 }
@@ -46,4 +52,6 @@ func (t *txTurns) wait(now time.Time) time.Duration {
 
 // interval is that at which the pool's transactions begin, if each takes as long as one
 // usually does here.
-func (t *txTurns) interval() time.Duration { return time.Duration(t.usual.Load() / poolSize) }
+func (t *txTurns) interval() time.Duration {
+	return min(longestInterval, time.Duration(t.usual.Load()/poolSize))
+}

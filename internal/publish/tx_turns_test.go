@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,12 +25,26 @@ func TestTurnsEstimateTheWait(t *testing.T) {
 	at := func(d time.Duration) time.Time { return now.Add(d) }
 	require.Zero(t, turns.wait(now), "nothing is in progress")
 	turns.begin(now)
-	turns.end(at(9*time.Millisecond), at(10*time.Millisecond))
+	turns.end(10*time.Millisecond, at(10*time.Millisecond))
 	require.Equal(t, time.Millisecond, turns.wait(at(9*time.Millisecond)), "the pause")
 	require.Zero(t, turns.wait(at(10*time.Millisecond)))
 	turns.begin(at(20 * time.Millisecond))
 	require.Equal(t, 7*time.Millisecond, turns.wait(at(23*time.Millisecond)), "what is left of the usual length")
 	require.Equal(t, 990*time.Millisecond, turns.wait(at(1020*time.Millisecond)), "the longer it is overdue, the longer it takes")
+}
+
+// TestClockSetBack: the transactions of the pool do not wait for the time that was.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	var last atomic.Int64
+	producer := &txProducer{lastBegun: &last}
+	producer.turns.end(30*time.Millisecond, time.Now())
+	last.Store(time.Now().UnixNano())
+	require.NotZero(t, producer.begins())
+	last.Store(time.Now().Add(time.Hour).UnixNano())
+	require.Zero(t, producer.begins())
+	producer.turns.end(time.Hour, time.Now())
+	require.Equal(t, longestInterval, producer.turns.interval())
 }
 
 // farTx is a client whose requests take 4.5 ms, as with brokers that are 2 ms away.
