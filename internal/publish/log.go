@@ -74,7 +74,7 @@ func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 		return nil, err
 	}
 	logger.Info("kafka client that writes", "client", choice.Client, "reason", choice.Reason)
-	scan := scanner{connection: cfg.connection(), admin: p.admin}
+	scan := newScanner(cfg, p.admin, logger)
 	r := newReader(scan, p.topics, cfg.Lease, logger, metrics)
 	p.backend = plain
 	if cfg.Transactional {
@@ -91,4 +91,5 @@ func (l *Log) Close(ctx context.Context) {
 	l.stopSearches()
 	l.close(ctx)
 	l.awaitSearches()
+	l.scan.end()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -19,6 +20,8 @@ type Reader struct {
 	logger     *slog.Logger
 	metrics    *Metrics
 
+	homes    atomic.Pointer[homes]
+	memory   recoveryMemory
 	searches *searches
 	running  context.Context // of the searches, which several callers share; ended by stopSearches
 	end      context.CancelFunc

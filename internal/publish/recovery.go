@@ -4,20 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
-
 	"eventgateway/internal/event"
-	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
 
 const (
-	// clockMargin is how much clocks of gateways and brokers may differ.
-	clockMargin = 10 * time.Second
 	// recoveryLimit bounds one read. Callers bound their own wait.
 	recoveryLimit = 2 * time.Minute
 	// recoveriesAtOnce bounds the reads in progress. Searches in one partition share
@@ -35,7 +29,8 @@ func (e errUndecided) Error() string {
 // Find is the recovery read: it looks for the record that earlier attempts may
 // have written under an abandoned claim. A record that is not found does not appear
 // later: in transactional mode because the claim's producer was fenced first, else
-// because nothing outlives a lease. Errors are *event.Error, unknown.
+// because nothing outlives a lease. What was read for a caller that gave up is not read
+// again for the next one. Errors are *event.Error, unknown.
 func (r *Reader) Find(ctx context.Context, id event.ClaimID, abandoned event.AbandonedClaim) (event.Receipt, bool, error) {
 	begun := time.Now()
 	receipt, err := r.find(ctx, id, abandoned)
@@ -64,7 +59,7 @@ func (r *Reader) find(ctx context.Context, id event.ClaimID, abandoned event.Aba
 		}
 	}
 	for _, number := range abandoned.Partitions {
-		s := &search{id: id, abandoned: abandoned, fenced: fenced, done: make(chan struct{})}
+		s := newSearch(id, abandoned, fenced)
 		r.searches.add(kafka.Partition{Topic: abandoned.Topic, Number: number}, s)
 		select {
 		case <-s.done:
@@ -80,16 +75,31 @@ func (r *Reader) find(ctx context.Context, id event.ClaimID, abandoned event.Aba
 
 // search looks for one claim in one partition.
 type search struct {
-	id        event.ClaimID
-	abandoned event.AbandonedClaim
-	fenced    bool          // its producer is fenced: no wait for replication
-	done      chan struct{} // closed when found and err are set
-	found     *event.Receipt
-	err       error
+	id event.ClaimID
+	// from is before the timestamp of any record of the claim.
+	from time.Time
+	// ended is when the claim's lease was over. behind is a time so much later that a
+	// record stamped then or later was surely appended after ended. Both are zero for a
+	// claim whose producer is fenced: that is what ended it.
+	ended, behind time.Time
+	over          bool          // for the reader
+	done          chan struct{} // closed when found and err are set
+	found         *event.Receipt
+	err           error
 }
 
+func newSearch(id event.ClaimID, abandoned event.AbandonedClaim, fenced bool) *search {
+	s := &search{id: id, from: abandoned.From.Add(-clockMargin), done: make(chan struct{})}
+	if !fenced {
+		s.ended, s.behind = abandoned.LeaseEnded, abandoned.LeaseEnded.Add(stampMargin)
+	}
+	return s
+}
+
+func (s *search) fenced() bool { return s.behind.IsZero() }
+
 func (s *search) end(found *event.Receipt, err error) {
-	s.found, s.err = found, err
+	s.over, s.found, s.err = true, found, err
 	close(s.done)
 }
 
@@ -135,75 +145,4 @@ func (q *searches) serve(part kafka.Partition) {
 			return
 		}
 	}
-}
-
-// recoverAll reads a partition once for all searches that wait.
-func (r *Reader) recoverAll(batch []*search, part kafka.Partition) {
-	ctx, cancel := context.WithTimeout(r.running, recoveryLimit)
-	defer cancel()
-	batch, err := r.decidable(ctx, batch, part)
-	if err == nil && len(batch) > 0 {
-		err = r.recoverRead(ctx, batch, part)
-	}
-	for _, s := range batch {
-		if s.found == nil {
-			s.end(nil, err)
-		} else {
-			s.end(s.found, nil)
-		}
-	}
-}
-
-// decidable ends the searches that have come too early, and returns the others.
-func (r *Reader) decidable(ctx context.Context, batch []*search, part kafka.Partition) ([]*search, error) {
-	if !slices.ContainsFunc(batch, func(s *search) bool { return !s.fenced }) {
-		return batch, nil
-	}
-	facts, err := r.replicationOf(ctx, part.Topic)
-	if err != nil {
-		return batch, err
-	}
-	replicas, ok := facts[part.Number]
-	if !ok {
-		return batch, fmt.Errorf("%s no longer exists", part)
-	}
-	now := failpoint.Now()
-	decidable := batch[:0]
-	for _, s := range batch {
-		if left := replicas.left(s.abandoned.LeaseEnded, now); left > 0 && !s.fenced {
-			s.end(nil, errUndecided{left})
-			continue
-		}
-		decidable = append(decidable, s)
-	}
-	return decidable, nil
-}
-
-// recoverRead looks for all of batch from the earliest first claim on, up to
-// the high watermark as it is now.
-func (r *Reader) recoverRead(ctx context.Context, batch []*search, part kafka.Partition) error {
-	open := make(map[string][]*search, len(batch))
-	from := batch[0].abandoned.From
-	for _, s := range batch {
-		open[s.id.String()] = append(open[s.id.String()], s)
-		if s.abandoned.From.Before(from) {
-			from = s.abandoned.From
-		}
-	}
-	spans, err := r.scan.spans(ctx, []kafka.Partition{part}, from.Add(-clockMargin))
-	if err != nil {
-		return err
-	}
-	return r.scan.read(ctx, spans, func(m *librdkafka.Message) error {
-		claim := headerOf(m, event.HeaderClaim)
-		for _, s := range open[claim] {
-			receipt := receiptOf(m)
-			s.found = &receipt
-		}
-		delete(open, claim)
-		if len(open) == 0 {
-			return errStop
-		}
-		return nil
-	})
 }

@@ -124,7 +124,7 @@ func testRecovery(t *testing.T, r recoveryRig) {
 	t.Run("too early", func(t *testing.T) {
 		prior := r.prior(began, 1)
 		prior.LeaseEnded = time.Now().Add(5 * time.Second)
-		_, _, err := r.Find(t.Context(), claimOf(1), prior)
+		_, _, err := r.Find(t.Context(), claimOf(201), prior)
 		require.Positive(t, requireError(t, err, event.OutcomeUnknown, event.Unknown).RetryAfter)
 	})
 }

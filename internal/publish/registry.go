@@ -175,11 +175,11 @@ func (r *registry) list(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("list transactional ids: %w", err)
 	}
 	present := map[string]bool{}
-	err = r.scan.read(ctx, spans, func(m *librdkafka.Message) error {
-		if m.Value == nil {
-			delete(present, string(m.Key))
+	err = r.scan.read(ctx, spans, func(m *logRecord) error {
+		if m.value == nil {
+			delete(present, string(m.key))
 		} else {
-			present[string(m.Key)] = true
+			present[string(m.key)] = true
 		}
 		return nil
 	})

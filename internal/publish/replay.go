@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
-
 	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
@@ -30,7 +28,7 @@ func (r *Reader) Replay(ctx context.Context, from time.Time, visit func(event.Lo
 	if err != nil {
 		return err
 	}
-	return r.scan.read(ctx, spans, func(m *librdkafka.Message) error {
+	return r.scan.read(ctx, spans, func(m *logRecord) error {
 		entry, ok := entryOf(m)
 		if !ok {
 			return nil
@@ -77,38 +75,32 @@ func allCaughtUp(facts map[int32]replication, since time.Time) bool {
 	return true
 }
 
-func headerOf(m *librdkafka.Message, name string) string {
-	for _, h := range m.Headers {
-		if h.Key == name {
-			return string(h.Value)
-		}
-	}
-	return ""
-}
-
 // entryOf reads a record back. It reports false for one without a claim.
-func entryOf(m *librdkafka.Message) (event.LogEntry, bool) {
-	e := event.LogEntry{Timestamp: m.Timestamp}
-	if !decodeHex(e.Claim[:], headerOf(m, event.HeaderClaim)) || !decodeHex(e.Fingerprint[:], headerOf(m, event.HeaderFingerprint)) {
+func entryOf(m *logRecord) (event.LogEntry, bool) {
+	e := event.LogEntry{Timestamp: m.timestamp}
+	if !decodeHex(e.Claim[:], m.header(event.HeaderClaim)) || !decodeHex(e.Fingerprint[:], m.header(event.HeaderFingerprint)) {
 		return event.LogEntry{}, false
 	}
 	e.Receipt = receiptOf(m)
 	return e, true
 }
 
-func decodeHex(into []byte, text string) bool {
+func decodeHex(into, text []byte) bool {
 	if hex.DecodedLen(len(text)) != len(into) {
 		return false
 	}
-	_, err := hex.Decode(into, []byte(text))
+	_, err := hex.Decode(into, text)
 	return err == nil
 }
 
 // receiptOf is the receipt that the record's writer returned.
-func receiptOf(m *librdkafka.Message) event.Receipt {
-	r := event.Record{Placement: event.Placement{Topic: *m.TopicPartition.Topic}, Key: m.Key}
-	for _, h := range m.Headers {
-		r.Headers = append(r.Headers, event.Header{Name: h.Key, Value: string(h.Value)})
+func receiptOf(m *logRecord) event.Receipt {
+	r := event.Record{Placement: event.Placement{Topic: m.Topic}, Key: m.key}
+	for _, h := range m.headers {
+		switch h.Key {
+		case event.HeaderID, event.HeaderType, event.HeaderVersion, event.HeaderTime: // those that it reads
+			r.Headers = append(r.Headers, event.Header{Name: h.Key, Value: string(h.Value)})
+		}
 	}
-	return event.ReceiptOf(r, event.Position{Partition: m.TopicPartition.Partition, Offset: int64(m.TopicPartition.Offset)})
+	return event.ReceiptOf(r, event.Position{Partition: m.Number, Offset: m.offset})
 }

@@ -1,13 +1,17 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	librdkafka "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kgo"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/kafka"
 )
 
@@ -15,6 +19,7 @@ import (
 type scanner struct {
 	connection kafka.Connection
 	admin      func() *kafka.Admin
+	franz      *franzFetcher // nil: librdkafka reads
 }
 
 // span is a part of a partition: from the offset from up to, but without, to.
@@ -23,95 +28,131 @@ type span struct {
 	from, to int64
 }
 
-const scanPoll = 100 // ms
+// logRecord is a record as it was read. Its bytes are shared with others that came with
+// it: who keeps a part copies it.
+type logRecord struct {
+	kafka.Partition
+	offset    int64
+	timestamp time.Time
+	stamped   bool // by the broker when it appended the record, whoever wrote it
+	key       []byte
+	value     []byte // nil for a tombstone
+	headers   []kgo.RecordHeader
+}
 
-// errStop is returned by a visit that needs no more records.
-var errStop = errors.New("stop reading")
-
-// read passes each record of the spans to visit, in order within a partition.
-// It sees committed records only, and waits at the end of each span until no
-// open transaction hides any before it. visit may keep the message.
-func (s scanner) read(ctx context.Context, spans []span, visit func(*librdkafka.Message) error) error {
-	ends := make(map[kafka.Partition]int64, len(spans))
-	var assigned []librdkafka.TopicPartition
-	for _, part := range spans {
-		if part.from < part.to {
-			ends[part.Partition] = part.to
-			assigned = append(assigned, librdkafka.TopicPartition{Topic: &part.Topic, Partition: part.Number, Offset: librdkafka.Offset(part.from)})
-		}
-	}
-	if len(ends) == 0 {
-		return nil
-	}
-	consumer, err := s.connection.NewConsumer(librdkafka.ConfigMap{
-		"group.id":                   "gateway-recovery", // required, but no group is joined
-		"enable.auto.commit":         false,
-		"enable.auto.offset.store":   false,
-		"auto.offset.reset":          "error",
-		"enable.partition.eof":       true,
-		"isolation.level":            "read_committed",
-		"queued.max.messages.kbytes": 32 << 10,
-		"fetch.wait.max.ms":          100,
-		"enable.metrics.push":        false,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = consumer.Close() }()
-	if err := consumer.Assign(assigned); err != nil {
-		return fmt.Errorf("read back from kafka: %w", err)
-	}
-	for len(ends) > 0 {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("read back from kafka: %w", err)
-		}
-		done, err := scanStep(consumer.Poll(scanPoll), ends, visit)
-		switch {
-		case errors.Is(err, errStop):
-			return nil
-		case err != nil:
-			return err
-		case done != nil: // the partition's end is reached; no more of it
-			if err := consumer.Pause([]librdkafka.TopicPartition{{Topic: &done.Topic, Partition: done.Number}}); err != nil {
-				return fmt.Errorf("read back from kafka: %w", err)
+// header is the first header of that name, nil if there is none.
+func (r *logRecord) header(name string) []byte {
+	for i := range r.headers {
+		if r.headers[i].Key == name {
+			if v := r.headers[i].Value; v != nil {
+				return v
 			}
+			return []byte{}
 		}
 	}
 	return nil
 }
 
-// scanStep takes one of the consumer's events. It returns the partition whose
-// end was reached with it, and removes it from ends.
-func scanStep(ev librdkafka.Event, ends map[kafka.Partition]int64, visit func(*librdkafka.Message) error) (*kafka.Partition, error) {
-	var at librdkafka.TopicPartition
-	next := int64(0) // everything before it has been seen
-	switch ev := ev.(type) {
-	case *librdkafka.Message:
-		at, next = ev.TopicPartition, int64(ev.TopicPartition.Offset)+1
-		if at.Error != nil {
-			return nil, fmt.Errorf("read back from kafka: %w", at.Error)
-		}
-		if end, ok := ends[kafka.Partition{Topic: *at.Topic, Number: at.Partition}]; ok && int64(at.Offset) < end {
-			if err := visit(ev); err != nil {
-				return nil, err
-			}
-		}
-	case librdkafka.PartitionEOF:
-		at, next = librdkafka.TopicPartition(ev), int64(ev.Offset)
-	case librdkafka.Error:
-		if ev.IsFatal() || ev.Code() == librdkafka.ErrAutoOffsetReset {
-			return nil, fmt.Errorf("read back from kafka: %w", ev)
-		}
-		return nil, nil // librdkafka continues by itself
-	default:
-		return nil, nil // nothing came
+// spanReader reads spans, one after the other. It is for one goroutine.
+type spanReader interface {
+	// read passes each committed record of the span to visit, in order, and returns at its
+	// end, or with visit's error. Everything before next was seen, whatever the error: with
+	// heldUp, reading may go on from there later. visit must not keep the record.
+	read(ctx context.Context, s span, visit func(*logRecord) error) (next int64, err error)
+	close()
+}
+
+// heldUp says why a partition cannot be read further at present.
+type heldUp struct {
+	part  kafka.Partition
+	cause string
+}
+
+func (h *heldUp) Error() string { return h.part.String() + ": " + h.cause }
+
+// errTruncated says that a partition's log no longer has, or does not yet have, an
+// offset that was read up to.
+var errTruncated = errors.New("the log has no such offset")
+
+// openTransaction is the cause of a reader that has met the last stable offset.
+func openTransaction(since int64) string {
+	return fmt.Sprintf("a transaction is open since offset %d", since)
+}
+
+const (
+	// scanPause to mostScanPause are between tries of a partition that is held up. The
+	// first is short: transactions of other producers end all the time.
+	scanPause, mostScanPause = 5 * time.Millisecond, 500 * time.Millisecond
+)
+
+// errStop is returned by a visit that needs no more records.
+var errStop = errors.New("stop reading")
+
+// newScanner returns a scanner that reads with franz-go if kafka.client allows it and the
+// connection can be expressed in it.
+func newScanner(cfg Config, admin func() *kafka.Admin, logger *slog.Logger) scanner {
+	s := scanner{connection: cfg.connection(), admin: admin}
+	choice, err := kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), false, s.connection)
+	if err != nil || choice.Client != kafka.ClientFranz {
+		return s
 	}
-	reached := kafka.Partition{Topic: *at.Topic, Number: at.Partition}
-	if end, ok := ends[reached]; !ok || next < end {
-		return nil, nil // not there yet
+	opts, _, err := s.connection.FranzOptions()
+	if err != nil {
+		return s
 	}
-	delete(ends, reached)
-	return &reached, nil
+	if s.franz, err = newFranzFetcher(opts, kafka.FranzLogger(logger)); err != nil {
+		logger.Warn("franz-go cannot read: librdkafka does", "error", err)
+	}
+	return s
+}
+
+// end closes what readers shared.
+func (s scanner) end() {
+	if s.franz != nil {
+		s.franz.end()
+	}
+}
+
+func (s scanner) newReader() (spanReader, error) {
+	if s.franz != nil {
+		return s.franz, nil
+	}
+	return newLibrdkafkaReader(s.connection)
+}
+
+// read passes each committed record of the spans to visit, one span after the other. It
+// waits at the end of each until no open transaction hides any before it.
+func (s scanner) read(ctx context.Context, spans []span, visit func(*logRecord) error) error {
+	reader, err := s.newReader()
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	for _, one := range spans {
+		if _, err := readOn(ctx, reader, one, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readOn reads a span to its end, however often the reader is held up, until ctx ends.
+func readOn(ctx context.Context, reader spanReader, s span, visit func(*logRecord) error) (next int64, err error) {
+	pauses := backoff.NewExponential(scanPause, mostScanPause)
+	for {
+		next, err = reader.read(ctx, s, visit)
+		var held *heldUp
+		if !errors.As(err, &held) {
+			return next, err
+		}
+		if next > s.from {
+			pauses.Reset()
+		}
+		s.from = next
+		if !backoff.Sleep(ctx, pauses.Next()) {
+			return next, fmt.Errorf("read back from kafka: %w (%w)", held, ctx.Err())
+		}
+	}
 }
 
 // spans are the parts of partitions from the first record with a timestamp of from or
