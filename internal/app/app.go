@@ -124,7 +124,7 @@ func (a *App) buildStores() error {
 	if err != nil {
 		return fmt.Errorf("schemas: %w", err)
 	}
-	a.producer.SetTopics(topics(cfg, a.catalog.Set()))
+	setTopics(a.producer, cfg, a.catalog.Set())
 	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	return nil
 }

@@ -32,6 +32,21 @@ func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
 	}
 }
 
+// setTopics tells the log where the events of all types, and dead letters, are written.
+func setTopics(log *publish.Log, cfg *config.Config, set *schema.Set) {
+	types := map[string][]string{}
+	for _, n := range topicNeeds(cfg, set) {
+		types[n.Name] = n.Types
+	}
+	for _, w := range cfg.Webhooks {
+		if topic := w.DeadLetters(); topic != "" {
+			types[topic] = []string{publish.AnyType} // also types that there are not
+		}
+	}
+	log.SetTypes(types)
+	log.SetTopics(topics(cfg, set))
+}
+
 // topicNeeds lists what all versions of all event types, and dead letters, need of
 // their topics, ordered by topic.
 func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {

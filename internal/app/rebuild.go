@@ -42,7 +42,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	producer.SetTopics(topics(cfg, set))
+	setTopics(producer, cfg, set)
 	running.Go(func() { producer.Run(background) })
 	if err := awaitTopics(ctx, producer); err != nil {
 		return idempotency.Tally{}, err

@@ -29,6 +29,7 @@ func producerConfig(cfg *config.Config) publish.Config {
 		Transactional:         cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,
 		TransactionTimeout:    cfg.Kafka.TransactionTimeout,
+		RememberTopics:        true,
 	}
 }
 

@@ -144,6 +144,19 @@ type LogEntry struct {
 	Timestamp   time.Time // of the record
 }
 
+// TopicReplay is how far a replay has read one topic of the log.
+type TopicReplay struct {
+	Topic string
+	// Read and Total are numbers of offsets: records, and what lies between them. Total is
+	// 0 until it is known.
+	Read, Total int64
+	// Done says that each of the topic's records was visited, and each visit has returned.
+	Done bool
+	// Waiting says what the topic waits for, partition by partition, for example
+	// "orders.placed[3]: no leader".
+	Waiting []string
+}
+
 // ClaimState is the row of the protocol's table that applies.
 type ClaimState int
 

@@ -112,7 +112,7 @@ func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time) error {
 	return ctx.Err()
 }
 
-func (l *fakeLog) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error) error {
+func (l *fakeLog) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
 	l.from.Store(from.UnixMilli())
 	pass := l.passes.Add(1)
 	if l.onPass != nil {

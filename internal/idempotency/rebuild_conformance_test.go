@@ -235,10 +235,10 @@ func testHolderDies(t *testing.T, l lab) {
 	// If the dead one wakes up, it changes nothing.
 	require.NoError(t, heir.raw.FlushAll(t.Context()).Err())
 	tally := Tally{}
-	late := newRestorer(owner, locks, &tally, func(Tally) {})
+	late := newRestorer(t.Context(), owner, locks, time.Now(), &tally, func(Tally) {})
 	e := entryOf(dead.newClaim(), time.Now())
-	require.NoError(t, late.visit(t.Context(), e, time.Now()))
-	_ = late.flush(t.Context())
+	require.NoError(t, late.visit(e))
+	_ = late.close()
 	require.Zero(t, tally.Written)
 	require.Empty(t, dead.record(t, e.Claim))
 	require.NoError(t, locks.complete(t.Context()))

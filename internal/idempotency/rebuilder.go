@@ -16,10 +16,12 @@ type Log interface {
 	// Quiesce waits until nothing that was claimed before since can still be
 	// appended: a whole lease, or, transactional, until every producer was fenced.
 	Quiesce(ctx context.Context, since time.Time) error
-	// Replay visits every deduplicated record with a timestamp of from or later,
-	// from one goroutine, in no order across partitions, up to an end beyond
-	// everything that was appended before the call. It returns visit's error.
-	Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error) error
+	// Replay visits every deduplicated record with a timestamp of from or later, up to an
+	// end beyond everything that was appended before the call: from several goroutines, in
+	// order within a partition. It returns visit's error. From one goroutine it tells watch
+	// how far each topic is, whenever that changes and about every second; it may wait for
+	// one topic without end while it reads the others.
+	Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
 }
 
 // Rebuilder restores claims that Redis lost, from the log.
@@ -89,6 +91,8 @@ type Tally struct {
 	Duplicates int64 // a second record of an event that is settled already
 	Waited     time.Duration
 	Took       time.Duration // the wait included
+	// Topics says how far the reading of each topic is, and what it waits for.
+	Topics []event.TopicReplay
 }
 
 func (t *Tally) add(more Tally) {
@@ -101,6 +105,7 @@ func (t *Tally) add(more Tally) {
 	t.Duplicates += more.Duplicates
 	t.Waited += more.Waited
 	t.Took += more.Took
+	t.Topics = more.Topics
 }
 
 // rebuild is readLog with log lines and metrics. Some of the buckets may be lost without
@@ -149,14 +154,14 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 	}
 	tally.Waited = time.Since(begun)
 	progress(tally)
-	restorer := newRestorer(r, locks, &tally, progress)
+	restorer := newRestorer(ctx, r, locks, begun, &tally, progress)
 	// The window is counted back from before the wait, so the wait does not shorten it.
-	err = r.log.Replay(ctx, begun.Add(-window), func(e event.LogEntry) error { return restorer.visit(ctx, e, begun) })
+	err = r.log.Replay(ctx, begun.Add(-window), restorer.visit, restorer.watch)
+	if written := restorer.close(); written != nil {
+		return tally, locks.stepError(ctx, "write claims", written)
+	}
 	if err != nil {
 		return tally, locks.stepError(ctx, "read the log", err)
-	}
-	if err := restorer.flush(ctx); err != nil {
-		return tally, locks.stepError(ctx, "write claims", err)
 	}
 	err = locks.complete(ctx)
 	tally.Buckets = len(locks.ready)

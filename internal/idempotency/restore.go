@@ -3,9 +3,12 @@ package idempotency
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"eventgateway/internal/event"
 	"eventgateway/internal/failpoint"
@@ -16,6 +19,9 @@ const (
 	// clusterRestoreBatch does the same for each of the up to 256 scripts of a pipeline.
 	restoreBatch        = 500
 	clusterRestoreBatch = 4096
+	// restoreShards is how many scripts are under way at the same time: one that Redis runs,
+	// others that are on their way or being made.
+	restoreShards = 4
 	// leastExpiry is the expiry of a record at the very end of its window.
 	leastExpiry = time.Second
 	// duplicateLines bounds how many duplicates are logged one by one.
@@ -30,83 +36,156 @@ type settledEntry struct {
 }
 
 // restorer writes to Redis what was read in the log, as far as it belongs to the locked
-// buckets. It keeps one batch in memory, however long the log is.
+// buckets. Reading, and several scripts, are under way at the same time. It keeps a few
+// batches in memory, however long the log is.
 type restorer struct {
 	*Rebuilder
 	locks    *bucketLocks
-	tally    *Tally
+	now      time.Time // when the rebuild began
 	progress func(Tally)
-	batch    []settledEntry
-	limit    int
+	limit    int // of a batch
+	shards   [restoreShards]restoreShard
+	writing  *errgroup.Group
+	failed   context.Context // ended when a batch could not be written
+
+	read, aged atomic.Int64
+	mu         sync.Mutex // guards tally
+	tally      *Tally
 }
 
-func newRestorer(r *Rebuilder, locks *bucketLocks, tally *Tally, progress func(Tally)) *restorer {
-	limit := restoreBatch
+// restoreShard has the claims of some buckets. They are written one batch after the
+// other: of two records of a claim, the first in the log wins.
+type restoreShard struct {
+	mu    sync.Mutex
+	batch []settledEntry
+	full  chan []settledEntry
+}
+
+// newRestorer returns a restorer that must be closed.
+func newRestorer(ctx context.Context, r *Rebuilder, locks *bucketLocks, now time.Time, tally *Tally, progress func(Tally)) *restorer {
+	o := &restorer{Rebuilder: r, locks: locks, now: now, tally: tally, progress: progress, limit: restoreBatch}
 	if r.scripts.cluster {
-		limit = clusterRestoreBatch
+		o.limit = clusterRestoreBatch / restoreShards
 	}
-	return &restorer{Rebuilder: r, locks: locks, tally: tally, progress: progress, limit: limit, batch: make([]settledEntry, 0, limit)}
+	o.writing, o.failed = errgroup.WithContext(ctx)
+	for i := range o.shards {
+		shard := &o.shards[i]
+		shard.full = make(chan []settledEntry, 1)
+		o.writing.Go(func() error {
+			for batch := range shard.full {
+				if err := o.flush(o.failed, batch); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return o
 }
 
-// visit receives one record of the log.
-func (r *restorer) visit(ctx context.Context, e event.LogEntry, now time.Time) error {
-	r.tally.Read++
+// visit receives one record of the log. It may be called by several goroutines.
+func (r *restorer) visit(e event.LogEntry) error {
+	r.read.Add(1)
 	ttl := r.cfg.TTL
-	age := max(now.Sub(e.Timestamp), 0) // another gateway's clock may be ahead
+	age := max(r.now.Sub(e.Timestamp), 0) // another gateway's clock may be ahead
+	bucket := bucketOf(e.Claim)
 	switch {
-	case !r.locks.has(bucketOf(e.Claim)):
-		return nil
+	case !r.locks.has(bucket):
+		return r.failed.Err()
 	case age >= ttl:
 		// The key is forgotten by now, and may have been used again since.
-		r.tally.Aged++
+		r.aged.Add(1)
 		return nil
 	}
-	r.batch = append(r.batch, settledEntry{e, settledRecord(e.Fingerprint, e.Receipt), max(ttl-age, leastExpiry)})
-	if len(r.batch) < r.limit {
+	entry := settledEntry{e, settledRecord(e.Fingerprint, e.Receipt), max(ttl-age, leastExpiry)}
+	shard := &r.shards[bucket%restoreShards]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	shard.batch = append(shard.batch, entry)
+	if len(shard.batch) < r.limit {
 		return nil
 	}
-	return r.flush(ctx)
+	return r.send(shard)
 }
 
-// flush writes the batch. It fails with errOvertaken if no bucket is left.
-func (r *restorer) flush(ctx context.Context) error {
-	if len(r.batch) == 0 {
+// send passes the shard's batch on. It waits while an earlier one is due.
+func (r *restorer) send(shard *restoreShard) error {
+	select {
+	case shard.full <- shard.batch:
+		shard.batch = make([]settledEntry, 0, r.limit)
 		return nil
+	case <-r.failed.Done():
+		return r.failed.Err()
 	}
+}
+
+// watch receives how far the reading is.
+func (r *restorer) watch(topics []event.TopicReplay) {
+	r.report(func(t *Tally) { t.Topics = topics })
+}
+
+// report changes the tally and tells it.
+func (r *restorer) report(change func(*Tally)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r.tally)
+	r.tally.Read, r.tally.Aged = r.read.Load(), r.aged.Load()
+	r.progress(*r.tally)
+}
+
+// close writes what is left and returns the first error of all batches. No visit may be
+// in progress.
+func (r *restorer) close() error {
+	for i := range r.shards {
+		if shard := &r.shards[i]; len(shard.batch) > 0 {
+			_ = r.send(shard) // the error is that of writing
+		}
+		close(r.shards[i].full)
+	}
+	err := r.writing.Wait()
+	r.report(func(*Tally) {})
+	return err
+}
+
+// flush writes a batch. It fails with errOvertaken if no bucket is left.
+func (r *restorer) flush(ctx context.Context, batch []settledEntry) error {
 	failpoint.At(failpoint.Rebuilding)
-	err := r.retry(ctx, func() error { return r.write(ctx) })
+	err := r.retry(ctx, func() (err error) {
+		batch, err = r.write(ctx, batch)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if r.locks.none() {
 		return errOvertaken
 	}
-	r.progress(*r.tally)
+	r.report(func(*Tally) {})
 	return nil
 }
 
-// write tries to write the batch; records without an answer stay in it.
-func (r *restorer) write(ctx context.Context) error {
+// write tries to write the batch, and returns the records without an answer.
+func (r *restorer) write(ctx context.Context, batch []settledEntry) (left []settledEntry, err error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	groups := [][]settledEntry{r.batch}
+	groups := [][]settledEntry{batch}
 	if r.scripts.cluster {
-		groups = byBucket(r.batch, func(e settledEntry) byte { return bucketOf(e.entry.Claim) })
+		groups = byBucket(batch, func(e settledEntry) byte { return bucketOf(e.entry.Claim) })
 	}
-	var left []settledEntry
-	err := r.scripts.run(ctx, len(groups), restoreScript, func(i int) ([]string, []any) { return restoreArgs(groups[i], r.locks.token) },
+	err = r.scripts.run(ctx, len(groups), restoreScript, func(i int) ([]string, []any) { return restoreArgs(groups[i], r.locks.token) },
 		func(i int, cmd *goredis.Cmd) {
 			letters, err := cmd.Text()
 			if err != nil || len(letters) != len(groups[i]) {
 				left = append(left, groups[i]...)
 				return
 			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			for n, letter := range []byte(letters) {
 				r.count(groups[i][n].entry, letter)
 			}
 		})
-	r.batch = append(r.batch[:0], left...)
-	return err
+	return left, err
 }
 
 // restoreArgs are the keys and arguments of restoreScript.
@@ -128,6 +207,7 @@ func restoreArgs(batch []settledEntry, token string) ([]string, []any) {
 	return append(keys, locks...), args
 }
 
+// count is called with mu held.
 func (r *restorer) count(e event.LogEntry, letter byte) {
 	switch letter {
 	case restoredOther:

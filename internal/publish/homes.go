@@ -9,17 +9,11 @@ const AnyType = "*"
 // reach other topics, because Kafka Streams copies them: there they prove nothing.
 type homes map[string]map[string]bool
 
-// SetTypes says which event types are written to which topic. Records of others are
-// copies and count for nothing in a topic that it names. Until it is called, and in other
-// topics, every type counts.
+// SetTypes says which event types are written to which topic. Records of other types are
+// copies and count for nothing there, unless an earlier call named them. Until it is
+// called, and in other topics, every type counts.
 func (r *Reader) SetTypes(byTopic map[string][]string) {
-	all := make(homes, len(byTopic))
-	for topic, types := range byTopic {
-		all[topic] = make(map[string]bool, len(types))
-		for _, t := range types {
-			all[topic][t] = true
-		}
-	}
+	all := r.remembered.set(byTopic)
 	r.homes.Store(&all)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"eventgateway/internal/kafka"
@@ -27,6 +28,9 @@ type Config struct {
 	Transactional         bool
 	TransactionalIDPrefix string
 	TransactionTimeout    time.Duration
+	// RememberTopics keeps a note in Kafka, in the topic TransactionalIDPrefix-topics, of
+	// which topics the event types had.
+	RememberTopics bool
 }
 
 // TopicCreation says whether and how missing topics are created.
@@ -75,7 +79,11 @@ func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 	}
 	logger.Info("kafka client that writes", "client", choice.Client, "reason", choice.Reason)
 	scan := newScanner(cfg, p.admin, logger)
-	r := newReader(scan, p.topics, cfg.Lease, logger, metrics)
+	var notes *registry
+	if cfg.RememberTopics {
+		notes = newTopicNotes(cfg, plain, scan, logger)
+	}
+	r := newReader(scan, p.topics, newTopicMemory(notes, logger), cfg.Lease, logger, metrics)
 	p.backend = plain
 	if cfg.Transactional {
 		pool := newTxPool(cfg, plain, scan, p.monitor, logger, metrics)
@@ -83,6 +91,14 @@ func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 	}
 	metrics.watch(p)
 	return &Log{Producer: p, Reader: r}, nil
+}
+
+// Run keeps what is known of Kafka fresh, and replaces failed producers, until ctx ends.
+func (l *Log) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { l.remembered.run(ctx) })
+	l.Producer.Run(ctx)
+	running.Wait()
 }
 
 // Close waits, at most until ctx ends, for records in flight, and closes. What

@@ -20,11 +20,12 @@ type Reader struct {
 	logger     *slog.Logger
 	metrics    *Metrics
 
-	homes    atomic.Pointer[homes]
-	memory   recoveryMemory
-	searches *searches
-	running  context.Context // of the searches, which several callers share; ended by stopSearches
-	end      context.CancelFunc
+	remembered *topicMemory
+	homes      atomic.Pointer[homes] // what remembered knows; nil until SetTypes is called
+	memory     recoveryMemory
+	searches   *searches
+	running    context.Context // of the searches, which several callers share; ended by stopSearches
+	end        context.CancelFunc
 }
 
 // topicFacts is what the reader asks the producer's cache of topics.
@@ -41,8 +42,8 @@ type transactionFencer interface {
 	fenceAll(ctx context.Context) error
 }
 
-func newReader(scan scanner, topics topicFacts, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
-	r := &Reader{scan: scan, topicFacts: topics, lease: lease, logger: logger, metrics: metrics}
+func newReader(scan scanner, facts topicFacts, remembered *topicMemory, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
+	r := &Reader{scan: scan, topicFacts: facts, remembered: remembered, lease: lease, logger: logger, metrics: metrics}
 	r.searches = newSearches(r.recoverAll)
 	r.running, r.end = context.WithCancel(context.Background())
 	return r

@@ -51,6 +51,20 @@ func (r recoveryRig) write(t *testing.T, rec event.Record) event.Receipt {
 	return event.ReceiptOf(rec, at)
 }
 
+// replay returns what a replay visited, and its last report.
+func (r running) replay(t *testing.T, from time.Time) (got map[event.ClaimID]event.LogEntry, last []event.TopicReplay) {
+	t.Helper()
+	var mu sync.Mutex
+	got = map[event.ClaimID]event.LogEntry{}
+	require.NoError(t, r.Replay(t.Context(), from, func(e event.LogEntry) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got[e.Claim] = e
+		return nil
+	}, func(topics []event.TopicReplay) { last = topics }))
+	return got, last
+}
+
 // testRecovery is what the recovery read has to do on any Kafka.
 func testRecovery(t *testing.T, r recoveryRig) {
 	began := time.Now()
@@ -97,11 +111,9 @@ func testRecovery(t *testing.T, r recoveryRig) {
 		require.False(t, found)
 	})
 	t.Run("replay", func(t *testing.T) {
-		got := map[event.ClaimID]event.LogEntry{}
-		require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), func(e event.LogEntry) error {
-			got[e.Claim] = e
-			return nil
-		}))
+		got, last := r.replay(t, began.Add(-time.Second))
+		require.True(t, last[len(last)-1].Done)
+		require.Equal(t, last[len(last)-1].Total, last[len(last)-1].Read)
 		require.Len(t, got, len(want))
 		for id, receipt := range want {
 			e := got[claimOf(id)]

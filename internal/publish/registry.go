@@ -29,6 +29,8 @@ type registry struct {
 	logger *slog.Logger
 	topic  string
 	host   string
+	// purpose ends "topic …, which"
+	purpose string
 
 	mu      sync.Mutex
 	ensured bool
@@ -42,14 +44,25 @@ type registration struct {
 
 func newRegistry(cfg Config, plain *idempotent, scan scanner, logger *slog.Logger) *registry {
 	host, _ := os.Hostname() // "" if there is none
-	return &registry{cfg: cfg, plain: plain, scan: scan, logger: logger, topic: registryTopic(cfg), host: host}
+	return &registry{cfg: cfg, plain: plain, scan: scan, logger: logger, topic: registryTopic(cfg), host: host, purpose: "transactions need"}
 }
 
 func registryTopic(cfg Config) string { return cfg.TransactionalIDPrefix + "-incarnations" }
 
+// newTopicNotes returns the registry of topicMemory, which has other keys and values.
+func newTopicNotes(cfg Config, plain *idempotent, scan scanner, logger *slog.Logger) *registry {
+	r := newRegistry(cfg, plain, scan, logger)
+	r.topic, r.purpose = cfg.TransactionalIDPrefix+"-topics", "the note of where events were written needs"
+	return r
+}
+
 // registrySpec is how the topic is created.
 func registrySpec(cfg Config) librdkafka.TopicSpecification {
-	spec := librdkafka.TopicSpecification{Topic: registryTopic(cfg), NumPartitions: 1, Config: map[string]string{
+	return compactedSpec(cfg, registryTopic(cfg))
+}
+
+func compactedSpec(cfg Config, topic string) librdkafka.TopicSpecification {
+	spec := librdkafka.TopicSpecification{Topic: topic, NumPartitions: 1, Config: map[string]string{
 		"cleanup.policy": "compact",
 		"segment.bytes":  "16777216", // only full segments are compacted, and ids are small
 	}}
@@ -100,7 +113,7 @@ func (r *registry) exists(ctx context.Context) (bool, error) {
 func (r *registry) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 	defer cancel()
-	spec := registrySpec(r.cfg)
+	spec := compactedSpec(r.cfg, r.topic)
 	var results []librdkafka.TopicResult
 	err := r.scan.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
 		results, err = admin.CreateTopics(ctx, []librdkafka.TopicSpecification{spec},
@@ -108,7 +121,7 @@ func (r *registry) create(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("create topic %s, which transactions need: %w", r.topic, err)
+		return fmt.Errorf("create topic %s, which %s: %w", r.topic, r.purpose, err)
 	}
 	for _, result := range results {
 		switch result.Error.Code() {
@@ -116,7 +129,7 @@ func (r *registry) create(ctx context.Context) error {
 			r.logger.Info("topic created", "topic", r.topic, "partitions", 1)
 		case librdkafka.ErrTopicAlreadyExists:
 		default:
-			return fmt.Errorf("create topic %s, which transactions need (with one partition and cleanup.policy=compact): %w", r.topic, result.Error)
+			return fmt.Errorf("create topic %s, which %s (with one partition and cleanup.policy=compact): %w", r.topic, r.purpose, result.Error)
 		}
 	}
 	return nil

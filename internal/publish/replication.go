@@ -65,18 +65,82 @@ func (r replication) enoughInSync() int {
 	return r.replicas
 }
 
-// replicationOf asks Kafka about one topic's partitions.
-func (r *Reader) replicationOf(ctx context.Context, topicName string) (map[int32]replication, error) {
+// partitionsOf asks Kafka about one topic's partitions. It fails with errNoTopic only if
+// the controller says so too.
+func (r *Reader) partitionsOf(ctx context.Context, topicName string) (librdkafka.TopicMetadata, error) {
 	md, err := r.scan.admin().Topic(topicName, kafka.TimeLeft(ctx, metadataTimeout))
 	if err != nil {
-		return nil, err
+		return librdkafka.TopicMetadata{}, err
 	}
 	found, ok := md.Topics[topicName]
 	if ok && found.Error.Code() == librdkafka.ErrUnknownTopicOrPart {
-		return nil, errNoTopic
+		return found, r.confirmMissing(ctx, topicName)
 	}
 	if !ok || found.Error.Code() != librdkafka.ErrNoError {
-		return nil, fmt.Errorf("ask kafka about topic %s: %w", topicName, found.Error)
+		return found, fmt.Errorf("ask kafka about topic %s: %w", topicName, found.Error)
+	}
+	return found, nil
+}
+
+// errTopicLags says that a broker does not know a topic yet that there is.
+var errTopicLags = errors.New("kafka's controller has the topic, and the broker that was asked does not know it yet")
+
+// confirmMissing asks the controller whether there is no such topic: what a broker knows
+// may be old. Metadata comes from any broker, and what brokers call the controller is, in
+// KRaft, any broker too. Only what changes something reaches the controller, so it is
+// asked whether it would create the topic. It says whether the topic exists before it
+// looks at anything but the permission.
+func (r *Reader) confirmMissing(ctx context.Context, topicName string) error {
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	var results []librdkafka.TopicResult
+	err := r.scan.admin().Use(func(admin *librdkafka.AdminClient) (err error) {
+		results, err = admin.CreateTopics(ctx,
+			[]librdkafka.TopicSpecification{{Topic: topicName, NumPartitions: 1, ReplicationFactor: 1}},
+			librdkafka.SetAdminValidateOnly(true), librdkafka.SetAdminRequestTimeout(metadataTimeout))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ask kafka's controller about topic %s: %w", topicName, err)
+	}
+	if len(results) != 1 {
+		return fmt.Errorf("ask kafka's controller about topic %s: no answer", topicName)
+	}
+	switch refused := results[0].Error; refused.Code() {
+	case librdkafka.ErrTopicAlreadyExists:
+		return fmt.Errorf("ask kafka about topic %s: %w", topicName, errTopicLags)
+	case librdkafka.ErrNoError, librdkafka.ErrPolicyViolation, librdkafka.ErrInvalidReplicationFactor,
+		librdkafka.ErrInvalidPartitions, librdkafka.ErrInvalidConfig, librdkafka.ErrTopicException:
+		return errNoTopic
+	case librdkafka.ErrTopicAuthorizationFailed, librdkafka.ErrClusterAuthorizationFailed:
+		return r.confirmWithBrokers(ctx, topicName)
+	default:
+		return fmt.Errorf("ask kafka's controller about topic %s: %w", topicName, refused)
+	}
+}
+
+// confirmWithBrokers is confirmMissing without the permission to create topics: every
+// broker has to say that there is no such topic. Without franz-go, which can ask one, the
+// one that was asked has to do.
+func (r *Reader) confirmWithBrokers(ctx context.Context, topicName string) error {
+	if r.scan.franz == nil {
+		return errNoTopic
+	}
+	known, err := r.scan.franz.knownAnywhere(ctx, topicName)
+	if err != nil {
+		return fmt.Errorf("ask all brokers about topic %s: %w", topicName, err)
+	}
+	if known {
+		return fmt.Errorf("ask kafka about topic %s: %w", topicName, errTopicLags)
+	}
+	return errNoTopic
+}
+
+// replicationOf asks Kafka about the replicas of one topic's partitions.
+func (r *Reader) replicationOf(ctx context.Context, topicName string) (map[int32]replication, error) {
+	found, err := r.partitionsOf(ctx, topicName)
+	if err != nil {
+		return nil, err
 	}
 	facts := make(map[int32]replication, len(found.Partitions))
 	for _, part := range found.Partitions {

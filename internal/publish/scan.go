@@ -66,9 +66,12 @@ type spanReader interface {
 type heldUp struct {
 	part  kafka.Partition
 	cause string
+	err   error // Kafka's, if it is one
 }
 
 func (h *heldUp) Error() string { return h.part.String() + ": " + h.cause }
+
+func (h *heldUp) Unwrap() error { return h.err }
 
 // errTruncated says that a partition's log no longer has, or does not yet have, an
 // offset that was read up to.

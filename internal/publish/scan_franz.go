@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,9 +87,9 @@ func (f *franzFetcher) read(ctx context.Context, s span, visit func(*logRecord) 
 		case got.Err != nil:
 			return next, fmt.Errorf("read back from kafka: %s at %d: %w", s.Partition, next, got.Err)
 		case got.LastStableOffset <= next:
-			return next, &heldUp{s.Partition, openTransaction(next)}
+			return next, &heldUp{part: s.Partition, cause: openTransaction(next)}
 		default:
-			return next, &heldUp{s.Partition, "kafka sends nothing"}
+			return next, &heldUp{part: s.Partition, cause: "kafka sends nothing"}
 		}
 	}
 	return next, nil
@@ -114,7 +115,7 @@ func (f *franzFetcher) fetch(ctx context.Context, part kafka.Partition, offset i
 		return nil, f.failed(ctx, part, err)
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return nil, &heldUp{part, "kafka did not answer for it"}
+		return nil, &heldUp{part: part, cause: "kafka did not answer for it"}
 	}
 	answer := &resp.Topics[0].Partitions[0]
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
@@ -148,7 +149,7 @@ func (f *franzFetcher) failed(ctx context.Context, part kafka.Partition, err err
 	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("read back from kafka: %s: %w", part, ended)
 	}
-	return &heldUp{part, err.Error()}
+	return &heldUp{part, err.Error(), err}
 }
 
 func (f *franzFetcher) forget(part kafka.Partition) {
@@ -167,11 +168,7 @@ func (f *franzFetcher) leader(ctx context.Context, part kafka.Partition) (int32,
 	if ok {
 		return known, nil
 	}
-	req := kmsg.NewPtrMetadataRequest()
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(part.Topic)
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, f.client)
+	resp, err := metadataRequest(part.Topic).RequestWith(ctx, f.client)
 	if err != nil {
 		return 0, fmt.Errorf("ask for its leader: %w", err)
 	}
@@ -191,4 +188,38 @@ func (f *franzFetcher) leader(ctx context.Context, part kafka.Partition) (int32,
 		return leader, nil
 	}
 	return 0, errNoLeader
+}
+
+// knownAnywhere asks each broker whether it knows a topic. The error is of a broker that
+// did not answer, if none of the others knows the topic.
+func (f *franzFetcher) knownAnywhere(ctx context.Context, name string) (bool, error) {
+	brokers, err := metadataRequest(name).RequestWith(ctx, f.client)
+	if err != nil {
+		return false, err
+	}
+	var silent error
+	for _, b := range brokers.Brokers {
+		resp, err := metadataRequest(name).RequestWith(ctx, f.client.Broker(int(b.NodeID)))
+		if err != nil || len(resp.Topics) != 1 {
+			silent = fmt.Errorf("broker %d: %w", b.NodeID, cmp.Or(err, errNotAnswered))
+			continue
+		}
+		switch err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); {
+		case err == nil:
+			return true, nil
+		case !errors.Is(err, kerr.UnknownTopicOrPartition):
+			silent = fmt.Errorf("broker %d: %w", b.NodeID, err)
+		}
+	}
+	return false, silent
+}
+
+var errNotAnswered = errors.New("no answer")
+
+func metadataRequest(topicName string) *kmsg.MetadataRequest {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(topicName)
+	req.Topics = append(req.Topics, topic)
+	return req
 }

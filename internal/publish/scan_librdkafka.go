@@ -62,7 +62,7 @@ func (l *librdkafkaReader) read(ctx context.Context, s span, visit func(*logReco
 		if pass.next > before {
 			last = time.Now()
 		} else if time.Since(last) > scanIdle {
-			return pass.next, &heldUp{s.Partition, pass.cause}
+			return pass.next, &heldUp{part: s.Partition, cause: pass.cause, err: pass.err}
 		}
 	}
 	return pass.next, nil
@@ -74,6 +74,7 @@ type librdkafkaPass struct {
 	visit func(*logRecord) error
 	next  int64  // everything before it has been seen
 	cause string // why nothing comes, for all that is known
+	err   error
 }
 
 // take takes one of the consumer's events.
@@ -92,7 +93,7 @@ func (p *librdkafkaPass) take(ev librdkafka.Event) error {
 	case librdkafka.PartitionEOF:
 		at := librdkafka.TopicPartition(ev)
 		if p.is(at) {
-			p.cause = openTransaction(int64(at.Offset))
+			p.cause, p.err = openTransaction(int64(at.Offset)), nil
 		}
 		p.reached(at, 0)
 	case librdkafka.Error:
@@ -120,7 +121,7 @@ func (p *librdkafkaPass) failed(err error) error {
 	case e.IsFatal():
 		return fmt.Errorf("read back from kafka: %s: %w", p.Partition, err)
 	}
-	p.cause = err.Error() // librdkafka continues by itself
+	p.cause, p.err = err.Error(), err // librdkafka continues by itself
 	return nil
 }
 

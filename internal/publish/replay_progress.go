@@ -1,0 +1,157 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+const (
+	replayReport = time.Second // between reports of progress
+	// What a replay waits for is logged when it has waited so long, and then now and then.
+	replayPatience, replayReminder = 5 * time.Second, 30 * time.Second
+	namedWaiting                   = 5 // bounds what one line names
+)
+
+// wholeTopic stands for all partitions of a topic.
+const wholeTopic = -1
+
+// replayProgress knows how far each topic is.
+type replayProgress struct {
+	mu     sync.Mutex
+	topics []*topicProgress
+	done   chan struct{} // receives when a topic is done
+}
+
+type topicProgress struct {
+	name string
+
+	mu      sync.Mutex
+	spans   []*spanProgress
+	waiting map[int32]waiting
+	done    bool
+}
+
+type waiting struct {
+	cause string
+	since time.Time
+}
+
+// spanProgress is a span that is being read. from moves on; at is for other goroutines.
+type spanProgress struct {
+	span
+	first int64
+	at    atomic.Int64
+}
+
+func (p *replayProgress) add(name string) *topicProgress {
+	t := &topicProgress{name: name, waiting: map[int32]waiting{}}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topics = append(p.topics, t)
+	return t
+}
+
+func (p *replayProgress) finish(t *topicProgress) {
+	t.mu.Lock()
+	t.done = true
+	clear(t.waiting)
+	t.mu.Unlock()
+	select {
+	case p.done <- struct{}{}:
+	default:
+	}
+}
+
+// begin notes what has to be read.
+func (t *topicProgress) begin(spans []span) []*spanProgress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range spans {
+		one := &spanProgress{span: s, first: s.from}
+		one.at.Store(s.from)
+		t.spans = append(t.spans, one)
+	}
+	return t.spans
+}
+
+// wait notes why a partition is not read on, "" if it is.
+func (t *topicProgress) wait(number int32, cause string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if cause == "" {
+		delete(t.waiting, number)
+		return
+	}
+	since := time.Now()
+	if before, ok := t.waiting[number]; ok {
+		since = before.since
+	}
+	t.waiting[number] = waiting{cause, since}
+}
+
+// state is how far the topic is, and what it waits for since before then.
+func (t *topicProgress) state(then time.Time) (state event.TopicReplay, long []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	state = event.TopicReplay{Topic: t.name, Done: t.done}
+	for _, s := range t.spans {
+		state.Total += s.to - s.first
+		state.Read += s.at.Load() - s.first
+	}
+	for _, number := range slices.Sorted(maps.Keys(t.waiting)) {
+		w := t.waiting[number]
+		state.Waiting = append(state.Waiting, w.cause)
+		if w.since.Before(then) {
+			long = append(long, w.cause)
+		}
+	}
+	return state, long
+}
+
+func (p *replayProgress) states(then time.Time) (states []event.TopicReplay, long []string) {
+	p.mu.Lock()
+	topics := slices.SortedFunc(slices.Values(p.topics), func(a, b *topicProgress) int { return cmp.Compare(a.name, b.name) })
+	p.mu.Unlock()
+	for _, t := range topics {
+		state, more := t.state(then)
+		states, long = append(states, state), append(long, more...)
+	}
+	return states, long
+}
+
+// watch reports until stop is called, which returns after the last report.
+func (p *replay) watch(ctx context.Context, watch func([]event.TopicReplay)) (stop func()) {
+	p.progress.done = make(chan struct{}, 1)
+	end := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(replayReport)
+		defer tick.Stop()
+		var logged time.Time
+		for ended := false; !ended; {
+			select {
+			case <-tick.C:
+			case <-p.progress.done:
+			case <-end:
+				ended = true
+			}
+			now := time.Now()
+			states, long := p.progress.states(now.Add(-replayPatience))
+			watch(states)
+			if len(long) > 0 && !ended && now.Sub(logged) > replayReminder {
+				logged = now
+				p.reader.logger.LogAttrs(ctx, slog.LevelWarn, "reading the log waits for partitions that cannot be read, and goes on with the others",
+					slog.Any("waiting", long[:min(len(long), namedWaiting)]), slog.Int("more", max(0, len(long)-namedWaiting)))
+			}
+		}
+	})
+	return func() { close(end); watching.Wait() }
+}
