@@ -20,6 +20,7 @@ type Reader struct {
 	logger     *slog.Logger
 	metrics    *Metrics
 
+	patience   time.Duration // until it is logged what a replay waits for
 	remembered *topicMemory
 	homes      atomic.Pointer[homes] // what remembered knows; nil until SetTypes is called
 	memory     recoveryMemory
@@ -43,7 +44,7 @@ type transactionFencer interface {
 }
 
 func newReader(scan scanner, facts topicFacts, remembered *topicMemory, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
-	r := &Reader{scan: scan, topicFacts: facts, remembered: remembered, lease: lease, logger: logger, metrics: metrics}
+	r := &Reader{scan: scan, topicFacts: facts, remembered: remembered, patience: replayPatience, lease: lease, logger: logger, metrics: metrics}
 	r.searches = newSearches(r.recoverAll)
 	r.running, r.end = context.WithCancel(context.Background())
 	return r

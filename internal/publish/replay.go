@@ -201,7 +201,7 @@ func (p *replay) partition(ctx context.Context, t *topicProgress, s *spanProgres
 			readers = p.fast
 		}
 		s.from = next
-		s.at.Store(next)
+		s.at.Store(min(next, s.to))
 		var held *heldUp
 		switch {
 		case errors.As(err, &held):

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 )
 
 const (
@@ -42,6 +43,12 @@ type topicProgress struct {
 type waiting struct {
 	cause string
 	since time.Time
+}
+
+// longWait is a partition that waits for long, wholeTopic for all of its topic.
+type longWait struct {
+	kafka.Partition
+	cause string
 }
 
 // spanProgress is a span that is being read. from moves on; at is for other goroutines.
@@ -97,8 +104,8 @@ func (t *topicProgress) wait(number int32, cause string) {
 	t.waiting[number] = waiting{cause, since}
 }
 
-// state is how far the topic is, and what it waits for since before then.
-func (t *topicProgress) state(then time.Time) (state event.TopicReplay, long []string) {
+// state is how far the topic is, and which of its partitions wait since before then.
+func (t *topicProgress) state(then time.Time) (state event.TopicReplay, long []longWait) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	state = event.TopicReplay{Topic: t.name, Done: t.done}
@@ -110,13 +117,13 @@ func (t *topicProgress) state(then time.Time) (state event.TopicReplay, long []s
 		w := t.waiting[number]
 		state.Waiting = append(state.Waiting, w.cause)
 		if w.since.Before(then) {
-			long = append(long, w.cause)
+			long = append(long, longWait{kafka.Partition{Topic: t.name, Number: number}, w.cause})
 		}
 	}
 	return state, long
 }
 
-func (p *replayProgress) states(then time.Time) (states []event.TopicReplay, long []string) {
+func (p *replayProgress) states(then time.Time) (states []event.TopicReplay, long []longWait) {
 	p.mu.Lock()
 	topics := slices.SortedFunc(slices.Values(p.topics), func(a, b *topicProgress) int { return cmp.Compare(a.name, b.name) })
 	p.mu.Unlock()
@@ -135,7 +142,7 @@ func (p *replay) watch(ctx context.Context, watch func([]event.TopicReplay)) (st
 	watching.Go(func() {
 		tick := time.NewTicker(replayReport)
 		defer tick.Stop()
-		var logged time.Time
+		var lines waitingLines
 		for ended := false; !ended; {
 			select {
 			case <-tick.C:
@@ -144,14 +151,35 @@ func (p *replay) watch(ctx context.Context, watch func([]event.TopicReplay)) (st
 				ended = true
 			}
 			now := time.Now()
-			states, long := p.progress.states(now.Add(-replayPatience))
+			states, long := p.progress.states(now.Add(-p.reader.patience))
 			watch(states)
-			if len(long) > 0 && !ended && now.Sub(logged) > replayReminder {
-				logged = now
-				p.reader.logger.LogAttrs(ctx, slog.LevelWarn, "reading the log waits for partitions that cannot be read, and goes on with the others",
-					slog.Any("waiting", long[:min(len(long), namedWaiting)]), slog.Int("more", max(0, len(long)-namedWaiting)))
+			if !ended {
+				lines.log(ctx, p.reader.logger, long, now)
 			}
 		}
 	})
 	return func() { close(end); watching.Wait() }
+}
+
+// waitingLines logs what waits for long: what was not named before at once, and all
+// again now and then.
+type waitingLines struct {
+	named  map[kafka.Partition]bool // by the last line, or before since it waits
+	logged time.Time
+}
+
+func (l *waitingLines) log(ctx context.Context, logger *slog.Logger, long []longWait, now time.Time) {
+	named, fresh := make(map[kafka.Partition]bool, len(long)), false
+	causes := make([]string, len(long))
+	for i, w := range long {
+		causes[i], named[w.Partition] = w.cause, true
+		fresh = fresh || !l.named[w.Partition]
+	}
+	l.named = named
+	if len(long) == 0 || !fresh && now.Sub(l.logged) < replayReminder {
+		return
+	}
+	l.logged = now
+	logger.LogAttrs(ctx, slog.LevelWarn, "reading the log waits for partitions that cannot be read, and goes on with the others",
+		slog.Any("waiting", causes[:min(len(causes), namedWaiting)]), slog.Int("more", max(0, len(causes)-namedWaiting)))
 }
