@@ -118,7 +118,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
 		"reason", reason, "buckets", held, "window", window)
-	tally, err := r.readLog(ctx, locks, window, progress)
+	tally, err := r.readLog(ctx, locks, window, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errOvertaken):

@@ -5,6 +5,7 @@
 //
 // A record's way:   Producer.Place → Producer.Publish → incarnation.send → client → incarnation.report → position
 // An abandoned key: Reader.Find → fence (transactional) or replication facts → scanner → receipt
+// A rebuild:        Reader.Replay → topicMemory → replay.topic → replay.partition → spanReader → entry
 //
 // A [Log] is a [Producer] and a [Reader]. The Producer knows topics and what they
 // take; its backend gets records acknowledged. idempotent keeps incarnations:
@@ -28,6 +29,9 @@
 //     again, and what waited in it never passes to another;
 //   - a txProducer is initialised, then listed in the registry topic, and only then
 //     named in claims: fencing all that are listed fences all that can write;
+//   - a recovery read ends only at an offset behind all that the claim's owner can have
+//     appended: see recovery_read.go;
+//   - a record gives a receipt only in a topic of its event type: see homes.go;
 //   - asking for metadata never creates a topic, and a missing topic or an
 //     unreachable Kafka is refused at once, never after a timeout.
 //
