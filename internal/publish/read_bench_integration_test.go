@@ -61,7 +61,7 @@ func pastTopic(tb testing.TB, brokers []string, partitions, n int, then time.Tim
 			binary.BigEndian.PutUint64(c.Fingerprint[at:], rng.Uint64())
 		}
 		r := &kgo.Record{
-			Topic: topic, Partition: int32(i % partitions), Timestamp: then.Add(time.Duration(i) * step), //nolint:gosec // few
+			Topic: topic, Partition: int32(i % partitions), Timestamp: then.Add(time.Duration(i) * step),
 			Key: fmt.Appendf(nil, "customer-%d", i%5000), Value: fmt.Appendf(nil, `{"order":"%d","customer":"customer-%d","total":{"amount":4200,"currency":"EUR"},"lines":[{"sku":"A-1","n":1}]}`, i, i%5000),
 		}
 		for _, h := range event.NewHeaders(&event.Definition{Type: "orders.placed", Version: "v1"},

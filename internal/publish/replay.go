@@ -67,7 +67,7 @@ func (p *replay) topics(ctx context.Context) ([]string, error) {
 		err := p.ask(ctx, notes, func(ctx context.Context) (time.Duration, error) {
 			all, err := r.remembered.load(ctx, r)
 			if err == nil && r.homes.Load() != nil {
-				r.homes.Store(&all)
+				r.homes.Store(all)
 			}
 			return 0, err
 		})

@@ -43,9 +43,10 @@ type topicMemory struct {
 	logger *slog.Logger
 	wake   chan struct{}
 
-	mu     sync.Mutex
-	places map[place]placeState
-	warned bool
+	mu       sync.Mutex
+	places   map[place]placeState
+	complete bool // what the topic has is among places, as of a replay
+	warned   bool
 }
 
 type placeState struct {
@@ -64,7 +65,7 @@ func newTopicMemory(log *registry, logger *slog.Logger) *topicMemory {
 }
 
 // set takes what today's schemas say, and returns all that is known.
-func (m *topicMemory) set(byTopic map[string][]string) homes {
+func (m *topicMemory) set(byTopic map[string][]string) *homes {
 	now := failpoint.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,18 +86,7 @@ func (m *topicMemory) set(byTopic map[string][]string) homes {
 	case m.wake <- struct{}{}:
 	default:
 	}
-	return m.homes()
-}
-
-func (m *topicMemory) homes() homes {
-	all := homes{}
-	for p := range m.places {
-		if all[p.topic] == nil {
-			all[p.topic] = map[string]bool{}
-		}
-		all[p.topic][p.eventType] = true
-	}
-	return all
+	return newHomes(m.places, m.complete)
 }
 
 // since are the topics that a schema named at from or later.
@@ -121,7 +111,10 @@ func (m *topicMemory) run(ctx context.Context) {
 		pause := rememberEvery
 		if err := m.save(ctx); err != nil && ctx.Err() == nil {
 			pause = rememberAgain
-			m.warn("it cannot be noted in kafka which topics events are written to: after a loss of redis, those of removed schemas may not be read; allow the gateway to create, describe, write and read the topic", err)
+			m.warnOnce(func() {
+				m.logger.Warn("it cannot be noted in kafka which topics events are written to: after a loss of redis, those of removed schemas may not be read; allow the gateway to create, describe, write and read the topic",
+					"topic", m.log.topic, "error", err)
+			})
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -133,12 +126,13 @@ func (m *topicMemory) run(ctx context.Context) {
 	}
 }
 
-func (m *topicMemory) warn(text string, err error) {
+// warnOnce warns unless it has since the last note that succeeded.
+func (m *topicMemory) warnOnce(warn func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.warned {
 		m.warned = true
-		m.logger.Warn(text, "topic", m.log.topic, "error", err)
+		warn()
 	}
 }
 
@@ -184,7 +178,7 @@ func (m *topicMemory) save(ctx context.Context) error {
 
 // load reads what gateways have noted, and returns all that is known. There is nothing
 // to read where none could write.
-func (m *topicMemory) load(ctx context.Context, r *Reader) (homes, error) {
+func (m *topicMemory) load(ctx context.Context, r *Reader) (*homes, error) {
 	ctx, cancel := context.WithTimeout(ctx, rememberLimit)
 	defer cancel()
 	_, err := r.partitionsOf(ctx, m.log.topic)
@@ -192,8 +186,12 @@ func (m *topicMemory) load(ctx context.Context, r *Reader) (homes, error) {
 	if err == nil {
 		noted, err = m.read(ctx)
 	}
+	complete := err == nil
 	if NotAllowed(err) {
-		m.warn("the gateway may not read which topics events were written to: those of removed schemas are not read; allow it to describe and read the topic", err)
+		m.warnOnce(func() {
+			m.logger.Warn("the gateway may not read which topics events were written to: those of removed schemas are not read; allow it to describe and read the topic",
+				"topic", m.log.topic, "error", err)
+		})
 		err = nil
 	}
 	if err != nil && !errors.Is(err, errNoTopic) {
@@ -211,7 +209,8 @@ func (m *topicMemory) load(ctx context.Context, r *Reader) (homes, error) {
 		}
 		m.places[p] = state
 	}
-	return m.homes(), nil
+	m.complete = complete
+	return newHomes(m.places, m.complete), nil
 }
 
 func (m *topicMemory) read(ctx context.Context) (map[place]time.Time, error) {

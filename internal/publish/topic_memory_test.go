@@ -12,10 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 )
 
 // A copy of a record, with all its headers, gives no receipt: Kafka Streams makes such
@@ -37,11 +39,27 @@ func TestCopiesGiveNoReceipts(t *testing.T) {
 	require.Equal(t, []byte{1, 10, 12, 13}, claimsOf(got))
 	require.NotEqual(t, "copies", got[claimOf(1)].Receipt.Topic)
 
+	// A type that only another gateway may know counts, unless Kafka has told what others know.
+	r.remembered.complete = false
+	r.SetTypes(map[string][]string{"orders": {"only this"}, "copies": {"other"}})
+	require.True(t, r.atHome(typed("copies", "unknown")))
+	require.False(t, r.wrote(typed("copies", "unknown")), "which proves nothing")
+	require.False(t, r.atHome(typed("copies", "only this")))
+	r.remembered.complete = true
+	r.SetTypes(map[string][]string{"orders": {"only this"}, "copies": {"other"}})
+	require.False(t, r.atHome(typed("copies", "unknown")))
+
 	// A schema that moved to another topic has left records in the one before.
 	r.SetTypes(map[string][]string{"orders": {"t"}, "copies": {"t", "other"}})
 	r.SetTypes(map[string][]string{"orders": {"t"}, "copies": {"other"}})
 	got, _ = r.replay(t, began.Add(-time.Second))
 	require.Equal(t, []byte{1, 10, 11, 12, 13}, claimsOf(got))
+}
+
+func typed(topic, eventType string) *logRecord {
+	return &logRecord{Partition: kafka.Partition{Topic: topic}, headers: []kgo.RecordHeader{
+		{Key: event.HeaderType, Value: []byte(eventType)}, {Key: event.HeaderVersion, Value: []byte("v1")},
+	}}
 }
 
 // claimsOf are the claims that claimOf made, by their first bytes.
@@ -185,7 +203,7 @@ func lateMetadata(cluster *kfake.Cluster, req *kmsg.MetadataRequest) kmsg.Respon
 	}
 	resp.ControllerID = 0
 	for id, addr := range cluster.ListenAddrs() {
-		resp.Brokers = append(resp.Brokers, brokerAt(int32(id), addr)) //nolint:gosec // a few
+		resp.Brokers = append(resp.Brokers, brokerAt(int32(id), addr))
 	}
 	return resp
 }
@@ -194,6 +212,6 @@ func brokerAt(id int32, addr string) kmsg.MetadataResponseBroker {
 	b := kmsg.NewMetadataResponseBroker()
 	host, port, _ := net.SplitHostPort(addr)
 	number, _ := strconv.Atoi(port)
-	b.NodeID, b.Host, b.Port = id, host, int32(number) //nolint:gosec // a port
+	b.NodeID, b.Host, b.Port = id, host, int32(number)
 	return b
 }
