@@ -67,6 +67,10 @@ func newRestorer(ctx context.Context, r *Rebuilder, locks *bucketLocks, now time
 	if r.scripts.cluster {
 		o.limit = clusterRestoreBatch / restoreShards
 	}
+	// Loaded before several pipelines need it: a pipeline that finds it missing at first is
+	// sent again as a whole, and would count as kept what it had written. On failure it is
+	// loaded then.
+	_ = restoreScript.Load(ctx, r.scripts.rdb).Err()
 	o.writing, o.failed = errgroup.WithContext(ctx)
 	for i := range o.shards {
 		shard := &o.shards[i]

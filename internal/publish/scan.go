@@ -103,9 +103,7 @@ func newScanner(cfg Config, admin func() *kafka.Admin, logger *slog.Logger) scan
 	if err != nil {
 		return s
 	}
-	if s.franz, err = newFranzFetcher(opts, kafka.FranzLogger(logger)); err != nil {
-		logger.Warn("franz-go cannot read: librdkafka does", "error", err)
-	}
+	s.franz = newFranzFetcher(opts, kafka.FranzLogger(logger))
 	return s
 }
 

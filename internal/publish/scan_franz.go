@@ -28,38 +28,60 @@ const (
 
 // franzFetcher reads spans with single fetch requests, and not with franz-go's consumer,
 // which does not tell where it is between two records, nor what it waits for. It is a
-// spanReader for many goroutines.
+// spanReader for many goroutines. It connects when something is to be read.
 type franzFetcher struct {
-	client       *kgo.Client
+	opts         []kgo.Opt
 	decompressor kgo.Decompressor
-	bytes        int32 // of one fetch
 
 	mu      sync.Mutex
+	client  *kgo.Client // nil until the first question
+	bytes   int32       // of one fetch
+	closed  bool
 	leaders map[kafka.Partition]int32
 }
 
-func newFranzFetcher(connection []kgo.Opt, logger kgo.Logger) (*franzFetcher, error) {
+func newFranzFetcher(connection []kgo.Opt, logger kgo.Logger) *franzFetcher {
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(int16(kmsg.Fetch), fetchVersion)
 	versions.SetMaxKeyVersion(int16(kmsg.Metadata), metadataVersion)
-	client, err := kgo.NewClient(append(connection[:len(connection):len(connection)],
-		kgo.MaxVersions(versions),
-		kgo.WithLogger(logger),
-	)...)
+	return &franzFetcher{
+		opts:         append(connection[:len(connection):len(connection)], kgo.MaxVersions(versions), kgo.WithLogger(logger)),
+		decompressor: kgo.DefaultDecompressor(), bytes: fetchBytes, leaders: map[kafka.Partition]int32{},
+	}
+}
+
+func (f *franzFetcher) connect() (*kgo.Client, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return nil, errClosed
+	case f.client != nil:
+		return f.client, nil
+	}
+	client, err := kgo.NewClient(f.opts...)
 	if err != nil {
 		return nil, fmt.Errorf("create kafka reader: %w", err)
 	}
-	f := &franzFetcher{client: client, decompressor: kgo.DefaultDecompressor(), bytes: fetchBytes, leaders: map[kafka.Partition]int32{}}
 	if most, ok := client.OptValue(kgo.BrokerMaxReadBytes).(int32); ok {
 		f.bytes = min(f.bytes, most/2) // receive.message.max.bytes of the operator
 	}
-	return f, nil
+	f.client = client
+	return client, nil
 }
 
 // close ends what one goroutine did. The client is shared, and ended by end.
 func (f *franzFetcher) close() {}
 
-func (f *franzFetcher) end() { f.client.Close() }
+func (f *franzFetcher) end() {
+	f.mu.Lock()
+	client := f.client
+	f.client, f.closed = nil, true
+	f.mu.Unlock()
+	if client != nil {
+		client.Close()
+	}
+}
 
 func (f *franzFetcher) read(ctx context.Context, s span, visit func(*logRecord) error) (next int64, err error) {
 	record := logRecord{Partition: s.Partition}
@@ -100,13 +122,17 @@ func (f *franzFetcher) fetch(ctx context.Context, part kafka.Partition, offset i
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("read back from kafka: %w", err)
 	}
+	client, err := f.connect()
+	if err != nil {
+		return nil, err
+	}
 	limited, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	leader, err := f.leader(limited, part)
+	leader, err := f.leader(limited, client, part)
 	if err != nil {
 		return nil, f.failed(ctx, part, err)
 	}
-	resp, err := f.request(part, offset).RequestWith(limited, f.client.Broker(int(leader)))
+	resp, err := f.request(part, offset).RequestWith(limited, client.Broker(int(leader)))
 	if err != nil {
 		f.forget(part)
 		return nil, f.failed(ctx, part, fmt.Errorf("broker %d: %w", leader, err))
@@ -161,14 +187,14 @@ func (f *franzFetcher) forget(part kafka.Partition) {
 var errNoLeader = errors.New("no leader")
 
 // leader is the broker that leads the partition.
-func (f *franzFetcher) leader(ctx context.Context, part kafka.Partition) (int32, error) {
+func (f *franzFetcher) leader(ctx context.Context, client *kgo.Client, part kafka.Partition) (int32, error) {
 	f.mu.Lock()
 	known, ok := f.leaders[part]
 	f.mu.Unlock()
 	if ok {
 		return known, nil
 	}
-	resp, err := metadataRequest(part.Topic).RequestWith(ctx, f.client)
+	resp, err := metadataRequest(part.Topic).RequestWith(ctx, client)
 	if err != nil {
 		return 0, fmt.Errorf("ask for its leader: %w", err)
 	}
@@ -193,13 +219,17 @@ func (f *franzFetcher) leader(ctx context.Context, part kafka.Partition) (int32,
 // knownAnywhere asks each broker whether it knows a topic. The error is of a broker that
 // did not answer, if none of the others knows the topic.
 func (f *franzFetcher) knownAnywhere(ctx context.Context, name string) (bool, error) {
-	brokers, err := metadataRequest(name).RequestWith(ctx, f.client)
+	client, err := f.connect()
+	if err != nil {
+		return false, err
+	}
+	brokers, err := metadataRequest(name).RequestWith(ctx, client)
 	if err != nil {
 		return false, err
 	}
 	var silent error
 	for _, b := range brokers.Brokers {
-		resp, err := metadataRequest(name).RequestWith(ctx, f.client.Broker(int(b.NodeID)))
+		resp, err := metadataRequest(name).RequestWith(ctx, client.Broker(int(b.NodeID)))
 		if err != nil || len(resp.Topics) != 1 {
 			silent = fmt.Errorf("broker %d: %w", b.NodeID, cmp.Or(err, errNotAnswered))
 			continue
