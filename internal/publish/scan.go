@@ -95,7 +95,7 @@ var errStop = errors.New("stop reading")
 // connection can be expressed in it.
 func newScanner(cfg Config, admin func() *kafka.Admin, logger *slog.Logger) scanner {
 	s := scanner{connection: cfg.connection(), admin: admin}
-	choice, err := kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), false, s.connection)
+	choice, err := kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), s.connection)
 	if err != nil || choice.Client != kafka.ClientFranz {
 		return s
 	}
