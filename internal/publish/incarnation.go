@@ -93,11 +93,15 @@ func (i *incarnation) send(r event.Record) (chan ack, *event.Error) {
 		ackChannels.Put(f.done)
 		return nil, i.monitor.failed(refused)
 	}
-	if i.events {
+	if i.isEvent(r) {
 		failpoint.At(failpoint.Handed)
 	}
 	return f.done, nil
 }
+
+// isEvent says whether a record is an event: those of the registry, and notes of topics,
+// have no headers.
+func (i *incarnation) isEvent(r event.Record) bool { return i.events && len(r.Headers) > 0 }
 
 // handOver gives f to the client.
 func (i *incarnation) handOver(f *inFlight) *event.Error {
@@ -152,7 +156,7 @@ func (i *incarnation) report(f *inFlight, r report) {
 	i.learn(f, r)
 	if waiting {
 		a := i.monitor.ended(f, r)
-		if i.events && a.err == nil {
+		if i.isEvent(f.record) && a.err == nil {
 			failpoint.At(failpoint.Acked)
 		}
 		f.done <- a
