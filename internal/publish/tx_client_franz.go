@@ -34,8 +34,8 @@ var (
 //   - the producer's id and epoch are the same at the commit as at the beginning: where kgo
 //     takes a new epoch within a transaction, Kafka has aborted what was acknowledged, and
 //     kgo would commit the rest and report success;
-//   - a commit that reports success counts only if Kafka answered one: kgo reports success
-//     for a transaction in which it believes that nothing was written;
+//   - a commit of acknowledged records counts only if Kafka answered one: kgo reports
+//     success for a transaction in which it believes that nothing was written;
 //   - after an error of a commit nothing is done with the client. That kgo then ends the
 //     transaction without an error proves nothing;
 //   - a commit that was sent twice must not reach the next transaction. Before
@@ -46,6 +46,7 @@ type franzTx struct {
 	topics  func() []string               // all that events may go to
 	known   map[string]bool               // topics that kgo has loaded
 	acked   map[kafka.Partition]time.Time // of kgo's promises alone
+	acks    atomic.Int64                  // in the transaction
 	id      producerEpoch                 // of the transaction
 	spent   bool                          // no other transaction may begin
 	markers markerPauses
@@ -64,9 +65,9 @@ type producerEpoch struct {
 // txBrokers is what kgo's hooks tell, also about commits.
 type txBrokers struct {
 	*franzBrokers
-	refreshes  atomic.Int64 // answers with metadata
-	ends       atomic.Int64 // EndTxn requests that were answered
-	unanswered atomic.Int64 // those that were not
+	refreshes atomic.Int64 // answers with metadata
+	ends      atomic.Int64 // EndTxn requests that were written, whole or in part
+	answers   atomic.Int64 // to them
 }
 
 // OnBrokerRead implements kgo.HookBrokerRead.
@@ -75,19 +76,17 @@ func (b *txBrokers) OnBrokerRead(broker kgo.BrokerMetadata, key int16, n int, wa
 	switch {
 	case key == metadataKey:
 		b.refreshes.Add(1)
-	case key != endTxnKey:
-	case err == nil:
-		b.ends.Add(1)
-	default:
-		b.unanswered.Add(1)
+	case key == endTxnKey && err == nil:
+		b.answers.Add(1)
 	}
 }
 
-// OnBrokerWrite implements kgo.HookBrokerWrite.
+// OnBrokerWrite implements kgo.HookBrokerWrite. Requests are counted here because
+// OnBrokerRead is not called for one that waits behind another when a connection breaks.
 func (b *txBrokers) OnBrokerWrite(broker kgo.BrokerMetadata, key int16, n int, wait, took time.Duration, err error) {
 	b.franzBrokers.OnBrokerWrite(broker, key, n, wait, took, err)
-	if key == endTxnKey && err != nil {
-		b.unanswered.Add(1)
+	if key == endTxnKey {
+		b.ends.Add(1)
 	}
 }
 
@@ -104,8 +103,8 @@ func newFranzTx(connection []kgo.Opt, cfg Config, id string, topics func() []str
 		kgo.ProducerLinger(0),
 	)
 	var err error
-	if c.cl, err = kgo.NewClient(opts...); err != nil {
-		return nil, fmt.Errorf("create kafka producer: %w", err)
+	if c.cl, err = newKgoClient(opts...); err != nil {
+		return nil, err
 	}
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
@@ -146,7 +145,10 @@ func (c *franzTx) begin(ctx context.Context, entries []*entry) (err error) {
 	if err := c.cl.BeginTransaction(); err != nil {
 		return err
 	}
-	c.learn(ctx, entries)
+	if err := c.learn(ctx, entries); err != nil {
+		return err
+	}
+	c.acks.Store(0)
 	c.refreshes = c.brokers.refreshes.Load()
 	return nil
 }
@@ -154,7 +156,7 @@ func (c *franzTx) begin(ctx context.Context, entries []*entry) (err error) {
 // learn waits until kgo knows the topics of entries. Only then is a record's leader known
 // when it is handed over, without which no refusal is certain; and only then do all go in
 // one request. All topics are asked for when one is missing: at the beginning, as a rule.
-func (c *franzTx) learn(ctx context.Context, entries []*entry) {
+func (c *franzTx) learn(ctx context.Context, entries []*entry) error {
 	missing := map[string]bool{}
 	for _, e := range entries {
 		if name := e.record.Topic; !c.known[name] {
@@ -162,7 +164,7 @@ func (c *franzTx) learn(ctx context.Context, entries []*entry) {
 		}
 	}
 	if len(missing) == 0 {
-		return
+		return nil
 	}
 	for _, name := range c.topics() {
 		missing[name] = missing[name] || !c.known[name]
@@ -177,9 +179,10 @@ func (c *franzTx) learn(ctx context.Context, entries []*entry) {
 		case p := <-learned:
 			c.known[p.topic] = p.loaded
 		case <-ctx.Done():
-			return
+			return fmt.Errorf("load topics: %w", ctx.Err())
 		}
 	}
+	return nil
 }
 
 func (c *franzTx) send(e *entry) (taken bool, refused *event.Error) {
@@ -206,6 +209,7 @@ func (c *franzTx) ended(record *kgo.Record, err error) {
 	})
 	if err == nil {
 		c.acked[at] = time.Now()
+		c.acks.Add(1)
 	}
 	r.entry.group.report(r.entry, outcome)
 }
@@ -223,16 +227,19 @@ func (c *franzTx) commit(ctx context.Context) error {
 		return errNewEpoch
 	}
 	c.markers.appended(c.brokers.refreshes.Load() > c.refreshes)
-	answered, unanswered := c.brokers.ends.Load(), c.brokers.unanswered.Load()
+	ends, answers := c.brokers.ends.Load(), c.brokers.answers.Load()
 	began := time.Now()
 	if err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		return err
 	}
-	if c.brokers.ends.Load() == answered {
+	ends, answers = c.brokers.ends.Load()-ends, c.brokers.answers.Load()-answers
+	switch {
+	case answers > 0:
+		c.markers.committed(time.Since(began))
+	case c.acks.Load() > 0:
 		return errNotEnded
 	}
-	c.markers.committed(time.Since(began))
-	if c.brokers.unanswered.Load() > unanswered {
+	if ends > answers {
 		next, err := c.producerEpoch(ctx)
 		c.spent = err != nil || next == id
 	}

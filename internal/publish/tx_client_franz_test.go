@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -9,9 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/kafka"
 )
 
 // startFranzTx is a client that is initialised.
@@ -122,14 +125,50 @@ func forgetting(req *kmsg.ProduceRequest, partition int32) kmsg.Response {
 	return resp
 }
 
-// A commit of which kgo has nothing to send is not a commit.
+// A commit of which kgo has nothing to send commits nothing.
 func TestFranzCommitNeedsAnAnswer(t *testing.T) {
 	t.Parallel()
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	transactionVersion(t, cluster, 1)
 	c := startFranzTx(t, cluster, "t")
 	require.NoError(t, c.begin(t.Context(), nil))
+	require.NoError(t, c.commit(t.Context()), "nothing was acknowledged")
+	require.NoError(t, c.begin(t.Context(), nil))
+	c.acks.Add(1)
 	require.ErrorIs(t, c.commit(t.Context()), errNotEnded)
+}
+
+// What was refused before it was sent costs neither certainty nor the producer.
+func TestFranzTransactionOfWhichNothingWasSent(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int16{1, 2} {
+		cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+		transactionVersion(t, cluster, version)
+		p := transactional(t, cluster, []string{"t"}, func(c *Config) { c.Client = kafka.ClientFranz })
+		owner := p.place(t, "t", nil).Owner
+		require.NoError(t, p.write("t", 0, owner, "before"))
+		requireError(t, p.write("t", 7, owner, "no such partition"), event.LogUnavailable, event.NotWritten)
+		brokers := p.pool().byID(owner).client.(*franzTx).brokers
+		brokers.OnBrokerThrottle(kgo.BrokerMetadata{NodeID: 0}, time.Hour, true)
+		requireError(t, p.write("t", 0, owner, "beyond the quota"), event.Overloaded, event.NotWritten)
+		brokers.OnBrokerThrottle(kgo.BrokerMetadata{NodeID: 0}, 0, true)
+		require.NoError(t, p.write("t", 0, owner, "after"))
+	}
+}
+
+// Records of which nothing was handed to kgo are not written, surely.
+func TestFranzBeginsOnlyWithKnownTopics(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	c := startFranzTx(t, cluster, "t")
+	cluster.ControlKey(kmsg.Metadata.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return nil, nil, true // and never answers
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	e := &entry{record: event.Record{Placement: event.Placement{Topic: "t"}}}
+	require.ErrorIs(t, c.begin(ctx, []*entry{e}), context.DeadlineExceeded)
 }
 
 // A commit that was sent twice could commit the transaction behind it too early, unless
@@ -150,4 +189,27 @@ func TestFranzClientIsSpentAfterACommitThatWasSentTwice(t *testing.T) {
 		require.NoError(t, c.commit(t.Context()))
 		require.Equal(t, reusable, c.reusable(), version)
 	}
+}
+
+// The same when it was behind another request on a connection that broke: kgo then tells
+// its hooks of the other request alone.
+func TestFranzClientIsSpentAfterACommitBehindAnotherRequest(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	transactionVersion(t, cluster, 1)
+	c := startFranzTx(t, cluster, "t")
+	c.write(t, "t", "twice")
+	asked := make(chan struct{})
+	cluster.ControlKey(kmsg.Metadata.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(asked)
+		// Until then the commit must have been written.
+		for begun := time.Now(); c.brokers.ends.Load() == 0 && time.Since(begun) < patience; {
+			time.Sleep(tick)
+		}
+		return nil, errors.New("the connection breaks"), true
+	})
+	c.cl.ForceMetadataRefresh()
+	<-asked
+	require.NoError(t, c.commit(t.Context()))
+	require.False(t, c.reusable())
 }

@@ -228,16 +228,19 @@ func (t *txProducer) run() {
 // nextEntries waits for records and takes the next group. more is false when the
 // producer is to end.
 func (t *txProducer) nextEntries() (entries []*entry, more bool) {
+	var waiting time.Time // since then there are records
 	for {
 		t.mu.Lock()
+		if len(t.queue) > 0 && waiting.IsZero() {
+			waiting = time.Now()
+		}
 		switch {
 		case t.broken:
 			t.mu.Unlock()
 			return nil, false
-		case len(t.queue) > 0 && time.Now().Before(t.begins()):
-			at := t.begins()
+		case len(t.queue) > 0 && time.Now().Before(t.begins(waiting)):
 			t.mu.Unlock()
-			backoff.SleepUntil(context.Background(), at)
+			backoff.SleepUntil(context.Background(), t.begins(waiting))
 			continue
 		case len(t.queue) > 0:
 			entries, t.queue = nextGroup(t.queue)
@@ -258,10 +261,14 @@ func (t *txProducer) nextEntries() (entries []*entry, more bool) {
 // begins is when the next transaction may begin. Those of the pool begin at even
 // intervals, so that whatever comes finds one that begins soon: left alone, they begin
 // together, and callers whose records were committed together come back too late for the
-// next.
-func (t *txProducer) begins() time.Time {
+// next. Records wait for one interval at most: that of the others may be shorter, so that
+// one of them has always begun lately.
+func (t *txProducer) begins(waiting time.Time) time.Time {
 	interval := t.turns.interval()
 	spaced := time.Unix(0, t.lastBegun.Load()).Add(interval)
+	if latest := waiting.Add(interval); spaced.After(latest) {
+		spaced = latest
+	}
 	if spaced.After(t.notBefore) && time.Until(spaced) <= interval { // otherwise the clock was set back
 		return spaced
 	}

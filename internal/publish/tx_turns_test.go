@@ -40,9 +40,9 @@ func TestClockSetBack(t *testing.T) {
 	producer := &txProducer{lastBegun: &last}
 	producer.turns.end(30*time.Millisecond, time.Now())
 	last.Store(time.Now().UnixNano())
-	require.NotZero(t, producer.begins())
+	require.NotZero(t, producer.begins(time.Now()))
 	last.Store(time.Now().Add(time.Hour).UnixNano())
-	require.Zero(t, producer.begins())
+	require.Zero(t, producer.begins(time.Now()))
 	producer.turns.end(time.Hour, time.Now())
 	require.Equal(t, longestInterval, producer.turns.interval())
 }
@@ -82,24 +82,50 @@ func (c *farTx) failed() <-chan struct{}      { return nil }
 func (c *farTx) queued() int                  { return 0 }
 func (c *farTx) close()                       {}
 
+// farPool runs a producer with each client.
+func farPool(clients ...txClient) *txPool {
+	logger, metrics := slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry())
+	m := &monitor{
+		topics:     newTopics(func() *kafka.Admin { return nil }, func(map[string]topic) {}, TopicCreation{}, logger),
+		quarantine: newQuarantine(logger, metrics), logger: logger, metrics: metrics,
+	}
+	pool := &txPool{monitor: m}
+	for i := range pool.slots {
+		tx := newTxProducer(strconv.Itoa(i), time.Minute, &pool.lastBegun, m, newMemory(1<<30), logger, metrics)
+		tx.client = clients[i]
+		pool.slots[i].current.Store(tx)
+		pool.active.Go(tx.run)
+	}
+	return pool
+}
+
+// put queues a record. The channel is the test's own: those that are used again may be
+// from outside of synctest's bubble.
+func (pool *txPool) put(owner, topic string, partition int32) chan ack {
+	tx := pool.byID(owner)
+	e := &entry{
+		memory: tx.memory, record: event.Record{Placement: event.Placement{Topic: topic, Partition: partition, Owner: owner}},
+		came: time.Now(), done: make(chan ack, 1),
+	}
+	tx.memory.take(recordSize(e.record))
+	tx.add(e)
+	return e.done
+}
+
+func (pool *txPool) finish() {
+	for i := range pool.slots {
+		pool.slots[i].current.Load().finish()
+	}
+	pool.active.Wait()
+}
+
 // A transaction takes 9 ms here. In transactions that begin when they can, a record would
 // wait for 6 ms more, because callers whose records were committed together come back
 // together, while the next transaction has just begun.
 func TestTransactionsBeginAtIntervals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		logger, metrics := slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry())
-		m := &monitor{
-			topics:     newTopics(func() *kafka.Admin { return nil }, func(map[string]topic) {}, TopicCreation{}, logger),
-			quarantine: newQuarantine(logger, metrics), logger: logger, metrics: metrics,
-		}
-		pool, mem := &txPool{monitor: m}, newMemory(1<<30)
-		for i := range pool.slots {
-			tx := newTxProducer(strconv.Itoa(i), time.Minute, &pool.lastBegun, m, mem, logger, metrics)
-			tx.client = &farTx{}
-			pool.slots[i].current.Store(tx)
-			pool.active.Go(tx.run)
-		}
+		pool := farPool(&farTx{}, &farTx{}, &farTx{})
 		const callers, each = 256, 100
 		took := make(chan time.Duration, callers*each)
 		var wg sync.WaitGroup
@@ -110,20 +136,13 @@ func TestTransactionsBeginAtIntervals(t *testing.T) {
 					began := time.Now()
 					partition := rand.Int32N(48)
 					id, _ := pool.pick("t", partition)
-					place := event.Placement{Topic: "t", Partition: partition, Owner: id}
-					done := make(chan ack, 1) // those of the pool belong to other tests' time
-					if pool.byID(id).add(&entry{memory: mem, record: event.Record{Placement: place}, came: began, done: done}) {
-						<-done
-						took <- time.Since(began)
-					}
+					<-pool.put(id, "t", partition)
+					took <- time.Since(began)
 				}
 			})
 		}
 		wg.Wait()
-		for i := range pool.slots {
-			pool.slots[i].current.Load().finish()
-		}
-		pool.active.Wait()
+		pool.finish()
 		close(took)
 		var n, sum time.Duration
 		for d := range took {
@@ -132,6 +151,49 @@ func TestTransactionsBeginAtIntervals(t *testing.T) {
 		require.EqualValues(t, callers*each, n)
 		t.Logf("mean %s", sum/n)
 		require.Less(t, sum/n, 13*time.Millisecond)
+	})
+}
+
+// slowTx takes a second for its first transaction: it has to connect, say.
+type slowTx struct {
+	farTx
+	once sync.Once
+}
+
+func (c *slowTx) begin(context.Context, []*entry) error {
+	c.once.Do(func() { time.Sleep(time.Second) })
+	return nil
+}
+
+// A producer whose transactions have taken long has its turn among others whose
+// transactions are short.
+func TestSlowProducerHasItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := farPool(&slowTx{}, &farTx{}, &farTx{})
+		write := func(owner string) (took time.Duration) {
+			began := time.Now()
+			<-pool.put(owner, "t", 0)
+			return time.Since(began)
+		}
+		write("0")
+		var over atomic.Bool
+		var wg sync.WaitGroup
+		for _, owner := range []string{"1", "2"} {
+			wg.Go(func() {
+				for !over.Load() {
+					write(owner)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		slow := time.AfterFunc(10*time.Second, func() { over.Store(true) }) // it must not wait for that
+		took := write("0")
+		slow.Stop()
+		over.Store(true)
+		wg.Wait()
+		pool.finish()
+		require.Less(t, took, 500*time.Millisecond)
 	})
 }
 

@@ -163,8 +163,12 @@ func Table() []Mutation {
 			Name: "franz-commit-error-is-a-success", Rule: "7: a 2xx means that the commit was answered", Breaks: "a", Client: "franz",
 			Edits: []Edit{{
 				File: "internal/publish/tx_client_franz.go",
-				Old:  "\tif err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {\n\t\treturn err\n\t}\n\tif c.brokers.ends.Load() == answered {",
-				New:  "\t_ = c.cl.EndTransaction(ctx, kgo.TryCommit)\n\tif answered < 0 {",
+				Old:  "\tif err := c.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {\n\t\treturn err\n\t}\n\tends, answers",
+				New:  "\t_ = c.cl.EndTransaction(ctx, kgo.TryCommit)\n\tends, answers",
+			}, {
+				File: "internal/publish/tx_client_franz.go",
+				Old:  "case c.acks.Load() > 0:",
+				New:  "case c.acks.Load() < 0:",
 			}},
 			Options: func(o *torture.Options) {
 				o.Guarantee = "transactional"
