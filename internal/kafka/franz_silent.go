@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -27,12 +28,13 @@ var errSilent = errors.New("the last connection to it was not answered")
 type silentHosts struct {
 	open func(ctx context.Context, network, address string) (net.Conn, error)
 
-	mu    sync.Mutex
-	until map[string]time.Time // the next connection
+	mu       sync.Mutex
+	until    map[string]time.Time // the next connection
+	answered map[string]time.Time // last, by a connection that was new or by refusing one
 }
 
 func newSilentHosts(open func(ctx context.Context, network, address string) (net.Conn, error)) *silentHosts {
-	return &silentHosts{open: open, until: map[string]time.Time{}}
+	return &silentHosts{open: open, until: map[string]time.Time{}, answered: map[string]time.Time{}}
 }
 
 // dial opens a connection. franz-go asks for new metadata after an error of it.
@@ -40,13 +42,20 @@ func (s *silentHosts) dial(ctx context.Context, network, address string) (net.Co
 	if s.silent(address) {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: hostAddress(address), Err: errSilent}
 	}
+	began := time.Now()
 	conn, err := s.open(ctx, network, address)
 	var failure net.Error
 	switch {
 	case err == nil:
 		return &watchedConn{Conn: conn, hosts: s, address: address, opened: time.Now()}, nil
-	case ctx.Err() == nil && errors.As(err, &failure) && failure.Timeout():
-		s.add(address)
+	case ctx.Err() != nil:
+		if time.Since(began) < silentAfter {
+			s.release(address)
+		}
+	case errors.As(err, &failure) && failure.Timeout():
+		s.add(address, began)
+	case errors.Is(err, syscall.ECONNREFUSED): // an answer
+		s.remove(address)
 	}
 	return nil, err
 }
@@ -64,16 +73,29 @@ func (s *silentHosts) silent(address string) bool {
 	return known && now.Before(until)
 }
 
-func (s *silentHosts) add(address string) {
+// add notes that nothing was heard since opened, unless another connection was answered.
+func (s *silentHosts) add(address string, opened time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until[address] = time.Now().Add(silentPause)
+	if !s.answered[address].After(opened) {
+		s.until[address] = time.Now().Add(silentPause)
+	}
+}
+
+// release lets another connection through: the caller of the last one gave up.
+func (s *silentHosts) release(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.until[address]; known {
+		s.until[address] = time.Now()
+	}
 }
 
 func (s *silentHosts) remove(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.until, address)
+	s.answered[address] = time.Now()
 }
 
 // watchedConn is a connection until and after its first answer.
@@ -95,7 +117,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 
 func (c *watchedConn) Close() error {
 	if !c.heard.Load() && time.Since(c.opened) >= silentAfter {
-		c.hosts.add(c.address)
+		c.hosts.add(c.address, c.opened)
 	}
 	return c.Conn.Close()
 }

@@ -3,7 +3,9 @@ package kafka
 import (
 	"context"
 	"net"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -83,4 +85,56 @@ func TestHostsThatTakeNoConnection(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, err = hosts.dial(t.Context(), "tcp", "a:1")
 	require.ErrorIs(t, err, errSilent)
+}
+
+// A host that answers one connection is not silent because an older one was not answered:
+// it was started anew in between, say.
+func TestAnOldConnectionSaysNothingOfAHostThatAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var peer net.Conn
+		hosts := newSilentHosts(func(context.Context, string, string) (net.Conn, error) {
+			var conn net.Conn
+			conn, peer = net.Pipe()
+			return conn, nil
+		})
+		old, err := hosts.dial(t.Context(), "tcp", "a:1")
+		require.NoError(t, err)
+		time.Sleep(2 * silentAfter)
+		conn, err := hosts.dial(t.Context(), "tcp", "a:1")
+		require.NoError(t, err)
+		go func() { _, _ = peer.Write([]byte("x")) }()
+		_, err = conn.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.NoError(t, old.Close())
+		_, err = hosts.dial(t.Context(), "tcp", "a:1")
+		require.NoError(t, err)
+	})
+}
+
+// The one connection that is let through to a silent host goes to the next caller when
+// the first gives up, and to all when the host refuses it.
+func TestTheConnectionToASilentHostIsNotLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var failure error
+		hosts := newSilentHosts(func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: failure}
+		})
+		dial := func(ctx context.Context) error {
+			_, err := hosts.dial(ctx, "tcp", "a:1")
+			return err
+		}
+		failure = context.DeadlineExceeded
+		require.ErrorIs(t, dial(t.Context()), context.DeadlineExceeded)
+		time.Sleep(silentPause + time.Millisecond)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		failure = context.Canceled
+		require.ErrorIs(t, dial(gone), context.Canceled)
+		time.Sleep(time.Millisecond)
+		failure = syscall.ECONNREFUSED
+		require.ErrorIs(t, dial(t.Context()), syscall.ECONNREFUSED)
+		require.ErrorIs(t, dial(t.Context()), syscall.ECONNREFUSED)
+	})
 }
