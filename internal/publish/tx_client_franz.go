@@ -54,6 +54,7 @@ type franzTx struct {
 	refreshes int64
 	running   context.Context // ended by close
 	stop      context.CancelFunc
+	flushed   chan struct{} // closed when the last flush is over
 	flushes   sync.WaitGroup
 }
 
@@ -107,6 +108,8 @@ func newFranzTx(connection []kgo.Opt, cfg Config, id string, topics func() []str
 		return nil, err
 	}
 	c.running, c.stop = context.WithCancel(context.Background())
+	c.flushed = make(chan struct{})
+	close(c.flushed)
 	return c, nil
 }
 
@@ -215,10 +218,22 @@ func (c *franzTx) ended(record *kgo.Record, err error) {
 }
 
 func (c *franzTx) flush() {
-	c.flushes.Go(func() { _ = c.cl.Flush(c.running) }) // the records' reports tell
+	flushed := make(chan struct{})
+	c.flushed = flushed
+	c.flushes.Go(func() {
+		defer close(flushed)
+		_ = c.cl.Flush(c.running) // the records' reports tell
+	})
 }
 
 func (c *franzTx) commit(ctx context.Context) error {
+	// The last report comes a moment sooner. What is handed over during a flush is sent
+	// at once, each record alone; and kgo may still be adding partitions to the transaction.
+	select {
+	case <-c.flushed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	id, err := c.producerEpoch(ctx)
 	switch {
 	case err != nil:
