@@ -41,8 +41,8 @@ func newFranzClient(connection []kgo.Opt, deliveryTimeout time.Duration, largest
 		kgo.RecordPartitioner(placed{c.leaderOf}),
 	)
 	var err error
-	if c.cl, err = newKgoClient(opts...); err != nil {
-		return nil, err
+	if c.cl, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("create kafka producer: %w", err)
 	}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())

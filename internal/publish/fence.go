@@ -115,9 +115,9 @@ func initialiseWithLibrdkafka(cfg Config, logger *slog.Logger, metrics *Metrics)
 // initialiseWithFranz sends the one request that it takes.
 func initialiseWithFranz(connection []kgo.Opt, transactionTimeout time.Duration, log kgo.Logger) func(ctx context.Context, id string) error {
 	return func(ctx context.Context, id string) error {
-		cl, err := newKgoClient(append(connection[:len(connection):len(connection)], kgo.RetryBackoffFn(retryPause), kgo.WithLogger(log))...)
+		cl, err := kgo.NewClient(append(connection[:len(connection):len(connection)], kgo.RetryBackoffFn(retryPause), kgo.WithLogger(log))...)
 		if err != nil {
-			return err
+			return fmt.Errorf("create kafka client: %w", err)
 		}
 		defer cl.Close()
 		pauses := backoff.NewExponential(shortestFencePause, longestFencePause)

@@ -3,8 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -43,20 +41,6 @@ func franzOptions(connection []kgo.Opt, deliveryTimeout time.Duration, largest f
 		kgo.WithHooks(hooks),
 		kgo.WithLogger(logger),
 	)
-}
-
-// franzCreation is held while a client is created: kgo writes to the compression among its
-// options then, and the clients share theirs.
-var franzCreation sync.Mutex
-
-func newKgoClient(opts ...kgo.Opt) (*kgo.Client, error) {
-	franzCreation.Lock()
-	defer franzCreation.Unlock()
-	cl, err := kgo.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("create kafka client: %w", err)
-	}
-	return cl, nil
 }
 
 // retryPause is the pause before a broker is asked again. It does not jitter, so that it

@@ -104,8 +104,8 @@ func newFranzTx(connection []kgo.Opt, cfg Config, id string, topics func() []str
 		kgo.ProducerLinger(0),
 	)
 	var err error
-	if c.cl, err = newKgoClient(opts...); err != nil {
-		return nil, err
+	if c.cl, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("create kafka producer: %w", err)
 	}
 	c.running, c.stop = context.WithCancel(context.Background())
 	c.flushed = make(chan struct{})
