@@ -39,10 +39,12 @@ func TestClockSetBack(t *testing.T) {
 	var last atomic.Int64
 	producer := &txProducer{lastBegun: &last}
 	producer.turns.end(30*time.Millisecond, time.Now())
-	last.Store(time.Now().UnixNano())
-	require.NotZero(t, producer.begins(time.Now()))
-	last.Store(time.Now().Add(time.Hour).UnixNano())
-	require.Zero(t, producer.begins(time.Now()))
+	now := time.Now()
+	last.Store(now.UnixNano())
+	require.Equal(t, 10*time.Millisecond, producer.begins(now).Sub(now.Round(0)), "an interval after the last one")
+	last.Store(now.Add(time.Hour).UnixNano())
+	require.LessOrEqual(t, producer.begins(now).Sub(now), 10*time.Millisecond)
+	require.Zero(t, producer.begins(now.Add(time.Hour)), "a record came before the clock was set back")
 	producer.turns.end(time.Hour, time.Now())
 	require.Equal(t, longestInterval, producer.turns.interval())
 }
