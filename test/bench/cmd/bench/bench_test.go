@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -221,24 +220,6 @@ func TestSoakVerdicts(t *testing.T) {
 			g := grow("resident", series(tt.of), resident)
 			require.Equal(t, tt.pass, flat(g, 0.1).Pass, "%+v", g)
 		})
-	}
-}
-
-// TestHeapIsFlatBetweenCollections: samples at any moment of a heap that doubles between
-// collections. A leak shows in the lows.
-func TestHeapIsFlatBetweenCollections(t *testing.T) {
-	t.Parallel()
-	heap := func(s sample) float64 { return s.HeapAlloc }
-	for seed := range uint64(50) {
-		dice := rand.New(rand.NewPCG(seed, 0))
-		steady, leaking := make([]sample, 160), make([]sample, 160)
-		for i := range steady {
-			full := 1 + dice.Float64()
-			steady[i] = sample{At: float64(i), HeapAlloc: 20 * full}
-			leaking[i] = sample{At: float64(i), HeapAlloc: (20 + float64(i)/32) * full}
-		}
-		require.True(t, flat(grow(heapSeries, lows(steady), heap), 0.1).Pass, "seed %d", seed)
-		require.False(t, flat(grow(heapSeries, lows(leaking), heap), 0.1).Pass, "seed %d", seed)
 	}
 }
 

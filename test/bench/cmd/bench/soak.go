@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"math"
 	"os"
-	"slices"
 	"time"
 
 	"eventgateway/test/bench/internal/load"
@@ -25,14 +23,15 @@ const (
 	// maxCountGrowth is the most that goroutines and descriptors may grow by. Unlike memory
 	// they do not depend on garbage collection, so a steady increase is a leak.
 	maxCountGrowth = 0.03
-	// fewestSamples are needed for a meaningful slope, also of the lows.
-	fewestSamples = 5 * heapWindow
+	// fewestSamples are needed for a meaningful slope.
+	fewestSamples = 10
 )
 
 // sample is one measurement of the process, in bytes and seconds since the start.
 type sample struct {
 	At          float64 `json:"at"`
 	Resident    float64 `json:"resident"`
+	HeapGoal    float64 `json:"heap_goal"`
 	HeapAlloc   float64 `json:"heap_alloc"`
 	HeapInUse   float64 `json:"heap_in_use"`
 	GoSys       float64 `json:"go_sys"`
@@ -155,6 +154,7 @@ func look(ctx context.Context, server *target.Server) (sample, error) {
 	}
 	return sample{
 		Resident:    float64(memory.Resident),
+		HeapGoal:    m["go_memstats_next_gc_bytes"],
 		HeapAlloc:   m["go_memstats_heap_alloc_bytes"],
 		HeapInUse:   m["go_memstats_heap_inuse_bytes"],
 		GoSys:       m["go_memstats_sys_bytes"],
@@ -175,18 +175,17 @@ func (s *session) reportSoak(out soakOutcome) error {
 		limit float64 // 0: shown only
 	}{
 		{"resident memory", func(x sample) float64 { return x.Resident }, s.options.maxGrowth},
-		{heapSeries, func(x sample) float64 { return x.HeapAlloc }, s.options.maxGrowth},
+		// It follows what lives after a collection. What is allocated doubles between two,
+		// so that a slope through its samples is off by a tenth of itself.
+		{"Go heap goal", func(x sample) float64 { return x.HeapGoal }, s.options.maxGrowth},
+		{"Go heap allocated", func(x sample) float64 { return x.HeapAlloc }, 0},
 		{"Go heap in use", func(x sample) float64 { return x.HeapInUse }, 0},
 		{"Go memory from the system", func(x sample) float64 { return x.GoSys }, 0},
 		{"goroutines", func(x sample) float64 { return x.Goroutines }, maxCountGrowth},
 		{"descriptors", func(x sample) float64 { return x.Descriptors }, maxCountGrowth},
 		{"threads", func(x sample) float64 { return x.Threads }, 0},
 	} {
-		samples := settled
-		if series.name == heapSeries {
-			samples = lows(settled)
-		}
-		g := grow(series.name, samples, series.of)
+		g := grow(series.name, settled, series.of)
 		out.Growths = append(out.Growths, g)
 		fmt.Printf("%-26s first %14.0f  last %14.0f  slope %+14.0f/h  growth %+.3f\n", g.Name, g.First, g.Last, g.Slope, g.Growth)
 		if series.limit > 0 {
@@ -209,22 +208,6 @@ func (s *session) reportSoak(out soakOutcome) error {
 		return errMissed
 	}
 	return nil
-}
-
-// heapSeries is what of the heap must be flat. Between two collections it doubles, so that
-// single samples say little: a slope through them is off by a tenth of itself.
-const heapSeries = "Go heap after collections"
-
-// heapWindow is how many samples in a row have surely one that follows a collection.
-const heapWindow = 10
-
-// lows are the samples with the smallest heap, one of each window.
-func lows(settled []sample) []sample {
-	var low []sample
-	for window := range slices.Chunk(settled, heapWindow) {
-		low = append(low, slices.MinFunc(window, func(a, b sample) int { return cmp.Compare(a.HeapAlloc, b.HeapAlloc) }))
-	}
-	return low
 }
 
 // grow fits a slope to a settled series. A missing gauge stays zero, which flat
