@@ -93,9 +93,13 @@ func (c topicCheck) compaction() []ruleResult {
 	return found
 }
 
-// leastMarkerAge is the message.timestamp.before.max.ms below which Kafka may refuse the
-// markers that end transactions (publish has the reason).
-const leastMarkerAge = 10 * time.Second
+// LeastMarkerAge is the bound of a topic's message.timestamp.before.max.ms from which on
+// transactions can be trusted to end. A broker holds the marker that ends one to the
+// bound, too, by the time at which it made it, a moment before; the coordinator does not
+// try a refused marker again (Kafka 4.1), so that the transaction stays open, hides what
+// comes after it from consumers, and can neither be committed nor fenced until the
+// coordinator moves.
+const LeastMarkerAge = 10 * time.Second
 
 func (c topicCheck) timestamps() []ruleResult {
 	switch c.facts.Settings["message.timestamp.type"] {
@@ -108,10 +112,10 @@ func (c topicCheck) timestamps() []ruleResult {
 		}}
 	}
 	before, err := strconv.ParseInt(c.facts.Settings["message.timestamp.before.max.ms"], 10, 64)
-	if err == nil && c.kafka.facts.Transactions != nil && before < leastMarkerAge.Milliseconds() {
+	if err == nil && c.kafka.facts.Transactions != nil && before < LeastMarkerAge.Milliseconds() {
 		return []ruleResult{{
 			Error, "message.timestamp.before.max.ms is " + strconv.FormatInt(before, 10) + ": Kafka refuses the marker of a transaction that is older by a moment, and never ends the transaction; events are refused",
-			c.set("message.timestamp.before.max.ms", leastMarkerAge.Milliseconds()),
+			c.set("message.timestamp.before.max.ms", LeastMarkerAge.Milliseconds()),
 		}}
 	}
 	return fine("records carry the gateway's time")

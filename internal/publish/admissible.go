@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/preflight"
 )
 
 // inadmissible is why a broker would refuse the record for its topic's settings, as far
@@ -31,22 +32,14 @@ func inadmissible(t topic, r event.Record, now time.Time) *event.Error {
 	return nil
 }
 
-// leastMarkerAge is the bound of a topic's message.timestamp.before.max.ms from which on
-// transactions can be trusted to end. A broker holds the marker that ends one to the
-// bound, too, by the time at which it made it, a moment before; the coordinator does not
-// try a refused marker again (Kafka 4.1), so that the transaction stays open, hides what
-// comes after it from consumers, and can neither be committed nor fenced until the
-// coordinator moves.
-const leastMarkerAge = 10 * time.Second
-
 // refusesMarkers is why no transaction may contain a record of the topic; nil if it may.
 func refusesMarkers(t topic, name string) *event.Error {
-	if !t.timestamps.before.set || t.timestamps.before.most >= leastMarkerAge {
+	if !t.timestamps.before.set || t.timestamps.before.most >= preflight.LeastMarkerAge {
 		return nil
 	}
 	return event.Refuse(event.LogUnavailable,
 		"The Kafka topic %s has message.timestamp.before.max.ms=%d, with which Kafka may not be able to end a transaction. Nothing was written;"+
-			" the operator must raise it to at least %d.", name, t.timestamps.before.most.Milliseconds(), leastMarkerAge.Milliseconds())
+			" the operator must raise it to at least %d.", name, t.timestamps.before.most.Milliseconds(), preflight.LeastMarkerAge.Milliseconds())
 }
 
 // exceeded is by how much a timestamp is out of bounds, 0 if it is not, and whether it

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/preflight"
 )
 
 func TestInadmissible(t *testing.T) {
@@ -78,7 +79,7 @@ func TestTopicsThatRefuseMarkers(t *testing.T) {
 		return topic{topicSettings: topicSettings{timestamps: timestampBounds{before: bound{set: true, most: before}}}}
 	}
 	require.Nil(t, refusesMarkers(topic{}, "orders"))
-	require.Nil(t, refusesMarkers(bounded(leastMarkerAge), "orders"))
+	require.Nil(t, refusesMarkers(bounded(preflight.LeastMarkerAge), "orders"))
 	refused := refusesMarkers(bounded(time.Second), "orders")
 	require.NotNil(t, refused)
 	require.Equal(t, event.NotWritten, refused.Outcome)
