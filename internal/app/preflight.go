@@ -9,6 +9,7 @@ import (
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/preflight"
 	"eventgateway/internal/redis"
+	"eventgateway/internal/schema"
 )
 
 // RedisCheck is what a preflight of Redis needs beside the configuration.
@@ -44,11 +45,22 @@ func inspectRedis(ctx context.Context, cfg *config.Config, c RedisCheck) (prefli
 	}, nil
 }
 
-// ShowClaim reads what Redis holds for a claim. It changes nothing there.
+// ShowClaim reads what Redis holds for a claim. It changes nothing there. The topic of a
+// settled claim is named if an event type has it.
 func ShowClaim(ctx context.Context, cfg *config.Config, id event.ClaimID) (shown idempotency.Shown, err error) {
 	err = withRedis(cfg, func(rdb redis.Client) (err error) {
 		shown, err = idempotency.Show(ctx, rdb, id)
 		return err
 	})
-	return shown, err
+	if err != nil || shown.State != idempotency.ShownSettled {
+		return shown, err
+	}
+	if set, err := schema.Load(cfg.Schemas.Dir); err == nil { // without schemas, the hash is shown
+		for _, name := range topics(cfg, set) {
+			if event.HashTopic(name) == shown.Kept.Topic {
+				shown.Topic = name
+			}
+		}
+	}
+	return shown, nil
 }

@@ -28,21 +28,32 @@ func printShown(out io.Writer, s idempotency.Shown, cfg *config.Config) {
 		line("token", "%s, of the attempt", s.Token)
 	}
 	if s.State == idempotency.ShownSettled {
-		r := s.Receipt
-		line("event", "%s of type %s %s", r.ID, r.Type, r.Version)
-		line("written to", "%s, partition %d, offset %d", r.Topic, r.Partition, r.Offset)
-		if r.Key != nil {
-			line("entity key", "%s", strconv.Quote(*r.Key))
-		}
-		line("event time", "%s", r.Time)
+		line("written to", "%s, partition %d, offset %d", topicText(s), s.Kept.Partition, s.Kept.Offset)
+		line("event time", "%s", timeText(s.Kept))
+		line("receipt", "%s, the beginning of its SHA-256; the rest is in the record", hex.EncodeToString(s.Kept.Receipt[:]))
 	}
 	if s.State != idempotency.ShownAbsent {
-		line("fingerprint", "%s, of the payload", hex.EncodeToString(s.Fingerprint[:]))
+		line("fingerprint", "%s, of the payload", hex.EncodeToString(s.Fingerprint))
 		line("kept for", "%s", expiresText(s.Expires))
 	}
 	line("bucket", "%d of 0 to 255: %s", s.Bucket, markerText(s.Marker))
 	line("redis key", "%s", s.RecordKey)
 	fmt.Fprintf(out, "\n%s\n", meaning(s, cfg))
+}
+
+// topicText names the topic of a settled claim, of which only a hash is stored.
+func topicText(s idempotency.Shown) string {
+	if s.Topic != "" {
+		return s.Topic
+	}
+	return "a topic that no event type names now (its SHA-256 begins with " + hex.EncodeToString(s.Kept.Topic[:]) + ")"
+}
+
+func timeText(k event.KeptReceipt) string {
+	if k.TimeNs == 0 {
+		return "as its sender wrote it: see the record's ce_time"
+	}
+	return k.Time()
 }
 
 func stateText(s idempotency.Shown) string {
@@ -105,8 +116,12 @@ func meaning(s idempotency.Shown, cfg *config.Config) string {
 	var text string
 	switch {
 	case s.State == idempotency.ShownSettled:
-		text = fmt.Sprintf("The event is in Kafka, once. Retries get this receipt; the same key with another payload gets 422. To see it, for example:\n"+
-			"  kcat -C -b %s -t %s -p %d -o %d -c 1 -e", strings.Join(cfg.Kafka.Brokers, ","), s.Receipt.Topic, s.Receipt.Partition, s.Receipt.Offset)
+		topic := s.Topic
+		if topic == "" {
+			topic = "TOPIC"
+		}
+		text = fmt.Sprintf("The event is in Kafka, once. Retries get its receipt; the same key with another payload gets 422. To see it, for example:\n"+
+			"  kcat -C -b %s -t %s -p %d -o %d -c 1 -e -f '%%h\\n%%s\\n'", strings.Join(cfg.Kafka.Brokers, ","), topic, s.Kept.Partition, s.Kept.Offset)
 		if !ready {
 			text += "\nRetries get it although the bucket is not ready: it is true whatever else was lost."
 		}
@@ -153,8 +168,17 @@ type shownJSON struct {
 	Partitions  []int32                `json:"partitions,omitempty"`
 	Since       string                 `json:"since,omitempty"`
 	LeaseLeftMs *int64                 `json:"lease_left_ms,omitempty"` // 0 after its end
-	Receipt     *event.Receipt         `json:"receipt,omitempty"`
+	Written     *writtenJSON           `json:"written,omitempty"`
 	Meaning     string                 `json:"meaning"`
+}
+
+// writtenJSON is where the record of a settled claim is.
+type writtenJSON struct {
+	Partition   int32  `json:"partition"`
+	Offset      int64  `json:"offset"`
+	Time        string `json:"time,omitempty"` // without it, only the record has it
+	TopicHash   string `json:"topic_sha256"`   // its first bytes
+	ReceiptHash string `json:"receipt_sha256"` // its first bytes
 }
 
 func printShownJSON(out io.Writer, s idempotency.Shown, cfg *config.Config) error {
@@ -163,7 +187,7 @@ func printShownJSON(out io.Writer, s idempotency.Shown, cfg *config.Config) erro
 		Token: s.Token, Owner: s.Owner, Topic: s.Topic, Partitions: s.Partitions, Meaning: meaning(s, cfg),
 	}
 	if s.State != idempotency.ShownAbsent {
-		j.Fingerprint = hex.EncodeToString(s.Fingerprint[:])
+		j.Fingerprint = hex.EncodeToString(s.Fingerprint)
 	}
 	if s.Expires != nil {
 		ms := s.Expires.Milliseconds()
@@ -174,7 +198,10 @@ func printShownJSON(out io.Writer, s idempotency.Shown, cfg *config.Config) erro
 		ms := max(s.LeaseLeft, 0).Milliseconds()
 		j.Since, j.LeaseLeftMs = instant(s.From), &ms
 	case idempotency.ShownSettled:
-		j.Receipt = &s.Receipt
+		j.Written = &writtenJSON{
+			Partition: s.Kept.Partition, Offset: s.Kept.Offset, Time: s.Kept.Time(),
+			TopicHash: hex.EncodeToString(s.Kept.Topic[:]), ReceiptHash: hex.EncodeToString(s.Kept.Receipt[:]),
+		}
 	}
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)

@@ -111,8 +111,10 @@ type Placement struct {
 
 // ClaimResult is what a claim attempt found.
 type ClaimResult struct {
-	State   ClaimState
-	Receipt Receipt // if State is Settled
+	State ClaimState
+	// Receipt is that of the event if State is Settled, unless Kept has only a part of it.
+	Receipt Receipt
+	Kept    *KeptReceipt
 	// LeaseLeft is how long the holder's lease still runs, if State is InProgress or
 	// LeftUnknown.
 	LeaseLeft time.Duration

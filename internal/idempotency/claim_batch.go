@@ -137,10 +137,10 @@ func parseResult(text string, f event.Fingerprint, transactional bool) (event.Cl
 	}
 	left := time.Duration(rec.leaseEndMs-now) * time.Millisecond
 	switch {
-	case f != (event.Fingerprint{}) && rec.fingerprint != encodeFingerprint(f):
+	case f != (event.Fingerprint{}) && !rec.isOf(f):
 		return event.ClaimResult{State: event.Reused}, nil
 	case rec.state == stateSettled:
-		return event.ClaimResult{State: event.Settled, Receipt: rec.receipt}, nil
+		return event.ClaimResult{State: event.Settled, Kept: &rec.kept}, nil
 	case left <= 0, transactional && rec.state == stateUnknown:
 		return event.ClaimResult{State: event.Abandoned, Abandoned: rec.abandoned(found, failpoint.Now().Add(left))}, nil
 	case rec.state == stateUnknown:

@@ -2,7 +2,9 @@ package idempotency
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -104,7 +106,7 @@ func testClaimFinds(t *testing.T, b backend) {
 				s := asker.mustClaim(t, tt.ask(c))
 				require.Equal(t, tt.want, s.State, "%s: %s", name, s.State)
 				if tt.want == event.Settled {
-					require.Equal(t, receiptOf(c), s.Receipt)
+					requireSettled(t, receiptOf(c), s)
 				}
 				if tt.want == event.InProgress || tt.want == event.LeftUnknown {
 					require.Positive(t, s.LeaseLeft)
@@ -152,7 +154,7 @@ func testManyClaims(t *testing.T, b backend) {
 		require.NoError(t, errs[i])
 		require.Equal(t, want[i], s.State, "claim %d", i)
 		if s.State == event.Settled {
-			require.Equal(t, receiptOf(claims[i]).ID, s.Receipt.ID)
+			requireSettled(t, receiptOf(claims[i]), s)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -257,8 +259,11 @@ func testRecordText(t *testing.T, b backend) {
 	require.Equal(t, "U"+text[1:], r.mustBecome(t, c.ID, "U"))
 
 	r.Settle(c, receiptOf(c))
-	want := fmt.Sprintf(`S %s {"id":"%s","type":"orders.placed","version":"v2","topic":"orders","partition":3,"offset":42,"key":"o-1","time":"2026-01-31T12:00:00Z"}`,
-		fp, c.ID.String()[:8])
+	receipt := sha256.Sum256(fmt.Appendf(nil, `{"id":"%s","type":"orders.placed","version":"v2","topic":"orders","partition":3,"offset":42,"key":"o-1","time":"2026-01-31T12:00:00Z"}`,
+		c.ID.String()[:8]))
+	topic := sha256.Sum256([]byte("orders"))
+	want := "S" + string(c.Fingerprint[:16]) + string(receipt[:6]) + string(topic[:4]) +
+		string(binary.BigEndian.AppendUint64(nil, 1769860800e9)) + "\x03\x2a"
 	require.Equal(t, want, r.mustBecome(t, c.ID, "S"))
 }
 
@@ -324,7 +329,7 @@ func testLookNeverWrites(t *testing.T, b backend) {
 
 	other.Settle(c, receiptOf(c))
 	r.mustBecome(t, c.ID, "S")
-	require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}, look(c))
+	requireSettled(t, receiptOf(c), look(c))
 }
 
 // A take-over fences the producer of an attempt that is known to have failed: no retry

@@ -176,7 +176,7 @@ func (deadlineHook) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredi
 
 func testUnreadableRecord(t *testing.T, b backend) {
 	r := newRig(t, b)
-	for _, text := range []string{"x", "C 1 2", "S fp", "S fp {", "C x 1 fp token 3 gw-1 orders"} {
+	for _, text := range []string{"x", "C 1 2", "S", "S fp {}", "C x 1 fp token 3 gw-1 orders"} {
 		c := r.newClaim()
 		r.mustWin(t, r.newClaim())
 		require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), text, longTTL).Err())

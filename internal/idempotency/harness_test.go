@@ -196,6 +196,23 @@ func receiptOf(c event.Claim) event.Receipt {
 	}
 }
 
+// recordOf is the settled record of an event.
+func recordOf(f event.Fingerprint, r event.Receipt) string {
+	return settledRecord(f, event.KeepReceipt(r, r.AppendJSON(nil)))
+}
+
+// requireSettled requires a result that leads to the receipt, of which Redis keeps only a
+// part.
+func requireSettled(t *testing.T, want event.Receipt, got event.ClaimResult, about ...any) {
+	t.Helper()
+	if got.Kept == nil {
+		require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: want}, got, about...)
+		return
+	}
+	kept := event.KeepReceipt(want, want.AppendJSON(nil))
+	require.Equal(t, event.ClaimResult{State: event.Settled, Kept: &kept}, got, about...)
+}
+
 func (r *rig) mustClaim(t *testing.T, c event.Claim) event.ClaimResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

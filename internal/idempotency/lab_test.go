@@ -173,7 +173,7 @@ func entryOf(c event.Claim, at time.Time) event.LogEntry {
 func (r *rig) mustHold(t *testing.T, l *fakeLog) {
 	t.Helper()
 	for _, e := range l.entries {
-		require.Equal(t, settledRecord(e.Fingerprint, e.Receipt), r.record(t, e.Claim))
+		require.Equal(t, recordOf(e.Fingerprint, e.Receipt), r.record(t, e.Claim))
 	}
 }
 

@@ -73,5 +73,5 @@ func settledAsUsual(n int) *settlement {
 		ID: "0b54cf5c-5b3b-8e4e-9f0e-2f6f0d6f7a11", Type: "orders.placed", Version: "v2", Topic: "orders.placed",
 		Partition: int32(n % 12), Offset: 1_000_000 + int64(n), Key: &key, Time: "2026-01-31T12:00:00.123456789Z",
 	}
-	return &settlement{op: stateSettled, id: id, token: "t", record: settledRecord(event.Fingerprint(id), r)}
+	return &settlement{op: stateSettled, id: id, token: "t", record: recordOf(event.Fingerprint(id), r)}
 }

@@ -73,7 +73,7 @@ func testRebuild(t *testing.T, l lab) {
 	r.mustHold(t, log)
 	for i, e := range log.entries[:20] {
 		claim := event.Claim{ID: e.Claim, Fingerprint: e.Fingerprint, Token: freshToken(), Begun: time.Now()}
-		require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: e.Receipt}, r.mustClaim(t, claim), i)
+		requireSettled(t, e.Receipt, r.mustClaim(t, claim), i)
 	}
 	c.Begun = time.Now()
 	r.mustWin(t, c)
@@ -111,14 +111,14 @@ func testRestore(t *testing.T, l lab) {
 		{"a claim for another payload", func(c event.Claim) string {
 			return "C 1700000030000 1700000000000 " + string(appendClaimBody(nil, otherPayload(c), nil))
 		}, false},
-		{"its receipt", func(c event.Claim) string { return settledRecord(c.Fingerprint, receiptOf(c)) }, true},
+		{"its receipt", func(c event.Claim) string { return recordOf(c.Fingerprint, receiptOf(c)) }, true},
 		{"another receipt", func(c event.Claim) string {
 			other := receiptOf(c)
 			other.Offset++
-			return settledRecord(c.Fingerprint, other)
+			return recordOf(c.Fingerprint, other)
 		}, true},
 		{"a receipt of another payload", func(c event.Claim) string {
-			return settledRecord(otherPayload(c).Fingerprint, receiptOf(c))
+			return recordOf(otherPayload(c).Fingerprint, receiptOf(c))
 		}, true},
 	}
 	claims := make([]event.Claim, len(tests))
@@ -144,7 +144,7 @@ func testRestore(t *testing.T, l lab) {
 	stop()
 
 	for i, tt := range tests {
-		want := settledRecord(claims[i].Fingerprint, receiptOf(claims[i]))
+		want := recordOf(claims[i].Fingerprint, receiptOf(claims[i]))
 		if tt.kept {
 			want = tt.stands(claims[i])
 		}
@@ -280,7 +280,7 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	r.mustBeReady(t)
 	p := l.gateway(t)
 	for _, c := range []event.Claim{inLog, unseen} {
-		require.Equal(t, event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}, p.mustClaim(t, again(c)))
+		requireSettled(t, receiptOf(c), p.mustClaim(t, again(c)))
 	}
 	require.Empty(t, r.record(t, unknown.ID))
 	require.Zero(t, counted(t, r.reg, duplicates, ""))

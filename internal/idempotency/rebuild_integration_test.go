@@ -65,7 +65,7 @@ func TestRebuildOnCluster(t *testing.T) {
 		for _, e := range log.entries {
 			text, err := r.scripts.rdb.Get(t.Context(), recordKey(e.Claim)).Result()
 			require.NoError(t, err)
-			require.Equal(t, settledRecord(e.Fingerprint, e.Receipt), text)
+			require.Equal(t, recordOf(e.Fingerprint, e.Receipt), text)
 		}
 	}
 	ready := func() {

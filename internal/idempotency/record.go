@@ -2,10 +2,11 @@ package idempotency
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,17 +14,29 @@ import (
 	"eventgateway/internal/event"
 )
 
-// A claim record is one line of text, which redis-cli shows as it is:
+// The record of a claim that is not settled is one line of text, which redis-cli shows as
+// it is:
 //
 //	C <lease end> <from> <fingerprint> <token> <partitions> <owner> <topic>   claimed
 //	U …the same…                                                              unknown
-//	S <fingerprint> <receipt as JSON>                                         settled
 //
 // Times are milliseconds since the epoch. The lease ends by Redis' clock, which
 // all gateways share. <from> is by the clock of the gateway that claimed first, which also
 // gave its records their timestamps: a read of the log from there cannot miss them,
 // however clocks differ. The fingerprint is base64url; partitions are comma-separated. Lua
 // writes the state and the two times, and reads only the token and the fingerprint.
+//
+// Nearly all records are settled, and are kept for the whole window. Theirs is at most 44
+// bytes, up to which Redis keeps a value in one piece (docs/adr/0022):
+//
+//	offset  bytes
+//	0       1     S
+//	1       16    beginning of the fingerprint
+//	17      6     hash of the receipt
+//	23      4     hash of the topic's name
+//	27      8     ce_time, nanoseconds since the epoch, big-endian; 0: not kept
+//	35      1-5   partition, as a varint (encoding/binary)
+//	…       1-9   offset, as a varint
 const (
 	stateClaimed = "C"
 	stateUnknown = "U"
@@ -33,21 +46,21 @@ const (
 // stored is a parsed claim record.
 type stored struct {
 	state       string
-	fingerprint string
+	fingerprint string // in base64url; of a settled record, its first bytes
 	leaseEndMs  int64
 	token       string
 	fromMs      int64 // kept by later owners
 	partitions  []int32
 	owner       string
 	topic       string
-	receipt     event.Receipt
+	kept        event.KeptReceipt
 }
 
 var errBadRecord = errors.New("claim record is not one of this gateway's")
 
 func parseRecord(text string) (stored, error) {
-	if rest, ok := strings.CutPrefix(text, stateSettled+" "); ok {
-		return parseSettled(rest)
+	if strings.HasPrefix(text, stateSettled) {
+		return parseSettled(text)
 	}
 	f := strings.Split(text, " ")
 	if len(f) != 8 || (f[0] != stateClaimed && f[0] != stateUnknown) {
@@ -72,25 +85,58 @@ func parseRecord(text string) (stored, error) {
 	return s, nil
 }
 
-func parseSettled(rest string) (stored, error) {
-	fp, receipt, ok := strings.Cut(rest, " ")
-	s := stored{state: stateSettled, fingerprint: fp}
-	if !ok || json.Unmarshal([]byte(receipt), &s.receipt) != nil {
-		return stored{}, fmt.Errorf("read receipt: %w", errBadRecord)
+// The layout of a settled record.
+const (
+	fingerprintAt = 1
+	receiptHashAt = fingerprintAt + shortFingerprint
+	topicHashAt   = receiptHashAt + len(event.ReceiptHash{})
+	timeAt        = topicHashAt + len(event.TopicHash{})
+	partitionAt   = timeAt + 8
+	// shortFingerprint is how much of a fingerprint is kept: to make two payloads with the
+	// same 128 bits takes 2^64 tries, and to fit one to a given payload 2^128.
+	shortFingerprint = 16
+)
+
+// settledRecord is the record of an event that is in the log.
+func settledRecord(f event.Fingerprint, k event.KeptReceipt) string {
+	var room [partitionAt + 2*binary.MaxVarintLen64]byte
+	b := append(room[:0], stateSettled...)
+	b = append(b, f[:shortFingerprint]...)
+	b = append(b, k.Receipt[:]...)
+	b = append(b, k.Topic[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(k.TimeNs))   //nolint:gosec // all bits are kept
+	b = binary.AppendUvarint(b, uint64(uint32(k.Partition))) //nolint:gosec // never negative
+	return string(binary.AppendUvarint(b, uint64(k.Offset))) //nolint:gosec // never negative
+}
+
+func parseSettled(text string) (stored, error) {
+	if len(text) < partitionAt {
+		return stored{}, fmt.Errorf("read settled record of %d bytes: %w", len(text), errBadRecord)
 	}
+	b := []byte(text)
+	s := stored{state: stateSettled, fingerprint: text[fingerprintAt:receiptHashAt]}
+	copy(s.kept.Receipt[:], b[receiptHashAt:])
+	copy(s.kept.Topic[:], b[topicHashAt:])
+	s.kept.TimeNs = int64(binary.BigEndian.Uint64(b[timeAt:])) //nolint:gosec // all bits are kept
+	partition, n := binary.Uvarint(b[partitionAt:])
+	if n <= 0 || partition > math.MaxInt32 {
+		return stored{}, fmt.Errorf("read partition: %w", errBadRecord)
+	}
+	offset, m := binary.Uvarint(b[partitionAt+n:])
+	if m <= 0 || offset > math.MaxInt64 || partitionAt+n+m != len(b) {
+		return stored{}, fmt.Errorf("read offset: %w", errBadRecord)
+	}
+	s.kept.Partition, s.kept.Offset = int32(partition), int64(offset)
 	return s, nil
 }
 
-// settledRecord is the record of an event that is in the log. It ends with the receipt's
-// JSON, from receiptAt on.
-func settledRecord(f event.Fingerprint, r event.Receipt) string {
-	var room [512]byte // enough for most records
-	b := append(room[:0], stateSettled+" "...)
-	b = base64.RawURLEncoding.AppendEncode(b, f[:])
-	return string(r.AppendJSON(append(b, ' ')))
+// isOf reports whether the record is of a request with this fingerprint.
+func (s stored) isOf(f event.Fingerprint) bool {
+	if s.state == stateSettled {
+		return s.fingerprint == string(f[:shortFingerprint])
+	}
+	return s.fingerprint == encodeFingerprint(f)
 }
-
-var receiptAt = len(stateSettled) + 1 + base64.RawURLEncoding.EncodedLen(len(event.Fingerprint{})) + 1
 
 // claimBodyBytes is enough for most claim bodies.
 const claimBodyBytes = 160

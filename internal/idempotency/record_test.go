@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,9 @@ import (
 
 	"eventgateway/internal/event"
 )
+
+// settledHead is a settled record up to its partition.
+const settledHead = "S0123456789abcdefrecei-topi\x00\x00\x00\x00\x00\x00\x00\x01"
 
 func TestParseRecord(t *testing.T) {
 	t.Parallel()
@@ -26,9 +30,9 @@ func TestParseRecord(t *testing.T) {
 			state: "U", leaseEndMs: 1, fingerprint: "fp", token: "tok", fromMs: 0,
 			partitions: []int32{3, 0, 12}, owner: "gw-1", topic: "orders",
 		}},
-		{"settled", `S fp {"id":"e 1","partition":3,"key":null}`, &stored{
-			state: "S", fingerprint: "fp", receipt: event.Receipt{ID: "e 1", Partition: 3},
-		}},
+		{"settled", settledHead + "\x03\xac\x02", &stored{state: "S", fingerprint: "0123456789abcdef", kept: event.KeptReceipt{
+			Partition: 3, Offset: 300, TimeNs: 1, Topic: event.TopicHash([]byte("topi")), Receipt: event.ReceiptHash([]byte("recei-")),
+		}}},
 		{"empty", "", nil},
 		{"another state", "X 1 fp tok 0 3 gw-1 orders", nil},
 		{"state in lower case", "c 1 fp tok 0 3 gw-1 orders", nil},
@@ -39,9 +43,16 @@ func TestParseRecord(t *testing.T) {
 		{"no partitions", "C 1 0 fp tok  gw-1 orders", nil},
 		{"a partition is not a number", "C 1 0 fp tok 3,x gw-1 orders", nil},
 		{"a partition beyond 32 bits", "C 1 0 fp tok 2147483648 gw-1 orders", nil},
-		{"settled without receipt", "S fp", nil},
-		{"settled with half a receipt", `S fp {"id":`, nil},
-		{"settled with a receipt of another shape", `S fp {"partition":"3"}`, nil},
+		{"settled, nothing else", "S", nil},
+		{"settled, as text", `S fp {"id":"e 1","partition":3,"key":null,"time":"…"}`, nil},
+		{"settled without partition", settledHead, nil},
+		{"settled with half a partition", settledHead + "\x83", nil},
+		{"settled with a partition beyond 31 bits", settledHead + "\x80\x80\x80\x80\x08\x00", nil},
+		{"settled with a partition beyond 64 bits", settledHead + strings.Repeat("\xff", 10) + "\x00", nil},
+		{"settled without offset", settledHead + "\x03", nil},
+		{"settled with half an offset", settledHead + "\x03\xac", nil},
+		{"settled with an offset beyond 63 bits", settledHead + "\x03" + strings.Repeat("\xff", 9) + "\x01", nil},
+		{"settled with more", settledHead + "\x03\xac\x02\x00", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -57,25 +68,34 @@ func TestParseRecord(t *testing.T) {
 	}
 }
 
+// embeddedLimit is the longest value that Redis keeps in one piece with its object.
+const embeddedLimit = 44
+
 func TestSettledRecordRoundTrip(t *testing.T) {
 	t.Parallel()
-	keys := map[string]*string{"no entity": nil}
-	for name, key := range map[string]string{
-		"plain": "o-1", "empty": "", "spaces and quotes": `a "b" c`, "HTML": "<a>&amp;</a>", "line ends": "a\nb\u2028", "ключ": "ключ",
-	} {
-		keys[name] = &key
-	}
-	for name, key := range keys {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			receipt := event.Receipt{ID: "C 1 0 fp tok 3 gw orders", Type: "orders.placed", Topic: "orders", Partition: 2147483647, Offset: 1 << 62, Key: key}
-			text := settledRecord(event.Fingerprint{7}, receipt)
-			require.NotContains(t, text, "\n", "one line")
-			require.JSONEq(t, string(receipt.AppendJSON(nil)), text[receiptAt:])
-			got, err := parseRecord(text)
-			require.NoError(t, err)
-			require.Equal(t, stored{state: "S", fingerprint: encodeFingerprint(event.Fingerprint{7}), receipt: receipt}, got)
-		})
+	key := "o-1"
+	for _, partition := range []int32{0, 1, 127, 128, 16383, math.MaxInt32} {
+		for _, offset := range []int64{0, 1, 127, 128, 48211, 1<<42 - 1, math.MaxInt64} {
+			for _, time := range []string{"2026-01-31T12:00:00.123456789Z", "2026-01-31T13:00:00+01:00"} {
+				r := event.Receipt{ID: "e-1", Type: "orders.placed", Topic: "orders", Partition: partition, Offset: offset, Key: &key, Time: time}
+				f := event.Fingerprint{7, 8, 9}
+				text := recordOf(f, r)
+				if partition <= 16383 && offset < 1<<42 {
+					require.LessOrEqual(t, len(text), embeddedLimit)
+				}
+				got, err := parseRecord(text)
+				require.NoError(t, err)
+				require.True(t, got.isOf(f))
+				for n := range f {
+					other := f
+					other[n] ^= 1
+					require.Equal(t, n >= shortFingerprint, got.isOf(other))
+				}
+				receipt, ok := got.kept.Complete(r)
+				require.True(t, ok)
+				require.Equal(t, r, receipt)
+			}
+		}
 	}
 }
 
@@ -128,6 +148,8 @@ func TestParseResult(t *testing.T) {
 	}
 	leftUnknown := event.ClaimResult{State: event.LeftUnknown, LeaseLeft: time.Millisecond}
 	reused := event.ClaimResult{State: event.Reused}
+	kept := event.KeptReceipt{Partition: ' ', Offset: ' ', TimeNs: 0x2020, Receipt: event.ReceiptHash{' ', ' '}} // as many spaces as can be
+	settled := event.ClaimResult{State: event.Settled, Kept: &kept}
 	tests := []struct {
 		name          string
 		text          string
@@ -144,14 +166,10 @@ func TestParseResult(t *testing.T) {
 		{"unknown", "R4999 " + unknown, leftUnknown, abandoned(unknown)},
 		{"the lease ends at its end", "R5000 " + claimed, abandoned(claimed), abandoned(claimed)},
 		{"unknown, lease over", "R9000 " + unknown, abandoned(unknown), abandoned(unknown)},
-		{
-			"settled", `R4000 S ` + fp + ` {"id":"e"}`,
-			event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
-			event.ClaimResult{State: event.Settled, Receipt: event.Receipt{ID: "e"}},
-		},
+		{"settled", "R4000 " + settledRecord(fingerprint, kept), settled, settled},
 		{"reused", "R4000 " + strings.Replace(claimed, fp, "other", 1), reused, reused},
 		{"reused although abandoned", "R9000 " + strings.Replace(claimed, fp, "other", 1), reused, reused},
-		{"reused although settled", `R4000 S other {"id":"e"}`, reused, reused},
+		{"reused although settled", "R4000 " + settledRecord(event.Fingerprint{2}, kept), reused, reused},
 		{"nothing", "", event.ClaimResult{}, event.ClaimResult{}},
 		{"marker", "M", event.ClaimResult{}, event.ClaimResult{}},
 		{"no time", "R " + claimed, event.ClaimResult{}, event.ClaimResult{}},
@@ -189,7 +207,7 @@ func TestLeaseEndedByThisClock(t *testing.T) {
 func FuzzParseRecord(f *testing.F) {
 	for _, seed := range []string{
 		"", "W", "C 1700000030000 1700000000000 fp tok 3 gw-1 orders", "U 1 0 fp tok 3,0,12 gw-1 orders",
-		`S fp {"id":"e","key":null,"offset":1}`, "S fp {", "S  {}", "C -9223372036854775808 0 fp tok -1 gw orders", "C 1 2 3 4 , 6 7",
+		settledHead + "\x03\xac\x02", settledHead + "\x83", "S", "C -9223372036854775808 0 fp tok -1 gw orders", "C 1 2 3 4 , 6 7",
 	} {
 		f.Add(seed, int64(1700000000000))
 	}
@@ -201,7 +219,11 @@ func FuzzParseRecord(f *testing.F) {
 		}
 		switch rec.state {
 		case stateSettled:
-			require.True(t, strings.HasPrefix(text, "S "+rec.fingerprint+" "))
+			var f event.Fingerprint
+			copy(f[:], rec.fingerprint)
+			again, err := parseRecord(settledRecord(f, rec.kept))
+			require.NoError(t, err)
+			require.Equal(t, rec, again)
 		case stateClaimed, stateUnknown:
 			require.NotEmpty(t, rec.partitions)
 			place := event.Placement{Topic: rec.topic, Owner: rec.owner, Partition: rec.partitions[0]}

@@ -31,7 +31,7 @@ const (
 // settledEntry is a settled record, read in the log and about to be written to Redis.
 type settledEntry struct {
 	entry  event.LogEntry
-	text   string
+	record string
 	expiry time.Duration
 }
 
@@ -101,7 +101,8 @@ func (r *restorer) visit(e event.LogEntry) error {
 		r.aged.Add(1)
 		return nil
 	}
-	entry := settledEntry{e, settledRecord(e.Fingerprint, e.Receipt), max(ttl-age, leastExpiry)}
+	record := settledRecord(e.Fingerprint, event.KeepReceipt(e.Receipt, e.Receipt.AppendJSON(nil)))
+	entry := settledEntry{e, record, max(ttl-age, leastExpiry)}
 	shard := &r.shards[bucket%restoreShards]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -195,7 +196,7 @@ func (r *restorer) write(ctx context.Context, batch []settledEntry) (left []sett
 // restoreArgs are the keys and arguments of restoreScript.
 func restoreArgs(batch []settledEntry, token string) ([]string, []any) {
 	keys := make([]string, 0, 2*len(batch))
-	args := make([]any, 0, 2+3*len(batch))
+	args := make([]any, 0, 2+4*len(batch))
 	args = append(args, token, len(batch))
 	var locks []string
 	var place [bucketCount]int // of a bucket's lock among locks, from 1
@@ -206,7 +207,7 @@ func restoreArgs(batch []settledEntry, token string) ([]string, []any) {
 			place[bucket] = len(locks)
 		}
 		keys = append(keys, recordKey(e.entry.Claim))
-		args = append(args, e.text, e.expiry.Milliseconds(), place[bucket])
+		args = append(args, e.record, e.expiry.Milliseconds(), place[bucket], encodeFingerprint(e.entry.Fingerprint))
 	}
 	return append(keys, locks...), args
 }

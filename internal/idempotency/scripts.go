@@ -21,12 +21,17 @@ const luaHolder = `
 local function holder(rec) return rec and string.match(rec, '^[CU] %S+ %S+ %S+ (%S+) ') end
 `
 
+// luaSettled tells whether a record is settled (see record.go).
+const luaSettled = `
+local function settled(rec) return string.sub(rec, 1, 1) == 'S' end
+`
+
 // luaAnswer makes answers: the record that was found, and what may be answered although
 // the marker is wrong. A receipt is correct whatever else was lost.
-const luaAnswer = `
+const luaAnswer = luaSettled + `
 local function found(rec) return 'R' .. string.format('%d', now) .. ' ' .. (rec or '') end
 local function lost(rec)
-  if rec and string.sub(rec, 1, 2) == 'S ' then return found(rec) end
+  if rec and settled(rec) then return found(rec) end
   return 'M'
 end
 `

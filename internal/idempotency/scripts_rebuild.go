@@ -51,27 +51,26 @@ return out
 `)
 
 // restoreScript: KEYS = records, then the locks of their buckets; ARGV = token,
-// number of records, then per record its text, expiry in ms, and the position of its lock
-// among the locks, from 1. The result has a letter for each record: see the restored*
-// constants. A settled record is never overwritten.
-var restoreScript = goredis.NewScript(luaReplid + `
+// number of records, then per record itself, its expiry in ms, the position of its lock
+// among the locks, from 1, and its fingerprint as a claim has it. The result has a letter
+// for each record: see the restored* constants. A settled record is never overwritten.
+var restoreScript = goredis.NewScript(luaReplid + luaSettled + `
 local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
 local locks = redis.call('MGET', unpack(KEYS, n + 1))
 local out = {}
 for i = 1, n do
-  local text = ARGV[3 * i]
-  if locks[tonumber(ARGV[3 * i + 2])] ~= mine then
+  local text, expiry = ARGV[4 * i - 1], ARGV[4 * i]
+  if locks[tonumber(ARGV[4 * i + 1])] ~= mine then
     out[i] = 'X'
   else
-    local rec = redis.call('SET', KEYS[i], text, 'NX', 'GET', 'PX', ARGV[3 * i + 1])
+    local rec = redis.call('SET', KEYS[i], text, 'NX', 'GET', 'PX', expiry)
     if not rec then
       out[i] = 'W'
-    elseif string.sub(rec, 1, 2) == 'S ' then
+    elseif settled(rec) then
       out[i] = rec == text and '=' or 'D'
     else
-      redis.call('SET', KEYS[i], text, 'PX', ARGV[3 * i + 1])
-      local same = string.match(rec, '^%S+ %S+ %S+ (%S+) ') == string.match(text, '^S (%S+) ')
-      out[i] = same and 'W' or 'F'
+      redis.call('SET', KEYS[i], text, 'PX', expiry)
+      out[i] = string.match(rec, '^%S+ %S+ %S+ (%S+) ') == ARGV[4 * i + 2] and 'W' or 'F'
     end
   end
 end

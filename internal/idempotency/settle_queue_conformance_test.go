@@ -26,10 +26,9 @@ func testSettle(t *testing.T, b backend) {
 			c := r.newClaim()
 			tt.given(t, c)
 			r.Settle(c, receiptOf(c))
-			want := event.ClaimResult{State: event.Settled, Receipt: receiptOf(c)}
-			require.Equal(t, want, r.mustClaim(t, again(c)), "known here at once")
+			requireSettled(t, receiptOf(c), r.mustClaim(t, again(c)), "known here at once")
 			r.mustBecome(t, c.ID, "S")
-			require.Equal(t, want, r.peer(t).mustClaim(t, again(c)), "known everywhere")
+			requireSettled(t, receiptOf(c), r.peer(t).mustClaim(t, again(c)), "known everywhere")
 		})
 	}
 	t.Run("missed", func(t *testing.T) { // not parallel: it runs after those above

@@ -23,17 +23,17 @@ type Shown struct {
 	State ShownState
 	// Expires is how long the record is still kept; nil if this user may not read that.
 	Expires     *time.Duration
-	Fingerprint event.Fingerprint
+	Fingerprint []byte // of a settled claim, only its beginning
 
 	// The following are set if the claim is not settled.
 	Token      string
-	Owner      string // the only producer incarnation that may write the event
-	Topic      string
+	Owner      string        // the only producer incarnation that may write the event
+	Topic      string        // of a settled claim Redis has only a hash: see Kept
 	Partitions []int32       // where its record may be
 	From       time.Time     // of the first attempt, by its gateway's clock
 	LeaseLeft  time.Duration // by Redis' clock; 0 or less if the lease is over
 
-	Receipt event.Receipt // of a settled claim
+	Kept event.KeptReceipt // of a settled claim
 }
 
 // ShownState is the state of a record, in words.
@@ -101,11 +101,12 @@ func Show(ctx context.Context, rdb redis.Client, id event.ClaimID) (Shown, error
 }
 
 func (shown *Shown) fill(rec stored, nowMs int64) {
-	shown.Fingerprint = decodeFingerprint(rec.fingerprint)
 	if rec.state == stateSettled {
-		shown.State, shown.Receipt = ShownSettled, rec.receipt
+		shown.State, shown.Kept, shown.Fingerprint = ShownSettled, rec.kept, []byte(rec.fingerprint)
 		return
 	}
+	fingerprint := decodeFingerprint(rec.fingerprint)
+	shown.Fingerprint = fingerprint[:]
 	shown.State = ShownClaimed
 	if rec.state == stateUnknown {
 		shown.State = ShownUnknown

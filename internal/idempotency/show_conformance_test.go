@@ -25,7 +25,7 @@ func testShow(t *testing.T, b backend) {
 	}
 	held := func(c event.Claim, shown Shown) {
 		t.Helper()
-		require.Equal(t, c.Fingerprint, shown.Fingerprint)
+		require.Equal(t, c.Fingerprint[:], shown.Fingerprint)
 		require.Equal(t, c.Token, shown.Token)
 		require.Equal(t, c.Placement.Owner, shown.Owner)
 		require.Equal(t, c.Placement.Topic, shown.Topic)
@@ -57,8 +57,8 @@ func testShow(t *testing.T, b backend) {
 	r.mustBecome(t, c.ID, stateSettled)
 	shown = show(c)
 	require.Equal(t, ShownSettled, shown.State)
-	require.Equal(t, receiptOf(c), shown.Receipt)
-	require.Equal(t, c.Fingerprint, shown.Fingerprint)
+	require.Equal(t, event.KeepReceipt(receiptOf(c), receiptOf(c).AppendJSON(nil)), shown.Kept)
+	require.Equal(t, c.Fingerprint[:shortFingerprint], shown.Fingerprint)
 	require.Empty(t, shown.Token)
 
 	require.NoError(t, r.raw.Set(t.Context(), markerKey(r.bucket), "another", 0).Err())

@@ -90,8 +90,10 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Settle remembers the receipt, here at once and in Redis soon.
 func (s *Store) Settle(c event.Claim, r event.Receipt) {
-	record := settledRecord(c.Fingerprint, r)
-	s.recent.add(c.ID, c.Fingerprint, record[receiptAt:])
+	var room [512]byte // enough for most receipts
+	receipt := r.AppendJSON(room[:0])
+	s.recent.add(c.ID, c.Fingerprint, string(receipt))
+	record := settledRecord(c.Fingerprint, event.KeepReceipt(r, receipt))
 	s.settles.add(&settlement{op: opSettle, id: c.ID, token: c.Token, record: record})
 }
 

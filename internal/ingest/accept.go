@@ -93,11 +93,11 @@ func (a *attempt) refuse(ctx context.Context) {
 	if a.req.Identity.IsZero() || !mayHaveBeenValid(a.plan.Problem.Kind) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(a.door.cfg.ClaimTimeout, invalidLookTimeout))
+	looking, cancel := context.WithTimeout(ctx, min(a.door.cfg.ClaimTimeout, invalidLookTimeout))
 	defer cancel()
-	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(a.req))
+	found, err := a.door.claims.Look(looking, a.plan.ClaimID, fingerprint(a.req))
 	if err == nil && found.State == event.Settled {
-		a.result, a.err = resultOf(found)
+		a.result, a.err = a.resultOf(ctx, found)
 	}
 }
 

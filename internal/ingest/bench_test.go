@@ -59,6 +59,10 @@ func (free) Find(context.Context, event.ClaimID, event.AbandonedClaim) (event.Re
 	return event.Receipt{}, false, nil
 }
 
+func (free) Read(context.Context, event.ClaimID, event.KeptReceipt) (event.Receipt, error) {
+	return event.Receipt{}, nil
+}
+
 func freeDoor() (*Door, []Request) {
 	f := free{def: definition()}
 	d := New(Config{DeliveryTimeout: testDelivery, Lease: testLease, ClaimTimeout: testClaimTimeout}, Deps{

@@ -54,6 +54,7 @@ type world struct {
 	place    func(topic string, key []byte, spread uint64) (event.Placement, error)
 	publish  func(ctx context.Context, r event.Record) (event.Position, error)
 	find     func(prior event.AbandonedClaim) (event.Receipt, bool, error)
+	read     func(kept event.KeptReceipt) (event.Receipt, error)
 	// neverReleased leaves releases open; by default they complete at once.
 	neverReleased bool
 
@@ -196,6 +197,15 @@ func (f fakeLog) Find(ctx context.Context, _ event.ClaimID, prior event.Abandone
 		return f.find(prior)
 	}
 	return event.Receipt{}, false, nil
+}
+
+func (f fakeLog) Read(ctx context.Context, id event.ClaimID, kept event.KeptReceipt) (event.Receipt, error) {
+	_, bounded := ctx.Deadline()
+	require.True(f.t, bounded, "nobody waits forever for a record")
+	f.note("read")
+	require.NotZero(f.t, id)
+	require.NotNil(f.t, f.read, "only the record of a settled event is read")
+	return f.read(kept)
 }
 
 func (f fakeLog) Publish(ctx context.Context, r event.Record) (event.Position, error) {

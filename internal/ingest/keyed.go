@@ -133,14 +133,14 @@ func (a *attempt) release() {
 // is settled it still gets its receipt: the event is written, whatever became of the
 // topic.
 func (a *attempt) answerUnplaced(ctx context.Context, unplaced error) {
-	ctx, cancel := context.WithTimeout(ctx, a.door.cfg.ClaimTimeout)
+	looking, cancel := context.WithTimeout(ctx, a.door.cfg.ClaimTimeout)
 	defer cancel()
-	found, err := a.door.claims.Look(ctx, a.plan.ClaimID, fingerprint(a.req))
+	found, err := a.door.claims.Look(looking, a.plan.ClaimID, fingerprint(a.req))
 	if err != nil || found.State == event.Absent || found.State == event.Abandoned {
 		a.err = unplaced
 		return
 	}
-	a.result, a.err = resultOf(found)
+	a.result, a.err = a.resultOf(ctx, found)
 }
 
 // withoutClaim continues when the claim is not ours: the store did not answer, the
@@ -152,7 +152,7 @@ func (a *attempt) withoutClaim(ctx context.Context, found event.ClaimResult, err
 	case found.State == event.Abandoned:
 		a.resume(ctx, found.Abandoned)
 	default:
-		a.result, a.err = resultOf(found)
+		a.result, a.err = a.resultOf(ctx, found)
 	}
 }
 
@@ -238,7 +238,7 @@ func (a *attempt) resume(ctx context.Context, prior event.AbandonedClaim) {
 		return
 	}
 	if taken.State != event.Claimed {
-		a.result, a.err = resultOf(taken)
+		a.result, a.err = a.resultOf(ctx, taken)
 		return
 	}
 	a.door.metrics.takeovers.Inc()
@@ -265,7 +265,42 @@ func (d *Door) find(ctx context.Context, id event.ClaimID, prior event.Abandoned
 }
 
 // resultOf is the answer to an event whose claim somebody else holds or has ended.
-func resultOf(found event.ClaimResult) (Result, error) {
+func (a *attempt) resultOf(ctx context.Context, found event.ClaimResult) (Result, error) {
+	if found.State == event.Settled && found.Kept != nil {
+		receipt, err := a.completed(ctx, *found.Kept)
+		return Result{Receipt: receipt, Replayed: err == nil}, err
+	}
+	return answerTo(found)
+}
+
+// completed is the receipt of an event that was written before. Usually the attempt would
+// write the same record; else the one in the log is read.
+func (a *attempt) completed(ctx context.Context, kept event.KeptReceipt) (event.Receipt, error) {
+	if !a.plan.refused() {
+		now := event.ReceiptOf(a.newRecord(event.Placement{Topic: a.plan.Topic}, nil), event.Position{})
+		if receipt, ok := kept.Complete(now); ok {
+			return receipt, nil
+		}
+	}
+	return a.door.read(ctx, a.plan.ClaimID, kept)
+}
+
+// read reads a receipt from the record.
+func (d *Door) read(ctx context.Context, id event.ClaimID, kept event.KeptReceipt) (event.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.DeliveryTimeout)
+	defer cancel()
+	d.metrics.receipts.Inc()
+	receipt, err := d.log.Read(ctx, id, kept)
+	if err != nil {
+		return event.Receipt{}, event.MaybeWritten(event.OutcomeUnknown, err,
+			"The event was written before, at offset %d of partition %d, and its receipt is in that record, which Kafka does not give now. Ask again with the same key.", kept.Offset, kept.Partition)
+	}
+	return receipt, nil
+}
+
+// answerTo is the answer to an event that somebody else writes or has written, for a
+// claim with a complete receipt, or none.
+func answerTo(found event.ClaimResult) (Result, error) {
 	switch found.State {
 	case event.Settled:
 		return Result{Receipt: found.Receipt, Replayed: true}, nil

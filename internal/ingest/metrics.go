@@ -13,6 +13,7 @@ type Metrics struct {
 	events      *prometheus.CounterVec
 	bypassed    prometheus.Counter
 	takeovers   prometheus.Counter
+	receipts    prometheus.Counter
 	deadLetters prometheus.Counter
 	parse       prometheus.Observer
 	claim       prometheus.Observer
@@ -39,6 +40,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		takeovers: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_idempotency_takeovers_total",
 			Help: "Claims whose lease had run out and that another attempt took over.",
+		}),
+		receipts: f.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_receipts_from_log_total",
+			Help: "Receipts that were read from their records: for GET /v1/receipts, and for retries that would be written differently now.",
 		}),
 		deadLetters: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_dead_letters_total",

@@ -64,4 +64,6 @@ type Log interface {
 	// have written under an abandoned claim. "Not found" is final: no such record
 	// will appear later. Errors are *event.Error with the outcome unknown.
 	Find(ctx context.Context, id event.ClaimID, prior event.AbandonedClaim) (receipt event.Receipt, found bool, err error)
+	// Read reads the receipt of an event from its record.
+	Read(ctx context.Context, id event.ClaimID, kept event.KeptReceipt) (event.Receipt, error)
 }

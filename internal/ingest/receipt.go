@@ -19,14 +19,16 @@ func (d *Door) Receipt(ctx context.Context, client string, identity event.Identi
 	if err != nil {
 		return event.Receipt{}, receiptUnavailable(err)
 	}
-	switch found.State {
-	case event.Absent:
+	switch {
+	case found.State == event.Settled && found.Kept != nil:
+		return d.read(ctx, id, *found.Kept)
+	case found.State == event.Absent:
 		return event.Receipt{}, event.Refuse(event.NotFound,
 			"No event with this identity was written within the idempotency window. It can be sent.")
-	case event.Abandoned:
+	case found.State == event.Abandoned:
 		return d.receiptFromLog(ctx, id, found.Abandoned)
 	default:
-		result, err := resultOf(found)
+		result, err := answerTo(found)
 		return result.Receipt, err
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +47,7 @@ func (a *Admin) Use(ask func(*librdkafka.AdminClient) error) error {
 
 // Topic asks for one topic. It does not create it.
 func (a *Admin) Topic(name string, timeout time.Duration) (*librdkafka.Metadata, error) {
-	md, err := a.metadata(&name, timeout)
+	md, err := a.metadata(&name, false, timeout)
 	if err == nil {
 		a.known.Store(name, true)
 	}
@@ -55,16 +57,37 @@ func (a *Admin) Topic(name string, timeout time.Duration) (*librdkafka.Metadata,
 // Brokers asks for the brokers and the topics that this client has asked for or
 // produced to. As long as there are none, librdkafka asks for all topics.
 func (a *Admin) Brokers(timeout time.Duration) (*librdkafka.Metadata, error) {
-	return a.metadata(nil, timeout)
+	return a.metadata(nil, false, timeout)
+}
+
+// TopicNames asks for the names of all topics that the user may describe.
+func (a *Admin) TopicNames(timeout time.Duration) ([]string, error) {
+	md, err := a.metadata(nil, true, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(maps.Keys(md.Topics)), nil
+}
+
+// ClusterID asks for the id of the Kafka cluster.
+func (a *Admin) ClusterID(ctx context.Context) (id string, err error) {
+	err = a.Use(func(client *librdkafka.AdminClient) (err error) {
+		id, err = client.ClusterID(ctx)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("ask kafka for the id of its cluster: %w", err)
+	}
+	return id, nil
 }
 
 // metadata asks again while there is time: librdkafka repeats a question only to the
 // broker that it chose, and that may have stopped without a word.
-func (a *Admin) metadata(topic *string, timeout time.Duration) (md *librdkafka.Metadata, err error) {
+func (a *Admin) metadata(topic *string, all bool, timeout time.Duration) (md *librdkafka.Metadata, err error) {
 	first := firstTry(timeout)
 	for _, wait := range []time.Duration{first, timeout - first} {
 		err = a.Use(func(client *librdkafka.AdminClient) (err error) {
-			md, err = client.GetMetadata(topic, false, int(wait.Milliseconds()))
+			md, err = client.GetMetadata(topic, all, int(wait.Milliseconds()))
 			return err
 		})
 		if err == nil {

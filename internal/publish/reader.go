@@ -11,7 +11,8 @@ import (
 )
 
 // Reader reads back what was written: for a taker of an abandoned claim ([Reader.Find]),
-// and for a rebuild of all claims ([Reader.Quiesce], then [Reader.Replay]).
+// for a retry whose receipt only the record knows ([Reader.Read]), and for a rebuild of
+// all claims ([Reader.Quiesce], then [Reader.Replay]).
 type Reader struct {
 	scan       scanner
 	topicFacts topicFacts
@@ -24,7 +25,8 @@ type Reader struct {
 	remembered *topicMemory
 	homes      atomic.Pointer[homes] // what remembered knows; nil until SetTypes is called
 	memory     recoveryMemory
-	searches   *searches
+	searches   *searches       // of Find
+	records    *searches       // of Read
 	running    context.Context // of the searches, which several callers share; ended by stopSearches
 	end        context.CancelFunc
 }
@@ -45,7 +47,7 @@ type transactionFencer interface {
 
 func newReader(scan scanner, facts topicFacts, remembered *topicMemory, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
 	r := &Reader{scan: scan, topicFacts: facts, remembered: remembered, patience: replayPatience, lease: lease, logger: logger, metrics: metrics}
-	r.searches = newSearches(r.recoverAll)
+	r.searches, r.records = newSearches(r.recoverAll), newSearches(r.readAll)
 	r.running, r.end = context.WithCancel(context.Background())
 	return r
 }
@@ -53,7 +55,10 @@ func newReader(scan scanner, facts topicFacts, remembered *topicMemory, lease ti
 // stopSearches makes the searches end soon; awaitSearches returns when they have.
 func (r *Reader) stopSearches() { r.end() }
 
-func (r *Reader) awaitSearches() { r.searches.reads.Wait() }
+func (r *Reader) awaitSearches() {
+	r.searches.reads.Wait()
+	r.records.reads.Wait()
+}
 
 // Quiesce waits until nothing that was claimed before since can still be
 // appended: a whole lease, or, in transactional mode, until every producer that

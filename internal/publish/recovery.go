@@ -73,7 +73,8 @@ func (r *Reader) find(ctx context.Context, id event.ClaimID, abandoned event.Aba
 	return nil, nil // read to the end, and not there
 }
 
-// search looks for one claim in one partition.
+// search looks for one claim in one partition: of Find, wherever its record may be; of
+// Read, at an offset.
 type search struct {
 	id event.ClaimID
 	// from is before the timestamp of any record of the claim.
@@ -82,6 +83,7 @@ type search struct {
 	// record stamped then or later was surely appended after ended. Both are zero for a
 	// claim whose producer is fenced: that is what ended it.
 	ended, behind time.Time
+	offset        int64         // of Read, which needs no times
 	over          bool          // for the reader
 	done          chan struct{} // closed when found and err are set
 	found         *event.Receipt
