@@ -125,7 +125,7 @@ func (a *App) buildStores() error {
 		return fmt.Errorf("schemas: %w", err)
 	}
 	setTopics(a.producer, cfg, a.catalog.Set())
-	a.store = idempotency.New(storeConfig(cfg), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
+	a.store = idempotency.New(storeConfig(cfg, a.installation), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	return nil
 }
 

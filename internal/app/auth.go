@@ -9,6 +9,7 @@ import (
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
 	"eventgateway/internal/filewatch"
+	"eventgateway/internal/idempotency"
 	"eventgateway/internal/rate"
 )
 
@@ -49,12 +50,20 @@ func (a *App) authenticate() error {
 // limitRates builds what counts the calls of clients. Without any rate it costs
 // nothing, and a rate may come with a reload.
 func (a *App) limitRates() {
-	a.rates = rate.New(rate.Config{Wait: rateWait}, rate.NewRedis(a.rdb), a.logger, rate.NewMetrics(a.registry))
+	a.rates = rate.New(rate.Config{Wait: rateWait}, rate.NewRedis(a.rdb, a.installationTag), a.logger, rate.NewMetrics(a.registry))
 	a.rates.Replace(limitsOf(a.cfg.Auth))
 	a.stages.add("rates", func(context.Context) error {
 		a.rates.Close()
 		return nil
 	})
+}
+
+// installationTag is what stands for the installation in keys, empty until it is known.
+func (a *App) installationTag() string {
+	if name := a.installation(); name != "" {
+		return idempotency.InstallationTag(name)
+	}
+	return ""
 }
 
 // watchClients reads auth.clients and auth.jwt.rate again whenever the configuration

@@ -22,7 +22,7 @@ func TestRatesAreReloaded(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	write := func(web, tokens string) *config.Config {
-		lines := "auth:\n  clients: [ { name: web, events: [\"*\"], keys: [ { hash: \"sha256:" + strings.Repeat("0", 64) + "\" } ]" + web + " } ]\n" + tokens
+		lines := "auth:\n  clients: [ { name: web, events: [\"*\"], keys: [ { hash: \"sha256:" + strings.Repeat("0", 64) + "\" } ]" + web + " } ]\n" + tokens + "idempotency: {installation: test}\n"
 		require.NoError(t, os.WriteFile(file, []byte(lines), 0o600))
 		cfg, err := config.Load(file, nil)
 		require.NoError(t, err)

@@ -12,6 +12,9 @@ import (
 	"eventgateway/internal/schema"
 )
 
+// clusterIDTimeout bounds the question to Kafka in a check of Redis.
+const clusterIDTimeout = 2 * time.Second
+
 // RedisCheck is what a preflight of Redis needs beside the configuration.
 type RedisCheck struct {
 	Now          func() time.Time // the gateway's clock
@@ -37,7 +40,13 @@ func inspectRedis(ctx context.Context, cfg *config.Config, c RedisCheck) (prefli
 	if err != nil {
 		return preflight.RedisFacts{}, preflight.RedisNeeds{}, err
 	}
-	return idempotency.Inspect(ctx, client, c.Now), preflight.RedisNeeds{
+	installation := func() string {
+		asking, cancel := context.WithTimeout(ctx, clusterIDTimeout)
+		defer cancel()
+		name, _ := installationOf(asking, cfg) // that Kafka does not answer is another check's finding
+		return name
+	}
+	return idempotency.Inspect(ctx, client, installation, c.Now), preflight.RedisNeeds{
 		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
 		ClockSlack:    cfg.Idempotency.Lease - cfg.Kafka.DeliveryTimeout - config.LeaseMargin,
 		Transactional: cfg.Kafka.Guarantee == config.GuaranteeTransactional,
@@ -48,8 +57,12 @@ func inspectRedis(ctx context.Context, cfg *config.Config, c RedisCheck) (prefli
 // ShowClaim reads what Redis holds for a claim. It changes nothing there. The topic of a
 // settled claim is named if an event type has it.
 func ShowClaim(ctx context.Context, cfg *config.Config, id event.ClaimID) (shown idempotency.Shown, err error) {
+	installation, err := installationOf(ctx, cfg)
+	if err != nil {
+		return shown, err
+	}
 	err = withRedis(cfg, func(rdb redis.Client) (err error) {
-		shown, err = idempotency.Show(ctx, rdb, id)
+		shown, err = idempotency.Show(ctx, rdb, installation, id)
 		return err
 	})
 	if err != nil || shown.State != idempotency.ShownSettled {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,8 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 		return idempotency.Tally{}, err
 	}
 	var tally idempotency.Tally
-	err = withStore(cfg, logger, func(s *idempotency.Store) (err error) {
+	installation := cmp.Or(cfg.Idempotency.Installation, producer.ClusterID())
+	err = withStore(cfg, installation, logger, func(s *idempotency.Store) (err error) {
 		tally, err = idempotency.NewRebuilder(s, producer).Rebuild(ctx, window, progress)
 		return err
 	})
@@ -58,16 +60,21 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 // AssertEmpty lets gateways begin on an empty Redis without reading the log. It returns
 // how many buckets were not ready before.
 func AssertEmpty(ctx context.Context, cfg *config.Config, logger *slog.Logger) (set int, err error) {
-	err = withStore(cfg, logger, func(s *idempotency.Store) (err error) {
+	installation, err := installationOf(ctx, cfg)
+	if err != nil {
+		return 0, err
+	}
+	err = withStore(cfg, installation, logger, func(s *idempotency.Store) (err error) {
 		set, err = s.AssertEmpty(ctx)
 		return err
 	})
 	return set, err
 }
 
-func withStore(cfg *config.Config, logger *slog.Logger, use func(*idempotency.Store) error) error {
+func withStore(cfg *config.Config, installation string, logger *slog.Logger, use func(*idempotency.Store) error) error {
 	return withRedis(cfg, func(rdb redis.Client) error {
-		return use(idempotency.New(storeConfig(cfg), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry())))
+		known := func() string { return installation }
+		return use(idempotency.New(storeConfig(cfg, known), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry())))
 	})
 }
 

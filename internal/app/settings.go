@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -55,17 +57,39 @@ func quiesceLease(cfg *config.Config) time.Duration {
 	return cfg.Idempotency.Lease
 }
 
+// installation names what this gateway's keys in Redis belong to. It is empty until Kafka
+// has answered, unless the configuration names it.
+func (a *App) installation() string {
+	if name := a.cfg.Idempotency.Installation; name != "" {
+		return name
+	}
+	return a.producer.ClusterID()
+}
+
+// installationOf is the same for a command. It asks Kafka if it has to.
+func installationOf(ctx context.Context, cfg *config.Config) (string, error) {
+	if cfg.Idempotency.Installation != "" {
+		return cfg.Idempotency.Installation, nil
+	}
+	id, err := publish.ClusterID(ctx, producerConfig(cfg))
+	if err != nil {
+		return "", fmt.Errorf("keys in redis carry the id of the kafka cluster, unless idempotency.installation names the installation: %w", err)
+	}
+	return id, nil
+}
+
 // storeConfig says how claims are kept, by a gateway and by a rebuild by hand.
-func storeConfig(cfg *config.Config) idempotency.Config {
+func storeConfig(cfg *config.Config, installation func() string) idempotency.Config {
 	return idempotency.Config{
-		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
+		Installation: installation,
+		TTL:          cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
 		Transactional: cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 	}
 }
 
 func redisConfig(cfg config.Redis) (redis.Config, error) {
 	client := redis.Config{
-		Addresses: cfg.Addresses, Master: cfg.Master,
+		Addresses: cfg.Addresses, Cluster: cfg.Cluster, Master: cfg.Master,
 		Username: cfg.Username, Password: cfg.Password.Reveal(),
 	}
 	var err error

@@ -31,7 +31,7 @@ func ownRedis(t *testing.T, args ...string) (addr, yaml string) {
 	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir(), Args: args})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Kill()) })
-	return server.Addr(), fmt.Sprintf("auth: none\nredis: {addresses: [%q]}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\n", server.Addr())
+	return server.Addr(), fmt.Sprintf("auth: none\nredis: {addresses: [%q]}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\nidempotency: {installation: test}\n", server.Addr())
 }
 
 // storeOn is a gateway's store on an empty Redis that is marked ready.
@@ -39,7 +39,7 @@ func storeOn(t *testing.T, addr string, lease time.Duration) *idempotency.Store 
 	t.Helper()
 	rdb := redis.New(redis.Config{Addresses: []string{addr}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	store := idempotency.New(idempotency.Config{TTL: 24 * time.Hour, Lease: lease}, rdb, slog.New(slog.DiscardHandler), idempotency.NewMetrics(prometheus.NewRegistry()))
+	store := idempotency.New(idempotency.Config{Installation: func() string { return "test" }, TTL: 24 * time.Hour, Lease: lease}, rdb, slog.New(slog.DiscardHandler), idempotency.NewMetrics(prometheus.NewRegistry()))
 	_, err := store.AssertEmpty(t.Context())
 	require.NoError(t, err)
 	return store
@@ -55,7 +55,7 @@ func TestCheckRealRedis(t *testing.T) {
 	text, list, err := checkOf(t, yaml, nil)
 	require.NoError(t, err)
 	text = figures.ReplaceAllString(text, "N$2")
-	text = regexp.MustCompile(`room for .*`).ReplaceAllString(text, "room for …")
+	text = regexp.MustCompile(`a million keys take .*`).ReplaceAllString(text, "a million keys take …")
 	text = regexp.MustCompile(`is \S+ (ahead of|behind) this`).ReplaceAllString(text, "is N ahead of this")
 	text = regexp.MustCompile(`Redis 7\.\S+`).ReplaceAllString(text, "Redis 7.N")
 	require.Equal(t, `config
@@ -72,7 +72,7 @@ redis
   ok       redis.eviction ADDR: maxmemory-policy is noeviction
   ok       redis.maxmemory ADDR: N MiB of maxmemory N MiB are used
   ok       redis.persistence ADDR: append-only file, appendfsync everysec
-  ok       redis.memory ADDR: room for …
+  ok       redis.memory ADDR: a million keys take …
   ok       redis.claims: all 256 buckets of keys are ready
 
 clock
@@ -105,7 +105,7 @@ func TestCheckFlags(t *testing.T) {
 	}
 	require.Len(t, bad, 2)
 	require.Contains(t, bad["redis.eviction"], "allkeys-lru")
-	require.Contains(t, bad["redis.memory"], "500 a second are 43.2 million keys, 20.1 GiB: when memory runs out")
+	require.Contains(t, bad["redis.memory"], "500 a second are 43.2 million keys, 8.0 GiB: when memory runs out")
 }
 
 // TestCheckClock: the gateway's clock is an hour ahead.

@@ -32,7 +32,8 @@ func TestRun(t *testing.T) {
 	schemas := "../../schemas"
 	good := file("good.yaml", "auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: "+schemas+"}\n")
 
-	noRedis := file("no-redis.yaml", "auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: "+schemas+"}\n")
+	noRedis := file("no-redis.yaml", "auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nidempotency: {installation: test}\nschemas: {dir: "+schemas+"}\n")
+	noKafka := file("no-kafka.yaml", "auth: none\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: "+schemas+"}\n")
 
 	for name, c := range map[string]struct {
 		args   []string
@@ -85,6 +86,7 @@ func TestRun(t *testing.T) {
 		"show, unknown flag":        {[]string{"idempotency", "show", "--no-such"}, 2, "", "no-such"},
 		"show, unknown format":      {[]string{"idempotency", "show", "-c", good, "k", "--format", "xml"}, 2, "", "text or json"},
 		"show without Redis":        {[]string{"idempotency", "show", "-c", noRedis, "k"}, 1, "", "connection refused"},
+		"show without Kafka":        {[]string{"idempotency", "show", "-c", noKafka, "k"}, 1, "", "unless idempotency.installation names the installation"},
 		"check --help":              {[]string{"check", "--help"}, 0, "It changes nothing anywhere", ""},
 		"check without a file":      {[]string{"check"}, 2, "", "gateway check -c gateway.yaml"},
 		"check, unknown format":     {[]string{"check", "-c", good, "--format", "yaml"}, 2, "", "text or json"},

@@ -18,8 +18,8 @@ import (
 	"eventgateway/internal/redis"
 )
 
-// showTimeout bounds the one call to Redis.
-const showTimeout = 5 * time.Second
+// showTimeout bounds the call to Redis, and the one to Kafka before it.
+const showTimeout = 10 * time.Second
 
 type idempotencyShow struct {
 	file, format    string

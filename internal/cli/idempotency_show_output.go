@@ -37,7 +37,7 @@ func printShown(out io.Writer, s idempotency.Shown, cfg *config.Config) {
 		line("kept for", "%s", expiresText(s.Expires))
 	}
 	line("bucket", "%d of 0 to 255: %s", s.Bucket, markerText(s.Marker))
-	line("redis key", "%s", s.RecordKey)
+	line("redis key", "%s", idempotency.QuoteKey(s.RecordKey))
 	fmt.Fprintf(out, "\n%s\n", meaning(s, cfg))
 }
 
@@ -183,7 +183,7 @@ type writtenJSON struct {
 
 func printShownJSON(out io.Writer, s idempotency.Shown, cfg *config.Config) error {
 	j := shownJSON{
-		State: s.State, Claim: s.Claim.String(), RedisKey: s.RecordKey, Bucket: s.Bucket, Marker: s.Marker,
+		State: s.State, Claim: s.Claim.String(), RedisKey: idempotency.QuoteKey(s.RecordKey), Bucket: s.Bucket, Marker: s.Marker,
 		Token: s.Token, Owner: s.Owner, Topic: s.Topic, Partitions: s.Partitions, Meaning: meaning(s, cfg),
 	}
 	if s.State != idempotency.ShownAbsent {

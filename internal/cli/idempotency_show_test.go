@@ -18,7 +18,7 @@ import (
 func shownOf(state idempotency.ShownState, marker idempotency.Marker, lease time.Duration) idempotency.Shown {
 	id := event.Identity{Kind: event.IdentityKey, Parts: []string{"k"}}.ClaimID("anonymous")
 	expires := 23*time.Hour + 59*time.Minute
-	s := idempotency.Shown{Claim: id, RecordKey: "gw:{ab}:c:…", Bucket: 171, MarkerKey: "gw:{ab}:m", Marker: marker, State: state}
+	s := idempotency.Shown{Claim: id, RecordKey: "gw:AbCdEfG{ab}\xff 1", Bucket: 171, MarkerKey: "gw:AbCdEfG{ab}:m", Marker: marker, State: state}
 	switch state {
 	case idempotency.ShownClaimed, idempotency.ShownUnknown:
 		s.Expires, s.LeaseLeft, s.Fingerprint = &expires, lease, make([]byte, 32)
@@ -42,7 +42,7 @@ func TestShowText(t *testing.T) {
 		guarantee config.Guarantee
 		want      []string
 	}{
-		"absent":           {shownOf(idempotency.ShownAbsent, idempotency.MarkerReady, 0), idempotent, []string{"state        absent: Redis holds nothing\nbucket       171 of 0 to 255: ready\nredis key    gw:{ab}:c:…\n\nIn the last 24h0m0s", "A retry is a first attempt."}},
+		"absent":           {shownOf(idempotency.ShownAbsent, idempotency.MarkerReady, 0), idempotent, []string{"state        absent: Redis holds nothing\nbucket       171 of 0 to 255: ready\nredis key    \"gw:AbCdEfG{ab}\\xff 1\"\n\nIn the last 24h0m0s", "A retry is a first attempt."}},
 		"absent, lost":     {shownOf(idempotency.ShownAbsent, idempotency.MarkerMissing, 0), idempotent, []string{"NOT READY, it has no marker", "\n\nNothing can be said: claims of this bucket may be lost."}},
 		"absent, promoted": {shownOf(idempotency.ShownAbsent, idempotency.MarkerForeign, 0), idempotent, []string{"NOT READY, its marker is another Redis'", "\n\nNothing can be said"}},
 		"claimed": {shownOf(idempotency.ShownClaimed, idempotency.MarkerReady, 12340*time.Millisecond), idempotent, []string{

@@ -148,9 +148,11 @@ type CreateTopics struct {
 }
 
 // Redis remembers idempotency keys. Several addresses without a master are a
-// Redis Cluster; with a master, the addresses are those of the sentinels.
+// Redis Cluster, as is one with Cluster; with a master, the addresses are those of the
+// sentinels.
 type Redis struct {
-	Addresses []string `yaml:"addresses"` // host:port each
+	Addresses []string `yaml:"addresses"` // host:port each; from URLs, after validation
+	Cluster   bool     `yaml:"cluster"`
 	Master    string   `yaml:"master"`
 	Username  string   `yaml:"username"`
 	Password  Secret   `yaml:"password"`
@@ -178,6 +180,7 @@ type Idempotency struct {
 	Lease          time.Duration      `yaml:"lease"`
 	OnStoreFailure StoreFailurePolicy `yaml:"on_store_failure"`
 	OnStoreLoss    StoreFailurePolicy `yaml:"on_store_loss"`
+	Installation   string             `yaml:"installation"` // "" is the id of the Kafka cluster
 }
 
 // StoreFailurePolicy says what happens to a keyed event while Redis is down, or while

@@ -25,6 +25,8 @@ const (
 // transactionalIDPrefix leaves room for what follows it in a topic's name.
 var transactionalIDPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 
+var installation = regexp.MustCompile(`^[A-Za-z0-9._-]{0,100}$`)
+
 // Validate reports everything that is wrong with the values, as [Errors].
 func (c *Config) Validate() error {
 	errs := &collector{}
@@ -112,8 +114,10 @@ func (v validator) transactions() {
 }
 
 func (v validator) redis() {
+	v.resolveRedisURLs()
 	r := v.c.Redis
 	v.addresses("redis.addresses", r.Addresses)
+	v.check(!r.Cluster || r.Master == "", "redis.cluster", "is given with redis.master, which is for Sentinel", "remove one of them")
 	v.check(r.Master == strings.TrimSpace(r.Master), "redis.master", "begins or ends with a space", "write the name as the sentinels have it")
 	v.check(r.Username == "" || r.Password != "" || v.known.has("redis.password"), "redis.username",
 		"is given without redis.password, and would not be used", "give the password too")
@@ -136,4 +140,7 @@ func (v validator) idempotency() {
 		fmt.Sprintf("%s is less than idempotency.lease (%s): a key would be forgotten while it is held", i.TTL, i.Lease), "write for example 24h")
 	oneOf(v, "idempotency.on_store_failure", i.OnStoreFailure, StoreFailureReject, StoreFailurePublish)
 	oneOf(v, "idempotency.on_store_loss", i.OnStoreLoss, StoreFailureReject, StoreFailurePublish)
+	v.check(installation.MatchString(i.Installation), "idempotency.installation",
+		v.show("idempotency.installation", i.Installation)+" is not at most 100 letters, digits, dots, underscores and hyphens",
+		"write a name, for example orders-production, or leave it out: then it is the id of the Kafka cluster")
 }

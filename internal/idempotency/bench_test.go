@@ -46,7 +46,8 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 		w.answers = append(w.answers, "W")
 	}
 	rdb.AddHook(w)
-	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	s.old.never()
 	claims := make([]event.Claim, 100)
 	key := "o-10492"
 	receipt := event.Receipt{ID: "0123456789abcdef", Type: "orders.placed", Version: "v2", Topic: "orders.placed", Partition: 3, Offset: 48211, Key: &key, Time: "2026-11-23T09:15:30Z"}

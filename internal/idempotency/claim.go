@@ -147,7 +147,15 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 	if err := s.refuse(c.ID); err != nil {
 		return event.ClaimResult{}, err
 	}
-	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{recordKey(c.ID), markerKey(bucketOf(c.ID))},
+	keys, err := s.scripts.keys.get()
+	if err != nil {
+		return event.ClaimResult{}, err
+	}
+	if err := s.old.ensure(ctx, bucketOf(c.ID)); err != nil {
+		s.metrics.failed("take-over")
+		return event.ClaimResult{}, err
+	}
+	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{keys.claim(c.ID), keys.marker(bucketOf(c.ID))},
 		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
@@ -165,13 +173,17 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 	if err := s.refuse(id); err != nil {
 		return event.ClaimResult{}, err
 	}
+	keys, err := s.scripts.keys.get()
+	if err != nil {
+		return event.ClaimResult{}, err
+	}
 	select {
 	case s.looks <- struct{}{}:
 		defer func() { <-s.looks }()
 	case <-ctx.Done():
 		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", ctx.Err())
 	}
-	text, err := lookScript.Run(ctx, s.scripts.rdb, []string{recordKey(id), markerKey(bucketOf(id))}).Text()
+	text, err := lookScript.Run(ctx, s.scripts.rdb, []string{keys.claim(id), keys.marker(bucketOf(id))}).Text()
 	if err != nil {
 		s.metrics.failed("look")
 		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", err)

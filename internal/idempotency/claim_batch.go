@@ -56,11 +56,25 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	s.metrics.claimBatch.Observe(float64(len(live)))
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
+	space, err := s.scripts.keys.get()
+	if err != nil {
+		for _, c := range live {
+			c.answer("", err)
+		}
+		return
+	}
+	live = ensureAll(ctx, s.old, live, bucketOfCall, func(c *claimCall, err error) {
+		s.available.note(bucketOfCall(c), err)
+		c.answer("", err)
+	})
+	if len(live) == 0 {
+		return
+	}
 	groups := [][]*claimCall{live}
 	if s.scripts.cluster {
-		groups = byBucket(live, func(c *claimCall) byte { return bucketOf(c.claim.ID) })
+		groups = byBucket(live, bucketOfCall)
 	}
-	err := s.scripts.run(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(groups[i]) },
+	err = s.scripts.run(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(space, groups[i]) },
 		func(i int, cmd *goredis.Cmd) {
 			s.available.note(bucketOf(groups[i][0].claim.ID), cmd.Err())
 			answerClaims(groups[i], cmd)
@@ -70,10 +84,12 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	}
 }
 
+func bucketOfCall(c *claimCall) byte { return bucketOf(c.claim.ID) }
+
 // claimArgs are the keys and arguments of claimScript.
-func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
-	keys := appendTexts(make([]string, 0, 2*len(calls)), len(calls), recordKeyBytes,
-		func(b []byte, i int) []byte { return appendRecordKey(b, calls[i].claim.ID) })
+func (s *Store) claimArgs(space *keyspace, calls []*claimCall) ([]string, []any) {
+	keys := appendTexts(make([]string, 0, 2*len(calls)), len(calls), claimKeyBytes,
+		func(b []byte, i int) []byte { return space.appendClaim(b, calls[i].claim.ID) })
 	bodies := appendTexts(nil, len(calls), claimBodyBytes,
 		func(b []byte, i int) []byte { return appendClaimBody(b, calls[i].claim, nil) })
 	args := make([]any, 0, 4+2*len(calls))
@@ -83,7 +99,7 @@ func (s *Store) claimArgs(calls []*claimCall) ([]string, []any) {
 	for i, c := range calls {
 		bucket := bucketOf(c.claim.ID)
 		if place[bucket] == 0 {
-			markers = append(markers, markerKey(bucket))
+			markers = append(markers, space.marker(bucket))
 			place[bucket] = len(markers)
 		}
 		args = append(args, &bodies[i], place[bucket]) // a pointer to a string costs no allocation

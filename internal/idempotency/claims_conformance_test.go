@@ -240,7 +240,7 @@ func testRecordText(t *testing.T, b backend) {
 	r := newRig(t, b)
 	c := r.newClaim()
 	fp := base64.RawURLEncoding.EncodeToString(c.Fingerprint[:])
-	key := fmt.Sprintf("gw:{%02x}:c:%x", c.ID[0], c.ID[:])
+	key := fmt.Sprintf("gw:n4bQgYh{%02x}%s", c.ID[0], c.ID[1:17])
 	require.Equal(t, key, recordKey(c.ID))
 
 	began := time.Now()

@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -19,8 +20,26 @@ type guard struct {
 // be lost, unless another gateway does.
 func (r *Rebuilder) Guard(ctx context.Context) {
 	g := &guard{Rebuilder: r}
+	var keepingOut sync.WaitGroup
+	defer keepingOut.Wait()
+	if !backoff.Poll(ctx, r.intervals.least, r.scripts.keys.areKnown) {
+		return // Kafka has not said which cluster it is
+	}
+	g.excluded(r.old.exclude(ctx, allBuckets(), "")) // first: what the markers say counts from then on
+	keepingOut.Go(func() {
+		for backoff.Sleep(ctx, r.intervals.exclude) {
+			g.excluded(r.old.exclude(ctx, allBuckets(), ""))
+		}
+	})
 	for ctx.Err() == nil {
 		g.rest(ctx, g.round(ctx))
+	}
+}
+
+// excluded counts a failure to keep old gateways out. Each claim asks for that again.
+func (g *guard) excluded(err error) {
+	if err != nil {
+		g.metrics.failed("check")
 	}
 }
 
@@ -44,6 +63,8 @@ func (g *guard) round(ctx context.Context) time.Duration {
 		g.contended = false
 		return g.intervals.check
 	}
+	// First: it deletes the locks of buckets in which an old gateway may have worked.
+	g.excluded(g.old.exclude(ctx, allBuckets(), ""))
 	locks := newBucketLocks(g.Rebuilder)
 	defer locks.release(ctx)
 	busy, err := locks.acquire(ctx, wrong, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,19 @@ const (
 	// pollEvery is the interval of polling.
 	pollEvery = 5 * time.Millisecond
 )
+
+const testInstallation = "test"
+
+// testKeys are the keys of every store that is not about installations.
+var testKeys = newKeyspace(testInstallation)
+
+func inTest() string { return testInstallation }
+
+func recordKey(id event.ClaimID) string { return testKeys.claim(id) }
+
+func markerKey(bucket byte) string { return testKeys.marker(bucket) }
+
+func lockKey(bucket byte) string { return testKeys.lock(bucket) }
 
 // backend is a Redis on which the conformance suite runs.
 type backend struct {
@@ -96,7 +110,7 @@ func withoutMarkers(o *rigOptions) { o.bare = true }
 
 func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 	t.Helper()
-	o := rigOptions{cfg: Config{TTL: longTTL, Lease: longLease}, addr: b.addr}
+	o := rigOptions{cfg: Config{Installation: inTest, TTL: longTTL, Lease: longLease}, addr: b.addr}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -104,6 +118,7 @@ func newRig(t *testing.T, b backend, opts ...rigOption) *rig {
 	r := &rig{backend: b, cfg: o.cfg, reg: reg, raw: b.client(t, b.addr), intervals: defaultIntervals}
 	r.Store = New(o.cfg, b.client(t, o.addr), slog.New(slog.DiscardHandler), NewMetrics(reg))
 	r.scripts.cluster = b.grouped
+	r.old.never() // only tests of old gateways have any
 	switch {
 	case o.bare:
 	case o.bucket != nil:
@@ -193,6 +208,19 @@ func receiptOf(c event.Claim) event.Receipt {
 	return event.Receipt{
 		ID: c.ID.String()[:8], Type: "orders.placed", Version: "v2", Topic: c.Placement.Topic,
 		Partition: c.Placement.Partition, Offset: 42, Key: &key, Time: "2026-01-31T12:00:00Z",
+	}
+}
+
+// never says that there are no old gateways, perhaps that it is not known.
+func (o *oldGateways) never() {
+	for b := range o.until {
+		o.until[b].Store(math.MaxInt64)
+	}
+}
+
+func (o *oldGateways) perhaps() {
+	for b := range o.until {
+		o.until[b].Store(0)
 	}
 }
 

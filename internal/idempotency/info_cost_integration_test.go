@@ -91,7 +91,7 @@ func newBatch(size int, replid string) ([]string, []any) {
 		c.Fingerprint = event.Fingerprint(c.ID)
 		calls[i] = &claimCall{claim: c}
 	}
-	keys, args := s.claimArgs(calls)
+	keys, args := s.claimArgs(testKeys, calls)
 	return keys, append(args, replid)
 }
 

@@ -14,10 +14,12 @@ import (
 	"eventgateway/internal/redis"
 )
 
-// Inspect collects the facts that a preflight needs about the Redis of the claims,
-// until ctx ends. It changes nothing there. now is the gateway's clock.
-func Inspect(ctx context.Context, cfg redis.Config, now func() time.Time) preflight.RedisFacts {
-	i := inspector{cfg: cfg, master: cfg.Master, now: now}
+// Inspect collects the facts that a preflight needs about the Redis of an installation's
+// claims, until ctx ends. It changes nothing there. installation is asked for the name of
+// the installation once Redis has answered; if that is empty, its claims are left out. now
+// is the gateway's clock.
+func Inspect(ctx context.Context, cfg redis.Config, installation func() string, now func() time.Time) preflight.RedisFacts {
+	i := inspector{cfg: cfg, master: cfg.Master, installation: installation, now: now}
 	f := preflight.RedisFacts{Topology: i.topology()}
 	f.Addresses = i.askAll(ctx, f.Topology)
 	switch f.Topology {
@@ -38,14 +40,16 @@ func Inspect(ctx context.Context, cfg redis.Config, now func() time.Time) prefli
 type inspector struct {
 	cfg    redis.Config
 	master string // its name at the sentinels
-	now    func() time.Time
+
+	installation func() string
+	now          func() time.Time
 }
 
 func (i inspector) topology() preflight.RedisTopology {
 	switch {
 	case i.cfg.Master != "":
 		return preflight.RedisSentinel
-	case len(i.cfg.Addresses) > 1:
+	case i.cfg.Cluster, len(i.cfg.Addresses) > 1:
 		return preflight.RedisCluster
 	default:
 		return preflight.RedisSingle
@@ -55,7 +59,7 @@ func (i inspector) topology() preflight.RedisTopology {
 // clientOf returns a client of one server, whatever else the configuration names.
 func (i inspector) clientOf(addr string) redis.Client {
 	cfg := i.cfg
-	cfg.Addresses, cfg.Master = []string{addr}, ""
+	cfg.Addresses, cfg.Cluster, cfg.Master = []string{addr}, false, ""
 	return redis.New(cfg)
 }
 
@@ -115,7 +119,7 @@ func (i inspector) single(ctx context.Context, f *preflight.RedisFacts, addr str
 	m.Buckets = bucketCount
 	f.Masters = []preflight.RedisMaster{m}
 	if m.Failure == nil {
-		f.Claims = markers(ctx, rdb)
+		f.Claims = i.markers(ctx, rdb)
 	}
 }
 
@@ -133,7 +137,7 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 	owned := make(map[*goredis.Client][]byte)
 	var masters []*goredis.Client
 	for _, b := range allBuckets() {
-		m, err := rdb.MasterForKey(ctx, markerKey(b))
+		m, err := rdb.MasterForKey(ctx, keyPrefix+hashTag(b))
 		if err != nil {
 			f.NoMasters = failureOf(err)
 			return
@@ -153,14 +157,14 @@ func (i inspector) cluster(ctx context.Context, f *preflight.RedisFacts) {
 	}
 	inspecting.Wait()
 	slices.SortFunc(f.Masters, func(a, b preflight.RedisMaster) int { return strings.Compare(a.Address, b.Address) })
-	f.Claims = markers(ctx, rdb)
+	f.Claims = i.markers(ctx, rdb)
 }
 
 // markers counts the buckets whose claims are complete.
-func markers(ctx context.Context, rdb redis.Client) preflight.RedisClaims {
+func (i inspector) markers(ctx context.Context, rdb redis.Client) preflight.RedisClaims {
 	c := preflight.RedisClaims{Buckets: bucketCount}
 	check := bucketScript{checkScript, markerOnly, nil}
-	err := newScriptRunner(rdb).runOnBuckets(ctx, check, allBuckets(), func(_ byte, state bucketState) {
+	err := newScriptRunner(rdb, i.installation).runOnBuckets(ctx, check, allBuckets(), func(_ byte, state bucketState) {
 		switch state {
 		case bucketReady:
 			c.Ready++

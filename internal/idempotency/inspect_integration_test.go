@@ -33,7 +33,7 @@ func requireFinding(t *testing.T, cfg redis.Config, severity preflight.Severity,
 // requireFindingFor is requireFinding with needs of its own.
 func requireFindingFor(t *testing.T, cfg redis.Config, needs preflight.RedisNeeds, severity preflight.Severity, check, what string) {
 	t.Helper()
-	facts := Inspect(t.Context(), cfg, time.Now)
+	facts := Inspect(t.Context(), cfg, inTest, time.Now)
 	list := append(preflight.Redis(facts, needs), preflight.RedisClock(facts, needs)...)
 	for _, f := range list {
 		if f.Check == check && f.Severity == severity && strings.Contains(f.What, what) {
@@ -155,7 +155,7 @@ func TestInspectUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			requireFinding(t, c.cfg, preflight.Error, "redis.address", c.what)
-			facts := Inspect(t.Context(), c.cfg, time.Now)
+			facts := Inspect(t.Context(), c.cfg, inTest, time.Now)
 			for _, f := range preflight.Redis(facts, needs) {
 				require.NotContains(t, f.What+f.Do, "hunter2")
 				require.NotEqual(t, preflight.OK, f.Severity)
@@ -174,7 +174,7 @@ func TestInspectFewPermissionsAndAOF(t *testing.T) {
 	addr := ownRedis(t, "--appendonly", "yes").Addr()
 	do(t, addr, append([]any{"ACL", "SETUSER", "documented", "on", ">secret"}, rulesOf(documentedUser)...)...)
 	cfg := redis.Config{Addresses: []string{addr}, Username: "documented", Password: "secret"}
-	facts := Inspect(t.Context(), cfg, time.Now)
+	facts := Inspect(t.Context(), cfg, inTest, time.Now)
 	require.Contains(t, preflight.Redis(facts, needs), preflight.Finding{Severity: preflight.OK, Check: "redis.persistence", Subject: addr, What: "append-only file"})
 }
 
@@ -239,7 +239,7 @@ func TestInspectReplica(t *testing.T) {
 		do(t, sentinel, "ACL", "SETUSER", "default", "resetpass", ">secret")
 		cfg.Addresses, cfg.Master = []string{sentinel, startSentinel(t, master.Addr())}, "gateways"
 		requireFinding(t, cfg, preflight.Error, "redis.address", "wants a password")
-		for _, f := range preflight.Redis(Inspect(t.Context(), cfg, time.Now), needs) {
+		for _, f := range preflight.Redis(Inspect(t.Context(), cfg, inTest, time.Now), needs) {
 			require.True(t, f.Severity != preflight.Error || strings.Contains(f.Do, "let the sentinels answer without a password") || f.Check == "redis.split_brain", f)
 		}
 	})
@@ -269,7 +269,7 @@ func TestInspectCluster(t *testing.T) {
 
 	requireFinding(t, at(addrs...), preflight.OK, "redis.topology", "a Cluster with 3 masters")
 	requireFinding(t, at(addrs...), preflight.Warning, "redis.claims", "new or was emptied")
-	facts := Inspect(t.Context(), at(addrs...), time.Now)
+	facts := Inspect(t.Context(), at(addrs...), inTest, time.Now)
 	buckets := 0
 	for _, m := range facts.Masters {
 		require.Nil(t, m.Failure)
@@ -314,7 +314,7 @@ func TestInspectClock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			facts := Inspect(t.Context(), at(addr), func() time.Time { return time.Now().Add(c.off) })
+			facts := Inspect(t.Context(), at(addr), inTest, func() time.Time { return time.Now().Add(c.off) })
 			require.Len(t, facts.Masters, 1)
 			require.InDelta(t, -c.off, *facts.Masters[0].Ahead, float64(500*time.Millisecond))
 			list := preflight.RedisClock(facts, needs)
@@ -332,7 +332,7 @@ func TestInspectChangesNothing(t *testing.T) {
 	rdb := goredis.NewClient(&goredis.Options{Addr: addr})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	do(t, addr, "CONFIG", "SET", "maxmemory", "100mb")
-	Inspect(t.Context(), at(addr), time.Now)
+	Inspect(t.Context(), at(addr), inTest, time.Now)
 	info, err := rdb.Info(t.Context(), "persistence", "keyspace").Result()
 	require.NoError(t, err)
 	require.EqualValues(t, 0, number(parseInfo(info), "rdb_changes_since_last_save"))
@@ -349,7 +349,7 @@ func TestShowWithFewPermissions(t *testing.T) {
 	do(t, addr, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret"}, rulesOf(documentedUser)...)...)
 	rdb := redis.New(redis.Config{Addresses: []string{addr}, Username: "gateway", Password: "secret"})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	shown, err := Show(t.Context(), rdb, c.ID)
+	shown, err := Show(t.Context(), rdb, testInstallation, c.ID)
 	require.NoError(t, err)
 	require.Equal(t, ShownClaimed, shown.State)
 	require.Nil(t, shown.Expires)

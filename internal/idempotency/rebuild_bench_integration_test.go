@@ -62,7 +62,7 @@ func BenchmarkRebuild(b *testing.B) {
 	defer func() { require.NoError(b, rdb.Close()) }()
 	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
 		b.Run(name, func(b *testing.B) {
-			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+			s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 			s.scripts.cluster = grouped
 			var read int64
 			var took time.Duration

@@ -60,6 +60,9 @@ var ErrNotEmpty = errors.New("buckets carry the marker of another Redis: events 
 // asserts that no keyed event was written within the idempotency window: if one
 // was, its retries are published again.
 func (s *Store) AssertEmpty(ctx context.Context) (set int, err error) {
+	if err := s.old.exclude(ctx, allBuckets(), ""); err != nil {
+		return 0, err
+	}
 	foreign := false
 	err = s.scripts.runOnBuckets(ctx, bucketScript{assertEmptyScript, markerAndLock, nil}, allBuckets(), func(b byte, state bucketState) {
 		switch state {

@@ -39,6 +39,10 @@ var rebuildConformance = []struct {
 	{"a rebuild by hand waits for another's", testRebuildByHandWaits},
 	{"a rebuild by hand loses a bucket", testRebuildByHandLosesABucket},
 	{"an operator asserts that nothing was written", testAssertEmpty},
+	{"gateways with the former keys", testOldGateways},
+	{"gateways with the former keys, two installations", testOldGatewaysOfTwoInstallations},
+	{"gateways with the former keys under a rebuild", testExclusionUnderARebuild},
+	{"two installations", testTwoInstallations},
 }
 
 func runRebuildConformance(t *testing.T, newLab func(*testing.T) lab, groupings ...bool) {
@@ -223,6 +227,7 @@ func testHolderDies(t *testing.T, l lab) {
 	_, err := locks.acquire(t.Context(), allBuckets(), false)
 	require.NoError(t, err)
 	taken := time.Now()
+	require.NoError(t, owner.old.exclude(t.Context(), allBuckets(), locks.token))
 
 	log := heir.written(50)
 	log.onPass = func(int) {

@@ -127,7 +127,7 @@ func BenchmarkCheck(b *testing.B) {
 	defer func() { require.NoError(b, rdb.Close()) }()
 	for name, grouped := range map[string]bool{"one server": false, "as on a cluster": true} {
 		b.Run(name, func(b *testing.B) {
-			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+			s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 			s.scripts.cluster = grouped
 			_, err := s.AssertEmpty(b.Context())
 			require.NoError(b, err)

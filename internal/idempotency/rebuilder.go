@@ -30,6 +30,7 @@ type Rebuilder struct {
 	scripts   *scriptRunner
 	log       Log
 	unready   *unreadyBuckets
+	old       *oldGateways
 	wake      <-chan struct{} // receives when a claim found a wrong marker
 	logger    *slog.Logger
 	metrics   *Metrics
@@ -45,18 +46,19 @@ type intervals struct {
 	// meanwhile.
 	contended, failed, least time.Duration
 	retry                    time.Duration // between two tries of one script
+	exclude                  time.Duration // between two renewals of what keeps old gateways out
 }
 
 var defaultIntervals = intervals{
 	lockTTL: 10 * time.Second, check: 3 * time.Second,
 	contended: time.Second, failed: 5 * time.Second, least: 200 * time.Millisecond,
-	retry: time.Second,
+	retry: time.Second, exclude: excludedFor / 6,
 }
 
 // NewRebuilder returns a Rebuilder of the store's claims.
 func NewRebuilder(s *Store, log Log) *Rebuilder {
 	return &Rebuilder{
-		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, wake: s.wake,
+		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake,
 		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
 	}
 }
@@ -149,7 +151,11 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time.Duration, progress func(Tally)) (tally Tally, err error) {
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
-	if err := r.log.Quiesce(ctx, begun); err != nil {
+	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
+		return tally, locks.stepError(ctx, "lock buckets", err)
+	}
+	// From now on, and not from begun, no old gateway makes a claim.
+	if err := r.log.Quiesce(ctx, time.Now()); err != nil {
 		return tally, locks.stepError(ctx, "wait for records under way", err)
 	}
 	tally.Waited = time.Since(begun)
@@ -162,6 +168,10 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 	}
 	if err != nil {
 		return tally, locks.stepError(ctx, "read the log", err)
+	}
+	// Again, because reading took time: a bucket that an old gateway got meanwhile is lost.
+	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), "") }); err != nil {
+		return tally, locks.stepError(ctx, "set markers", err)
 	}
 	err = locks.complete(ctx)
 	tally.Buckets = len(locks.ready)

@@ -3,7 +3,6 @@ package idempotency
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -172,28 +171,6 @@ func decodeFingerprint(text string) event.Fingerprint {
 	return f
 }
 
-// bucketCount is the number of buckets. With more of them less has to be rebuilt after a
-// partial loss; with fewer it costs less to check all markers. It is part of the stored
-// format.
-const bucketCount = 256
-
-func bucketOf(id event.ClaimID) byte { return id[0] }
-
-const keyPrefix = "gw:{"
-
-// recordKey and markerKey share a hash tag, so that on a Redis Cluster one script may use
-// both.
-func recordKey(id event.ClaimID) string {
-	return string(appendRecordKey(make([]byte, 0, recordKeyBytes), id))
-}
-
-const recordKeyBytes = len(keyPrefix) + 2 + len("}:c:") + 2*len(event.ClaimID{})
-
-func appendRecordKey(b []byte, id event.ClaimID) []byte {
-	b = hex.AppendEncode(append(b, keyPrefix...), id[:1])
-	return hex.AppendEncode(append(b, "}:c:"...), id[:])
-}
-
 // appendTexts appends n strings, of about size bytes each, to a list. All of them share
 // one allocation; add appends the text of one.
 func appendTexts(list []string, n, size int, add func(b []byte, i int) []byte) []string {
@@ -208,23 +185,4 @@ func appendTexts(list []string, n, size int, add func(b []byte, i int) []byte) [
 		start = end
 	}
 	return list
-}
-
-func markerKey(bucket byte) string { return markerKeys[bucket] }
-
-var markerKeys = func() (keys [bucketCount]string) {
-	for b := range keys {
-		keys[b] = string(hex.AppendEncode([]byte(keyPrefix), []byte{byte(b)})) + "}:m"
-	}
-	return keys
-}()
-
-// probeKey is a key of the bucket that never exists.
-func probeKey(bucket byte) string {
-	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:probe"
-}
-
-// lockKey is the key of the lock that a gateway holds while it rebuilds a bucket.
-func lockKey(bucket byte) string {
-	return string(hex.AppendEncode([]byte(keyPrefix), []byte{bucket})) + "}:l"
 }

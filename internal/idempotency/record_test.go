@@ -122,18 +122,6 @@ func TestClaimBody(t *testing.T) {
 	}
 }
 
-func TestKeysOfABucketShareAHashTag(t *testing.T) {
-	t.Parallel()
-	for bucket := range bucketCount {
-		id := event.ClaimID{byte(bucket), 0xff}
-		tag := fmt.Sprintf("gw:{%02x}:", bucket)
-		require.Equal(t, byte(bucket), bucketOf(id))
-		require.Equal(t, tag+"m", markerKey(byte(bucket)))
-		require.Equal(t, tag+"l", lockKey(byte(bucket)))
-		require.Equal(t, tag+"c:"+id.String(), recordKey(id))
-	}
-}
-
 func TestParseResult(t *testing.T) {
 	t.Parallel()
 	fingerprint := event.Fingerprint{1}

@@ -177,7 +177,11 @@ func (r *restorer) write(ctx context.Context, batch []settledEntry) (left []sett
 	if r.scripts.cluster {
 		groups = byBucket(batch, func(e settledEntry) byte { return bucketOf(e.entry.Claim) })
 	}
-	err = r.scripts.run(ctx, len(groups), restoreScript, func(i int) ([]string, []any) { return restoreArgs(groups[i], r.locks.token) },
+	space, err := r.scripts.keys.get()
+	if err != nil {
+		return batch, err // cannot happen: the buckets are locked
+	}
+	err = r.scripts.run(ctx, len(groups), restoreScript, func(i int) ([]string, []any) { return restoreArgs(space, groups[i], r.locks.token) },
 		func(i int, cmd *goredis.Cmd) {
 			letters, err := cmd.Text()
 			if err != nil || len(letters) != len(groups[i]) {
@@ -194,7 +198,7 @@ func (r *restorer) write(ctx context.Context, batch []settledEntry) (left []sett
 }
 
 // restoreArgs are the keys and arguments of restoreScript.
-func restoreArgs(batch []settledEntry, token string) ([]string, []any) {
+func restoreArgs(space *keyspace, batch []settledEntry, token string) ([]string, []any) {
 	keys := make([]string, 0, 2*len(batch))
 	args := make([]any, 0, 2+4*len(batch))
 	args = append(args, token, len(batch))
@@ -203,10 +207,10 @@ func restoreArgs(batch []settledEntry, token string) ([]string, []any) {
 	for _, e := range batch {
 		bucket := bucketOf(e.entry.Claim)
 		if place[bucket] == 0 {
-			locks = append(locks, lockKey(bucket))
+			locks = append(locks, space.lock(bucket))
 			place[bucket] = len(locks)
 		}
-		keys = append(keys, recordKey(e.entry.Claim))
+		keys = append(keys, space.claim(e.entry.Claim))
 		args = append(args, e.record, e.expiry.Milliseconds(), place[bucket], encodeFingerprint(e.entry.Fingerprint))
 	}
 	return append(keys, locks...), args

@@ -15,11 +15,12 @@ import (
 type scriptRunner struct {
 	rdb     redis.Client
 	cluster bool
+	keys    keys
 }
 
-func newScriptRunner(rdb redis.Client) *scriptRunner {
+func newScriptRunner(rdb redis.Client, installation func() string) *scriptRunner {
 	_, cluster := rdb.(*goredis.ClusterClient)
-	return &scriptRunner{rdb: rdb, cluster: cluster}
+	return &scriptRunner{rdb: rdb, cluster: cluster, keys: keys{installation: installation}}
 }
 
 // run runs a script once per group: directly for one group, in one pipeline for
@@ -104,7 +105,7 @@ func allBuckets() []byte {
 // bucketScript is a script that answers with a state for each of its buckets.
 type bucketScript struct {
 	script *goredis.Script
-	keys   func(bucket byte) []string
+	keys   func(k *keyspace, bucket byte) []string
 	args   []any
 }
 
@@ -115,6 +116,10 @@ func (r *scriptRunner) runOnBuckets(ctx context.Context, s bucketScript, buckets
 	if len(buckets) == 0 {
 		return nil
 	}
+	space, err := r.keys.get()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	size := len(buckets)
@@ -122,10 +127,10 @@ func (r *scriptRunner) runOnBuckets(ctx context.Context, s bucketScript, buckets
 		size = 1
 	}
 	groups := slices.Collect(slices.Chunk(buckets, size))
-	err := r.run(ctx, len(groups), s.script, func(i int) ([]string, []any) {
+	err = r.run(ctx, len(groups), s.script, func(i int) ([]string, []any) {
 		var keys []string
 		for _, b := range groups[i] {
-			keys = append(keys, s.keys(b)...)
+			keys = append(keys, s.keys(space, b)...)
 		}
 		return keys, s.args
 	}, func(i int, cmd *goredis.Cmd) {
@@ -143,8 +148,10 @@ func (r *scriptRunner) runOnBuckets(ctx context.Context, s bucketScript, buckets
 	return nil
 }
 
-func markerOnly(bucket byte) []string { return []string{markerKey(bucket)} }
+func markerOnly(k *keyspace, bucket byte) []string { return []string{k.marker(bucket)} }
 
-func lockOnly(bucket byte) []string { return []string{lockKey(bucket)} }
+func lockOnly(k *keyspace, bucket byte) []string { return []string{k.lock(bucket)} }
 
-func markerAndLock(bucket byte) []string { return []string{markerKey(bucket), lockKey(bucket)} }
+func markerAndLock(k *keyspace, bucket byte) []string {
+	return []string{k.marker(bucket), k.lock(bucket)}
+}

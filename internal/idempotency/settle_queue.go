@@ -162,8 +162,13 @@ func (q *settleQueue) apply(ctx context.Context, batch []*settlement) {
 		groups = byBucket(batch, func(e *settlement) byte { return bucketOf(e.id) })
 	}
 	failpoint.At(failpoint.Settling)
-	err := q.scripts.run(scriptCtx, len(groups), settleScript, func(i int) ([]string, []any) { return settleArgs(groups[i], q.cfg.TTL) },
-		func(i int, cmd *goredis.Cmd) { q.applied(groups[i], cmd) })
+	space, err := q.scripts.keys.get()
+	if err != nil { // an event that was published without deduplication, before Kafka said which cluster it is
+		q.requeue(batch)
+	} else {
+		err = q.scripts.run(scriptCtx, len(groups), settleScript, func(i int) ([]string, []any) { return settleArgs(space, groups[i], q.cfg.TTL) },
+			func(i int, cmd *goredis.Cmd) { q.applied(groups[i], cmd) })
+	}
 	failpoint.At(failpoint.Settled)
 	if err != nil {
 		q.failed(ctx, err)
@@ -185,9 +190,9 @@ func (q *settleQueue) failed(ctx context.Context, err error) {
 }
 
 // settleArgs are the keys and arguments of settleScript.
-func settleArgs(batch []*settlement, ttl time.Duration) ([]string, []any) {
-	keys := appendTexts(make([]string, 0, len(batch)), len(batch), recordKeyBytes,
-		func(b []byte, i int) []byte { return appendRecordKey(b, batch[i].id) })
+func settleArgs(space *keyspace, batch []*settlement, ttl time.Duration) ([]string, []any) {
+	keys := appendTexts(make([]string, 0, len(batch)), len(batch), claimKeyBytes,
+		func(b []byte, i int) []byte { return space.appendClaim(b, batch[i].id) })
 	args := make([]any, 0, 1+3*len(batch))
 	args = append(args, ttl.Milliseconds())
 	for _, e := range batch {
@@ -199,18 +204,24 @@ func settleArgs(batch []*settlement, ttl time.Duration) ([]string, []any) {
 // applied finishes a group, or queues it again if Redis failed.
 func (q *settleQueue) applied(batch []*settlement, cmd *goredis.Cmd) {
 	missed, err := cmd.Int()
-	now := time.Now()
-	if err == nil {
-		q.metrics.missedSettlements.Add(float64(missed))
+	if err != nil {
+		q.requeue(batch)
+		return
 	}
+	q.metrics.missedSettlements.Add(float64(missed))
+	now := time.Now()
 	for _, e := range batch {
-		switch {
-		case err == nil:
-			q.metrics.settle.Observe(now.Sub(e.begun).Seconds())
-			q.finish(e)
-		case now.After(e.expires):
+		q.metrics.settle.Observe(now.Sub(e.begun).Seconds())
+		q.finish(e)
+	}
+}
+
+func (q *settleQueue) requeue(batch []*settlement) {
+	now := time.Now()
+	for _, e := range batch {
+		if now.After(e.expires) {
 			q.drop(e)
-		default:
+		} else {
 			q.push(e)
 		}
 	}

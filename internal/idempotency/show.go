@@ -66,9 +66,10 @@ if type(ttl) == 'table' then ttl = -3 end
 return {now, not marker and '-' or marker == replid and '=' or '!', rec or '', ttl}
 `)
 
-// Show reads the record of a claim. It changes nothing.
-func Show(ctx context.Context, rdb redis.Client, id event.ClaimID) (Shown, error) {
-	shown := Shown{Claim: id, RecordKey: recordKey(id), Bucket: bucketOf(id), MarkerKey: markerKey(bucketOf(id)), State: ShownAbsent}
+// Show reads the record of an installation's claim. It changes nothing.
+func Show(ctx context.Context, rdb redis.Client, installation string, id event.ClaimID) (Shown, error) {
+	keys := newKeyspace(installation)
+	shown := Shown{Claim: id, RecordKey: keys.claim(id), Bucket: bucketOf(id), MarkerKey: keys.marker(bucketOf(id)), State: ShownAbsent}
 	reply, err := showScript.Run(ctx, rdb, []string{shown.RecordKey, shown.MarkerKey}).Slice()
 	if err != nil {
 		return shown, fmt.Errorf("read claim: %w", err)
@@ -94,7 +95,7 @@ func Show(ctx context.Context, rdb redis.Client, id event.ClaimID) (Shown, error
 	}
 	rec, err := parseRecord(text)
 	if err != nil {
-		return shown, fmt.Errorf("read %s: %w", shown.RecordKey, err)
+		return shown, fmt.Errorf("read %s: %w", QuoteKey(shown.RecordKey), err)
 	}
 	shown.fill(rec, now)
 	return shown, nil

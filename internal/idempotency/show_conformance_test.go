@@ -15,7 +15,7 @@ func testShow(t *testing.T, b backend) {
 	show := func(c event.Claim) Shown {
 		t.Helper()
 		before := r.record(t, c.ID)
-		shown, err := Show(t.Context(), r.raw, c.ID)
+		shown, err := Show(t.Context(), r.raw, testInstallation, c.ID)
 		require.NoError(t, err)
 		require.Equal(t, c.ID, shown.Claim)
 		require.Equal(t, recordKey(c.ID), shown.RecordKey)
@@ -69,9 +69,9 @@ func testShow(t *testing.T, b backend) {
 	require.Equal(t, ShownSettled, shown.State, "a receipt is correct whatever else was lost")
 
 	require.NoError(t, r.raw.Set(t.Context(), recordKey(c.ID), "something", 0).Err())
-	_, err := Show(t.Context(), r.raw, c.ID)
+	_, err := Show(t.Context(), r.raw, testInstallation, c.ID)
 	require.ErrorIs(t, err, errBadRecord)
-	require.ErrorContains(t, err, recordKey(c.ID))
+	require.ErrorContains(t, err, QuoteKey(recordKey(c.ID)))
 }
 
 // testShowAbandoned shows a claim whose lease is over.
@@ -80,7 +80,7 @@ func testShowAbandoned(t *testing.T, b backend) {
 	c := r.newClaim()
 	r.mustWin(t, c)
 	require.Eventually(t, func() bool {
-		shown, err := Show(t.Context(), r.raw, c.ID)
+		shown, err := Show(t.Context(), r.raw, testInstallation, c.ID)
 		return err == nil && shown.State == ShownClaimed && shown.LeaseLeft <= 0
 	}, patience, pollEvery)
 }

@@ -13,8 +13,11 @@ import (
 
 // Config sets how claims are kept.
 type Config struct {
-	TTL   time.Duration // how long a receipt is remembered: the idempotency window
-	Lease time.Duration // how long a claim is held before another attempt may take it over
+	// Installation names what the claims belong to: those of others on the same Redis are
+	// out of sight. It may be empty until Kafka has said which cluster it is.
+	Installation func() string
+	TTL          time.Duration // how long a receipt is remembered: the idempotency window
+	Lease        time.Duration // how long a claim is held before another attempt may take it over
 	// Transactional says that a take-over first fences the producer of the earlier
 	// attempt. A retry then need not wait for the lease of an attempt that is known to
 	// have failed.
@@ -49,6 +52,7 @@ type Store struct {
 	settles *settleQueue
 	recent  *recentReceipts
 	unready *unreadyBuckets
+	old     *oldGateways
 	wake    chan struct{} // asks the guard to check the markers now
 
 	available *availability
@@ -56,8 +60,9 @@ type Store struct {
 
 // New returns a Store on rdb, which the caller closes after Run has returned.
 func New(cfg Config, rdb redis.Client, logger *slog.Logger, metrics *Metrics) *Store {
+	scripts := newScriptRunner(rdb, cfg.Installation)
 	s := &Store{
-		cfg: cfg, scripts: newScriptRunner(rdb), logger: logger, metrics: metrics,
+		cfg: cfg, scripts: scripts, logger: logger, metrics: metrics, old: newOldGateways(scripts),
 		recent: newRecentReceipts(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 		unready: newUnreadyBuckets(cfg, metrics.unready), wake: make(chan struct{}, 1),
 	}

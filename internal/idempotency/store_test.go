@@ -25,7 +25,7 @@ func TestMoreSettlementsThanTheQueueHolds(t *testing.T) {
 	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
-	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
+	s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
 	for range settleQueueLimit {
 		s.MarkUnknown(event.Claim{})
 	}
@@ -96,7 +96,7 @@ func TestRedisAway(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			reg := prometheus.NewRegistry()
-			s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
+			s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
 			require.ErrorContains(t, tt.do(t.Context(), s), "connection refused")
 			if tt.operation != "" {
 				require.Equal(t, 1, counted(t, reg, errorsTotal, ""))
@@ -111,7 +111,7 @@ func TestClaimOfAnEndedContextIsNotSent(t *testing.T) {
 	rdb := redis.New(redis.Config{Addresses: []string{nowhere}})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	reg := prometheus.NewRegistry()
-	s := New(Config{TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
+	s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(reg))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.Claim(ctx, event.Claim{})

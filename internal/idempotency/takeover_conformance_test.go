@@ -164,7 +164,7 @@ func testMarkers(t *testing.T, b backend) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, b)
-			require.Equal(t, fmt.Sprintf("gw:{%02x}:m", r.bucket), markerKey(r.bucket))
+			require.Equal(t, fmt.Sprintf("gw:n4bQgYh{%02x}:m", r.bucket), markerKey(r.bucket))
 			require.NoError(t, r.raw.Get(t.Context(), markerKey(r.bucket)).Err())
 			r.mustWin(t, r.newClaim())
 			held := r.newClaim()

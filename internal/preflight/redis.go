@@ -19,7 +19,7 @@ func Redis(f RedisFacts, needs RedisNeeds) []Finding {
 		known = append(known, m)
 		list = append(list, master(m, f.Topology, needs)...)
 	}
-	list = append(list, room(known, f.Claims.Buckets, needs)...)
+	list = append(list, room(known, f, needs)...)
 	return append(list, claims(f, needs)...)
 }
 

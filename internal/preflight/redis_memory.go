@@ -6,9 +6,19 @@ import (
 	"time"
 )
 
-// BytesPerKey is the memory of one remembered key in Redis, hash tables included. It was
-// measured for usual receipts (docs/operations.md).
-const BytesPerKey = 500
+// The memory of one remembered key in Redis, hash tables included, measured
+// (docs/operations.md). A Cluster also links the keys of each slot.
+const (
+	BytesPerKey        = 200
+	BytesPerClusterKey = 216
+)
+
+func bytesPerKey(t RedisTopology) float64 {
+	if t == RedisCluster {
+		return BytesPerClusterKey
+	}
+	return BytesPerKey
+}
 
 const (
 	// fullShare is the share of its memory from which a Redis counts as nearly full:
@@ -62,8 +72,9 @@ func limit(m RedisMaster) []Finding {
 
 // room compares how many keys fit with how many are to be remembered. Keys spread evenly
 // over the buckets, so that in a Cluster the master with the least room decides.
-func room(masters []RedisMaster, buckets int, needs RedisNeeds) []Finding {
+func room(masters []RedisMaster, f RedisFacts, needs RedisNeeds) []Finding {
 	const check = "redis.memory"
+	each, buckets := bytesPerKey(f.Topology), f.Claims.Buckets
 	more, total := math.Inf(1), math.Inf(1)
 	tightest, full := "", false
 	for _, m := range masters {
@@ -72,13 +83,13 @@ func room(masters []RedisMaster, buckets int, needs RedisNeeds) []Finding {
 			ceiling = m.Memory.System
 		}
 		if !m.InfoKnown || ceiling == 0 {
-			return []Finding{{Warning, check, m.Address, "it does not say how much memory it may use", "compare it with " + estimate(needs)}}
+			return []Finding{{Warning, check, m.Address, "it does not say how much memory it may use", "compare it with " + estimate(each, needs)}}
 		}
 		share := 1.0
 		if m.Buckets > 0 && buckets > 0 {
 			share = float64(m.Buckets) / float64(buckets)
 		}
-		free := float64(max(ceiling-m.Memory.Used, 0)) / BytesPerKey
+		free := float64(max(ceiling-m.Memory.Used, 0)) / each
 		if all := (free + float64(m.ExpiringKeys)) / share; all < total {
 			more, total, tightest = free/share, all, m.Address
 			full = float64(m.Memory.Used) > fullShare*float64(ceiling)
@@ -88,17 +99,17 @@ func room(masters []RedisMaster, buckets int, needs RedisNeeds) []Finding {
 		return nil
 	}
 	ttl := max(needs.TTL, minTTL)
-	what := fmt.Sprintf("room for %s more keys of %d bytes, %s in all: %s new keys a second for %s",
-		countText(more), BytesPerKey, countText(total), rateText(total/ttl.Seconds()), ttl)
+	what := fmt.Sprintf("a million keys take %s; room for %s more, %s in all: %s new keys a second for %s",
+		bytesText(int64(1e6*each)), countText(more), countText(total), rateText(total/ttl.Seconds()), ttl)
 	wanted := needs.ExpectedRate * ttl.Seconds()
 	if wanted > 0 {
-		what += fmt.Sprintf("; %s a second are %s keys, %s", rateText(needs.ExpectedRate), countText(wanted), bytesText(int64(wanted*BytesPerKey)))
+		what += fmt.Sprintf("; %s a second are %s keys, %s", rateText(needs.ExpectedRate), countText(wanted), bytesText(int64(wanted*each)))
 	}
 	switch {
 	case wanted > total:
 		return []Finding{{
 			Error, check, tightest, what + ": when memory runs out, keyed events are refused (503)",
-			fmt.Sprintf("give Redis at least %s more, or make idempotency.ttl at most %s", bytesText(int64((wanted/fullShare-total)*BytesPerKey)), shorter(total, needs.ExpectedRate)),
+			fmt.Sprintf("give Redis at least %s more, or make idempotency.ttl at most %s", bytesText(int64((wanted/fullShare-total)*each)), shorter(total, needs.ExpectedRate)),
 		}}
 	case wanted > fullShare*total:
 		return []Finding{{Warning, check, tightest, what + ", which is nearly all", "give Redis more memory, or shorten idempotency.ttl"}}
@@ -117,10 +128,10 @@ func shorter(total, rate float64) time.Duration {
 	return d.Truncate(time.Second)
 }
 
-func estimate(needs RedisNeeds) string {
-	text := fmt.Sprintf("%d bytes for each key of the last %s", BytesPerKey, needs.TTL)
+func estimate(each float64, needs RedisNeeds) string {
+	text := fmt.Sprintf("%s for each million keys of the last %s", bytesText(int64(1e6*each)), needs.TTL)
 	if needs.ExpectedRate > 0 {
-		text += fmt.Sprintf(", which are %s", bytesText(int64(needs.ExpectedRate*needs.TTL.Seconds()*BytesPerKey)))
+		text += fmt.Sprintf(", which are %s", bytesText(int64(needs.ExpectedRate*needs.TTL.Seconds()*each)))
 	}
 	return text
 }

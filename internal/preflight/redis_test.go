@@ -76,7 +76,7 @@ func TestRedisSound(t *testing.T) {
 		"ok redis.eviction redis:6379: maxmemory-policy is noeviction",
 		"ok redis.maxmemory redis:6379: 100.0 MiB of maxmemory 8.0 GiB are used",
 		"ok redis.persistence redis:6379: append-only file, appendfsync everysec",
-		"ok redis.memory redis:6379: room for 17.0 million more keys of 500 bytes, 17.0 million in all: 196 new keys a second for 24h0m0s",
+		"ok redis.memory redis:6379: a million keys take 190.7 MiB; room for 42.4 million more, 42.4 million in all: 491 new keys a second for 24h0m0s",
 		"ok redis.claims : all 256 buckets of keys are ready",
 		"ok clock.redis redis:6379: Redis' clock is 20µs ahead of this machine's, give or take 0.15 ms",
 	}, lines(list))
@@ -259,25 +259,29 @@ func TestRoom(t *testing.T) {
 		want    string
 		do      string
 	}{
-		"empty":      {[]RedisMaster{sized(0, 500*million, 0)}, 0, "ok redis.memory redis:6379: room for 1.0 million more keys of 500 bytes, 1.0 million in all: 11 new keys a second for 24h0m0s", ""},
-		"half used":  {[]RedisMaster{sized(250*million, 500*million, 480_000)}, 0, "ok redis.memory redis:6379: room for 500,000 more keys of 500 bytes, 980,000 in all: 11 new keys a second for 24h0m0s", ""},
-		"full":       {[]RedisMaster{sized(450*million, 500*million, 900_000)}, 0, "warning redis.memory redis:6379: room for 100,000 more keys of 500 bytes, 1.0 million in all: 11 new keys a second for 24h0m0s: Redis is nearly full", "--expected-rate"},
-		"over":       {[]RedisMaster{sized(600*million, 500*million, 0)}, 0, "warning redis.memory redis:6379: room for 0 more keys of 500 bytes, 0 in all: 0.0 new keys a second for 24h0m0s: Redis is nearly full", "--expected-rate"},
-		"enough":     {[]RedisMaster{sized(0, 500*million, 0)}, 5, "ok redis.memory redis:6379: room for 1.0 million more keys of 500 bytes, 1.0 million in all: 11 new keys a second for 24h0m0s; 5.0 a second are 432,000 keys, 206.0 MiB", ""},
-		"scarce":     {[]RedisMaster{sized(0, 500*million, 0)}, 10, "warning redis.memory redis:6379: room for 1.0 million more keys of 500 bytes, 1.0 million in all: 11 new keys a second for 24h0m0s; 10 a second are 864,000 keys, 412.0 MiB, which is nearly all", "more memory"},
-		"not enough": {[]RedisMaster{sized(0, 500*million, 0)}, 1000, "error redis.memory redis:6379: room for 1.0 million more keys of 500 bytes, 1.0 million in all: 11 new keys a second for 24h0m0s; 1,000 a second are 86.4 million keys, 40.2 GiB: when memory runs out, keyed events are refused (503)", "at least 49.8 GiB more, or make idempotency.ttl at most 13m0s"},
+		"empty":      {[]RedisMaster{sized(0, 200*million, 0)}, 0, "ok redis.memory redis:6379: a million keys take 190.7 MiB; room for 1.0 million more, 1.0 million in all: 11 new keys a second for 24h0m0s", ""},
+		"half used":  {[]RedisMaster{sized(100*million, 200*million, 480_000)}, 0, "ok redis.memory redis:6379: a million keys take 190.7 MiB; room for 500,000 more, 980,000 in all: 11 new keys a second for 24h0m0s", ""},
+		"full":       {[]RedisMaster{sized(180*million, 200*million, 900_000)}, 0, "warning redis.memory redis:6379: a million keys take 190.7 MiB; room for 100,000 more, 1.0 million in all: 11 new keys a second for 24h0m0s: Redis is nearly full", "--expected-rate"},
+		"over":       {[]RedisMaster{sized(240*million, 200*million, 0)}, 0, "warning redis.memory redis:6379: a million keys take 190.7 MiB; room for 0 more, 0 in all: 0.0 new keys a second for 24h0m0s: Redis is nearly full", "--expected-rate"},
+		"enough":     {[]RedisMaster{sized(0, 200*million, 0)}, 5, "ok redis.memory redis:6379: a million keys take 190.7 MiB; room for 1.0 million more, 1.0 million in all: 11 new keys a second for 24h0m0s; 5.0 a second are 432,000 keys, 82.4 MiB", ""},
+		"scarce":     {[]RedisMaster{sized(0, 200*million, 0)}, 10, "warning redis.memory redis:6379: a million keys take 190.7 MiB; room for 1.0 million more, 1.0 million in all: 11 new keys a second for 24h0m0s; 10 a second are 864,000 keys, 164.8 MiB, which is nearly all", "more memory"},
+		"not enough": {[]RedisMaster{sized(0, 200*million, 0)}, 1000, "error redis.memory redis:6379: a million keys take 190.7 MiB; room for 1.0 million more, 1.0 million in all: 11 new keys a second for 24h0m0s; 1,000 a second are 86.4 million keys, 16.1 GiB: when memory runs out, keyed events are refused (503)", "at least 19.9 GiB more, or make idempotency.ttl at most 13m0s"},
 		"a cluster": {
-			[]RedisMaster{half("a:6379", 500*million, 128), half("b:6379", 250*million, 64), half("c:6379", 200*million, 64)},
+			[]RedisMaster{half("a:6379", 500*million, 128), half("b:6379", 250*million, 64), half("c:6379", 216*million, 64)},
 			0,
-			"ok redis.memory c:6379: room for 1.6 million more keys of 500 bytes, 1.6 million in all: 18 new keys a second for 24h0m0s", "",
+			"ok redis.memory c:6379: a million keys take 206.0 MiB; room for 4.0 million more, 4.0 million in all: 46 new keys a second for 24h0m0s", "",
 		},
-		"not known": {[]RedisMaster{sized(0, 0, 0)}, 100, "warning redis.memory redis:6379: it does not say how much memory it may use", "500 bytes for each key of the last 24h0m0s, which are 4.0 GiB"},
+		"not known": {[]RedisMaster{sized(0, 0, 0)}, 100, "warning redis.memory redis:6379: it does not say how much memory it may use", "190.7 MiB for each million keys of the last 24h0m0s, which are 1.6 GiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			needs := usualNeeds
 			needs.ExpectedRate = c.rate
-			list := room(c.masters, 256, needs)
+			facts := RedisFacts{Topology: RedisSingle, Claims: RedisClaims{Buckets: 256}}
+			if len(c.masters) > 1 {
+				facts.Topology = RedisCluster
+			}
+			list := room(c.masters, facts, needs)
 			requireWellFormed(t, list)
 			require.Equal(t, []string{c.want}, lines(list))
 			require.Contains(t, list[0].Do, c.do)
@@ -285,8 +289,8 @@ func TestRoom(t *testing.T) {
 	}
 	machine := sized(0, 0, 0)
 	machine.Memory.System = gib
-	require.Contains(t, room([]RedisMaster{machine}, 256, usualNeeds)[0].What, "room for 2.1 million more keys")
-	require.Empty(t, room(nil, 256, usualNeeds))
+	require.Contains(t, room([]RedisMaster{machine}, RedisFacts{}, usualNeeds)[0].What, "room for 5.4 million more")
+	require.Empty(t, room(nil, RedisFacts{}, usualNeeds))
 }
 
 func TestRedisClock(t *testing.T) {

@@ -63,6 +63,15 @@ func (p *Producer) Complete() bool {
 	return p.topics.known.Load() != nil && !p.topics.anyMissing() && p.backend.ready() == nil
 }
 
+// ClusterID is the id of the Kafka cluster, empty as long as Kafka has not answered. It is
+// known before a record can be placed.
+func (p *Producer) ClusterID() string {
+	if id := p.topics.cluster.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
 // Place chooses a record's partition: by key as Java producers do, or by
 // spread for a nil key. The error is an *event.Error, not written.
 func (p *Producer) Place(topicName string, key []byte, spread uint64) (event.Placement, error) {

@@ -19,12 +19,13 @@ func TestReadRecord(t *testing.T) {
 	t.Parallel()
 	name, other := uuid.NewString(), uuid.NewString()
 	cluster := startKafka(t, kfake.SeedTopics(3, name, other))
-	testRead(t, recoveryRig{start(t, cluster.ListenAddrs(), []string{name}), name}, cluster.ListenAddrs(), other)
+	testRead(t, recoveryRig{start(t, cluster.ListenAddrs(), []string{name}), name},
+		recoveryRig{start(t, cluster.ListenAddrs(), []string{other}), other})
 }
 
-// testRead is what reading receipts has to do on any Kafka. The rig's gateway does not
-// know the topic other.
-func testRead(t *testing.T, r recoveryRig, brokers []string, other string) {
+// testRead is what reading receipts has to do on any Kafka. The other gateway has another
+// topic.
+func testRead(t *testing.T, r, other recoveryRig) {
 	_ = r.place(t, r.topic, nil)
 	want := map[byte]event.Receipt{}
 	for id := byte(1); id <= 30; id++ {
@@ -42,9 +43,8 @@ func testRead(t *testing.T, r recoveryRig, brokers []string, other string) {
 		reading.Wait()
 	})
 	t.Run("of a topic that no event type names now", func(t *testing.T) {
-		before := recoveryRig{start(t, brokers, []string{other}), other}
-		_ = before.place(t, other, nil)
-		receipt := before.write(t, before.claimed(1, 2))
+		_ = other.place(t, other.topic, nil)
+		receipt := other.write(t, other.claimed(1, 2))
 		got, err := r.Read(t.Context(), claimOf(1), keep(receipt))
 		require.NoError(t, err)
 		require.Equal(t, receipt, got)

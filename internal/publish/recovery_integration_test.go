@@ -15,15 +15,19 @@ import (
 // TestRecoveryOnKafka runs the recovery read on a real broker.
 func TestRecoveryOnKafka(t *testing.T) {
 	t.Parallel()
-	topic := "recovery-" + uuid.NewString()
-	brokers := []string{services.Shared(t).Kafka}
-	r := start(t, brokers, []string{topic}, func(c *Config) { c.CreateTopics = TopicCreation{Enabled: true, Partitions: 3, Replication: 1} })
-	t.Cleanup(func() {
-		_ = r.admin().Use(func(admin *librdkafka.AdminClient) error {
-			_, err := admin.DeleteTopics(t.Context(), []string{topic})
-			return err
+	rig := func() recoveryRig {
+		topic := "recovery-" + uuid.NewString()
+		r := start(t, []string{services.Shared(t).Kafka}, []string{topic}, func(c *Config) { c.CreateTopics = TopicCreation{Enabled: true, Partitions: 3, Replication: 1} })
+		t.Cleanup(func() {
+			_ = r.admin().Use(func(admin *librdkafka.AdminClient) error {
+				_, err := admin.DeleteTopics(t.Context(), []string{topic})
+				return err
+			})
 		})
-	})
-	require.Eventually(t, r.Complete, patience, tick)
-	testRecovery(t, recoveryRig{r, topic})
+		require.Eventually(t, r.Complete, patience, tick)
+		return recoveryRig{r, topic}
+	}
+	r := rig()
+	testRecovery(t, r)
+	testRead(t, r, rig())
 }

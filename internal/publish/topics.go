@@ -60,6 +60,7 @@ type topics struct {
 	known   atomic.Pointer[map[string]topic] // nil: Kafka was never reached
 	wake    chan struct{}
 	reached atomic.Int64 // Unix nanoseconds of the last answer, 0 for never
+	cluster atomic.Pointer[string]
 
 	mu     sync.Mutex
 	wanted []string
@@ -162,6 +163,13 @@ func (t *topics) refresh(ctx context.Context) error {
 	states, err := t.admin().Describe(asking, t.names())
 	if err != nil {
 		return err
+	}
+	if t.cluster.Load() == nil { // before any topic is known: a claim needs the id
+		id, err := t.admin().ClusterID(asking)
+		if err != nil {
+			return err
+		}
+		t.cluster.Store(&id)
 	}
 	t.reached.Store(time.Now().UnixNano())
 

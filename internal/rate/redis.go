@@ -2,11 +2,10 @@ package rate
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
 	goredis "github.com/redis/go-redis/v9"
 
 	"eventgateway/internal/redis"
@@ -17,58 +16,61 @@ import (
 const keyPrefix = "gw:"
 
 // Redis is the Store that gateways share.
-type Redis struct{ limiter *redis_rate.Limiter }
-
-// NewRedis returns a Store on a client that the caller closes.
-func NewRedis(rdb redis.Client) *Redis {
-	return &Redis{redis_rate.NewLimiter(prefixed{rdb})}
+type Redis struct {
+	rdb          redis.Client
+	installation func() string
 }
 
-// Take implements Store. It does not use AllowAtMost, which charges for fractions of
-// tokens that it does not grant: under contention much of a rate would be lost.
+// NewRedis returns a Store on a client that the caller closes. installation is what
+// stands in keys for the gateways that share a rate, empty as long as that is not known.
+func NewRedis(rdb redis.Client, installation func() string) *Redis {
+	return &Redis{rdb, installation}
+}
+
+// takeScript: KEYS = the client's count; ARGV = µs in which a token comes, burst, wanted
+// tokens, and how many are taken if there are fewer. It answers with the tokens taken,
+// those that could still be taken, and the µs until there is one more.
+//
+// The count is the time, by Redis' clock in µs, at which all tokens would be there again if none
+// were taken any more (the generic cell rate algorithm: ITU-T I.371, virtual scheduling).
+// Whatever Redis replicates is the SET with its arguments, so that the clock may be read.
+var takeScript = goredis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local each, burst, wanted, partial = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+full = math.min(full, now + burst * each)
+local have = burst - (full - now) / each
+local whole = math.floor(have + 1e-6)
+local taken = wanted
+if whole < wanted then taken = math.min(whole, partial) end
+if taken > 0 then
+  full = full + taken * each
+  redis.call('SET', KEYS[1], string.format('%.2f', full), 'PX', math.ceil((full - now) / 1000) + 1)
+end
+return {taken, whole - taken, math.ceil((whole + 1 - have) * each)}
+`)
+
+var errNotKnown = errors.New("the installation is not known yet: kafka has not answered")
+
+// Take implements Store.
 func (r *Redis) Take(ctx context.Context, client string, l Limit, n, partial int) (Grant, error) {
-	limit := redis_rate.Limit{Rate: l.Count, Burst: l.Burst(), Period: l.Per}
-	first, err := r.limiter.AllowN(ctx, client, limit, n)
+	installation := r.installation()
+	if installation == "" {
+		return Grant{}, errNotKnown
+	}
+	key := keyPrefix + installation + ":rate:" + client
+	each := float64(l.Per.Microseconds()) / float64(l.Count)
+	answer, err := takeScript.Run(ctx, r.rdb, []string{key}, each, l.Burst(), n, partial).Int64Slice()
+	if err == nil && len(answer) != 3 {
+		err = fmt.Errorf("the script answered %d numbers instead of 3", len(answer))
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("count calls: %w", err)
 	}
-	if first.Allowed == n {
-		return Grant{Tokens: n, Left: first.Remaining}, nil
+	g := Grant{Tokens: int(answer[0]), Left: int(answer[1])}
+	if g.Tokens < n {
+		g.Left, g.Wait = 0, max(time.Duration(answer[2])*time.Microsecond, time.Microsecond)
 	}
-	// RetryAfter is how long it takes until there are n.
-	have := max(float64(n)-l.over(first.RetryAfter), 0)
-	missing := l.span(math.Floor(have) + 1 - have)
-	take := min(int(have), partial)
-	if take == 0 {
-		return Grant{Wait: max(missing, time.Microsecond)}, nil
-	}
-	second, err := r.limiter.AllowN(ctx, client, limit, take)
-	if err != nil {
-		return Grant{}, fmt.Errorf("count calls: %w", err)
-	}
-	if second.Allowed == 0 { // another gateway was faster
-		return Grant{Wait: l.span(1)}, nil
-	}
-	return Grant{Tokens: take, Left: second.Remaining, Wait: missing}, nil
-}
-
-// prefixed adds the gateway's prefix to the keys of the library.
-type prefixed struct{ redis.Client }
-
-// Eval implements what redis_rate runs its scripts on.
-func (p prefixed) Eval(ctx context.Context, script string, keys []string, args ...any) *goredis.Cmd {
-	return p.Client.Eval(ctx, script, withPrefix(keys), args...)
-}
-
-// EvalSha implements what redis_rate runs its scripts on.
-func (p prefixed) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *goredis.Cmd {
-	return p.Client.EvalSha(ctx, sha1, withPrefix(keys), args...)
-}
-
-func withPrefix(keys []string) []string {
-	prefixed := make([]string, len(keys))
-	for i, key := range keys {
-		prefixed[i] = keyPrefix + key
-	}
-	return prefixed
+	return g, nil
 }

@@ -25,6 +25,8 @@ import (
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
 
+func inTest() string { return "test" }
+
 // gatewayOn is a Limiter with a connection of its own, as in a process of its own.
 func gatewayOn(t *testing.T, addr string) *Limiter {
 	t.Helper()
@@ -32,7 +34,7 @@ func gatewayOn(t *testing.T, addr string) *Limiter {
 		Addr: addr, PoolSize: 16, ContextTimeoutEnabled: true, MaxRetries: 1, DialerRetries: 1,
 		DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
 	})
-	l := New(Config{Wait: wait}, NewRedis(rdb), slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	l := New(Config{Wait: wait}, NewRedis(rdb, inTest), slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	t.Cleanup(func() {
 		l.Close()
 		require.NoError(t, rdb.Close())
@@ -109,7 +111,7 @@ func TestRedisStore(t *testing.T) {
 	t.Parallel()
 	rdb := goredis.NewClient(&goredis.Options{Addr: services.Shared(t).Redis})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	store, name, limit := NewRedis(rdb), rand.Text(), Limit{100, time.Minute * 10} // burst 1
+	store, name, limit := NewRedis(rdb, inTest), rand.Text(), Limit{100, time.Minute * 10} // burst 1
 	g, err := store.Take(t.Context(), name, limit, 1, 1)
 	require.NoError(t, err)
 	require.Equal(t, Grant{Tokens: 1}, g)
@@ -128,7 +130,7 @@ func TestRedisStore(t *testing.T) {
 	require.Equal(t, 1, g.Tokens, "what there is")
 	require.Positive(t, g.Wait)
 
-	keys, err := rdb.Keys(t.Context(), "gw:rate:"+name+"*").Result()
+	keys, err := rdb.Keys(t.Context(), "gw:test:rate:"+name+"*").Result()
 	require.NoError(t, err)
 	require.Len(t, keys, 1, "below the prefix that the ACL rule grants")
 	ttl, err := rdb.TTL(t.Context(), keys[0]).Result()
@@ -202,7 +204,7 @@ func TestRedisPermissions(t *testing.T) {
 	rdb := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Username: "gateway", Password: "p"})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	for range 2 { // the second finds the script
-		g, err := NewRedis(rdb).Take(t.Context(), "a", perSecond(10), 1, 1)
+		g, err := NewRedis(rdb, inTest).Take(t.Context(), "a", perSecond(10), 1, 1)
 		require.NoError(t, err)
 		require.Equal(t, 1, g.Tokens)
 	}

@@ -11,10 +11,11 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Config says where Redis is. Several addresses are the nodes of a Cluster, or, with
-// Master set, Sentinels.
+// Config says where Redis is. Several addresses are nodes of a Cluster, or, with Master
+// set, Sentinels.
 type Config struct {
 	Addresses []string
+	Cluster   bool // also with one address, which names the others
 	Master    string
 	Username  string
 	Password  string
@@ -37,7 +38,7 @@ const (
 // New returns a client, which the caller closes. It does not connect yet.
 func New(cfg Config) Client {
 	return goredis.NewUniversalClient(&goredis.UniversalOptions{
-		Addrs: cfg.Addresses, MasterName: cfg.Master,
+		Addrs: cfg.Addresses, MasterName: cfg.Master, IsClusterMode: cfg.Cluster,
 		Username: cfg.Username, Password: cfg.Password, TLSConfig: cfg.TLS,
 		DialTimeout: DialTimeout, ReadTimeout: IOTimeout, WriteTimeout: IOTimeout,
 		PoolSize: PoolSize, ContextTimeoutEnabled: true,

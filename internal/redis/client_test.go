@@ -58,3 +58,10 @@ func TestClientOfSeveralAddressesIsACluster(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	require.IsType(t, &goredis.ClusterClient{}, rdb)
 }
+
+func TestClientOfOneAddressOfACluster(t *testing.T) {
+	t.Parallel()
+	rdb := New(Config{Addresses: []string{nowhere}, Cluster: true})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	require.IsType(t, &goredis.ClusterClient{}, rdb)
+}

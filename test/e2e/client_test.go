@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/services"
 )
 
 // client posts events over its own connections.
@@ -165,8 +168,16 @@ func claimOfParts(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// claimKey is the Redis key of the claim.
-func claimKey(key string) string {
-	id := claimOf(key)
-	return "gw:{" + id[:2] + "}:c:" + id
+// claimKeys returns what makes the Redis key of a claim, on the shared Kafka (docs/adr/0022).
+func claimKeys(t *testing.T) func(key string) string {
+	t.Helper()
+	about, err := kafkaAdmin(t, services.Shared(t).Kafka).BrokerMetadata(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, about.Cluster)
+	sum := sha256.Sum256([]byte(about.Cluster))
+	installation := base64.RawURLEncoding.EncodeToString(sum[:])[:7]
+	return func(key string) string {
+		id, _ := hex.DecodeString(claimOf(key))
+		return "gw:" + installation + "{" + hex.EncodeToString(id[:1]) + "}" + string(id[1:17])
+	}
 }

@@ -159,8 +159,7 @@ func (s *crashScene) claimState(t *testing.T) string {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: services.Shared(t).Redis})
 	defer func() { _ = rdb.Close() }()
-	claim := claimOf(s.order.key)
-	text, err := rdb.Get(t.Context(), fmt.Sprintf("gw:{%s}:c:%s", claim[:2], claim)).Result()
+	text, err := rdb.Get(t.Context(), claimKeys(t)(s.order.key)).Result()
 	require.NoError(t, err)
 	return text[:1]
 }

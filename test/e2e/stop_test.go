@@ -40,7 +40,7 @@ func TestStopUnderLoad(t *testing.T) {
 	log := readTopic(t, services.Shared(t).Kafka, topic)
 	rdb := redis.NewClient(&redis.Options{Addr: services.Shared(t).Redis})
 	t.Cleanup(func() { _ = rdb.Close() })
-	lost := 0
+	claimKey, lost := claimKeys(t), 0
 	for _, e := range events {
 		records := log.byClaim[claimOf(e.key)]
 		require.LessOrEqual(t, len(records), 1)
@@ -54,7 +54,7 @@ func TestStopUnderLoad(t *testing.T) {
 		require.NoError(t, err)
 		claim, err := rdb.Get(t.Context(), claimKey(e.key)).Result()
 		require.NoError(t, err, "claim of %s", e.key)
-		require.True(t, strings.HasPrefix(claim, "S "), "claim of %s is not settled: %s", e.key, claim)
+		require.True(t, strings.HasPrefix(claim, "S"), "claim of %s is not settled: %q", e.key, claim)
 	}
 	t.Logf("%d events written whose answer was lost", lost)
 
