@@ -27,7 +27,7 @@ func (wins) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Proces
 func (w wins) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
 	return func(_ context.Context, cmd goredis.Cmder) error {
 		c, _ := cmd.(*goredis.Cmd)
-		if c.Args()[1] == claimScript.Hash() {
+		if c.Args()[1] == claimScript.slot.Hash() {
 			c.SetVal(w.answers)
 			return nil
 		}

@@ -70,17 +70,28 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	if len(live) == 0 {
 		return
 	}
-	groups := [][]*claimCall{live}
-	if s.scripts.cluster {
-		groups = byBucket(live, bucketOfCall)
-	}
-	err = s.scripts.run(ctx, len(groups), claimScript, func(i int) ([]string, []any) { return s.claimArgs(space, groups[i]) },
-		func(i int, cmd *goredis.Cmd) {
-			s.available.note(bucketOf(groups[i][0].claim.ID), cmd.Err())
-			answerClaims(groups[i], cmd)
+	err = runNodes(ctx, s.scripts, claimScript, live, bucketOfCall,
+		func(calls []*claimCall) ([]string, []any) { return s.claimArgs(space, calls) },
+		func(calls []*claimCall, cmd *goredis.Cmd) {
+			s.noteAll(calls, cmd.Err())
+			answerClaims(calls, cmd)
 		})
 	if err != nil { // a metric counts them, and the log names an outage once
 		s.logger.Debug("claiming failed", "error", err, "claims", len(live))
+	}
+}
+
+// noteAll notes what became of a script, once for each bucket.
+func (s *Store) noteAll(calls []*claimCall, err error) {
+	var noted [bucketCount]bool
+	for _, c := range calls {
+		if b := bucketOfCall(c); !noted[b] {
+			noted[b] = true
+			s.available.note(b, err)
+		}
+		if !s.scripts.cluster {
+			return // it has one circuit
+		}
 	}
 }
 

@@ -25,8 +25,12 @@
 //     from before it waited for records in flight until it had read the log to its end; or
 //     by an operator who asserts that no keyed event was written;
 //   - a settled record is never overwritten;
+//   - no claim is asked for while a gateway with the former keys may take events;
 //   - the receipts that are remembered in this process, for about a minute, are those of
 //     events that are in the log. They are correct whatever Redis has lost.
+//
+// Claims belong to an installation, which every key names (keys.go). Gateways from before
+// that have keys without; former_keys.go keeps them from working beside newer ones.
 //
 // [Inspect] collects the facts that internal/preflight judges, and [Show] reads one claim
 // for a person. Neither of them changes anything.

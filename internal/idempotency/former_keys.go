@@ -118,11 +118,13 @@ func ensureAll[T any](ctx context.Context, o *oldGateways, calls []T, bucket fun
 	if err == nil {
 		err = errPerhapsOld // of those without an answer; usually there are none
 	}
-	return slices.DeleteFunc(calls, func(c T) bool {
-		in := !o.outOf(bucket(c))
-		if in {
+	out := make([]T, 0, len(calls))
+	for _, c := range calls {
+		if o.outOf(bucket(c)) {
+			out = append(out, c)
+		} else {
 			refuse(c, err)
 		}
-		return in
-	})
+	}
+	return out
 }

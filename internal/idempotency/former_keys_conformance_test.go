@@ -162,33 +162,49 @@ func testOldGatewaysOfTwoInstallations(t *testing.T, l lab) {
 	old := oldGateway{first, 7}
 	for _, r := range []*rig{first, second} {
 		stop := r.guard(t, r.written(3))
-		require.Eventually(t, func() bool { return r.readyAt(t) == bucketCount }, patience, pollEvery)
+		r.mustHaveReady(t)
 		stop()
 	}
 	marker, lock := old.keys()
 	require.NoError(t, first.raw.Del(t.Context(), marker, lock).Err())
 	require.True(t, old.rebuild(t))
-	require.NoError(t, first.old.exclude(t.Context(), allBuckets(), ""))
+	first.mustExclude(t)
 	require.False(t, old.ready(t))
 	require.Equal(t, bucketCount-1, first.readyAt(t))
 	require.Equal(t, bucketCount, second.readyAt(t))
-	require.NoError(t, second.old.exclude(t.Context(), allBuckets(), ""))
+	second.mustExclude(t)
 	require.Equal(t, bucketCount-1, second.readyAt(t))
-	require.NoError(t, first.old.exclude(t.Context(), allBuckets(), ""))
-	require.NoError(t, second.old.exclude(t.Context(), allBuckets(), ""))
+	first.mustExclude(t)
+	second.mustExclude(t)
 	require.Equal(t, bucketCount-1, second.readyAt(t), "they do not disturb each other")
 }
 
-// readyAt counts the buckets whose markers are right for the rig's installation.
+// readyAt counts the buckets whose markers are right for the rig's installation, as soon
+// as Redis answers.
 func (r *rig) readyAt(t *testing.T) int {
 	t.Helper()
-	ready := 0
-	require.NoError(t, r.scripts.runOnBuckets(t.Context(), bucketScript{checkScript, markerOnly, nil}, allBuckets(), func(_ byte, s bucketState) {
-		if s == bucketReady {
-			ready++
-		}
-	}))
-	return ready
+	wrong := 0
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		wrong, err = r.countWrong()
+		return err == nil
+	}, patience, pollEvery)
+	return bucketCount - wrong
+}
+
+// mustExclude keeps old gateways out, as soon as Redis answers.
+func (r *rig) mustExclude(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return r.old.exclude(t.Context(), allBuckets(), "") == nil }, patience, pollEvery)
+}
+
+// mustHaveReady waits until all buckets are, whatever other installations have.
+func (r *rig) mustHaveReady(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		wrong, err := r.countWrong()
+		return err == nil && wrong == 0
+	}, patience, pollEvery)
 }
 
 // testExclusionUnderARebuild: a rebuild whose buckets an old gateway got meanwhile does
@@ -222,7 +238,7 @@ func testTwoInstallations(t *testing.T, l lab) {
 		r.guard(t, log)
 	}
 	for r := range logs {
-		require.Eventually(t, func() bool { return r.readyAt(t) == bucketCount }, patience, pollEvery)
+		r.mustHaveReady(t)
 	}
 	for r, log := range logs {
 		for _, e := range log.entries {

@@ -54,7 +54,7 @@ func BenchmarkInfoReplication(b *testing.B) {
 	for bucket := range bucketCount {
 		require.NoError(b, rdb.Set(ctx, markerKey(byte(bucket)), replid, 0).Err())
 	}
-	source := sourceOf(claimScript)
+	source := sourceOf(claimScript.slot)
 	told := strings.Replace(source, luaReplid, "local replid = ARGV[#ARGV]\n", 1)
 	require.NotEqual(b, source, told)
 

@@ -27,7 +27,7 @@ type lab struct {
 var shortIntervals = intervals{
 	lockTTL: 2 * time.Second, check: 200 * time.Millisecond,
 	contended: 50 * time.Millisecond, failed: 50 * time.Millisecond, least: 5 * time.Millisecond,
-	retry: 20 * time.Millisecond, exclude: 100 * time.Millisecond,
+	retry: 20 * time.Millisecond, exclude: time.Second,
 }
 
 // gateway is another gateway on the lab's Redis. Its guard is not running yet.

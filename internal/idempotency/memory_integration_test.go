@@ -60,7 +60,7 @@ func memoryPerClaim(t *testing.T, addr string, buckets int) float64 {
 	}
 	rdb := goredis.NewClient(&goredis.Options{Addr: addr})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.NoError(t, settleScript.Load(t.Context(), rdb).Err())
+	require.NoError(t, settleScript.slot.Load(t.Context(), rdb).Err())
 
 	before := usedMemory(t, rdb)
 	for done := 0; done < n; done += maxBatch {
@@ -70,7 +70,7 @@ func memoryPerClaim(t *testing.T, addr string, buckets int) float64 {
 			batch[i].id[0] = byte((done + i) % buckets)
 		}
 		keys, args := settleArgs(testKeys, batch, time.Hour)
-		require.NoError(t, settleScript.EvalSha(t.Context(), rdb, keys, args...).Err())
+		require.NoError(t, settleScript.slot.EvalSha(t.Context(), rdb, keys, args...).Err())
 	}
 	size, err := rdb.DBSize(t.Context()).Result()
 	require.NoError(t, err)

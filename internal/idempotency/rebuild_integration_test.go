@@ -22,7 +22,7 @@ func newRedisLab(t *testing.T) lab {
 	return lab{backend: newBackend(startRedis(t), 0), promote: nil}.promotable(t)
 }
 
-func startRedis(t *testing.T, args ...string) (addr string) {
+func startRedis(t testing.TB, args ...string) (addr string) {
 	t.Helper()
 	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir(), Args: args})
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestRebuildOnCluster(t *testing.T) {
 }
 
 // startCluster returns the masters' addresses.
-func startCluster(t *testing.T, masters int) []string {
+func startCluster(t testing.TB, masters int) []string {
 	t.Helper()
 	const slots = 16384
 	addrs := make([]string, masters)

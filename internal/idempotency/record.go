@@ -99,13 +99,17 @@ const (
 // settledRecord is the record of an event that is in the log.
 func settledRecord(f event.Fingerprint, k event.KeptReceipt) string {
 	var room [partitionAt + 2*binary.MaxVarintLen64]byte
-	b := append(room[:0], stateSettled...)
+	return string(appendSettled(room[:0], f, k))
+}
+
+func appendSettled(b []byte, f event.Fingerprint, k event.KeptReceipt) []byte {
+	b = append(b, stateSettled...)
 	b = append(b, f[:shortFingerprint]...)
 	b = append(b, k.Receipt[:]...)
 	b = append(b, k.Topic[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(k.TimeNs))   //nolint:gosec // all bits are kept
 	b = binary.AppendUvarint(b, uint64(uint32(k.Partition))) //nolint:gosec // never negative
-	return string(binary.AppendUvarint(b, uint64(k.Offset))) //nolint:gosec // never negative
+	return binary.AppendUvarint(b, uint64(k.Offset))         //nolint:gosec // never negative
 }
 
 func parseSettled(text string) (stored, error) {

@@ -15,12 +15,16 @@ import (
 type scriptRunner struct {
 	rdb     redis.Client
 	cluster bool
+	nodes   *nodes // of a Cluster; nil: every script stays within a slot
 	keys    keys
 }
 
 func newScriptRunner(rdb redis.Client, installation func() string) *scriptRunner {
-	_, cluster := rdb.(*goredis.ClusterClient)
-	return &scriptRunner{rdb: rdb, cluster: cluster, keys: keys{installation: installation}}
+	r := &scriptRunner{rdb: rdb, keys: keys{installation: installation}}
+	if cluster, ok := rdb.(*goredis.ClusterClient); ok {
+		r.cluster, r.nodes = true, &nodes{cluster: cluster}
+	}
+	return r
 }
 
 // run runs a script once per group: directly for one group, in one pipeline for

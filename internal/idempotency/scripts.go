@@ -41,10 +41,10 @@ end
 // <from>) and the position of its marker among the markers, from 1. Each result is "M"
 // (marker missing or different), "W" (claimed) or "R<now> <record>" (of another attempt).
 // A record with the claim's own token means that the client library sent the claim twice.
-var claimScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+var claimScript = newNodeScript(luaReplid + luaNow + luaHolder + luaAnswer + `
 local ttl, n = ARGV[2], tonumber(ARGV[3])
 local head = 'C ' .. string.format('%d', now + tonumber(ARGV[1])) .. ' ' .. ARGV[4] .. ' '
-local markers = redis.call('MGET', unpack(KEYS, n + 1))
+local markers = values(n + 1)
 local out = {}
 for i = 1, n do
   local body = ARGV[2 * i + 3]
@@ -89,7 +89,7 @@ return found(rec)
 // settled record. "S" settles the token's claim, or one that Redis lost: the event is in
 // the log, whatever became of its claim. "U" (unknown) and "D" (delete) change only the
 // token's own claim. The result counts the settlements that changed nothing.
-var settleScript = goredis.NewScript(luaHolder + `
+var settleScript = newNodeScript(luaHolder + `
 local missed = 0
 for i = 1, #KEYS do
   local op, token = ARGV[3 * i - 1], ARGV[3 * i]

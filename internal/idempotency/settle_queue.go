@@ -157,17 +157,13 @@ func (q *settleQueue) collect(ctx context.Context, first *settlement) []*settlem
 func (q *settleQueue) apply(ctx context.Context, batch []*settlement) {
 	scriptCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
 	defer cancel()
-	groups := [][]*settlement{batch}
-	if q.scripts.cluster {
-		groups = byBucket(batch, func(e *settlement) byte { return bucketOf(e.id) })
-	}
 	failpoint.At(failpoint.Settling)
 	space, err := q.scripts.keys.get()
 	if err != nil { // an event that was published without deduplication, before Kafka said which cluster it is
 		q.requeue(batch)
 	} else {
-		err = q.scripts.run(scriptCtx, len(groups), settleScript, func(i int) ([]string, []any) { return settleArgs(space, groups[i], q.cfg.TTL) },
-			func(i int, cmd *goredis.Cmd) { q.applied(groups[i], cmd) })
+		err = runNodes(scriptCtx, q.scripts, settleScript, batch, func(e *settlement) byte { return bucketOf(e.id) },
+			func(batch []*settlement) ([]string, []any) { return settleArgs(space, batch, q.cfg.TTL) }, q.applied)
 	}
 	failpoint.At(failpoint.Settled)
 	if err != nil {

@@ -95,11 +95,11 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Settle remembers the receipt, here at once and in Redis soon.
 func (s *Store) Settle(c event.Claim, r event.Receipt) {
-	var room [512]byte // enough for most receipts
+	var room [512]byte // enough for most
 	receipt := r.AppendJSON(room[:0])
-	s.recent.add(c.ID, c.Fingerprint, string(receipt))
-	record := settledRecord(c.Fingerprint, event.KeepReceipt(r, receipt))
-	s.settles.add(&settlement{op: opSettle, id: c.ID, token: c.Token, record: record})
+	both := string(appendSettled(receipt, c.Fingerprint, event.KeepReceipt(r, receipt))) // one allocation
+	s.recent.add(c.ID, c.Fingerprint, both[:len(receipt)])
+	s.settles.add(&settlement{op: opSettle, id: c.ID, token: c.Token, record: both[len(receipt):]})
 }
 
 // MarkUnknown marks a claim unknown; its lease runs on.

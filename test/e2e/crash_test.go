@@ -46,7 +46,9 @@ func failpointBinary(t *testing.T) string {
 // startWithFailpoints starts a gateway that dies at the points of plan.
 func startWithFailpoints(t *testing.T, o options, plan string) (g *gateway, addr string) {
 	t.Helper()
-	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_FAILPOINTS=" + plan}, failpointBinary(t), "serve", "-c", writeConfig(t, o.config(t)))}
+	file := writeConfig(t, o.config(t))
+	declareNew(t, file)
+	g = &gateway{process: launchWith(t, suite.dir, []string{"GATEWAY_TEST_FAILPOINTS=" + plan}, failpointBinary(t), "serve", "-c", file)}
 	eventually(t, patient, "gateway starts", g.learnAddresses)
 	eventually(t, patient, "gateway is ready", func() error {
 		if status, body, err := g.ask("/readyz"); err != nil || status != http.StatusOK {

@@ -117,12 +117,19 @@ func startGateway(t *testing.T, o options) *gateway {
 	return startConfigured(t, o, writeConfig(t, o.config(t)))
 }
 
+// declareNew says that Redis has lost nothing, as an operator does at the first
+// installation.
+func declareNew(t *testing.T, file string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), suite.binary, "idempotency", "rebuild", "-c", file, "--since", "0s").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
 // startConfigured starts one with a configuration file.
 func startConfigured(t *testing.T, o options, file string) *gateway {
 	t.Helper()
-	if !o.lost { // as an operator does at the first installation
-		out, err := exec.CommandContext(t.Context(), suite.binary, "idempotency", "rebuild", "-c", file, "--since", "0s").CombinedOutput()
-		require.NoError(t, err, "%s", out)
+	if !o.lost {
+		declareNew(t, file)
 	}
 	binary := suite.binary
 	if o.plain {
