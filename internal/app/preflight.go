@@ -20,6 +20,8 @@ type RedisCheck struct {
 	Now          func() time.Time // the gateway's clock
 	ExpectedRate float64          // keyed events a second; 0 if unknown
 	File         string           // the configuration file
+	// Installation names the installation, as far as is known; nil: Kafka is asked.
+	Installation func() string
 }
 
 // CheckRedis inspects the Redis of the configuration and its clock until ctx ends. It
@@ -40,11 +42,14 @@ func inspectRedis(ctx context.Context, cfg *config.Config, c RedisCheck) (prefli
 	if err != nil {
 		return preflight.RedisFacts{}, preflight.RedisNeeds{}, err
 	}
-	installation := func() string {
-		asking, cancel := context.WithTimeout(ctx, clusterIDTimeout)
-		defer cancel()
-		name, _ := installationOf(asking, cfg) // that Kafka does not answer is another check's finding
-		return name
+	installation := c.Installation
+	if installation == nil {
+		installation = func() string {
+			asking, cancel := context.WithTimeout(ctx, clusterIDTimeout)
+			defer cancel()
+			name, _ := installationOf(asking, cfg) // that Kafka does not answer is another check's finding
+			return name
+		}
 	}
 	return idempotency.Inspect(ctx, client, installation, c.Now), preflight.RedisNeeds{
 		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,

@@ -70,7 +70,7 @@ func newPreflightWatch(cfg *config.Config, catalog *schema.Catalog, producer *pu
 	return &preflightWatch{
 		areas: map[string]func(context.Context) (look, error){
 			"kafka": func(ctx context.Context) (look, error) { return lookAtKafka(ctx, cfg, catalog.Set(), producer) },
-			"redis": func(ctx context.Context) (look, error) { return lookAtRedis(ctx, cfg) },
+			"redis": func(ctx context.Context) (look, error) { return lookAtRedis(ctx, cfg, producer) },
 		},
 		logger: logger, metrics: metrics, first: firstLook, interval: lookInterval, jitter: lookJitter,
 		known: map[findingKey]preflight.Finding{},
@@ -231,8 +231,9 @@ func judgeTopics(facts preflight.KafkaFacts, needs preflight.KafkaNeeds) look {
 	return found
 }
 
-func lookAtRedis(ctx context.Context, cfg *config.Config) (look, error) {
-	facts, needs, err := inspectRedis(ctx, cfg, RedisCheck{Now: time.Now})
+func lookAtRedis(ctx context.Context, cfg *config.Config, producer *publish.Log) (look, error) {
+	installation := func() string { return knownInstallation(cfg, producer) }
+	facts, needs, err := inspectRedis(ctx, cfg, RedisCheck{Now: time.Now, Installation: installation})
 	if err != nil {
 		return look{}, err
 	}

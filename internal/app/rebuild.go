@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +48,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 		return idempotency.Tally{}, err
 	}
 	var tally idempotency.Tally
-	installation := cmp.Or(cfg.Idempotency.Installation, producer.ClusterID())
+	installation := knownInstallation(cfg, producer)
 	err = withStore(cfg, installation, logger, func(s *idempotency.Store) (err error) {
 		tally, err = idempotency.NewRebuilder(s, producer).Rebuild(ctx, window, progress)
 		return err

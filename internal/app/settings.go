@@ -57,14 +57,16 @@ func quiesceLease(cfg *config.Config) time.Duration {
 	return cfg.Idempotency.Lease
 }
 
-// installation names what this gateway's keys in Redis belong to. It is empty until Kafka
-// has answered, unless the configuration names it.
-func (a *App) installation() string {
-	if name := a.cfg.Idempotency.Installation; name != "" {
+// knownInstallation names what a gateway's keys in Redis belong to. It is empty until
+// Kafka has answered, unless the configuration names it.
+func knownInstallation(cfg *config.Config, producer *publish.Log) string {
+	if name := cfg.Idempotency.Installation; name != "" {
 		return name
 	}
-	return a.producer.ClusterID()
+	return producer.ClusterID()
 }
+
+func (a *App) installation() string { return knownInstallation(a.cfg, a.producer) }
 
 // installationOf is the same for a command. It asks Kafka if it has to.
 func installationOf(ctx context.Context, cfg *config.Config) (string, error) {
