@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -89,7 +90,8 @@ func (i inspector) ask(ctx context.Context, addr string, sentinel bool) prefligh
 		return a
 	}
 	if text, err := rdb.Info(ctx, "server").Result(); err == nil {
-		a.Mode = parseInfo(text)["redis_mode"]
+		info := parseInfo(text)
+		a.Mode = cmp.Or(info["redis_mode"], info["server_mode"]) // Valkey's name of it
 	}
 	if !sentinel || a.Mode != preflight.ModeSentinel {
 		return a

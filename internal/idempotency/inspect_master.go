@@ -51,6 +51,9 @@ func (i inspector) clock(ctx context.Context, rdb redis.Client, m *preflight.Red
 func readInfo(m *preflight.RedisMaster, info map[string]string) {
 	m.InfoKnown = true
 	m.Version, m.Replica = info["redis_version"], info["role"] == "slave"
+	if v := info["valkey_version"]; v != "" {
+		m.Product = "Valkey " + v
+	}
 	m.Replicas = int(number(info, "connected_slaves"))
 	m.AOF = info["aof_enabled"] == "1"
 	m.Memory = preflight.RedisMemory{

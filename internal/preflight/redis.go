@@ -62,7 +62,11 @@ func version(m RedisMaster) Finding {
 	case n < minVersion:
 		return Finding{Error, check, m.Address, fmt.Sprintf("Redis %s: claims need 7.0 or newer (SET with NX and GET)", m.Version), "upgrade Redis"}
 	}
-	return Finding{OK, check, m.Address, "Redis " + m.Version, ""}
+	what := "Redis " + m.Version
+	if m.Product != "" {
+		what = m.Product + ", which does what " + what + " does"
+	}
+	return Finding{OK, check, m.Address, what, ""}
 }
 
 // permissions checks that the user may run every command of the scripts: a missing

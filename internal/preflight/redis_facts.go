@@ -78,8 +78,9 @@ type RedisMaster struct {
 
 	InfoKnown bool
 	Version   string
-	Replica   bool // it follows another server
-	Replicas  int  // connected
+	Product   string // for example "Valkey 9.1.2", with the Version of Redis that it replaces; "": Redis
+	Replica   bool   // it follows another server
+	Replicas  int    // connected
 	Memory    RedisMemory
 	AOF       bool
 	// ExpiringKeys are claims, unless others share this Redis.

@@ -321,3 +321,10 @@ func TestRedisClock(t *testing.T) {
 	f.Masters[0].Ahead = nil
 	require.Empty(t, RedisClock(f, usualNeeds), "it is reported elsewhere")
 }
+
+func TestTheVersionNamesTheProduct(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "Redis 7.0.15", version(RedisMaster{Version: "7.0.15"}).What)
+	valkey := version(RedisMaster{Version: "7.2.4", Product: "Valkey 9.1.2"})
+	require.Equal(t, Finding{OK, "redis.version", "", "Valkey 9.1.2, which does what Redis 7.2.4 does", ""}, valkey)
+}
