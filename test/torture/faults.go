@@ -65,7 +65,7 @@ func (k faultKind) suits(o *Options) bool {
 }
 
 func faultKinds() []faultKind {
-	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), []faultKind{
+	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), livingStoreFaults(), restartFaults(), []faultKind{
 		{name: "refusals", part: partTopics, begin: refuse},
 	})
 }

@@ -46,8 +46,8 @@ func TestFaultsFitTheRun(t *testing.T) {
 	}{
 		"idempotent": {
 			func(*Options) {},
-			[]string{"refusals", "kafka-break-answers", "broker-restart-unanswered", "kafka-silent-host", "gateway-kill", "gateway-pause", "broker-kill", "kafka-half-open", "redis-flushall", "partitions-added", "redis-stall"},
-			[]string{"kafka-silent-host-beyond-lease", "gateway-pause-beyond-lease", "broker-pause-beyond-lease", "kafka-stall-beyond-lease", "gateway-stop-at-beyond-lease", "leader-kill", "redis-failover"},
+			[]string{"refusals", "kafka-break-answers", "broker-restart-unanswered", "kafka-silent-host", "gateway-kill", "gateway-pause", "broker-kill", "kafka-half-open", "redis-flushall", "partitions-added", "redis-stall", "redis-backup", "redis-replica-attached", "redis-hang", "redis-restart", "redis-aof-cut", "redis-snapshot"},
+			[]string{"kafka-silent-host-beyond-lease", "gateway-pause-beyond-lease", "broker-pause-beyond-lease", "kafka-stall-beyond-lease", "gateway-stop-at-beyond-lease", "leader-kill", "redis-failover", "redis-reshard"},
 		},
 		"transactional": {
 			func(o *Options) { o.Guarantee = transactional },

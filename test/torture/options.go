@@ -53,6 +53,7 @@ type Options struct {
 	// orders among them that have up to 200 kB.
 	Keyless, Small, Large int
 	Lease                 time.Duration // idempotency.lease
+	Window                time.Duration // idempotency.ttl: clients use a key for two thirds of it
 	Delivery              time.Duration // kafka.delivery_timeout; short, so that leases may be short too
 	Limit                 time.Duration // for service to be back (rule f)
 	// Rebuild is added to Limit after faults that lose claims: those have to be read
@@ -82,7 +83,7 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
-		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Keyless: 15, Small: 15, Large: 1, Lease: 9 * time.Second, Delivery: 2 * time.Second,
+		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Keyless: 15, Small: 15, Large: 1, Lease: 9 * time.Second, Window: time.Hour, Delivery: 2 * time.Second,
 		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Out: os.Stdout,
 	}
 }
@@ -137,6 +138,7 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&o.Small, "small", o.Small, "percent of single events whose topic takes 64 KiB at most")
 	fs.IntVar(&o.Large, "large", o.Large, "percent of single orders with up to 200 kB")
 	fs.DurationVar(&o.Lease, "lease", o.Lease, "idempotency.lease: at least 3s more than -delivery")
+	fs.DurationVar(&o.Window, "window", o.Window, "idempotency.ttl: clients use a key for two thirds of it")
 	fs.DurationVar(&o.Delivery, "delivery", o.Delivery, "kafka.delivery_timeout")
 	fs.DurationVar(&o.Limit, "limit", o.Limit, "for service to be back after a fault")
 	fs.DurationVar(&o.Rebuild, "rebuild", o.Rebuild, "added to -limit after faults that lose claims")

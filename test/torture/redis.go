@@ -25,11 +25,12 @@ import (
 //   - cluster: three masters with AOF; each announces the address of a proxy, which
 //     all gateways share.
 type store struct {
-	kind    string
-	servers []*services.Redis
-	proxies [][]*proxy   // by gateway, then by server; of a cluster the same for all
-	master  atomic.Int32 // of replica: index of the current master
-	link    *proxy       // of replica: the proxy between the replica and its master
+	kind     string
+	servers  []*services.Redis
+	proxies  [][]*proxy   // by gateway, then by server; of a cluster the same for all
+	master   atomic.Int32 // of replica: index of the current master
+	link     *proxy       // of replica: the proxy between the replica and its master
+	attached int          // replicas that were started late
 }
 
 // appendOnly makes a claim that was answered survive a kill: the server writes its log

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ const (
 	shareTooLarge   = 1  // of those: larger
 	shareAsk        = 30 // of unknown outcomes, and of earlier events: the receipt is asked for
 	shareAbandon    = 10 // of not-written answers: the job is given up, if it never had others
+	shareLate       = 4  // of unknown outcomes: the client comes back when the lease is long over, and much was written since
 )
 
 const (
@@ -36,10 +38,6 @@ const (
 	// written one after the other while the client waits.
 	perEntity = 6
 	mostPad   = 200_000 // bytes
-	// replayAge bounds how old a job may be that is posted again: the gateway
-	// forgets keys.
-	replayAge = claimTTL / 3
-	claimTTL  = time.Hour
 )
 
 // clients are all workers of a run.
@@ -245,11 +243,27 @@ func (w *worker) postUntilDone(ctx context.Context, j *job, pick func() *poster,
 		if mayGiveUp && j.surelyNotWritten() && dice.IntN(100) < shareAbandon {
 			return
 		}
+		pause := retryPause(asked, dice)
+		if mayGiveUp && anyUnknown(attempts) && dice.IntN(100) < shareLate {
+			pause = between(dice, w.opts.Lease, 4*w.opts.Lease)
+		}
 		keys = j.again(keys, attempts)
-		if !backoff.Sleep(ctx, retryPause(asked, dice)) {
+		if !backoff.Sleep(ctx, pause) || w.age(j) > w.opts.Window*2/3 {
 			return
 		}
 	}
+}
+
+// age is how long ago a job was posted for the first time.
+func (w *worker) age(j *job) time.Duration {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	first := slices.MinFunc(j.keys, func(a, b *Key) int { return cmp.Compare(a.Attempts[0].Sent, b.Attempts[0].Sent) })
+	return w.history.since() - first.Attempts[0].Sent
+}
+
+func anyUnknown(attempts []Attempt) bool {
+	return slices.ContainsFunc(attempts, func(a Attempt) bool { return a.Outcome == outcomeUnknown || a.Status == 0 })
 }
 
 // askUnknown asks for the receipt of the first event whose outcome is unknown.
@@ -285,8 +299,8 @@ func (w *worker) replay(ctx context.Context) {
 		n = min(n, 5)
 	}
 	j := w.done[len(w.done)-1-w.dice.IntN(n)]
-	if w.history.since()-slices.MinFunc(j.keys, func(a, b *Key) int { return int(a.Attempts[0].Sent - b.Attempts[0].Sent) }).Attempts[0].Sent > replayAge {
-		return
+	if w.age(j) > w.opts.Window/3 {
+		return // the gateway forgets keys
 	}
 	if w.dice.IntN(100) < shareAsk {
 		w.pick().ask(ctx, w.history, j, j.keys[w.dice.IntN(len(j.keys))])

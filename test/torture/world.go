@@ -153,7 +153,7 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		},
 		"redis":       map[string]any{"addresses": w.store.addresses(g.index)},
 		"schemas":     map[string]any{"dir": filepath.Join(w.dir, "schemas"), "watch": false},
-		"idempotency": map[string]any{"ttl": claimTTL.String()},
+		"idempotency": map[string]any{"ttl": o.Window.String()},
 	}
 	if !o.blast {
 		cfg["webhooks"] = hookSettings()
