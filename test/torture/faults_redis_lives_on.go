@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -31,13 +33,9 @@ func livingStoreFaults() []faultKind {
 	}
 }
 
-const (
-	// backlogTTL makes the backlog that a backup leaves expire within the run: the
-	// replication id changes then once more. By default it lives for an hour.
-	backlogTTL = 3 * time.Second
-	// backupSilence ends a backup: the snapshot is there when no more comes.
-	backupSilence = 500 * time.Millisecond
-)
+// backlogTTL makes the backlog that a backup leaves expire within the run: the
+// replication id changes then once more. By default it lives for an hour.
+const backlogTTL = 3 * time.Second
 
 // backUpRedis reads a snapshot as `redis-cli --rdb` does, which is a replica for as long
 // as that takes. The first replica of a server gives it another replication id.
@@ -62,26 +60,58 @@ func snapshotOf(ctx context.Context, addr string) error {
 		return fmt.Errorf("back up redis: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.Write([]byte("PSYNC ? -1\r\n")); err != nil {
+	_ = conn.SetDeadline(time.Now().Add(limit))
+	if _, err := conn.Write([]byte("SYNC\r\n")); err != nil {
 		return fmt.Errorf("back up redis: %w", err)
 	}
-	in, ends, silence := bufio.NewReader(conn), time.Now().Add(limit), limit
-	for read := 0; time.Now().Before(ends); {
-		_ = conn.SetReadDeadline(time.Now().Add(silence))
-		got, err := in.Discard(1)
-		read += got
-		var stalled net.Error
-		switch {
-		case errors.As(err, &stalled) && stalled.Timeout() && read > 0:
-			return nil
-		case err != nil:
-			return fmt.Errorf("back up redis, after %d bytes: %w", read, err)
-		}
-		read += in.Buffered()
-		_, _ = in.Discard(in.Buffered())
-		silence = backupSilence
+	if err := readSnapshot(bufio.NewReader(conn)); err != nil {
+		return fmt.Errorf("back up redis: %w", err)
 	}
 	return nil
+}
+
+// readSnapshot reads an answer to SYNC: empty lines while the snapshot is made, then
+// $<length> and that many bytes, or $EOF:<40 bytes> and everything until these come again.
+func readSnapshot(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		head, ok := strings.CutPrefix(strings.TrimSpace(line), "$")
+		switch mark, streamed := strings.CutPrefix(head, "EOF:"); {
+		case !ok && head == "":
+			continue
+		case !ok:
+			return errors.New(head)
+		case streamed:
+			return readUntil(in, mark)
+		}
+		n, err := strconv.Atoi(head)
+		if err == nil {
+			_, err = in.Discard(n)
+		}
+		return err
+	}
+}
+
+func readUntil(in *bufio.Reader, mark string) error {
+	for {
+		_, err := in.ReadSlice(mark[0])
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		rest, err := in.Peek(len(mark) - 1)
+		if err != nil {
+			return err
+		}
+		if string(rest) == mark[1:] {
+			return nil
+		}
+	}
 }
 
 // attachReplica starts a replica of a server that runs already, and takes it away.
