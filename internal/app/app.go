@@ -52,6 +52,9 @@ type App struct {
 	ready    atomic.Bool // started, and not stopping
 	taken    *readiness
 	watch    *preflightWatch // nil: Kafka and Redis are embedded
+	// settled says that no claim of this process is unsettled, so that it may leave the
+	// registry of gateways.
+	settled func() bool
 
 	certificates    *certificates // nil: plain HTTP
 	public, private net.Listener
@@ -126,6 +129,7 @@ func (a *App) buildStores() error {
 	}
 	setTopics(a.producer, cfg, a.catalog.Set())
 	a.store = idempotency.New(storeConfig(cfg, a.installation), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
+	a.settled = func() bool { return false } // the store does not know which of its claims are unsettled
 	return nil
 }
 

@@ -109,6 +109,7 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) start() {
 	s := &a.stages
 	s.serve(func() error { return a.admin.Serve(a.private) }) // until the first stage of New stops
+	s.add("registration", a.leave)
 	s.run("background work",
 		a.producer.Run,
 		a.watchSchemas,
@@ -133,6 +134,15 @@ func (a *App) start() {
 		return nil
 	})
 	a.ready.Store(true)
+}
+
+// leave takes this process out of the registry of gateways, if nothing of its claims is
+// left behind. Kafka is still flushed after it: only claims that are settled by now count.
+func (a *App) leave(ctx context.Context) error {
+	if !a.settled() {
+		return nil // others find that it is over
+	}
+	return a.producer.Membership().Leave(ctx)
 }
 
 // discard stops what a New that failed had built.

@@ -37,6 +37,7 @@ var watchedChecks = map[string]bool{
 	"kafka.topic.permissions": true, "kafka.topic.settings": true, "kafka.topic.replication": true, "kafka.topic.min-insync": true,
 	"kafka.topic.in-sync": true, "kafka.topic.unclean-election": true, "kafka.topic.size": true, "kafka.topic.retention": true,
 	"kafka.topic.compaction": true, "kafka.topic.timestamps": true, "kafka.registry": true,
+	"kafka.gateways": true, "kafka.topic-notes": true,
 	"redis.permissions": true, "redis.eviction": true, "redis.evicted": true, "redis.maxmemory": true, "redis.memory": true,
 	"redis.persistence": true, "redis.split_brain": true, "redis.replicas": true, "clock.redis": true,
 }
@@ -219,14 +220,15 @@ func judgeTopics(facts preflight.KafkaFacts, needs preflight.KafkaNeeds) look {
 		}
 		found.findings = append(found.findings, preflight.Kafka(one, needs)...)
 	}
-	one.Registry = nil
+	one.Own = nil
 	for _, t := range facts.Topics {
 		one.Topics = []preflight.TopicFacts{t}
 		judge(t)
 	}
-	if facts.Registry != nil {
-		one.Topics, one.Registry = nil, facts.Registry
-		judge(*facts.Registry)
+	one.Topics = nil
+	for _, t := range facts.Own {
+		one.Own = []preflight.OwnTopic{t}
+		judge(t.TopicFacts)
 	}
 	return found
 }

@@ -150,7 +150,7 @@ func TestTopicsAreJudgedOneByOne(t *testing.T) {
 	weak := preflight.Settings{"min.insync.replicas": "1"}
 	registry := topic("gateway-incarnations", weak)
 	found := judgeTopics(preflight.KafkaFacts{
-		Brokers: make([]preflight.BrokerFacts, 3), Topics: []preflight.TopicFacts{topic("a", weak), topic("b", weak), topic("c", nil)}, Registry: &registry,
+		Brokers: make([]preflight.BrokerFacts, 3), Topics: []preflight.TopicFacts{topic("a", weak), topic("b", weak), topic("c", nil)}, Own: []preflight.OwnTopic{{TopicFacts: registry}},
 	}, preflight.KafkaNeeds{})
 	var subjects []string
 	for _, f := range found.findings {

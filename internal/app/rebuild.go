@@ -23,6 +23,7 @@ const (
 	// known.
 	topicsTimeout  = 30 * time.Second
 	topicsInterval = 50 * time.Millisecond
+	leaveTimeout   = 2 * time.Second
 )
 
 // Rebuild reads from the last window of the log which keyed events were written,
@@ -38,6 +39,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 		return idempotency.Tally{}, fmt.Errorf("kafka: %w", err)
 	}
 	defer producer.Close(ctx)
+	defer leave(ctx, producer, logger) // it has made no claims
 	background, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -54,6 +56,15 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 		return err
 	})
 	return tally, err
+}
+
+// leave takes this process out of the registry of gateways. Others would wait for it.
+func leave(ctx context.Context, producer *publish.Log, logger *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := producer.Membership().Leave(ctx); err != nil {
+		logger.Warn("this process could not be taken out of the registry of gateways: after the next loss of redis, they wait for it for a lease", "error", err)
+	}
 }
 
 // AssertEmpty lets gateways begin on an empty Redis without reading the log. It returns

@@ -32,6 +32,8 @@ func producerConfig(cfg *config.Config) publish.Config {
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,
 		TransactionTimeout:    cfg.Kafka.TransactionTimeout,
 		RememberTopics:        true,
+		Registered:            true,
+		Window:                cfg.Idempotency.TTL,
 	}
 }
 

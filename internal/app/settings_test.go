@@ -111,7 +111,7 @@ func TestProducerSettings(t *testing.T) {
 		DeliveryTimeout: 20 * time.Second, InFlightLimit: 256 << 20, MaxEventBytes: 900 << 10,
 		CreateTopics: publish.TopicCreation{Enabled: true, Partitions: 12, Replication: 3, Retention: 25 * time.Hour, MaxRecord: 904 << 10},
 		Lease:        30 * time.Second, TransactionalIDPrefix: "gateway", TransactionTimeout: 20 * time.Second,
-		RememberTopics: true,
+		RememberTopics: true, Registered: true, Window: 24 * time.Hour,
 	}, producerConfig(cfg))
 	cfg.SoleWriter = true
 	require.Zero(t, producerConfig(cfg).Lease, "no other gateway to wait for")

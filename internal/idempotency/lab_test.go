@@ -104,7 +104,7 @@ type fakeLog struct {
 	from    atomic.Int64
 }
 
-func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time) error {
+func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
 	l.waits.Add(1)
 	if l.quiesce != nil {
 		return l.quiesce(ctx)
@@ -112,7 +112,7 @@ func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time) error {
 	return ctx.Err()
 }
 
-func (l *fakeLog) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
+func (l *fakeLog) Replay(ctx context.Context, from time.Time, _ bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
 	l.from.Store(from.UnixMilli())
 	pass := l.passes.Add(1)
 	if l.onPass != nil {

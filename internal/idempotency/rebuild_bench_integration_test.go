@@ -25,9 +25,9 @@ type madeLog struct {
 	peak uint64
 }
 
-func (madeLog) Quiesce(context.Context, time.Time) error { return nil }
+func (madeLog) Quiesce(context.Context, time.Time, []string) error { return nil }
 
-func (l *madeLog) Replay(_ context.Context, _ time.Time, visit func(event.LogEntry) error, _ func([]event.TopicReplay)) error {
+func (l *madeLog) Replay(_ context.Context, _ time.Time, _ bool, visit func(event.LogEntry) error, _ func([]event.TopicReplay)) error {
 	key, now := "customer-17", time.Now()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n := range l.n {

@@ -13,15 +13,17 @@ import (
 
 // Log is Kafka's log, which holds what was written, whatever Redis remembers.
 type Log interface {
-	// Quiesce waits until nothing that was claimed before since can still be
-	// appended: a whole lease, or, transactional, until every producer was fenced.
-	Quiesce(ctx context.Context, since time.Time) error
+	// Quiesce waits until nothing that the silent processes claimed before since can still be
+	// appended: a whole lease, or, transactional, until their producers were fenced. A nil
+	// silent stands for all processes.
+	Quiesce(ctx context.Context, since time.Time, silent []string) error
 	// Replay visits every deduplicated record with a timestamp of from or later, up to an
 	// end beyond everything that was appended before the call: from several goroutines, in
 	// order within a partition. It returns visit's error. From one goroutine it tells watch
 	// how far each topic is, whenever that changes and about every second; it may wait for
-	// one topic without end while it reads the others.
-	Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
+	// one topic without end while it reads the others. With toWatermark the end is the high
+	// watermark of the moment.
+	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
 }
 
 // Rebuilder restores claims that Redis lost, from the log.
@@ -155,14 +157,14 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 		return tally, locks.stepError(ctx, "lock buckets", err)
 	}
 	// From now on, and not from begun, no old gateway makes a claim.
-	if err := r.log.Quiesce(ctx, time.Now()); err != nil {
+	if err := r.log.Quiesce(ctx, time.Now(), nil); err != nil {
 		return tally, locks.stepError(ctx, "wait for records under way", err)
 	}
 	tally.Waited = time.Since(begun)
 	progress(tally)
 	restorer := newRestorer(ctx, r, locks, begun, &tally, progress)
 	// The window is counted back from before the wait, so the wait does not shorten it.
-	err = r.log.Replay(ctx, begun.Add(-window), restorer.visit, restorer.watch)
+	err = r.log.Replay(ctx, begun.Add(-window), false, restorer.visit, restorer.watch)
 	if written := restorer.close(); written != nil {
 		return tally, locks.stepError(ctx, "write claims", written)
 	}

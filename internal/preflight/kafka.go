@@ -22,8 +22,8 @@ func Kafka(facts KafkaFacts, needs KafkaNeeds) []Finding {
 	}
 	findings = append(findings, k.producer()...)
 	findings = append(findings, k.topics()...)
-	if facts.Registry != nil {
-		findings = append(findings, k.registry()...)
+	for _, t := range facts.Own {
+		findings = append(findings, k.own(t)...)
 	}
 	if facts.Transactions != nil {
 		findings = append(findings, k.transactions())

@@ -17,11 +17,27 @@ type KafkaFacts struct {
 	// does not refuse, or did not answer.
 	ProducerRefused string
 	Topics          []TopicFacts
-	// Registry is the topic that lists transactional ids, Transactions the result of
-	// initialising a transactional producer; both are nil with the idempotent guarantee.
-	Registry     *TopicFacts
+	Own             []OwnTopic
+	// Transactions is the result of initialising a transactional producer; nil with the
+	// idempotent guarantee.
 	Transactions *TransactionFacts
 }
+
+// OwnTopic is a topic that the gateway keeps for itself: compacted, with one partition.
+type OwnTopic struct {
+	TopicFacts
+	Duty Duty
+}
+
+// Duty is what one of the gateway's own topics is for.
+type Duty int
+
+// The duties.
+const (
+	ListsProducers Duty = iota // transactional ids
+	ListsGateways              // gateways, and generations of claims
+	NotesTopics                // where events were written
+)
 
 // Unreachable is why the gateway cannot reach Kafka.
 type Unreachable struct {

@@ -297,7 +297,7 @@ func TestTransactions(t *testing.T) {
 	}{
 		"good":             {nil, TransactionFacts{}, "", "", "", ""},
 		"to be created":    {func(r *TopicFacts) { *r = TopicFacts{Presence: Missing, Creation: &CreationFacts{}} }, TransactionFacts{}, "", "", "", ""},
-		"not to be seen":   {func(r *TopicFacts) { *r = TopicFacts{Presence: Hidden} }, TransactionFacts{}, Error, "kafka.registry", "may not see", "Describe"},
+		"not to be seen":   {func(r *TopicFacts) { *r = TopicFacts{Presence: Hidden} }, TransactionFacts{}, Error, "kafka.registry", "may not see the topic, which lists transactional ids", "Describe"},
 		"not created":      {func(r *TopicFacts) { *r = TopicFacts{Presence: Missing, Creation: &CreationFacts{Refused: "denied"}} }, TransactionFacts{}, Error, "kafka.registry", "cannot create it, so no event can be written: denied", "--operation Create"},
 		"creation unknown": {func(r *TopicFacts) { *r = TopicFacts{Presence: Missing} }, TransactionFacts{}, Warning, "kafka.registry", "did not say", "--partitions 1"},
 		"two partitions":   {func(r *TopicFacts) { r.Partitions = partitions(2, 3, 3) }, TransactionFacts{}, Error, "kafka.registry", "has 2 partitions", "delete the topic"},
@@ -317,7 +317,7 @@ func TestTransactions(t *testing.T) {
 				c.registry(&registry)
 			}
 			registry.Name = "gw-incarnations"
-			facts.Registry, facts.Transactions = &registry, &c.transactions
+			facts.Own, facts.Transactions = []OwnTopic{{TopicFacts: registry}}, &c.transactions
 			c.transactions.ID = "gw-check"
 			bad := problems(judge(t, facts, needs))
 			if c.severity == "" {

@@ -17,6 +17,7 @@ type topicCheck struct {
 	kafka
 	facts TopicFacts
 	needs TopicNeeds
+	own   *ownDuty // nil: events are written to it
 }
 
 func (c topicCheck) set(setting string, value any) string {
@@ -25,9 +26,9 @@ func (c topicCheck) set(setting string, value any) string {
 
 // topicRule checks one property of a topic. It has no result where the facts are not known.
 type topicRule struct {
-	check    string
-	look     func(topicCheck) []ruleResult
-	registry bool // holds for the registry of transactional ids as well
+	check string
+	look  func(topicCheck) []ruleResult
+	own   bool // holds for the gateway's own topics as well
 }
 
 func topicRules() []topicRule {
@@ -132,6 +133,9 @@ func (c topicCheck) permissions() []ruleResult {
 			Warning, "Kafka does not say what this user may do with the topic (brokers before 2.3 never do)",
 			"see with kafka-acls.sh --list that the gateway's user may Describe, Read and Write",
 		}}
+	}
+	if c.own != nil {
+		return c.ownPermissions()
 	}
 	var found []ruleResult
 	if !c.facts.Allowed[Write] {

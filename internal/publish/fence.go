@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +37,7 @@ const (
 type fencer struct {
 	cfg        Config
 	registry   *registry
+	members    *Membership                                // nil: no process is registered
 	abandonOwn func(ctx context.Context, id string) error // abandons a producer of this process
 	initialise func(ctx context.Context, id string) error // as a producer with this id that does nothing else
 	running    context.Context                            // ended when the pool is closed; fences outlive the calls that ask for them
@@ -59,8 +62,9 @@ func (f *fencer) fence(ctx context.Context, id string) error {
 }
 
 // fenceAll fences every transactional id that existed when it was called, this
-// process' own ones included: they have successors first.
-func (f *fencer) fenceAll(ctx context.Context) error {
+// process' own ones included: they have successors first. If silent is not nil, it spares
+// the ids of processes that are registered and not among the silent ones.
+func (f *fencer) fenceAll(ctx context.Context, silent []string) error {
 	if err := f.registry.ensureTopic(ctx); err != nil {
 		return err
 	}
@@ -68,9 +72,21 @@ func (f *fencer) fenceAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if silent != nil && f.members != nil {
+		// After the ids: a process is registered before its ids are.
+		living, err := f.members.Registered(ctx)
+		if err != nil {
+			return err
+		}
+		for _, g := range living {
+			if !slices.Contains(silent, g.ID) {
+				maps.DeleteFunc(ids, func(_, process string) bool { return process == g.ID })
+			}
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fencesAtOnce)
-	for _, id := range ids {
+	for id := range ids {
 		group.Go(func() error { return f.fence(ctx, id) })
 	}
 	return group.Wait()

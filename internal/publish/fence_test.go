@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func testProducersAreRegistered(t *testing.T, with option) {
 	require.Equal(t, p.poolIDs(), registered(t, cluster, p))
 	listed, err := p.pool().registry.list(t.Context())
 	require.NoError(t, err)
-	require.ElementsMatch(t, p.poolIDs(), listed)
+	require.ElementsMatch(t, p.poolIDs(), slices.Collect(maps.Keys(listed)))
 }
 
 func TestNothingIsReadyWithoutTheRegistry(t *testing.T) {
@@ -82,7 +83,7 @@ func testNothingIsReadyWithoutTheRegistry(t *testing.T, with option) {
 	require.False(t, p.Complete())
 	requireRefused(t, event.LogUnavailable, func() error { _, err := p.Place("t", nil, 0); return err })
 	require.Error(t, p.Ping(t.Context()))
-	require.Error(t, p.fenceAll(t.Context()))
+	require.Error(t, p.fenceAll(t.Context(), nil))
 }
 
 func TestFencedProducerIsReplaced(t *testing.T) { withClients(t, testFencedProducerIsReplaced) }
@@ -130,7 +131,7 @@ func testFenceAllReplacesEveryProducer(t *testing.T, with option) {
 	p := transactional(t, cluster, []string{"t"}, with)
 	other := transactional(t, cluster, []string{"t"}, with, func(c *Config) { c.TransactionalIDPrefix = p.cfg.TransactionalIDPrefix })
 	before := append(p.poolIDs(), other.poolIDs()...)
-	require.NoError(t, p.fenceAll(t.Context()))
+	require.NoError(t, p.fenceAll(t.Context(), nil))
 	for _, id := range other.poolIDs() {
 		_ = other.write("t", 0, id, "x") // finds out that it is fenced
 	}
@@ -150,7 +151,7 @@ func TestIdempotentProducersAreNotFenced(t *testing.T) {
 	require.ErrorIs(t, transactional(t, cluster, []string{"t"}).fence(t.Context(), "i-1"), errNotTransactional)
 	p := start(t, cluster.ListenAddrs(), []string{"t"})
 	require.ErrorIs(t, p.fence(t.Context(), "x"), errNotTransactional)
-	require.ErrorIs(t, p.fenceAll(t.Context()), errNotTransactional)
+	require.ErrorIs(t, p.fenceAll(t.Context(), nil), errNotTransactional)
 }
 
 func TestFenceThatFailsChangesNothing(t *testing.T) { withClients(t, testFenceThatFailsChangesNothing) }

@@ -52,10 +52,9 @@ func Inspect(ctx context.Context, cfg Config, topics []string) preflight.KafkaFa
 		defaults := brokerDefaults(facts.Brokers)
 		in.tryCreation(ctx, facts.Topics, func(name string) librdkafka.TopicSpecification { return cfg.CreateTopics.spec(name, defaults) })
 	}
+	facts.Own = in.own(ctx)
+	in.tryOwnCreation(ctx, facts.Own)
 	if cfg.Transactional {
-		registry := in.topics(ctx, []string{registryTopic(cfg)})
-		in.tryCreation(ctx, registry, func(string) librdkafka.TopicSpecification { return registrySpec(cfg) })
-		facts.Registry = &registry[0]
 		facts.Transactions = in.tryTransactions(ctx)
 	}
 	facts.ProducerRefused = in.errors.fatal()

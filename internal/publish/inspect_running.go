@@ -11,7 +11,7 @@ import (
 )
 
 // Facts asks for the facts that may change while a gateway runs: brokers, topics, and
-// the registry of transactional ids. It uses the client that asks for metadata, and its
+// the gateway's own topics. It uses the client that asks for metadata, and its
 // connections: two questions for each hundred topics. What Kafka does not answer is not
 // known; the error is that of the first question.
 func (p *Producer) Facts(ctx context.Context, names []string) (preflight.KafkaFacts, error) {
@@ -27,8 +27,6 @@ func (p *Producer) Facts(ctx context.Context, names []string) (preflight.KafkaFa
 	for batch := range slices.Chunk(names, settingsBatch) {
 		facts.Topics = append(facts.Topics, in.topics(ctx, batch)...)
 	}
-	if p.cfg.Transactional {
-		facts.Registry = &in.topics(ctx, []string{registryTopic(p.cfg)})[0]
-	}
+	facts.Own = in.own(ctx)
 	return facts, nil
 }

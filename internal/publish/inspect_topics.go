@@ -43,6 +43,40 @@ func (in *inspector) topics(ctx context.Context, names []string) []preflight.Top
 	return facts
 }
 
+// own describes the topics that the gateway keeps for itself.
+func (in *inspector) own(ctx context.Context) []preflight.OwnTopic {
+	var own []preflight.OwnTopic
+	var names []string
+	add := func(duty preflight.Duty, name string) {
+		own = append(own, preflight.OwnTopic{Duty: duty})
+		names = append(names, name)
+	}
+	if in.cfg.Transactional {
+		add(preflight.ListsProducers, registryTopic(in.cfg))
+	}
+	if in.cfg.Registered {
+		add(preflight.ListsGateways, gatewaysTopic(in.cfg))
+	}
+	if in.cfg.RememberTopics {
+		add(preflight.NotesTopics, notesTopic(in.cfg))
+	}
+	for i, facts := range in.topics(ctx, names) {
+		own[i].TopicFacts = facts
+	}
+	return own
+}
+
+func (in *inspector) tryOwnCreation(ctx context.Context, own []preflight.OwnTopic) {
+	facts := make([]preflight.TopicFacts, len(own))
+	for i := range own {
+		facts[i] = own[i].TopicFacts
+	}
+	in.tryCreation(ctx, facts, func(name string) librdkafka.TopicSpecification { return compactedSpec(in.cfg, name) })
+	for i := range own {
+		own[i].TopicFacts = facts[i]
+	}
+}
+
 func describe(facts *preflight.TopicFacts, d librdkafka.TopicDescription) {
 	switch d.Error.Code() {
 	case librdkafka.ErrNoError:

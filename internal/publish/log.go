@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"eventgateway/internal/kafka"
 )
 
@@ -28,6 +30,10 @@ type Config struct {
 	Transactional         bool
 	TransactionalIDPrefix string
 	TransactionTimeout    time.Duration
+	// Registered keeps this process registered in Kafka, in the topic
+	// TransactionalIDPrefix-gateways; Window is how long claims are remembered.
+	Registered bool
+	Window     time.Duration
 	// RememberTopics keeps a note in Kafka, in the topic TransactionalIDPrefix-topics, of
 	// which topics the event types had.
 	RememberTopics bool
@@ -53,7 +59,11 @@ func (c Config) connection() kafka.Connection {
 type Log struct {
 	*Producer
 	*Reader
+	membership *Membership // nil unless Config.Registered
 }
+
+// Membership is this process among the registered ones; nil unless Config.Registered.
+func (l *Log) Membership() *Membership { return l.membership }
 
 func chooseClient(cfg Config) (kafka.ClientChoice, error) {
 	return kafka.ChooseClient(cmp.Or(cfg.Client, kafka.ClientAuto), cfg.connection())
@@ -84,19 +94,26 @@ func New(cfg Config, logger *slog.Logger, metrics *Metrics) (*Log, error) {
 		notes = newTopicNotes(cfg, plain, scan, logger)
 	}
 	r := newReader(scan, p.topics, newTopicMemory(notes, logger), cfg.Lease, logger, metrics)
+	var members *Membership
+	if cfg.Registered {
+		members = newMembership(cfg, uuid.NewString(), plain, scan, logger)
+	}
 	p.backend = plain
 	if cfg.Transactional {
-		pool := newTxPool(cfg, plain, scan, p.monitor, logger, metrics)
+		pool := newTxPool(cfg, plain, scan, members, p.monitor, logger, metrics)
 		p.backend, r.fencer = pool, pool.fencer
 	}
 	metrics.watch(p)
-	return &Log{Producer: p, Reader: r}, nil
+	return &Log{Producer: p, Reader: r, membership: members}, nil
 }
 
 // Run keeps what is known of Kafka fresh, and replaces failed producers, until ctx ends.
 func (l *Log) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { l.remembered.run(ctx) })
+	if l.membership != nil {
+		running.Go(func() { l.membership.Run(ctx) })
+	}
 	l.Producer.Run(ctx)
 	running.Wait()
 }

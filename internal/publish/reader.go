@@ -42,7 +42,7 @@ type topicFacts interface {
 // transactionFencer stops transactional producers, of this process and of others.
 type transactionFencer interface {
 	fence(ctx context.Context, id string) error
-	fenceAll(ctx context.Context) error
+	fenceAll(ctx context.Context, silent []string) error
 }
 
 func newReader(scan scanner, facts topicFacts, remembered *topicMemory, lease time.Duration, logger *slog.Logger, metrics *Metrics) *Reader {
@@ -60,12 +60,16 @@ func (r *Reader) awaitSearches() {
 	r.records.reads.Wait()
 }
 
-// Quiesce waits until nothing that was claimed before since can still be
-// appended: a whole lease, or, in transactional mode, until every producer that
-// ever existed is fenced.
-func (r *Reader) Quiesce(ctx context.Context, since time.Time) error {
+// Quiesce waits until nothing that the silent processes claimed before since can still
+// be appended: a whole lease, or, in transactional mode, until their producers are fenced.
+// So are those of processes that are not registered. A nil silent stands for all
+// processes; if there are none, an empty one, there is nothing to wait for.
+func (r *Reader) Quiesce(ctx context.Context, since time.Time, silent []string) error {
 	if r.fencer != nil {
-		return r.fenceAll(ctx)
+		return r.fenceAll(ctx, silent)
+	}
+	if silent != nil && len(silent) == 0 {
+		return ctx.Err()
 	}
 	backoff.SleepUntil(ctx, since.Add(r.lease))
 	return ctx.Err()
@@ -80,9 +84,9 @@ func (r *Reader) fence(ctx context.Context, id string) error {
 	return r.fencer.fence(ctx, id)
 }
 
-func (r *Reader) fenceAll(ctx context.Context) error {
+func (r *Reader) fenceAll(ctx context.Context, silent []string) error {
 	if r.fencer == nil {
 		return errNotTransactional
 	}
-	return r.fencer.fenceAll(ctx)
+	return r.fencer.fenceAll(ctx, silent)
 }

@@ -56,7 +56,7 @@ func (r running) replay(t *testing.T, from time.Time) (got map[event.ClaimID]eve
 	t.Helper()
 	var mu sync.Mutex
 	got = map[event.ClaimID]event.LogEntry{}
-	require.NoError(t, r.Replay(t.Context(), from, func(e event.LogEntry) error {
+	require.NoError(t, r.Replay(t.Context(), from, false, func(e event.LogEntry) error {
 		mu.Lock()
 		defer mu.Unlock()
 		got[e.Claim] = e

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +17,14 @@ import (
 	"eventgateway/internal/failpoint"
 	"eventgateway/internal/kafka"
 )
+
+// ownSegmentBytes is small because only full segments are compacted, and a gateway that
+// starts reads what is left: a registration is renewed with some 200 bytes. Kafka 4.1 takes
+// nothing smaller.
+const ownSegmentBytes = 1 << 20
+
+// replicasForTwoInSync is from how many replicas on two must acknowledge.
+const replicasForTwoInSync = 3
 
 // registryTimeout bounds taking an id out of the registry.
 const registryTimeout = 5 * time.Second
@@ -29,6 +38,8 @@ type registry struct {
 	logger *slog.Logger
 	topic  string
 	host   string
+	// process is the id of this gateway.
+	process string
 	// purpose ends "topic …, which"
 	purpose string
 
@@ -40,6 +51,7 @@ type registry struct {
 type registration struct {
 	Started time.Time `json:"started"`
 	Host    string    `json:"host"`
+	Process string    `json:"process,omitempty"` // of the gateway; none before there were process ids
 }
 
 func newRegistry(cfg Config, plain *idempotent, scan scanner, logger *slog.Logger) *registry {
@@ -49,25 +61,26 @@ func newRegistry(cfg Config, plain *idempotent, scan scanner, logger *slog.Logge
 
 func registryTopic(cfg Config) string { return cfg.TransactionalIDPrefix + "-incarnations" }
 
+func notesTopic(cfg Config) string { return cfg.TransactionalIDPrefix + "-topics" }
+
 // newTopicNotes returns the registry of topicMemory, which has other keys and values.
 func newTopicNotes(cfg Config, plain *idempotent, scan scanner, logger *slog.Logger) *registry {
 	r := newRegistry(cfg, plain, scan, logger)
-	r.topic, r.purpose = cfg.TransactionalIDPrefix+"-topics", "the note of where events were written needs"
+	r.topic, r.purpose = notesTopic(cfg), "the note of where events were written needs"
 	return r
 }
 
-// registrySpec is how the topic is created.
-func registrySpec(cfg Config) librdkafka.TopicSpecification {
-	return compactedSpec(cfg, registryTopic(cfg))
-}
-
+// compactedSpec is how the gateway's own topics are created.
 func compactedSpec(cfg Config, topic string) librdkafka.TopicSpecification {
 	spec := librdkafka.TopicSpecification{Topic: topic, NumPartitions: 1, Config: map[string]string{
 		"cleanup.policy": "compact",
-		"segment.bytes":  "16777216", // only full segments are compacted, and ids are small
+		"segment.bytes":  strconv.Itoa(ownSegmentBytes),
 	}}
 	if cfg.CreateTopics.Enabled {
 		spec.ReplicationFactor = cfg.CreateTopics.Replication // else the cluster's default
+		if spec.ReplicationFactor >= replicasForTwoInSync {
+			spec.Config["min.insync.replicas"] = "2"
+		}
 	}
 	return spec
 }
@@ -135,9 +148,16 @@ func (r *registry) create(ctx context.Context) error {
 	return nil
 }
 
+// lookAgain makes ensureTopic look whether the topic is still there.
+func (r *registry) lookAgain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ensured = false
+}
+
 // add registers an id.
 func (r *registry) add(ctx context.Context, id string) error {
-	value, err := json.Marshal(registration{Started: time.Now().UTC(), Host: r.host})
+	value, err := json.Marshal(registration{Started: time.Now().UTC(), Host: r.host, Process: r.process})
 	if err != nil {
 		return fmt.Errorf("register transactional id: %w", err)
 	}
@@ -181,27 +201,25 @@ func (r *registry) write(ctx context.Context, id string, value []byte) error {
 	}
 }
 
-// list reads the registered ids.
-func (r *registry) list(ctx context.Context) ([]string, error) {
+// list reads the registered ids, and which process each is of: "" if that is not known.
+func (r *registry) list(ctx context.Context) (processes map[string]string, err error) {
 	spans, err := r.scan.spans(ctx, []kafka.Partition{{Topic: r.topic}}, time.UnixMilli(0))
 	if err != nil {
 		return nil, fmt.Errorf("list transactional ids: %w", err)
 	}
-	present := map[string]bool{}
+	processes = map[string]string{}
 	err = r.scan.read(ctx, spans, func(m *logRecord) error {
 		if m.value == nil {
-			delete(present, string(m.key))
-		} else {
-			present[string(m.key)] = true
+			delete(processes, string(m.key))
+			return nil
 		}
+		var v registration
+		_ = json.Unmarshal(m.value, &v) // a value that is not understood names no process
+		processes[string(m.key)] = v.Process
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list transactional ids: %w", err)
 	}
-	ids := make([]string, 0, len(present))
-	for id := range present {
-		ids = append(ids, id)
-	}
-	return ids, nil
+	return processes, nil
 }

@@ -34,14 +34,16 @@ const (
 // Replay visits every deduplicated record that gateways have written with a timestamp of
 // from or later, up to an end beyond everything that was appended before the call. It
 // reads the topics of today's event types, and those of which it is known that events
-// were written to them since from.
+// were written to them since from. With toWatermark the end is the high watermark, also of
+// partitions whose replicas may not have caught up: what was appended before the call and
+// is not acknowledged may be beyond it.
 //
 // visit is called from several goroutines, in order within a partition. Its error ends
 // the replay. What cannot be read at present is waited for until ctx ends, while the rest
 // is read: watch is told about every second, and whenever a topic is done, how far each
 // topic is. It is called from one goroutine, for the last time before Replay returns.
-func (r *Reader) Replay(ctx context.Context, from time.Time, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
-	p := &replay{reader: r, from: from, since: failpoint.Now(), visit: visit, asking: make(chan struct{}, replayAsking)}
+func (r *Reader) Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
+	p := &replay{reader: r, from: from, toWatermark: toWatermark, since: failpoint.Now(), visit: visit, asking: make(chan struct{}, replayAsking)}
 	if err := p.open(); err != nil {
 		return err
 	}
@@ -84,6 +86,7 @@ func (p *replay) topics(ctx context.Context) ([]string, error) {
 type replay struct {
 	reader      *Reader
 	from, since time.Time
+	toWatermark bool
 	visit       func(event.LogEntry) error
 	asking      chan struct{} // holds one element per question
 	fast, slow  chan spanReader
@@ -179,7 +182,7 @@ func (p *replay) topic(ctx context.Context, t *topicProgress) error {
 // left is how long to wait until the high watermarks are beyond everything that was
 // appended before the replay began.
 func (p *replay) left(facts map[int32]replication) (left time.Duration) {
-	if p.reader.fencer != nil {
+	if p.reader.fencer != nil || p.toWatermark {
 		return 0
 	}
 	now := failpoint.Now()

@@ -79,7 +79,7 @@ func TestUnreadablePartition(t *testing.T) {
 			var visited atomic.Int32
 			repaired := false
 			var last []event.TopicReplay
-			require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), func(event.LogEntry) error {
+			require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), false, func(event.LogEntry) error {
 				visited.Add(1)
 				return nil
 			}, func(topics []event.TopicReplay) {
@@ -116,7 +116,7 @@ func TestReplayEndsWithItsVisitor(t *testing.T) {
 	for id := byte(1); id <= 9; id++ {
 		r.write(t, r.claimed(id, int32(id%3)))
 	}
-	err := r.Replay(t.Context(), began.Add(-time.Second), func(event.LogEntry) error { return errStop }, func([]event.TopicReplay) {})
+	err := r.Replay(t.Context(), began.Add(-time.Second), false, func(event.LogEntry) error { return errStop }, func([]event.TopicReplay) {})
 	require.ErrorIs(t, err, errStop)
 }
 

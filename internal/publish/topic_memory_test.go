@@ -178,7 +178,7 @@ func TestUnknownTopicIsConfirmed(t *testing.T) {
 			_, err := r.partitionsOf(t.Context(), topic)
 			require.ErrorIs(t, err, errTopicLags)
 			visited, waited := 0, false
-			require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), func(event.LogEntry) error {
+			require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), false, func(event.LogEntry) error {
 				visited++
 				return nil
 			}, func(topics []event.TopicReplay) {

@@ -145,7 +145,7 @@ func testFenceAllUnderLoadOnKafka(t *testing.T, with option) {
 	mine.requireMore(t, 100)
 	before := append(p.poolIDs(), other.poolIDs()...)
 	began := time.Now()
-	require.NoError(t, p.fenceAll(t.Context()))
+	require.NoError(t, p.fenceAll(t.Context(), nil))
 	t.Logf("%d ids fenced in %s", len(before), time.Since(began))
 	for _, id := range p.poolIDs() {
 		require.NotContains(t, before, id)

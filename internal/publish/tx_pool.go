@@ -26,6 +26,7 @@ type txPool struct {
 	plain     *idempotent // writes the registry; closed with the pool
 	monitor   *monitor
 	registry  *registry
+	members   *Membership // nil: this process is not registered
 	fencer    *fencer
 	logger    *slog.Logger
 	metrics   *Metrics
@@ -48,15 +49,18 @@ type txSlot struct {
 	renew   chan struct{}              // asks for a successor
 }
 
-func newTxPool(cfg Config, plain *idempotent, scan scanner, m *monitor, logger *slog.Logger, metrics *Metrics) *txPool {
+func newTxPool(cfg Config, plain *idempotent, scan scanner, members *Membership, m *monitor, logger *slog.Logger, metrics *Metrics) *txPool {
 	pool := &txPool{
-		cfg: cfg, plain: plain, monitor: m, registry: newRegistry(cfg, plain, scan, logger),
+		cfg: cfg, plain: plain, monitor: m, members: members, registry: newRegistry(cfg, plain, scan, logger),
 		logger: logger, metrics: metrics, replaced: map[string]*txProducer{},
+	}
+	if members != nil {
+		pool.registry.process = members.id
 	}
 	pool.batch.Store(defaultBatchBytes)
 	pool.running, pool.end = context.WithCancel(context.Background())
 	pool.fencer = &fencer{
-		cfg: cfg, initialise: initialiseWithLibrdkafka(cfg, logger, metrics), registry: pool.registry, abandonOwn: pool.abandonOwn, running: pool.running,
+		cfg: cfg, initialise: initialiseWithLibrdkafka(cfg, logger, metrics), registry: pool.registry, members: members, abandonOwn: pool.abandonOwn, running: pool.running,
 		logger: logger, metrics: metrics, fences: newFences(),
 	}
 	if plain.franz {
@@ -258,6 +262,11 @@ func (pool *txPool) start(ctx context.Context) (*txProducer, error) {
 		// Only now: an id that is in the registry is initialised, so that a fence
 		// of it is final, and the registration can go after the fence.
 		err = pool.registry.add(ctx, id)
+	}
+	if err == nil && pool.members != nil {
+		// A rebuild that has listed the ids before this one was there has raised a generation
+		// before that: this process knows it before the producer is used.
+		err = pool.members.sync(ctx)
 	}
 	if err != nil {
 		t.client.close()
