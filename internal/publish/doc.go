@@ -27,13 +27,17 @@
 //   - in transactional mode a record is answered "written" when its commit has
 //     returned; a txProducer whose transaction did not certainly end is never used
 //     again, and what waited in it never passes to another;
-//   - a txProducer is initialised, then listed in the registry topic, and only then
-//     named in claims: fencing all that are listed fences all that can write;
+//   - a txProducer is initialised, then listed in the registry topic, then its process
+//     reads the topic of gateways to its end, and only then it is named in claims: fencing
+//     all that are listed fences all that can write in an older generation;
 //   - a recovery read ends only at an offset behind all that the claim's owner can have
 //     appended: see recovery_read.go;
 //   - a record gives a receipt only in a topic of its event type: see homes.go;
 //   - asking for metadata never creates a topic, and a missing topic or an
 //     unreachable Kafka is refused at once, never after a timeout.
+//
+// [Membership] registers this process among the gateways, and raises generations of
+// claims, in a topic whose order decides (docs/adr/0021).
 //
 // [Inspect] gathers what `gateway check` judges, and [CreateTopics] creates topics.
 // Neither writes records.

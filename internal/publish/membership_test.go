@@ -353,3 +353,13 @@ func TestNobodySilentIsNotWaitedFor(t *testing.T) {
 	require.ErrorIs(t, r.Quiesce(ctx, time.Now(), []string{"a"}), context.DeadlineExceeded)
 	require.NoError(t, r.Quiesce(t.Context(), time.Now().Add(-time.Hour), []string{"a"}))
 }
+
+// With nobody left who may have records under way, a replay does not wait for replicas.
+func TestReplayToTheWatermark(t *testing.T) {
+	t.Parallel()
+	lagging := map[int32]replication{0: {replicas: 3, inSync: 2, minInSync: 2, lag: defaultReplicaLag}}
+	p := &replay{reader: &Reader{}, since: time.Now()}
+	require.Greater(t, p.left(lagging), defaultReplicaLag)
+	p.toWatermark = true
+	require.Zero(t, p.left(lagging))
+}
