@@ -149,6 +149,7 @@ func TestInspectFindsWhatIsNotAllowed(t *testing.T) {
 	needsMissing := preflight.KafkaNeeds{Topics: needing(missing), KeyWindow: day}
 	transactional := func(cfg Config) Config {
 		cfg.Transactional, cfg.TransactionalIDPrefix, cfg.CreateTopics = true, "gw", create
+		cfg.Registered, cfg.RememberTopics = true, true
 		return cfg
 	}
 
@@ -158,6 +159,8 @@ func TestInspectFindsWhatIsNotAllowed(t *testing.T) {
 		requireFinding(t, found, preflight.OK, "kafka.topic.permissions", topic, "may write and read")
 		requireFinding(t, found, preflight.OK, "kafka.transactions", "gw-check", "initialised")
 		requireFinding(t, found, preflight.OK, "kafka.registry", "gw-incarnations", "will create it")
+		requireFinding(t, found, preflight.OK, "kafka.gateways", "gw-gateways", "will create it")
+		requireFinding(t, found, preflight.OK, "kafka.topic-notes", "gw-topics", "will create it")
 		for _, f := range found {
 			require.True(t, f.Severity == preflight.OK || f.Check == "kafka.topic.replication", f)
 		}
@@ -167,6 +170,8 @@ func TestInspectFindsWhatIsNotAllowed(t *testing.T) {
 		found := inspected(t, transactional(g.as("nothing")), needs)
 		requireFinding(t, found, preflight.Error, "kafka.topic.exists", topic, "may not see the topic")
 		requireFinding(t, found, preflight.Error, "kafka.registry", "gw-incarnations", "may not see the topic")
+		requireFinding(t, found, preflight.Error, "kafka.gateways", "gw-gateways", "may not see the topic")
+		requireFinding(t, found, preflight.Warning, "kafka.topic-notes", "gw-topics", "may not see the topic")
 		requireFinding(t, found, preflight.Error, "kafka.producer", "", "refuses this user an idempotent producer")
 		requireFinding(t, found, preflight.Error, "kafka.transactions", "gw-check", "may not use transactional ids")
 		requireFinding(t, found, preflight.Warning, "kafka.broker.settings", "", "do not tell this user their settings")
@@ -179,6 +184,7 @@ func TestInspectFindsWhatIsNotAllowed(t *testing.T) {
 		requireFinding(t, found, preflight.Warning, "kafka.topic.settings", topic, "not checked")
 		requireFinding(t, found, preflight.OK, "kafka.topic.in-sync", topic, "in sync")
 		requireFinding(t, found, preflight.Error, "kafka.registry", "gw-incarnations", "the gateway cannot create it")
+		requireFinding(t, found, preflight.Error, "kafka.gateways", "gw-gateways", "the gateway cannot create it")
 	})
 	t.Run("may only write", func(t *testing.T) {
 		t.Parallel()

@@ -343,6 +343,23 @@ func testOnlySilentProcessesAreFenced(t *testing.T, with option) {
 	require.Equal(t, []string{"y"}, committed(t, cluster.ListenAddrs(), "t"))
 }
 
+// A producer that a rebuild did not find listed is not used before its process knows of
+// that rebuild.
+func TestProducersAwaitTheTopicOfGateways(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
+	fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.UnknownServerError, Count: -1})
+	p := start(t, cluster.ListenAddrs(), []string{"t"}, inTransactions(t, true), asGateway, func(c *Config) {
+		c.DeliveryTimeout, c.TransactionTimeout = time.Second, time.Second
+	})
+	require.Eventually(t, func() bool { return p.metric(t, "gateway_kafka_transactional_starts_total") > 0 }, patience, tick)
+	require.Error(t, p.pool().ready())
+	fault.Remove()
+	awaitPool(t, p)
+	_, at := p.membership.Confirmed()
+	require.NotZero(t, at)
+}
+
 func TestNobodySilentIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := &Reader{lease: time.Hour}
@@ -358,7 +375,7 @@ func TestNobodySilentIsNotWaitedFor(t *testing.T) {
 func TestReplayToTheWatermark(t *testing.T) {
 	t.Parallel()
 	lagging := map[int32]replication{0: {replicas: 3, inSync: 2, minInSync: 2, lag: defaultReplicaLag}}
-	p := &replay{reader: &Reader{}, since: time.Now()}
+	p := &replay{reader: &Reader{}, since: time.Now().Add(-5 * time.Second)}
 	require.Greater(t, p.left(lagging), defaultReplicaLag)
 	p.toWatermark = true
 	require.Zero(t, p.left(lagging))

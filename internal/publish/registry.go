@@ -19,8 +19,7 @@ import (
 )
 
 // ownSegmentBytes is small because only full segments are compacted, and a gateway that
-// starts reads what is left: a registration is renewed with some 200 bytes. Kafka 4.1 takes
-// nothing smaller.
+// starts reads what is left: a registration is renewed with some 200 bytes.
 const ownSegmentBytes = 1 << 20
 
 // replicasForTwoInSync is from how many replicas on two must acknowledge.
