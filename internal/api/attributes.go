@@ -84,7 +84,7 @@ func setFromHeader(e *cloudevent.Event, name, value string) (wrong string) {
 
 func refuseHeader(name, wrong string) *event.Error {
 	if !cloudevent.ValidName(name) && name != "data_base64" {
-		name = "*"
+		return event.Refuse(event.MalformedRequest, "The header %s %s.", cloudevent.Quote("ce-"+name), wrong)
 	}
 	return event.Refuse(event.MalformedRequest, "The header ce-%s %s.", name, wrong)
 }

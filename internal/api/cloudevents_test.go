@@ -65,6 +65,10 @@ func TestCloudEvents(t *testing.T) {
 			[]string{structuredType, "traceparent: " + traceID, "tracestate: x=y"},
 			but(func(r *ingest.Request) { r.Attributes.TraceParent, r.Attributes.TraceState = traceID, "x=y" }),
 		},
+		"empty extension": {
+			`{` + context1 + `,"data":{ "a":1 },"tracestate":""}`, []string{structuredType + "; charset=utf8"},
+			but(func(r *ingest.Request) { r.Attributes.Extensions = []event.Extension{{Name: "tracestate"}} }),
+		},
 		"version by the gateway's address": {
 			`{` + context1 + `,"data":{ "a":1 },"dataschema":"/v1/event-types/orders.placed/schema?version=v1"}`,
 			[]string{structuredType},

@@ -50,7 +50,7 @@ func jsonType(raw string) (string, error) {
 }
 
 // parseType returns the media type in lower case without parameters. A charset, if
-// there is one, must be UTF-8.
+// there is one, must be a name of UTF-8.
 func parseType(raw string) (string, error) {
 	if raw == "" || raw == mediaTypeJSON {
 		return mediaTypeJSON, nil
@@ -59,8 +59,16 @@ func parseType(raw string) (string, error) {
 	if err != nil || len(raw) > cloudevent.MaxAttributeBytes || !cloudevent.Plain(raw) { // it becomes an attribute
 		return "", event.Refuse(event.UnsupportedMediaType, "The Content-Type is ill-formed; send Content-Type: application/json.")
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return "", event.Refuse(event.UnsupportedMediaType, "JSON is UTF-8 (RFC 8259 §8.1); another charset is not supported.")
+	if charset, ok := params["charset"]; ok && !utf8Labels[strings.ToLower(charset)] {
+		return "", event.Refuse(event.UnsupportedMediaType,
+			"JSON is UTF-8 (RFC 8259 §8.1); the charset %s is not supported. Write charset=utf-8, or leave it out.", cloudevent.Quote(charset))
 	}
 	return mt, nil
+}
+
+// utf8Labels are the names of UTF-8: the one that is registered with its alias (IANA
+// Character Sets, 106), and those that browsers take for it (WHATWG Encoding §4.2).
+var utf8Labels = map[string]bool{
+	"utf-8": true, "csutf8": true,
+	"utf8": true, "unicode-1-1-utf-8": true, "unicode11utf8": true, "unicode20utf8": true, "x-unicode20utf8": true,
 }

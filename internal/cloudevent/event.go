@@ -3,6 +3,7 @@ package cloudevent
 import (
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,9 +21,10 @@ const (
 
 var (
 	extensionName = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
-	// timestamp is the syntax of RFC 3339 §5.6. time.Parse alone accepts more (hours of
-	// one digit, a comma for the point, offsets of a day), but also checks the values.
-	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+	// timestamp is the syntax of RFC 3339 §5.6, in which T and Z may be small letters.
+	// time.Parse alone accepts more (hours of one digit, a comma for the point, offsets
+	// of a day), but also checks the values.
+	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 )
 
 // Event is a CloudEvent as sent. Attributes that are not set are empty.
@@ -39,11 +41,14 @@ type Event struct {
 // sentence that begins with the name; empty if nothing is wrong. Names are in lower
 // case. It does not notice whether an attribute was set before.
 func (e *Event) Set(name, value string) (wrong string) {
-	if value == "" || len(value) > MaxAttributeBytes {
-		return "must not be empty or longer than 2048 bytes"
+	if len(value) > MaxAttributeBytes {
+		return "is longer than 2048 bytes, which is the gateway's limit"
 	}
 	if !Plain(value) {
 		return "must be UTF-8 without control characters (CloudEvents §3)"
+	}
+	if value == "" && defined(name) { // an extension may be empty
+		return "must not be empty (CloudEvents §3.1); leave it out if it is optional"
 	}
 	switch name {
 	case "id":
@@ -54,7 +59,7 @@ func (e *Event) Set(name, value string) (wrong string) {
 		}
 		e.Source = value
 	case "time":
-		if _, err := time.Parse(time.RFC3339Nano, value); err != nil || !timestamp.MatchString(value) {
+		if !validTime(value) {
 			return "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)"
 		}
 		e.Time = value
@@ -82,13 +87,35 @@ func (e *Event) Set(name, value string) (wrong string) {
 
 func (e *Event) setExtension(name, value string, literal bool) (wrong string) {
 	if !ValidName(name) {
-		return "is not a name for an extension: use a to z and 0 to 9"
+		return "is not a name for an extension: use a to z and 0 to 9, at most 64 (CloudEvents §3)"
 	}
 	if len(e.Extensions) == maxExtensions {
 		return "makes more than 32 extensions"
 	}
 	e.Extensions = append(e.Extensions, event.Extension{Name: name, Value: value, Literal: literal})
 	return ""
+}
+
+// defined reports whether CloudEvents itself defines the attribute.
+func defined(name string) bool {
+	n := known([]byte(name))
+	return n != "" && n != "data"
+}
+
+// validTime reports whether text is a time of RFC 3339, which knows leap seconds, at the
+// end of a day in UTC. package time knows none.
+func validTime(text string) bool {
+	if !timestamp.MatchString(text) {
+		return false
+	}
+	upper := strings.ToUpper(text)
+	const seconds = len("2016-12-31T23:59:")
+	leap := upper[seconds:seconds+2] == "60"
+	if leap {
+		upper = upper[:seconds] + "59" + upper[seconds+2:]
+	}
+	t, err := time.Parse(time.RFC3339Nano, upper)
+	return err == nil && (!leap || t.UTC().Hour() == 23 && t.UTC().Minute() == 59)
 }
 
 // ValidName reports whether an attribute may have this name (CloudEvents §3).
@@ -105,6 +132,21 @@ func (e *Event) Missing() []string {
 		}
 	}
 	return names
+}
+
+// maxQuoted bounds how much of a sender's name a message repeats, in bytes.
+const maxQuoted = 64
+
+// Quote is a sender's text for a message: short, in ASCII and on one line.
+func Quote(text string) string {
+	if len(text) <= maxQuoted {
+		return strconv.QuoteToASCII(text)
+	}
+	cut := maxQuoted
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return strconv.QuoteToASCII(text[:cut]) + "…"
 }
 
 // Plain reports whether s is UTF-8 without control characters (CloudEvents §3.1).

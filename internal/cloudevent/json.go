@@ -150,7 +150,7 @@ func (r *reader) name(raw []byte) (string, error) {
 	}
 	switch {
 	case slices.Contains(r.names, name):
-		return "", event.Refuse(event.MalformedJSON, "The CloudEvent has the same member name twice in one object.")
+		return "", event.Refuse(event.MalformedJSON, "The CloudEvent has the same member name twice in one object: %s.", Quote(name))
 	case len(r.names) == maxMembers:
 		return "", event.Refuse(event.MalformedRequest, "The CloudEvent has more than %d members.", maxMembers)
 	}
@@ -275,7 +275,7 @@ func text(name string, raw []byte) (value, wrong string) {
 
 func refuseAttribute(name, wrong string) *event.Error {
 	if name != "data_base64" && !ValidName(name) {
-		return event.Refuse(event.MalformedRequest, "A member of the CloudEvent %s.", wrong)
+		return event.Refuse(event.MalformedRequest, "The member %s of the CloudEvent %s.", Quote(name), wrong)
 	}
 	return event.Refuse(event.MalformedRequest, "The attribute %s %s.", name, wrong)
 }

@@ -56,6 +56,9 @@ func TestParse(t *testing.T) {
 				{Name: "g", Value: "0", Literal: true},
 			}
 		})},
+		"empty extensions": {with(`"tracestate":"","tenant":"","data":{}`), least(func(e *Event) {
+			e.Extensions = []event.Extension{{Name: "tracestate"}, {Name: "tenant"}}
+		})},
 		"escaped member name": {with(`"d\u0061ta":{}`), least(func(*Event) {})},
 		"text beyond ASCII":   {with(`"subject":"Euro \u20ac 😀","data":{}`), least(func(e *Event) { e.Subject = "Euro € 😀" })},
 	} {
@@ -109,8 +112,17 @@ func TestParseRefuses(t *testing.T) {
 		"extension an object":    {with(`"x":{},"data":{}`), event.MalformedRequest, "The attribute x is an object"},
 		"extension of 33 bits":   {with(`"x":2147483648,"data":{}`), event.MalformedRequest, "more than 32 bits; send it as a string"},
 		"extension a fraction":   {with(`"x":1.5,"data":{}`), event.MalformedRequest, "fraction"},
-		"extension in camelCase": {with(`"myExt":"x","data":{}`), event.MalformedRequest, "not a name for an extension"},
-		"extension with a dash":  {with(`"my-ext":"x","data":{}`), event.MalformedRequest, "not a name for an extension"},
+		"extension in camelCase": {with(`"myExt":"x","data":{}`), event.MalformedRequest, `The member "myExt" of the CloudEvent is not a name for an extension`},
+		"empty, in camelCase":    {with(`"myExt":"","data":{}`), event.MalformedRequest, `"myExt"`},
+		"name with a line break": {with(`"my\next":"x","data":{}`), event.MalformedRequest, `"my\next"`},
+		"name beyond ASCII":      {with(`"ä":"x","data":{}`), event.MalformedRequest, `"\u00e4"`},
+		"name without end":       {with(`"` + strings.Repeat("ab-", 99) + `":"x","data":{}`), event.MalformedRequest, `-a"…`},
+		"extension twice":        {with(`"tenant":"x","tenant":"x","data":{}`), event.MalformedJSON, `the same member name twice in one object: "tenant"`},
+		"empty subject":          {with(`"subject":"","data":{}`), event.MalformedRequest, "The attribute subject must not be empty"},
+		"empty time":             {with(`"time":"","data":{}`), event.MalformedRequest, "The attribute time must not be empty"},
+		"empty content type":     {with(`"datacontenttype":"","data":{}`), event.MalformedRequest, "The attribute datacontenttype must not be empty"},
+		"empty dataschema":       {with(`"dataschema":"","data":{}`), event.MalformedRequest, "The attribute dataschema must not be empty"},
+		"extension with a dash":  {with(`"my-ext":"x","data":{}`), event.MalformedRequest, `"my-ext" of the CloudEvent is not a name for an extension`},
 		"33 extensions":          {with(many(33) + `"data":{}`), event.MalformedRequest, "more than 32"},
 	} {
 		t.Run(name, func(t *testing.T) {

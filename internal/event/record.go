@@ -154,11 +154,12 @@ func Structured(def *Definition, a Attributes, contentType, dataSchema string, d
 	member("dataschema", dataSchema)
 	member("subject", a.Subject)
 	for _, x := range a.Extensions {
-		if !x.Literal {
-			member(x.Name, x.Value)
-			continue
+		b = append(appendString(append(b, ','), x.Name), ':')
+		if x.Literal {
+			b = append(b, x.Value...)
+		} else { // may be empty
+			b = appendString(b, x.Value)
 		}
-		b = append(append(appendString(append(b, ','), x.Name), ':'), x.Value...)
 	}
 	b = append(append(b, `,"data":`...), data...)
 	return append(b, '}')

@@ -12,11 +12,11 @@ func TestStructured(t *testing.T) {
 	def := &Definition{Type: "orders.placed", Version: "v2", Topic: "orders", Structured: true}
 	data := "{ \"n\":12345678901234567890.10 }\n"
 	value := Structured(def, Attributes{
-		ID: "e \"1\"", Source: "/shop", Time: "2026-01-31T12:00:00Z", Subject: "größer", Extensions: []Extension{{Name: "tenant", Value: "7"}, {Name: "attempt", Value: "7", Literal: true}, {Name: "test", Value: "true", Literal: true}},
+		ID: "e \"1\"", Source: "/shop", Time: "2026-01-31T12:00:00Z", Subject: "größer", Extensions: []Extension{{Name: "tenant", Value: "7"}, {Name: "attempt", Value: "7", Literal: true}, {Name: "test", Value: "true", Literal: true}, {Name: "tracestate"}},
 		TraceParent: "00-aa-bb-01",
 	}, "application/json; charset=utf-8", "https://gw/schema", []byte(data))
 	require.JSONEq(t, `{"specversion":"1.0","id":"e \"1\"","type":"orders.placed","source":"/shop","time":"2026-01-31T12:00:00Z",
-		"datacontenttype":"application/json; charset=utf-8","dataschema":"https://gw/schema","subject":"größer","tenant":"7","attempt":7,"test":true,
+		"datacontenttype":"application/json; charset=utf-8","dataschema":"https://gw/schema","subject":"größer","tenant":"7","attempt":7,"test":true,"tracestate":"",
 		"data":{"n":12345678901234567890.10}}`, string(value))
 	require.Contains(t, string(value), data, "to the byte")
 	require.True(t, json.Valid(Structured(def, Attributes{}, "", "", []byte("null"))))

@@ -171,6 +171,7 @@ func (i *Intake) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetUserValue(unknownMethodKey{}, true)
 		ctx.Request.Header.SetMethod(methodOfUnknown)
 	}
+	normalizePath(ctx.URI())
 	b := i.newBody(ctx, framing)
 	ctx.SetUserValue(bodyKey{}, b)
 	defer b.finish()
