@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,19 +19,33 @@ const (
 	preflightSeconds = "600"
 	// readableHeaders are those of answers that pages get to see.
 	readableHeaders = headerIdempotentReplayed + ", " + headerIdempotencyStatus + ", " + fiber.HeaderRetryAfter + ", " + headerRateLimit + ", " + headerRateLimitPolicy
-	// corsAny stands for all origins.
+	// corsAny stands for all origins, or all headers.
 	corsAny = "*"
 )
 
-// sendableHeaders are those that pages may send, besides any that begins with ce-.
+// sendableHeaders are those that pages may send, besides any that begins with ce- and
+// those that are configured: the ones that the gateway reads, and those that tracing in
+// browsers adds to every request (W3C Trace Context, W3C Baggage, Sentry).
 // No cookies: the gateway has none, so Access-Control-Allow-Credentials is never sent.
-var sendableHeaders = []string{"authorization", "content-type", "idempotency-key", "traceparent", "tracestate", "if-none-match"}
+var sendableHeaders = []string{
+	"authorization", "content-type", "content-encoding", "idempotency-key", "if-none-match", headerAPIKey,
+	"traceparent", "tracestate", "baggage", "sentry-trace",
+}
 
 // origins decides what pages of other origins may do.
 type origins struct {
-	allowed  []string // "*" alone: all
+	allowed  []string            // "*" alone: all
+	headers  map[string]struct{} // that pages may send, in lower case; with "*": all
 	access   *access
 	patterns map[string][][]string // of routes, by method
+}
+
+func newOrigins(cfg Config, a *access) *origins {
+	o := &origins{allowed: cfg.Origins, headers: map[string]struct{}{}, access: a}
+	for _, name := range slices.Concat(sendableHeaders, cfg.OriginHeaders) {
+		o.headers[strings.ToLower(name)] = struct{}{}
+	}
+	return o
 }
 
 // crossOrigin lets pages of the configured origins in and keeps those of others out.
@@ -38,9 +53,9 @@ func (o *origins) crossOrigin(c *fiber.Ctx) error {
 	allowed := o.allow(c)
 	if c.Method() == fiber.MethodOptions && len(o.allowed) > 0 && len(c.Request().Header.Peek(fiber.HeaderAccessControlRequestMethod)) > 0 &&
 		o.has(c.Get(fiber.HeaderAccessControlRequestMethod), c.Path()) {
-		return preflight(c, allowed)
+		return o.preflight(c, allowed)
 	}
-	if c.Method() == fiber.MethodPost && !allowed && o.fromOtherPage(c) {
+	if (c.Method() == fiber.MethodPost || c.Method() == fiber.MethodDelete) && !allowed && o.fromOtherPage(c) {
 		o.access.refused(c, "", "other-origin", nil)
 		return event.Refuse(event.Forbidden,
 			"A page of another origin sent this, and the gateway's configuration does not let its origin call (http.cors.origins).")
@@ -72,12 +87,12 @@ func (o *origins) allow(c *fiber.Ctx) bool {
 }
 
 // preflight answers a browser that asks whether a page may send a request.
-func preflight(c *fiber.Ctx, allowed bool) error {
+func (o *origins) preflight(c *fiber.Ctx, allowed bool) error {
 	c.Vary(fiber.HeaderAccessControlRequestMethod, fiber.HeaderAccessControlRequestHeaders)
 	if allowed {
 		c.Set(fiber.HeaderAccessControlAllowMethods, strings.Clone(c.Get(fiber.HeaderAccessControlRequestMethod)))
 		c.Set(fiber.HeaderAccessControlMaxAge, preflightSeconds)
-		if names := sendable(c.Get(fiber.HeaderAccessControlRequestHeaders)); names != "" {
+		if names := o.sendable(c.Get(fiber.HeaderAccessControlRequestHeaders)); names != "" {
 			c.Set(fiber.HeaderAccessControlAllowHeaders, names)
 		}
 	}
@@ -87,17 +102,22 @@ func preflight(c *fiber.Ctx, allowed bool) error {
 }
 
 // sendable are those of the headers asked for that pages may send.
-func sendable(asked string) string {
+func (o *origins) sendable(asked string) string {
+	_, all := o.headers[corsAny]
 	var names []string
 	for name := range strings.SplitSeq(asked, ",") {
 		name = strings.ToLower(strings.TrimSpace(name))
 		extension := strings.TrimPrefix(name, "ce-")
-		if slices.Contains(sendableHeaders, name) || extension != name && extension != "" && !strings.ContainsFunc(extension, notInAttribute) {
+		_, listed := o.headers[name]
+		if listed || all && fieldName.MatchString(name) || extension != name && extension != "" && !strings.ContainsFunc(extension, notInAttribute) {
 			names = append(names, name)
 		}
 	}
 	return strings.Join(names, ", ")
 }
+
+// fieldName is a header's name (RFC 9110 §5.6.2): nothing else is echoed.
+var fieldName = regexp.MustCompile("^[a-z0-9!#$%&'*+.^_`|~-]+$")
 
 func notInAttribute(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
@@ -120,7 +140,7 @@ func routePatterns(app *fiber.App) map[string][][]string {
 	return patterns
 }
 
-// fromOtherPage reports whether a browser sent a POST for a page that the gateway
+// fromOtherPage reports whether a browser sent a POST or a DELETE for a page that the gateway
 // has not served. Some need no preflight: forms, and bodies without a type. Programs
 // send neither of the headers. Webhooks are verified by their signature.
 func (o *origins) fromOtherPage(c *fiber.Ctx) bool {
@@ -136,7 +156,7 @@ func (o *origins) fromOtherPage(c *fiber.Ctx) bool {
 			return false
 		}
 		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" {
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" { // an app's page may have any host
 			return true
 		}
 		return u.Host != string(c.Request().Host()) && origin != o.access.addresses.origin(c)

@@ -16,6 +16,10 @@ func withOrigins(origins ...string) option {
 	return func(c *Config, _ *Catalog) { c.Origins = origins }
 }
 
+func withOriginHeaders(names ...string) option {
+	return func(c *Config, _ *Catalog) { c.Origins, c.OriginHeaders = []string{shop}, names }
+}
+
 // corsHeaders are all that an answer has.
 func corsHeaders(h http.Header) map[string]string {
 	found := map[string]string{}
@@ -51,8 +55,18 @@ func TestPreflight(t *testing.T) {
 			one, shop, "/v1/events/orders.placed", "POST", "authorization,content-type,idempotency-key,ce-id,ce-shop2", 204,
 			permission(shop, "POST", "authorization, content-type, idempotency-key, ce-id, ce-shop2"), false,
 		},
-		"no headers":           {one, shop, "/v1/events/orders.placed/v1", "POST", "", 204, permission(shop, "POST", ""), false},
-		"other headers":        {one, shop, "/v1/events", "POST", "X-Forwarded-For, traceparent, ce-, ce-a_b, cookie", 204, permission(shop, "POST", "traceparent"), false},
+		"no headers":    {one, shop, "/v1/events/orders.placed/v1", "POST", "", 204, permission(shop, "POST", ""), false},
+		"other headers": {one, shop, "/v1/events", "POST", "X-Forwarded-For, traceparent, ce-, ce-a_b, cookie", 204, permission(shop, "POST", "traceparent"), false},
+		"tracing of browsers": {
+			one, shop, "/v1/events", "POST", "Baggage, sentry-trace, traceparent, tracestate, x-api-key, content-encoding", 204,
+			permission(shop, "POST", "baggage, sentry-trace, traceparent, tracestate, x-api-key, content-encoding"), false,
+		},
+		"configured headers":   {withOriginHeaders("X-Tenant-Id"), shop, "/v1/events", "POST", "x-tenant-id, x-tenant, content-type", 204, permission(shop, "POST", "x-tenant-id, content-type"), false},
+		"all headers":          {withOriginHeaders("*"), shop, "/v1/events", "POST", "X-Any, ce-id, a b", 204, permission(shop, "POST", "x-any, ce-id"), false},
+		"an app":               {withOrigins("capacitor://localhost"), "capacitor://localhost", "/v1/events", "POST", "content-type", 204, permission("capacitor://localhost", "POST", "content-type"), false},
+		"an extension":         {withOrigins("chrome-extension://abcdefgh"), "chrome-extension://abcdefgh", "/v1/events", "POST", "", 204, permission("chrome-extension://abcdefgh", "POST", ""), false},
+		"another app":          {withOrigins("capacitor://localhost"), "ionic://localhost", "/v1/events", "POST", "", 204, map[string]string{}, false},
+		"path percent-encoded": {one, shop, "/%76%31/events", "POST", "", 204, permission(shop, "POST", ""), false},
 		"where handshakes are": {one, shop, "/v1/events", "POST", "content-type", 204, permission(shop, "POST", "content-type"), false},
 		"a receipt":            {one, shop, "/v1/receipts", "GET", "authorization", 204, permission(shop, "GET", "authorization"), false},
 		"head":                 {one, shop, "/v1/event-types", "HEAD", "", 204, permission(shop, "HEAD", ""), false},
@@ -134,6 +148,7 @@ func TestPagesOfOtherOriginsCannotPost(t *testing.T) {
 		"another page, old browser":      {"/v1/events/orders.placed", []string{evil}, true},
 		"another page's cloud event":     {"/v1/events", []string{evil}, true},
 		"another page's dry run":         {"/v1/event-types/orders.placed/validate", []string{evil}, true},
+		"an app with the gateway's host": {"/v1/events/orders.placed", []string{"Origin: capacitor://HOST"}, true},
 		"a sandboxed page":               {"/v1/events/orders.placed", []string{"Origin: null"}, true},
 		"a sister site":                  {"/v1/events/orders.placed", []string{"Origin: https://sister.example.com", "Sec-Fetch-Site: same-site"}, true},
 		"a page that hides its origin":   {"/v1/events/orders.placed", []string{"Sec-Fetch-Site: cross-site"}, true},

@@ -12,6 +12,34 @@ import (
 // maxKeyLength bounds an Idempotency-Key, in characters.
 const maxKeyLength = 255
 
+// misnamedKeys are names under which other services take such a key, in small letters
+// without hyphens and underscores. Ignoring one would let a retry publish twice.
+var misnamedKeys = map[string]bool{
+	"idempotency": true, "idempotencykey": true, "idempotentkey": true, "idempotencekey": true, "idempotencytoken": true, "idempotencyid": true,
+}
+
+// misnamedKey returns a header of the request that is meant as an Idempotency-Key, empty
+// if there is none.
+func misnamedKey(h *fasthttp.RequestHeader) string {
+	found := ""
+	h.VisitAll(func(name, _ []byte) {
+		if found != "" || len(name) < len("idempotency") || len(name) > maxMisnamed {
+			return
+		}
+		if c := name[0] | 0x20; c != 'x' && c != 'i' {
+			return
+		}
+		plain := strings.TrimPrefix(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(string(name))), "x")
+		if misnamedKeys[plain] {
+			found = string(name)
+		}
+	})
+	return found
+}
+
+// maxMisnamed is longer than any of misnamedKeys may be spelt.
+const maxMisnamed = 32
+
 // identity is what the event is deduplicated by: its Idempotency-Key, otherwise its
 // CloudEvents source and id, otherwise nothing.
 func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, error) {
@@ -21,6 +49,12 @@ func identity(h *fasthttp.RequestHeader, req ingest.Request) (event.Identity, er
 		return event.Identity{}, event.Refuse(event.MalformedRequest, "The Idempotency-Key header is there %d times; send it once.", len(values))
 	case len(values) == 1:
 		return keyIdentity(string(values[0]))
+	}
+	if name := misnamedKey(h); name != "" {
+		return event.Identity{}, event.Refuse(event.MalformedRequest,
+			"The header %s is not read here, so retries would not be recognised. Send its value as Idempotency-Key.", name)
+	}
+	switch {
 	case req.Attributes.ID != "":
 		source := req.Attributes.Source
 		if source == "" {

@@ -74,6 +74,8 @@ func TestIdentityOfARequest(t *testing.T) {
 		"ce-id":         {[]string{"ce-id: 1"}, event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/clients/anonymous", "1"}}},
 		"source and id": {[]string{"ce-id: 1", "ce-source: /shop"}, event.Identity{Kind: event.IdentityCloudEvent, Parts: []string{"/shop", "1"}}},
 		"source alone":  {[]string{"ce-source: /shop"}, event.Identity{}},
+		"both names":    {[]string{"Idempotency-Key: k", "X-Idempotency-Key: l"}, event.Identity{Kind: event.IdentityKey, Parts: []string{"k"}}},
+		"another x-":    {[]string{"X-Idempotency-Key-Ttl: 5", "Idempotent-Replayed: true"}, event.Identity{}},
 		"the key wins":  {[]string{"ce-id: 1", "Idempotency-Key: k"}, event.Identity{Kind: event.IdentityKey, Parts: []string{"k"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,6 +95,13 @@ func TestIllFormedIdempotencyKeyHeaders(t *testing.T) {
 		"empty":                   {"Idempotency-Key:", "ill-formed"},
 		"empty with ce-id":        {"Idempotency-Key: \r\nce-id: 1", "ill-formed"},
 		"raw bytes of no charset": {"Idempotency-Key: a\xff", "ill-formed"},
+		"X-Idempotency-Key":       {"X-Idempotency-Key: k", "The header X-Idempotency-Key is not read here"},
+		"in capitals":             {"X-IDEMPOTENCY-KEY: k", "Send its value as Idempotency-Key"},
+		"misnamed and empty":      {"X-Idempotency-Key:", "Send its value as Idempotency-Key"},
+		"with underscores":        {"Idempotency_Key: k", "Send its value as Idempotency-Key"},
+		"in one word":             {"IdempotencyKey: k", "Send its value as Idempotency-Key"},
+		"another word":            {"X-Idempotency-Token: k", "Send its value as Idempotency-Key"},
+		"idempotent":              {"Idempotent-Key: k\r\nce-id: 1", "Send its value as Idempotency-Key"},
 		"too long":                {"Idempotency-Key: " + strings.Repeat("k", 256), "1 to 255"},
 	} {
 		t.Run(name, func(t *testing.T) {

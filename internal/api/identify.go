@@ -20,6 +20,8 @@ type Authenticator interface {
 }
 
 const (
+	headerAPIKey = "x-api-key"
+
 	bearer = `Bearer realm="events"` //nolint:gosec // a challenge, not a credential
 	basic  = `Basic realm="events: any name, and an API key as the password", charset="UTF-8"`
 )
@@ -49,19 +51,13 @@ func (a *access) identify(c *fiber.Ctx) error {
 	return a.authenticate(c, credentials(c), bearer)
 }
 
-// identifyReader is identify for what browsers ask for: they can send a key only as a
-// password (RFC 7617).
+// identifyReader is identify for what browsers ask for: the challenge makes them ask for
+// a password, as which alone they can send a key (RFC 7617).
 func (a *access) identifyReader(c *fiber.Ctx) error {
 	if a.auth == nil {
 		return c.Next()
 	}
-	shown := credentials(c)
-	if len(shown.Authorization) == 1 {
-		if key, ok := password(shown.Authorization[0]); ok {
-			shown.Authorization[0] = "Bearer " + key
-		}
-	}
-	return a.authenticate(c, shown, basic)
+	return a.authenticate(c, credentials(c), basic)
 }
 
 func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
@@ -74,7 +70,7 @@ func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge st
 		a.refused(c, "", string(refusal.Reason), refusal.Err)
 		c.Set(fiber.HeaderWWWAuthenticate, challenge)
 		return event.Refuse(event.Unauthenticated,
-			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once.")
+			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once; or an API key as X-API-Key or as the password of Basic, with any user name.")
 	}
 	exchangeOf(c).caller = caller
 	return c.Next()
@@ -93,17 +89,32 @@ func (a *access) refused(c *fiber.Ctx, client, reason string, cause error) {
 	a.logger.Warn("call refused", attributes...)
 }
 
-// credentials are those that the request shows, copied.
+// credentials are those that the request shows, copied. An API key may come in X-API-Key
+// or as a password: that is as if it had come as Authorization: Bearer. X-API-Key counts
+// only without Authorization, because API gateways in front leave their own there.
 func credentials(c *fiber.Ctx) auth.Credentials {
 	var shown auth.Credentials
-	for _, value := range c.Request().Header.PeekAll(fiber.HeaderAuthorization) {
+	h := &c.Request().Header
+	for _, value := range h.PeekAll(fiber.HeaderAuthorization) {
 		shown.Authorization = append(shown.Authorization, string(value))
+	}
+	switch len(shown.Authorization) {
+	case 0:
+		for _, value := range h.PeekAll(headerAPIKey) {
+			shown.Authorization = append(shown.Authorization, asBearer+string(value))
+		}
+	case 1:
+		if key, ok := password(shown.Authorization[0]); ok {
+			shown.Authorization[0] = asBearer + key
+		}
 	}
 	if tls := c.Context().TLSConnectionState(); tls != nil && len(tls.VerifiedChains) > 0 {
 		shown.Certificate = tls.VerifiedChains[0][0]
 	}
 	return shown
 }
+
+const asBearer = "Bearer "
 
 // password is that of `Basic …`, whatever the name (RFC 7617 §2).
 func password(header string) (string, bool) {

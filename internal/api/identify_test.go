@@ -102,6 +102,7 @@ func TestEventTypesOfOthers(t *testing.T) {
 	for _, c := range []struct{ method, path, body string }{
 		{http.MethodPost, "/v1/events/TYPE", "{}"},
 		{http.MethodPost, "/v1/events/TYPE/v1", "{}"},
+		{http.MethodPost, "/%76%31/events/TYPE", "{}"},
 		{http.MethodPost, "/v1/events/TYPE?version=v9", "{}"},
 		{http.MethodPost, "/v1/event-types/TYPE/validate", "{}"},
 		{http.MethodGet, "/v1/event-types/TYPE", ""},
@@ -113,12 +114,14 @@ func TestEventTypesOfOthers(t *testing.T) {
 		t.Run(c.method+" "+c.path+" "+c.body, func(t *testing.T) {
 			t.Parallel()
 			var answers []string
-			for _, eventType := range []string{"payments.captured", "payments.no-such"} {
+			for _, eventType := range []string{"payments.captured", "payments.no-such", "payments%2Ecaptured", "%70ayments.captured"} {
 				a := g.do(t, c.method, strings.ReplaceAll(c.path, "TYPE", eventType), strings.ReplaceAll(c.body, "TYPE", eventType), key, structuredTypeIf(c.path))
 				requireRefused(t, a, event.Forbidden, "may not use")
 				answers = append(answers, string(a.body))
 			}
-			require.Equal(t, answers[0], answers[1])
+			for _, other := range answers[1:] {
+				require.Equal(t, answers[0], other)
+			}
 		})
 	}
 	require.Empty(t, seen)
@@ -181,7 +184,59 @@ func TestClientsSeeTheirEventTypes(t *testing.T) {
 		requireRefused(t, a, event.Unauthenticated, "")
 		require.Contains(t, a.Header.Get("WWW-Authenticate"), "Basic ", name)
 	}
-	requireRefused(t, g.do(t, http.MethodGet, "/v1/event-types", "", browser), event.Unauthenticated, "Bearer")
+	a := g.do(t, http.MethodGet, "/v1/event-types", "", "Authorization: Basic x")
+	requireRefused(t, a, event.Unauthenticated, "Bearer")
+	require.NotContains(t, a.Header.Get("WWW-Authenticate"), "Basic", "a page's script would make the browser ask for a password")
+}
+
+// An API key may come as other services take it.
+func TestWaysToSendAKey(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	basic := func(text string) string {
+		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	for name, c := range map[string]struct {
+		headers []string
+		good    bool
+	}{
+		"bearer":                       {[]string{"Authorization: Bearer " + good}, true},
+		"X-API-Key":                    {[]string{"X-API-Key: " + good}, true},
+		"x-api-key":                    {[]string{"x-api-key: " + good}, true},
+		"password":                     {[]string{basic("me:" + good)}, true},
+		"password without a user name": {[]string{basic(":" + good)}, true},
+		"password of another name":     {[]string{basic("größer@example.com:" + good)}, true},
+		"basic in small letters":       {[]string{strings.Replace(basic("me:"+good), "Basic", "basic", 1)}, true},
+		"bearer beside another's key":  {[]string{"Authorization: Bearer " + good, "X-API-Key: of-a-proxy"}, true},
+		"bad bearer beside a good key": {[]string{"Authorization: Bearer gwk_x", "X-API-Key: " + good}, false},
+		"bad password beside a key":    {[]string{basic("me:x"), "X-API-Key: " + good}, false},
+		"two keys":                     {[]string{"X-API-Key: " + good, "X-API-Key: " + good}, false},
+		"two in one":                   {[]string{"X-API-Key: " + good + ", " + good}, false},
+		"empty key":                    {[]string{"X-API-Key: "}, false},
+		"wrong key":                    {[]string{"X-API-Key: " + good + "x"}, false},
+		"key with a scheme":            {[]string{"X-API-Key: Bearer " + good}, false},
+		"empty password":               {[]string{basic("me:")}, false},
+		"key as the name":              {[]string{basic(good + ":")}, false},
+		"no colon":                     {[]string{basic(good)}, false},
+		"two passwords":                {[]string{basic("a:" + good), basic("b:" + good)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, seen := recording()
+			g := start(t, d, with)
+			w := g.dial(t)
+			w.send(t, rawPost(strings.Join(c.headers, "\r\n"), "{}"))
+			a := w.answer(t)
+			if !c.good {
+				requireRefused(t, a, event.Unauthenticated, "X-API-Key")
+				require.Empty(t, seen)
+				require.NotContains(t, g.log.String(), good)
+				return
+			}
+			require.Equal(t, http.StatusAccepted, a.StatusCode, string(a.body))
+			require.Equal(t, "web", (<-seen).Client)
+		})
+	}
 }
 
 func TestRefusedCallsLeaveALine(t *testing.T) {

@@ -35,7 +35,7 @@ func cacheHeaders(c *fiber.Ctx, x *exchange) {
 	// cache would not see a client certificate.
 	own := x.caller != nil || c.Response().StatusCode() == fiber.StatusUnauthorized
 	if own {
-		c.Vary(fiber.HeaderAuthorization)
+		c.Vary(fiber.HeaderAuthorization, "X-API-Key")
 	}
 	switch {
 	case len(c.Response().Header.Peek(fiber.HeaderETag)) > 0:

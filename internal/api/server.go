@@ -43,6 +43,9 @@ type Config struct {
 	Auth      Authenticator      // nil: everybody is the same client, "anonymous"
 	Rates     Limiter            // nil: clients may call as often as they like
 	Origins   []string           // whose pages may call from a browser; "*" alone: all
+	// OriginHeaders are headers that those pages may send besides the usual ones; "*"
+	// alone: all.
+	OriginHeaders []string
 	// TrustedProxies may say, in X-Forwarded-… headers, who calls.
 	TrustedProxies []netip.Prefix
 }
@@ -69,7 +72,7 @@ type Server struct {
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg), reporter: reporter{logger}}
 	s.access = newAccess(cfg, s.metrics, logger)
-	s.origins = &origins{allowed: cfg.Origins, access: s.access}
+	s.origins = newOrigins(cfg, s.access)
 	s.site = newSite(cfg, catalog, s.access)
 	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
 	s.app = fiber.New(fiber.Config{

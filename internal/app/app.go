@@ -149,11 +149,11 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 	})
 	public := api.Config{
 		Limits: intake.Limits{
-			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout,
+			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
 			Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		},
 		TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
-		Origins: cfg.HTTP.CORS.Origins, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
+		Origins: cfg.HTTP.CORS.Origins, OriginHeaders: cfg.HTTP.CORS.Headers, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
 	a.taken = &readiness{
 		definitions: func() []event.Definition { return definitions(a.catalog.Set()) },

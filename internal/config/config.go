@@ -39,8 +39,9 @@ func Defaults() *Config {
 			BodyLimit:      900 * KiB, // below the 1 MB that brokers take by default, with room for headers
 			InFlightLimit:  256 * MiB,
 			ReadTimeout:    10 * time.Second,
+			IdleTimeout:    2 * time.Minute,
 			MaxConnections: 10_000, // no limit per address: behind a proxy all come from one
-			CORS:           HTTPCORS{Origins: []string{}}, TrustedProxies: []string{},
+			CORS:           HTTPCORS{Origins: []string{}, Headers: []string{}}, TrustedProxies: []string{},
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Kafka: Kafka{
@@ -73,6 +74,7 @@ type HTTP struct {
 	BodyLimit     Size          `yaml:"body_limit"`      // of one request
 	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
 	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
+	IdleTimeout   time.Duration `yaml:"idle_timeout"`    // between two requests of a connection
 
 	MaxConnections           int `yaml:"max_connections"`             // open at once; 0: no limit
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // of them of one IPv4 address or IPv6 /64; 0: no limit

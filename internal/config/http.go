@@ -4,17 +4,26 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // HTTPCORS says which pages of other origins may call from a browser.
 type HTTPCORS struct {
 	Origins []string `yaml:"origins"` // exact, for example https://shop.example.com; or "*" alone, where everybody may call anyway
+	Headers []string `yaml:"headers"` // that pages may send, besides those that the gateway reads; or "*" alone
 }
 
-// AnyOrigin stands for all origins.
-const AnyOrigin = "*"
+// AnyOrigin stands for all origins, AnyHeader for all headers.
+const (
+	AnyOrigin = "*"
+	AnyHeader = "*"
+)
+
+// maxIdleTimeout is longer than any balancer keeps a connection: AWS' allow 6,000 s.
+const maxIdleTimeout = 24 * time.Hour
 
 func (v validator) http() {
 	h, admin := v.c.HTTP, v.c.Admin
@@ -35,6 +44,8 @@ func (v validator) http() {
 	v.check(h.MaxConnections >= 0, "http.max_connections", "is negative", "write for example 10000, or 0 for no limit")
 	v.check(h.MaxConnectionsPerAddress >= 0, "http.max_connections_per_address", "is negative", "write for example 100, or 0 for no limit")
 	v.check(h.ReadTimeout > 0, "http.read_timeout", "must be more than 0", "write for example 10s")
+	v.check(h.IdleTimeout > 0, "http.idle_timeout", "must be more than 0", "write for example 2m, or 620s behind Google's load balancers")
+	v.check(h.IdleTimeout <= maxIdleTimeout, "http.idle_timeout", "must be at most "+maxIdleTimeout.String(), "write for example 2m, or 620s behind Google's load balancers")
 }
 
 func checkPublicURL(text, shown string) (problem, fix string) {
@@ -66,9 +77,10 @@ func (v validator) browsersAndProxies() {
 			v.check(len(h.CORS.Origins) == 1, at, "includes the other origins in the list", "keep one of the two")
 			continue
 		}
-		v.check(isOrigin(origin), at, v.show(at, origin)+" is not an origin", "write scheme and host as browsers send them, for example https://shop.example.com or http://localhost:3000: in small letters, without path and standard port")
+		v.check(isOrigin(origin), at, v.show(at, origin)+" is not an origin", "write scheme and host as browsers send them, for example https://shop.example.com, http://localhost:3000 or capacitor://localhost: in small letters, without path and standard port")
 		v.check(!slices.Contains(h.CORS.Origins[:i], origin), at, "is listed twice", "name each once")
 	}
+	v.corsHeaders()
 	for i, cidr := range h.TrustedProxies {
 		at := fmt.Sprintf("http.trusted_proxies[%d]", i)
 		p, err := netip.ParsePrefix(cidr)
@@ -78,21 +90,54 @@ func (v validator) browsersAndProxies() {
 	}
 }
 
+// corsHeaders checks the names of headers that pages may send.
+func (v validator) corsHeaders() {
+	names := v.c.HTTP.CORS.Headers
+	for i, name := range names {
+		at := fmt.Sprintf("http.cors.headers[%d]", i)
+		if name == AnyHeader {
+			v.check(len(names) == 1, at, "includes the other headers in the list", "keep one of the two")
+			continue
+		}
+		v.check(headerName.MatchString(name), at, v.show(at, name)+" is not a header's name", "write for example X-Tenant-Id")
+		v.check(!browserHeader.MatchString(name), at, v.show(at, name)+" is a header that browsers never let pages set", "remove it")
+		twice := slices.ContainsFunc(names[:i], func(other string) bool { return strings.EqualFold(other, name) })
+		v.check(!twice, at, "is listed twice: case does not matter", "name each once")
+	}
+}
+
+var (
+	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$") // RFC 9110 §5.6.2
+	// browserHeader matches the headers that pages cannot set (Fetch §2.2.2).
+	browserHeader = regexp.MustCompile("^(?i:accept-charset|accept-encoding|access-control-request-(headers|method|private-network)|connection|content-length|cookie2?|date|dnt|expect|" +
+		"host|keep-alive|origin|referer|set-cookie|te|trailer|transfer-encoding|upgrade|via|(proxy|sec)-.*)$")
+	// originScheme is a scheme as browsers write it; apps have their own (capacitor, tauri).
+	originScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+)
+
+// opaqueSchemes have no origin to name: browsers send "null" for their pages, or, for
+// files, "file://" for every file on the machine.
+var opaqueSchemes = []string{"about", "blob", "data", "file", "javascript"}
+
 // isOrigin reports whether text is an origin as browsers serialise it (RFC 6454 §6.2).
 // One that differs by a letter would never match.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != text {
+	if err != nil || !originScheme.MatchString(u.Scheme) || slices.Contains(opaqueSchemes, u.Scheme) || u.Hostname() == "" || u.Scheme+"://"+u.Host != text {
 		return false
 	}
-	standard := map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	if u.Port() == standard || u.Port() == "" && u.Host[len(u.Host)-1] == ':' {
+	if port := u.Port(); port == "" && u.Host[len(u.Host)-1] == ':' || port != "" && port == standardPorts[u.Scheme] {
 		return false
 	}
+	_, foldsCase := standardPorts[u.Scheme]
 	for _, r := range u.Host {
-		if r < 0x21 || r > 0x7e || r >= 'A' && r <= 'Z' || r == '*' || r == '%' {
+		if r < 0x21 || r > 0x7e || foldsCase && r >= 'A' && r <= 'Z' || r == '*' || r == '%' {
 			return false
 		}
 	}
 	return true
 }
+
+// standardPorts are those of the schemes whose ports browsers leave out and whose hosts
+// they write in small letters (WHATWG URL §3.1). They keep the hosts of others as they are.
+var standardPorts = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
