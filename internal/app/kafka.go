@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"eventgateway/internal/config"
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/preflight"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/schema"
@@ -22,10 +23,11 @@ func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []pref
 
 func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
 	return preflight.KafkaNeeds{
-		Bootstrap:  strings.Join(cfg.Kafka.Brokers, ","),
-		Topics:     topicNeeds(cfg, set),
-		KeyWindow:  cfg.Idempotency.TTL,
-		Partitions: cfg.Kafka.CreateTopics.Partitions, Replication: cfg.Kafka.CreateTopics.Replication,
+		Bootstrap:   strings.Join(cfg.Kafka.Brokers, ","),
+		Topics:      topicNeeds(cfg, set),
+		Compression: kafka.Connection{Properties: cfg.Kafka.Properties}.Compression(),
+		KeyWindow:   cfg.Idempotency.TTL,
+		Partitions:  cfg.Kafka.CreateTopics.Partitions, Replication: cfg.Kafka.CreateTopics.Replication,
 		CreateTopics:          cfg.Kafka.CreateTopics.Enabled,
 		TransactionTimeout:    cfg.Kafka.TransactionTimeout,
 		TransactionalIDPrefix: cfg.Kafka.TransactionalIDPrefix,

@@ -32,12 +32,13 @@ func TestWhatKafkaIsNeededFor(t *testing.T) {
 	require.NoError(t, err)
 	cfg := config.Defaults()
 	cfg.Kafka.Brokers = []string{"a:1", "b:2"}
+	cfg.Kafka.Properties = config.Properties{"compression.codec": "lz4"}
 	cfg.Kafka.CreateTopics = config.CreateTopics{Enabled: true, Partitions: 5, Replication: 2}
 	cfg.Kafka.TransactionalIDPrefix, cfg.Kafka.TransactionTimeout = "gw", 17*time.Second
 	cfg.Idempotency.TTL = 48 * time.Hour
 
 	require.Equal(t, preflight.KafkaNeeds{
-		Bootstrap: "a:1,b:2", KeyWindow: 48 * time.Hour, CreateTopics: true, Partitions: 5, Replication: 2,
+		Bootstrap: "a:1,b:2", Compression: "lz4", KeyWindow: 48 * time.Hour, CreateTopics: true, Partitions: 5, Replication: 2,
 		TransactionTimeout: 17 * time.Second, TransactionalIDPrefix: "gw",
 		Topics: []preflight.TopicNeeds{
 			{Name: "old-refunds", Types: []string{"refunds"}, Largest: "refunds", MaxData: 900 << 10},

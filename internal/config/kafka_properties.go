@@ -60,7 +60,7 @@ var refusedProperties = map[string]fault{
 	"ssl.certificate.verify_cb":            {"can only be set by a program", "use ssl.ca.location"},
 	"default.topic.config":                 {"is a second way to set properties", "write the property itself"},
 	"internal.termination.signal":          {"would take a signal away from the gateway", leaveOut},
-	"sasl.kerberos.kinit.cmd":              {"runs a shell command", "renew the ticket beside the gateway, with k5start for example"},
+	"sasl.kerberos.kinit.cmd":              {"runs a shell command, and Kerberos (GSSAPI) is not built into the gateway", "leave it out; use SCRAM-SHA-512, PLAIN or OAUTHBEARER, or a client certificate"},
 	"enable.sasl.oauthbearer.unsecure.jwt": {"makes tokens that nobody signed", "use sasl.oauthbearer.method: oidc"},
 }
 

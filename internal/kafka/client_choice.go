@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,8 +29,12 @@ type ClientChoice struct {
 //
 // The error is a [PropertyErrors], unless there is no such client.
 func ChooseClient(configured ClientName, c Connection) (ClientChoice, error) {
+	impossible := c.loginErrors()
 	switch configured {
 	case ClientLibrdkafka:
+		if len(impossible) > 0 {
+			return ClientChoice{}, impossible.sorted()
+		}
 		return ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, nil
 	case ClientFranz, ClientAuto:
 	default:
@@ -39,6 +44,14 @@ func ChooseClient(configured ClientName, c Connection) (ClientChoice, error) {
 	var wrong PropertyErrors
 	if err != nil && !errors.As(err, &wrong) {
 		return ClientChoice{}, err
+	}
+	if len(impossible) > 0 { // what franz-go lacks of it librdkafka lacks, too
+		for _, w := range wrong {
+			if !slices.ContainsFunc(impossible, func(i PropertyError) bool { return i.Name == w.Name }) {
+				impossible = append(impossible, w)
+			}
+		}
+		return ClientChoice{}, impossible.sorted()
 	}
 	if configured == ClientFranz {
 		for _, m := range missing {

@@ -37,6 +37,13 @@ func TestChooseClient(t *testing.T) {
 				"kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000; write for example 5\n" +
 				"kafka.properties.no.such.property: cannot be used with kafka.client: franz: franz-go has no counterpart; leave it out, or write kafka.client: auto or librdkafka",
 		},
+		"nothing that both clients lack is shown as what one lacks": {
+			ClientFranz, "security.protocol=sasl_ssl sasl.mechanism=GSSAPI sasl.kerberos.service.name=kafka linger.ms=soon",
+			ClientChoice{},
+			"kafka.properties.linger.ms: is not a number of milliseconds from 0 to 900000; write for example 5\n" +
+				"kafka.properties.sasl.kerberos.service.name: has no effect: Kerberos (GSSAPI) is not built into the gateway; leave it out\n" +
+				"kafka.properties.sasl.mechanism: Kerberos (GSSAPI) is not built into the gateway; " + otherLogin,
+		},
 		"librdkafka": {ClientLibrdkafka, "linger.ms=soon", ClientChoice{ClientLibrdkafka, "kafka.client is librdkafka"}, ""},
 		"another":    {"sarama", "", ClientChoice{}, "the client that is configured is none of auto, franz and librdkafka"},
 	} {

@@ -8,14 +8,15 @@ import "fmt"
 // two failures. A cluster of one broker can promise no more than its disk, which is a
 // warning: such a cluster is for development.
 func Kafka(facts KafkaFacts, needs KafkaNeeds) []Finding {
+	findings := compression(needs)
 	if facts.Unreachable != nil {
-		return []Finding{unreachable(*facts.Unreachable, needs)}
+		return append(findings, unreachable(*facts.Unreachable, needs))
 	}
 	k := kafka{facts: facts, needs: needs}
-	findings := []Finding{{
+	findings = append(findings, Finding{
 		Severity: OK, Check: "kafka.reach", Subject: needs.Bootstrap,
 		What: fmt.Sprintf("cluster %s answers; it has %s", facts.ClusterID, count(len(facts.Brokers), "broker")),
-	}}
+	})
 	findings = append(findings, k.brokers()...)
 	if facts.Client != nil {
 		findings = append(findings, k.client()...)

@@ -192,7 +192,9 @@ func (t TopicFacts) numbers(is func(PartitionFacts) bool) []int {
 // KafkaNeeds is what the configuration and the event types need of Kafka.
 type KafkaNeeds struct {
 	Bootstrap string // kafka.brokers, for command lines: host:port,host:port
-	Topics    []TopicNeeds
+	// Compression is the codec of the records: none, gzip, snappy, lz4 or zstd.
+	Compression string
+	Topics      []TopicNeeds
 	// KeyWindow is idempotency.ttl: how far back recovery reads and rebuilds look.
 	KeyWindow time.Duration
 	// CreateTopics says that the gateway creates missing topics by itself.
@@ -212,6 +214,8 @@ type TopicNeeds struct {
 	Largest string
 	MaxData int
 	Keyless []string // event types without an entity: their records have no key
+	// Tombstones are event types that may be deleted by key: records without a value.
+	Tombstones []string
 }
 
 const (
