@@ -103,10 +103,11 @@ func (s *Server) cloudEventRequest(c *fiber.Ctx, e cloudevent.Event, fault error
 	if err := setContentType(&req, e.DataContentType); err != nil && fault == nil {
 		fault = err
 	}
-	version, err := s.versionOf(e.Type, e.DataSchema)
-	if err == nil {
-		req.Version = version
-	} else if fault == nil {
+	var err error
+	if req.Version, err = s.versionOf(e.Type, e.DataSchema); err == nil {
+		req.Headers, err = s.recordHeaders(c, req)
+	}
+	if err != nil && fault == nil {
 		fault = err
 	}
 	return req, fault

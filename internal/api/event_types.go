@@ -26,8 +26,10 @@ type eventTypeView struct {
 
 type eventTypeDetail struct {
 	eventTypeView
-	ContentMode string            `json:"content_mode"` // of the newest version's records
-	BodyLimit   int               `json:"body_limit"`   // bytes of its data
+	ContentMode string            `json:"content_mode"`         // of the newest version's records
+	BodyLimit   int               `json:"body_limit"`           // bytes of its data
+	Headers     map[string]string `json:"headers,omitempty"`    // record headers by request header
+	Tombstones  bool              `json:"tombstones,omitempty"` // DELETE is allowed
 	Examples    []json.RawMessage `json:"examples"`
 }
 
@@ -59,6 +61,14 @@ func limitOf(def *event.Definition, bodyLimit int) int {
 	return bodyLimit
 }
 
+func headersKept(def *event.Definition) map[string]string {
+	kept := map[string]string{}
+	for _, rule := range def.Headers {
+		kept[rule.Request] = rule.Record
+	}
+	return kept
+}
+
 // listEventTypes is GET /v1/event-types.
 func (s *site) listEventTypes(c *fiber.Ctx) error {
 	views := []eventTypeView{}
@@ -80,7 +90,9 @@ func (s *site) getEventType(c *fiber.Ctx) error {
 			if examples == nil {
 				examples = []json.RawMessage{}
 			}
-			return writeJSON(c, fiber.StatusOK, eventTypeDetail{view(t), contentMode(t.Newest), limitOf(t.Newest, s.bodyLimit), examples})
+			return writeJSON(c, fiber.StatusOK, eventTypeDetail{
+				view(t), contentMode(t.Newest), limitOf(t.Newest, s.bodyLimit), headersKept(t.Newest), t.Newest.Tombstones, examples,
+			})
 		}
 	}
 	_, err := s.catalog.Lookup(name, "")

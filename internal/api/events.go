@@ -89,6 +89,9 @@ func (s *Server) eventType(c *fiber.Ctx) (ingest.Request, int, error) {
 	}
 	limit, err := s.lookup(c, req)
 	if err == nil {
+		req.Headers, err = s.recordHeaders(c, req)
+	}
+	if err == nil {
 		err = setContentType(&req, string(c.Request().Header.ContentType()))
 	}
 	return req, limit, err
@@ -155,12 +158,19 @@ func contentCoding(c *fiber.Ctx) (string, error) {
 // version is the parameter of that name in the path or the query, empty if there is none.
 func version(c *fiber.Ctx) (string, error) {
 	inPath := strings.Clone(c.Params("version"))
-	v := c.Context().QueryArgs().PeekMulti("version")
 	switch {
-	case inPath != "" && len(v) > 0:
+	case inPath != "" && c.Context().QueryArgs().Has("version"):
 		return "", event.Refuse(event.MalformedRequest, "The version is in the path already; leave the query parameter version out.")
 	case inPath != "":
 		return inPath, nil
+	}
+	return queriedVersion(c)
+}
+
+// queriedVersion is the query parameter version, empty if there is none.
+func queriedVersion(c *fiber.Ctx) (string, error) {
+	v := c.Context().QueryArgs().PeekMulti("version")
+	switch {
 	case len(v) == 0:
 		return "", nil
 	case len(v) > 1 || len(v[0]) == 0:

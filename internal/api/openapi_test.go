@@ -61,6 +61,9 @@ var (
 		"OPTIONS /v1/events":               everywhere,
 		"POST /v1/events/{type}":           publishing,
 		"POST /v1/events/{type}/{version}": publishing,
+		"DELETE /v1/events/{type}/{version}": append([]event.Kind{event.MethodNotAllowed}, slices.DeleteFunc(slices.Clone(publishing), func(k event.Kind) bool {
+			return k == event.MalformedJSON || k == event.UnsupportedMediaType || k == event.SchemaViolation // which concern data
+		})...),
 		"POST /v1/event-types/{type}/validate": append([]event.Kind{
 			event.MalformedJSON, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing,
 			event.Unauthenticated, event.Forbidden, event.RateLimited,

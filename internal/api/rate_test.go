@@ -60,6 +60,7 @@ func TestRates(t *testing.T) {
 	}{
 		"event":            {"POST /v1/events/{type}", "/v1/events/orders.placed", "{}", anyType, []int{1}},
 		"event by version": {"POST /v1/events/{type}/{version}", "/v1/events/orders.placed/v1", "{}", anyType, []int{1}},
+		"tombstone":        {"DELETE /v1/events/{type}/{version}", "/v1/events/orders.placed/o-1", "", anyType, []int{1}},
 		"cloud event":      {"POST /v1/events", "/v1/events", one, structuredType, []int{1}},
 		"batch of three":   {"POST /v1/events", "/v1/events", "[" + one + "," + one + "," + one + "]", batchType, []int{1, 2}},
 		"batch of one":     {"POST /v1/events", "/v1/events", "[" + one + "]", batchType, []int{1}},

@@ -102,6 +102,7 @@ func (s *Server) routes() {
 	v1.Options("/events", handshake)
 	v1.Post("/events/:type", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Post("/events/:type/:version", access.identify, access.limit, s.publish(s.postEvent))
+	v1.Delete("/events/:type/:version", access.identify, access.limit, s.publish(s.deleteEntity))
 	v1.Post("/webhooks/:source", s.publish(s.webhooks.post)) // identified by its signature
 	v1.Options("/webhooks/:source", s.webhooks.handshake)
 	v1.Get("/receipts", access.identify, access.limit, s.getReceipt) // may read Kafka; other GETs are answered from memory

@@ -69,6 +69,9 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 			if len(def.KeyPointers) == 0 {
 				n.Keyless = appendOnce(n.Keyless, t.Name)
 			}
+			if def.Tombstones {
+				n.Tombstones = appendOnce(n.Tombstones, t.Name)
+			}
 			data := int(cfg.HTTP.BodyLimit.Bytes())
 			if def.BodyLimit > 0 {
 				data = min(data, def.BodyLimit)

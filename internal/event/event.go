@@ -29,6 +29,17 @@ type Definition struct {
 	// Structured writes records in the structured mode of the CloudEvents Kafka
 	// binding: the value is the whole event as JSON, not its data alone.
 	Structured bool
+	// Headers are the request headers that are kept as record headers.
+	Headers []HeaderRule
+	// Tombstones lets callers publish a record without a value under an entity key,
+	// which makes a compacted topic forget the entity. Such a type has a key.
+	Tombstones bool
+}
+
+// HeaderRule keeps a header of the request in a header of the record.
+type HeaderRule struct {
+	Request string // case does not matter
+	Record  string // never one of the gateway's own
 }
 
 // StoreFailurePolicy says what to do with a deduplicated event whose claim

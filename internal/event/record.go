@@ -6,7 +6,7 @@ import "time"
 type Record struct {
 	Placement
 	Key     []byte // nil for a type without entity
-	Value   []byte
+	Value   []byte // nil for a tombstone
 	Headers []Header
 	// Timestamp is the gateway's clock, never ce_time, when the record was
 	// about to be handed to the log.
@@ -69,16 +69,17 @@ type Extension struct {
 
 // NewHeaders makes the headers of a record: CloudEvents binary mode, then the
 // gateway's own. claim is nil for an event that is not deduplicated;
-// dataSchema is an absolute URI or empty.
+// dataSchema is an absolute URI or empty. contentType is empty for a record without a
+// value.
 func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, claim *Claim) []Header {
 	size := 13 + len(a.Extensions)
-	for _, optional := range [...]string{dataSchema, a.Subject, a.TraceParent, a.TraceState} {
+	for _, optional := range [...]string{contentType, dataSchema, a.Subject, a.TraceParent, a.TraceState} {
 		if optional == "" {
 			size--
 		}
 	}
 	hs := make([]Header, 0, size)
-	if def.Structured {
+	if def.Structured && contentType != "" {
 		contentType = MediaTypeStructured
 	}
 	hs = append(hs,
@@ -87,14 +88,14 @@ func NewHeaders(def *Definition, a Attributes, contentType, dataSchema string, c
 		Header{HeaderType, def.Type},
 		Header{HeaderSource, a.Source},
 		Header{HeaderTime, a.Time},
-		Header{HeaderContentType, contentType},
-		Header{HeaderVersion, def.Version},
 	)
 	optional := func(name, value string) {
 		if value != "" {
 			hs = append(hs, Header{name, value})
 		}
 	}
+	optional(HeaderContentType, contentType)
+	hs = append(hs, Header{HeaderVersion, def.Version})
 	optional(HeaderDataSchema, dataSchema)
 	optional(HeaderSubject, a.Subject)
 	optional(HeaderTraceParent, a.TraceParent)

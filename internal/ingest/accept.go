@@ -104,7 +104,7 @@ func (a *attempt) refuse(ctx context.Context) {
 // mayHaveBeenValid tells whether a change of schemas can explain the problem.
 func mayHaveBeenValid(kind event.Kind) bool {
 	switch kind {
-	case event.SchemaViolation, event.KeyMissing, event.UnknownEventType:
+	case event.SchemaViolation, event.KeyMissing, event.UnknownEventType, event.MethodNotAllowed:
 		return true
 	}
 	return false

@@ -21,6 +21,10 @@ func (f free) Check(_, _ string, data []byte) (event.Checked, error) {
 	return event.Checked{Definition: f.def, Key: &key}, nil
 }
 
+func (f free) CheckTombstone(_, _, key string) (event.Checked, error) {
+	return event.Checked{Definition: f.def, Key: &key}, nil
+}
+
 func (free) Key([]string, []byte) (*string, error) { return nil, nil }
 
 func (free) Place(topic string, _ []byte, _ uint64) (event.Placement, error) {

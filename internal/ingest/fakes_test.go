@@ -46,15 +46,16 @@ type world struct {
 	clock *fakeClock
 
 	// What the fakes answer. Each has a default if nil.
-	check    func(eventType, version string, data []byte) (event.Checked, error)
-	key      func(pointers []string, data []byte) (*string, error)
-	claim    func(ctx context.Context, c event.Claim) (event.ClaimResult, error)
-	takeOver func(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error)
-	look     func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error)
-	place    func(topic string, key []byte, spread uint64) (event.Placement, error)
-	publish  func(ctx context.Context, r event.Record) (event.Position, error)
-	find     func(prior event.AbandonedClaim) (event.Receipt, bool, error)
-	read     func(kept event.KeptReceipt) (event.Receipt, error)
+	check     func(eventType, version string, data []byte) (event.Checked, error)
+	tombstone func(key string) (event.Checked, error)
+	key       func(pointers []string, data []byte) (*string, error)
+	claim     func(ctx context.Context, c event.Claim) (event.ClaimResult, error)
+	takeOver  func(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error)
+	look      func(ctx context.Context, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error)
+	place     func(topic string, key []byte, spread uint64) (event.Placement, error)
+	publish   func(ctx context.Context, r event.Record) (event.Position, error)
+	find      func(prior event.AbandonedClaim) (event.Receipt, bool, error)
+	read      func(kept event.KeptReceipt) (event.Receipt, error)
 	// neverReleased leaves releases open; by default they complete at once.
 	neverReleased bool
 
@@ -105,6 +106,16 @@ func (f fakeCatalog) Check(eventType, version string, data []byte) (event.Checke
 		return f.check(eventType, version, data)
 	}
 	return checked(), nil
+}
+
+func (f fakeCatalog) CheckTombstone(_, _, key string) (event.Checked, error) {
+	f.note("check tombstone")
+	if f.tombstone != nil {
+		return f.tombstone(key)
+	}
+	found := checked()
+	found.Key = &key
+	return found, nil
 }
 
 func (f fakeCatalog) Key(pointers []string, data []byte) (*string, error) {

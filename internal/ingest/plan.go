@@ -54,6 +54,13 @@ func NewPlan(catalog Catalog, req *Request) Plan {
 // check validates the data, and finds the key where the request says it is. A
 // request's own fault comes before what the catalog says.
 func check(catalog Catalog, req *Request) (event.Checked, error) {
+	if req.Tombstone != nil {
+		checked, err := catalog.CheckTombstone(req.Type, req.Version, *req.Tombstone)
+		if req.Fault != nil {
+			err = req.Fault
+		}
+		return checked, err
+	}
 	checked, err := catalog.Check(req.Type, req.Version, req.Data)
 	if req.Key != nil && checked.Definition != nil && (err == nil || asError(err).Kind == event.KeyMissing) {
 		checked.Key, err = catalog.Key(req.Key.Pointers, req.Data)

@@ -13,6 +13,9 @@ type Catalog interface {
 	// if the version is known, and the key if the data have one. Errors are
 	// *event.Error.
 	Check(eventType, version string, data []byte) (event.Checked, error)
+	// CheckTombstone decides whether a record without a value may be published under an
+	// entity key. Result and errors are as for Check.
+	CheckTombstone(eventType, version, key string) (event.Checked, error)
 	// Key finds the entity key by other pointers than the type's. No pointers: no
 	// entity. Errors are *event.Error.
 	Key(pointers []string, data []byte) (*string, error)

@@ -16,8 +16,11 @@ func (a *attempt) newRecord(place event.Placement, claim *event.Claim) event.Rec
 	if a.plan.DeadLetter {
 		def = &event.Definition{Type: a.req.Type, Version: a.req.Version}
 	}
-	attributes, dataSchema := a.attributes(now), a.door.dataSchema(def)
-	contentType := cmp.Or(a.req.ContentType, a.req.MediaType)
+	attributes := a.attributes(now)
+	var contentType, dataSchema string // of the value; a tombstone has none
+	if a.req.Tombstone == nil {
+		contentType, dataSchema = cmp.Or(a.req.ContentType, a.req.MediaType), a.door.dataSchema(def)
+	}
 	record := event.Record{
 		Placement: place,
 		Key:       keyBytes(a.plan.Key),
@@ -25,7 +28,7 @@ func (a *attempt) newRecord(place event.Placement, claim *event.Claim) event.Rec
 		Headers:   event.NewHeaders(def, attributes, contentType, dataSchema, claim),
 		Timestamp: now,
 	}
-	if def.Structured {
+	if def.Structured && a.req.Tombstone == nil {
 		record.Value = event.Structured(def, attributes, contentType, dataSchema, a.req.Data)
 	}
 	if a.plan.DeadLetter {
@@ -33,7 +36,9 @@ func (a *attempt) newRecord(place event.Placement, claim *event.Claim) event.Rec
 			event.Header{Name: event.HeaderProblem, Value: string(a.plan.Problem.Kind)},
 			event.Header{Name: event.HeaderProblemDetail, Value: a.plan.Problem.Detail})
 		record.Headers = append(record.Headers, a.req.DeadLetter.Headers...)
+		return record
 	}
+	record.Headers = append(record.Headers, a.req.Headers...)
 	return record
 }
 

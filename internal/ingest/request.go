@@ -12,8 +12,13 @@ type Request struct {
 	// ContentType is the media type as sent, for the record: a retry may spell it
 	// in another way. Empty: MediaType.
 	ContentType string
-	Data        []byte         // the event's data, published to the byte
-	Identity    event.Identity // zero: not deduplicated
+	Data        []byte // the event's data, published to the byte
+	// Tombstone, if set, is the entity key under which a record without a value is
+	// published; there are no data.
+	Tombstone *string
+	// Headers are record headers that the request chose, after the usual ones.
+	Headers  []event.Header
+	Identity event.Identity // zero: not deduplicated
 	// Attributes as sent; empty ones get their defaults.
 	Attributes event.Attributes
 	// Key, if set, says where the entity key is, instead of the event type.
@@ -52,6 +57,9 @@ type Result struct {
 func fingerprint(req *Request) event.Fingerprint {
 	if req.Identity.Kind == event.IdentityWebhook {
 		return event.NewFingerprint("", "", "", nil)
+	}
+	if req.Tombstone != nil { // no event has an empty media type
+		return event.NewFingerprint(req.Type, req.Version, "", []byte(*req.Tombstone))
 	}
 	return event.NewFingerprint(req.Type, req.Version, req.MediaType, req.Data)
 }

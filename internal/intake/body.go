@@ -81,6 +81,9 @@ func BodyOf(ctx *fasthttp.RequestCtx) *Body {
 	return b
 }
 
+// Declared reports whether the request's header announces a body.
+func (b *Body) Declared() bool { return b.framing.hasBody() }
+
 // Arrived is when the whole body had been read; zero if it was not.
 func (b *Body) Arrived() time.Time { return b.arrived }
 

@@ -69,6 +69,12 @@ func (c topicCheck) compaction() []ruleResult {
 	if _, known := c.facts.Settings["cleanup.policy"]; !known {
 		return nil
 	}
+	if !slices.Contains(policies, "compact") && len(c.needs.Tombstones) > 0 {
+		return []ruleResult{{
+			Warning, fmt.Sprintf("%s may be deleted by key (tombstones), and the topic is not compacted: a record without a value is written, and Kafka removes no older record of the entity because of it", several(c.needs.Tombstones)),
+			c.set("cleanup.policy", "compact") + " and " + c.set("min.compaction.lag.ms", c.kafka.needs.Retention().Milliseconds()) + "; or remove \"tombstones\" from x-event",
+		}}
+	}
 	if !slices.Contains(policies, "compact") {
 		return fine("not compacted")
 	}
@@ -87,11 +93,22 @@ func (c topicCheck) compaction() []ruleResult {
 			c.set("min.compaction.lag.ms", need.Milliseconds()),
 		})
 	}
+	kept, known := c.facts.Settings.Duration("delete.retention.ms", time.Millisecond)
+	if len(c.needs.Tombstones) > 0 && known && kept < leastTombstoneRetention {
+		found = append(found, ruleResult{
+			Warning, fmt.Sprintf("tombstones may go %s after they were compacted (delete.retention.ms): a consumer that is further behind does not learn of the deletion", span(kept)),
+			c.set("delete.retention.ms", leastTombstoneRetention.Milliseconds()),
+		})
+	}
 	if found == nil {
 		return fine("compacted, but nothing that is younger than %s", span(need))
 	}
 	return found
 }
+
+// leastTombstoneRetention is Kafka's default for delete.retention.ms: shorter ones let
+// consumers miss deletions that they would have seen otherwise.
+const leastTombstoneRetention = 24 * time.Hour
 
 // LeastMarkerAge is the bound of a topic's message.timestamp.before.max.ms from which on
 // transactions can be trusted to end. A broker holds the marker that ends one to the

@@ -168,6 +168,7 @@ func TestDurabilityOfTopics(t *testing.T) {
 func TestLogOfTopics(t *testing.T) {
 	t.Parallel()
 	keyless := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) { n.Keyless = []string{"page.viewed"} }
+	tombstones := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) { n.Tombstones = []string{"orders.placed"} }
 	transactional := func(f *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, _ *TopicNeeds) {
 		f.Transactions = &TransactionFacts{ID: "gw-check"}
 	}
@@ -185,6 +186,9 @@ func TestLogOfTopics(t *testing.T) {
 		"compacted and deleted":      {Settings{"cleanup.policy": "compact, delete"}, nil, Error, "kafka.topic.compaction", "compacted after 0s", ""},
 		"compacted late":             {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000"}, nil, "", "", "", ""},
 		"compacted, short retention": {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000", "retention.ms": "1"}, nil, "", "", "", ""},
+		"tombstones, not compacted":  {nil, tombstones, Warning, "kafka.topic.compaction", "orders.placed may be deleted by key", "cleanup.policy=compact"},
+		"tombstones, compacted":      {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000"}, tombstones, "", "", "", ""},
+		"tombstones that go at once": {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000", "delete.retention.ms": "1000"}, tombstones, Warning, "kafka.topic.compaction", "go 1s after", "delete.retention.ms=86400000"},
 		"compacted, without keys":    {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000"}, keyless, Error, "kafka.topic.compaction", "all events of page.viewed are refused", "cleanup.policy=delete"},
 		"without keys":               {nil, keyless, "", "", "", ""},
 		"transactions never end":     {Settings{"message.timestamp.before.max.ms": "9999"}, transactional, Error, "kafka.topic.timestamps", "never ends the transaction", "message.timestamp.before.max.ms=10000"},

@@ -30,6 +30,17 @@ func xeventChanges(old, now *event.Definition) []Change {
 	if now.IdempotencyRequired && !old.IdempotencyRequired {
 		add("idempotency", compat.Breaking, compat.Backward, "an Idempotency-Key is required and was not: events without one are refused")
 	}
+	if old.Tombstones && !now.Tombstones {
+		add("tombstones", compat.Breaking, compat.Backward, "tombstones were allowed and are not: DELETE of a key is refused")
+	}
+	if now.Tombstones && !old.Tombstones {
+		add("tombstones", compat.Breaking, compat.Forward, "tombstones are allowed and were not: consumers get records without a value")
+	}
+	for _, rule := range old.Headers {
+		if !slices.ContainsFunc(now.Headers, func(r event.HeaderRule) bool { return r.Record == rule.Record }) {
+			add("headers", compat.Breaking, compat.Forward, "the record header %s was kept from the request and is not: consumers get no more of it", rule.Record)
+		}
+	}
 	switch {
 	case now.BodyLimit == 0: // only the gateway's own limit, which always applies
 	case old.BodyLimit == 0:

@@ -33,7 +33,9 @@
 //	  "topic": "orders.placed",    // default: the event type
 //	  "idempotency": "required",   // or "optional", the default
 //	  "on_store_failure": "reject",// or "publish"; default: the gateway's
-//	  "body_limit": "64KiB"        // or bytes as an integer; default: the gateway's
+//	  "body_limit": "64KiB",       // or bytes as an integer; default: the gateway's
+//	  "headers": {"X-Tenant-Id": "tenant-id"}, // request headers that become record headers; or a list
+//	  "tombstones": true           // a record without a value may be published under a key
 //	}
 //
 // # The entity key

@@ -47,7 +47,7 @@ func TestLoadProblems(t *testing.T) {
 		"key list holds null":    {files{"t/v1.json": keyed(`["/a",null]`)}, []string{"/x-event/key/1: must be a JSON Pointer in a string"}},
 		"key list repeats":       {files{"t/v1.json": keyed(`["/a","/a"]`)}, []string{`/x-event/key/1: names "/a" a second time`}},
 		"unknown member":         {files{"t/v1.json": `{"x-event":{"key":null,"topik":"x"}}`}, []string{"/x-event/topik: is not known; did you mean topic?"}},
-		"unknown member, far":    {files{"t/v1.json": `{"x-event":{"key":null,"zzzzzz":"x"}}`}, []string{"/x-event/zzzzzz: is not known; known are body_limit, content_mode, idempotency"}},
+		"unknown member, far":    {files{"t/v1.json": `{"x-event":{"key":null,"zzzzzz":"x"}}`}, []string{"/x-event/zzzzzz: is not known; known are body_limit, content_mode, headers, idempotency"}},
 		"topic with a space":     {files{"t/v1.json": `{"x-event":{"key":null,"topic":"a b"}}`}, []string{"/x-event/topic: is not a Kafka topic name"}},
 		"topic is two dots":      {files{"t/v1.json": `{"x-event":{"key":null,"topic":".."}}`}, []string{"/x-event/topic: is not a Kafka topic name"}},
 		"topic is empty":         {files{"t/v1.json": `{"x-event":{"key":null,"topic":""}}`}, []string{"/x-event/topic: is not a Kafka topic name"}},

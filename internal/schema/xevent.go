@@ -19,7 +19,7 @@ const maxBodyLimit = 1 << 30
 var (
 	topicName     = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 	bodyLimit     = regexp.MustCompile(`^([1-9][0-9]{0,9})(B|KiB|MiB)$`)
-	xeventMembers = []string{"body_limit", "content_mode", "idempotency", "key", "on_store_failure", "topic"}
+	xeventMembers = []string{"body_limit", "content_mode", "headers", "idempotency", "key", "on_store_failure", "tombstones", "topic"}
 )
 
 // xevent reads the keyword "x-event" into a definition.
@@ -60,6 +60,8 @@ func readXEvent(eventType, version string, root map[string]any) *xevent {
 	x.readIdempotency(members)
 	x.readBodyLimit(members)
 	x.readContentMode(members)
+	x.readTombstones(members)
+	x.readHeaders(members)
 	return x
 }
 
@@ -152,6 +154,23 @@ func (x *xevent) readContentMode(members map[string]any) {
 	default:
 		x.problem("/x-event/content_mode", "must be \"binary\" (the record's value is the data) or \"structured\" (it is the whole CloudEvent)")
 	}
+}
+
+func (x *xevent) readTombstones(members map[string]any) {
+	value, ok := members["tombstones"]
+	if !ok {
+		return
+	}
+	allowed, isBool := value.(bool)
+	if !isBool {
+		x.problem("/x-event/tombstones", "must be true or false")
+		return
+	}
+	if key, said := members["key"]; allowed && said && key == nil {
+		x.problem("/x-event/tombstones", "needs a key: a tombstone deletes the entity that the key names")
+		return
+	}
+	x.def.Tombstones = allowed
 }
 
 func (x *xevent) readBodyLimit(members map[string]any) {
