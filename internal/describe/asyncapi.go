@@ -46,7 +46,7 @@ type (
 		Name        string         `json:"name"`
 		Title       string         `json:"title,omitempty"`
 		Summary     string         `json:"summary,omitempty"`
-		ContentType string         `json:"contentType"`
+		ContentType string         `json:"contentType,omitempty"`
 		Headers     any            `json:"headers"`
 		Payload     any            `json:"payload"`
 		Bindings    map[string]any `json:"bindings"`
@@ -94,6 +94,9 @@ func AsyncAPI(set *schema.Set) ([]byte, error) {
 				return nil, fmt.Errorf("describe %s: %w", t.Name, err)
 			}
 			doc.add(message(set, schemas, v), v.Definition)
+			if v.Definition.Tombstones {
+				doc.add(tombstone(v), v.Definition)
+			}
 		}
 	}
 	for _, name := range schemas.order {
@@ -148,6 +151,25 @@ func message(set *schema.Set, schemas *components, v schema.Version) asyncMessag
 	return m
 }
 
+// tombstone describes the record without a value that deletes an entity.
+func tombstone(v schema.Version) asyncMessage {
+	def := v.Definition
+	described := headers(def)
+	properties, _ := described["properties"].(object)
+	required, _ := described["required"].([]string)
+	for _, absent := range []string{event.HeaderContentType, event.HeaderDataSchema} { // they are about a value
+		delete(properties, absent)
+		required = slices.DeleteFunc(required, func(name string) bool { return name == absent })
+	}
+	described["required"] = required
+	return asyncMessage{
+		Name: def.Type + "." + def.Version + ".tombstone", Title: summary(def.Type, v) + ": deleted",
+		Summary: "A record without a value: the entity of its key is deleted. A compacted topic forgets its older records, and some time later this one.",
+		Headers: described, Payload: object{"type": "null"},
+		Bindings: map[string]any{"kafka": object{"key": key(def), "bindingVersion": kafkaBinding}},
+	}
+}
+
 // key describes the record's key.
 func key(def *event.Definition) object {
 	switch len(def.KeyPointers) {
@@ -181,6 +203,9 @@ func headers(def *event.Definition) object {
 		event.HeaderTraceState:  text("W3C trace state."),
 		event.HeaderClaim:       object{"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The gateway's: identifies the idempotency key."},
 		event.HeaderFingerprint: object{"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The gateway's: identifies the request."},
+	}
+	for _, rule := range def.Headers {
+		properties[rule.Record] = text("The request header " + rule.Request + ", if it was sent.")
 	}
 	required := []string{
 		event.HeaderSpecVersion, event.HeaderID, event.HeaderType, event.HeaderSource, event.HeaderTime, event.HeaderContentType, event.HeaderVersion,

@@ -14,6 +14,9 @@ import (
 // event types repeat.
 const publishPath = "/v1/events/{type}"
 
+// deletePath is the hand-written path whose DELETE publishes a tombstone.
+const deletePath = "/v1/events/{type}/{version}"
+
 // places are comments in openapi.yaml that additions replace.
 var places = regexp.MustCompile(`(?m)^( *)# event types: (tags|paths|parameters|schemas)\n`)
 
@@ -28,6 +31,7 @@ type Base struct {
 	parameters []entry           // components for the operations of event types
 	refs       []json.RawMessage // to them
 	responses  json.RawMessage   // of publishPath
+	deletion   json.RawMessage   // responses of deletePath
 }
 
 // NewBase reads openapi.yaml. It must have each of the places once, those of paths and
@@ -81,9 +85,8 @@ var ownParameters = []string{"IdempotencyKey", "CloudEventId", "CloudEventSource
 func (b *Base) learn() error {
 	var doc struct {
 		Paths map[string]struct {
-			Post struct {
-				Responses json.RawMessage `json:"responses"`
-			} `json:"post"`
+			Post   struct{ Responses json.RawMessage } `json:"post"`
+			Delete struct{ Responses json.RawMessage } `json:"delete"`
 		} `json:"paths"`
 		Components struct {
 			Parameters map[string]struct {
@@ -99,6 +102,9 @@ func (b *Base) learn() error {
 	}
 	if b.responses = doc.Paths[publishPath].Post.Responses; b.responses == nil {
 		return errors.New("openapi.yaml has no POST " + publishPath)
+	}
+	if b.deletion = doc.Paths[deletePath].Delete.Responses; b.deletion == nil {
+		return errors.New("openapi.yaml has no DELETE " + deletePath)
 	}
 	for _, name := range ownParameters {
 		p, ok := doc.Components.Parameters[name]

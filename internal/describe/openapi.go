@@ -11,7 +11,7 @@ import (
 	"eventgateway/internal/schema"
 )
 
-// operation is POST for one version of one event type.
+// operation is POST for one version of one event type, or DELETE for one event type.
 type operation struct {
 	ID          string            `json:"operationId"`
 	Tags        []string          `json:"tags"`
@@ -19,7 +19,7 @@ type operation struct {
 	Description string            `json:"description"`
 	Docs        externalDocs      `json:"externalDocs"`
 	Parameters  []json.RawMessage `json:"parameters"`
-	Body        requestBody       `json:"requestBody"`
+	Body        *requestBody      `json:"requestBody,omitempty"`
 	Responses   json.RawMessage   `json:"responses"`
 }
 
@@ -80,8 +80,15 @@ func (b *Base) additions(set *schema.Set, types []schema.EventType) (map[string]
 			tags = append(tags, tag)
 		}
 		for _, version := range slices.Backward(t.Versions) { // the newest first
-			id := operationID(t.Name, version, ids)
+			id := operationID("publish_", t.Name+"_"+version, ids)
 			path, item, err := b.path(set, schemas, t, version, id)
+			if err != nil {
+				return nil, err
+			}
+			additions["paths"] = append(additions["paths"], entry{path, item})
+		}
+		if t.Newest.Tombstones {
+			path, item, err := b.deletionOf(t, operationID("delete_", t.Name, ids))
 			if err != nil {
 				return nil, err
 			}
@@ -108,7 +115,7 @@ func Anchors(set *schema.Set) map[string]string {
 	anchors := map[string]string{}
 	for _, t := range set.Types() {
 		for _, version := range slices.Backward(t.Versions) {
-			id := operationID(t.Name, version, ids)
+			id := operationID("publish_", t.Name+"_"+version, ids)
 			if version == t.Newest.Version {
 				anchors[t.Name] = "/" + tagOf(t.Name) + "/" + id
 			}
@@ -128,11 +135,11 @@ func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, ve
 		ID: id, Tags: []string{tagOf(t.Name)},
 		Summary: summary(t.Name, v), Description: description(v),
 		Docs:       externalDocs{"The JSON Schema as it is", "/v1/event-types/" + t.Name + "/schema?version=" + version},
-		Parameters: b.refs, Responses: b.responses,
+		Parameters: append(slices.Clone(b.refs), headerParameters(v.Definition)...), Responses: b.responses,
 	}
 	if version == t.Newest.Version {
 		pin := fmt.Appendf(nil, `{"name":"version","in":"query","description":"Pins this version: without it, events are held to whichever is the newest.","schema":{"type":"string","enum":[%q]}}`, version)
-		op.Parameters = slices.Insert(slices.Clone(op.Parameters), 0, json.RawMessage(pin))
+		op.Parameters = slices.Insert(op.Parameters, 0, json.RawMessage(pin))
 	} else {
 		path += "/" + version
 	}
@@ -142,12 +149,53 @@ func (b *Base) path(set *schema.Set, schemas *components, t schema.EventType, ve
 	} else {
 		op.Description += fmt.Sprintf("\n\nIts schema (draft %s) cannot be shown here: see the link.", v.Dialect)
 	}
-	op.Body = requestBody{Required: true, Content: map[string]mediaType{"application/json": body}}
+	op.Body = &requestBody{Required: true, Content: map[string]mediaType{"application/json": body}}
 	item, err := json.Marshal(map[string]operation{"post": op})
 	if err != nil {
 		return "", nil, fmt.Errorf("describe %s %s: %w", t.Name, version, err)
 	}
 	return path, item, nil
+}
+
+// deletionOf describes the tombstones of an event type, by its newest version.
+func (b *Base) deletionOf(t schema.EventType, id string) (string, []byte, error) {
+	path := "/v1/events/" + t.Name + "/{key}"
+	name := t.Name
+	if t.Title != "" {
+		name = t.Title
+	}
+	about := "The entity key, percent-encoded: what `" + strings.Join(t.Newest.KeyPointers, "`, `") + "` holds in events."
+	if len(t.Newest.KeyPointers) > 1 {
+		about += " The parts are joined with `:`, and `%` and `:` inside them are written `%25` and `%3A` before the whole is percent-encoded."
+	}
+	key, err := json.Marshal(map[string]any{"name": "key", "in": "path", "required": true, "description": about, "schema": map[string]any{"type": "string", "minLength": 1}})
+	if err != nil {
+		return "", nil, fmt.Errorf("describe the key of %s: %w", t.Name, err)
+	}
+	op := operation{
+		ID: id, Tags: []string{tagOf(t.Name)}, Summary: name + ": delete an entity",
+		Description: fmt.Sprintf("Publishes a tombstone, a record without a value under the entity key, to the Kafka topic `%s`, by version %s. "+
+			"It is an event like any other: with an Idempotency-Key or `ce-id` it is written once, and its receipt can be asked for.", t.Newest.Topic, t.Newest.Version),
+		Docs:       externalDocs{"The JSON Schema as it is", "/v1/event-types/" + t.Name + "/schema?version=" + t.Newest.Version},
+		Parameters: slices.Concat([]json.RawMessage{key}, b.refs, headerParameters(t.Newest)), Responses: b.deletion,
+	}
+	item, err := json.Marshal(map[string]operation{"delete": op})
+	if err != nil {
+		return "", nil, fmt.Errorf("describe tombstones of %s: %w", t.Name, err)
+	}
+	return path, item, nil
+}
+
+// headerParameters are the request headers that a version keeps in its records.
+func headerParameters(def *event.Definition) []json.RawMessage {
+	var list []json.RawMessage
+	for _, rule := range def.Headers {
+		if strings.EqualFold(rule.Request, "Idempotency-Key") { // every operation has it
+			continue
+		}
+		list = append(list, fmt.Appendf(nil, `{"name":%q,"in":"header","description":"Kept as the record header %s.","schema":{"type":"string","maxLength":1024}}`, rule.Request, rule.Record))
+	}
+	return list
 }
 
 // tagOf is the group of an event type: the first part of its name.
@@ -159,8 +207,8 @@ func tagOf(eventType string) string {
 }
 
 // operationID is unique; generated clients name their functions after it.
-func operationID(eventType, version string, ids map[string]bool) string {
-	plain := "publish_" + strings.NewReplacer(".", "_", "-", "_").Replace(eventType) + "_" + version
+func operationID(verb, what string, ids map[string]bool) string {
+	plain := verb + strings.NewReplacer(".", "_", "-", "_").Replace(what)
 	id := plain
 	for n := 2; ids[id]; n++ {
 		id = fmt.Sprintf("%s_%d", plain, n)

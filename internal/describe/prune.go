@@ -13,11 +13,11 @@ const receiptsPath = "/v1/receipts"
 
 // withoutOthers removes all paths but the one of the receipts from a description, and
 // then the components that nothing refers to any more, except those that publishPath
-// needs. Markers stay.
+// and the DELETE of deletePath need. Markers stay.
 func withoutOthers(root *yaml.Node) {
 	doc := root.Content[0]
 	paths := value(doc, "paths")
-	needed := references(value(paths, publishPath))
+	needed := append(references(value(paths, publishPath)), references(value(value(paths, deletePath), "delete"))...)
 	keep(paths, func(name string) bool { return name == receiptsPath || isMarker(name) })
 	needed = append(needed, references(paths)...)
 	components := value(doc, "components")
