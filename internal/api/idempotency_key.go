@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -23,19 +24,18 @@ var misnamedKeys = map[string]bool{
 func misnamedKey(h *fasthttp.RequestHeader) string {
 	found := ""
 	h.VisitAll(func(name, _ []byte) {
-		if found != "" || len(name) < len("idempotency") || len(name) > maxMisnamed {
+		if found != "" || len(name) > maxMisnamed || !bytes.Contains(name, []byte("dempoten")) { // fasthttp has made all but the first letter small
 			return
 		}
-		if c := name[0] | 0x20; c != 'x' && c != 'i' {
-			return
-		}
-		plain := strings.TrimPrefix(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(string(name))), "x")
+		plain := strings.TrimPrefix(separators.Replace(strings.ToLower(string(name))), "x")
 		if misnamedKeys[plain] {
 			found = string(name)
 		}
 	})
 	return found
 }
+
+var separators = strings.NewReplacer("-", "", "_", "")
 
 // maxMisnamed is longer than any of misnamedKeys may be spelt.
 const maxMisnamed = 32

@@ -49,7 +49,7 @@ var problems = map[event.Kind]problem{
 	event.Unauthenticated: {
 		status: fiber.StatusUnauthorized, title: "It is not sure who sent this", outcomes: notWritten,
 		meaning: "The request has no valid credentials: none, unknown ones, or ones that have expired. Or a webhook's signature is missing, wrong or too old: detail says which.",
-		action:  "Send an API key, or a token, as Authorization: Bearer …; the operator makes keys with gateway keys new. For a webhook, compare the secret and the URL that the provider has with the gateway's configuration, and both clocks. Save the request and run gateway webhooks verify to find out which part differs.",
+		action:  "Send an API key, or a token, as Authorization: Bearer …, or an API key as X-API-Key or as the password of Basic; the operator makes keys with gateway keys new. For a webhook, compare the secret and the URL that the provider has with the gateway's configuration, and both clocks. Save the request and run gateway webhooks verify to find out which part differs.",
 	},
 	event.Forbidden: {
 		status: fiber.StatusForbidden, title: "The caller may not do this", outcomes: notWritten,
@@ -74,7 +74,7 @@ var problems = map[event.Kind]problem{
 	event.MethodNotAllowed: {
 		status: fiber.StatusMethodNotAllowed, title: "The method is not allowed here", outcomes: notWritten,
 		meaning: "The path exists, but not for this method: the Allow header names those that it has.",
-		action:  "Events are published with POST.",
+		action:  "Events are published with POST. DELETE /v1/events/{type}/{key} is for event types whose schema has \"tombstones\": true in x-event.",
 	},
 	event.RequestTimeout: {
 		status: fiber.StatusRequestTimeout, title: "The request did not arrive in time", outcomes: notWritten, retryable: true,
@@ -104,7 +104,7 @@ var problems = map[event.Kind]problem{
 	event.KeyMissing: {
 		status: fiber.StatusUnprocessableEntity, title: "The data has no entity key", outcomes: notWritten,
 		meaning: "The value that names the event's entity, and thereby its place in the order of events, is missing or is no string, boolean or integer.",
-		action:  "Put the entity's id where errors points.",
+		action:  "Put the entity's id where errors points; in the path of a DELETE, write the key as events of this type have it, percent-encoded.",
 	},
 	event.IdempotencyKeyReused: {
 		status: fiber.StatusUnprocessableEntity, title: "The Idempotency-Key belongs to another event", outcomes: notWritten,

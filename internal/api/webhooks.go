@@ -193,7 +193,7 @@ func headers(c *fiber.Ctx) http.Header {
 
 // secretHeaders are credentials and do not go into a dead letter. A signature is not a
 // credential.
-var secretHeaders = map[string]bool{"Authorization": true, "Proxy-Authorization": true, "Cookie": true, "X-Gitlab-Token": true}
+var secretHeaders = map[string]bool{"Authorization": true, "Proxy-Authorization": true, "Cookie": true, "X-Api-Key": true, "X-Gitlab-Token": true}
 
 // keptHeaders are a delivery's headers as a dead letter keeps them.
 func keptHeaders(h http.Header) []event.Header {

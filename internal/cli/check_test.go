@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/config"
+	"eventgateway/internal/kafka"
 	"eventgateway/internal/preflight"
 	"eventgateway/internal/schema"
 )
@@ -186,5 +188,52 @@ func TestCheckShowsNoSecrets(t *testing.T) {
 				require.NotContains(t, text, "hunter2", yaml)
 			}
 		}
+	}
+}
+
+// Settings that work with other clients, or with other services that speak Kafka's
+// protocol, are explained.
+func TestCheckExplainsDialects(t *testing.T) {
+	t.Parallel()
+	const rest = "auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\n"
+	for name, c := range map[string]struct {
+		kafka string
+		check string
+		says  []string
+	}{
+		"AWS MSK with IAM": {
+			"kafka: {properties: {security.protocol: sasl_ssl, sasl.mechanisms: OAUTHBEARER}}\n",
+			"config.value", []string{"sasl.oauthbearer.method: oidc", "MSK", "SCRAM-SHA-512"},
+		},
+		"Kerberos": {
+			"kafka: {client: librdkafka, properties: {security.protocol: sasl_ssl, sasl.mechanism: GSSAPI}}\n",
+			"config.value", []string{"kafka.properties.sasl.mechanism", "Kerberos (GSSAPI) is not built into the gateway", "SCRAM-SHA-512"},
+		},
+		"Kerberos by default": {
+			"kafka: {properties: {security.protocol: sasl_ssl, sasl.kerberos.service.name: kafka}}\n",
+			"config.value", []string{"sasl.kerberos.service.name", "security.protocol", "not built into the gateway"},
+		},
+		"Azure Event Hubs": {
+			"kafka: {brokers: [\"shop.servicebus.windows.net:9093\"], properties: {compression.type: lz4}}\n",
+			"kafka.compression", []string{"Azure Event Hubs does not take records compressed with lz4", "compression.type: none"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, list, err := checkOf(t, rest+c.kafka, func(k *checker) {
+				k.kafka = func(_ context.Context, cfg *config.Config, _ *schema.Set) []preflight.Finding {
+					needs := preflight.KafkaNeeds{
+						Bootstrap:   strings.Join(cfg.Kafka.Brokers, ","),
+						Compression: kafka.Connection{Properties: cfg.Kafka.Properties}.Compression(),
+					}
+					return preflight.Kafka(preflight.KafkaFacts{Unreachable: &preflight.Unreachable{Obstacle: preflight.NoSuchHost, What: "no such host"}}, needs)
+				}
+			})
+			require.Error(t, err)
+			require.True(t, slices.ContainsFunc(list, func(f preflight.Finding) bool { return f.Check == c.check && f.Severity == preflight.Error }), text)
+			for _, part := range c.says {
+				require.Contains(t, text, part)
+			}
+		})
 	}
 }

@@ -168,7 +168,9 @@ func TestDurabilityOfTopics(t *testing.T) {
 func TestLogOfTopics(t *testing.T) {
 	t.Parallel()
 	keyless := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) { n.Keyless = []string{"page.viewed"} }
-	tombstones := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) { n.Tombstones = []string{"orders.placed"} }
+	tombstones := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) {
+		n.Tombstones = []string{"orders.placed"}
+	}
 	transactional := func(f *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, _ *TopicNeeds) {
 		f.Transactions = &TransactionFacts{ID: "gw-check"}
 	}

@@ -334,6 +334,7 @@ func TestRunningGatewayShowsNoSecret(t *testing.T) {
 	for what, header := range map[string]map[string]string{
 		"an unknown key": {"Authorization": "Bearer gwk_" + newSecret("unknown key")}, "a token": {"Authorization": "Bearer a." + newSecret("token") + ".c"},
 		"a password": {"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+newSecret("basic")))}, "a cookie": {"Cookie": newSecret("cookie")},
+		"an unknown X-API-Key": {"X-API-Key": "gwk_" + newSecret("unknown X-API-Key")}, "a password with a key's prefix": {"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("me:gwk_"+newSecret("basic key")))},
 		"nonsense": {"Authorization": newSecret("nonsense")}, "a key twice": {"Authorization": "Bearer " + key + ", Bearer " + key},
 	} {
 		a := c.mustSend(t, post{eventType: name, body: body, header: header})
