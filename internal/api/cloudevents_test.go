@@ -66,7 +66,8 @@ func TestCloudEvents(t *testing.T) {
 			but(func(r *ingest.Request) { r.Attributes.TraceParent, r.Attributes.TraceState = traceID, "x=y" }),
 		},
 		"empty extension": {
-			`{` + context1 + `,"data":{ "a":1 },"tracestate":""}`, []string{structuredType + "; charset=utf8"},
+			`{` + context1 + `,"data":{ "a":1 },"tracestate":""}`,
+			[]string{structuredType + "; charset=utf8"},
 			but(func(r *ingest.Request) { r.Attributes.Extensions = []event.Extension{{Name: "tracestate"}} }),
 		},
 		"version by the gateway's address": {

@@ -203,19 +203,23 @@ func TestCheckExplainsDialects(t *testing.T) {
 	}{
 		"AWS MSK with IAM": {
 			"kafka: {properties: {security.protocol: sasl_ssl, sasl.mechanisms: OAUTHBEARER}}\n",
-			"config.value", []string{"sasl.oauthbearer.method: oidc", "MSK", "SCRAM-SHA-512"},
+			"config.value",
+			[]string{"sasl.oauthbearer.method: oidc", "MSK", "SCRAM-SHA-512"},
 		},
 		"Kerberos": {
 			"kafka: {client: librdkafka, properties: {security.protocol: sasl_ssl, sasl.mechanism: GSSAPI}}\n",
-			"config.value", []string{"kafka.properties.sasl.mechanism", "Kerberos (GSSAPI) is not built into the gateway", "SCRAM-SHA-512"},
+			"config.value",
+			[]string{"kafka.properties.sasl.mechanism", "Kerberos (GSSAPI) is not built into the gateway", "SCRAM-SHA-512"},
 		},
 		"Kerberos by default": {
 			"kafka: {properties: {security.protocol: sasl_ssl, sasl.kerberos.service.name: kafka}}\n",
-			"config.value", []string{"sasl.kerberos.service.name", "security.protocol", "not built into the gateway"},
+			"config.value",
+			[]string{"sasl.kerberos.service.name", "security.protocol", "not built into the gateway"},
 		},
 		"Azure Event Hubs": {
 			"kafka: {brokers: [\"shop.servicebus.windows.net:9093\"], properties: {compression.type: lz4}}\n",
-			"kafka.compression", []string{"Azure Event Hubs does not take records compressed with lz4", "compression.type: none"},
+			"kafka.compression",
+			[]string{"Azure Event Hubs does not take records compressed with lz4", "compression.type: none"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
