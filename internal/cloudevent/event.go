@@ -54,8 +54,8 @@ func (e *Event) Set(name, value string) (wrong string) {
 	case "id":
 		e.ID = value
 	case "source":
-		if _, err := url.Parse(value); err != nil {
-			return "must be a URI reference"
+		if !isReference(value) {
+			return "must be a URI reference (RFC 3986 §4.1)"
 		}
 		e.Source = value
 	case "time":
@@ -73,8 +73,8 @@ func (e *Event) Set(name, value string) (wrong string) {
 	case "type":
 		e.Type = value
 	case "dataschema":
-		if _, err := url.Parse(value); err != nil {
-			return "must be a URI"
+		if !isReference(value) {
+			return "must be a URI (RFC 3986 §4.3)"
 		}
 		e.DataSchema = value
 	case "datacontenttype":
@@ -94,6 +94,18 @@ func (e *Event) setExtension(name, value string, literal bool) (wrong string) {
 	}
 	e.Extensions = append(e.Extensions, event.Extension{Name: name, Value: value, Literal: literal})
 	return ""
+}
+
+// unusualHost matches references whose host RFC 3986 §3.2.2 allows and net/url does not:
+// with percent-encoded ASCII, or an address of a future version of IP.
+var unusualHost = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:)?//([\w.~!$&'()*+,;=:%-]*@)?` +
+	`(([\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\])(:[0-9]*)?([/?#]([\w.~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})*)?$`)
+
+// isReference reports whether text is a URI reference. It is lenient about characters that
+// a URI should encode.
+func isReference(text string) bool {
+	_, err := url.Parse(text)
+	return err == nil || unusualHost.MatchString(text)
 }
 
 // defined reports whether CloudEvents itself defines the attribute.
