@@ -67,6 +67,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	defer s.exchanges.end(x)
 	err := s.next(c, x)
 	if err != nil {
+		s.allowDelete(c)
 		err = s.reporter.write(c, problemOf(c, x, err), x.keyed)
 	}
 	cacheHeaders(c, x)

@@ -11,6 +11,24 @@ import (
 	"eventgateway/internal/ingest"
 )
 
+// allowDelete keeps DELETE in the Allow header of a path only where an event type of this
+// name has tombstones. Whether it does, and whether it exists, is not told to strangers: if
+// callers must authenticate, DELETE is left out, because nobody was identified yet.
+func (s *Server) allowDelete(c *fiber.Ctx) {
+	const last = ", " + fiber.MethodDelete
+	allow := c.GetRespHeader(fiber.HeaderAllow)
+	others, has := strings.CutSuffix(allow, last)
+	if !has {
+		return
+	}
+	if parts := strings.Split(c.Path(), "/"); s.access.auth == nil && len(parts) == len([]string{"", "v1", "events", "type", "key"}) {
+		if def, err := s.catalog.Lookup(parts[3], ""); err == nil && def.Tombstones {
+			return
+		}
+	}
+	c.Set(fiber.HeaderAllow, others)
+}
+
 // deleteEntity is DELETE /v1/events/{type}/{key}[?version=]: it publishes a tombstone, a
 // record without a value under the entity key. It is an event like any other, with
 // identity, claim and receipt. The path's last parameter is called version because an

@@ -80,6 +80,22 @@ func TestDeleteRefused(t *testing.T) {
 	require.Equal(t, "POST", a.Header.Get("Allow"))
 }
 
+// Allow names DELETE where it is allowed, but not to strangers.
+func TestAllowOfTombstones(t *testing.T) {
+	t.Parallel()
+	set := typesOf(t, map[string]string{
+		"orders.kept/v1.json": `{"x-event":{"key":"/id"}}`, "orders.deletable/v1.json": `{"x-event":{"key":"/id","tombstones":true}}`,
+	})
+	with, _ := withAuth(t)
+	open, closed := start(t, accepting, withCatalog(fixed{set})), start(t, accepting, withCatalog(fixed{set}), with)
+	for eventType, want := range map[string]string{"orders.kept": "POST", "orders.deletable": "POST, DELETE", "orders%2Edeletable": "POST, DELETE", "no.such": "POST"} {
+		a := open.do(t, http.MethodPut, "/v1/events/"+eventType+"/o-1", "")
+		requireRefused(t, a, event.MethodNotAllowed, want)
+		require.Equal(t, want, a.Header.Get("Allow"), eventType)
+		require.Equal(t, "POST", closed.do(t, http.MethodPut, "/v1/events/"+eventType+"/o-1", "").Header.Get("Allow"), eventType)
+	}
+}
+
 // A page of an allowed origin may delete, and asks first.
 func TestPreflightOfDelete(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ def once(value):
 
 @schemathesis.hook
 def before_call(ctx, case, kwargs):
-    if case.method != "POST" or case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
+    if case.method not in ("POST", "DELETE") or case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     headers = case.headers or {}
     for name in ("Idempotency-Key", "ce-id"):
