@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/schema/formats"
 )
 
 // acceptor recognises most valid data without the library, which takes several
@@ -165,7 +167,7 @@ func (c *acceptorCompiler) enum(a *acceptor, s *jsonschema.Schema) {
 }
 
 func (c *acceptorCompiler) stringRules(s *jsonschema.Schema) *stringRules {
-	format := jsonschema.Formats[s.Format]
+	format := formats.OfValue(s.Format)
 	if s.MinLength == -1 && s.MaxLength == -1 && s.Pattern == nil && format == nil {
 		return nil
 	}

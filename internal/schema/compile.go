@@ -11,6 +11,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"eventgateway/internal/schema/formats"
 	"eventgateway/internal/strictjson"
 )
 
@@ -23,8 +24,10 @@ type source struct {
 	file
 	tree    any
 	dialect string // 4, 6, 7, 2019-09 or 2020-12
+	ownMeta bool   // its "$schema" is another file of the folder
 	url     string // its place in the folder
 	id      string // its "$id", resolved; or empty
+	library librarySchema
 }
 
 // compiler compiles the files of one folder. They can refer to each other only: it
@@ -43,6 +46,9 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
+	for _, name := range formats.Names() {
+		c.Formats[name] = formats.OfValue(name)
+	}
 	c.AssertContent = false
 	// Drafts 6 and 7 assert content whatever AssertContent says.
 	for name := range jsonschema.Decoders {
@@ -86,7 +92,8 @@ func newSource(f file) (*source, *Problem) {
 		}
 	}
 	tree := doc.Root
-	s := &source{file: f, tree: tree, dialect: dialectOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
+	_, dialect := statedDialect(tree)
+	s := &source{file: f, tree: tree, dialect: dialect, ownMeta: dialect == "", url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
 	root, _ := tree.(map[string]any)
 	if id, ok := root[idOf(s.dialect)].(string); ok {
 		id, _, _ = strings.Cut(id, "#")
@@ -128,7 +135,7 @@ func resolve(base, reference string) string {
 func (c *compiler) load(u string) (io.ReadCloser, error) {
 	text := "true"
 	if s := c.find(u); s != nil {
-		text = string(s.data)
+		text = string(s.library.text)
 	} else {
 		c.missing = append(c.missing, u)
 	}
@@ -142,18 +149,25 @@ func (c *compiler) check(s *source) (problems []Problem) {
 			problems = []Problem{s.problem("", "the schema library cannot read it: %v", r)}
 		}
 	}()
-	dialect := jsonschema.Draft2020.URL()
-	if root, ok := s.tree.(map[string]any); ok && root["$schema"] != nil {
-		if dialect, ok = root["$schema"].(string); !ok {
-			return []Problem{s.problem("/$schema", "must be a string, for example %q", jsonschema.Draft2020.URL())}
+	if problems = s.library.problems; problems != nil {
+		return problems
+	}
+	address := dialectURLs[s.dialect]
+	if root, ok := s.library.tree.(map[string]any); ok && root["$schema"] != nil {
+		if address, ok = root["$schema"].(string); !ok {
+			return []Problem{s.problem("/$schema", "must be a string, for example %q", dialectURLs[newestDialect])}
 		}
 	}
-	c.missing = nil
-	meta, err := c.Compile(resolve(s.url, dialect))
-	if err != nil || len(c.missing) > 0 {
-		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", dialect, jsonschema.Draft2020.URL())}
+	var meta *jsonschema.Schema
+	var err error
+	if c.missing = nil; address != "" {
+		meta, err = c.Compile(resolve(s.url, address))
 	}
-	err = meta.Validate(s.tree)
+	if meta == nil || err != nil || len(c.missing) > 0 {
+		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q",
+			address, dialectURLs[dialectMeant(address)])}
+	}
+	err = meta.Validate(s.library.tree)
 	var invalid *jsonschema.ValidationError
 	switch {
 	case err == nil:

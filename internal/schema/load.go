@@ -57,6 +57,12 @@ func build(f folder, before *Set) (*Set, error) {
 	// References are followed only if all files are good: otherwise the same problem
 	// would be reported twice.
 	broken := len(problems) > 0
+	resolveDialects(sources)
+	for _, s := range sources {
+		if !kept.has(s) {
+			s.library = forLibrary(s)
+		}
+	}
 	c, conflicts := newCompiler(sources)
 	problems = append(problems, conflicts...)
 	kept.files = c.schemaFiles
