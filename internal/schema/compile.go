@@ -37,12 +37,17 @@ type compiler struct {
 	*schemaFiles
 	limit   *stepLimit
 	missing []string // URLs that were not found since it was last cleared
+	// the choices of all schemas that were compiled, and those schemas
+	choices choices
+	seen    map[*jsonschema.Schema]bool
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
 		Compiler:    jsonschema.NewCompiler(),
 		limit:       &stepLimit{},
+		choices:     make(choices),
+		seen:        make(map[*jsonschema.Schema]bool),
 		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
@@ -172,8 +177,12 @@ func (c *compiler) check(s *source) (problems []Problem) {
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
-		violations, _ := flatten(invalid, nil)
-		for _, v := range violations {
+		c.choices.add(meta, c.seen)
+		violations, _ := rankedViolations(invalid, nil, c.choices.in(s.library.tree))
+		for _, v := range violations[:min(len(violations), maxViolations)] {
+			if v.rank > violations[0].rank {
+				break // what is wrong under variants that were not meant
+			}
 			problems = append(problems, s.problem(v.Pointer, "is not a valid schema (%s): %s", v.Keyword, v.Message))
 		}
 	default:

@@ -90,8 +90,8 @@ func TestGitHubDeliveries(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]string{
-		"check_run/rerequested.payload.json":                   " oneOf",
-		"check_run/rerequested.with-organization.payload.json": " oneOf",
+		"check_run/rerequested.payload.json":                   "/check_run/app/created_at format",
+		"check_run/rerequested.with-organization.payload.json": "/check_run/app/created_at format",
 	}, refused)
 	require.Equal(t, 271, accepted)
 }

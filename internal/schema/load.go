@@ -132,6 +132,8 @@ func (b *builder) add(s *source) []Problem {
 		return problems
 	}
 	v.schema = compiled
+	v.choices = b.compiler.choices
+	v.choices.add(compiled, b.compiler.seen)
 	if v.limit = b.compiler.limit.apply(compiled); v.limit == nil {
 		v.fast = newAcceptor(compiled)
 	}

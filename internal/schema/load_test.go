@@ -87,7 +87,7 @@ func TestLoadProblems(t *testing.T) {
 			},
 			[]string{
 				"_s/x.json:1: /minLength: is not a valid schema (type)", "a/v1.json:1: /x-event: \"key\" must be said", "a/v1.json:1: /x-event/topic",
-				"b/v1.json:1: column 2", "b/v2.json:1: /type", "b/v2.json:1: /type", "b/v2.json:1: /type", "b/v2.json:1: /x-event/key",
+				"b/v1.json:1: column 2", "b/v2.json:1: /type: is not a valid schema (enum): value must be one of", "b/v2.json:1: /x-event/key",
 				"c: has no version", "stray: does not belong",
 			},
 		},

@@ -35,10 +35,12 @@ func message(e *jsonschema.ValidationError, keyword string, find literals) strin
 	case "not":
 		return "matches the schema under not, and must not"
 	case "enum":
-		if list, ok := literal.([]any); known && ok && len(list) > 1 {
-			return "must be one of " + joinLiterals(list)
-		} else if known && ok && len(list) == 1 {
-			return "must be " + literalText(list[0])
+		if list, ok := literal.([]any); known && ok && len(list) > 0 {
+			return oneOfText(list)
+		}
+	case "pattern": // the library's is the translated one
+		if pattern, ok := literal.(string); ok {
+			return "does not match pattern " + singleQuoted(pattern)
 		}
 	case "const":
 		if known {
@@ -64,6 +66,21 @@ func message(e *jsonschema.ValidationError, keyword string, find literals) strin
 		return "is not allowed here"
 	}
 	return e.Message
+}
+
+// singleQuoted quotes as the library does.
+func singleQuoted(s string) string {
+	s = strings.ReplaceAll(fmt.Sprintf("%q", s), `\"`, `"`)
+	s = strings.ReplaceAll(s, `'`, `\'`)
+	return "'" + s[1:len(s)-1] + "'"
+}
+
+// oneOfText words a list of allowed values.
+func oneOfText(list []any) string {
+	if len(list) == 1 {
+		return "must be " + literalText(list[0])
+	}
+	return "must be one of " + joinLiterals(list)
 }
 
 func joinLiterals(list []any) string {

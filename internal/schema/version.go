@@ -22,6 +22,7 @@ type version struct {
 	limit       *stepLimit // nil: the schema needs none
 	fast        *acceptor  // nil: the schema has what acceptors do not know, or a limit
 	find        literals
+	choices     choices
 	path        string // of its file in the folder
 	raw         []byte
 	title       string
@@ -74,7 +75,7 @@ func (v *version) validate(tree any, size int) (err error) {
 	if !errors.As(err, &invalid) {
 		return event.RefuseCause(event.Internal, err, "validating %s %s failed", v.def.Type, v.def.Version)
 	}
-	return v.violation(invalid)
+	return v.violation(invalid, tree)
 }
 
 func (v *version) tooManySteps() error {
@@ -84,8 +85,8 @@ func (v *version) tooManySteps() error {
 	return err
 }
 
-func (v *version) violation(invalid *jsonschema.ValidationError) error {
-	violations, total := flatten(invalid, v.find)
+func (v *version) violation(invalid *jsonschema.ValidationError, tree any) error {
+	violations, total := flatten(invalid, v.find, v.choices.in(tree))
 	err := event.Refuse(event.SchemaViolation, "the data breaks the schema of %s %s", v.def.Type, v.def.Version)
 	if total > 1 {
 		err.Detail += fmt.Sprintf(" in %d ways", total)

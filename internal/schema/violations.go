@@ -24,33 +24,140 @@ const (
 // keyword location.
 type literals func(location string) (any, bool)
 
-// flatten lists the violations that the library found, ordered by pointer, keyword
-// and message, and says how many there were before the limit.
-func flatten(root *jsonschema.ValidationError, find literals) ([]event.Violation, int) {
-	f := flattener{find: find}
-	f.walk(root)
-	slices.SortFunc(f.found, compareViolations)
-	f.found = slices.Compact(f.found)
-	if f.total <= maxCollected {
-		f.total = len(f.found)
+// rank orders violations: first what is wrong under the variant that was meant, or under
+// no variant, then that no variant fits, then what is wrong under the others.
+type rank int
+
+const (
+	wrong rank = iota
+	noVariant
+	otherVariant
+)
+
+// flatten lists the violations that the library found, ordered by rank, pointer, keyword
+// and message, and says how many there were before the limit. meant, if not nil, says
+// which variants of a "oneOf" or "anyOf" were meant.
+func flatten(root *jsonschema.ValidationError, find literals, meant meaning) ([]event.Violation, int) {
+	ranked, total := rankedViolations(root, find, meant)
+	found := make([]event.Violation, 0, min(len(ranked), maxViolations))
+	for _, each := range ranked[:min(len(ranked), maxViolations)] {
+		found = append(found, each.Violation)
 	}
-	return f.found[:min(len(f.found), maxViolations)], f.total
+	return found, total
+}
+
+// meaning says which variants of a "oneOf" or "anyOf" were meant.
+type meaning func(*jsonschema.ValidationError) *intent
+
+// rankedViolations is flatten with the ranks, and without the limit of what is reported.
+func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) ([]rankedViolation, int) {
+	f := flattener{find: find, meant: meant}
+	f.walk(root, wrong)
+	slices.SortFunc(f.found, func(a, b rankedViolation) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), compareViolations(a.Violation, b.Violation))
+	})
+	var found []rankedViolation
+	seen := make(map[event.Violation]bool, len(f.found))
+	for _, each := range f.found {
+		if !seen[each.Violation] { // several variants may say the same
+			seen[each.Violation] = true
+			found = append(found, each)
+		}
+	}
+	if f.total <= maxCollected {
+		f.total = len(found)
+	}
+	return found, f.total
+}
+
+type rankedViolation struct {
+	event.Violation
+	rank rank
 }
 
 type flattener struct {
 	find  literals
-	found []event.Violation
+	meant meaning
+	found []rankedViolation
 	total int
 }
 
 // walk adds an error, unless it only wraps its causes, and the errors below it.
-func (f *flattener) walk(e *jsonschema.ValidationError) {
+func (f *flattener) walk(e *jsonschema.ValidationError, r rank) {
 	keyword := keywordOf(e.KeywordLocation)
+	if f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf") {
+		if meant := f.meant(e); meant != nil {
+			f.walkVariants(e, keyword, meant, r)
+		} else {
+			f.walkAlike(e, keyword, r)
+		}
+		return
+	}
 	if !wraps(e, keyword) {
-		f.add(e, keyword)
+		f.add(e, keyword, r)
 	}
 	for _, cause := range e.Causes {
-		f.walk(cause)
+		f.walk(cause, r)
+	}
+}
+
+// walkVariants adds the errors of variants, those that were meant by their own rank.
+func (f *flattener) walkVariants(e *jsonschema.ValidationError, keyword string, meant *intent, r rank) {
+	f.add(e, keyword, max(r, noVariant))
+	if meant.variants == nil {
+		f.append(instancePointer(e.InstanceLocation)+meant.member, "enum", oneOfText(meant.allowed), r)
+	}
+	for _, cause := range e.Causes {
+		if i := variantOf(e, cause); i >= 0 && i < len(meant.variants) && meant.variants[i] {
+			f.walk(cause, r)
+		} else {
+			f.walk(cause, otherVariant)
+		}
+	}
+}
+
+// variantOf is the index of the variant that a cause belongs to, or -1.
+func variantOf(e, cause *jsonschema.ValidationError) int {
+	index, _, _ := strings.Cut(strings.TrimPrefix(cause.KeywordLocation, e.KeywordLocation+"/"), "/")
+	if i, ok := strictjson.ArrayIndex(index); ok {
+		return i
+	}
+	return -1
+}
+
+// walkAlike adds the errors of variants none of which was meant more than the others.
+// What is wrong under all of them comes first: it has to be corrected in any case.
+func (f *flattener) walkAlike(e *jsonschema.ValidationError, keyword string, r rank) {
+	var all []rankedViolation
+	in := make(map[event.Violation]map[int]bool)
+	variants := make(map[int]bool)
+	for _, cause := range e.Causes {
+		each := flattener{find: f.find, meant: f.meant}
+		each.walk(cause, r)
+		i := variantOf(e, cause)
+		variants[i] = true
+		for _, v := range each.found {
+			if in[v.Violation] == nil {
+				in[v.Violation] = make(map[int]bool)
+			}
+			in[v.Violation][i] = true
+		}
+		all = append(all, each.found...)
+		f.total += each.total - len(each.found)
+	}
+	alike := slices.ContainsFunc(all, func(v rankedViolation) bool { return len(in[v.Violation]) == len(variants) })
+	if alike {
+		f.add(e, keyword, max(r, noVariant))
+	} else {
+		f.add(e, keyword, r)
+	}
+	for _, v := range all {
+		if alike && len(in[v.Violation]) < len(variants) {
+			v.rank = otherVariant
+		}
+		if f.total++; len(f.found) < maxCollected {
+			f.found = append(f.found, v)
+		}
 	}
 }
 
@@ -66,21 +173,21 @@ func wraps(e *jsonschema.ValidationError, keyword string) bool {
 	return e.Message == ""
 }
 
-func (f *flattener) add(e *jsonschema.ValidationError, keyword string) {
+func (f *flattener) add(e *jsonschema.ValidationError, keyword string, r rank) {
 	at := instancePointer(e.InstanceLocation)
 	if names, ok := additionalNames(keyword, e.Message); ok {
 		for _, name := range names {
-			f.append(at+"/"+strictjson.EscapeToken(name), keyword, "is not a property that the schema knows")
+			f.append(at+"/"+strictjson.EscapeToken(name), keyword, "is not a property that the schema knows", r)
 		}
 		return
 	}
-	f.append(at, keyword, message(e, keyword, f.find))
+	f.append(at, keyword, message(e, keyword, f.find), r)
 }
 
-func (f *flattener) append(pointer, keyword, message string) {
+func (f *flattener) append(pointer, keyword, message string, r rank) {
 	f.total++
 	if len(f.found) < maxCollected {
-		f.found = append(f.found, event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)})
+		f.found = append(f.found, rankedViolation{event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)}, r})
 	}
 }
 

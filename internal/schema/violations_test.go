@@ -64,8 +64,8 @@ func TestViolations(t *testing.T) {
 		"one of none": {
 			`"oneOf":[{"type":"string"},{"type":"object","required":["a"]}]`, `{}`,
 			[][3]string{
-				{"", "oneOf", "matches none of the schemas under oneOf; exactly one must match"},
 				{"", "required", "lacks the required properties: 'a'"},
+				{"", "oneOf", "matches none of the schemas under oneOf; exactly one must match"},
 				{"", "type", "expected string, but got object"},
 			},
 		},
@@ -76,8 +76,8 @@ func TestViolations(t *testing.T) {
 		"any of": {
 			`"anyOf":[{"type":"string"},{"$ref":"#/$defs/n"}],"$defs":{"n":{"minimum":5}}`, `1`,
 			[][3]string{
-				{"", "anyOf", "matches none of the schemas under anyOf"},
 				{"", "minimum", "must be at least 5, but is 1"},
+				{"", "anyOf", "matches none of the schemas under anyOf"},
 				{"", "type", "expected string, but got number"},
 			},
 		},

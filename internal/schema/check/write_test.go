@@ -183,8 +183,8 @@ func TestJSON(t *testing.T) {
 		}
 	}`, written(t, JSON, r))
 	require.Contains(t, written(t, JSON, r), "<o>", "no escapes for HTML")
-	empty := &Result{Problems: []Problem{}, Changes: []Change{}}
-	require.Contains(t, written(t, JSON, empty), "\"problems\": [],\n  \"changes\": [],", "lists, not null")
+	empty := &Result{Problems: []Problem{}, Warnings: []Problem{}, Changes: []Change{}}
+	require.Contains(t, written(t, JSON, empty), "\"problems\": [],\n  \"warnings\": [],\n  \"changes\": [],", "lists, not null")
 }
 
 func TestWriteRefusesAnUnknownFormat(t *testing.T) {
