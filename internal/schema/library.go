@@ -73,6 +73,10 @@ func (w *libraryWriter) schema(v any, at string) any {
 			if named, ok := node[name].(map[string]any); ok {
 				node[name] = w.named(named, here, name == "patternProperties")
 			}
+		case 0:
+			if !w.lint.keywords[name] && !strings.HasPrefix(name, "x-") {
+				node[name] = w.unknown(node[name])
+			}
 		}
 	}
 	if list, ok := node["enum"].([]any); ok && len(list) == 0 && w.dialect != "4" {
@@ -109,6 +113,32 @@ func (w *libraryWriter) named(named map[string]any, at string, patterns bool) ma
 		out[key] = w.schema(named[name], here)
 	}
 	return out
+}
+
+// unknown translates the patterns below an unknown keyword, which may hold schemas that
+// references lead to, such as "components". What cannot be translated stays: the library
+// refuses it if a reference leads there.
+func (w *libraryWriter) unknown(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, each := range v {
+			out[i] = w.unknown(each)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, each := range v {
+			if pattern, ok := each.(string); ok && name == "pattern" {
+				if re2, _, err := ecma.Translate(pattern); err == nil && re2 != pattern {
+					w.changed, each = true, re2
+				}
+			}
+			out[name] = w.unknown(each)
+		}
+		return out
+	}
+	return v
 }
 
 // schemaKeyword writes the draft's own address. A schema inside a file is of the file's

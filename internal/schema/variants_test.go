@@ -53,9 +53,11 @@ func TestVariants(t *testing.T) {
 			`"oneOf":[{"properties":{"action":{"const":"opened"},"state":{"enum":["open"]}}},{"properties":{"action":{"const":"closed"},"state":{"enum":["closed"]}}}]`,
 			`{"action":"closed","state":"open"}`, `/state enum must be "closed"`,
 		},
-		"only one":          {`"oneOf":[{"required":["a"]}]`, `{}`, " required lacks the required properties: 'a'"},
-		"wrong in any case": {`"oneOf":[{"required":["a"],"properties":{"n":{"type":"string"}}},{"required":["b"],"properties":{"n":{"type":"string"}}}]`, `{"n":1}`, "/n type expected string, but got number"},
-		"nothing tells":     {`"oneOf":[{"required":["a"]},{"required":["b"]}]`, `{}`, " oneOf matches none of the schemas under oneOf; exactly one must match"},
+		"only one":                             {`"oneOf":[{"required":["a"]}]`, `{}`, " required lacks the required properties: 'a'"},
+		"wrong in any case":                    {`"oneOf":[{"required":["a"],"properties":{"n":{"type":"string"}}},{"required":["b"],"properties":{"n":{"type":"string"}}}]`, `{"n":1}`, "/n type expected string, but got number"},
+		"unevaluated because of another fault": {`"properties":{"k":true},"allOf":[{"properties":{"a":{"type":"string"}},"required":["z"]}],"unevaluatedProperties":false`, `{"a":1,"k":1}`, " required lacks the required properties: 'z'"},
+		"unevaluated in a variant":             {strings.ReplaceAll(actions, `"required":["action","n"]`, `"required":["action","n"]`) + `,"unevaluatedProperties":false`, `{"action":"deleted","n":"x"}`, "/n type expected integer, but got string"},
+		"nothing tells":                        {`"oneOf":[{"required":["a"]},{"required":["b"]}]`, `{}`, " oneOf matches none of the schemas under oneOf; exactly one must match"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,7 +25,8 @@ const (
 type literals func(location string) (any, bool)
 
 // rank orders violations: first what is wrong under the variant that was meant, or under
-// no variant, then that no variant fits, then what is wrong under the others.
+// no variant, then what follows from it (no variant fits, members are unevaluated), then
+// what is wrong under the other variants.
 type rank int
 
 const (
@@ -51,8 +52,9 @@ type meaning func(*jsonschema.ValidationError) *intent
 
 // rankedViolations is flatten with the ranks, and without the limit of what is reported.
 func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) ([]rankedViolation, int) {
-	f := flattener{find: find, meant: meant}
+	f := flattener{find: find, meant: meant, failed: make(map[string]bool)}
 	f.walk(root, wrong)
+	f.demoteUnevaluated()
 	slices.SortFunc(f.found, func(a, b rankedViolation) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), compareViolations(a.Violation, b.Violation))
 	})
@@ -78,13 +80,19 @@ type rankedViolation struct {
 type flattener struct {
 	find  literals
 	meant meaning
-	found []rankedViolation
-	total int
+	// values that a schema in their place refuses, such as one under "oneOf": the members
+	// that this schema would have evaluated count as unevaluated
+	failed map[string]bool
+	found  []rankedViolation
+	total  int
 }
 
 // walk adds an error, unless it only wraps its causes, and the errors below it.
 func (f *flattener) walk(e *jsonschema.ValidationError, r rank) {
 	keyword := keywordOf(e.KeywordLocation)
+	if len(e.Causes) > 0 && inPlace[keyword] {
+		f.failed[instancePointer(e.InstanceLocation)] = true
+	}
 	if f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf") {
 		if meant := f.meant(e); meant != nil {
 			f.walkVariants(e, keyword, meant, r)
@@ -98,6 +106,26 @@ func (f *flattener) walk(e *jsonschema.ValidationError, r rank) {
 	}
 	for _, cause := range e.Causes {
 		f.walk(cause, r)
+	}
+}
+
+// inPlace are the keywords that apply schemas to the same value.
+var inPlace = map[string]bool{
+	"$ref": true, "$dynamicRef": true, "$recursiveRef": true, "allOf": true, "anyOf": true, "oneOf": true,
+	"then": true, "else": true, "dependentSchemas": true,
+}
+
+// demoteUnevaluated puts unevaluated members behind what made them so.
+func (f *flattener) demoteUnevaluated() {
+	for i := range f.found {
+		v := &f.found[i]
+		if v.Keyword != "unevaluatedProperties" && v.Keyword != "unevaluatedItems" {
+			continue
+		}
+		around := v.Pointer[:max(0, strings.LastIndexByte(v.Pointer, '/'))]
+		if f.failed[around] || f.failed[v.Pointer] {
+			v.rank = max(v.rank, noVariant)
+		}
 	}
 }
 
@@ -132,7 +160,7 @@ func (f *flattener) walkAlike(e *jsonschema.ValidationError, keyword string, r r
 	in := make(map[event.Violation]map[int]bool)
 	variants := make(map[int]bool)
 	for _, cause := range e.Causes {
-		each := flattener{find: f.find, meant: f.meant}
+		each := flattener{find: f.find, meant: f.meant, failed: f.failed}
 		each.walk(cause, r)
 		i := variantOf(e, cause)
 		variants[i] = true
