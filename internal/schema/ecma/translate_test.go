@@ -1,7 +1,6 @@
 package ecma
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -98,7 +97,7 @@ func TestLimits(t *testing.T) {
 	} {
 		_, _, err := Translate(expression)
 		var limit *Limit
-		require.True(t, errors.As(err, &limit), "%.80s: %v", expression, err)
+		require.ErrorAs(t, err, &limit, "%.80s", expression)
 		require.Contains(t, limit.What, want[0], expression)
 		require.Contains(t, limit.Advice, want[1], expression)
 		require.Contains(t, err.Error(), "RE2")
@@ -120,7 +119,7 @@ func TestOthersSyntax(t *testing.T) {
 	for _, expression := range []string{`(`, `)`, `a)`, `[`, `[z-a]`, `*`, `a**`, `a{2,1}`, `\`, `\u12`, `\k<n>`, `(?`, `(?i`, `\c`, `\2(a)`} {
 		_, _, err := Translate(expression)
 		var invalid *Invalid
-		require.True(t, errors.As(err, &invalid), "%s: %v", expression, err)
+		require.ErrorAs(t, err, &invalid, expression)
 		require.False(t, Valid(expression), expression)
 	}
 	_, notes, err := Translate(`^[\uD800-\uDBFF]$`)

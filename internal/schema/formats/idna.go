@@ -32,14 +32,12 @@ func isDomain(labels []string) bool {
 	rightToLeft := false
 	plain := make([]string, len(labels)) // in Unicode
 	for i, label := range labels {
-		ascii, ok := label, true
+		ascii, ok := label, isLDH(label)
 		switch plain[i] = label; {
 		case !isASCII(label):
 			ascii, ok = toALabel(label)
 		case hasALabelPrefix(label):
 			plain[i], ok = fromALabel(label)
-		default:
-			ok = isLDH(label)
 		}
 		if !ok {
 			return false

@@ -77,7 +77,8 @@ func (u uriChars) all(s, more string) bool {
 			i += 2
 		case c >= utf8.RuneSelf:
 			r, size := utf8.DecodeRuneInString(s[i:])
-			if !(u.international && isUCSChar(r) || u.private && isPrivate(r)) || r == utf8.RuneError && size == 1 {
+			ok := u.international && isUCSChar(r) || u.private && isPrivate(r)
+			if !ok || r == utf8.RuneError && size == 1 {
 				return false
 			}
 			i += size - 1
@@ -145,14 +146,14 @@ func isPrivate(r rune) bool {
 // isURITemplate follows RFC 6570 §2, with erratum 6937: an apostrophe is a literal.
 func isURITemplate(s string) bool {
 	for s != "" {
-		switch c := s[0]; {
-		case c == '{':
+		switch s[0] {
+		case '{':
 			expression, rest, ok := strings.Cut(s[1:], "}")
 			if !ok || !isExpression(expression) {
 				return false
 			}
 			s = rest
-		case c == '%':
+		case '%':
 			if len(s) < 3 || !isHex(s[1]) || !isHex(s[2]) {
 				return false
 			}
