@@ -49,6 +49,20 @@ func canonicalFormat(name string) string {
 	return ""
 }
 
+// wider are the formats whose grammar has every string of another one's.
+var wider = map[string][]string{
+	"uri":           {"uri-reference", "iri", "iri-reference"},
+	"uri-reference": {"iri-reference"},
+	"iri":           {"iri-reference"},
+	"email":         {"idn-email"},
+	"hostname":      {"idn-hostname"},
+}
+
+// formatInside reports whether every string of one format is one of another.
+func formatInside(smaller, larger string) bool {
+	return smaller == larger || slices.Contains(wider[smaller], larger)
+}
+
 func judgeFormat(name, v string) answer {
 	check := formats.Of(name)
 	switch {

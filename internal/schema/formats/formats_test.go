@@ -64,14 +64,22 @@ func TestFormats(t *testing.T) {
 	require.Nil(t, OfValue("colour"))
 }
 
-// FuzzFormats: what strangers send must neither panic nor take long.
+// FuzzFormats: what strangers send must neither panic nor take long, and wider formats are wider
+// (compat relies on it).
 func FuzzFormats(f *testing.F) {
 	for _, s := range []string{"", "xn--bcher-kva", "א。0", "http://[::1]:1/%41?é#", "{/a:1}", "P1Y", "a@[IPv6:::1]", "(?<a>\\k<a>)", "l·l"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(_ *testing.T, s string) {
+	f.Fuzz(func(t *testing.T, s string) {
+		valid := make(map[string]bool)
 		for _, name := range Names() {
-			Of(name)(s)
+			valid[name] = Of(name)(s)
+		}
+		for _, inside := range [][2]string{
+			{"uri", "uri-reference"}, {"uri", "iri"}, {"uri-reference", "iri-reference"}, {"iri", "iri-reference"},
+			{"email", "idn-email"}, {"hostname", "idn-hostname"},
+		} {
+			require.False(t, valid[inside[0]] && !valid[inside[1]], "%q: every %s is an %s", s, inside[0], inside[1])
 		}
 	})
 }
