@@ -14,6 +14,9 @@ import (
 // their author thinks: unknown keywords above all, which JSON Schema ignores. They are
 // ordered by file and line.
 func (s *Set) Warnings() []Problem {
+	if s.files == nil { // the empty set
+		return nil
+	}
 	var all []Problem
 	for _, path := range s.files.paths() {
 		all = append(all, s.files.byPath[path].library.warnings...)
