@@ -11,20 +11,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type suiteGroup struct {
+type publicGroup struct {
 	Description string          `json:"description"`
 	Schema      json.RawMessage `json:"schema"`
-	Tests       []suiteTest     `json:"tests"`
+	Tests       []publicTest     `json:"tests"`
 }
 
-type suiteTest struct {
+type publicTest struct {
 	Description string          `json:"description"`
 	Data        json.RawMessage `json:"data"`
 	Valid       bool            `json:"valid"`
 }
 
-// suiteDrafts are the folders of the public tests.
-var suiteDrafts = map[string]string{"draft4": "4", "draft6": "6", "draft7": "7", "draft2019-09": "2019-09", "draft2020-12": "2020-12"}
+// publicDrafts are the folders of the public tests.
+var publicDrafts = map[string]string{"draft4": "4", "draft6": "6", "draft7": "7", "draft2019-09": "2019-09", "draft2020-12": "2020-12"}
 
 // suiteDeviations are the tests, by file, that the gateway answers otherwise, with the
 // words of docs/schemas.md that say why.
@@ -47,7 +47,7 @@ func TestSuite(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../docs/schemas.md")
 	require.NoError(t, err)
-	suite := unpackCorpus(t, "json-schema-test-suite")
+	suite := readArchive(t, "json-schema-test-suite")
 	total, wrong := 0, map[string][]string{}
 	for _, at := range sortedKeys(suite) {
 		name, ok := strings.CutPrefix(at, "tests/")
@@ -55,12 +55,12 @@ func TestSuite(t *testing.T) {
 			continue
 		}
 		draft, _, _ := strings.Cut(name, "/")
-		var groups []suiteGroup
+		var groups []publicGroup
 		require.NoError(t, json.Unmarshal(suite[at], &groups), name)
-		remotes := suiteRemotes(suite, suiteDrafts[draft])
+		remotes := suiteRemotes(suite, publicDrafts[draft])
 		for _, g := range groups {
 			total += len(g.Tests)
-			wrong[name] = append(wrong[name], g.run(suiteDrafts[draft], remotes)...)
+			wrong[name] = append(wrong[name], g.run(publicDrafts[draft], remotes)...)
 		}
 	}
 	require.Equal(t, 8327, total)
@@ -71,7 +71,7 @@ func TestSuite(t *testing.T) {
 }
 
 // run returns the tests that are answered otherwise.
-func (g suiteGroup) run(dialect string, remotes files) (wrong []string) {
+func (g publicGroup) run(dialect string, remotes files) (wrong []string) {
 	schema := inDraft(byRetrieval.ReplaceAll(g.Schema, []byte("/_r/$1")), dialect, true)
 	folder := files{"t/v1.json": schema}
 	if strings.Contains(schema, "localhost:1234") || strings.Contains(schema, "/_r/") {
@@ -106,7 +106,7 @@ func suiteRemotes(suite map[string][]byte, dialect string) files {
 			continue
 		}
 		of, text := dialect, string(data)
-		if draft, ok := suiteDrafts[folder]; ok {
+		if draft, ok := publicDrafts[folder]; ok {
 			of = draft
 		}
 		if _, ok := members(data); ok {

@@ -52,20 +52,12 @@ type meaning func(*jsonschema.ValidationError) *intent
 
 // rankedViolations is flatten with the ranks, and without the limit of what is reported.
 func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) ([]rankedViolation, int) {
-	f := flattener{find: find, meant: meant, failed: make(map[string]bool)}
-	f.walk(root, wrong)
-	f.demoteUnevaluated()
-	slices.SortFunc(f.found, func(a, b rankedViolation) int {
+	f := flattener{find: find, meant: meant, failed: make(map[string]bool), known: make(map[*jsonschema.ValidationError][]rankedViolation)}
+	found := slices.Clone(f.collect(root))
+	f.demoteUnevaluated(found)
+	slices.SortFunc(found, func(a, b rankedViolation) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), compareViolations(a.Violation, b.Violation))
 	})
-	var found []rankedViolation
-	seen := make(map[event.Violation]bool, len(f.found))
-	for _, each := range f.found {
-		if !seen[each.Violation] { // several variants may say the same
-			seen[each.Violation] = true
-			found = append(found, each)
-		}
-	}
 	if f.total <= maxCollected {
 		f.total = len(found)
 	}
@@ -83,29 +75,59 @@ type flattener struct {
 	// values that a schema in their place refuses, such as one under "oneOf": the members
 	// that this schema would have evaluated count as unevaluated
 	failed map[string]bool
-	found  []rankedViolation
+	known  map[*jsonschema.ValidationError][]rankedViolation // an error may have several ways to it
 	total  int
 }
 
-// walk adds an error, unless it only wraps its causes, and the errors below it.
-func (f *flattener) walk(e *jsonschema.ValidationError, r rank) {
+// collect lists an error, unless it only wraps its causes, and the errors below it, each
+// violation once. The caller must not change the list.
+func (f *flattener) collect(e *jsonschema.ValidationError) []rankedViolation {
+	if list, ok := f.known[e]; ok {
+		return list
+	}
 	keyword := keywordOf(e.KeywordLocation)
 	if len(e.Causes) > 0 && inPlace[keyword] {
 		f.failed[instancePointer(e.InstanceLocation)] = true
 	}
-	if f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf") {
-		if meant := f.meant(e); meant != nil {
-			f.walkVariants(e, keyword, meant, r)
-		} else {
-			f.walkAlike(e, keyword, r)
+	var list []rankedViolation
+	switch {
+	case f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf"):
+		list = f.collectVariants(e, keyword)
+	case len(e.Causes) == 1 && wraps(e, keyword):
+		list = f.collect(e.Causes[0])
+	default:
+		var u union
+		if !wraps(e, keyword) {
+			u.add(wrong, f.own(e, keyword)...)
 		}
-		return
+		for _, cause := range e.Causes {
+			u.add(wrong, f.collect(cause)...)
+		}
+		list = u.list
 	}
-	if !wraps(e, keyword) {
-		f.add(e, keyword, r)
+	f.known[e] = list
+	return list
+}
+
+// union is a list of violations, each once, with the lowest of its ranks.
+type union struct {
+	list []rankedViolation
+	at   map[event.Violation]int
+}
+
+// add adds violations, with a rank of at least least.
+func (u *union) add(least rank, list ...rankedViolation) {
+	if u.at == nil {
+		u.at = make(map[event.Violation]int, len(list))
 	}
-	for _, cause := range e.Causes {
-		f.walk(cause, r)
+	for _, v := range list {
+		v.rank = max(v.rank, least)
+		if i, ok := u.at[v.Violation]; ok {
+			u.list[i].rank = min(u.list[i].rank, v.rank)
+		} else if len(u.list) < maxCollected {
+			u.at[v.Violation] = len(u.list)
+			u.list = append(u.list, v)
+		}
 	}
 }
 
@@ -116,9 +138,9 @@ var inPlace = map[string]bool{
 }
 
 // demoteUnevaluated puts unevaluated members behind what made them so.
-func (f *flattener) demoteUnevaluated() {
-	for i := range f.found {
-		v := &f.found[i]
+func (f *flattener) demoteUnevaluated(found []rankedViolation) {
+	for i := range found {
+		v := &found[i]
 		if v.Keyword != "unevaluatedProperties" && v.Keyword != "unevaluatedItems" {
 			continue
 		}
@@ -129,19 +151,40 @@ func (f *flattener) demoteUnevaluated() {
 	}
 }
 
-// walkVariants adds the errors of variants, those that were meant by their own rank.
-func (f *flattener) walkVariants(e *jsonschema.ValidationError, keyword string, meant *intent, r rank) {
-	f.add(e, keyword, max(r, noVariant))
-	if meant.variants == nil {
-		f.append(instancePointer(e.InstanceLocation)+meant.member, "enum", oneOfText(meant.allowed), r)
-	}
-	for _, cause := range e.Causes {
-		if i := variantOf(e, cause); i >= 0 && i < len(meant.variants) && meant.variants[i] {
-			f.walk(cause, r)
-		} else {
-			f.walk(cause, otherVariant)
+// collectVariants lists the errors of variants: those that were meant by their own rank.
+// If none was meant more than the others, what is wrong under all of them comes first: it
+// has to be corrected in any case.
+func (f *flattener) collectVariants(e *jsonschema.ValidationError, keyword string) []rankedViolation {
+	var u union
+	switch meant := f.meant(e); {
+	case meant == nil:
+		alike := f.alike(e)
+		least, others := wrong, wrong
+		if len(alike) > 0 {
+			least, others = noVariant, otherVariant
+		}
+		u.add(wrong, alike...)
+		u.add(least, f.own(e, keyword)...)
+		for _, cause := range e.Causes {
+			u.add(others, f.collect(cause)...)
+		}
+	default:
+		if meant.variants == nil {
+			f.total++
+			u.add(wrong, rankedViolation{event.Violation{
+				Pointer: instancePointer(e.InstanceLocation) + meant.member, Keyword: "enum", Message: shorten(oneOfText(meant.allowed)),
+			}, wrong})
+		}
+		u.add(noVariant, f.own(e, keyword)...)
+		for _, cause := range e.Causes {
+			least := otherVariant
+			if i := variantOf(e, cause); i >= 0 && i < len(meant.variants) && meant.variants[i] {
+				least = wrong
+			}
+			u.add(least, f.collect(cause)...)
 		}
 	}
+	return u.list
 }
 
 // variantOf is the index of the variant that a cause belongs to, or -1.
@@ -153,40 +196,23 @@ func variantOf(e, cause *jsonschema.ValidationError) int {
 	return -1
 }
 
-// walkAlike adds the errors of variants none of which was meant more than the others.
-// What is wrong under all of them comes first: it has to be corrected in any case.
-func (f *flattener) walkAlike(e *jsonschema.ValidationError, keyword string, r rank) {
-	var all []rankedViolation
+// alike lists what is wrong under all variants.
+func (f *flattener) alike(e *jsonschema.ValidationError) []rankedViolation {
 	in := make(map[event.Violation]map[int]bool)
 	variants := make(map[int]bool)
+	var all union
 	for _, cause := range e.Causes {
-		each := flattener{find: f.find, meant: f.meant, failed: f.failed}
-		each.walk(cause, r)
 		i := variantOf(e, cause)
 		variants[i] = true
-		for _, v := range each.found {
+		for _, v := range f.collect(cause) {
 			if in[v.Violation] == nil {
 				in[v.Violation] = make(map[int]bool)
 			}
 			in[v.Violation][i] = true
-		}
-		all = append(all, each.found...)
-		f.total += each.total - len(each.found)
-	}
-	alike := slices.ContainsFunc(all, func(v rankedViolation) bool { return len(in[v.Violation]) == len(variants) })
-	if alike {
-		f.add(e, keyword, max(r, noVariant))
-	} else {
-		f.add(e, keyword, r)
-	}
-	for _, v := range all {
-		if alike && len(in[v.Violation]) < len(variants) {
-			v.rank = otherVariant
-		}
-		if f.total++; len(f.found) < maxCollected {
-			f.found = append(f.found, v)
+			all.add(wrong, v)
 		}
 	}
+	return slices.DeleteFunc(all.list, func(v rankedViolation) bool { return len(in[v.Violation]) < len(variants) })
 }
 
 // wraps reports whether an error says nothing beyond its causes.
@@ -201,22 +227,22 @@ func wraps(e *jsonschema.ValidationError, keyword string) bool {
 	return e.Message == ""
 }
 
-func (f *flattener) add(e *jsonschema.ValidationError, keyword string, r rank) {
+// own is what an error itself says.
+func (f *flattener) own(e *jsonschema.ValidationError, keyword string) []rankedViolation {
 	at := instancePointer(e.InstanceLocation)
-	if names, ok := additionalNames(keyword, e.Message); ok {
-		for _, name := range names {
-			f.append(at+"/"+strictjson.EscapeToken(name), keyword, "is not a property that the schema knows", r)
-		}
-		return
+	names, ok := additionalNames(keyword, e.Message)
+	if !ok {
+		f.total++
+		return []rankedViolation{{event.Violation{Pointer: at, Keyword: keyword, Message: shorten(message(e, keyword, f.find))}, wrong}}
 	}
-	f.append(at, keyword, message(e, keyword, f.find), r)
-}
-
-func (f *flattener) append(pointer, keyword, message string, r rank) {
-	f.total++
-	if len(f.found) < maxCollected {
-		f.found = append(f.found, rankedViolation{event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)}, r})
+	var list []rankedViolation
+	for _, name := range names {
+		f.total++
+		list = append(list, rankedViolation{event.Violation{
+			Pointer: at + "/" + strictjson.EscapeToken(name), Keyword: keyword, Message: "is not a property that the schema knows",
+		}, wrong})
 	}
+	return list
 }
 
 // instancePointer turns the library's location, whose tokens are also

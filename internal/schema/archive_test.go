@@ -16,9 +16,9 @@ import (
 	"eventgateway/internal/event"
 )
 
-// unpackCorpus returns the files of an archive in testdata by their paths below its
+// readArchive returns the files of an archive in testdata by their paths below its
 // folder. testdata/README.md names the sources and licences.
-func unpackCorpus(tb testing.TB, name string) map[string][]byte {
+func readArchive(tb testing.TB, name string) map[string][]byte {
 	tb.Helper()
 	packed, err := os.ReadFile("testdata/" + name + ".tar.gz")
 	require.NoError(tb, err)
@@ -58,7 +58,7 @@ func (f files) inMemory() folder {
 func githubWebhooks(tb testing.TB) (*Set, map[string][]byte) {
 	tb.Helper()
 	schemas, deliveries := files{}, map[string][]byte{}
-	for at, data := range unpackCorpus(tb, "github-webhooks") {
+	for at, data := range readArchive(tb, "github-webhooks") {
 		if name, ok := strings.CutPrefix(at, "schemas/"); ok && strings.HasSuffix(at, ".json") {
 			schemas[name] = string(data)
 		} else if name, ok := strings.CutPrefix(at, "examples/"); ok {
