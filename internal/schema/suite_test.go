@@ -14,7 +14,7 @@ import (
 type publicGroup struct {
 	Description string          `json:"description"`
 	Schema      json.RawMessage `json:"schema"`
-	Tests       []publicTest     `json:"tests"`
+	Tests       []publicTest    `json:"tests"`
 }
 
 type publicTest struct {

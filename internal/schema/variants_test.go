@@ -57,6 +57,7 @@ func TestVariants(t *testing.T) {
 		"wrong in any case":                    {`"oneOf":[{"required":["a"],"properties":{"n":{"type":"string"}}},{"required":["b"],"properties":{"n":{"type":"string"}}}]`, `{"n":1}`, "/n type expected string, but got number"},
 		"unevaluated because of another fault": {`"properties":{"k":true},"allOf":[{"properties":{"a":{"type":"string"}},"required":["z"]}],"unevaluatedProperties":false`, `{"a":1,"k":1}`, " required lacks the required properties: 'z'"},
 		"unevaluated in a variant":             {strings.ReplaceAll(actions, `"required":["action","n"]`, `"required":["action","n"]`) + `,"unevaluatedProperties":false`, `{"action":"deleted","n":"x"}`, "/n type expected integer, but got string"},
+		"two faults each":                      {`"oneOf":[{"required":["a"],"minProperties":2},{"required":["b"],"minProperties":3}]`, `{}`, " minProperties minimum 2 properties allowed, but found 0 properties"},
 		"nothing tells":                        {`"oneOf":[{"required":["a"]},{"required":["b"]}]`, `{}`, " oneOf matches none of the schemas under oneOf; exactly one must match"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,6 +66,9 @@ func TestVariants(t *testing.T) {
 			refused := refusal(t, err)
 			first := refused.Violations[0]
 			require.Equal(t, c.first, first.Pointer+" "+first.Keyword+" "+first.Message)
+			for _, v := range refused.Violations {
+				require.NotContains(t, v.Message, "is  under", "a wrapper is no violation")
+			}
 			require.True(t, strings.HasSuffix(refused.Detail, pointerName(first.Pointer)+" "+first.Message), refused.Detail)
 		})
 	}

@@ -91,7 +91,7 @@ func (f *flattener) collect(e *jsonschema.ValidationError) []rankedViolation {
 	}
 	var list []rankedViolation
 	switch {
-	case f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf"):
+	case f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf") && !wraps(e, keyword):
 		list = f.collectVariants(e, keyword)
 	case len(e.Causes) == 1 && wraps(e, keyword):
 		list = f.collect(e.Causes[0])
@@ -134,7 +134,7 @@ func (u *union) add(least rank, list ...rankedViolation) {
 // inPlace are the keywords that apply schemas to the same value.
 var inPlace = map[string]bool{
 	"$ref": true, "$dynamicRef": true, "$recursiveRef": true, "allOf": true, "anyOf": true, "oneOf": true,
-	"then": true, "else": true, "dependentSchemas": true,
+	"then": true, "else": true, "dependentSchemas": true, "dependencies": true,
 }
 
 // demoteUnevaluated puts unevaluated members behind what made them so.
@@ -145,7 +145,7 @@ func (f *flattener) demoteUnevaluated(found []rankedViolation) {
 			continue
 		}
 		around := v.Pointer[:max(0, strings.LastIndexByte(v.Pointer, '/'))]
-		if f.failed[around] || f.failed[v.Pointer] {
+		if f.failed[around] {
 			v.rank = max(v.rank, noVariant)
 		}
 	}
@@ -156,8 +156,8 @@ func (f *flattener) demoteUnevaluated(found []rankedViolation) {
 // has to be corrected in any case.
 func (f *flattener) collectVariants(e *jsonschema.ValidationError, keyword string) []rankedViolation {
 	var u union
-	switch meant := f.meant(e); {
-	case meant == nil:
+	switch meant := f.meant(e); meant {
+	case nil:
 		alike := f.alike(e)
 		least, others := wrong, wrong
 		if len(alike) > 0 {

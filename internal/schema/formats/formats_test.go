@@ -76,8 +76,12 @@ func FuzzFormats(f *testing.F) {
 			valid[name] = Of(name)(s)
 		}
 		for _, inside := range [][2]string{
-			{"uri", "uri-reference"}, {"uri", "iri"}, {"uri-reference", "iri-reference"}, {"iri", "iri-reference"},
-			{"email", "idn-email"}, {"hostname", "idn-hostname"},
+			{"uri", "uri-reference"},
+			{"uri", "iri"},
+			{"uri-reference", "iri-reference"},
+			{"iri", "iri-reference"},
+			{"email", "idn-email"},
+			{"hostname", "idn-hostname"},
 		} {
 			require.False(t, valid[inside[0]] && !valid[inside[1]], "%q: every %s is an %s", s, inside[0], inside[1])
 		}
