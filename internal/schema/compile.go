@@ -32,14 +32,12 @@ type source struct {
 type compiler struct {
 	*jsonschema.Compiler
 	*schemaFiles
-	limit   *stepLimit
 	missing []string // URLs that were not found since it was last cleared
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
 		Compiler:    jsonschema.NewCompiler(),
-		limit:       &stepLimit{},
 		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
@@ -50,6 +48,9 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 	}
 	for name := range jsonschema.MediaTypes {
 		c.MediaTypes[name] = nil
+	}
+	for name, check := range boundedFormats() {
+		c.Formats[name] = check
 	}
 	c.LoadURL = c.load
 	var problems []Problem
@@ -70,6 +71,14 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 		}
 	}
 	return c, problems
+}
+
+// format is how the compiled schemas check a format; nil if they ignore it.
+func (c *compiler) format(name string) func(any) bool {
+	if check, ok := c.Formats[name]; ok {
+		return check
+	}
+	return jsonschema.Formats[name]
 }
 
 // newSource parses a file and finds its URLs.
@@ -158,7 +167,7 @@ func (c *compiler) check(s *source) (problems []Problem) {
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
-		violations, _ := flatten(invalid, nil)
+		violations := flatten(invalid, nil)
 		for _, v := range violations {
 			problems = append(problems, s.problem(v.Pointer, "is not a valid schema (%s): %s", v.Keyword, v.Message))
 		}

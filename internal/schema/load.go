@@ -126,9 +126,11 @@ func (b *builder) add(s *source) []Problem {
 		return problems
 	}
 	v.schema = compiled
-	if v.limit = b.compiler.limit.apply(compiled); v.limit == nil {
-		v.fast = newAcceptor(compiled)
+	accept, err := newAcceptor(compiled, b.compiler.format)
+	if err != nil {
+		return []Problem{s.problem("", "%v", err)}
 	}
+	v.accept = accept
 	if problems = checkExamples(v, s); len(problems) > 0 {
 		return problems
 	}

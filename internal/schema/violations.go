@@ -12,39 +12,36 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// Limits of the violations of one event. The first bounds those that are collected
-// and sorted, the second those that are reported. With more than the first, which
-// ones are reported is not deterministic.
-const (
-	maxCollected  = 10_000
-	maxViolations = 1_000
-)
+// maxViolations is how many violations of one event are reported. The search for them stops
+// at the first one more.
+const maxViolations = 1_000
 
 // literals finds the value of a keyword in the schema files by the library's absolute
 // keyword location.
 type literals func(location string) (any, bool)
 
 // flatten lists the violations that the library found, ordered by pointer, keyword
-// and message, and says how many there were before the limit.
-func flatten(root *jsonschema.ValidationError, find literals) ([]event.Violation, int) {
-	f := flattener{find: find}
+// and message.
+func flatten(root *jsonschema.ValidationError, find literals) []event.Violation {
+	f := flattener{find: find, seen: map[*jsonschema.ValidationError]bool{}, lists: map[string]string{}}
 	f.walk(root)
 	slices.SortFunc(f.found, compareViolations)
-	f.found = slices.Compact(f.found)
-	if f.total <= maxCollected {
-		f.total = len(f.found)
-	}
-	return f.found[:min(len(f.found), maxViolations)], f.total
+	return slices.Compact(f.found)
 }
 
 type flattener struct {
 	find  literals
 	found []event.Violation
-	total int
+	seen  map[*jsonschema.ValidationError]bool // errors may have several ways to them
+	lists map[string]string                    // messages of enum and const, by their place in the schema
 }
 
 // walk adds an error, unless it only wraps its causes, and the errors below it.
 func (f *flattener) walk(e *jsonschema.ValidationError) {
+	if f.seen[e] {
+		return
+	}
+	f.seen[e] = true
 	keyword := keywordOf(e.KeywordLocation)
 	if !wraps(e, keyword) {
 		f.add(e, keyword)
@@ -74,14 +71,24 @@ func (f *flattener) add(e *jsonschema.ValidationError, keyword string) {
 		}
 		return
 	}
-	f.append(at, keyword, message(e, keyword, f.find))
+	f.append(at, keyword, f.message(e, keyword))
+}
+
+// message words an error. What enum and const allow may be long, and is written out once.
+func (f *flattener) message(e *jsonschema.ValidationError, keyword string) string {
+	if keyword != "enum" && keyword != "const" {
+		return message(e, keyword, f.find)
+	}
+	text, known := f.lists[e.AbsoluteKeywordLocation]
+	if !known {
+		text = shorten(message(e, keyword, f.find))
+		f.lists[e.AbsoluteKeywordLocation] = text
+	}
+	return text
 }
 
 func (f *flattener) append(pointer, keyword, message string) {
-	f.total++
-	if len(f.found) < maxCollected {
-		f.found = append(f.found, event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)})
-	}
+	f.found = append(f.found, event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)})
 }
 
 // instancePointer turns the library's location, whose tokens are also
