@@ -193,7 +193,7 @@ func (c *acceptorCompiler) values(a *acceptor, s *jsonschema.Schema) {
 	if len(s.Enum) > 0 {
 		a.enum = newValueSet(s.Enum)
 	}
-	if f := c.formats(s.Format); f != nil {
+	if f := c.formats(s.Format); f != nil && assertsFormat(s) {
 		a.format = newBoundedFormat(s.Format, f)
 	}
 	if s.MinLength != -1 || s.MaxLength != -1 || s.Pattern != nil {

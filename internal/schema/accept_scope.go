@@ -105,7 +105,7 @@ func (in scope) dynamicTarget(s *jsonschema.Schema) *jsonschema.Schema {
 	return target
 }
 
-// The library does not export these two fields. A test shows that they are there.
+// The library does not export these three fields. A test shows that they are there.
 
 func dynamicAnchors(s *jsonschema.Schema) []*jsonschema.Schema {
 	field := reflect.ValueOf(s).Elem().FieldByName("dynamicAnchors")
@@ -118,4 +118,10 @@ func dynamicAnchors(s *jsonschema.Schema) []*jsonschema.Schema {
 
 func dynamicRefAnchor(s *jsonschema.Schema) string {
 	return reflect.ValueOf(s).Elem().FieldByName("dynamicRefAnchor").String()
+}
+
+// assertsFormat is false for the metaschemas since 2019-09, which the library has compiled
+// for itself.
+func assertsFormat(s *jsonschema.Schema) bool {
+	return !reflect.ValueOf(s).Elem().FieldByName("format").IsNil()
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -29,7 +30,6 @@ var acceptorSchemas = []string{
 	`{"allOf":[{"type":"object"},{"required":["a"]}]}`,
 	`{"$defs":{"node":{"type":"object","properties":{"next":{"$ref":"#/$defs/node"}},"additionalProperties":false}},"$ref":"#/$defs/node"}`,
 	`{"type":"object","properties":{"a":true,"b":false}}`,
-	// with keywords that acceptors leave to the library
 	`{"oneOf":[{"type":"integer"},{"minimum":2}]}`,
 	`{"anyOf":[{"type":"string"},{"type":"null"}]}`,
 	`{"not":{"type":"string"}}`,
@@ -44,6 +44,9 @@ var acceptorSchemas = []string{
 	`{"propertyNames":{"maxLength":1}}`,
 	`{"unevaluatedProperties":false,"properties":{"a":true}}`,
 	`{"contains":{"type":"integer"}}`,
+	`{"$ref":"https://json-schema.org/draft/2020-12/schema"}`,
+	`{"$ref":"http://json-schema.org/draft-07/schema#"}`,
+	`{"$ref":"http://json-schema.org/draft-04/schema#"}`,
 }
 
 var acceptorData = []string{
@@ -52,7 +55,7 @@ var acceptorData = []string{
 	`999999999999999999`, `9223372036854775807`, `9223372036854775808`, `-9223372036854775808`, `123456789012345678901234567890`,
 	`[]`, `[1]`, `["a"]`, `[1,2,3]`, `[1,2,3,4]`, `[1,1]`, `["a","b"]`, `[1,"a"]`, `[[]]`,
 	`{}`, `{"a":1}`, `{"a":"x"}`, `{"a":null}`, `{"a":1,"b":"x"}`, `{"a":1,"b":2}`, `{"a":1,"b":"x","c":2}`, `{"b":"x"}`, `{"c":8}`, `{"ab":1}`,
-	`{"next":{"next":{}}}`, `{"next":{"next":{"other":1}}}`, `{"next":1}`,
+	`{"next":{"next":{}}}`, `{"pattern":"(","patternProperties":{"(":true},"$id":"%"}`, `{"next":{"next":{"other":1}}}`, `{"next":1}`,
 }
 
 func compileForTest(tb testing.TB, schema string) (*jsonschema.Schema, *acceptor) {
@@ -130,6 +133,20 @@ func TestSchemasThatApplyThemselvesWithoutEnd(t *testing.T) {
 	other.Ref, loop.Ref = &loop, &other
 	_, err := newAcceptor(&loop, func(string) func(any) bool { return nil })
 	require.ErrorIs(t, err, errSelf)
+}
+
+// Acceptors read three fields of the library's that it does not export.
+func TestTheLibraryHasTheFields(t *testing.T) {
+	t.Parallel()
+	fields := reflect.TypeFor[jsonschema.Schema]()
+	for name, want := range map[string]reflect.Type{
+		"dynamicAnchors": reflect.TypeFor[[]*jsonschema.Schema](), "dynamicRefAnchor": reflect.TypeFor[string](),
+		"format": reflect.TypeFor[func(any) bool](),
+	} {
+		field, ok := fields.FieldByName(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, field.Type, name)
+	}
 }
 
 // The samples are what people try first and what the benchmark posts.

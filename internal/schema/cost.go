@@ -13,8 +13,8 @@ import (
 // Two allowances: one to find out whether the data are valid, and one more to explain
 // why they are not.
 const (
-	freeUnits        = 2_000_000
-	unitsPerByte     = 8
+	freeUnits        = 4_000_000
+	unitsPerByte     = 6
 	explainFreeUnits = 4_000_000
 	explainPerByte   = 2
 )

@@ -123,14 +123,14 @@ func (e *explainer) refused(a *acceptor, v any, at *location, keyword string) []
 	if known, done := e.explained[key]; ok && done {
 		return known
 	}
-	errors := e.parts(a, v, at)
+	errors := e.parts(a, v, at, keyword)
 	if ok && !e.full() {
 		e.explained[key] = errors
 	}
 	return errors
 }
 
-func (e *explainer) parts(a *acceptor, v any, at *location) []*jsonschema.ValidationError {
+func (e *explainer) parts(a *acceptor, v any, at *location, keyword string) []*jsonschema.ValidationError {
 	var errors []*jsonschema.ValidationError
 	if e.own(a, v) != yes {
 		errors = e.ownErrors(a, v, at)
@@ -140,7 +140,7 @@ func (e *explainer) parts(a *acceptor, v any, at *location) []*jsonschema.Valida
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		errors = append(errors, e.memberErrors(a, v, at)...)
+		errors = append(errors, e.memberErrors(a, v, at, keyword)...)
 	case []any:
 		errors = append(errors, e.itemErrors(a, v, at)...)
 	}

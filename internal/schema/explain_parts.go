@@ -117,7 +117,7 @@ func only(of *jsonschema.Schema) jsonschema.Schema {
 	}
 }
 
-func (e *explainer) memberErrors(a *acceptor, v map[string]any, at *location) []*jsonschema.ValidationError {
+func (e *explainer) memberErrors(a *acceptor, v map[string]any, at *location, keyword string) []*jsonschema.ValidationError {
 	o := a.object
 	var errors []*jsonschema.ValidationError
 	unknown := map[string]any{}
@@ -152,7 +152,7 @@ func (e *explainer) memberErrors(a *acceptor, v map[string]any, at *location) []
 		if o.regexNames && nameFormat.decide(e.run, name) != yes {
 			s := only(a.schema)
 			s.RegexProperties = true
-			errors = append(errors, e.library(&s, map[string]any{name: nil}, at, "", quoteUnits*len(name))...)
+			errors = append(errors, e.library(&s, map[string]any{name: nil}, at, keyword, quoteUnits*len(name))...)
 		}
 	}
 	if len(unknown) > 0 {

@@ -262,7 +262,7 @@ func (g *generator) compare(tb testing.TB) (compiled, valid bool) {
 }
 
 func randomChoices(seed uint64) []byte {
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // tests repeat
+	random := rand.New(rand.NewPCG(seed, 1))
 	choices := make([]byte, 600)
 	for i := range choices {
 		choices[i] = byte(random.UintN(256))

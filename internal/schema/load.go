@@ -125,7 +125,6 @@ func (b *builder) add(s *source) []Problem {
 	if len(problems) > 0 || s.eventType == "" {
 		return problems
 	}
-	v.schema = compiled
 	accept, err := newAcceptor(compiled, b.compiler.format)
 	if err != nil {
 		return []Problem{s.problem("", "%v", err)}

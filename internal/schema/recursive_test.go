@@ -82,3 +82,26 @@ func TestValidationsShareNothing(t *testing.T) {
 		require.Error(t, <-results, "it matches the first of the variants, and the second")
 	}
 }
+
+// Large events as people send them are far from the limits.
+func TestLargeHonestEvents(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ schema, data string }{
+		"tags":          {`"uniqueItems":true,"items":{"type":"string","maxLength":50}`, items(counted(`"tag-%d"`))},
+		"unique lists":  {`"uniqueItems":true`, items(signs)},
+		"orders":        {ordinarySchema[len(`{"x-event":{"key":"/orderId"},`) : len(ordinarySchema)-1], filled(ordinaryOrder[:len(ordinaryOrder)-2]+`,`, counted(`{"sku":"s-%d","quantity":3,"price":10.25}`), `]}`)},
+		"base64":        {`"pattern":"^[A-Za-z0-9+/]*={0,2}$"`, aLongText("QUJD")},
+		"base64, exact": {`"pattern":"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$","maxLength":500000`, `"` + strings.Repeat("QUJD", 120_000) + `"`},
+		"texts":         {`"items":{"pattern":"^.{1,500}$","minLength":1}`, items(same(`"` + strings.Repeat("word ", 90) + `"`))},
+		"links":         {`"items":{"type":"object","properties":{"url":{"format":"uri"},"at":{"format":"date-time"}}}`, items(counted(`{"url":"https://example.com/a/%d?b=c","at":"2026-01-31T12:00:00Z"}`))},
+		"variants":      {`"items":{"oneOf":[{"properties":{"kind":{"const":"a"}},"required":["kind"]},{"properties":{"kind":{"const":"b"},"n":{"type":"integer"}},"required":["kind"]}]}`, items(counted(`{"kind":"b","n":%d}`))},
+		"strict":        {`"items":{"allOf":[{"properties":{"a":{"type":"integer"}}}],"properties":{"b":true},"unevaluatedProperties":false}`, items(counted(`{"a":%d,"b":[]}`))},
+		"metrics":       {`"items":{"type":"number","minimum":-273.15}`, items(counted(`%d.5`))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := one(t, `{"x-event":{"key":null},`+c.schema+`}`).Check("t", "", []byte(c.data))
+			require.NoError(t, err)
+		})
+	}
+}

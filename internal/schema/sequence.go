@@ -45,7 +45,7 @@ func newSequence(tree *syntax.Regexp) sequence {
 
 // add appends the classes of one part of an expression; nil if it has other parts.
 func (s sequence) add(part *syntax.Regexp) sequence {
-	least, most := 1, 1
+	var least, most int
 	switch part.Op {
 	case syntax.OpLiteral:
 		if part.Flags&syntax.FoldCase != 0 {

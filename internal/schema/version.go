@@ -17,7 +17,6 @@ import (
 type version struct {
 	def         *event.Definition
 	key         []strictjson.Pointer
-	schema      *jsonschema.Schema // the library's; only tests use it as a whole
 	accept      *acceptor
 	find        literals
 	path        string // of its file in the folder
@@ -82,8 +81,10 @@ func (v *version) violation(invalid *jsonschema.ValidationError, all bool) error
 	more := len(violations) > maxViolations
 	violations = violations[:min(len(violations), maxViolations)]
 	switch {
-	case more || !all:
-		err.Detail += fmt.Sprintf(" in more than %d ways (the first %d are listed)", len(violations), len(violations))
+	case more:
+		err.Detail += fmt.Sprintf(" in more than %d ways (the first %d are listed)", maxViolations, maxViolations)
+	case !all:
+		err.Detail += fmt.Sprintf(" in %d ways or more (the search stopped there)", len(violations))
 	case len(violations) > 1:
 		err.Detail += fmt.Sprintf(" in %d ways", len(violations))
 	}
