@@ -25,8 +25,10 @@ const (
 	numberUnits    = 6   // a number is compared with bounds
 	lookUpUnits    = 2   // a name of the schema's is looked up in an object
 	memberUnits    = 6   // one member of an object is looked up
-	rememberUnits  = 25  // one verdict is remembered
+	rememberUnits  = 40  // one verdict is remembered
 	canonicalUnits = 6   // one value is written out for a comparison
+	hashShift      = 6   // a text of 2^hashShift bytes is looked up
+	errorUnits     = 100 // the library words one error
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 

@@ -168,7 +168,7 @@ func (r *run) members(o *objectRules, v map[string]any) verdict {
 		return yes
 	}
 	for name, value := range v {
-		if !r.spend(memberUnits) {
+		if !r.spend(memberUnits + len(name)>>hashShift) {
 			return ask
 		}
 		rule, ok := o.properties[name]

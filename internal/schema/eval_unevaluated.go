@@ -61,7 +61,7 @@ func (r *run) unevaluatedItems(a *acceptor, v []any) verdict {
 // evaluatesMember reports whether a, or a schema beside it, evaluates a member. asked is
 // whether a's own unevaluatedProperties is being decided about.
 func (r *run) evaluatesMember(a *acceptor, v map[string]any, name string, asked bool) verdict {
-	if a.anything || a.nothing || !r.spend(memberUnits) {
+	if a.anything || a.nothing || !r.spend(memberUnits+len(name)>>hashShift) {
 		return no.unless(r.left < 0)
 	}
 	o := a.object

@@ -68,6 +68,7 @@ func bigUnits(text string) int {
 // valueSet are the values of const or enum.
 type valueSet struct {
 	strings            map[string]bool
+	longestText        int // of strings
 	null, yes, no      bool
 	others             map[string]bool // numbers, arrays and objects in their canonical form
 	numbers, composite bool
@@ -80,6 +81,7 @@ func newValueSet(values []any) *valueSet {
 		switch v := v.(type) {
 		case string:
 			s.strings[v] = true
+			s.longestText = max(s.longestText, len(v))
 			continue
 		case nil:
 			s.null = true
@@ -103,7 +105,8 @@ func newValueSet(values []any) *valueSet {
 func (s *valueSet) has(r *run, v any) bool {
 	switch v := v.(type) {
 	case string:
-		return s.strings[v]
+		r.spend(min(len(v), s.longestText) >> hashShift)
+		return len(v) <= s.longestText && s.strings[v]
 	case nil:
 		return s.null
 	case bool:

@@ -182,7 +182,7 @@ func (e *explainer) library(s *jsonschema.Schema, v any, at *location, keyword s
 		}
 		e.found++
 		e.bytes += len(where)
-		e.spend(len(where))
+		e.spend(errorUnits + len(where))
 	}
 	return invalid.Causes
 }

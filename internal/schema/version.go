@@ -68,7 +68,7 @@ func (v *version) validate(tree any, size int) (err error) {
 }
 
 func (v *version) tooManySteps() error {
-	const what = "takes too many steps to check: the schema multiplies the work for such data"
+	const what = "takes too many steps to check: a pattern is too costly for so long a text, or too many schemas apply to the same value"
 	err := event.Refuse(event.SchemaViolation, "the data cannot be checked against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
 	err.Violations = []event.Violation{{Keyword: "$ref", Message: what}}
 	return err
