@@ -11,7 +11,8 @@ import (
 // Prices of what the library does for one error, in units.
 const (
 	quoteUnits   = 2  // for each byte of a text that the library may quote
-	entryUnits   = 20 // for each item or member of a value: the library copies their names
+	sortUnits    = 25 // for each name that is put in order
+	entryUnits   = 25 // for each item or member of a value: the library copies their names
 	compareUnits = 80 // for each value that the library compares with another one
 )
 
@@ -121,9 +122,13 @@ func (e *explainer) memberErrors(a *acceptor, v map[string]any, at *location, ke
 	o := a.object
 	var errors []*jsonschema.ValidationError
 	unknown := map[string]any{}
-	for _, name := range e.wrongMembers(o, v) {
+	for _, name := range e.names(v) {
 		if e.full() {
+			e.open = true
 			break
+		}
+		if e.member(o, o.properties[name], name, v[name]) == yes {
+			continue
 		}
 		here := at.member(name)
 		matched := false
@@ -167,21 +172,13 @@ func (e *explainer) memberErrors(a *acceptor, v map[string]any, at *location, ke
 	return errors
 }
 
-// wrongMembers are the names of members that are not accepted, in order.
-func (e *explainer) wrongMembers(o *objectRules, v map[string]any) []string {
-	var names []string
-	for name, value := range v {
-		if e.member(o, o.properties[name], name, value) != yes {
-			names = append(names, name)
-		}
-		if e.left < 0 {
-			e.open = true
-			break
-		}
+// names are an object's names in order, so that the same violations are found each time.
+func (e *explainer) names(v map[string]any) []string {
+	if !e.spend(sortUnits * len(v)) {
+		e.open = true
+		return nil
 	}
-	e.spend(memberUnits * len(names))
-	slices.Sort(names)
-	return names
+	return sortedKeys(v)
 }
 
 func (e *explainer) itemErrors(a *acceptor, v []any, at *location) []*jsonschema.ValidationError {
@@ -349,8 +346,7 @@ func (e *explainer) unevaluatedErrors(a *acceptor, v any, at *location) []*jsons
 		if a.object.unevaluated == nil || a.object.limited {
 			return nil
 		}
-		e.spend(2 * memberUnits * len(v))
-		for _, name := range sortedKeys(v) {
+		for _, name := range e.names(v) {
 			if e.full() {
 				break
 			}
