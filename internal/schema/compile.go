@@ -35,7 +35,6 @@ type source struct {
 type compiler struct {
 	*jsonschema.Compiler
 	*schemaFiles
-	limit   *stepLimit
 	missing []string // URLs that were not found since it was last cleared
 	// the choices of all schemas that were compiled, and those schemas
 	choices choices
@@ -45,7 +44,6 @@ type compiler struct {
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
 		Compiler:    jsonschema.NewCompiler(),
-		limit:       &stepLimit{},
 		choices:     make(choices),
 		seen:        make(map[*jsonschema.Schema]bool),
 		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
@@ -81,6 +79,14 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 		}
 	}
 	return c, problems
+}
+
+// format is how the compiled schemas check a format; nil if they ignore it.
+func (c *compiler) format(name string) func(any) bool {
+	if check, ok := c.Formats[name]; ok {
+		return check
+	}
+	return jsonschema.Formats[name]
 }
 
 // newSource parses a file and finds its URLs.
@@ -178,7 +184,7 @@ func (c *compiler) check(s *source) (problems []Problem) {
 	case err == nil:
 	case errors.As(err, &invalid):
 		c.choices.add(meta, c.seen)
-		violations, _ := rankedViolations(invalid, nil, c.choices.in(s.library.tree))
+		violations := rankedViolations(invalid, nil, c.choices.in(s.library.tree))
 		for _, v := range violations[:min(len(violations), maxViolations)] {
 			if v.rank > violations[0].rank {
 				break // what is wrong under variants that were not meant

@@ -55,5 +55,7 @@
 //     changes the data: the bytes that were checked are published.
 //   - No input makes Check panic: a panic of the library becomes an internal error
 //     with outcome not-written.
+//   - The work of one validation is bounded, for every schema and event: see run. The
+//     library sees only what is wrong, and only its errors refuse.
 //   - Every error of Check and Lookup is an *event.Error, outcome not-written.
 package schema

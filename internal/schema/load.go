@@ -131,12 +131,13 @@ func (b *builder) add(s *source) []Problem {
 	if len(problems) > 0 || s.eventType == "" {
 		return problems
 	}
-	v.schema = compiled
 	v.choices = b.compiler.choices
 	v.choices.add(compiled, b.compiler.seen)
-	if v.limit = b.compiler.limit.apply(compiled); v.limit == nil {
-		v.fast = newAcceptor(compiled)
+	accept, err := newAcceptor(compiled, b.compiler.format)
+	if err != nil {
+		return []Problem{s.problem("", "%v", err)}
 	}
+	v.accept = accept
 	if problems = checkExamples(v, s); len(problems) > 0 {
 		return problems
 	}

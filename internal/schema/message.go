@@ -83,12 +83,19 @@ func oneOfText(list []any) string {
 	return "must be one of " + joinLiterals(list)
 }
 
+// joinLiterals lists values, as many as a message has room for.
 func joinLiterals(list []any) string {
-	texts := make([]string, len(list))
+	var b strings.Builder
 	for i, v := range list {
-		texts[i] = literalText(v)
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(literalText(v))
+		if b.Len() > maxMessage {
+			break
+		}
 	}
-	return strings.Join(texts, ", ")
+	return b.String()
 }
 
 // literalText writes a value as JSON.

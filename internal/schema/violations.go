@@ -12,13 +12,9 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// Limits of the violations of one event. The first bounds those that are collected
-// and sorted, the second those that are reported. With more than the first, which
-// ones are reported is not deterministic.
-const (
-	maxCollected  = 10_000
-	maxViolations = 1_000
-)
+// maxViolations is how many violations of one event are reported. The search for them stops
+// at the first one more.
+const maxViolations = 1_000
 
 // literals finds the value of a keyword in the schema files by the library's absolute
 // keyword location.
@@ -36,32 +32,31 @@ const (
 )
 
 // flatten lists the violations that the library found, ordered by rank, pointer, keyword
-// and message, and says how many there were before the limit. meant, if not nil, says
-// which variants of a "oneOf" or "anyOf" were meant.
-func flatten(root *jsonschema.ValidationError, find literals, meant meaning) ([]event.Violation, int) {
-	ranked, total := rankedViolations(root, find, meant)
-	found := make([]event.Violation, 0, min(len(ranked), maxViolations))
-	for _, each := range ranked[:min(len(ranked), maxViolations)] {
+// and message. meant, if not nil, says which variants of a "oneOf" or "anyOf" were meant.
+func flatten(root *jsonschema.ValidationError, find literals, meant meaning) []event.Violation {
+	ranked := rankedViolations(root, find, meant)
+	found := make([]event.Violation, 0, len(ranked))
+	for _, each := range ranked {
 		found = append(found, each.Violation)
 	}
-	return found, total
+	return found
 }
 
 // meaning says which variants of a "oneOf" or "anyOf" were meant.
 type meaning func(*jsonschema.ValidationError) *intent
 
-// rankedViolations is flatten with the ranks, and without the limit of what is reported.
-func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) ([]rankedViolation, int) {
-	f := flattener{find: find, meant: meant, failed: make(map[string]bool), known: make(map[*jsonschema.ValidationError][]rankedViolation)}
+// rankedViolations is flatten with the ranks.
+func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) []rankedViolation {
+	f := flattener{
+		find: find, meant: meant, failed: make(map[string]bool),
+		known: make(map[*jsonschema.ValidationError][]rankedViolation), lists: make(map[string]string),
+	}
 	found := slices.Clone(f.collect(root))
 	f.demoteUnevaluated(found)
 	slices.SortFunc(found, func(a, b rankedViolation) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), compareViolations(a.Violation, b.Violation))
 	})
-	if f.total <= maxCollected {
-		f.total = len(found)
-	}
-	return found, f.total
+	return found
 }
 
 type rankedViolation struct {
@@ -76,7 +71,7 @@ type flattener struct {
 	// that this schema would have evaluated count as unevaluated
 	failed map[string]bool
 	known  map[*jsonschema.ValidationError][]rankedViolation // an error may have several ways to it
-	total  int
+	lists  map[string]string                                 // messages of enum and const, by their place in the schema
 }
 
 // collect lists an error, unless it only wraps its causes, and the errors below it, each
@@ -124,7 +119,7 @@ func (u *union) add(least rank, list ...rankedViolation) {
 		v.rank = max(v.rank, least)
 		if i, ok := u.at[v.Violation]; ok {
 			u.list[i].rank = min(u.list[i].rank, v.rank)
-		} else if len(u.list) < maxCollected {
+		} else {
 			u.at[v.Violation] = len(u.list)
 			u.list = append(u.list, v)
 		}
@@ -170,7 +165,6 @@ func (f *flattener) collectVariants(e *jsonschema.ValidationError, keyword strin
 		}
 	default:
 		if meant.variants == nil {
-			f.total++
 			u.add(wrong, rankedViolation{event.Violation{
 				Pointer: instancePointer(e.InstanceLocation) + meant.member, Keyword: "enum", Message: shorten(oneOfText(meant.allowed)),
 			}, wrong})
@@ -232,17 +226,28 @@ func (f *flattener) own(e *jsonschema.ValidationError, keyword string) []rankedV
 	at := instancePointer(e.InstanceLocation)
 	names, ok := additionalNames(keyword, e.Message)
 	if !ok {
-		f.total++
-		return []rankedViolation{{event.Violation{Pointer: at, Keyword: keyword, Message: shorten(message(e, keyword, f.find))}, wrong}}
+		return []rankedViolation{{event.Violation{Pointer: at, Keyword: keyword, Message: f.message(e, keyword)}, wrong}}
 	}
 	var list []rankedViolation
 	for _, name := range names {
-		f.total++
 		list = append(list, rankedViolation{event.Violation{
 			Pointer: at + "/" + strictjson.EscapeToken(name), Keyword: keyword, Message: "is not a property that the schema knows",
 		}, wrong})
 	}
 	return list
+}
+
+// message words an error. What enum and const allow may be long, and is written out once.
+func (f *flattener) message(e *jsonschema.ValidationError, keyword string) string {
+	if keyword != "enum" && keyword != "const" {
+		return shorten(message(e, keyword, f.find))
+	}
+	text, known := f.lists[e.AbsoluteKeywordLocation]
+	if !known {
+		text = shorten(message(e, keyword, f.find))
+		f.lists[e.AbsoluteKeywordLocation] = text
+	}
+	return text
 }
 
 // instancePointer turns the library's location, whose tokens are also
