@@ -2,5 +2,5 @@
 
 package schema
 
-// raceEnabled is whether the race detector runs, which makes everything many times slower.
-const raceEnabled = false
+// slowdown is 1 without the race detector.
+const slowdown = 1

@@ -2,5 +2,5 @@
 
 package schema
 
-// raceEnabled is whether the race detector runs, which makes everything many times slower.
-const raceEnabled = true
+// slowdown is how many times slower the race detector makes things, at most.
+const slowdown = 20
