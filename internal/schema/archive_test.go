@@ -1,12 +1,6 @@
 package schema
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"errors"
-	"io"
-	"os"
 	"path"
 	"strings"
 	"testing"
@@ -14,31 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
-)
 
-// readArchive returns the files of an archive in testdata by their paths below its
-// folder. testdata/README.md names the sources and licences.
-func readArchive(tb testing.TB, name string) map[string][]byte {
-	tb.Helper()
-	packed, err := os.ReadFile("testdata/" + name + ".tar.gz")
-	require.NoError(tb, err)
-	plain, err := gzip.NewReader(bytes.NewReader(packed))
-	require.NoError(tb, err)
-	found := map[string][]byte{}
-	for archive := tar.NewReader(plain); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return found
-		}
-		require.NoError(tb, err)
-		if header.Typeflag != tar.TypeReg {
-			continue
-		}
-		data, err := io.ReadAll(archive)
-		require.NoError(tb, err)
-		found[strings.TrimPrefix(header.Name, name+"/")] = data
-	}
-}
+	"eventgateway/test/corpus"
+)
 
 // inMemory is a folder as read would find it.
 func (f files) inMemory() folder {
@@ -58,7 +30,7 @@ func (f files) inMemory() folder {
 func githubWebhooks(tb testing.TB) (*Set, map[string][]byte) {
 	tb.Helper()
 	schemas, deliveries := files{}, map[string][]byte{}
-	for at, data := range readArchive(tb, "github-webhooks") {
+	for at, data := range corpus.Files(tb, corpus.GitHubWebhooks) {
 		if name, ok := strings.CutPrefix(at, "schemas/"); ok && strings.HasSuffix(at, ".json") {
 			schemas[name] = string(data)
 		} else if name, ok := strings.CutPrefix(at, "examples/"); ok {

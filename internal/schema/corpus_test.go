@@ -1,11 +1,7 @@
 package schema
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,34 +10,9 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 	"github.com/stretchr/testify/require"
-)
 
-// unpackCorpus unpacks one of the archives and returns its folder.
-func unpackCorpus(tb testing.TB, name string) string {
-	tb.Helper()
-	packed, err := os.ReadFile(filepath.Join("testdata", name+".tar.gz"))
-	require.NoError(tb, err)
-	zip, err := gzip.NewReader(bytes.NewReader(packed))
-	require.NoError(tb, err)
-	dir, archive := tb.TempDir(), tar.NewReader(zip)
-	for {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return filepath.Join(dir, name)
-		}
-		require.NoError(tb, err)
-		require.True(tb, filepath.IsLocal(header.Name))
-		at := filepath.Join(dir, header.Name)
-		if header.Typeflag == tar.TypeDir {
-			require.NoError(tb, os.MkdirAll(at, 0o750))
-			continue
-		}
-		content, err := io.ReadAll(archive)
-		require.NoError(tb, err)
-		require.NoError(tb, os.MkdirAll(filepath.Dir(at), 0o750))
-		require.NoError(tb, os.WriteFile(at, content, 0o600))
-	}
-}
+	"eventgateway/test/corpus"
+)
 
 // suiteGroup is a schema and its tests, as in the public JSON Schema tests.
 type suiteGroup struct {
@@ -61,7 +32,7 @@ var suiteDrafts = map[string]*jsonschema.Draft{
 // In all public tests, eval and explain say what the library says about the whole.
 func TestPublicSchemaTests(t *testing.T) {
 	t.Parallel()
-	dir := unpackCorpus(t, "json-schema-test-suite")
+	dir := corpus.Unpack(t, corpus.JSONSchemaTests)
 	var compiled, fast, valid int
 	for name, draft := range suiteDrafts {
 		err := filepath.WalkDir(filepath.Join(dir, "tests", name), func(path string, entry os.DirEntry, err error) error {
@@ -122,7 +93,7 @@ func compileFromSuite(t *testing.T, dir string, draft *jsonschema.Draft, group s
 // githubSet loads GitHub's webhook schemas.
 func githubSet(tb testing.TB) (set *Set, deliveries map[string][][]byte) {
 	tb.Helper()
-	dir := unpackCorpus(tb, "github-webhooks")
+	dir := corpus.Unpack(tb, corpus.GitHubWebhooks)
 	schemas := filepath.Join(dir, "schemas")
 	set, err := Load(schemas)
 	require.NoError(tb, err)

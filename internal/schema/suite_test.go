@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/test/corpus"
 )
 
 type publicGroup struct {
@@ -47,7 +49,7 @@ func TestSuite(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../docs/schemas.md")
 	require.NoError(t, err)
-	suite := readArchive(t, "json-schema-test-suite")
+	suite := corpus.Files(t, corpus.JSONSchemaTests)
 	total, wrong := 0, map[string][]string{}
 	for _, at := range sortedKeys(suite) {
 		name, ok := strings.CutPrefix(at, "tests/")
