@@ -135,11 +135,12 @@ func (w Webhook) Request(name string, d webhook.Delivery, h http.Header) ingest.
 	if d.ID != "" {
 		req.Identity = event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}}
 	}
-	if w.Key != nil {
-		req.Key = &ingest.KeyRule{Pointers: w.Key.Pointers(d.Data)}
-	}
+	readable := d.Data
 	if d.Err != nil {
-		req.Fault = d.Err
+		req.Fault, readable = d.Err, nil
+	}
+	if w.Key != nil {
+		req.Key = &ingest.KeyRule{Pointers: w.Key.Pointers(readable)}
 	}
 	if w.DeadLetters != "" {
 		if req.Type == "" {

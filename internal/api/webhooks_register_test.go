@@ -97,11 +97,15 @@ func TestProvidersGetTheirAnswer(t *testing.T) {
 		"Slack's view_submission": {webhook.Config{Scheme: "slack"}, `payload=%7B%22type%22%3A%22view_submission%22%2C%22trigger_id%22%3A%221%22%7D`, []string{form}, 200, "", ""},
 		"Slack's event":           {webhook.Config{Scheme: "slack"}, `{"type":"event_callback","event_id":"Ev1","event":{"type":"app_mention"}}`, nil, 200, "", ""},
 		"Twilio's message": {
-			webhook.Config{Scheme: "twilio", PublicURL: "https://events.example.com/v1/webhooks/twilio"}, "MessageSid=SM1&SmsStatus=received&Body=Hello", []string{form},
+			webhook.Config{Scheme: "twilio", PublicURL: "https://events.example.com/v1/webhooks/twilio"},
+			"MessageSid=SM1&SmsStatus=received&Body=Hello",
+			[]string{form},
 			200, "text/xml; charset=utf-8", `<?xml version="1.0" encoding="UTF-8"?><Response/>`,
 		},
 		"Twilio, no content": {
-			webhook.Config{Scheme: "twilio", PublicURL: "https://events.example.com/v1/webhooks/twilio", Reply: &webhook.Reply{Status: 204}}, "MessageSid=SM1&SmsStatus=received", []string{form},
+			webhook.Config{Scheme: "twilio", PublicURL: "https://events.example.com/v1/webhooks/twilio", Reply: &webhook.Reply{Status: 204}},
+			"MessageSid=SM1&SmsStatus=received",
+			[]string{form},
 			204, "", "",
 		},
 		"Mailgun":               {webhook.Config{Scheme: "mailgun"}, `{"event-data":{"event":"opened","id":"e1"}}`, nil, 200, "application/json", "{"},

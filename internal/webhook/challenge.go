@@ -171,17 +171,17 @@ func (c *challengeRule) reply(text string) *Answer {
 	if c.member == "" {
 		return plainAnswer(text)
 	}
-	return jsonAnswer(c.member, text)
+	return jsonAnswer([2]string{c.member, text})
 }
 
 // jsonAnswer is an object of names and texts.
-func jsonAnswer(pairs ...string) *Answer {
+func jsonAnswer(pairs ...[2]string) *Answer {
 	body := []byte{'{'}
-	for i := 0; i < len(pairs); i += 2 {
+	for i, pair := range pairs {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = quote(append(quote(body, pairs[i]), ':'), pairs[i+1])
+		body = quote(append(quote(body, pair[0]), ':'), pair[1])
 	}
 	return &Answer{Status: http.StatusOK, ContentType: mediaJSON, Body: append(body, '}')}
 }

@@ -13,8 +13,9 @@ type KeyRule struct {
 	Optional bool // an event in which no pointer of the only part has a key has no entity
 }
 
-// Pointers chooses a pointer for each part. If there is no key at any, it is the first, so
-// that the error names it. No pointers: the event has no entity.
+// Pointers chooses a pointer for each part, in the data of a delivery without an Err; nil
+// if it has one. If there is no key at any pointer, it is the first, so that the error
+// names it. No pointers: the event has no entity.
 func (k KeyRule) Pointers(data []byte) []string {
 	var all []strictjson.Pointer
 	several := k.Optional
@@ -26,7 +27,7 @@ func (k KeyRule) Pointers(data []byte) []string {
 		}
 	}
 	var found [][]byte
-	if several && checkJSON(data) == nil {
+	if several && data != nil {
 		found = strictjson.FindAll(data, all)
 	}
 	chosen, at := make([]string, 0, len(k.Parts)), 0

@@ -119,8 +119,13 @@ func (spec *hmacSpec) readList(f *faults) {
 func newToken(cfg Config, f *faults) verifier {
 	c := cfg.HMAC
 	for _, unused := range []struct{ field, value string }{
-		{"encoding", c.Encoding}, {"signed", c.Signed}, {"timestamp", c.Timestamp}, {"separator", c.Separator},
-		{"signature_field", c.SignatureField}, {"timestamp_field", c.TimestampField}, {"secret_encoding", c.SecretEncoding},
+		{"encoding", c.Encoding},
+		{"signed", c.Signed},
+		{"timestamp", c.Timestamp},
+		{"separator", c.Separator},
+		{"signature_field", c.SignatureField},
+		{"timestamp_field", c.TimestampField},
+		{"secret_encoding", c.SecretEncoding},
 	} {
 		if unused.value != "" {
 			f.add("hmac."+unused.field, "is not for the algorithm \"token\", which signs nothing")

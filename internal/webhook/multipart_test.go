@@ -97,8 +97,9 @@ func TestSendGridInbound(t *testing.T) {
 	}
 	first := receive("one")
 	require.Equal(t, "mail.inbound", first.EventType)
-	require.Equal(t, `{"headers":"From: a@example.com\n","text":{"content_type":"text/plain; charset=iso-8859-1","content":"R3L832U="},"attachments":"2",`+
-		`"attachment1":[{"filename":"a.txt","content":"YQ=="},{"filename":"b.txt","content":"Yg=="}]}`, string(first.Data))
+	want := `{"headers":"From: a@example.com\n","text":{"content_type":"text/plain; charset=iso-8859-1","content":"R3L832U="},"attachments":"2",` +
+		`"attachment1":[{"filename":"a.txt","content":"YQ=="},{"filename":"b.txt","content":"Yg=="}]}`
+	require.Equal(t, want, string(first.Data))
 	require.Equal(t, first.ID, receive("another").ID, "the next attempt has another boundary")
 }
 

@@ -187,7 +187,7 @@ var schemes = []scheme{
 		// without an id, but with their times.
 		name: "meta", verifier: hmacSpec{header: "X-Hub-Signature-256", prefix: "sha256=", encoding: encodingHex, signed: mustTemplate("{body}")}.with,
 		id: []string{bodyHash}, typ: []string{"/object"}, reply: plainOK,
-		registration: &Challenge{At: "query:hub.challenge", TokenAt: "query:hub.verify_token", tokenRequired: true},
+		registration: &Challenge{At: "query:hub.challenge", TokenAt: "query:hub.verify_token", tokenRequired: true}, //nolint:gosec // a parameter's name
 	},
 	{
 		// A notification says only whose files have changed. The next change of the same

@@ -23,5 +23,5 @@ func zoomProof(c content, secret string) *Answer {
 	token := text(c.data, zoomToken)
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(token))
-	return jsonAnswer("plainToken", token, "encryptedToken", hex.EncodeToString(mac.Sum(nil)))
+	return jsonAnswer([2]string{"plainToken", token}, [2]string{"encryptedToken", hex.EncodeToString(mac.Sum(nil))})
 }
