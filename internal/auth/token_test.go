@@ -3,6 +3,8 @@ package auth
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -293,6 +295,7 @@ func TestFetchesAreBounded(t *testing.T) {
 		"not JSON":         {answer("<html>"), "not a JSON Web Key Set"},
 		"no keys":          {answer(`{}`), `it has no \"keys\"`},
 		"keys no list":     {answer(`{"keys":{}}`), "not a JSON Web Key Set"},
+		"silent":           {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"}, // takes fetchTimeout
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write(bytes.Repeat([]byte{' '}, 1<<16)); err != nil {
@@ -316,6 +319,50 @@ func TestFetchesAreBounded(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { require.Zero(t, asked.Load(), "a redirect was followed") })
+}
+
+// TestKeysVerifyWhatTheyAreFor: a token is verified with a key of its id that may sign in
+// its way, and with no other.
+func TestKeysVerifyWhatTheyAreFor(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	type m = map[string]any
+	for name, c := range map[string]struct {
+		keys   []json.RawMessage
+		key    *rsa.PrivateKey
+		method jwt.SigningMethod
+		ok     bool
+	}{
+		"one":                             {[]json.RawMessage{jwk(t, &key.PublicKey, nil)}, key, jwt.SigningMethodRS256, true},
+		"for its algorithm":               {[]json.RawMessage{jwk(t, &key.PublicKey, m{"alg": "PS256"})}, key, jwt.SigningMethodPS256, true},
+		"for another algorithm":           {[]json.RawMessage{jwk(t, &key.PublicKey, m{"alg": "PS256"})}, key, jwt.SigningMethodRS256, false},
+		"for encryption":                  {[]json.RawMessage{jwk(t, &key.PublicKey, m{"use": "enc"})}, key, jwt.SigningMethodRS256, false},
+		"for encryption by its operation": {[]json.RawMessage{jwk(t, &key.PublicKey, m{"key_ops": []string{"encrypt"}})}, key, jwt.SigningMethodRS256, false},
+		"1,024 bits":                      {[]json.RawMessage{jwk(t, &weak.PublicKey, nil)}, weak, jwt.SigningMethodRS256, false},
+		"two of one id":                   {[]json.RawMessage{jwk(t, &weak.PublicKey, nil), jwk(t, &key.PublicKey, m{"use": "sig"})}, key, jwt.SigningMethodRS256, true},
+		"another id":                      {[]json.RawMessage{jwk(t, &key.PublicKey, m{"kid": "other"})}, key, jwt.SigningMethodRS256, false},
+		"a key without an id":             {[]json.RawMessage{jwk(t, &key.PublicKey, m{"kid": nil})}, key, jwt.SigningMethodRS256, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			document, err := json.Marshal(m{"keys": c.keys})
+			require.NoError(t, err)
+			a := authenticator(t, Config{Tokens: []TokenConfig{serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) })}}, quiet)
+			token := jwt.NewWithClaims(c.method, claims(func(jwt.MapClaims) {}))
+			token.Header["kid"] = "k"
+			text, err := token.SignedString(c.key)
+			require.NoError(t, err)
+			_, err = show(t, a, text)
+			if c.ok {
+				require.NoError(t, err)
+				return
+			}
+			requireRefusal(t, err, BadToken)
+		})
+	}
 }
 
 // A key that is not used is named in the log once for each set, however often it is
