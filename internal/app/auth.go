@@ -28,6 +28,9 @@ func (a *App) authenticate() error {
 	ctx, end := context.WithCancel(context.Background())
 	a.stages.add("token keys", func(context.Context) error {
 		end()
+		if a.auth != nil {
+			a.auth.Wait()
+		}
 		return nil
 	})
 	var err error

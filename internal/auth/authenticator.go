@@ -24,7 +24,7 @@ type Authenticator struct {
 }
 
 // New returns an Authenticator. With tokens it fetches their keys in the background
-// until ctx ends, and logs fetches that fail and keys that cannot be used.
+// until ctx ends (see Wait), and logs fetches that fail and keys that cannot be used.
 func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Authenticator, error) {
 	a := &Authenticator{}
 	a.Replace(cfg.Clients)
@@ -40,6 +40,13 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Authenticator, 
 // Replace replaces the clients: those that are not among the new ones are refused from
 // now on.
 func (a *Authenticator) Replace(clients []Client) { a.clients.Store(newClientIndex(clients)) }
+
+// Wait returns when nothing is fetched any more, after the context of New has ended.
+func (a *Authenticator) Wait() {
+	if a.tokens != nil {
+		a.tokens.fetches.Wait()
+	}
+}
 
 // Ready returns an error as long as the tokens of an issuer cannot be verified, because
 // no usable key was fetched yet.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -53,6 +54,7 @@ type TokenConfig struct {
 // tokens accepts the tokens of several issuers.
 type tokens struct {
 	issuers []*issuerTokens
+	fetches sync.WaitGroup // one for each issuer
 }
 
 // issuerTokens accepts those of one.
@@ -76,11 +78,11 @@ func newTokens(ctx context.Context, cfgs []TokenConfig, logger *slog.Logger) (*t
 	}
 	started := make(chan struct{}, len(t.issuers))
 	for _, i := range t.issuers {
-		go func() {
+		t.fetches.Go(func() {
 			fetched := i.keys.fetch(ctx)
 			started <- struct{}{}
 			i.keys.run(ctx, !fetched)
-		}()
+		})
 	}
 	for range t.issuers {
 		<-started // a fetch has a timeout

@@ -46,6 +46,10 @@ func authenticator(t *testing.T, cfg Config, logger *slog.Logger) *Authenticator
 	t.Cleanup(cancel)
 	a, err := New(ctx, cfg, logger)
 	require.NoError(t, err)
+	t.Cleanup(func() {
+		cancel()
+		a.Wait()
+	})
 	return a
 }
 
