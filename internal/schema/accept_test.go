@@ -114,7 +114,8 @@ func holdsTogether(tb testing.TB, schema string, s *jsonschema.Schema, a *accept
 	}
 	got := flatten(invalid, nil, nil)
 	if done && len(want) <= maxViolations {
-		require.Equal(tb, want, got, "schema %s: other violations of %s", schema, data)
+		// Which comes first depends on where the errors are nested, and is tested elsewhere.
+		require.ElementsMatch(tb, want, got, "schema %s: other violations of %s", schema, data)
 	}
 	for _, each := range got {
 		require.Contains(tb, want, each)
