@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
@@ -86,7 +87,8 @@ type objectRules struct {
 	dependencies []dependency
 	unevaluated  *acceptor // nil: none
 	plain        bool      // no patterns nor rules for names
-	ownUnits     int       // the price of looking for the names that the schema itself has
+	nameBytes    int       // bytes of the names that the schema itself has
+	ownUnits     int       // the price of looking for them
 }
 
 type patternRule struct {
@@ -282,7 +284,13 @@ func (c *acceptorCompiler) objectRules(s *jsonschema.Schema, in scope) *objectRu
 		to := c.compile(s.DependentSchemas[name], in)
 		r.dependencies = append(r.dependencies, dependency{name: name, to: to, keyword: "dependentSchemas"})
 	}
-	r.ownUnits = lookUpUnits * (len(r.required) + len(r.first) + len(r.dependencies))
+	for _, names := range [][]string{r.required, r.first} {
+		r.nameBytes += len(strings.Join(names, ""))
+	}
+	for _, d := range r.dependencies {
+		r.nameBytes += len(d.name) + len(strings.Join(d.required, ""))
+	}
+	r.ownUnits = lookUpUnits*(len(r.required)+len(r.first)+len(r.dependencies)) + r.nameBytes>>hashShift
 	r.plain = len(r.patterns) == 0 && r.names == nil && !r.regexNames
 	return r
 }

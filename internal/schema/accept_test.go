@@ -2,11 +2,14 @@ package schema
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
 )
 
 // acceptorSchemas use every keyword that acceptors know, and the drafts in which
@@ -106,14 +109,44 @@ func holdsTogether(tb testing.TB, schema string, s *jsonschema.Schema, a *accept
 	want := flatten(whole, nil, nil)
 	invalid, done := r.explain(a, doc.Root, len(data))
 	require.NotNil(tb, invalid, "schema %s: no error for %s, the library has %v", schema, data, want)
+	if hasEmptyName(doc.Root) {
+		return false, false // the library leaves such names out of its pointers
+	}
 	got := flatten(invalid, nil, nil)
 	if done && len(want) <= maxViolations {
-		require.Equal(tb, want, got, "schema %s: other violations of %s", schema, data)
+		// Which comes first depends on where the errors are nested, and is tested elsewhere.
+		require.ElementsMatch(tb, want, got, "schema %s: other violations of %s", schema, data)
 	}
 	for _, each := range got {
 		require.Contains(tb, want, each)
 	}
 	return false, false
+}
+
+// hasEmptyName reports whether a member has the empty name, anywhere in a value.
+func hasEmptyName(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, each := range v {
+			if name == "" || hasEmptyName(each) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, hasEmptyName)
+	}
+	return false
+}
+
+// RFC 6901 §5: the member with the empty name is at "/".
+func TestPointersToEmptyNames(t *testing.T) {
+	t.Parallel()
+	set := one(t, `{"x-event":{"key":null},"additionalProperties":{"additionalProperties":{"type":"integer"}}}`)
+	_, err := set.Check("t", "", []byte(`{"":{"":"x","a":"y"}}`))
+	require.Equal(t, []event.Violation{
+		{Pointer: "//", Keyword: "type", Message: "expected integer, but got string"},
+		{Pointer: "//a", Keyword: "type", Message: "expected integer, but got string"},
+	}, refusal(t, err).Violations)
 }
 
 func TestAcceptorsSayWhatTheLibrarySays(t *testing.T) {

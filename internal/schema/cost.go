@@ -29,6 +29,7 @@ const (
 	canonicalUnits = 6   // one value is written out for a comparison
 	hashShift      = 6   // a text of 2^hashShift bytes is looked up
 	errorUnits     = 100 // the library words one error
+	locationShift  = 1   // an error has a keyword location of 2^locationShift bytes
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 

@@ -182,7 +182,7 @@ func (e *explainer) library(s *jsonschema.Schema, v any, at *location, keyword s
 		}
 		e.found++
 		e.bytes += len(where)
-		e.spend(errorUnits + len(where))
+		e.spend(errorUnits + len(where) + len(s.Location)>>locationShift)
 	}
 	return invalid.Causes
 }
@@ -192,7 +192,7 @@ func (e *explainer) composed(a *acceptor, keyword, message string, at *location,
 	where := at.String()
 	e.found++
 	e.bytes += len(where)
-	e.spend(libraryUnits + len(where))
+	e.spend(libraryUnits + len(where) + len(a.schema.Location)>>locationShift)
 	return &jsonschema.ValidationError{
 		KeywordLocation: "/" + keyword, AbsoluteKeywordLocation: a.schema.Location + "/" + keyword,
 		InstanceLocation: where, Message: message, Causes: causes,

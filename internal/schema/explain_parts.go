@@ -47,7 +47,7 @@ func (e *explainer) ownErrors(a *acceptor, v any, at *location) []*jsonschema.Va
 			if a.string.pattern.decide(e.run, v) == yes {
 				s.Pattern = nil
 			} else {
-				units += a.string.pattern.matchUnits(len(v))
+				units += a.string.pattern.matchUnits(len(v)) + quoteUnits*len(s.Pattern.String())
 			}
 		}
 		if a.format != nil {
@@ -56,36 +56,60 @@ func (e *explainer) ownErrors(a *acceptor, v any, at *location) []*jsonschema.Va
 	case json.Number:
 		units = bigUnits(string(v))
 	case map[string]any:
-		units = len(v)*entryUnits + a.object.ownUnits*entryUnits
+		units = len(v)*entryUnits + a.object.ownUnits*entryUnits + a.object.nameBytes*quoteUnits
 	case []any:
 		units = len(v) * entryUnits
 	}
-	if a.enum != nil || a.constant != nil {
-		units += e.comparison(a, v)
+	s.Enum, s.Constant = nil, nil
+	return append(e.valueErrors(a, v, at), e.library(s, v, at, "", units)...)
+}
+
+// valueErrors are those of enum and const. The library's comparison of numbers may take
+// longer than the whole validation, and its error does not depend on the value: it is asked
+// about another one, of a type that no allowed value has.
+func (e *explainer) valueErrors(a *acceptor, v any, at *location) []*jsonschema.ValidationError {
+	s := ownKeywords(a.schema)
+	s.Types = nil
+	if a.constant == nil || a.constant.has(e.run, v) {
+		s.Constant = nil
 	}
-	return e.library(s, v, at, "", units)
+	if a.enum == nil || a.enum.has(e.run, v) {
+		s.Enum = nil
+	}
+	if len(s.Constant)+len(s.Enum) == 0 || !a.hasType(v) {
+		return nil
+	}
+	units := compareUnits / 10 * (len(s.Enum) + len(s.Constant))
+	if a.constant != nil {
+		units += a.constant.longestText * quoteUnits
+	}
+	allowed := func(v any) bool {
+		return a.constant != nil && a.constant.has(e.run, v) || a.enum != nil && a.enum.has(e.run, v)
+	}
+	for _, other := range []any{nil, true, false} {
+		if !allowed(other) {
+			return e.library(s, other, at, "", units)
+		}
+	}
+	return e.library(s, v, at, "", units+e.comparison(a, v))
 }
 
 // comparison is the price of comparing a value with those of enum and const.
 func (e *explainer) comparison(a *acceptor, v any) int {
-	each := compareUnits / 10
-	switch v := v.(type) {
-	case json.Number:
-		each = compareUnits + len(v) + a.longestValue()
-	case map[string]any, []any:
-		each = compareUnits + 10*a.longestValue()
-	}
-	return each * (len(a.schema.Enum) + len(a.schema.Constant))
-}
-
-func (a *acceptor) longestValue() int {
 	longest := 0
 	for _, s := range []*valueSet{a.enum, a.constant} {
 		if s != nil {
 			longest = max(longest, s.longest)
 		}
 	}
-	return longest
+	each := compareUnits + 10*longest
+	switch v := v.(type) {
+	case json.Number:
+		each += len(v)
+	case map[string]any, []any:
+		each += 20 * longest
+	}
+	return each * (len(a.schema.Enum) + len(a.schema.Constant))
 }
 
 // ownKeywords is a schema with nothing but the keywords about the value itself.

@@ -71,7 +71,7 @@ type flattener struct {
 	// that this schema would have evaluated count as unevaluated
 	failed map[string]bool
 	known  map[*jsonschema.ValidationError][]rankedViolation // an error may have several ways to it
-	lists  map[string]string                                 // messages of enum and const, by their place in the schema
+	lists  map[string]string                                 // messages of enum, const and pattern, by their place in the schema
 }
 
 // collect lists an error, unless it only wraps its causes, and the errors below it, each
@@ -237,9 +237,10 @@ func (f *flattener) own(e *jsonschema.ValidationError, keyword string) []rankedV
 	return list
 }
 
-// message words an error. What enum and const allow may be long, and is written out once.
+// message words an error. What enum, const and pattern allow may be long, and is written
+// out once.
 func (f *flattener) message(e *jsonschema.ValidationError, keyword string) string {
-	if keyword != "enum" && keyword != "const" {
+	if keyword != "enum" && keyword != "const" && keyword != "pattern" {
 		return shorten(message(e, keyword, f.find))
 	}
 	text, known := f.lists[e.AbsoluteKeywordLocation]

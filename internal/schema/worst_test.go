@@ -158,6 +158,13 @@ func worstCases() map[string]hostile {
 		"twos, of an object":      {"$ref", strings.Replace(doubling(40), `"type":"integer"`, `"minProperties":0`, 1), "{}"},
 		"a metaschema":            {"$ref", `"$ref":"https://json-schema.org/draft/2020-12/schema"`, filled(`{"properties":{`, counted(`"%d":{"type":1}`), "}}")},
 		"long names, all wrong":   {"pointers", `"additionalProperties":{"additionalProperties":{"type":"string"}}`, filledTo(100_000, `{"`+strings.Repeat("%", 500)+`":{`, counted(`"%d":1`), "}}")},
+		"a long const":            {"const", `"items":{"const":"` + strings.Repeat("x", 200_000) + `"}`, items(same(`"t"`))},
+		"numbers in a const":      {"const", `"items":{"const":[` + listOf(3000, same("1e300")) + `,2]}`, items(same(`[` + listOf(3000, same("1e300")) + `,3]`))},
+		"a const like the data":   {"const", `"const":[` + listOf(100_000, same("1e400")) + `,2]`, `[` + listOf(100_000, same("1e400")) + `,3]`},
+		"a long required name":    {"required", `"items":{"required":["` + strings.Repeat("x", 200_000) + `"]}`, items(same(`{}`))},
+		"a long dependency":       {"dependentRequired", `"items":{"dependentRequired":{"a":["` + strings.Repeat("x", 200_000) + `"]}}`, items(same(`{"a":1}`))},
+		"a long pattern":          {"pattern", `"items":{"pattern":"^[` + strings.Repeat("x", 200_000) + `]$"}`, items(same(`"t"`))},
+		"a long name of a schema": {"$ref", `"$defs":{"` + strings.Repeat("x", 200_000) + `":{"anyOf":[{"type":"string"},{"type":"null"}]}},"items":{"$ref":"#/$defs/` + strings.Repeat("x", 200_000) + `"}`, items(same(`1`))},
 		"names to be escaped":     {"pointers", `"additionalProperties":{"type":"string"}`, objectOfMany(counted(`"~/%%%d":1`))},
 		"an order with 40,000 items that are wrong": {
 			"items", `"properties":{"lines":{"items":{"type":"object","required":["sku"],"properties":{"q":{"minimum":1},"p":{"type":"string","pattern":"^[A-Z]{3}$"}}}}}`,

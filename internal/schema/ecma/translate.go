@@ -53,8 +53,14 @@ func Translate(expression string) (re2 string, notes []string, err error) {
 	if _, err := regexp.Compile(re2); err != nil {
 		return "", nil, limitOf(err)
 	}
+	if class := posixClass.FindStringSubmatch(expression); class != nil {
+		p.notes = append(p.notes, "has "+class[1]+", in which ECMA 262 sees single characters and not a class of that name: write a range such as a-z, or \\p{…}")
+	}
 	return re2, p.notes, nil
 }
+
+// posixClass finds a POSIX class inside a class, which is one to RE2 but not to ECMA 262.
+var posixClass = regexp.MustCompile(`\[[^\]]*(\[:\^?(?:alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit):\])`)
 
 // limitOf words what RE2 says about a translation.
 func limitOf(err error) error {

@@ -41,7 +41,6 @@ func TestTranslate(t *testing.T) {
 		`^[]$`:                          {nil, []string{"", "]"}},
 		`^[^]$`:                         {[]string{"\n", "a"}, []string{""}},
 		`^[[]$`:                         {[]string{"["}, []string{"]"}},
-		`^[[:alpha:]]$`:                 {[]string{"a]", ":]"}, []string{"b", "b]"}},
 		`^[&&a]$`:                       {[]string{"&", "a"}, nil},
 		`^{.*}$`:                        {[]string{"{}", "{a}"}, []string{"a"}},
 		`^a{,2}$`:                       {[]string{"a{,2}"}, []string{"aa"}},
@@ -102,6 +101,26 @@ func TestLimits(t *testing.T) {
 		require.Contains(t, limit.Advice, want[1], expression)
 		require.Contains(t, err.Error(), "RE2")
 		require.True(t, Valid(expression), "%.80s is right, for ECMA 262", expression)
+	}
+}
+
+// What ECMA 262 and RE2 both have, with another meaning, is ECMA 262's, with a note.
+func TestPOSIXClasses(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{`^[[:alpha:]]+$`, `[_[:^digit:]x]`} {
+		_, notes, err := Translate(expression)
+		require.NoError(t, err, expression)
+		require.Len(t, notes, 1, expression)
+		require.Contains(t, notes[0], "sees single characters", expression)
+	}
+	re, err := Compile(`^[[:alpha:]]$`)
+	require.NoError(t, err)
+	require.True(t, re.MatchString(":]"))
+	require.False(t, re.MatchString("x"))
+	for _, expression := range []string{`[:alpha:]`, `[a[:b]`, `\[[:a]`} {
+		_, notes, err := Translate(expression)
+		require.NoError(t, err, expression)
+		require.Empty(t, notes, expression)
 	}
 }
 
