@@ -112,6 +112,9 @@ type Placement struct {
 // ClaimResult is what a claim attempt found.
 type ClaimResult struct {
 	State ClaimState
+	// Until is when the last record may be in flight under the claim, if State is Claimed: a
+	// zero time sets no limit beside the lease.
+	Until time.Time
 	// Receipt is that of the event if State is Settled, unless Kept has only a part of it.
 	Receipt Receipt
 	Kept    *KeptReceipt

@@ -45,6 +45,7 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 	for range 100 {
 		w.answers = append(w.answers, "W")
 	}
+	w.answers = append(w.answers, "@1.1767225600000000")
 	rdb.AddHook(w)
 	s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	s.old.never()

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +29,9 @@ type bucketLocks struct {
 	token     string
 	held      [bucketCount]atomic.Bool
 	count     atomic.Int32
-	ready     []byte // buckets whose markers this attempt has set, or found set at its end
+	// locked is what each bucket's marker was when it was locked, and the Redis' master_replid.
+	locked [bucketCount]struct{ marker, replid string }
+	ready  []byte // buckets whose markers this attempt has set, or found set at its end
 }
 
 func newBucketLocks(r *Rebuilder) *bucketLocks { return &bucketLocks{rebuilder: r, token: rand.Text()} }
@@ -65,19 +69,23 @@ func (l *bucketLocks) runOnHeld(ctx context.Context, s bucketScript, report func
 	return l.rebuilder.scripts.runOnBuckets(ctx, s, l.buckets(), report)
 }
 
+// Which buckets are locked, of those that no other gateway holds: see lockScript.
+const (
+	lockWrong = ""      // whose marker is wrong
+	lockRaise = "raise" // all, for a new generation
+	lockForce = "force" // all, and their markers are deleted
+)
+
 // acquire locks those of the buckets that are free, and returns those that other
 // gateways hold.
-func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (busy []byte, err error) {
-	mode := ""
-	if force {
-		mode = "force"
-	}
+func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, mode string) (busy []byte, err error) {
 	r := l.rebuilder
-	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode}}
-	err = r.scripts.runOnBuckets(ctx, lock, buckets, func(b byte, state bucketState) {
-		switch state {
+	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number()}}
+	err = r.scripts.askBuckets(ctx, lock, buckets, func(b byte, text string) {
+		switch bucketState(text[:1]) {
 		case bucketHeld:
 			l.add(b)
+			l.locked[b].replid, l.locked[b].marker, _ = strings.Cut(text[1:], " ")
 			r.unready.restart(b, time.Now())
 		case bucketBusy:
 			busy = append(busy, b)
@@ -89,13 +97,51 @@ func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (
 	return busy, err
 }
 
+// raised writes the generation into the locks: gateways may join from now on.
+func (l *bucketLocks) raised(ctx context.Context, generation uint64) error {
+	return l.rebuilder.retry(ctx, func() error {
+		return l.runOnHeld(ctx, bucketScript{raisedScript, lockOnly, []any{generation}}, func(b byte, state bucketState) {
+			if state == bucketLost {
+				l.drop(b)
+			}
+		})
+	})
+}
+
+// joined lists the processes that have joined all buckets that are held.
+func (l *bucketLocks) joined(ctx context.Context) (map[string]bool, error) {
+	counts, answers := map[string]int{}, 0
+	held := l.buckets()
+	script := bucketScript{joinedScript, lockOnly, []any{l.token}}
+	err := l.rebuilder.scripts.askBuckets(ctx, script, held, func(b byte, text string) {
+		if bucketState(text[:1]) == bucketLost {
+			l.drop(b)
+			return
+		}
+		answers++
+		for id := range strings.SplitSeq(text[1:], ",") {
+			counts[id]++
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]bool{}
+	for id, n := range counts {
+		if n == answers && id != "" {
+			all[id] = true
+		}
+	}
+	return all, nil
+}
+
 // acquireAll locks the buckets, as soon as other gateways release them, and returns
 // those that are not ready already.
-func (l *bucketLocks) acquireAll(ctx context.Context, buckets []byte, force bool) (acquired []byte, err error) {
+func (l *bucketLocks) acquireAll(ctx context.Context, buckets []byte, mode string) (acquired []byte, err error) {
 	for busy := buckets; ; backoff.Sleep(ctx, l.rebuilder.intervals.contended) {
 		before := busy
 		err := l.rebuilder.retry(ctx, func() (err error) {
-			busy, err = l.acquire(ctx, before, force) // on a second try it finds its own locks
+			busy, err = l.acquire(ctx, before, mode) // on a second try it finds its own locks
 			return err
 		})
 		switch {
@@ -157,11 +203,12 @@ func (l *bucketLocks) renew(ctx context.Context) (lost bool) {
 	return lost
 }
 
-// complete sets the markers of the buckets that are still held.
-func (l *bucketLocks) complete(ctx context.Context) error {
+// complete sets the markers of those of the buckets that are still held.
+func (l *bucketLocks) complete(ctx context.Context, buckets []byte, generation uint64) error {
 	r := l.rebuilder
 	return r.retry(ctx, func() error {
-		return l.runOnHeld(ctx, bucketScript{completeScript, markerAndLock, nil}, func(b byte, state bucketState) {
+		held := slices.DeleteFunc(slices.Clone(buckets), func(b byte) bool { return !l.has(b) })
+		return r.scripts.runOnBuckets(ctx, bucketScript{completeScript, markerAndLock, []any{l.token, generation}}, held, func(b byte, state bucketState) {
 			l.drop(b)
 			if state != bucketLost {
 				l.ready = append(l.ready, b)

@@ -142,10 +142,10 @@ func (r *rig) setMarker(t *testing.T, bucket byte) {
 	t.Helper()
 	require.NoError(t, r.raw.Del(t.Context(), markerKey(bucket)).Err())
 	locks := newBucketLocks(r.rebuilder(nil))
-	busy, err := locks.acquire(t.Context(), []byte{bucket}, false)
+	busy, err := locks.acquire(t.Context(), []byte{bucket}, lockWrong)
 	require.NoError(t, err)
 	require.Empty(t, busy)
-	require.NoError(t, locks.complete(t.Context()))
+	require.NoError(t, locks.complete(t.Context(), locks.buckets(), 0))
 	require.Equal(t, []byte{bucket}, locks.ready)
 }
 
@@ -252,7 +252,7 @@ func (r *rig) mustClaim(t *testing.T, c event.Claim) event.ClaimResult {
 
 func (r *rig) mustWin(t *testing.T, c event.Claim) {
 	t.Helper()
-	require.Equal(t, event.ClaimResult{State: event.Claimed}, r.mustClaim(t, c))
+	require.Equal(t, event.Claimed, r.mustClaim(t, c).State)
 }
 
 // mustFind waits until an attempt finds the state.

@@ -23,6 +23,8 @@ func bucketOf(id event.ClaimID) byte { return id[0] }
 //	gw:<installation>{<bucket>}<16 bytes of the claim>   a claim
 //	gw:<installation>{<bucket>}:m                        the bucket's marker
 //	gw:<installation>{<bucket>}:l                        its lock
+//	gw:<installation>{<bucket>}:b                        the beat of its server, or none
+//	gw:<installation>{<bucket>}:w                        the lock of who writes that beat
 //	gw:<installation>{<bucket>}:f                        see former_keys.go
 //
 // All keys of a bucket share a hash tag, so that on a Redis Cluster one script may use
@@ -76,6 +78,12 @@ func (k *keyspace) marker(bucket byte) string { return k.markers[bucket] }
 
 // lock is the key of the lock that a gateway holds while it rebuilds a bucket.
 func (k *keyspace) lock(bucket byte) string { return k.buckets[bucket] + ":l" }
+
+// beat is the key of the beat of a bucket's server (see marker.go).
+func (k *keyspace) beat(bucket byte) string { return k.buckets[bucket] + ":b" }
+
+// beatLock is the key of the lock that the gateway holds that writes the beat.
+func (k *keyspace) beatLock(bucket byte) string { return k.buckets[bucket] + ":w" }
 
 // probeKey is a key of the bucket that never exists, of no installation.
 func probeKey(bucket byte) string { return keyPrefix + hashTag(bucket) + ":probe" }

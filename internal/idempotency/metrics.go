@@ -15,6 +15,7 @@ type Metrics struct {
 
 	up              prometheus.Gauge
 	unready         prometheus.Gauge
+	renewed         prometheus.Counter
 	rebuilds        *prometheus.CounterVec
 	rebuilt         prometheus.Counter
 	duplicates      prometheus.Counter
@@ -52,6 +53,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		unready: f.NewGauge(prometheus.GaugeOpts{
 			Name: "gateway_idempotency_buckets_unready",
 			Help: "Buckets, of 256, whose claims may be lost or were not checked yet: their keyed events are refused until a rebuild is done.",
+		}),
+		renewed: f.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_idempotency_markers_renewed_total",
+			Help: "Changes of Redis' replication id under which nothing was lost, as by a backup or a first replica: the log was not read.",
 		}),
 		rebuilds: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_idempotency_rebuilds_total",

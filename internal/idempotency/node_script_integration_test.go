@@ -163,7 +163,7 @@ func moveBucket(t *testing.T, cluster *goredis.ClusterClient, addrs []string, bu
 	}
 	info, err := target.Info(ctx, "replication").Result()
 	require.NoError(t, err)
-	require.NoError(t, target.Set(ctx, key, parseInfo(info)["master_replid"], 0).Err())
+	require.NoError(t, target.Set(ctx, key, "0 "+parseInfo(info)["master_replid"]+" run -", 0).Err())
 }
 
 // BenchmarkClusterBatch is a batch of claims on a Cluster of three, with a script for each

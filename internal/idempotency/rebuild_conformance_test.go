@@ -224,7 +224,7 @@ func testHolderDies(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
 	owner := dead.rebuilder(nil)
 	locks := newBucketLocks(owner) // they are never renewed, as if their process were gone
-	_, err := locks.acquire(t.Context(), allBuckets(), false)
+	_, err := locks.acquire(t.Context(), allBuckets(), lockWrong)
 	require.NoError(t, err)
 	taken := time.Now()
 	require.NoError(t, owner.old.exclude(t.Context(), allBuckets(), locks.token))
@@ -246,7 +246,7 @@ func testHolderDies(t *testing.T, l lab) {
 	_ = late.close()
 	require.Zero(t, tally.Written)
 	require.Empty(t, dead.record(t, e.Claim))
-	require.NoError(t, locks.complete(t.Context()))
+	require.NoError(t, locks.complete(t.Context(), locks.buckets(), 0))
 }
 
 func testStopReleases(t *testing.T, l lab) {

@@ -87,7 +87,7 @@ func replidOf(t *testing.T, r *rig) string {
 func testLocksOfAnotherRedis(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
 	dead.intervals.lockTTL = time.Hour
-	_, err := newBucketLocks(dead.rebuilder(nil)).acquire(t.Context(), allBuckets(), false)
+	_, err := newBucketLocks(dead.rebuilder(nil)).acquire(t.Context(), allBuckets(), lockWrong)
 	require.NoError(t, err)
 	l.promote(t)
 	heir.guard(t, &fakeLog{})

@@ -39,6 +39,19 @@ func (l lab) promotable(t *testing.T) lab {
 		require.NoError(t, rdb.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
 		require.NoError(t, rdb.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
 	}
+	l.change = func(t *testing.T) {
+		t.Helper()
+		// What redis-cli --rdb does: a first replica, which is soon gone.
+		before := parseInfo(rdb.Info(t.Context(), "replication").Val())["master_replid"]
+		replica, err := net.Dial("tcp", l.addr)
+		require.NoError(t, err)
+		_, err = replica.Write([]byte("SYNC\r\n"))
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			return parseInfo(rdb.Info(t.Context(), "replication").Val())["master_replid"] != before
+		}, patience, pollEvery)
+		require.NoError(t, replica.Close())
+	}
 	return l
 }
 

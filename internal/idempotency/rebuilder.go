@@ -13,16 +13,16 @@ import (
 
 // Log is Kafka's log, which holds what was written, whatever Redis remembers.
 type Log interface {
-	// Quiesce waits until nothing that the silent processes claimed before since can still be
-	// appended: a whole lease, or, transactional, until their producers were fenced. A nil
-	// silent stands for all processes.
+	// Quiesce waits until nothing that was claimed before since can still be appended by
+	// the silent processes, or, if silent is nil, by any: a whole lease, or, transactional,
+	// until their producers were fenced.
 	Quiesce(ctx context.Context, since time.Time, silent []string) error
 	// Replay visits every deduplicated record with a timestamp of from or later, up to an
 	// end beyond everything that was appended before the call: from several goroutines, in
-	// order within a partition. It returns visit's error. From one goroutine it tells watch
+	// order within a partition. If toWatermark, nothing can appear behind the high watermark
+	// any more, which is the end then. It returns visit's error. From one goroutine it tells watch
 	// how far each topic is, whenever that changes and about every second; it may wait for
-	// one topic without end while it reads the others. With toWatermark the end is the high
-	// watermark of the moment.
+	// one topic without end while it reads the others.
 	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
 }
 
@@ -33,7 +33,11 @@ type Rebuilder struct {
 	log       Log
 	unready   *unreadyBuckets
 	old       *oldGateways
+	member    *membership
+	unsettled *unsettledClaims
+	beats     *beats
 	wake      <-chan struct{} // receives when a claim found a wrong marker
+	checkSoon func()          // makes wake receive
 	logger    *slog.Logger
 	metrics   *Metrics
 	intervals intervals
@@ -49,18 +53,24 @@ type intervals struct {
 	contended, failed, least time.Duration
 	retry                    time.Duration // between two tries of one script
 	exclude                  time.Duration // between two renewals of what keeps old gateways out
+	beat                     time.Duration // between two beats
+	// joinFor is how long gateways are given to join a generation before they count as silent;
+	// joins between two looks who has.
+	joinFor, joins time.Duration
 }
 
 var defaultIntervals = intervals{
 	lockTTL: 10 * time.Second, check: 3 * time.Second,
 	contended: time.Second, failed: 5 * time.Second, least: 200 * time.Millisecond,
 	retry: time.Second, exclude: excludedFor / 6,
+	beat: time.Second, joinFor: 2 * time.Second, joins: 20 * time.Millisecond,
 }
 
 // NewRebuilder returns a Rebuilder of the store's claims.
 func NewRebuilder(s *Store, log Log) *Rebuilder {
 	return &Rebuilder{
-		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake,
+		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake, checkSoon: s.wakeGuard,
+		member: s.member, unsettled: s.unsettled, beats: newBeats(),
 		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
 	}
 }
@@ -114,15 +124,15 @@ func (t *Tally) add(more Tally) {
 
 // rebuild is readLog with log lines and metrics. Some of the buckets may be lost without
 // an error.
-func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason string, window time.Duration, progress func(Tally)) (Tally, error) {
+func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, what task, progress func(Tally)) (Tally, error) {
 	held := int(locks.count.Load())
 	level := slog.LevelWarn
-	if reason == reasonEmpty {
+	if what.reason == reasonEmpty {
 		level = slog.LevelInfo // a first start is not a fault
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
-		"reason", reason, "buckets", held, "window", window)
-	tally, err := r.readLog(ctx, locks, window, withLines(ctx, r.logger, progress))
+		"reason", what.reason, "buckets", held, "window", what.window)
+	tally, err := r.readLog(ctx, locks, what, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errOvertaken):
@@ -146,41 +156,90 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 	return tally, err
 }
 
+// task is what a rebuild is for.
+type task struct {
+	reason string
+	window time.Duration // of the log: nothing older counts
+	// seen is what Redis had before the buckets were locked, by which the loss is measured;
+	// nil: anything may be missing.
+	seen snapshot
+	// wasReady says that this process saw claims complete before: no gateway of a former
+	// version has worked since.
+	wasReady bool
+}
+
 // readLog learns from the log what was written in the locked buckets (design section 7,
-// rule 8): it waits until nothing more can be, reads the last window of the log, writes
+// rule 8): it waits until nothing more can be, reads of the log what may be missing, writes
 // settled claims, and sets the markers of the buckets whose locks and Redis stayed the
 // same. The others have to be started over.
-func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time.Duration, progress func(Tally)) (tally Tally, err error) {
+func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, progress func(Tally)) (tally Tally, err error) {
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
 	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
 		return tally, locks.stepError(ctx, "lock buckets", err)
 	}
 	// From now on, and not from begun, no old gateway makes a claim.
-	if err := r.log.Quiesce(ctx, time.Now(), nil); err != nil {
+	all := locks.buckets()
+	g := gathering{Rebuilder: r, locks: locks}
+	if err := g.gather(ctx, what); err != nil {
 		return tally, locks.stepError(ctx, "wait for records under way", err)
 	}
 	tally.Waited = time.Since(begun)
 	progress(tally)
-	restorer := newRestorer(ctx, r, locks, begun, &tally, progress)
-	// The window is counted back from before the wait, so the wait does not shorten it.
-	err = r.log.Replay(ctx, begun.Add(-window), false, restorer.visit, restorer.watch)
-	if written := restorer.close(); written != nil {
-		return tally, locks.stepError(ctx, "write claims", written)
+	for _, part := range g.parts(what, begun, all) {
+		if err := r.readPart(ctx, locks, &g, part, begun, &tally, progress); err != nil {
+			return tally, err
+		}
+	}
+	g.forget(ctx)
+	return tally, nil
+}
+
+// readPart reads the log for some of the buckets, and sets their markers.
+func (r *Rebuilder) readPart(ctx context.Context, locks *bucketLocks, g *gathering, p part, begun time.Time, tally *Tally, progress func(Tally)) error {
+	err := r.readSince(ctx, locks, p.from, g.toWatermark(), begun, tally, progress)
+	if err == nil && g.unregistered && tally.Read > 0 {
+		// Somebody has written events who is not registered: a gateway of a former version.
+		waits := time.Now()
+		if err = g.waitForAll(ctx); err != nil {
+			return locks.stepError(ctx, "wait for records under way", err)
+		}
+		tally.Waited += time.Since(waits)
+		err = r.readSince(ctx, locks, p.from, false, begun, tally, progress)
 	}
 	if err != nil {
-		return tally, locks.stepError(ctx, "read the log", err)
+		return err
 	}
 	// Again, because reading took time: a bucket that an old gateway got meanwhile is lost.
 	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), "") }); err != nil {
-		return tally, locks.stepError(ctx, "set markers", err)
+		return locks.stepError(ctx, "set markers", err)
 	}
-	err = locks.complete(ctx)
+	err = locks.complete(ctx, p.buckets, g.generation)
 	tally.Buckets = len(locks.ready)
 	if err != nil {
-		return tally, locks.stepError(ctx, "set markers", err)
+		return locks.stepError(ctx, "set markers", err)
 	}
-	return tally, nil
+	return nil
+}
+
+// readSince restores what the log has since from.
+func (r *Rebuilder) readSince(ctx context.Context, locks *bucketLocks, from time.Time, toWatermark bool, begun time.Time, tally *Tally, progress func(Tally)) error {
+	before, pass := *tally, Tally{}
+	restorer := newRestorer(ctx, r, locks, begun, &pass, func(t Tally) {
+		sum := before
+		sum.add(t)
+		progress(sum)
+	})
+	err := r.log.Replay(ctx, from, toWatermark, restorer.visit, restorer.watch)
+	written := restorer.close()
+	tally.add(pass)
+	if written != nil {
+		return locks.stepError(ctx, "write claims", written)
+	}
+	if err != nil {
+		return locks.stepError(ctx, "read the log", err)
+	}
+	return nil
 }
 
 // stepError is the error of a step that failed: errOvertaken if all buckets were lost

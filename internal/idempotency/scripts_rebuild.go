@@ -2,45 +2,103 @@ package idempotency
 
 import goredis "github.com/redis/go-redis/v9"
 
-// The scripts of a rebuild answer with one bucketState for each bucket. A lock's value is
-// "<token> <replid>": comparing it as a whole tests both, that no other gateway took the
-// lock and that this is still the Redis in which it was taken.
+// The scripts of a rebuild answer with a bucketState for each bucket, some with more
+// behind it. The values of markers, locks and beats are explained in marker.go. A lock is
+// tested by token and replication id together: that no other gateway took it, and that
+// this is still the Redis in which it was taken. A token belongs to one attempt of a
+// rebuild, and so to one generation.
 
-// checkScript: KEYS = markers.
-var checkScript = goredis.NewScript(luaReplid + `
+// luaMine tells whether a lock is that of ARGV[1], taken here.
+const luaMine = luaNames + `
+local own = ARGV[1] .. ' ' .. replid
+local function mine(lock) return lock and (lock == own or string.sub(lock, 1, #own + 1) == own .. ' ') end
+`
+
+// checkScript: KEYS = markers; ARGV = generation, or nothing for any. Each answer is "="
+// and the replication id, "-" (no marker), "!" (it names another Redis or an older
+// generation), or ">" (a newer generation).
+var checkScript = goredis.NewScript(luaReplid + luaNames + `
+local generation = ARGV[1]
 local out = redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
-  out[i] = not out[i] and '-' or out[i] == replid and '=' or '!'
+  local marker = out[i]
+  if not marker then
+    out[i] = '-'
+  elseif named(marker) ~= replid then
+    out[i] = '!'
+  else
+    local its = string.match(marker, '^%d+')
+    if not generation or its == generation then
+      out[i] = '=' .. replid
+    elseif tonumber(its) > tonumber(generation) then
+      out[i] = '>'
+    else
+      out[i] = '!'
+    end
+  end
 end
 return out
 `)
 
-// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A lock that
-// names another Redis is ignored; its owner notices when it renews it. With "force" a
-// bucket is locked although its marker is right, and the marker is deleted.
-var lockScript = goredis.NewScript(luaReplid + `
-local mine, force = ARGV[1] .. ' ' .. replid, ARGV[3] == 'force'
+// factsScript: KEYS = (marker, lock, beat)*. Each answer has a line for each of them, then
+// the server's master_replid, master_replid2, run_id and stream.
+var factsScript = goredis.NewScript(luaServer + `
+local who = replid .. '\n' .. former .. '\n' .. run .. '\n' .. stream
+local all, out = redis.call('MGET', unpack(KEYS)), {}
+for i = 1, #KEYS, 3 do
+  out[#out + 1] = (all[i] or '') .. '\n' .. (all[i + 1] or '') .. '\n' .. (all[i + 2] or '') .. '\n' .. who
+end
+return out
+`)
+
+// renewMarkerScript: KEYS = (marker, lock)*; ARGV = the marker as found, generation. The
+// Redis has another replication id, and nothing was lost.
+var renewMarkerScript = goredis.NewScript(luaServer + `
+local right = ARGV[2] .. ' ' .. replid .. ' ' .. run .. ' ' .. stream
+local generation, its_run, its_stream = string.match(ARGV[1], '^(%d+) %w+ (%S+) (%S+)$')
+local same = generation == ARGV[2] and its_run == run and its_stream == stream and run ~= '-' and not string.find(former, '[^0]')
 local out = {}
 for i = 1, #KEYS, 2 do
-  local lock = redis.call('GET', KEYS[i + 1])
-  if not force and redis.call('GET', KEYS[i]) == replid then
+  local marker = redis.call('GET', KEYS[i])
+  if same and marker == ARGV[1] and redis.call('EXISTS', KEYS[i + 1]) == 0 then
+    redis.call('SET', KEYS[i], right)
+    marker = right
+  end
+  out[#out + 1] = marker == right and '=' or 'X'
+end
+return out
+`)
+
+// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, mode, generation. A lock that
+// names another Redis is ignored; its owner notices when it renews it. A bucket whose
+// marker is right is not locked, unless the mode is "raise", for a new generation, or
+// "force", which deletes the marker. "L" is followed by the replication id and the marker.
+var lockScript = goredis.NewScript(luaReplid + luaMine + `
+local mode, generation = ARGV[3], ARGV[4]
+local out = {}
+for i = 1, #KEYS, 2 do
+  local marker, lock = redis.call('GET', KEYS[i]), redis.call('GET', KEYS[i + 1])
+  local its = named(marker) == replid and string.match(marker, '^%d+')
+  if mode == '' and its == generation then
     out[#out + 1] = '='
-  elseif lock and lock ~= mine and string.match(lock, ' (%S+)$') == replid then
+  elseif mode ~= 'force' and its and generation ~= '0' and tonumber(its) > tonumber(generation) then
+    out[#out + 1] = '>'
+  elseif lock and not mine(lock) and string.match(lock, '^%S+ (%S+)') == replid then
     out[#out + 1] = 'B'
   else
-    redis.call('SET', KEYS[i + 1], mine, 'PX', ARGV[2])
-    if force then redis.call('DEL', KEYS[i]) end
-    out[#out + 1] = 'L'
+    redis.call('SET', KEYS[i + 1], own, 'PX', ARGV[2])
+    if mode == 'force' then redis.call('DEL', KEYS[i]) end
+    out[#out + 1] = 'L' .. replid .. ' ' .. (marker or '')
   end
 end
 return out
 `)
 
 // renewScript: KEYS = locks; ARGV = token, lock ms.
-var renewScript = goredis.NewScript(luaReplid + `
+var renewScript = goredis.NewScript(luaReplid + luaMine + `
 local out = {}
 for i = 1, #KEYS do
-  if redis.call('GET', KEYS[i]) == ARGV[1] .. ' ' .. replid then
+  if mine(redis.call('GET', KEYS[i])) then
     redis.call('PEXPIRE', KEYS[i], ARGV[2])
     out[i] = 'L'
   else
@@ -50,17 +108,43 @@ end
 return out
 `)
 
+// raisedScript: KEYS = locks; ARGV = token, generation. Gateways may join from now on.
+var raisedScript = goredis.NewScript(luaReplid + luaMine + `
+local out = {}
+for i = 1, #KEYS do
+  if mine(redis.call('GET', KEYS[i])) then
+    redis.call('SET', KEYS[i], own .. ' ' .. ARGV[2] .. ' ,', 'KEEPTTL')
+    out[i] = 'L'
+  else
+    out[i] = 'X'
+  end
+end
+return out
+`)
+
+// joinedScript: KEYS = locks; ARGV = token. "L" is followed by the ids of the processes
+// that have joined.
+var joinedScript = goredis.NewScript(luaReplid + luaMine + `
+local out = {}
+for i = 1, #KEYS do
+  local lock = redis.call('GET', KEYS[i])
+  out[i] = mine(lock) and 'L' .. (string.match(lock, '^%S+ %S+ %d+ (.*)$') or '') or 'X'
+end
+return out
+`)
+
 // restoreScript: KEYS = records, then the locks of their buckets; ARGV = token,
 // number of records, then per record itself, its expiry in ms, the position of its lock
 // among the locks, from 1, and its fingerprint as a claim has it. The result has a letter
 // for each record: see the restored* constants. A settled record is never overwritten.
-var restoreScript = goredis.NewScript(luaReplid + luaSettled + `
-local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
+var restoreScript = goredis.NewScript(luaReplid + luaMine + luaSettled + `
+local n = tonumber(ARGV[2])
 local locks = redis.call('MGET', unpack(KEYS, n + 1))
+for i = 1, #locks do locks[i] = mine(locks[i]) end
 local out = {}
 for i = 1, n do
   local text, expiry = ARGV[4 * i - 1], ARGV[4 * i]
-  if locks[tonumber(ARGV[4 * i + 1])] ~= mine then
+  if not locks[tonumber(ARGV[4 * i + 1])] then
     out[i] = 'X'
   else
     local rec = redis.call('SET', KEYS[i], text, 'NX', 'GET', 'PX', expiry)
@@ -86,18 +170,18 @@ const (
 	restoredRefused   = 'X' // the lock is lost
 )
 
-// completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of the
-// buckets that are still locked. If a marker is right although the lock is gone, this
+// completeScript: KEYS = (marker, lock)*; ARGV = token, generation. It sets the markers of
+// the buckets that are still locked. If a marker is right although the lock is gone, this
 // command was sent twice, or another gateway has rebuilt the bucket.
-var completeScript = goredis.NewScript(luaReplid + `
+var completeScript = goredis.NewScript(luaServer + luaMine + `
 local out = {}
 for i = 1, #KEYS, 2 do
-  if redis.call('GET', KEYS[i + 1]) == ARGV[1] .. ' ' .. replid then
-    redis.call('SET', KEYS[i], replid)
+  if mine(redis.call('GET', KEYS[i + 1])) then
+    redis.call('SET', KEYS[i], ARGV[2] .. ' ' .. replid .. ' ' .. run .. ' ' .. stream)
     redis.call('DEL', KEYS[i + 1])
     out[#out + 1] = 'L'
   else
-    out[#out + 1] = redis.call('GET', KEYS[i]) == replid and '=' or 'X'
+    out[#out + 1] = named(redis.call('GET', KEYS[i])) == replid and '=' or 'X'
   end
 end
 return out
@@ -117,17 +201,18 @@ end
 return out
 `)
 
-// assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and deletes their
-// locks: a gateway that rebuilds such a bucket may stop, because there is nothing to find.
-var assertEmptyScript = goredis.NewScript(luaReplid + `
+// assertEmptyScript: KEYS = (marker, lock)*; ARGV = generation. It sets missing markers, and
+// deletes their locks: a gateway that rebuilds such a bucket may stop, because there is
+// nothing to find.
+var assertEmptyScript = goredis.NewScript(luaServer + luaNames + `
 local out = {}
 for i = 1, #KEYS, 2 do
   local marker = redis.call('GET', KEYS[i])
   if not marker then
-    redis.call('SET', KEYS[i], replid)
+    redis.call('SET', KEYS[i], ARGV[1] .. ' ' .. replid .. ' ' .. run .. ' ' .. stream)
     redis.call('DEL', KEYS[i + 1])
   end
-  out[#out + 1] = not marker and 'L' or marker == replid and '=' or '!'
+  out[#out + 1] = not marker and 'L' or named(marker) == replid and '=' or '!'
 end
 return out
 `)

@@ -34,6 +34,7 @@ func (a *attempt) publishOnce(ctx context.Context) {
 		a.withoutClaim(ctx, found, err)
 		return
 	}
+	a.until = found.Until
 	failpoint.At(failpoint.Claimed)
 	a.publishClaimed(ctx)
 }
@@ -70,11 +71,15 @@ func holds(found event.ClaimResult, err error) bool {
 // leave: giving a producer up takes a moment, and a busy machine needs more.
 const deliverySlack = 1500 * time.Millisecond
 
-// prepare makes the record of a claim that is held. It is false if too little of the
-// lease is left for a whole delivery.
+// prepare makes the record of a claim that is held. It is false if too little is left for
+// a whole delivery: of the lease, or of the time for which this gateway's claims surely
+// count.
 func (a *attempt) prepare() bool {
 	a.record = a.newRecord(a.claim.Placement, &a.claim)
 	left := a.door.cfg.Lease - a.record.Timestamp.Sub(a.claim.Begun)
+	if !a.until.IsZero() {
+		left = min(left, a.until.Sub(a.record.Timestamp))
+	}
 	if left < a.door.cfg.DeliveryTimeout+deliverySlack {
 		return false
 	}
@@ -241,6 +246,7 @@ func (a *attempt) resume(ctx context.Context, prior event.AbandonedClaim) {
 		a.result, a.err = a.resultOf(ctx, taken)
 		return
 	}
+	a.until = taken.Until
 	a.door.metrics.takeovers.Inc()
 	failpoint.At(failpoint.TakenOver)
 	a.publishClaimed(ctx)
