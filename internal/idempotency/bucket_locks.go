@@ -52,6 +52,12 @@ func (l *bucketLocks) drop(bucket byte) {
 	}
 }
 
+func (l *bucketLocks) dropAll() {
+	for _, b := range l.buckets() {
+		l.drop(b)
+	}
+}
+
 func (l *bucketLocks) buckets() []byte {
 	var list []byte
 	for b := range l.held {
@@ -80,7 +86,11 @@ const (
 // gateways hold.
 func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, mode string) (busy []byte, err error) {
 	r := l.rebuilder
-	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number()}}
+	counted := ""
+	if r.member.measured() {
+		counted = "counted"
+	}
+	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number(), counted}}
 	err = r.scripts.askBuckets(ctx, lock, buckets, func(b byte, text string) {
 		switch bucketState(text[:1]) {
 		case bucketHeld:

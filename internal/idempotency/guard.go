@@ -95,6 +95,9 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	}
 	kept, stop := locks.keep(ctx)
 	defer stop()
+	if seen, err = g.look(kept); err != nil { // again: what the locks protect
+		g.metrics.failed("check")
+	}
 	_, err = g.rebuild(kept, locks, task{reason: reason, window: g.cfg.TTL, seen: seen, wasReady: g.wasReady != [bucketCount]bool{}}, func(Tally) {})
 	if err != nil && kept.Err() == nil {
 		return g.intervals.failed
@@ -115,6 +118,11 @@ func (g *guard) lock(ctx context.Context, locks *bucketLocks, wrong []byte) (bus
 	}
 	if err == nil && locks.none() {
 		return nil, nil // a newer generation: this gateway has to catch up
+	}
+	if wrong, _ = g.check(ctx); len(wrong) == 0 { // another gateway was faster
+		locks.release(ctx)
+		locks.dropAll()
+		return nil, nil
 	}
 	return locks.acquire(ctx, all, lockRaise)
 }

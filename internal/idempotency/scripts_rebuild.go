@@ -69,7 +69,8 @@ end
 return out
 `)
 
-// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, mode, generation. A lock that
+// lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, mode, generation, and "counted"
+// if generations are. A lock that
 // names another Redis is ignored; its owner notices when it renews it. A bucket whose
 // marker is right is not locked, unless the mode is "raise", for a new generation, or
 // "force", which deletes the marker. "L" is followed by the replication id and the marker.
@@ -81,7 +82,7 @@ for i = 1, #KEYS, 2 do
   local its = named(marker) == replid and string.match(marker, '^%d+')
   if mode == '' and its == generation then
     out[#out + 1] = '='
-  elseif mode ~= 'force' and its and generation ~= '0' and tonumber(its) > tonumber(generation) then
+  elseif mode ~= 'force' and its and ARGV[5] == 'counted' and tonumber(its) > tonumber(generation) then
     out[#out + 1] = '>'
   elseif lock and not mine(lock) and string.match(lock, '^%S+ (%S+)') == replid then
     out[#out + 1] = 'B'
