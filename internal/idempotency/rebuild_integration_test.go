@@ -42,6 +42,7 @@ func (l lab) promotable(t *testing.T) lab {
 	l.change = func(t *testing.T) {
 		t.Helper()
 		// What redis-cli --rdb does: a first replica, which is soon gone.
+		require.NoError(t, rdb.ConfigSet(t.Context(), "repl-backlog-ttl", "1").Err()) // its end is another change
 		before := parseInfo(rdb.Info(t.Context(), "replication").Val())["master_replid"]
 		replica, err := net.Dial("tcp", l.addr)
 		require.NoError(t, err)
