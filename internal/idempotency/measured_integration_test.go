@@ -341,13 +341,12 @@ func TestMeasuredOnCluster(t *testing.T) {
 	addrs[0] = replica
 
 	_, reads = f.during(t, func() { moveSlot(t, addrs, 9) })
-	require.Len(t, reads, 2, "the bucket that moved needs the window, the others what is newer than a beat")
-	require.Less(t, reads[0], clockDifference+2*patience)
-	require.Greater(t, reads[1], longTTL)
+	require.Greater(t, slices.Max(reads), longTTL, "the bucket that moved needs the window")
+	require.Less(t, slices.Min(reads), clockDifference+2*patience, "the others what is newer than a beat")
 
 	_, reads = f.during(t, func() { do(t, addrs[2], "FLUSHALL") })
-	require.Len(t, reads, 2)
-	require.Greater(t, reads[1], longTTL)
+	require.Greater(t, slices.Max(reads), longTTL)
+	require.Less(t, slices.Min(reads), clockDifference+2*patience)
 	f.mustRemember(t, through)
 }
 
