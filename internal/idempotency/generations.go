@@ -3,8 +3,10 @@ package idempotency
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
 )
 
@@ -34,6 +36,9 @@ const (
 	renewalParts = 6
 	// clockDifference is the largest between two gateways, the assumption of docs/guarantees.md.
 	clockDifference = time.Minute
+	// confirmedWithin bounds how long a command waits for Kafka's word on generations.
+	confirmedWithin = 30 * time.Second
+	confirmedPoll   = 20 * time.Millisecond
 )
 
 // silence is how long after its last confirmation of a generation a gateway may still have
@@ -80,6 +85,16 @@ func (m *membership) known() bool {
 	}
 	_, at := m.gens.Confirmed()
 	return !at.IsZero()
+}
+
+// await waits until the generation is known.
+func (m *membership) await(ctx context.Context) error {
+	limit, cancel := context.WithTimeout(ctx, confirmedWithin)
+	defer cancel()
+	if !backoff.Poll(limit, confirmedPoll, m.known) {
+		return fmt.Errorf("read the generation of the claims in kafka: %w", limit.Err())
+	}
+	return nil
 }
 
 // current is the generation for a claim, and until when records may be in flight under

@@ -15,6 +15,9 @@ func (r *Rebuilder) Rebuild(ctx context.Context, window time.Duration, progress 
 	if progress == nil {
 		progress = func(Tally) {}
 	}
+	if err := r.member.await(ctx); err != nil {
+		return Tally{}, err
+	}
 	todo, mode := allBuckets(), lockForce
 	var sum Tally
 	for {
@@ -60,6 +63,9 @@ var ErrNotEmpty = errors.New("buckets carry the marker of another Redis: events 
 // asserts that no keyed event was written within the idempotency window: if one
 // was, its retries are published again.
 func (s *Store) AssertEmpty(ctx context.Context) (set int, err error) {
+	if err := s.member.await(ctx); err != nil {
+		return 0, err
+	}
 	if err := s.old.exclude(ctx, allBuckets(), ""); err != nil {
 		return 0, err
 	}

@@ -131,6 +131,10 @@ func (s *Store) Release(c event.Claim) <-chan struct{} {
 	return e.done
 }
 
+// Settled reports whether no claim of this process is unsettled: nothing would be lost with
+// it. It is false where that is not known.
+func (s *Store) Settled() bool { return s.unsettled.none() }
+
 // wakeGuard asks the guard to check the markers now.
 func (s *Store) wakeGuard() {
 	select {

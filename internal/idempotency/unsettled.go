@@ -160,6 +160,16 @@ func (u *unsettledClaims) unknown(token string) {
 	}
 }
 
+// none reports whether the list is empty, and complete.
+func (u *unsettledClaims) none() bool {
+	if u == nil {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.at) == 0 && !time.Now().Before(u.incomplete)
+}
+
 // sweep takes out what is over: nothing is published under a claim after its lease.
 func (u *unsettledClaims) sweep(now time.Time) {
 	if u == nil {
