@@ -96,6 +96,19 @@ func slowly(d time.Duration) func(*world) {
 	}
 }
 
+// confirmedFor lets the claim count for so long only.
+func confirmedFor(d time.Duration) func(*world) {
+	return storeFinds(event.ClaimResult{State: event.Claimed, Until: testStart.Add(d)})
+}
+
+func takerConfirmedFor(d time.Duration) func(*world) {
+	return func(w *world) {
+		w.takeOver = func(context.Context, event.Claim, event.AbandonedClaim) (event.ClaimResult, error) {
+			return event.ClaimResult{State: event.Claimed, Until: testStart.Add(d)}, nil
+		}
+	}
+}
+
 func slowTakeOver(d time.Duration) func(*world) {
 	return func(w *world) {
 		w.takeOver = func(context.Context, event.Claim, event.AbandonedClaim) (event.ClaimResult, error) {
@@ -203,6 +216,18 @@ func TestProtocol(t *testing.T) {
 		{
 			name: "lease too short: release", given: []func(*world){slowly(tooSlow)},
 			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+		},
+		{
+			name: "confirmed just long enough", given: []func(*world){confirmedFor(testDelivery + deliverySlack)},
+			calls: []string{"check", "claim", "publish", "settle"},
+		},
+		{
+			name: "not confirmed for long enough: release", given: []func(*world){confirmedFor(testDelivery + deliverySlack - 1)},
+			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+		},
+		{
+			name: "a taker not confirmed for long enough: release", given: []func(*world){abandoned, takerConfirmedFor(testDelivery)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
 		},
 		{
 			name: "lease of a taker too short: release", given: []func(*world){abandoned, slowTakeOver(tooSlow)},
