@@ -46,6 +46,8 @@ type availability struct {
 	opened   chan struct{} // asks for a probe
 	circuits [bucketCount]circuit
 	refusal  atomic.Pointer[event.StoreAway] // of claims; set before a circuit opens
+	// unsuitable is the refusal of claims by a Redis that cannot keep any; nil: it can.
+	unsuitable atomic.Pointer[event.StoreAway]
 
 	mu    sync.Mutex // for what follows, and while a circuit changes
 	open  int        // circuits
@@ -71,6 +73,9 @@ func (a *availability) circuitOf(bucket byte) *circuit {
 
 // refuse is an *event.StoreAway if Redis is known to take no claims of this bucket.
 func (a *availability) refuse(bucket byte) error {
+	if never := a.unsuitable.Load(); never != nil {
+		return never
+	}
 	if !a.circuitOf(bucket).isOpen() || !a.watched.Load() {
 		return nil
 	}
@@ -134,7 +139,9 @@ func (a *availability) closed(wasOpen bool) {
 func (a *availability) state() (buckets int, cause error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
+	switch never := a.unsuitable.Load(); {
+	case never != nil:
+		return bucketCount, never.Cause
 	case !a.answered.Load() && a.cause == nil:
 		return bucketCount, errNotAsked
 	case !a.answered.Load():
@@ -151,7 +158,12 @@ func (a *availability) state() (buckets int, cause error) {
 func (a *availability) watch(ctx context.Context) {
 	a.watched.Store(true)
 	defer a.watched.Store(false)
+	var learned time.Time
 	for ctx.Err() == nil {
+		if interval := time.Since(learned); interval >= suitableInterval || a.unsuitable.Load() != nil {
+			a.learnSuitable(ctx)
+			learned = time.Now()
+		}
 		interval := probeInterval
 		if !a.probe(ctx) {
 			interval = probeSoon

@@ -26,6 +26,9 @@ func (r *Rebuilder) Guard(ctx context.Context) {
 	if !backoff.Poll(ctx, r.intervals.least, r.scripts.keys.areKnown) {
 		return // Kafka has not said which cluster it is
 	}
+	if !backoff.Poll(ctx, probeInterval, func() bool { return r.available.learnSuitable(ctx) }) {
+		return
+	}
 	beside.Go(func() { joiner{r}.run(ctx) })
 	beside.Go(func() { r.writeBeats(ctx) })
 	g.excluded(r.old.exclude(ctx, allBuckets(), "")) // first: what the markers say counts from then on

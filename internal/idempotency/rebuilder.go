@@ -36,6 +36,7 @@ type Rebuilder struct {
 	member    *membership
 	unsettled *unsettledClaims
 	beats     *beats
+	available *availability
 	wake      <-chan struct{} // receives when a claim found a wrong marker
 	checkSoon func()          // makes wake receive
 	logger    *slog.Logger
@@ -70,7 +71,7 @@ var defaultIntervals = intervals{
 func NewRebuilder(s *Store, log Log) *Rebuilder {
 	return &Rebuilder{
 		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake, checkSoon: s.wakeGuard,
-		member: s.member, unsettled: s.unsettled, beats: newBeats(),
+		member: s.member, unsettled: s.unsettled, beats: newBeats(), available: s.available,
 		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
 	}
 }

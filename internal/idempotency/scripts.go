@@ -29,7 +29,7 @@ local former = string.match(info, 'master_replid2:(%w+)') or ''
 info = redis.call('INFO', 'server')
 local run = string.match(info, 'run_id:(%w+)') or '-'
 local stream = '-'
-if string.find(info, 'redis_mode:cluster', 1, true) then
+if string.find(info, '_mode:cluster', 1, true) then -- redis_mode, or Valkey's server_mode
   stream = redis.pcall('CLUSTER', 'MYID')
   if type(stream) ~= 'string' then stream = 'unknown-' .. replid end
 end
