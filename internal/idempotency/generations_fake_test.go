@@ -106,7 +106,7 @@ func (m *fakeMember) Raise(context.Context) (event.Generation, []event.Gateway, 
 func (m *fakeMember) Next(number uint64) (event.Generation, bool) {
 	m.reg.mu.Lock()
 	defer m.reg.mu.Unlock()
-	if int(number) < len(m.reg.generations) { //nolint:gosec // a few
+	if int(number) < len(m.reg.generations) {
 		return m.reg.generations[number], true
 	}
 	return event.Generation{}, false

@@ -179,13 +179,6 @@ func testMeasuredPromotion(t *testing.T, l lab) {
 	require.Eventually(t, func() bool { return a.mustBeTakenSoon() && b.mustBeTakenSoon() }, patience, pollEvery)
 }
 
-// promoteWithout is a promotion of a replica that lacked the claim.
-func (l lab) promoteWithout(t *testing.T, r *rig, c event.Claim) {
-	t.Helper()
-	require.NoError(t, r.raw.Del(t.Context(), recordKey(c.ID)).Err())
-	l.promote(t)
-}
-
 func testReassert(t *testing.T, l lab) {
 	reg := newFakeRegistry()
 	a, _ := l.member(t, reg, "a")
@@ -276,7 +269,7 @@ func testSilentProducers(t *testing.T, l lab) {
 	reg.register("dead")
 	l.promote(t)
 	a.mustBeReadyWith(t, 2)
-	require.EqualValues(t, 1, log.waits.Load())
+	require.Positive(t, log.waits.Load())
 	require.Equal(t, []string{"dead"}, *log.fenced.Load())
 	require.False(t, log.toWatermark.Load())
 }

@@ -27,7 +27,9 @@ func TestUnsuitableRedis(t *testing.T) {
 		"the user may not run INFO": {func(c *server.Peer, _ string) { c.WriteError("NOPERM no permissions") }, ""},
 		"no replication id":         {func(c *server.Peer, _ string) { c.WriteBulk("role:master\r\n") }, "no master_replid"},
 		"active-active": {
-			func(c *server.Peer, _ string) { c.WriteBulk(strings.Replace(replication, "role:master", "role:active-replica", 1)) },
+			func(c *server.Peer, _ string) {
+				c.WriteBulk(strings.Replace(replication, "role:master", "role:active-replica", 1))
+			},
 			"active-active",
 		},
 		"Dragonfly": {
