@@ -48,6 +48,7 @@ type availability struct {
 	refusal  atomic.Pointer[event.StoreAway] // of claims; set before a circuit opens
 	// unsuitable is the refusal of claims by a Redis that cannot keep any; nil: it can.
 	unsuitable atomic.Pointer[event.StoreAway]
+	learned    atomic.Int64 // when that was asked, Unix nanoseconds
 
 	mu    sync.Mutex // for what follows, and while a circuit changes
 	open  int        // circuits
@@ -158,11 +159,9 @@ func (a *availability) state() (buckets int, cause error) {
 func (a *availability) watch(ctx context.Context) {
 	a.watched.Store(true)
 	defer a.watched.Store(false)
-	var learned time.Time
 	for ctx.Err() == nil {
-		if interval := time.Since(learned); interval >= suitableInterval || a.unsuitable.Load() != nil {
+		if a.unsuitable.Load() != nil || time.Since(time.Unix(0, a.learned.Load())) >= suitableInterval {
 			a.learnSuitable(ctx)
-			learned = time.Now()
 		}
 		interval := probeInterval
 		if !a.probe(ctx) {

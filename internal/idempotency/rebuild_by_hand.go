@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -65,6 +66,11 @@ var ErrNotEmpty = errors.New("buckets carry the marker of another Redis: events 
 func (s *Store) AssertEmpty(ctx context.Context) (set int, err error) {
 	if err := s.member.await(ctx); err != nil {
 		return 0, err
+	}
+	if s.member.measured() && s.member.number() == 0 { // markers name a generation
+		if _, _, err := s.cfg.Generations.Raise(ctx); err != nil {
+			return 0, fmt.Errorf("raise the generation: %w", err)
+		}
 	}
 	if err := s.old.exclude(ctx, allBuckets(), ""); err != nil {
 		return 0, err

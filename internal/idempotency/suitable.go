@@ -46,6 +46,7 @@ func (a *availability) learnSuitable(ctx context.Context) bool {
 	if err != nil {
 		return a.unsuitable.Load() == nil // as was known
 	}
+	a.learned.Store(time.Now().UnixNano())
 	before := a.unsuitable.Load()
 	switch {
 	case lacks == "" && before != nil:
