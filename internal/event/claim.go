@@ -87,6 +87,10 @@ type Claim struct {
 	Fingerprint Fingerprint
 	Token       string // fresh for every attempt
 	Placement   Placement
+	// Type is the event's type. DeadLetters says that attempts at the same identity may
+	// have gone to a dead-letter topic instead.
+	Type        string
+	DeadLetters bool
 	// Begun is when this process asked for the claim: the lease surely runs
 	// until Begun plus the lease time, whatever Redis' clock says.
 	Begun time.Time
@@ -146,9 +150,15 @@ type LogEntry struct {
 	Timestamp   time.Time // of the record
 }
 
+// AnyType stands for every event type, of a dead-letter topic for example.
+const AnyType = "*"
+
 // TopicReplay is how far a replay has read one topic of the log.
 type TopicReplay struct {
 	Topic string
+	// Types are the event types whose records may be in the topic. A replay that names any
+	// type names all topics that may have records of it.
+	Types []string
 	// Read and Total are numbers of offsets: records, and what lies between them. Total is
 	// 0 until it is known.
 	Read, Total int64
@@ -157,6 +167,15 @@ type TopicReplay struct {
 	// Waiting says what the topic waits for, partition by partition, for example
 	// "orders.placed[3]: no leader".
 	Waiting []string
+	// Spans are what is read of each partition.
+	Spans []SpanReplay
+}
+
+// SpanReplay is the part of a partition that is read: from the offset From up to, but
+// without, To. Everything before At was visited.
+type SpanReplay struct {
+	Partition    int32
+	From, To, At int64
 }
 
 // ClaimState is the row of the protocol's table that applies.

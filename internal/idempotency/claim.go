@@ -122,14 +122,14 @@ func (s *Store) resultOf(call *claimCall, waitErr error) (event.ClaimResult, err
 		s.metrics.failed("claim")
 		return event.ClaimResult{}, err
 	}
-	return s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint)
+	return s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint, claimKind(&call.claim))
 }
 
 // readAnswer reads a script's answer. "M" is an *event.Rebuilding.
-func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
+func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint, kind string) (event.ClaimResult, error) {
 	if text == "M" {
 		s.wakeGuard()
-		return event.ClaimResult{}, &event.Rebuilding{Left: s.unready.estimate(bucketOf(id), time.Now())}
+		return event.ClaimResult{}, s.rebuild.refusal(kind, s.unready.estimate(bucketOf(id), time.Now()))
 	}
 	return parseResult(text, f, s.cfg.Transactional)
 }
@@ -156,12 +156,12 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 		return event.ClaimResult{}, err
 	}
 	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{keys.claim(c.ID), keys.marker(bucketOf(c.ID))},
-		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier)).Text()
+		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier), claimKind(&c)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.ClaimResult{}, fmt.Errorf("take over claim: %w", err)
 	}
-	return s.readAnswer(text, c.ID, c.Fingerprint)
+	return s.readAnswer(text, c.ID, c.Fingerprint, claimKind(&c))
 }
 
 // Look reads the record without claiming. A zero f matches any payload. If nothing is
@@ -188,5 +188,5 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 		s.metrics.failed("look")
 		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", err)
 	}
-	return s.readAnswer(text, id, f)
+	return s.readAnswer(text, id, f, "")
 }

@@ -47,6 +47,8 @@ func markerKey(bucket byte) string { return testKeys.marker(bucket) }
 
 func lockKey(bucket byte) string { return testKeys.lock(bucket) }
 
+func progressKey(bucket byte) string { return testKeys.buckets[bucket] + ":d" }
+
 // backend is a Redis on which the conformance suite runs.
 type backend struct {
 	addr string

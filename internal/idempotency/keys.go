@@ -23,6 +23,7 @@ func bucketOf(id event.ClaimID) byte { return id[0] }
 //	gw:<installation>{<bucket>}<16 bytes of the claim>   a claim
 //	gw:<installation>{<bucket>}:m                        the bucket's marker
 //	gw:<installation>{<bucket>}:l                        its lock
+//	gw:<installation>{<bucket>}:d                        how far its rebuild is (scripts_types.go)
 //	gw:<installation>{<bucket>}:f                        see former_keys.go
 //
 // All keys of a bucket share a hash tag, so that on a Redis Cluster one script may use

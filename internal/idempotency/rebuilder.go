@@ -32,6 +32,7 @@ type Rebuilder struct {
 	scripts   *scriptRunner
 	log       Log
 	unready   *unreadyBuckets
+	state     *rebuildWatch
 	old       *oldGateways
 	wake      <-chan struct{} // receives when a claim found a wrong marker
 	logger    *slog.Logger
@@ -60,7 +61,7 @@ var defaultIntervals = intervals{
 // NewRebuilder returns a Rebuilder of the store's claims.
 func NewRebuilder(s *Store, log Log) *Rebuilder {
 	return &Rebuilder{
-		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake,
+		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, state: s.rebuild, old: s.old, wake: s.wake,
 		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
 	}
 }
@@ -122,6 +123,8 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
 		"reason", reason, "buckets", held, "window", window)
+	r.state.see(Tally{}, time.Now())
+	defer r.state.end()
 	tally, err := r.readLog(ctx, locks, window, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
@@ -162,6 +165,9 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 	}
 	tally.Waited = time.Since(begun)
 	progress(tally)
+	if err := locks.announce(ctx, nil); err != nil {
+		return tally, locks.stepError(ctx, "lock buckets", err)
+	}
 	restorer := newRestorer(ctx, r, locks, begun, &tally, progress)
 	// The window is counted back from before the wait, so the wait does not shorten it.
 	err = r.log.Replay(ctx, begun.Add(-window), false, restorer.visit, restorer.watch)

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,9 @@ const (
 	restoreShards = 4
 	// leastExpiry is the expiry of a record at the very end of its window.
 	leastExpiry = time.Second
+	// announceAgain is how often it is announced again which types are back, long before
+	// that expires.
+	announceAgain = time.Hour
 	// duplicateLines bounds how many duplicates are logged one by one.
 	duplicateLines = 10
 )
@@ -48,6 +52,9 @@ type restorer struct {
 	writing  *errgroup.Group
 	failed   context.Context // ended when a batch could not be written
 
+	returned  []string // types that are announced; only for watch
+	announced time.Time
+
 	read, aged atomic.Int64
 	mu         sync.Mutex // guards tally
 	tally      *Tally
@@ -58,7 +65,13 @@ type restorer struct {
 type restoreShard struct {
 	mu    sync.Mutex
 	batch []settledEntry
-	full  chan []settledEntry
+	full  chan restoreOrder
+}
+
+// restoreOrder is a batch to write. written, if there is one, is closed when that is done.
+type restoreOrder struct {
+	batch   []settledEntry
+	written chan struct{}
 }
 
 // newRestorer returns a restorer that must be closed.
@@ -74,11 +87,16 @@ func newRestorer(ctx context.Context, r *Rebuilder, locks *bucketLocks, now time
 	o.writing, o.failed = errgroup.WithContext(ctx)
 	for i := range o.shards {
 		shard := &o.shards[i]
-		shard.full = make(chan []settledEntry, 1)
+		shard.full = make(chan restoreOrder, 1)
 		o.writing.Go(func() error {
-			for batch := range shard.full {
-				if err := o.flush(o.failed, batch); err != nil {
-					return err
+			for order := range shard.full {
+				if len(order.batch) > 0 {
+					if err := o.flush(o.failed, order.batch); err != nil {
+						return err
+					}
+				}
+				if order.written != nil {
+					close(order.written)
 				}
 			}
 			return nil
@@ -110,13 +128,13 @@ func (r *restorer) visit(e event.LogEntry) error {
 	if len(shard.batch) < r.limit {
 		return nil
 	}
-	return r.send(shard)
+	return r.send(shard, nil)
 }
 
 // send passes the shard's batch on. It waits while an earlier one is due.
-func (r *restorer) send(shard *restoreShard) error {
+func (r *restorer) send(shard *restoreShard, written chan struct{}) error {
 	select {
-	case shard.full <- shard.batch:
+	case shard.full <- restoreOrder{shard.batch, written}:
 		shard.batch = make([]settledEntry, 0, r.limit)
 		return nil
 	case <-r.failed.Done():
@@ -124,8 +142,39 @@ func (r *restorer) send(shard *restoreShard) error {
 	}
 }
 
-// watch receives how far the reading is.
+// flushed returns when everything that was visited before is written.
+func (r *restorer) flushed() error {
+	var written [restoreShards]chan struct{}
+	for i := range r.shards {
+		shard := &r.shards[i]
+		written[i] = make(chan struct{})
+		shard.mu.Lock()
+		err := r.send(shard, written[i])
+		shard.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	for _, one := range written {
+		select {
+		case <-one:
+		case <-r.failed.Done():
+			return r.failed.Err()
+		}
+	}
+	return nil
+}
+
+// watch receives how far the reading is. Types whose topics are done are announced, once
+// all that was read of them is written. A failure is met again by the next report, or by
+// the rebuild itself.
 func (r *restorer) watch(topics []event.TopicReplay) {
+	if types := returnedTypes(topics); len(types) > 0 && (!slices.Equal(types, r.returned) || time.Since(r.announced) >= announceAgain) && r.flushed() == nil {
+		if err := r.locks.announce(r.failed, types); err == nil {
+			r.returned, r.announced = types, time.Now()
+		}
+	}
+	r.state.see(Tally{Topics: topics}, time.Now())
 	r.report(func(t *Tally) { t.Topics = topics })
 }
 
@@ -143,7 +192,7 @@ func (r *restorer) report(change func(*Tally)) {
 func (r *restorer) close() error {
 	for i := range r.shards {
 		if shard := &r.shards[i]; len(shard.batch) > 0 {
-			_ = r.send(shard) // the error is that of writing
+			_ = r.send(shard, nil) // the error is that of writing
 		}
 		close(r.shards[i].full)
 	}

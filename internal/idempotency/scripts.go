@@ -38,17 +38,20 @@ end
 
 // claimScript: KEYS = records, then the markers of their buckets; ARGV = lease
 // ms, ttl ms, number of records, from, then per record its body (what follows
-// <from>) and the position of its marker among the markers, from 1. Each result is "M"
-// (marker missing or different), "W" (claimed) or "R<now> <record>" (of another attempt).
+// <from>) and the position of its marker among the markers, from 1, and 512 times that of its
+// kind among the kinds, from 0; then the kinds (see claimKind). Each result is "M" (marker missing
+// or different, and the kind is not back), "W" (claimed) or "R<now> <record>" (of another attempt).
 // A record with the claim's own token means that the client library sent the claim twice.
-var claimScript = newNodeScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+var claimScript = newNodeScript(luaReplid + luaNow + luaHolder + luaAnswer + luaReturned + `
 local ttl, n = ARGV[2], tonumber(ARGV[3])
 local head = 'C ' .. string.format('%d', now + tonumber(ARGV[1])) .. ' ' .. ARGV[4] .. ' '
 local markers = values(n + 1)
 local out = {}
 for i = 1, n do
   local body = ARGV[2 * i + 3]
-  if markers[tonumber(ARGV[2 * i + 4])] ~= replid then
+  local at = tonumber(ARGV[2 * i + 4])
+  local marker = at % 512
+  if markers[marker] ~= replid and not returned(KEYS[n + marker], ARGV[2 * n + 5 + (at - marker) / 512]) then
     out[i] = lost(redis.call('GET', KEYS[i]))
   else
     local rec = redis.call('SET', KEYS[i], head .. body, 'NX', 'GET', 'PX', ttl)
@@ -63,10 +66,10 @@ return out
 `)
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
-// ttl ms, from, body. The result is as for a claim.
-var takeOverScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + `
+// ttl ms, from, body, kind. The result is as for a claim.
+var takeOverScript = goredis.NewScript(luaReplid + luaNow + luaHolder + luaAnswer + luaReturned + `
 local rec = redis.call('GET', KEYS[1])
-if redis.call('GET', KEYS[2]) ~= replid then return lost(rec) end
+if redis.call('GET', KEYS[2]) ~= replid and not returned(KEYS[2], ARGV[6]) then return lost(rec) end
 local body = ARGV[5]
 if rec == ARGV[1] then
   redis.call('SET', KEYS[1], 'C ' .. string.format('%d', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4] .. ' ' .. body, 'PX', ARGV[3])

@@ -3,8 +3,8 @@ package idempotency
 import goredis "github.com/redis/go-redis/v9"
 
 // The scripts of a rebuild answer with one bucketState for each bucket. A lock's value is
-// "<token> <replid>": comparing it as a whole tests both, that no other gateway took the
-// lock and that this is still the Redis in which it was taken.
+// "<token> <replid>": both are tested, that no other gateway took the lock and that this is
+// still the Redis in which it was taken (luaHold).
 
 // checkScript: KEYS = markers.
 var checkScript = goredis.NewScript(luaReplid + `
@@ -18,7 +18,7 @@ return out
 // lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, "force" or "". A lock that
 // names another Redis is ignored; its owner notices when it renews it. With "force" a
 // bucket is locked although its marker is right, and the marker is deleted.
-var lockScript = goredis.NewScript(luaReplid + `
+var lockScript = goredis.NewScript(luaReplid + luaHold + `
 local mine, force = ARGV[1] .. ' ' .. replid, ARGV[3] == 'force'
 local out = {}
 for i = 1, #KEYS, 2 do
@@ -29,6 +29,8 @@ for i = 1, #KEYS, 2 do
     out[#out + 1] = 'B'
   else
     redis.call('SET', KEYS[i + 1], mine, 'PX', ARGV[2])
+    local key = progress(KEYS[i + 1])
+    if force or not named(redis.call('GET', key), ARGV[1]) then redis.call('DEL', key) end
     if force then redis.call('DEL', KEYS[i]) end
     out[#out + 1] = 'L'
   end
@@ -37,11 +39,13 @@ return out
 `)
 
 // renewScript: KEYS = locks; ARGV = token, lock ms.
-var renewScript = goredis.NewScript(luaReplid + `
+var renewScript = goredis.NewScript(luaReplid + luaHold + `
 local out = {}
 for i = 1, #KEYS do
-  if redis.call('GET', KEYS[i]) == ARGV[1] .. ' ' .. replid then
-    redis.call('PEXPIRE', KEYS[i], ARGV[2])
+  if holds(KEYS[i], ARGV[1]) then
+    if redis.call('PEXPIRE', KEYS[i], ARGV[2]) == 0 then -- it expired, and nothing has happened since
+      redis.call('SET', KEYS[i], string.match(redis.call('GET', progress(KEYS[i])), '^[^\n]*'), 'PX', ARGV[2])
+    end
     out[i] = 'L'
   else
     out[i] = 'X'
@@ -54,13 +58,20 @@ return out
 // number of records, then per record itself, its expiry in ms, the position of its lock
 // among the locks, from 1, and its fingerprint as a claim has it. The result has a letter
 // for each record: see the restored* constants. A settled record is never overwritten.
-var restoreScript = goredis.NewScript(luaReplid + luaSettled + `
-local mine, n = ARGV[1] .. ' ' .. replid, tonumber(ARGV[2])
-local locks = redis.call('MGET', unpack(KEYS, n + 1))
-local out = {}
+var restoreScript = goredis.NewScript(luaReplid + luaHold + luaSettled + `
+local n = tonumber(ARGV[2])
+local locks, held, out = redis.call('MGET', unpack(KEYS, n + 1)), {}, {}
+local mine -- all locks of a token in one server have the same value
+for i = 1, #locks do
+  if locks[i] and locks[i] == mine then
+    held[i] = true
+  elseif holds(KEYS[n + i], ARGV[1]) then
+    held[i], mine = true, locks[i]
+  end
+end
 for i = 1, n do
   local text, expiry = ARGV[4 * i - 1], ARGV[4 * i]
-  if locks[tonumber(ARGV[4 * i + 1])] ~= mine then
+  if not held[tonumber(ARGV[4 * i + 1])] then
     out[i] = 'X'
   else
     local rec = redis.call('SET', KEYS[i], text, 'NX', 'GET', 'PX', expiry)
@@ -89,12 +100,12 @@ const (
 // completeScript: KEYS = (marker, lock)*; ARGV = token. It sets the markers of the
 // buckets that are still locked. If a marker is right although the lock is gone, this
 // command was sent twice, or another gateway has rebuilt the bucket.
-var completeScript = goredis.NewScript(luaReplid + `
+var completeScript = goredis.NewScript(luaReplid + luaHold + `
 local out = {}
 for i = 1, #KEYS, 2 do
-  if redis.call('GET', KEYS[i + 1]) == ARGV[1] .. ' ' .. replid then
+  if holds(KEYS[i + 1], ARGV[1]) then
     redis.call('SET', KEYS[i], replid)
-    redis.call('DEL', KEYS[i + 1])
+    redis.call('DEL', KEYS[i + 1], progress(KEYS[i + 1]))
     out[#out + 1] = 'L'
   else
     out[#out + 1] = redis.call('GET', KEYS[i]) == replid and '=' or 'X'
@@ -119,13 +130,13 @@ return out
 
 // assertEmptyScript: KEYS = (marker, lock)*. It sets missing markers, and deletes their
 // locks: a gateway that rebuilds such a bucket may stop, because there is nothing to find.
-var assertEmptyScript = goredis.NewScript(luaReplid + `
+var assertEmptyScript = goredis.NewScript(luaReplid + luaHold + `
 local out = {}
 for i = 1, #KEYS, 2 do
   local marker = redis.call('GET', KEYS[i])
   if not marker then
     redis.call('SET', KEYS[i], replid)
-    redis.call('DEL', KEYS[i + 1])
+    redis.call('DEL', KEYS[i + 1], progress(KEYS[i + 1]))
   end
   out[#out + 1] = not marker and 'L' or marker == replid and '=' or '!'
 end

@@ -52,6 +52,7 @@ type Store struct {
 	settles *settleQueue
 	recent  *recentReceipts
 	unready *unreadyBuckets
+	rebuild *rebuildWatch
 	old     *oldGateways
 	wake    chan struct{} // asks the guard to check the markers now
 
@@ -65,6 +66,7 @@ func New(cfg Config, rdb redis.Client, logger *slog.Logger, metrics *Metrics) *S
 		cfg: cfg, scripts: scripts, logger: logger, metrics: metrics, old: newOldGateways(scripts),
 		recent: newRecentReceipts(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 		unready: newUnreadyBuckets(cfg, metrics.unready), wake: make(chan struct{}, 1),
+		rebuild: &rebuildWatch{gauges: metrics.progress},
 	}
 	s.available = newAvailability(s.scripts, logger, metrics)
 	s.claims = batcher[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, maxRunning: maxConcurrentScripts}

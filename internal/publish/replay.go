@@ -55,8 +55,8 @@ func (r *Reader) Replay(ctx context.Context, from time.Time, toWatermark bool, v
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, name := range names {
-		group.Go(func() error { return p.topic(ctx, p.progress.add(name)) })
+	for _, t := range p.progress.addAll(names, r.homes.Load()) {
+		group.Go(func() error { return p.topic(ctx, t) })
 	}
 	return group.Wait()
 }

@@ -32,7 +32,8 @@ type replayProgress struct {
 }
 
 type topicProgress struct {
-	name string
+	name  string
+	types []string // see event.TopicReplay
 
 	mu      sync.Mutex
 	spans   []*spanProgress
@@ -64,6 +65,18 @@ func (p *replayProgress) add(name string) *topicProgress {
 	defer p.mu.Unlock()
 	p.topics = append(p.topics, t)
 	return t
+}
+
+// addAll adds topics at once: whoever sees one of a type sees all of them.
+func (p *replayProgress) addAll(names []string, h *homes) []*topicProgress {
+	all := make([]*topicProgress, len(names))
+	for i, name := range names {
+		all[i] = &topicProgress{name: name, types: h.typesOf(name), waiting: map[int32]waiting{}}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topics = append(p.topics, all...)
+	return all
 }
 
 func (p *replayProgress) finish(t *topicProgress) {
@@ -108,10 +121,12 @@ func (t *topicProgress) wait(number int32, cause string) {
 func (t *topicProgress) state(then time.Time) (state event.TopicReplay, long []longWait) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	state = event.TopicReplay{Topic: t.name, Done: t.done}
+	state = event.TopicReplay{Topic: t.name, Types: t.types, Done: t.done}
 	for _, s := range t.spans {
+		at := s.at.Load()
 		state.Total += s.to - s.first
-		state.Read += s.at.Load() - s.first
+		state.Read += at - s.first
+		state.Spans = append(state.Spans, event.SpanReplay{Partition: s.Number, From: s.first, To: s.to, At: at})
 	}
 	for _, number := range slices.Sorted(maps.Keys(t.waiting)) {
 		w := t.waiting[number]

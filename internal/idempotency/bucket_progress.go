@@ -1,0 +1,29 @@
+package idempotency
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// progressAge is how long a bucket's progress stays behind a rebuild that nobody goes on with.
+const progressAge = 24 * time.Hour
+
+// announce notes in the buckets that are held which types are back. Without types it begins
+// the buckets' progress: from then on a lock that expired may be found again. Buckets that
+// turn out to be lost are dropped.
+func (l *bucketLocks) announce(ctx context.Context, types []string) error {
+	lines := ""
+	if len(types) > 0 {
+		lines = strings.Join(types, "\n") + "\n"
+	}
+	r := l.rebuilder
+	script := bucketScript{announceScript, lockOnly, []any{progressAge.Milliseconds(), lines}}
+	return r.retry(ctx, func() error {
+		return l.runOnHeld(ctx, script, func(b byte, state bucketState) {
+			if state == bucketLost {
+				l.drop(b)
+			}
+		})
+	})
+}
