@@ -1,6 +1,7 @@
 package event
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -87,10 +88,11 @@ type Claim struct {
 	Fingerprint Fingerprint
 	Token       string // fresh for every attempt
 	Placement   Placement
-	// Type is the event's type. DeadLetters says that attempts at the same identity may
-	// have gone to a dead-letter topic instead.
-	Type        string
-	DeadLetters bool
+	// Type is the event's type. A webhook's delivery may come again as another type, and
+	// some go to a dead-letter topic: TypesBegin is what all types of its source begin with.
+	Type       string
+	Delivery   bool
+	TypesBegin string // perhaps nothing
 	// Begun is when this process asked for the claim: the lease surely runs
 	// until Begun plus the lease time, whatever Redis' clock says.
 	Begun time.Time
@@ -176,6 +178,26 @@ type TopicReplay struct {
 type SpanReplay struct {
 	Partition    int32
 	From, To, At int64
+}
+
+// ReplayShare lets several processes share a replay, and one go on where another ended.
+// It waits for nobody but its store, and its errors end the replay.
+type ReplayShare interface {
+	// Fixed are the spans of a topic, if they were fixed before.
+	Fixed(topic string) (spans []SpanReplay, ok bool)
+	// Fix fixes the topic's spans, unless somebody else was first, and returns those that count.
+	Fix(ctx context.Context, topic TopicReplay) ([]SpanReplay, error)
+	// Take asks for the right to read a span, which lasts as long as the replay reports
+	// the span.
+	Take(ctx context.Context, topic string, partition int32) (Turn, error)
+}
+
+// Turn is the answer to who wants to read a span.
+type Turn struct {
+	At   int64 // everything before is read and kept, by whoever
+	Mine bool  // the caller reads on; else ask again, unless it is at the end
+	// Waiting says why the reader cannot go on at present, if it is somebody else.
+	Waiting string
 }
 
 // ClaimState is the row of the protocol's table that applies.

@@ -28,6 +28,11 @@ type bucketLocks struct {
 	held      [bucketCount]atomic.Bool
 	count     atomic.Int32
 	ready     []byte // buckets whose markers this attempt has set, or found set at its end
+	// shared is the reading of the log, once it has begun; from the start, if this attempt
+	// goes on with an interrupted one.
+	shared *sharedReplay
+	// anew gives up what interrupted attempts have read.
+	anew bool
 }
 
 func newBucketLocks(r *Rebuilder) *bucketLocks { return &bucketLocks{rebuilder: r, token: rand.Text()} }
@@ -69,8 +74,13 @@ func (l *bucketLocks) runOnHeld(ctx context.Context, s bucketScript, report func
 // gateways hold.
 func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (busy []byte, err error) {
 	mode := ""
-	if force {
+	switch {
+	case force:
 		mode = "force"
+	case l.shared != nil:
+		mode = "resume"
+	case l.anew:
+		mode = "anew"
 	}
 	r := l.rebuilder
 	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode}}

@@ -2,21 +2,16 @@ package idempotency
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
 // progressAge is how long a bucket's progress stays behind a rebuild that nobody goes on with.
 const progressAge = 24 * time.Hour
 
-// announce notes in the buckets that are held which types are back. Without types it begins
+// announce notes in the buckets that are held which types are back. Without lines it begins
 // the buckets' progress: from then on a lock that expired may be found again. Buckets that
 // turn out to be lost are dropped.
-func (l *bucketLocks) announce(ctx context.Context, types []string) error {
-	lines := ""
-	if len(types) > 0 {
-		lines = strings.Join(types, "\n") + "\n"
-	}
+func (l *bucketLocks) announce(ctx context.Context, lines string) error {
 	r := l.rebuilder
 	script := bucketScript{announceScript, lockOnly, []any{progressAge.Milliseconds(), lines}}
 	return r.retry(ctx, func() error {

@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,70 +13,89 @@ import (
 const kindStride = 2 * bucketCount
 
 // claimKind says which topics may have the events of a claim's identity: those of its type,
-// and, with AnyType in front, also dead-letter topics. It is empty for a type that cannot
-// be a line of a bucket's progress: its claims wait for the marker.
+// or, with AnyType in front, of all types that begin so, and dead-letter topics. It is empty
+// for what cannot be a line of a bucket's progress: such claims wait for the marker.
 func claimKind(c *event.Claim) string {
 	switch {
-	case c.Type == "" || strings.ContainsAny(c.Type, "\n\r") || strings.HasPrefix(c.Type, event.AnyType):
+	case strings.ContainsAny(c.Type+c.TypesBegin, "\n\r"):
 		return ""
-	case c.DeadLetters:
-		return event.AnyType + c.Type
+	case c.Delivery:
+		return event.AnyType + c.TypesBegin
+	case strings.HasPrefix(c.Type, event.AnyType), strings.HasPrefix(c.Type, missingMark):
+		return ""
 	}
 	return c.Type
 }
 
+// missingMark begins the lines of types that are not back.
+const missingMark = "-"
+
 // claimKinds are those of a batch, which has few.
 type claimKinds struct {
-	types []kindOfType
+	known []knownKind
 }
 
-type kindOfType struct {
-	eventType   string
-	deadLetters bool
-	kind        string
+type knownKind struct {
+	eventType  string
+	delivery   bool
+	typesBegin string
+	kind       string
 }
 
 // place is that of the claim's kind, from 0.
 func (k *claimKinds) place(c *event.Claim) int {
-	for i := range k.types {
-		if one := &k.types[i]; one.eventType == c.Type && one.deadLetters == c.DeadLetters {
+	for i := range k.known {
+		if one := &k.known[i]; one.eventType == c.Type && one.delivery == c.Delivery && one.typesBegin == c.TypesBegin {
 			return i
 		}
 	}
-	k.types = append(k.types, kindOfType{c.Type, c.DeadLetters, claimKind(c)})
-	return len(k.types) - 1
+	k.known = append(k.known, knownKind{c.Type, c.Delivery, c.TypesBegin, claimKind(c)})
+	return len(k.known) - 1
 }
 
 func (k *claimKinds) appendTo(args []any) []any {
-	for i := range k.types {
-		args = append(args, &k.types[i].kind)
+	for i := range k.known {
+		args = append(args, &k.known[i].kind)
 	}
 	return args
 }
 
-// returnedTypes are the lines of a bucket's progress: the event types whose records are all
-// in topics that are done, and AnyType if all dead-letter topics are. A topic that is not
-// done and whose types are not known may have any.
-func returnedTypes(topics []event.TopicReplay) []string {
-	seen, missing := map[string]bool{}, map[string]bool{}
+// returnedTypes are the event types whose records are all in topics that are done, and
+// AnyType if all dead-letter topics are, and those of which that is not so. There are none of the
+// former while a topic is not done whose types are not known: it may have any.
+func returnedTypes(topics []event.TopicReplay) (returned, missing []string) {
+	back := map[string]bool{}
 	for _, t := range topics {
 		if !t.Done && len(t.Types) == 0 {
-			return nil
+			return nil, nil
 		}
 		for _, name := range t.Types {
-			seen[name] = true
-			missing[name] = missing[name] || !t.Done
+			before, seen := back[name]
+			back[name] = t.Done && (before || !seen)
 		}
 	}
-	var list []string
-	for name := range seen {
-		if !missing[name] {
-			list = append(list, name)
+	if _, deadLetters := back[event.AnyType]; !deadLetters && len(back) > 0 {
+		back[event.AnyType] = true // there are none
+	}
+	for _, name := range slices.Sorted(maps.Keys(back)) {
+		if back[name] {
+			returned = append(returned, name)
+		} else {
+			missing = append(missing, name)
 		}
 	}
-	if len(list) > 0 && !seen[event.AnyType] {
-		list = append(list, event.AnyType) // there are no dead-letter topics
+	return returned, missing
+}
+
+// progressLinesOf are the lines of a bucket's progress.
+func progressLinesOf(topics []event.TopicReplay) string {
+	returned, missing := returnedTypes(topics)
+	var b strings.Builder
+	for _, name := range returned {
+		b.WriteString(name + "\n")
 	}
-	slices.Sort(list)
-	return list
+	for _, name := range missing {
+		b.WriteString(missingMark + name + "\n")
+	}
+	return b.String()
 }

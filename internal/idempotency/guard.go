@@ -13,6 +13,9 @@ type guard struct {
 	*Rebuilder
 	wasReady  [bucketCount]bool // at some check of this process
 	contended bool              // another gateway rebuilds, and the log says so
+	helper    helper
+	// unanswered counts failures in a row to find interrupted rebuilds.
+	unanswered int
 }
 
 // Guard checks the markers of all buckets at once, then every few seconds and
@@ -22,6 +25,7 @@ func (r *Rebuilder) Guard(ctx context.Context) {
 	g := &guard{Rebuilder: r}
 	var keepingOut sync.WaitGroup
 	defer keepingOut.Wait()
+	defer g.helper.wait()
 	if !backoff.Poll(ctx, r.intervals.least, r.scripts.keys.areKnown) {
 		return // Kafka has not said which cluster it is
 	}
@@ -61,11 +65,12 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	wrong, reason := g.check(ctx)
 	if len(wrong) == 0 {
 		g.contended = false
+		g.state.end()
 		return g.intervals.check
 	}
 	// First: it deletes the locks of buckets in which an old gateway may have worked.
 	g.excluded(g.old.exclude(ctx, allBuckets(), ""))
-	locks := newBucketLocks(g.Rebuilder)
+	locks, wrong := g.locksFor(ctx, wrong)
 	defer locks.release(ctx)
 	busy, err := locks.acquire(ctx, wrong, false)
 	if err != nil {
@@ -76,6 +81,9 @@ func (g *guard) round(ctx context.Context) time.Duration {
 		if len(busy) > 0 && !g.contended {
 			g.contended = true
 			g.logger.Info("another gateway rebuilds the idempotency store: keyed events of these buckets wait", "buckets", len(busy))
+		}
+		if len(busy) > 0 {
+			g.help(ctx)
 		}
 		return g.intervals.contended
 	}

@@ -24,6 +24,7 @@ func bucketOf(id event.ClaimID) byte { return id[0] }
 //	gw:<installation>{<bucket>}:m                        the bucket's marker
 //	gw:<installation>{<bucket>}:l                        its lock
 //	gw:<installation>{<bucket>}:d                        how far its rebuild is (scripts_types.go)
+//	gw:<installation>{<token>}:s                         how far its reading is (scripts_shared.go)
 //	gw:<installation>{<bucket>}:f                        see former_keys.go
 //
 // All keys of a bucket share a hash tag, so that on a Redis Cluster one script may use
@@ -48,6 +49,7 @@ func InstallationTag(name string) string {
 
 // keyspace makes the keys of one installation.
 type keyspace struct {
+	start   string              // of all keys
 	buckets [bucketCount]string // what the keys of a bucket begin with
 	markers [bucketCount]string
 }
@@ -55,6 +57,7 @@ type keyspace struct {
 func newKeyspace(installation string) *keyspace {
 	k := new(keyspace)
 	start := keyPrefix + InstallationTag(installation)
+	k.start = start
 	for _, b := range allBuckets() {
 		k.buckets[b] = start + hashTag(b)
 		k.markers[b] = k.buckets[b] + ":m"
@@ -77,6 +80,9 @@ func (k *keyspace) marker(bucket byte) string { return k.markers[bucket] }
 
 // lock is the key of the lock that a gateway holds while it rebuilds a bucket.
 func (k *keyspace) lock(bucket byte) string { return k.buckets[bucket] + ":l" }
+
+// state is the key of what gateways share while they read the log under the token.
+func (k *keyspace) state(token string) string { return k.start + "{" + token + "}:s" }
 
 // probeKey is a key of the bucket that never exists, of no installation.
 func probeKey(bucket byte) string { return keyPrefix + hashTag(bucket) + ":probe" }

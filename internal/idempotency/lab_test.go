@@ -112,7 +112,7 @@ func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
 	return ctx.Err()
 }
 
-func (l *fakeLog) Replay(ctx context.Context, from time.Time, _ bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
+func (l *fakeLog) Replay(ctx context.Context, from time.Time, _ bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), _ event.ReplayShare) error {
 	l.from.Store(from.UnixMilli())
 	pass := l.passes.Add(1)
 	if l.onPass != nil {
@@ -132,6 +132,11 @@ func (l *fakeLog) Replay(ctx context.Context, from time.Time, _ bool, visit func
 		}
 	}
 	return nil
+}
+
+// HelpReplay is not called: no topics are shared.
+func (l *fakeLog) HelpReplay(context.Context, time.Time, []event.TopicReplay, func(event.LogEntry) error, func([]event.TopicReplay), event.ReplayShare) error {
+	panic("nothing is shared")
 }
 
 // gate blocks its callers until it is opened, and signals the first.

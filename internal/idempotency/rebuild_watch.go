@@ -33,7 +33,8 @@ type RebuildState struct {
 // NewRebuildState sums up how far the topics are.
 func NewRebuildState(topics []event.TopicReplay, p Progress) *RebuildState {
 	s := &RebuildState{Progress: p, Topics: topics, returned: map[string]bool{}}
-	for _, name := range returnedTypes(topics) {
+	returned, _ := returnedTypes(topics)
+	for _, name := range returned {
 		s.returned[name] = true
 	}
 	return s
@@ -78,7 +79,10 @@ func (w *rebuildWatch) refusal(kind string, atLeast time.Duration) *event.Rebuil
 		return e
 	}
 	e.Left = max(e.Left, state.Left)
-	e.Progress = state.words(strings.TrimPrefix(kind, event.AnyType))
+	if strings.HasPrefix(kind, event.AnyType) {
+		kind = "" // of several types
+	}
+	e.Progress = state.words(kind)
 	return e
 }
 

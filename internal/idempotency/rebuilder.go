@@ -22,8 +22,12 @@ type Log interface {
 	// order within a partition. It returns visit's error. From one goroutine it tells watch
 	// how far each topic is, whenever that changes and about every second; it may wait for
 	// one topic without end while it reads the others. With toWatermark the end is the high
-	// watermark of the moment.
-	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
+	// watermark of the moment. Other processes may read some of it,
+	// or have: see event.ReplayShare.
+	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error
+	// HelpReplay reads what the share gives it of another process' Replay. It returns when all
+	// spans of the topics are read.
+	HelpReplay(ctx context.Context, from time.Time, topics []event.TopicReplay, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error
 }
 
 // Rebuilder restores claims that Redis lost, from the log.
@@ -152,25 +156,23 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 // readLog learns from the log what was written in the locked buckets (design section 7,
 // rule 8): it waits until nothing more can be, reads the last window of the log, writes
 // settled claims, and sets the markers of the buckets whose locks and Redis stayed the
-// same. The others have to be started over.
+// same. The others have to be started over. An interrupted reading goes on where it was.
 func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time.Duration, progress func(Tally)) (tally Tally, err error) {
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
-	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
-		return tally, locks.stepError(ctx, "lock buckets", err)
+	if locks.shared == nil {
+		if err := r.prepare(ctx, locks); err != nil {
+			return tally, err
+		}
+		tally.Waited = time.Since(begun)
+		progress(tally)
+		// The window is counted back from before the wait, so the wait does not shorten it.
+		if locks.shared, err = r.beginShared(ctx, locks, begun.Add(-window)); err != nil {
+			return tally, locks.stepError(ctx, "lock buckets", err)
+		}
 	}
-	// From now on, and not from begun, no old gateway makes a claim.
-	if err := r.log.Quiesce(ctx, time.Now(), nil); err != nil {
-		return tally, locks.stepError(ctx, "wait for records under way", err)
-	}
-	tally.Waited = time.Since(begun)
-	progress(tally)
-	if err := locks.announce(ctx, nil); err != nil {
-		return tally, locks.stepError(ctx, "lock buckets", err)
-	}
-	restorer := newRestorer(ctx, r, locks, begun, &tally, progress)
-	// The window is counted back from before the wait, so the wait does not shorten it.
-	err = r.log.Replay(ctx, begun.Add(-window), false, restorer.visit, restorer.watch)
+	restorer := newRestorer(ctx, r, locks.shared, begun, &tally, progress)
+	err = r.log.Replay(ctx, locks.shared.from, false, restorer.visit, restorer.watch, locks.shared)
 	if written := restorer.close(); written != nil {
 		return tally, locks.stepError(ctx, "write claims", written)
 	}
@@ -186,13 +188,31 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 	if err != nil {
 		return tally, locks.stepError(ctx, "set markers", err)
 	}
+	if int(locks.shared.covered.count.Load()) <= tally.Buckets {
+		locks.shared.forget(ctx) // else another gateway has some of its buckets
+	}
 	return tally, nil
+}
+
+// prepare waits until nothing more can be written under claims of the locked buckets.
+func (r *Rebuilder) prepare(ctx context.Context, locks *bucketLocks) error {
+	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
+		return locks.stepError(ctx, "lock buckets", err)
+	}
+	// From now on, and not from before, no old gateway makes a claim.
+	if err := r.log.Quiesce(ctx, time.Now(), nil); err != nil {
+		return locks.stepError(ctx, "wait for records under way", err)
+	}
+	return nil
 }
 
 // stepError is the error of a step that failed: errOvertaken if all buckets were lost
 // meanwhile, because that is why.
 func (l *bucketLocks) stepError(ctx context.Context, step string, err error) error {
-	if l.none() || errors.Is(context.Cause(ctx), errOvertaken) {
+	if errors.Is(err, errStateGone) {
+		l.renew(ctx) // the locks may be gone with it
+	}
+	if l.none() || errors.Is(err, errOvertaken) || errors.Is(context.Cause(ctx), errOvertaken) {
 		return errOvertaken
 	}
 	return fmt.Errorf("%s: %w", step, err)

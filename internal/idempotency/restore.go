@@ -2,8 +2,8 @@ package idempotency
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,15 +44,17 @@ type settledEntry struct {
 // batches in memory, however long the log is.
 type restorer struct {
 	*Rebuilder
-	locks    *bucketLocks
-	now      time.Time // when the rebuild began
+	share    *sharedReplay
+	locks    *bucketLocks // those that the share covers
+	now      time.Time    // when the rebuild began
 	progress func(Tally)
 	limit    int // of a batch
 	shards   [restoreShards]restoreShard
 	writing  *errgroup.Group
 	failed   context.Context // ended when a batch could not be written
 
-	returned  []string // types that are announced; only for watch
+	helps     bool   // another gateway announces
+	returned  string // what is announced of types; only for watch
 	announced time.Time
 
 	read, aged atomic.Int64
@@ -75,8 +77,8 @@ type restoreOrder struct {
 }
 
 // newRestorer returns a restorer that must be closed.
-func newRestorer(ctx context.Context, r *Rebuilder, locks *bucketLocks, now time.Time, tally *Tally, progress func(Tally)) *restorer {
-	o := &restorer{Rebuilder: r, locks: locks, now: now, tally: tally, progress: progress, limit: restoreBatch}
+func newRestorer(ctx context.Context, r *Rebuilder, share *sharedReplay, now time.Time, tally *Tally, progress func(Tally)) *restorer {
+	o := &restorer{Rebuilder: r, share: share, locks: share.covered, now: now, tally: tally, progress: progress, limit: restoreBatch}
 	if r.scripts.cluster {
 		o.limit = clusterRestoreBatch / restoreShards
 	}
@@ -165,17 +167,33 @@ func (r *restorer) flushed() error {
 	return nil
 }
 
-// watch receives how far the reading is. Types whose topics are done are announced, once
-// all that was read of them is written. A failure is met again by the next report, or by
-// the rebuild itself.
+// watch receives how far the reading is. Once all of that is written, it is noted in Redis,
+// and types whose topics are done are announced. Redis errors are met again by the next
+// report, or by the rebuild itself.
 func (r *restorer) watch(topics []event.TopicReplay) {
-	if types := returnedTypes(topics); len(types) > 0 && (!slices.Equal(types, r.returned) || time.Since(r.announced) >= announceAgain) && r.flushed() == nil {
-		if err := r.locks.announce(r.failed, types); err == nil {
-			r.returned, r.announced = types, time.Now()
+	if r.flushed() == nil {
+		err := r.share.note(r.failed, topics)
+		switch {
+		case errors.Is(err, errStateGone), errors.Is(err, errBadState):
+			r.writing.Go(func() error { return err }) // ends the reading
+		case err == nil:
+			topics = r.share.merge(topics)
+			r.announce(topics)
 		}
 	}
 	r.state.see(Tally{Topics: topics}, time.Now())
 	r.report(func(t *Tally) { t.Topics = topics })
+}
+
+// announce announces types of which all that was read is written.
+func (r *restorer) announce(topics []event.TopicReplay) {
+	lines := progressLinesOf(topics)
+	if r.helps || lines == "" || lines == r.returned && time.Since(r.announced) < announceAgain {
+		return
+	}
+	if err := r.locks.announce(r.failed, lines); err == nil {
+		r.returned, r.announced = lines, time.Now()
+	}
 }
 
 // report changes the tally and tells it.

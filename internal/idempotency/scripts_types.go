@@ -4,7 +4,7 @@ import goredis "github.com/redis/go-redis/v9"
 
 // While a bucket is rebuilt, it has a second key beside its lock, the progress: the lock's
 // value, then a line for each event type whose topics are done, and AnyType if all
-// dead-letter topics are. It does not expire with the lock. Whatever makes the restored
+// dead-letter topics are, then a line for each other type, with missingMark in front. It does not expire with the lock. Whatever makes the restored
 // claims incomplete deletes it: another token's lock, an operator's assertion, a marker that
 // is set or deleted. So as long as it is there, under the same replication id, everything
 // that was restored under its token is there, although the lock may have expired.
@@ -17,6 +17,7 @@ local function named(text, token)
   local by, id = string.match(text or '', '^(%S+) (%S+)')
   return by == token and id == replid
 end
+local function valid(text) return string.match(text or '', '^%S+ (%S+)') == replid end
 local function holds(key, token)
   local lock = redis.call('GET', key)
   if lock then return named(lock, token) end
@@ -37,8 +38,7 @@ local function returned(marker, kind)
   local lock = redis.call('GET', start .. 'l')
   if id ~= replid or lock and string.match(lock, '^(%S+)') ~= by then return false end
   if string.sub(kind, 1, 1) == '*' then
-    if not string.find(done, '\n*\n', 1, true) then return false end
-    kind = string.sub(kind, 2)
+    return string.find(done, '\n*\n', 1, true) and not string.find(done, '\n-' .. string.sub(kind, 2), 1, true)
   end
   return string.find(done, '\n' .. kind .. '\n', 1, true) ~= nil
 end

@@ -58,7 +58,7 @@ func (a *attempt) place(now time.Time) error {
 	}
 	a.claim = event.Claim{
 		ID: id, Fingerprint: fingerprint(a.req), Token: a.door.tokens.next(), Placement: place, Begun: now,
-		Type: a.req.Type, DeadLetters: a.req.DeadLetter != nil,
+		Type: a.req.Type, Delivery: a.req.Identity.Kind == event.IdentityWebhook, TypesBegin: a.req.TypesBegin,
 	}
 	return nil
 }

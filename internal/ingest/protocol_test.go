@@ -402,16 +402,16 @@ func TestRefusedByARebuild(t *testing.T) {
 	require.Zero(t, spread(0, 1))
 }
 
-// A delivery that may be in a dead-letter topic says so in its claim.
+// A webhook's delivery says so in its claim.
 func TestClaimsOfDeliveries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	req := keyed()
-	req.DeadLetter = &DeadLetter{Topic: "dead"}
+	req.Identity.Kind, req.TypesBegin = event.IdentityWebhook, "shop."
 	_, err := w.door(Config{}, nil).Accept(t.Context(), req)
 	require.NoError(t, err)
-	require.True(t, w.claims[0].DeadLetters)
-	require.Equal(t, req.Type, w.claims[0].Type)
+	require.True(t, w.claims[0].Delivery)
+	require.Equal(t, "shop.", w.claims[0].TypesBegin)
 }
 
 func TestOneAttemptHasOneClaim(t *testing.T) {

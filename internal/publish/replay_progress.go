@@ -79,6 +79,18 @@ func (p *replayProgress) addAll(names []string, h *homes) []*topicProgress {
 	return all
 }
 
+// addFixed is addAll for topics whose types another process knows.
+func (p *replayProgress) addFixed(topics []event.TopicReplay) []*topicProgress {
+	all := make([]*topicProgress, len(topics))
+	for i, t := range topics {
+		all[i] = &topicProgress{name: t.Topic, types: t.Types, waiting: map[int32]waiting{}}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topics = append(p.topics, all...)
+	return all
+}
+
 func (p *replayProgress) finish(t *topicProgress) {
 	t.mu.Lock()
 	t.done = true
@@ -91,12 +103,12 @@ func (p *replayProgress) finish(t *topicProgress) {
 }
 
 // begin notes what has to be read.
-func (t *topicProgress) begin(spans []span) []*spanProgress {
+func (t *topicProgress) begin(spans []event.SpanReplay) []*spanProgress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range spans {
-		one := &spanProgress{span: s, first: s.from}
-		one.at.Store(s.from)
+		one := &spanProgress{span: span{kafka.Partition{Topic: t.name, Number: s.Partition}, s.At, s.To}, first: s.From}
+		one.at.Store(s.At)
 		t.spans = append(t.spans, one)
 	}
 	return t.spans

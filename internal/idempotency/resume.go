@@ -1,0 +1,94 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// mostUnanswered is how often in a row a node of a Cluster may leave open whether there is an
+// interrupted rebuild, until others' buckets are begun anew.
+const mostUnanswered = 10
+
+// locksFor are the locks to take for buckets whose marker is wrong, and the buckets to take
+// them of: those of an interrupted rebuild, if there is one and nobody goes on with it, else
+// new ones.
+func (g *guard) locksFor(ctx context.Context, wrong []byte) (*bucketLocks, []byte) {
+	locks := newBucketLocks(g.Rebuilder)
+	shared, err := g.findShared(ctx, true)
+	gone := errors.Is(err, errStateGone) || errors.Is(err, errBadState)
+	switch {
+	case err != nil && !gone:
+		g.metrics.failed("rebuild")
+		g.logger.Debug("looking for an interrupted rebuild failed", "error", err)
+		g.unanswered++
+		locks.anew = g.unanswered > mostUnanswered // else what is interrupted stays as it is
+		return locks, wrong
+	case shared == nil:
+		g.unanswered = 0
+		return locks, wrong
+	}
+	g.unanswered = 0
+	covered := slices.DeleteFunc(slices.Clone(wrong), func(b byte) bool { return !shared.covered.has(b) })
+	switch {
+	case len(covered) == 0:
+		return locks, wrong
+	case gone:
+		locks.anew = true
+	default:
+		locks.token, locks.shared = shared.covered.token, shared
+	}
+	return locks, covered
+}
+
+// helper is a gateway's part in the rebuild of another.
+type helper struct {
+	running atomic.Bool
+	done    sync.WaitGroup
+}
+
+func (h *helper) wait() { h.done.Wait() }
+
+// help takes part in another gateway's reading of the log, in the background, if there is
+// one and this gateway is not at it already.
+func (g *guard) help(ctx context.Context) {
+	if g.helper.running.Swap(true) {
+		return
+	}
+	g.helper.done.Go(func() {
+		defer g.helper.running.Store(false)
+		err := g.helpOnce(ctx)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errStateGone) && !errors.Is(err, errOvertaken) {
+			g.metrics.failed("rebuild")
+			g.logger.Warn("taking part in another gateway's rebuild failed and will be tried again", "error", err)
+		}
+	})
+}
+
+// helpOnce reads what another gateway has found out is to be read, until all of that is
+// read by somebody.
+func (r *Rebuilder) helpOnce(ctx context.Context) error {
+	shared, err := r.findShared(ctx, false)
+	if err != nil || shared == nil {
+		return err
+	}
+	topics := shared.now()
+	r.state.see(Tally{Topics: topics}, time.Now())
+	topics = slices.DeleteFunc(topics, func(t event.TopicReplay) bool { return t.Done })
+	if len(topics) == 0 {
+		return nil
+	}
+	var tally Tally
+	restorer := newRestorer(ctx, r, shared, time.Now(), &tally, func(Tally) {})
+	restorer.helps = true
+	err = r.log.HelpReplay(ctx, shared.from, topics, restorer.visit, restorer.watch, shared)
+	if written := restorer.close(); written != nil {
+		return written
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package idempotency
+
+import goredis "github.com/redis/go-redis/v9"
+
+// The state of a rebuild that several gateways share is a hash, whose key has the rebuild's
+// token. Its fields:
+//
+//	h                      from when the log is read, by the clock of the gateway that began
+//	t <topic>              its event types and spans, as JSON; never changed
+//	p <topic> <partition>  "<at> <until> <worker> <what it waits for>": everything before the
+//	                       offset at is in Redis; worker reads on until then, by Redis' clock
+//
+// It lasts as long as a bucket's progress. What is there although its rebuild is over harms
+// nobody: without progress in a bucket nobody reads it.
+
+const luaPlace = `
+local function place(value, first)
+  local at, till, worker, cause = string.match(value or '', '^(%d+) (%d+) (%S+) (.*)$')
+  if not at then return tonumber(first), 0, '-', '' end
+  return tonumber(at), tonumber(till), worker, cause
+end
+local function keep(field, at, till, worker, cause)
+  redis.call('HSET', KEYS[1], field, string.format('%d %d %s %s', at, till, worker, cause))
+end
+`
+
+// fixScript: KEYS = state; ARGV = field, value. It answers with the value that was first, or
+// "" if the state is gone.
+var fixScript = goredis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('HGET', KEYS[1], ARGV[1])
+`)
+
+// turnScript: KEYS = state; ARGV = field, first offset, worker, ms. It gives the span to the
+// worker unless another reads it, and answers with the place as it is then, or "" if the
+// state is gone.
+var turnScript = goredis.NewScript(luaNow + luaPlace + `
+if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
+local at, till, worker, cause = place(redis.call('HGET', KEYS[1], ARGV[1]), ARGV[2])
+if worker == ARGV[3] or till <= now then
+  keep(ARGV[1], at, now + tonumber(ARGV[4]), ARGV[3], '')
+end
+return redis.call('HGET', KEYS[1], ARGV[1])
+`)
+
+// noteScript: KEYS = state; ARGV = worker, ms, ms that the state lasts, then per span of the
+// worker its field, offset and what it waits for. It answers with the time and with the
+// whole state, which is empty if it is gone.
+var noteScript = goredis.NewScript(luaNow + luaPlace + `
+if redis.call('PEXPIRE', KEYS[1], ARGV[3]) == 0 then return {now, {}} end
+for i = 4, #ARGV, 3 do
+  local at, till, worker, cause = place(redis.call('HGET', KEYS[1], ARGV[i]), ARGV[i + 1])
+  if tonumber(ARGV[i + 1]) > at then at = tonumber(ARGV[i + 1]) end
+  if worker == ARGV[1] or till <= now then
+    till, worker, cause = now + tonumber(ARGV[2]), ARGV[1], ARGV[i + 2]
+  end
+  keep(ARGV[i], at, till, worker, cause)
+end
+return {now, redis.call('HGETALL', KEYS[1])}
+`)
+
+// findScript: KEYS = (marker, lock)*. For each bucket it answers with the token whose
+// progress is valid there, with lockedMark behind it if its lock stands, too; "" if there is none.
+var findScript = goredis.NewScript(luaReplid + luaHold + `
+local out = {}
+for i = 1, #KEYS, 2 do
+  local done, lock = redis.call('GET', progress(KEYS[i + 1])), redis.call('GET', KEYS[i + 1])
+  local by = string.match(done or '', '^(%S+)')
+  if not by or not named(done, by) or lock and not named(lock, by) or redis.call('GET', KEYS[i]) == replid then
+    out[#out + 1] = ''
+  else
+    out[#out + 1] = by .. (lock and '+' or '')
+  end
+end
+return out
+`)
+
+const lockedMark = "+"

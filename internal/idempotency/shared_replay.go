@@ -1,0 +1,382 @@
+package idempotency
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"eventgateway/internal/event"
+)
+
+// turnFor is how long a gateway that has fallen silent keeps others from a partition.
+const turnFor = 10 * time.Second
+
+var (
+	errStateGone = errors.New("the rebuild that this gateway takes part in is over, or redis has lost its state")
+	errBadState  = errors.New("the state of the rebuild in redis cannot be read")
+)
+
+// sharedReplay is a reading of the log by several gateways, as one of them sees it: its
+// state is in Redis (scripts_shared.go). What Redis says of a span is kept in mind for about a second, so that
+// waiting for others costs no questions.
+type sharedReplay struct {
+	r      *Rebuilder
+	key    string
+	worker string
+	from   time.Time
+	// covered are the buckets that the reading is for: all readers write to all of them.
+	covered *bucketLocks
+
+	mu      sync.Mutex
+	topics  map[string]event.TopicReplay // that are fixed
+	places  map[string]sharedPlace       // by field
+	mine    map[string]bool              // fields of spans that are read here
+	waiting map[string]string            // what they wait for
+}
+
+type sharedPlace struct {
+	at     int64
+	until  time.Time // by this process' clock
+	worker string
+	cause  string
+}
+
+// fixedTopic is the value of a topic's field.
+type fixedTopic struct {
+	Types []string   `json:"types,omitempty"`
+	Spans [][3]int64 `json:"spans,omitempty"` // partition, from, to
+}
+
+func placeField(topic string, partition int32) string {
+	return "p " + topic + " " + strconv.Itoa(int(partition))
+}
+
+func (r *Rebuilder) newSharedReplay(space *keyspace, token string) *sharedReplay {
+	covered := newBucketLocks(r)
+	covered.token = token
+	return &sharedReplay{
+		r: r, key: space.state(token), worker: rand.Text(), covered: covered,
+		topics: map[string]event.TopicReplay{}, places: map[string]sharedPlace{}, mine: map[string]bool{}, waiting: map[string]string{},
+	}
+}
+
+// beginShared begins the reading of the log for the buckets that are held.
+func (r *Rebuilder) beginShared(ctx context.Context, locks *bucketLocks, from time.Time) (*sharedReplay, error) {
+	space, err := r.scripts.keys.get()
+	if err != nil {
+		return nil, err
+	}
+	if err := locks.announce(ctx, ""); err != nil {
+		return nil, err
+	}
+	s := r.newSharedReplay(space, locks.token)
+	for _, b := range locks.buckets() {
+		s.covered.add(b)
+	}
+	s.from = from
+	err = r.retry(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+		defer cancel()
+		pipe := r.scripts.rdb.TxPipeline()
+		pipe.HSet(ctx, s.key, "h", from.UnixMilli())
+		pipe.PExpire(ctx, s.key, progressAge)
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	return s, err
+}
+
+// findShared finds the rebuild that most buckets are in, nil if there is none. With
+// abandoned it is one that nobody holds the locks of. The error is errStateGone if there is
+// one that nobody can go on with; the buckets that it covers are returned nevertheless.
+func (r *Rebuilder) findShared(ctx context.Context, abandoned bool) (*sharedReplay, error) {
+	space, err := r.scripts.keys.get()
+	if err != nil {
+		return nil, err
+	}
+	buckets, found := map[string][]byte{}, map[string]int{}
+	err = r.scripts.runOnBuckets(ctx, bucketScript{findScript, markerAndLock, nil}, allBuckets(), func(b byte, token bucketState) {
+		text, locked := strings.CutSuffix(string(token), lockedMark)
+		if text != "" {
+			buckets[text] = append(buckets[text], b)
+		}
+		if text != "" && locked != abandoned {
+			found[text]++
+		}
+	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	token := slices.MaxFunc(slices.Sorted(maps.Keys(found)), func(a, b string) int { return cmp.Compare(found[a], found[b]) })
+	s := r.newSharedReplay(space, token)
+	for _, b := range buckets[token] {
+		s.covered.add(b)
+	}
+	return s, s.note(ctx, nil)
+}
+
+// forget deletes the state of a rebuild that is over.
+func (s *sharedReplay) forget(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
+	defer cancel()
+	_ = s.r.scripts.rdb.Del(ctx, s.key).Err() // it expires
+}
+
+// Fixed implements event.ReplayShare.
+func (s *sharedReplay) Fixed(topic string) ([]event.SpanReplay, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.topics[topic]
+	return s.spansNow(t), ok
+}
+
+// spansNow is called with mu held.
+func (s *sharedReplay) spansNow(t event.TopicReplay) []event.SpanReplay {
+	spans := slices.Clone(t.Spans)
+	for i := range spans {
+		spans[i].At = max(spans[i].From, min(spans[i].To, s.places[placeField(t.Topic, spans[i].Partition)].at))
+	}
+	return spans
+}
+
+// Fix implements event.ReplayShare.
+func (s *sharedReplay) Fix(ctx context.Context, topic event.TopicReplay) ([]event.SpanReplay, error) {
+	fixed := fixedTopic{Types: topic.Types}
+	for _, one := range topic.Spans {
+		fixed.Spans = append(fixed.Spans, [3]int64{int64(one.Partition), one.From, one.To})
+	}
+	value, err := json.Marshal(fixed)
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.run(ctx, fixScript, "t "+topic.Topic, value)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.takeTopic(topic.Topic, first); err != nil {
+		return nil, err
+	}
+	return s.spansNow(s.topics[topic.Topic]), nil
+}
+
+// run runs a script that answers with text.
+func (s *sharedReplay) run(ctx context.Context, script *goredis.Script, args ...any) (text string, err error) {
+	err = s.r.retry(ctx, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+		defer cancel()
+		text, err = script.Run(ctx, s.r.scripts.rdb, []string{s.key}, args...).Text()
+		return err
+	})
+	if err == nil && text == "" {
+		err = errStateGone
+	}
+	return text, err
+}
+
+// takeTopic is called with mu held.
+func (s *sharedReplay) takeTopic(name, value string) error {
+	var fixed fixedTopic
+	if err := json.Unmarshal([]byte(value), &fixed); err != nil {
+		return fmt.Errorf("%w: topic %s: %w", errBadState, name, err)
+	}
+	t := event.TopicReplay{Topic: name, Types: fixed.Types}
+	for _, one := range fixed.Spans {
+		t.Spans = append(t.Spans, event.SpanReplay{Partition: int32(one[0]), From: one[1], To: one[2]}) //nolint:gosec // a partition's number
+	}
+	s.topics[name] = t
+	return nil
+}
+
+// Take implements event.ReplayShare.
+func (s *sharedReplay) Take(ctx context.Context, topic string, partition int32) (event.Turn, error) {
+	field := placeField(topic, partition)
+	s.mu.Lock()
+	known := s.places[field]
+	var of event.SpanReplay
+	for _, one := range s.topics[topic].Spans {
+		if one.Partition == partition {
+			of = one
+		}
+	}
+	s.mu.Unlock()
+	if known.at >= of.To || known.worker != s.worker && time.Now().Before(known.until) {
+		return event.Turn{At: known.at, Waiting: known.cause}, nil
+	}
+	text, err := s.run(ctx, turnScript, field, of.From, s.worker, turnFor.Milliseconds())
+	if err != nil {
+		return event.Turn{}, err
+	}
+	// Until the next note tells it exactly, others are taken to have the span for a second.
+	place, err := parsePlace(text, func(int64) time.Time { return time.Now().Add(time.Second) })
+	if err != nil {
+		return event.Turn{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places[field] = place
+	mine := place.worker == s.worker
+	if mine && place.at < of.To {
+		s.mine[field] = true
+	}
+	return event.Turn{At: place.at, Mine: mine, Waiting: place.cause}, nil
+}
+
+// parsePlace reads the value of a place.
+func parsePlace(text string, until func(ms int64) time.Time) (p sharedPlace, err error) {
+	parts := strings.SplitN(text, " ", 4)
+	if len(parts) != 4 {
+		return p, fmt.Errorf("%w: %.40q", errBadState, text)
+	}
+	at, err1 := strconv.ParseInt(parts[0], 10, 64)
+	ms, err2 := strconv.ParseInt(parts[1], 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return p, fmt.Errorf("%w: %w", errBadState, err)
+	}
+	return sharedPlace{at: at, until: until(ms), worker: parts[2], cause: parts[3]}, nil
+}
+
+// note tells the others how far the spans are that are read here, and learns of theirs.
+// Everything before must be written.
+func (s *sharedReplay) note(ctx context.Context, topics []event.TopicReplay) error {
+	args := []any{s.worker, turnFor.Milliseconds(), progressAge.Milliseconds()}
+	var ended []string
+	s.mu.Lock()
+	for _, t := range topics {
+		for _, one := range t.Spans {
+			field := placeField(t.Topic, one.Partition)
+			if !s.mine[field] {
+				continue
+			}
+			args = append(args, field, one.At, causeOf(t, one.Partition))
+			if one.At >= one.To {
+				ended = append(ended, field)
+			}
+		}
+	}
+	s.mu.Unlock()
+	var answer []any
+	err := s.r.retry(ctx, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+		defer cancel()
+		answer, err = noteScript.Run(ctx, s.r.scripts.rdb, []string{s.key}, args...).Slice()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, field := range ended {
+		delete(s.mine, field)
+	}
+	return s.takeState(answer)
+}
+
+// causeOf is what a partition waits for, "" if it does not.
+func causeOf(t event.TopicReplay, partition int32) string {
+	name := fmt.Sprintf("%s[%d]: ", t.Topic, partition)
+	for _, cause := range t.Waiting {
+		if strings.HasPrefix(cause, name) {
+			return cause
+		}
+	}
+	return ""
+}
+
+// takeState reads noteScript's answer. It is called with mu held.
+func (s *sharedReplay) takeState(answer []any) error {
+	if len(answer) != 2 {
+		return errBadState
+	}
+	now, ok1 := answer[0].(int64)
+	fields, ok2 := answer[1].([]any)
+	if !ok1 || !ok2 {
+		return errBadState
+	}
+	if len(fields) == 0 {
+		return errStateGone
+	}
+	here := time.Now()
+	for i := 0; i+1 < len(fields); i += 2 {
+		field, _ := fields[i].(string)
+		value, _ := fields[i+1].(string)
+		kind, rest, _ := strings.Cut(field, " ")
+		switch kind {
+		case "h":
+			ms, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errBadState, err)
+			}
+			s.from = time.UnixMilli(ms)
+		case "t":
+			if err := s.takeTopic(rest, value); err != nil {
+				return err
+			}
+		case "p":
+			place, err := parsePlace(value, func(ms int64) time.Time { return here.Add(time.Duration(ms-now) * time.Millisecond) })
+			if err != nil {
+				return err
+			}
+			s.places[field] = place
+		}
+	}
+	if s.from.IsZero() {
+		return errBadState
+	}
+	return nil
+}
+
+// merge adds what other readers have kept to what this one has visited.
+func (s *sharedReplay) merge(topics []event.TopicReplay) []event.TopicReplay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range topics {
+		t := &topics[i]
+		if _, fixed := s.topics[t.Topic]; !fixed || t.Done {
+			continue
+		}
+		t.Read, t.Done = 0, true
+		for n := range t.Spans {
+			one := &t.Spans[n]
+			one.At = max(one.At, min(one.To, s.places[placeField(t.Topic, one.Partition)].at))
+			t.Read += one.At - one.From
+			t.Done = t.Done && s.places[placeField(t.Topic, one.Partition)].at >= one.To || one.From == one.To && t.Done
+		}
+	}
+	return topics
+}
+
+// now is how far all readers are, as of the last note.
+func (s *sharedReplay) now() (topics []event.TopicReplay) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.topics)) {
+		t := s.topics[name]
+		t.Spans, t.Done = s.spansNow(t), true
+		for _, one := range t.Spans {
+			t.Read += one.At - one.From
+			t.Total += one.To - one.From
+			if one.At < one.To {
+				t.Done = false
+				if cause := s.places[placeField(name, one.Partition)].cause; cause != "" {
+					t.Waiting = append(t.Waiting, cause)
+				}
+			}
+		}
+		topics = append(topics, t)
+	}
+	return topics
+}
