@@ -30,7 +30,8 @@ type bucketLocks struct {
 	ready     []byte // buckets whose markers this attempt has set, or found set at its end
 	// shared is the reading of the log, once it has begun; from the start, if this attempt
 	// goes on with an interrupted one.
-	shared *sharedReplay
+	shared    *sharedReplay
+	abandoned bool // of the buckets that were asked for, some were abandoned
 	// anew gives up what interrupted attempts have read.
 	anew bool
 }
@@ -71,7 +72,7 @@ func (l *bucketLocks) runOnHeld(ctx context.Context, s bucketScript, report func
 }
 
 // acquire locks those of the buckets that are free, and returns those that other
-// gateways hold.
+// gateways hold, or held until they died.
 func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (busy []byte, err error) {
 	mode := ""
 	switch {
@@ -89,7 +90,8 @@ func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (
 		case bucketHeld:
 			l.add(b)
 			r.unready.restart(b, time.Now())
-		case bucketBusy:
+		case bucketBusy, bucketLeft:
+			l.abandoned = l.abandoned || state == bucketLeft
 			busy = append(busy, b)
 			r.unready.add(b, time.Now())
 		case bucketReady:

@@ -70,12 +70,15 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	}
 	// First: it deletes the locks of buckets in which an old gateway may have worked.
 	g.excluded(g.old.exclude(ctx, allBuckets(), ""))
-	locks, wrong := g.locksFor(ctx, wrong)
-	defer locks.release(ctx)
+	locks := newBucketLocks(g.Rebuilder)
+	defer func() { locks.release(ctx) }()
 	busy, err := locks.acquire(ctx, wrong, false)
 	if err != nil {
 		g.metrics.failed("rebuild")
 		g.logger.Warn("locking buckets for a rebuild failed", "error", err)
+	}
+	if locks.none() && locks.abandoned {
+		locks = g.resume(ctx, busy)
 	}
 	if locks.none() {
 		if len(busy) > 0 && !g.contended {

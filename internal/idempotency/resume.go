@@ -15,10 +15,9 @@ import (
 // interrupted rebuild, until others' buckets are begun anew.
 const mostUnanswered = 10
 
-// locksFor are the locks to take for buckets whose marker is wrong, and the buckets to take
-// them of: those of an interrupted rebuild, if there is one and nobody goes on with it, else
-// new ones.
-func (g *guard) locksFor(ctx context.Context, wrong []byte) (*bucketLocks, []byte) {
+// resume takes the locks of an interrupted rebuild that nobody goes on with, to go on where
+// it was, or to begin anew if its state is gone. It may get none.
+func (g *guard) resume(ctx context.Context, buckets []byte) *bucketLocks {
 	locks := newBucketLocks(g.Rebuilder)
 	shared, err := g.findShared(ctx, true)
 	gone := errors.Is(err, errStateGone) || errors.Is(err, errBadState)
@@ -26,24 +25,26 @@ func (g *guard) locksFor(ctx context.Context, wrong []byte) (*bucketLocks, []byt
 	case err != nil && !gone:
 		g.metrics.failed("rebuild")
 		g.logger.Debug("looking for an interrupted rebuild failed", "error", err)
-		g.unanswered++
-		locks.anew = g.unanswered > mostUnanswered // else what is interrupted stays as it is
-		return locks, wrong
+		if g.unanswered++; g.unanswered <= mostUnanswered {
+			return locks
+		}
+		locks.anew = true
 	case shared == nil:
-		g.unanswered = 0
-		return locks, wrong
+		return locks // somebody was faster
+	default:
+		buckets = slices.DeleteFunc(buckets, func(b byte) bool { return !shared.covered.has(b) })
+		if locks.anew = gone; !gone {
+			locks.token, locks.shared = shared.covered.token, shared
+		}
 	}
 	g.unanswered = 0
-	covered := slices.DeleteFunc(slices.Clone(wrong), func(b byte) bool { return !shared.covered.has(b) })
-	switch {
-	case len(covered) == 0:
-		return locks, wrong
-	case gone:
-		locks.anew = true
-	default:
-		locks.token, locks.shared = shared.covered.token, shared
+	if _, err := locks.acquire(ctx, buckets, false); err != nil {
+		g.metrics.failed("rebuild")
 	}
-	return locks, covered
+	if !locks.none() && !locks.anew {
+		g.logger.Info("going on with an interrupted rebuild of the idempotency store", "buckets", locks.count.Load())
+	}
+	return locks
 }
 
 // helper is a gateway's part in the rebuild of another.

@@ -16,8 +16,8 @@ return out
 `)
 
 // lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, mode: "force", "resume", "anew"
-// or "". A bucket whose lock expired, but whose progress is valid, is busy: whoever wants it
-// has to look again, and to resume it, or, if that cannot be, to begin anew. A lock that
+// or "". A bucket whose lock expired, but whose progress is valid, is "A", abandoned: whoever
+// wants it has to resume it or, if that cannot be, to begin anew. A lock that
 // names another Redis is ignored; its owner notices when it renews it. With "force" a
 // bucket is locked although its marker is right, and the marker is deleted.
 var lockScript = goredis.NewScript(luaReplid + luaHold + `
@@ -29,7 +29,9 @@ for i = 1, #KEYS, 2 do
     out[#out + 1] = '='
   elseif lock and (lock ~= mine or ARGV[3] == 'resume') and string.match(lock, ' (%S+)$') == replid then
     out[#out + 1] = 'B'
-  elseif ARGV[3] == 'resume' or ARGV[3] == '' and lock ~= mine and valid(redis.call('GET', progress(KEYS[i + 1]))) then
+  elseif ARGV[3] == '' and lock ~= mine and valid(redis.call('GET', progress(KEYS[i + 1]))) then
+    out[#out + 1] = 'A'
+  elseif ARGV[3] == 'resume' then
     local before = redis.call('GET', progress(KEYS[i + 1]))
     if named(before, ARGV[1]) then
       redis.call('SET', KEYS[i + 1], string.match(before, '^[^\n]*'), 'PX', ARGV[2])

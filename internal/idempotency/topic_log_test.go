@@ -93,7 +93,7 @@ func (l *topicLog) run(ctx context.Context, list []event.TopicReplay, visit func
 			case <-end:
 				tell()
 				return
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(50 * time.Millisecond):
 				tell()
 			}
 		}

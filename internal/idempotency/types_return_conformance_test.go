@@ -154,15 +154,22 @@ func testWhatIsBackGoesAgain(t *testing.T, l lab) {
 			r := l.gateway(t)
 			require.NoError(t, r.raw.FlushAll(t.Context()).Err())
 			log, unreadable := r.topicsOf(1, 5, "a", "b"), newGate()
-			log.held("b", unreadable)
-			second := newGate()
+			again := newGate()
+			log.before = func(ctx context.Context, topic string, _ int64) error {
+				switch {
+				case log.passes.Load() > 1:
+					return again.wait(ctx)
+				case topic == "b":
+					return unreadable.wait(ctx)
+				}
+				return nil
+			}
 			stop := r.guard(t, log)
 			r.mustReturn(t, func() event.Claim { return r.typed("A") })
-			log.before = func(ctx context.Context, _ string, _ int64) error { return second.wait(ctx) }
 			disturb(t, r)
 			r.mustRefuse(t, r.typed("A"))
 			close(unreadable.open)
-			close(second.open)
+			close(again.open)
 			r.mustBeReady(t)
 			stop()
 			r.mustHoldTopics(t, log)
