@@ -79,6 +79,8 @@ for i = 1, #locks do
     held[i] = true
   elseif holds(KEYS[n + i], ARGV[1]) then
     held[i], mine = true, locks[i]
+  elseif named(redis.call('GET', progress(KEYS[n + i])), ARGV[1]) then
+    redis.call('DEL', progress(KEYS[n + i])) -- this record is not restored: the token must not get the bucket again
   end
 end
 for i = 1, n do

@@ -24,6 +24,16 @@ local function keep(field, at, till, worker, cause)
 end
 `
 
+// beginScript: KEYS = state; ARGV = ms since 1970 from when the log is read, ms that the state
+// lasts. It uses each command that the state needs, so that a user who may not run one of
+// them finds that out here.
+var beginScript = goredis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'h', ARGV[1]) end
+redis.call('HSETNX', KEYS[1], 'h', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return #redis.call('HGETALL', KEYS[1]) > 0 and redis.call('HGET', KEYS[1], 'h')
+`)
+
 // fixScript: KEYS = state; ARGV = field, value. It answers with the value that was first, or
 // "" if the state is gone.
 var fixScript = goredis.NewScript(`
@@ -44,16 +54,16 @@ end
 return redis.call('HGET', KEYS[1], ARGV[1])
 `)
 
-// noteScript: KEYS = state; ARGV = worker, ms, ms that the state lasts, then per span of the
-// worker its field, offset and what it waits for. It answers with the time and with the
+// noteScript: KEYS = state; ARGV = worker, ms that the state lasts, then per span of the
+// worker its field, offset, what it waits for, and for how many ms it is the worker's. It answers with the time and with the
 // whole state, which is empty if it is gone.
 var noteScript = goredis.NewScript(luaNow + luaPlace + `
-if redis.call('PEXPIRE', KEYS[1], ARGV[3]) == 0 then return {now, {}} end
-for i = 4, #ARGV, 3 do
+if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then return {now, {}} end
+for i = 3, #ARGV, 4 do
   local at, till, worker, cause = place(redis.call('HGET', KEYS[1], ARGV[i]), ARGV[i + 1])
   if tonumber(ARGV[i + 1]) > at then at = tonumber(ARGV[i + 1]) end
   if worker == ARGV[1] or till <= now then
-    till, worker, cause = now + tonumber(ARGV[2]), ARGV[1], ARGV[i + 2]
+    till, worker, cause = now + tonumber(ARGV[i + 3]), ARGV[1], ARGV[i + 2]
   end
   keep(ARGV[i], at, till, worker, cause)
 end

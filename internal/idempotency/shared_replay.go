@@ -19,8 +19,13 @@ import (
 	"eventgateway/internal/event"
 )
 
-// turnFor is how long a gateway that has fallen silent keeps others from a partition.
-const turnFor = 10 * time.Second
+const (
+	// turnFor is how long a gateway that has fallen silent keeps others from a partition.
+	turnFor = 10 * time.Second
+	// stuckFor is how long it keeps them from one that it cannot read: a broker may be
+	// silent to it alone. Then it does not ask for the partition for letGo.
+	stuckFor, letGo = 30 * time.Second, 3 * time.Second
+)
 
 var (
 	errStateGone = errors.New("the rebuild that this gateway takes part in is over, or redis has lost its state")
@@ -35,14 +40,16 @@ type sharedReplay struct {
 	key    string
 	worker string
 	from   time.Time
+	alone  bool // nothing of this is in Redis, because the user may not write it
 	// covered are the buckets that the reading is for: all readers write to all of them.
 	covered *bucketLocks
 
-	mu      sync.Mutex
-	topics  map[string]event.TopicReplay // that are fixed
-	places  map[string]sharedPlace       // by field
-	mine    map[string]bool              // fields of spans that are read here
-	waiting map[string]string            // what they wait for
+	mu     sync.Mutex
+	topics map[string]event.TopicReplay // that are fixed
+	places map[string]sharedPlace       // by field
+	mine   map[string]bool              // fields of spans that are read here
+	stuck  map[string]time.Time         // since when they cannot be
+	left   map[string]time.Time         // until when they are left to others
 }
 
 type sharedPlace struct {
@@ -67,7 +74,8 @@ func (r *Rebuilder) newSharedReplay(space *keyspace, token string) *sharedReplay
 	covered.token = token
 	return &sharedReplay{
 		r: r, key: space.state(token), worker: rand.Text(), covered: covered,
-		topics: map[string]event.TopicReplay{}, places: map[string]sharedPlace{}, mine: map[string]bool{}, waiting: map[string]string{},
+		topics: map[string]event.TopicReplay{}, places: map[string]sharedPlace{}, mine: map[string]bool{},
+		stuck: map[string]time.Time{}, left: map[string]time.Time{},
 	}
 }
 
@@ -88,13 +96,21 @@ func (r *Rebuilder) beginShared(ctx context.Context, locks *bucketLocks, from ti
 	err = r.retry(ctx, func() error {
 		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 		defer cancel()
-		pipe := r.scripts.rdb.TxPipeline()
-		pipe.HSet(ctx, s.key, "h", from.UnixMilli())
-		pipe.PExpire(ctx, s.key, progressAge)
-		_, err := pipe.Exec(ctx)
+		err := beginScript.Run(ctx, r.scripts.rdb, []string{s.key}, from.UnixMilli(), progressAge.Milliseconds()).Err()
+		if s.alone = err != nil && notPermitted(err); s.alone {
+			r.logger.Warn("redis does not let this user share a rebuild: no other gateway takes part, and if it is interrupted it starts from the beginning; allow the commands that the documentation names",
+				"error", err)
+			return nil
+		}
 		return err
 	})
 	return s, err
+}
+
+// notPermitted tells whether a script failed because the user may not run one of its
+// commands. Before Redis 7 the error had no code of its own.
+func notPermitted(err error) bool {
+	return goredis.HasErrorPrefix(err, "NOPERM") || strings.Contains(err.Error(), "can't run this command")
 }
 
 // findShared finds the rebuild that most buckets are in, nil if there is none. With
@@ -160,9 +176,11 @@ func (s *sharedReplay) Fix(ctx context.Context, topic event.TopicReplay) ([]even
 	if err != nil {
 		return nil, err
 	}
-	first, err := s.run(ctx, fixScript, "t "+topic.Topic, value)
-	if err != nil {
-		return nil, err
+	first := string(value)
+	if !s.alone {
+		if first, err = s.run(ctx, fixScript, "t "+topic.Topic, value); err != nil {
+			return nil, err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,8 +221,11 @@ func (s *sharedReplay) takeTopic(name, value string) error {
 // Take implements event.ReplayShare.
 func (s *sharedReplay) Take(ctx context.Context, topic string, partition int32) (event.Turn, error) {
 	field := placeField(topic, partition)
+	if s.alone {
+		return event.Turn{Mine: true}, nil
+	}
 	s.mu.Lock()
-	known := s.places[field]
+	known, left := s.places[field], s.left[field]
 	var of event.SpanReplay
 	for _, one := range s.topics[topic].Spans {
 		if one.Partition == partition {
@@ -212,7 +233,8 @@ func (s *sharedReplay) Take(ctx context.Context, topic string, partition int32) 
 		}
 	}
 	s.mu.Unlock()
-	if known.at >= of.To || known.worker != s.worker && time.Now().Before(known.until) {
+	now := time.Now()
+	if known.at >= of.To || known.worker != s.worker && now.Before(known.until) || now.Before(left) {
 		return event.Turn{At: known.at, Waiting: known.cause}, nil
 	}
 	text, err := s.run(ctx, turnScript, field, of.From, s.worker, turnFor.Milliseconds())
@@ -251,7 +273,10 @@ func parsePlace(text string, until func(ms int64) time.Time) (p sharedPlace, err
 // note tells the others how far the spans are that are read here, and learns of theirs.
 // Everything before must be written.
 func (s *sharedReplay) note(ctx context.Context, topics []event.TopicReplay) error {
-	args := []any{s.worker, turnFor.Milliseconds(), progressAge.Milliseconds()}
+	if s.alone {
+		return nil
+	}
+	args := []any{s.worker, progressAge.Milliseconds()}
 	var ended []string
 	s.mu.Lock()
 	for _, t := range topics {
@@ -260,10 +285,12 @@ func (s *sharedReplay) note(ctx context.Context, topics []event.TopicReplay) err
 			if !s.mine[field] {
 				continue
 			}
-			args = append(args, field, one.At, causeOf(t, one.Partition))
-			if one.At >= one.To {
+			cause := causeOf(t, one.Partition)
+			keep := s.keeps(field, cause, time.Now())
+			if one.At >= one.To || !keep {
 				ended = append(ended, field)
 			}
+			args = append(args, field, one.At, cause, int64(b2i(keep))*turnFor.Milliseconds())
 		}
 	}
 	s.mu.Unlock()
@@ -283,6 +310,29 @@ func (s *sharedReplay) note(ctx context.Context, topics []event.TopicReplay) err
 		delete(s.mine, field)
 	}
 	return s.takeState(answer)
+}
+
+// keeps says whether a span stays with this gateway. It is called with mu held.
+func (s *sharedReplay) keeps(field, cause string, now time.Time) bool {
+	since, stuck := s.stuck[field]
+	switch {
+	case cause == "":
+		delete(s.stuck, field)
+	case !stuck:
+		s.stuck[field] = now
+	case now.Sub(since) >= stuckFor:
+		delete(s.stuck, field)
+		s.left[field] = now.Add(letGo)
+		return false
+	}
+	return true
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // causeOf is what a partition waits for, "" if it does not.
