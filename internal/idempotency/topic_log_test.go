@@ -49,7 +49,7 @@ type fakeTopic struct {
 	partitions [][]event.LogEntry
 }
 
-func (l *topicLog) Quiesce(ctx context.Context, _ time.Time) error {
+func (l *topicLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
 	l.waits.Add(1)
 	return ctx.Err()
 }
@@ -57,7 +57,7 @@ func (l *topicLog) Quiesce(ctx context.Context, _ time.Time) error {
 // seenBy is the same log as another gateway reads it.
 func (l *topicLog) seenBy() *topicLog { return &topicLog{topics: l.topics} }
 
-func (l *topicLog) Replay(ctx context.Context, _ time.Time, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error {
+func (l *topicLog) Replay(ctx context.Context, _ time.Time, _ bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error {
 	l.passes.Add(1)
 	var list []event.TopicReplay
 	for name, t := range l.topics {

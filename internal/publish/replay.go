@@ -329,8 +329,11 @@ func (p *replay) turn(ctx context.Context, t *topicProgress, s *spanProgress) (a
 
 // atHome says whether a record with a claim is where a gateway may have written it.
 func (p *replay) atHome(m *logRecord) bool {
-	types, eventType := p.types[m.Topic], string(m.header(event.HeaderType))
-	return p.reader.atHome(m) || slices.Contains(types, eventType) || slices.Contains(types, AnyType)
+	if p.reader.atHome(m) {
+		return true
+	}
+	types := p.types[m.Topic]
+	return types != nil && (slices.Contains(types, string(m.header(event.HeaderType))) || slices.Contains(types, AnyType))
 }
 
 // skipDeleted goes on behind what retention has deleted under the reader: whoever begins

@@ -103,7 +103,7 @@ func TestReplayIsShared(t *testing.T) {
 		var first sync.WaitGroup
 		var last []event.TopicReplay
 		first.Go(func() {
-			err := r.Replay(t.Context(), began.Add(-time.Second), visitor(0), func(topics []event.TopicReplay) {
+			err := r.Replay(t.Context(), began.Add(-time.Second), false, visitor(0), func(topics []event.TopicReplay) {
 				last = topics
 				mine.note(topics)
 			}, mine)
@@ -153,7 +153,7 @@ func TestReplayGoesOn(t *testing.T) {
 	book.at["a"] = 3
 	var offsets []int64
 	var last []event.TopicReplay
-	require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), func(e event.LogEntry) error {
+	require.NoError(t, r.Replay(t.Context(), began.Add(-time.Second), false, func(e event.LogEntry) error {
 		offsets = append(offsets, e.Receipt.Offset)
 		return nil
 	}, func(topics []event.TopicReplay) { last = topics }, share))
