@@ -99,8 +99,15 @@ func TestClaimKinds(t *testing.T) {
 	t.Parallel()
 	var kinds claimKinds
 	claims := []event.Claim{
-		{Type: "a"}, {Type: "b"}, {Type: "a"}, {Type: "a", Delivery: true, TypesBegin: "shop."},
-		{}, {Type: "x\n-y"}, {Type: "*"}, {Type: "-a"}, {Type: "any", Delivery: true},
+		{Type: "a"},
+		{Type: "b"},
+		{Type: "a"},
+		{Type: "a", Delivery: true, TypesBegin: "shop."},
+		{},
+		{Type: "x\n-y"},
+		{Type: "*"},
+		{Type: "-a"},
+		{Type: "any", Delivery: true},
 	}
 	places := []int{0, 1, 0, 2, 3, 4, 5, 6, 7}
 	for i := range claims {

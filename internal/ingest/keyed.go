@@ -220,7 +220,7 @@ func refuseRebuilding(r *event.Rebuilding) error {
 	if r.Progress != "" {
 		e.Detail += " So far " + r.Progress + "."
 	}
-	e.RetryAfter = spread(min(r.Left, mostRebuildPause), rand.Float64())
+	e.RetryAfter = spread(min(r.Left, mostRebuildPause), rand.Float64()) //nolint:gosec // it only keeps callers from coming back together
 	return e
 }
 
