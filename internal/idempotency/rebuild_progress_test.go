@@ -119,3 +119,28 @@ func TestClaimKinds(t *testing.T) {
 	}
 	require.Equal(t, []string{"a", "b", "*shop.", "", "", "", "", "*"}, texts)
 }
+
+// A topic is done when Redis says so of each of its partitions, also while this reader has
+// not begun with it.
+func TestMergeWithOtherReaders(t *testing.T) {
+	t.Parallel()
+	s := (&Rebuilder{}).newSharedReplay(testKeys, "token")
+	require.NoError(t, s.takeTopic("a", `{"types":["A"],"spans":[[0,10,20],[3,0,40]]}`))
+	require.NoError(t, s.takeTopic("empty", `{"types":["A"]}`))
+	merged := func(a event.TopicReplay) event.TopicReplay {
+		a.Topic = "a"
+		return s.merge([]event.TopicReplay{a})[0]
+	}
+	resumed := merged(event.TopicReplay{})
+	require.False(t, resumed.Done)
+	require.EqualValues(t, 0, resumed.Read)
+	require.EqualValues(t, 50, resumed.Total)
+	s.places["p a 0"], s.places["p a 3"] = sharedPlace{at: 20}, sharedPlace{at: 39}
+	resumed = merged(event.TopicReplay{Spans: []event.SpanReplay{{Partition: 0, From: 10, To: 20, At: 12}, {Partition: 3, To: 40, At: 40}}})
+	require.False(t, resumed.Done, "what is visited here is not noted yet")
+	require.EqualValues(t, 50, resumed.Read)
+	s.places["p a 3"] = sharedPlace{at: 40}
+	require.True(t, merged(event.TopicReplay{}).Done)
+	require.True(t, s.merge([]event.TopicReplay{{Topic: "empty"}})[0].Done)
+	require.False(t, s.merge([]event.TopicReplay{{Topic: "not fixed"}})[0].Done)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -42,6 +43,7 @@ type Rebuilder struct {
 	logger    *slog.Logger
 	metrics   *Metrics
 	intervals intervals
+	leads     atomic.Bool // this gateway holds the locks of a rebuild
 }
 
 // intervals are the times of a rebuild.
@@ -129,6 +131,8 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 		"reason", reason, "buckets", held, "window", window)
 	r.state.see(Tally{}, time.Now())
 	defer r.state.end()
+	r.leads.Store(true)
+	defer r.leads.Store(false)
 	tally, err := r.readLog(ctx, locks, window, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
@@ -173,6 +177,10 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time
 	}
 	restorer := newRestorer(ctx, r, locks.shared, begun, &tally, progress)
 	err = r.log.Replay(ctx, locks.shared.from, false, restorer.visit, restorer.watch, locks.shared)
+	if rest := locks.shared.rest(); err == nil && len(rest) > 0 {
+		// Topics that only the gateway knows that began.
+		err = r.log.HelpReplay(ctx, locks.shared.from, rest, restorer.visit, restorer.watch, locks.shared)
+	}
 	if written := restorer.close(); written != nil {
 		return tally, locks.stepError(ctx, "write claims", written)
 	}

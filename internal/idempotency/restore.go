@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,18 +178,24 @@ func (r *restorer) watch(topics []event.TopicReplay) {
 		case errors.Is(err, errStateGone), errors.Is(err, errBadState):
 			r.writing.Go(func() error { return err }) // ends the reading
 		case err == nil:
+			// A replay names all topics that have types at once, and none before.
+			listed := slices.ContainsFunc(topics, func(t event.TopicReplay) bool { return len(t.Types) > 0 })
 			topics = r.share.merge(topics)
-			r.announce(topics)
+			if listed && !r.helps {
+				r.announce(topics)
+			}
 		}
 	}
-	r.state.see(Tally{Topics: topics}, time.Now())
+	if !r.helps || !r.leads.Load() {
+		r.state.see(Tally{Topics: topics}, time.Now())
+	}
 	r.report(func(t *Tally) { t.Topics = topics })
 }
 
 // announce announces types of which all that was read is written.
 func (r *restorer) announce(topics []event.TopicReplay) {
 	lines := progressLinesOf(topics)
-	if r.helps || lines == "" || lines == r.returned && time.Since(r.announced) < announceAgain {
+	if lines == "" || lines == r.returned && time.Since(r.announced) < announceAgain {
 		return
 	}
 	if err := r.locks.announce(r.failed, lines); err == nil {

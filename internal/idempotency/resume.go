@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"eventgateway/internal/event"
 )
 
 // mostUnanswered is how often in a row a node of a Cluster may leave open whether there is an
@@ -78,9 +76,10 @@ func (r *Rebuilder) helpOnce(ctx context.Context) error {
 	if err != nil || shared == nil {
 		return err
 	}
-	topics := shared.now()
-	r.state.see(Tally{Topics: topics}, time.Now())
-	topics = slices.DeleteFunc(topics, func(t event.TopicReplay) bool { return t.Done })
+	if !r.leads.Load() {
+		r.state.see(Tally{Topics: shared.now()}, time.Now())
+	}
+	topics := shared.rest()
 	if len(topics) == 0 {
 		return nil
 	}

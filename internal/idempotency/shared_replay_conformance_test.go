@@ -50,7 +50,7 @@ func testTwoRead(t *testing.T, l lab) {
 func testGoesOnWhereAnotherDied(t *testing.T, l lab) {
 	p := newProxy(t, l.backend)
 	dead, heir := l.gateway(t, through(p)), l.gateway(t)
-	log := dead.topicsOf(2, 30, "a", "b")
+	log := dead.topicsOf(2, 30, "a", "b", "c")
 	unreadable := newGate()
 	log.held("b", unreadable)
 	stop := dead.guard(t, log)
@@ -58,9 +58,15 @@ func testGoesOnWhereAnotherDied(t *testing.T, l lab) {
 	p.cut()
 	go stop()
 
-	goesOn := log.seenBy()
+	goesOn, alsoUnreadable := log.seenBy(), newGate()
+	goesOn.held("b", alsoUnreadable)
+	goesOn.unknown = "b" // whose schema the heir does not have
 	heir.mustWin(t, heir.typed("A")) // although nobody holds the locks
 	heir.guard(t, goesOn)
+	mustClose(t, alsoUnreadable.reached)
+	heir.mustRefuse(t, heir.typed("B"))
+	heir.mustWin(t, heir.typed("A"))
+	close(alsoUnreadable.open)
 	heir.mustBeReady(t)
 	heir.mustHoldTopics(t, log)
 	require.Zero(t, goesOn.waits.Load(), "it does not wait again")

@@ -69,24 +69,53 @@ func (s *sharedReplay) takeState(answer []any) error {
 	return nil
 }
 
-// merge adds what other readers have kept to what this one has visited.
+// merge adds what other readers have kept to what this one has visited, and topics and types
+// that only another gateway's schemas name. A topic whose spans are fixed is done when Redis
+// says so of each, whatever this reader knows of it by now.
 func (s *sharedReplay) merge(topics []event.TopicReplay) []event.TopicReplay {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	listed := map[string]bool{}
+	for _, t := range topics {
+		listed[t.Topic] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.topics)) {
+		if !listed[name] {
+			topics = append(topics, event.TopicReplay{Topic: name})
+		}
+	}
 	for i := range topics {
 		t := &topics[i]
-		if _, fixed := s.topics[t.Topic]; !fixed || t.Done {
+		fixed, ok := s.topics[t.Topic]
+		if !ok {
 			continue
 		}
-		t.Read, t.Done = 0, true
+		t.Types = slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.Types, fixed.Types))))
+		if t.Done {
+			continue
+		}
+		visited := map[int32]int64{}
+		for _, one := range t.Spans {
+			visited[one.Partition] = one.At
+		}
+		t.Spans, t.Done, t.Read, t.Total = s.spansNow(fixed), true, 0, 0
 		for n := range t.Spans {
 			one := &t.Spans[n]
-			one.At = max(one.At, min(one.To, s.places[placeField(t.Topic, one.Partition)].at))
+			t.Done = t.Done && one.At >= one.To
+			one.At = max(one.At, visited[one.Partition])
 			t.Read += one.At - one.From
-			t.Done = t.Done && s.places[placeField(t.Topic, one.Partition)].at >= one.To || one.From == one.To && t.Done
+			t.Total += one.To - one.From
 		}
 	}
 	return topics
+}
+
+// rest are the topics that are not done, as of the last note.
+func (s *sharedReplay) rest() []event.TopicReplay {
+	if s.alone {
+		return nil
+	}
+	return slices.DeleteFunc(s.now(), func(t event.TopicReplay) bool { return t.Done })
 }
 
 // now is how far all readers are, as of the last note.
