@@ -60,7 +60,7 @@ func testGoesOnWhereAnotherDied(t *testing.T, l lab) {
 
 	goesOn, alsoUnreadable := log.seenBy(), newGate()
 	goesOn.held("b", alsoUnreadable)
-	goesOn.unknown = "b" // whose schema the heir does not have
+	goesOn.unknown = "b"             // whose schema the heir does not have
 	heir.mustWin(t, heir.typed("A")) // although nobody holds the locks
 	heir.guard(t, goesOn)
 	mustClose(t, alsoUnreadable.reached)
