@@ -24,6 +24,8 @@ type Webhook struct {
 	// DeadLetters is the topic for deliveries that do not fit their schema; empty
 	// refuses them.
 	DeadLetters string
+	// TypesBegin is what all event types begin with that its deliveries become.
+	TypesBegin string
 }
 
 // webhooks takes deliveries of third parties.
@@ -98,7 +100,7 @@ func (w Webhook) Request(name string, d webhook.Delivery, h http.Header) ingest.
 	req := ingest.Request{
 		Client: name, Type: d.EventType, MediaType: d.MediaType, Data: d.Data, Key: w.Key,
 		Identity:   event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}},
-		Attributes: event.Attributes{Source: "/webhooks/" + name},
+		Attributes: event.Attributes{Source: "/webhooks/" + name}, TypesBegin: w.TypesBegin,
 	}
 	if d.Err != nil {
 		req.Fault = d.Err

@@ -211,12 +211,17 @@ type Availability struct {
 	// Lost counts the buckets whose claims may be lost: they are rebuilt from the log.
 	Lost    int
 	Buckets int
+	// Rebuild is how far that is, nil if it is not known.
+	Rebuild *RebuildState
 }
 
 // Availability says whether claims can be made now. It asks nobody: [Store.Watch] does.
 func (s *Store) Availability() Availability {
 	now := Availability{Lost: s.unready.count(), Buckets: bucketCount}
 	now.AwayBuckets, now.Away = s.available.state()
+	if now.Lost > 0 {
+		now.Rebuild = s.rebuild.now()
+	}
 	return now
 }
 

@@ -23,15 +23,22 @@ const renewals = 4
 var errOvertaken = errors.New("redis or its locks changed under the rebuild")
 
 // bucketLocks are this gateway's locks on the buckets that it rebuilds. They belong to
-// one attempt, with a token of its own, so that nothing of an earlier attempt counts.
+// one reading of the log, with a token of its own, so that nothing of an earlier one counts.
 type bucketLocks struct {
 	rebuilder *Rebuilder
+	renewing  sync.Mutex // nobody renews the locks while their token is changed
 	token     string
 	held      [bucketCount]atomic.Bool
 	count     atomic.Int32
 	// locked is what each bucket's marker was when it was locked, and the Redis' master_replid.
 	locked [bucketCount]struct{ marker, replid string }
 	ready  []byte // buckets whose markers this attempt has set, or found set at its end
+	// shared is the reading of the log, once it has begun; from the start, if this attempt
+	// goes on with an interrupted one.
+	shared    *sharedReplay
+	abandoned bool // of the buckets that were asked for, some were abandoned
+	// anew gives up what interrupted attempts have read.
+	anew bool
 }
 
 func newBucketLocks(r *Rebuilder) *bucketLocks { return &bucketLocks{rebuilder: r, token: rand.Text()} }
@@ -77,27 +84,32 @@ func (l *bucketLocks) runOnHeld(ctx context.Context, s bucketScript, report func
 
 // Which buckets are locked, of those that no other gateway holds: see lockScript.
 const (
-	lockWrong = ""      // whose marker is wrong
-	lockRaise = "raise" // all, for a new generation
-	lockForce = "force" // all, and their markers are deleted
+	lockWrong  = ""       // whose marker is wrong
+	lockRaise  = "raise"  // all, for a new generation
+	lockForce  = "force"  // all, and their markers are deleted
+	lockResume = "resume" // those of an interrupted rebuild, under its token
 )
 
 // acquire locks those of the buckets that are free, and returns those that other
-// gateways hold.
+// gateways hold, or held until they died.
 func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, mode string) (busy []byte, err error) {
 	r := l.rebuilder
-	counted := ""
+	counted, anew := "", ""
 	if r.member.measured() {
 		counted = "counted"
 	}
-	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number(), counted}}
+	if l.anew {
+		anew = "anew"
+	}
+	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number(), counted, anew}}
 	err = r.scripts.askBuckets(ctx, lock, buckets, func(b byte, text string) {
-		switch bucketState(text[:1]) {
+		switch state := bucketState(text[:1]); state {
 		case bucketHeld:
 			l.add(b)
 			l.locked[b].replid, l.locked[b].marker, _ = strings.Cut(text[1:], " ")
 			r.unready.restart(b, time.Now())
-		case bucketBusy:
+		case bucketBusy, bucketLeft:
+			l.abandoned = l.abandoned || state == bucketLeft
 			busy = append(busy, b)
 			r.unready.add(b, time.Now())
 		case bucketReady:
@@ -105,6 +117,24 @@ func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, mode string) 
 		}
 	})
 	return busy, err
+}
+
+// rename gives the locks that are left another token.
+func (l *bucketLocks) rename(ctx context.Context) error {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	token := rand.Text()
+	err := l.rebuilder.retry(ctx, func() error {
+		return l.runOnHeld(ctx, bucketScript{renameScript, lockOnly, []any{token}}, func(b byte, state bucketState) {
+			if state == bucketLost {
+				l.drop(b)
+			}
+		})
+	})
+	if err == nil {
+		l.token = token
+	}
+	return err
 }
 
 // raised writes the generation into the locks: gateways may join from now on.
@@ -200,6 +230,8 @@ func (l *bucketLocks) keep(ctx context.Context) (kept context.Context, stop func
 // renew drops the locks that are lost and reports whether there were any. While Redis
 // does not answer, all locks count as held: each later script tests them again.
 func (l *bucketLocks) renew(ctx context.Context) (lost bool) {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
 	r := l.rebuilder
 	err := l.runOnHeld(ctx, bucketScript{renewScript, lockOnly, []any{r.intervals.lockTTL.Milliseconds()}}, func(b byte, state bucketState) {
 		if state == bucketLost {
@@ -214,10 +246,10 @@ func (l *bucketLocks) renew(ctx context.Context) (lost bool) {
 }
 
 // complete sets the markers of those of the buckets that are still held.
-func (l *bucketLocks) complete(ctx context.Context, buckets []byte, generation uint64) error {
+func (l *bucketLocks) complete(ctx context.Context, buckets *bucketLocks, generation uint64) error {
 	r := l.rebuilder
 	return r.retry(ctx, func() error {
-		held := slices.DeleteFunc(slices.Clone(buckets), func(b byte) bool { return !l.has(b) })
+		held := slices.DeleteFunc(l.buckets(), func(b byte) bool { return !buckets.has(b) })
 		return r.scripts.runOnBuckets(ctx, bucketScript{completeScript, markerAndLock, []any{l.token, generation}}, held, func(b byte, state bucketState) {
 			l.drop(b)
 			if state != bucketLost {

@@ -126,7 +126,7 @@ func (s *Store) resultOf(call *claimCall, waitErr error) (event.ClaimResult, err
 		s.metrics.failed("claim")
 		return event.ClaimResult{}, err
 	}
-	result, err := s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint)
+	result, err := s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint, claimKind(&call.claim))
 	if result.State == event.Claimed {
 		result.Until = call.until
 	}
@@ -134,17 +134,17 @@ func (s *Store) resultOf(call *claimCall, waitErr error) (event.ClaimResult, err
 }
 
 // readAnswer reads a script's answer. "M" is an *event.Rebuilding.
-func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
+func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint, kind string) (event.ClaimResult, error) {
 	if text == "M" {
 		s.wakeGuard()
-		return event.ClaimResult{}, s.rebuilding(id)
+		return event.ClaimResult{}, s.rebuilding(id, kind)
 	}
 	return parseResult(text, f, s.cfg.Transactional)
 }
 
-// rebuilding is the error while the claims of the id's bucket may be lost.
-func (s *Store) rebuilding(id event.ClaimID) error {
-	return &event.Rebuilding{Left: s.unready.estimate(bucketOf(id), time.Now())}
+// rebuilding is the error while claims of the kind, in the id's bucket, may be lost.
+func (s *Store) rebuilding(id event.ClaimID, kind string) error {
+	return s.rebuild.refusal(kind, s.unready.estimate(bucketOf(id), time.Now()))
 }
 
 // gained notes that a script gave this process the claim. If the reply came too late,
@@ -155,7 +155,7 @@ func (s *Store) gained(c *event.Claim, generation uint64, order string, end func
 		return nil
 	}
 	end(*c)
-	return s.rebuilding(c.ID)
+	return s.rebuilding(c.ID, claimKind(c))
 }
 
 // release is Release for a caller that does not wait.
@@ -184,11 +184,11 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 	}
 	generation, until, err := s.member.current(time.Now())
 	if err != nil {
-		return event.ClaimResult{}, s.rebuilding(c.ID)
+		return event.ClaimResult{}, s.rebuilding(c.ID, claimKind(&c))
 	}
 	s.unsettled.send(generation, from, earlier, &c)
 	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{keys.claim(c.ID), keys.marker(bucketOf(c.ID))},
-		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier), generation).Text()
+		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier), generation, claimKind(&c)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.ClaimResult{}, fmt.Errorf("take over claim: %w", err)
@@ -201,7 +201,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 		return event.ClaimResult{State: event.Claimed, Until: until}, nil
 	}
 	s.unsettled.end(c.Token)
-	return s.readAnswer(text, c.ID, c.Fingerprint)
+	return s.readAnswer(text, c.ID, c.Fingerprint, claimKind(&c))
 }
 
 // Look reads the record without claiming. A zero f matches any payload. If nothing is
@@ -228,5 +228,5 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 		s.metrics.failed("look")
 		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", err)
 	}
-	return s.readAnswer(text, id, f)
+	return s.readAnswer(text, id, f, "")
 }

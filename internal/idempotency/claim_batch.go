@@ -137,18 +137,20 @@ func (s *Store) claimArgs(space *keyspace, calls []*claimCall, generation uint64
 		func(b []byte, i int) []byte { return space.appendClaim(b, calls[i].claim.ID) })
 	bodies := appendTexts(nil, len(calls), claimBodyBytes,
 		func(b []byte, i int) []byte { return appendClaimBody(b, calls[i].claim, nil) })
-	args := make([]any, 0, 5+2*len(calls))
+	args := make([]any, 0, 6+2*len(calls)) // usually there is one kind
 	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), fromMs, generation)
 	var markers []string
 	var place [bucketCount]int // of a bucket's marker among markers, from 1
+	var kinds claimKinds
 	for i, c := range calls {
 		bucket := bucketOf(c.claim.ID)
 		if place[bucket] == 0 {
 			markers = append(markers, space.marker(bucket))
 			place[bucket] = len(markers)
 		}
-		args = append(args, &bodies[i], place[bucket]) // a pointer to a string costs no allocation
+		args = append(args, &bodies[i], place[bucket]+kindStride*kinds.place(&c.claim)) // a pointer to a string costs no allocation
 	}
+	args = kinds.appendTo(args)
 	return append(keys, markers...), args
 }
 

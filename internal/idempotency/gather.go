@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -25,8 +26,8 @@ type gathering struct {
 	silent     []string        // of them, in the end; nil and not measured: all
 	// unregistered says that only this process is registered, and that Redis had nothing: on
 	// a first start nobody has to be waited for, unless the log has records of gateways
-	// that do not register.
-	unregistered bool
+	// that do not register. It is empty if it has none at all.
+	unregistered, empty bool
 }
 
 // gather begins the generation and waits.
@@ -92,6 +93,18 @@ func (g *gathering) waitForAll(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return g.lost(ctx)
+}
+
+var errNotEmpty = errors.New("the log has a record")
+
+// logIsEmpty reports whether there is no deduplicated record since from.
+func (g *gathering) logIsEmpty(ctx context.Context, from time.Time) (bool, error) {
+	err := g.log.Replay(ctx, from, g.toWatermark(), func(event.LogEntry) error { return errNotEmpty },
+		func(topics []event.TopicReplay) { g.state.see(Tally{Topics: topics}, time.Now()) }, nil)
+	if errors.Is(err, errNotEmpty) {
+		return false, nil
+	}
+	return true, err
 }
 
 func (g *gathering) lost(ctx context.Context) error {

@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,9 @@ type guard struct {
 	wasReady  [bucketCount]bool // at some check of this process
 	seen      [bucketCount]lastSeen
 	contended bool // another gateway rebuilds, and the log says so
+	helper    helper
+	// unanswered counts failures in a row to find interrupted rebuilds.
+	unanswered int
 }
 
 // Guard checks the markers of all buckets at once, then every few seconds and
@@ -23,6 +27,7 @@ func (r *Rebuilder) Guard(ctx context.Context) {
 	g := &guard{Rebuilder: r}
 	var beside sync.WaitGroup
 	defer beside.Wait()
+	defer g.helper.wait()
 	if !backoff.Poll(ctx, r.intervals.least, r.scripts.keys.areKnown) {
 		return // Kafka has not said which cluster it is
 	}
@@ -69,6 +74,7 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	switch {
 	case len(wrong) == 0 && g.unready.none():
 		g.contended = false
+		g.state.end()
 		return g.intervals.check
 	case len(wrong) == 0, !g.member.known():
 		return g.intervals.contended // a generation is still to be read in Kafka
@@ -83,16 +89,22 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	// First: it deletes the locks and markers of buckets in which an old gateway may have worked.
 	g.excluded(g.old.exclude(ctx, allBuckets(), ""))
 	locks := newBucketLocks(g.Rebuilder)
-	defer locks.release(ctx)
-	busy, err := g.lock(ctx, locks, wrong)
+	defer func() { locks.release(ctx) }()
+	busy, err := g.lock(ctx, locks, wrong, seen)
 	if err != nil {
 		g.metrics.failed("rebuild")
 		g.logger.Warn("locking buckets for a rebuild failed", "error", err)
+	}
+	if locks.none() && locks.abandoned {
+		locks = g.resume(ctx, busy, seen)
 	}
 	if locks.none() {
 		if len(busy) > 0 && !g.contended {
 			g.contended = true
 			g.logger.Info("another gateway rebuilds the idempotency store: keyed events of these buckets wait", "buckets", len(busy))
+		}
+		if len(busy) > 0 {
+			g.help(ctx)
 		}
 		return g.intervals.contended
 	}
@@ -109,11 +121,15 @@ func (g *guard) round(ctx context.Context) time.Duration {
 }
 
 // lock locks the buckets that are to be rebuilt: those that are wrong, or, where that
-// begins a generation, all. Whoever has the first of them does so: two gateways that began
+// begins a generation, all. Whoever has the first of them does so, and only if nobody
+// rebuilds others, or may go on with that: two gateways that began
 // generations for some of the buckets each would make those of the other wrong again.
-func (g *guard) lock(ctx context.Context, locks *bucketLocks, wrong []byte) (busy []byte, err error) {
+func (g *guard) lock(ctx context.Context, locks *bucketLocks, wrong []byte, seen snapshot) (busy []byte, err error) {
 	if !g.member.measured() {
 		return locks.acquire(ctx, wrong, lockWrong)
+	}
+	if busy = seen.locked(wrong); len(busy) > 0 {
+		return busy, nil
 	}
 	all := allBuckets()
 	if busy, err = locks.acquire(ctx, all[:1], lockRaise); len(busy) > 0 {
@@ -127,7 +143,21 @@ func (g *guard) lock(ctx context.Context, locks *bucketLocks, wrong []byte) (bus
 		locks.dropAll()
 		return nil, nil
 	}
-	return locks.acquire(ctx, all, lockRaise)
+	if busy, err = locks.acquire(ctx, all, lockRaise); len(busy) > 0 {
+		locks.release(ctx)
+		locks.dropAll()
+	}
+	return busy, err
+}
+
+// locked are those of the buckets that some gateway rebuilds.
+func (s snapshot) locked(buckets []byte) (locked []byte) {
+	for _, b := range buckets {
+		if f := s[b]; f.lock != "" && strings.HasPrefix(f.lock[strings.Index(f.lock, " ")+1:]+" ", f.server.replid+" ") {
+			locked = append(locked, b)
+		}
+	}
+	return locked
 }
 
 // look asks Redis for everything that it has of the buckets.

@@ -47,6 +47,8 @@ func markerKey(bucket byte) string { return testKeys.marker(bucket) }
 
 func lockKey(bucket byte) string { return testKeys.lock(bucket) }
 
+func progressKey(bucket byte) string { return testKeys.buckets[bucket] + ":d" }
+
 // backend is a Redis on which the conformance suite runs.
 type backend struct {
 	addr string
@@ -145,7 +147,7 @@ func (r *rig) setMarker(t *testing.T, bucket byte) {
 	busy, err := locks.acquire(t.Context(), []byte{bucket}, lockWrong)
 	require.NoError(t, err)
 	require.Empty(t, busy)
-	require.NoError(t, locks.complete(t.Context(), locks.buckets(), 0))
+	require.NoError(t, locks.complete(t.Context(), locks, 0))
 	require.Equal(t, []byte{bucket}, locks.ready)
 }
 

@@ -22,7 +22,7 @@ import (
 var needs = preflight.RedisNeeds{TTL: 24 * time.Hour, Lease: 30 * time.Second, ClockSlack: 17 * time.Second}
 
 // documentedUser is what docs/operations.md calls enough.
-const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get +set +del +mget +pexpire +ping"
+const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get +set +del +mget +pexpire +hset +hsetnx +hget +hgetall +exists +ping"
 
 // requireFinding requires the finding among those about the facts that Inspect collects.
 func requireFinding(t *testing.T, cfg redis.Config, severity preflight.Severity, check, what string) {

@@ -118,7 +118,7 @@ func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time, silent []string) err
 	return ctx.Err()
 }
 
-func (l *fakeLog) Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
+func (l *fakeLog) Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), _ event.ReplayShare) error {
 	l.from.Store(from.UnixMilli())
 	l.toWatermark.Store(toWatermark)
 	pass := l.passes.Add(1)
@@ -139,6 +139,11 @@ func (l *fakeLog) Replay(ctx context.Context, from time.Time, toWatermark bool, 
 		}
 	}
 	return nil
+}
+
+// HelpReplay is not called: no topics are shared.
+func (l *fakeLog) HelpReplay(context.Context, time.Time, []event.TopicReplay, func(event.LogEntry) error, func([]event.TopicReplay), event.ReplayShare) error {
+	panic("nothing is shared")
 }
 
 // gate blocks its callers until it is opened, and signals the first.

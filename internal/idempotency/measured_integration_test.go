@@ -48,7 +48,7 @@ func (l *liveLog) Quiesce(context.Context, time.Time, []string) error {
 	return nil
 }
 
-func (l *liveLog) Replay(_ context.Context, from time.Time, _ bool, visit func(event.LogEntry) error, _ func([]event.TopicReplay)) error {
+func (l *liveLog) Replay(_ context.Context, from time.Time, _ bool, visit func(event.LogEntry) error, _ func([]event.TopicReplay), _ event.ReplayShare) error {
 	l.mu.Lock()
 	l.reads = append(l.reads, time.Since(from))
 	entries := slices.Clone(l.entries)
@@ -62,6 +62,11 @@ func (l *liveLog) Replay(_ context.Context, from time.Time, _ bool, visit func(e
 		}
 	}
 	return nil
+}
+
+// HelpReplay is not called: no topics are shared.
+func (l *liveLog) HelpReplay(context.Context, time.Time, []event.TopicReplay, func(event.LogEntry) error, func([]event.TopicReplay), event.ReplayShare) error {
+	panic("nothing is shared")
 }
 
 // readsSince are those after the first n.

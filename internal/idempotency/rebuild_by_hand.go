@@ -36,6 +36,7 @@ func (r *Rebuilder) Rebuild(ctx context.Context, window time.Duration, progress 
 // those that were lost on the way.
 func (r *Rebuilder) rebuildOnce(ctx context.Context, buckets []byte, mode string, window time.Duration, progress func(Tally)) (tally Tally, left []byte, err error) {
 	locks := newBucketLocks(r)
+	locks.anew = true
 	kept, stop := locks.keep(ctx)
 	defer locks.release(ctx)
 	defer stop()

@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/event"
 	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
@@ -161,4 +162,22 @@ func BenchmarkCheck(b *testing.B) {
 			b.ReportMetric(perScript, "redis-µs/op")
 		})
 	}
+}
+
+// A user who may not share a rebuild, because its permissions are those of a former version,
+// rebuilds alone. Types come back nevertheless.
+func TestRebuildWithoutPermissionToShare(t *testing.T) {
+	t.Parallel()
+	l := newRedisLab(t)
+	r := l.gateway(t)
+	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "default", "-hset", "-hgetall").Err())
+	log, unreadable := r.topicsOf(2, 40, "a", "b"), newGate()
+	log.held("b", unreadable)
+	r.guard(t, log)
+	r.mustReturn(t, func() event.Claim { return r.typed("A") })
+	r.mustRefuse(t, r.typed("B"))
+	close(unreadable.open)
+	r.mustBeReady(t)
+	r.mustHoldTopics(t, log)
+	require.EqualValues(t, 1, log.passes.Load())
 }

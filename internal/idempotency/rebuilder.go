@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -22,8 +23,12 @@ type Log interface {
 	// order within a partition. If toWatermark, nothing can appear behind the high watermark
 	// any more, which is the end then. It returns visit's error. From one goroutine it tells watch
 	// how far each topic is, whenever that changes and about every second; it may wait for
-	// one topic without end while it reads the others.
-	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
+	// one topic without end while it reads the others. Other processes may read some of it,
+	// or have: see event.ReplayShare.
+	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error
+	// HelpReplay reads what the share gives it of another process' Replay. It returns when all
+	// spans of the topics are read.
+	HelpReplay(ctx context.Context, from time.Time, topics []event.TopicReplay, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error
 }
 
 // Rebuilder restores claims that Redis lost, from the log.
@@ -32,6 +37,7 @@ type Rebuilder struct {
 	scripts   *scriptRunner
 	log       Log
 	unready   *unreadyBuckets
+	state     *rebuildWatch
 	old       *oldGateways
 	member    *membership
 	unsettled *unsettledClaims
@@ -42,6 +48,7 @@ type Rebuilder struct {
 	logger    *slog.Logger
 	metrics   *Metrics
 	intervals intervals
+	leads     atomic.Bool // this gateway holds the locks of a rebuild
 }
 
 // intervals are the times of a rebuild.
@@ -70,7 +77,7 @@ var defaultIntervals = intervals{
 // NewRebuilder returns a Rebuilder of the store's claims.
 func NewRebuilder(s *Store, log Log) *Rebuilder {
 	return &Rebuilder{
-		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake, checkSoon: s.wakeGuard,
+		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, state: s.rebuild, old: s.old, wake: s.wake, checkSoon: s.wakeGuard,
 		member: s.member, unsettled: s.unsettled, beats: newBeats(), available: s.available,
 		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
 	}
@@ -133,6 +140,10 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, what task, 
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
 		"reason", what.reason, "buckets", held, "window", what.window)
+	r.state.see(Tally{}, time.Now())
+	defer r.state.end()
+	r.leads.Store(true)
+	defer r.leads.Store(false)
 	tally, err := r.readLog(ctx, locks, what, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
@@ -172,23 +183,35 @@ type task struct {
 // readLog learns from the log what was written in the locked buckets (design section 7,
 // rule 8): it waits until nothing more can be, reads of the log what may be missing, writes
 // settled claims, and sets the markers of the buckets whose locks and Redis stayed the
-// same. The others have to be started over.
+// same. The others have to be started over. An interrupted reading goes on where it was.
 func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, progress func(Tally)) (tally Tally, err error) {
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
-	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
-		return tally, locks.stepError(ctx, "lock buckets", err)
+	if locks.shared != nil {
+		return tally, r.readShared(ctx, locks, begun, &tally, progress)
 	}
-	// From now on, and not from begun, no old gateway makes a claim.
-	all := locks.buckets()
-	g := gathering{Rebuilder: r, locks: locks}
-	if err := g.gather(ctx, what); err != nil {
-		return tally, locks.stepError(ctx, "wait for records under way", err)
-	}
+	g := &gathering{Rebuilder: r, locks: locks}
+	parts, err := r.prepare(ctx, g, what, begun)
 	tally.Waited = time.Since(begun)
+	if err != nil {
+		return tally, err
+	}
 	progress(tally)
-	for _, part := range g.parts(what, begun, all) {
-		if err := r.readPart(ctx, locks, &g, part, begun, &tally, progress); err != nil {
+	if g.empty {
+		return tally, r.setMarkers(ctx, locks, locks, g.generation, &tally)
+	}
+	for i, p := range parts {
+		if i > 0 { // what the first part's readers know is of no use for the others
+			if err := locks.rename(ctx); err != nil {
+				return tally, locks.stepError(ctx, "lock buckets", err)
+			}
+			r.state.end()
+			r.state.see(Tally{}, time.Now())
+		}
+		if locks.shared, err = r.beginShared(ctx, locks, p, g); err != nil {
+			return tally, locks.stepError(ctx, "lock buckets", err)
+		}
+		if err := r.readShared(ctx, locks, begun, &tally, progress); err != nil {
 			return tally, err
 		}
 	}
@@ -196,42 +219,48 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, 
 	return tally, nil
 }
 
-// readPart reads the log for some of the buckets, and sets their markers.
-func (r *Rebuilder) readPart(ctx context.Context, locks *bucketLocks, g *gathering, p part, begun time.Time, tally *Tally, progress func(Tally)) error {
-	err := r.readSince(ctx, locks, p.from, g.toWatermark(), begun, tally, progress)
-	if err == nil && g.unregistered && tally.Read > 0 {
-		// Somebody has written events who is not registered: a gateway of a former version.
-		waits := time.Now()
-		if err = g.waitForAll(ctx); err != nil {
-			return locks.stepError(ctx, "wait for records under way", err)
+// prepare waits until nothing more can be written under claims of the locked buckets, and
+// measures what may be missing.
+func (r *Rebuilder) prepare(ctx context.Context, g *gathering, what task, begun time.Time) ([]part, error) {
+	locks := g.locks
+	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
+		return nil, locks.stepError(ctx, "lock buckets", err)
+	}
+	// From now on, and not from begun, no old gateway makes a claim.
+	all := locks.buckets()
+	if err := g.gather(ctx, what); err != nil {
+		return nil, locks.stepError(ctx, "wait for records under way", err)
+	}
+	parts := g.parts(what, begun, all)
+	if !g.unregistered {
+		return parts, nil
+	}
+	var err error
+	if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
+		return nil, locks.stepError(ctx, "read the log", err)
+	}
+	if !g.empty { // somebody has written events who is not registered: a gateway of a former version
+		if err := g.waitForAll(ctx); err != nil {
+			return nil, locks.stepError(ctx, "wait for records under way", err)
 		}
-		tally.Waited += time.Since(waits)
-		err = r.readSince(ctx, locks, p.from, false, begun, tally, progress)
 	}
-	if err != nil {
-		return err
-	}
-	// Again, because reading took time: a bucket that an old gateway got meanwhile is lost.
-	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), "") }); err != nil {
-		return locks.stepError(ctx, "set markers", err)
-	}
-	err = locks.complete(ctx, p.buckets, g.generation)
-	tally.Buckets = len(locks.ready)
-	if err != nil {
-		return locks.stepError(ctx, "set markers", err)
-	}
-	return nil
+	return parts, nil
 }
 
-// readSince restores what the log has since from.
-func (r *Rebuilder) readSince(ctx context.Context, locks *bucketLocks, from time.Time, toWatermark bool, begun time.Time, tally *Tally, progress func(Tally)) error {
-	before, pass := *tally, Tally{}
-	restorer := newRestorer(ctx, r, locks, begun, &pass, func(t Tally) {
+// readShared reads the log as far as locks.shared says, for the buckets that it covers, and
+// sets their markers.
+func (r *Rebuilder) readShared(ctx context.Context, locks *bucketLocks, begun time.Time, tally *Tally, progress func(Tally)) error {
+	shared, before, pass := locks.shared, *tally, Tally{}
+	restorer := newRestorer(ctx, r, shared, begun, &pass, func(t Tally) {
 		sum := before
 		sum.add(t)
 		progress(sum)
 	})
-	err := r.log.Replay(ctx, from, toWatermark, restorer.visit, restorer.watch)
+	err := r.log.Replay(ctx, shared.from, shared.toWatermark, restorer.visit, restorer.watch, shared)
+	if rest := shared.rest(); err == nil && len(rest) > 0 {
+		// Topics that only the gateway knows that began.
+		err = r.log.HelpReplay(ctx, shared.from, rest, restorer.visit, restorer.watch, shared)
+	}
 	written := restorer.close()
 	tally.add(pass)
 	if written != nil {
@@ -240,13 +269,37 @@ func (r *Rebuilder) readSince(ctx context.Context, locks *bucketLocks, from time
 	if err != nil {
 		return locks.stepError(ctx, "read the log", err)
 	}
+	ready := len(locks.ready)
+	if err := r.setMarkers(ctx, locks, shared.covered, shared.generation, tally); err != nil {
+		return err
+	}
+	if int(shared.covered.count.Load()) <= len(locks.ready)-ready {
+		shared.forget(ctx) // else another gateway has some of its buckets
+	}
+	return nil
+}
+
+// setMarkers sets the markers of the buckets that are covered, as far as they are held.
+func (r *Rebuilder) setMarkers(ctx context.Context, locks, covered *bucketLocks, generation uint64, tally *Tally) error {
+	// Again, because reading took time: a bucket that an old gateway got meanwhile is lost.
+	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), "") }); err != nil {
+		return locks.stepError(ctx, "set markers", err)
+	}
+	err := locks.complete(ctx, covered, generation)
+	tally.Buckets = len(locks.ready)
+	if err != nil {
+		return locks.stepError(ctx, "set markers", err)
+	}
 	return nil
 }
 
 // stepError is the error of a step that failed: errOvertaken if all buckets were lost
 // meanwhile, because that is why.
 func (l *bucketLocks) stepError(ctx context.Context, step string, err error) error {
-	if l.none() || errors.Is(context.Cause(ctx), errOvertaken) {
+	if errors.Is(err, errStateGone) {
+		l.renew(ctx) // the locks may be gone with it
+	}
+	if l.none() || errors.Is(err, errOvertaken) || errors.Is(context.Cause(ctx), errOvertaken) {
 		return errOvertaken
 	}
 	return fmt.Errorf("%s: %w", step, err)

@@ -92,6 +92,7 @@ const (
 	bucketReady   bucketState = "=" // its marker is right
 	bucketHeld    bucketState = "L" // its lock is ours, or the script did what was asked
 	bucketBusy    bucketState = "B" // another gateway holds its lock
+	bucketLeft    bucketState = "A" // nobody holds its lock, but a rebuild may go on where it was
 	bucketLost    bucketState = "X" // the lock is not ours, or was taken in another Redis
 	bucketMissing bucketState = "-" // it has no marker
 	bucketForeign bucketState = "!" // its marker names another Redis, or an older generation

@@ -74,10 +74,11 @@ end
 
 // claimScript: KEYS = records, then the markers of their buckets; ARGV = lease
 // ms, ttl ms, number of records, from, generation, then per record its body (what follows
-// <from>, without the order) and the position of its marker among the markers, from 1. Each
-// result is "M" (marker missing or different), "W<order>" or "W" (claimed) or "R<now>
+// <from>, without the order) and the position of its marker among the markers, from 1, and 512 times that of its
+// kind among the kinds, from 0; then the kinds (see claimKind). Each result is "M" (marker missing
+// or different, and the kind is not back), "W<order>" or "W" (claimed) or "R<now>
 // <record>" (of another attempt). After them comes the order of those that are only "W".
-var claimScript = newNodeScript(luaReplid + luaNow + luaAgain + luaAnswer + `
+var claimScript = newNodeScript(luaReplid + luaNow + luaAgain + luaAnswer + luaLock + luaReturned + `
 local ttl, n, generation = ARGV[2], tonumber(ARGV[3]), ARGV[5]
 local head = 'C ' .. string.format('%d', now + tonumber(ARGV[1])) .. ' ' .. ARGV[4] .. ' '
 local order = order_in(generation)
@@ -88,7 +89,9 @@ for i = 1, #markers do markers[i] = markers[i] and string.sub(markers[i], 1, #ri
 local out = {}
 for i = 1, n do
   local body = ARGV[2 * i + 4]
-  if not markers[tonumber(ARGV[2 * i + 5])] then
+  local at = tonumber(ARGV[2 * i + 5])
+  local marker = at % 512
+  if not markers[marker] and not returned(KEYS[n + marker], ARGV[2 * n + 6 + (at - marker) / 512], generation) then
     out[i] = lost(redis.call('GET', KEYS[i]))
   else
     local text = head .. body .. tail
@@ -107,13 +110,13 @@ return out
 `)
 
 // takeOverScript: KEYS = record, marker; ARGV = the record as found, lease ms,
-// ttl ms, from, body, generation. The result is as for a claim, but never only "W".
-var takeOverScript = goredis.NewScript(luaReplid + luaNow + luaAgain + luaAnswer + `
+// ttl ms, from, body, generation, kind. The result is as for a claim, but never only "W".
+var takeOverScript = goredis.NewScript(luaReplid + luaNow + luaAgain + luaAnswer + luaLock + luaReturned + `
 local rec = redis.call('GET', KEYS[1])
 local generation = ARGV[6]
 local right = generation .. ' ' .. replid .. ' '
 local marker = redis.call('GET', KEYS[2])
-if not marker or string.sub(marker, 1, #right) ~= right then return lost(rec) end
+if (not marker or string.sub(marker, 1, #right) ~= right) and not returned(KEYS[2], ARGV[7], generation) then return lost(rec) end
 local body, order = ARGV[5], order_in(generation)
 local text = 'C ' .. string.format('%d', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4] .. ' ' .. body .. ' ' .. order
 if rec == ARGV[1] then

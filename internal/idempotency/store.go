@@ -57,6 +57,7 @@ type Store struct {
 	settles *settleQueue
 	recent  *recentReceipts
 	unready *unreadyBuckets
+	rebuild *rebuildWatch
 	old     *oldGateways
 	// unsettled are the claims to write again if Redis loses them; nil without generations.
 	unsettled *unsettledClaims
@@ -73,6 +74,7 @@ func New(cfg Config, rdb redis.Client, logger *slog.Logger, metrics *Metrics) *S
 		cfg: cfg, scripts: scripts, logger: logger, metrics: metrics, old: newOldGateways(scripts),
 		recent: newRecentReceipts(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 		unready: newUnreadyBuckets(cfg, metrics.unready), wake: make(chan struct{}, 1),
+		rebuild: &rebuildWatch{gauges: metrics.progress},
 	}
 	if cfg.Generations != nil {
 		s.unsettled = newUnsettledClaims(cfg.Lease)
