@@ -103,7 +103,7 @@ func TestInspectUsers(t *testing.T) {
 	}{
 		"documented":       {documentedUser, preflight.OK, "redis.permissions", "may run"},
 		"config":           {documentedUser, preflight.Warning, "redis.persistence", "CONFIG GET is not permitted"},
-		"no-info":          {documentedUser + " -info", preflight.Error, "redis.permissions", "scripts need: info"},
+		"no-info":          {documentedUser + " -info", preflight.Error, "redis.permissions", "refuses INFO in scripts"},
 		"no-info-unknown":  {documentedUser + " -info", preflight.Warning, "redis.info", "are not known"},
 		"no-info-markers":  {documentedUser + " -info", preflight.Error, "redis.claims", "cannot be read"},
 		"no-writes":        {documentedUser + " -set -del -pexpire", preflight.Error, "redis.permissions", "set, del, pexpire"},

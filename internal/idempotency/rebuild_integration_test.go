@@ -44,6 +44,10 @@ func (l lab) promotable(t *testing.T) lab {
 		t.Helper()
 		// What redis-cli --rdb does: a first replica, which is soon gone.
 		require.NoError(t, rdb.ConfigSet(t.Context(), "repl-backlog-ttl", "1").Err()) // its end is another change
+		// While there is a backlog, of the replica before, another replica changes nothing.
+		require.Eventually(t, func() bool {
+			return parseInfo(rdb.Info(t.Context(), "replication").Val())["repl_backlog_active"] == "0"
+		}, patience, pollEvery)
 		before := parseInfo(rdb.Info(t.Context(), "replication").Val())["master_replid"]
 		replica, err := net.Dial("tcp", l.addr)
 		require.NoError(t, err)
