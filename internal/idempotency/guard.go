@@ -96,7 +96,7 @@ func (g *guard) round(ctx context.Context) time.Duration {
 		g.logger.Warn("locking buckets for a rebuild failed", "error", err)
 	}
 	if locks.none() && locks.abandoned {
-		locks = g.resume(ctx, busy, seen)
+		locks = g.resume(ctx, wrong, seen)
 	}
 	if locks.none() {
 		if len(busy) > 0 && !g.contended {

@@ -31,6 +31,9 @@ var measuredConformance = []struct {
 	{"a gateway that kafka does not reach", testCutOff},
 	{"markers of the former format", testFormerMarkers},
 	{"a rebuild by hand with generations", testMeasuredByHand},
+	{"a rebuild goes on in its generation", testGoesOnInItsGeneration},
+	{"a rebuild of an older generation begins anew", testOlderGenerationBeginsAnew},
+	{"a tail is read before the window", testTailBeforeWindow},
 }
 
 func runMeasuredConformance(t *testing.T, newLab func(*testing.T) lab, groupings ...bool) {
