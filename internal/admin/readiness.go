@@ -29,6 +29,20 @@ type Judgement struct {
 	Types []TypeState
 	// Quarantined are the topics that Kafka refuses, wholly or in part.
 	Quarantined []Quarantined
+	// Rebuild is how far claims that Redis lost are read from Kafka; nil: none are.
+	Rebuild *Rebuild
+}
+
+// Rebuild is how far a rebuild of claims is.
+type Rebuild struct {
+	OffsetsRead int64    `json:"offsets_read"`
+	Offsets     int64    `json:"offsets"`
+	Percent     int      `json:"percent"`
+	TopicsDone  int      `json:"topics_done"`
+	Topics      int      `json:"topics"`
+	PerSecond   int64    `json:"offsets_per_second"`
+	SecondsLeft int64    `json:"seconds_left,omitempty"` // 0: unknown
+	Waiting     []string `json:"waiting,omitempty"`      // partitions that cannot be read, and why
 }
 
 // TypeState says what is not taken of an event type.
@@ -64,6 +78,7 @@ type readinessBody struct {
 	Types       map[string]typeBody  `json:"types,omitempty"`
 	MoreTypes   int                  `json:"more_types,omitempty"` // that are not named
 	Quarantined []Quarantined        `json:"quarantined,omitempty"`
+	Rebuild     *Rebuild             `json:"rebuild,omitempty"`
 }
 
 type checkBody struct {
@@ -83,7 +98,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	judged := s.judge(results)
 	body := readinessBody{
 		Ready: ready && judged.Ready, Reason: judged.Reason,
-		Checks: map[string]checkBody{"gateway": {OK: ready}}, Quarantined: judged.Quarantined,
+		Checks: map[string]checkBody{"gateway": {OK: ready}}, Quarantined: judged.Quarantined, Rebuild: judged.Rebuild,
 	}
 	for name, err := range results {
 		c := checkBody{OK: err == nil}

@@ -24,6 +24,8 @@ type Webhook struct {
 	// DeadLetters is the topic for deliveries that do not fit their schema; empty
 	// refuses them.
 	DeadLetters string
+	// TypesBegin is what all event types begin with that its deliveries become.
+	TypesBegin string
 }
 
 // webhooks takes deliveries of third parties.
@@ -130,7 +132,7 @@ func (w *webhooks) reject(c *fiber.Ctx, name string, source Webhook, r *webhook.
 func (w Webhook) Request(name string, d webhook.Delivery, h http.Header) ingest.Request {
 	req := ingest.Request{
 		Client: name, Type: d.EventType, MediaType: d.MediaType, Data: d.Data,
-		Attributes: event.Attributes{Source: "/webhooks/" + name},
+		Attributes: event.Attributes{Source: "/webhooks/" + name}, TypesBegin: w.TypesBegin,
 	}
 	if d.ID != "" {
 		req.Identity = event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}}

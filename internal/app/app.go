@@ -128,8 +128,8 @@ func (a *App) buildStores() error {
 		return fmt.Errorf("schemas: %w", err)
 	}
 	setTopics(a.producer, cfg, a.catalog.Set())
-	a.store = idempotency.New(storeConfig(cfg, a.installation), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
-	a.settled = func() bool { return false } // the store does not know which of its claims are unsettled
+	a.store = idempotency.New(storeConfig(cfg, a.installation, generationsOf(cfg, a.producer)), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
+	a.settled = a.store.Settled
 	return nil
 }
 

@@ -168,8 +168,12 @@ func (r *readiness) keyedRefused(def event.Definition, claims idempotency.Availa
 	switch {
 	case claims.Away != nil && policy != event.PublishOnStoreFailure:
 		return keyedText(claims.AwayBuckets, claims.Buckets) + "Redis takes no claims", claims.AwayBuckets == claims.Buckets
-	case claims.Away == nil && claims.Lost > 0 && r.onStoreLoss != event.PublishOnStoreFailure:
-		return keyedText(claims.Lost, claims.Buckets) + "Redis is new or has lost claims, which are read from Kafka", claims.Lost == claims.Buckets
+	case claims.Away == nil && claims.Lost > 0 && r.onStoreLoss != event.PublishOnStoreFailure && !claims.Rebuild.Returned(def.Type):
+		text := keyedText(claims.Lost, claims.Buckets) + "Redis is new or has lost claims, which are read from Kafka"
+		if waits := claims.Rebuild.Waits(def.Type); waits != nil {
+			text += ": " + strings.Join(waits, "; ")
+		}
+		return text, claims.Lost == claims.Buckets
 	}
 	return "", false
 }
@@ -184,6 +188,9 @@ func keyedText(buckets, of int) string {
 // claimsReady is the check of the claims: none are lost, as far as is known.
 func (r *readiness) claimsReady(context.Context) error {
 	if now := r.claims.Availability(); now.Lost > 0 {
+		if rebuild := now.Rebuild; rebuild != nil && rebuild.Progress.Topics > 0 {
+			return fmt.Errorf("%d of %d buckets of claims are not ready: Redis is new or has lost them, and they are read from Kafka, %d %% so far", now.Lost, now.Buckets, rebuild.Percent())
+		}
 		return fmt.Errorf("%d of %d buckets of claims are not ready: Redis is new or has lost them, and they are read from Kafka", now.Lost, now.Buckets)
 	}
 	return nil
@@ -202,6 +209,7 @@ func (r *readiness) judge(results map[string]error) admin.Judgement {
 	states := r.states(defs, kafka)
 	missing := r.note(defs, states, kafka)
 	j := admin.Judgement{Types: typeStates(defs, states)}
+	j.Rebuild = rebuildOf(r.claims.Availability().Rebuild)
 	for _, q := range r.topics.Quarantine() {
 		j.Quarantined = append(j.Quarantined, admin.Quarantined{Topic: q.Topic, Partitions: q.Partitions, Reason: q.Reason, Since: q.Since})
 	}
@@ -222,6 +230,18 @@ func (r *readiness) judge(results map[string]error) admin.Judgement {
 		j.Ready = true
 	}
 	return j
+}
+
+// rebuildOf is how far a rebuild is, nil if that is not known.
+func rebuildOf(state *idempotency.RebuildState) *admin.Rebuild {
+	if state == nil || state.Progress.Topics == 0 {
+		return nil
+	}
+	p := state.Progress
+	return &admin.Rebuild{
+		OffsetsRead: p.Read, Offsets: p.Total, Percent: p.Percent(), TopicsDone: p.Done, Topics: p.Topics,
+		PerSecond: int64(p.Rate), SecondsLeft: int64(p.Left.Seconds()), Waiting: p.Waiting,
+	}
 }
 
 // typeStates joins the versions of each type, and leaves out those that are wholly taken.

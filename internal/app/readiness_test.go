@@ -51,6 +51,18 @@ func lost(buckets int) idempotency.Availability {
 	return idempotency.Availability{Lost: buckets, Buckets: 256}
 }
 
+// returning is a flushed Redis with the claims of some types, of all of which the topic
+// "optional" cannot be read further.
+func returning(types ...string) idempotency.Availability {
+	topics := []event.TopicReplay{{Topic: "optional", Types: []string{"optional"}, Read: 50, Total: 100, Waiting: []string{"optional[3]: no leader"}}}
+	for _, name := range types {
+		topics = append(topics, event.TopicReplay{Topic: name, Types: []string{name}, Read: 100, Total: 100, Done: true})
+	}
+	now := lost(256)
+	now.Rebuild = idempotency.NewRebuildState(topics, (&idempotency.Tally{Topics: topics}).Progress(0))
+	return now
+}
+
 var (
 	optional = event.Definition{Type: "optional", Version: "v1", Topic: "optional"}
 	required = event.Definition{Type: "required", Version: "v1", Topic: "required", IdempotencyRequired: true}
@@ -87,6 +99,7 @@ func TestReadyOnceStarted(t *testing.T) {
 		"a node of a cluster is away":       {[]event.Definition{required}, func(f *fakeServices) { f.claims = away(64) }, nil, true, map[string]admin.Taken{"required": "some"}, "refused, 25 % of them: Redis"},
 		"redis was flushed":                 {all, func(f *fakeServices) { f.claims = lost(256) }, nil, true, map[string]admin.Taken{"lenient": "none", "optional": "some", "required": "none"}, "Redis is new or has lost claims"},
 		"redis was flushed, all need it":    {[]event.Definition{required, lenient}, func(f *fakeServices) { f.claims = lost(256) }, nil, false, map[string]admin.Taken{"required": "none", "lenient": "none"}, keyed},
+		"claims of a type are back":         {all, func(f *fakeServices) { f.claims = returning("required", "lenient") }, nil, true, map[string]admin.Taken{"optional": "some"}, "which are read from Kafka: optional is read to 50 %, waiting for optional[3]: no leader"},
 		"a topic is deleted":                {all, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicMissing}) }, nil, true, map[string]admin.Taken{"required": "none"}, "its topic required is missing"},
 		"the only topic is missing":         {[]event.Definition{required}, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicMissing}) }, nil, true, map[string]admin.Taken{"required": "none"}, "missing"},
 		"a topic is hidden":                 {[]event.Definition{required}, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicHidden}) }, nil, true, map[string]admin.Taken{"required": "none"}, "does not show"},
@@ -178,6 +191,17 @@ func TestTypesAreTakenOnceOneByOne(t *testing.T) {
 	r.onStoreFailure, r.onStoreLoss = event.PublishOnStoreFailure, event.PublishOnStoreFailure
 	f.claims = lost(256)
 	require.Empty(t, r.judge(nil).Types[0].Why[1:], "by policy, the rebuild stops nothing")
+}
+
+// TestRebuildIsShown: what it waits for is named once, and how far it is in the check as well.
+func TestRebuildIsShown(t *testing.T) {
+	t.Parallel()
+	f := &fakeServices{}
+	r := newReadiness(f, optional, required)
+	require.Nil(t, r.judge(nil).Rebuild)
+	f.claims = returning("required")
+	require.Equal(t, &admin.Rebuild{OffsetsRead: 150, Offsets: 200, Percent: 75, TopicsDone: 1, Topics: 2, Waiting: []string{"optional[3]: no leader"}}, r.judge(nil).Rebuild)
+	require.ErrorContains(t, r.claimsReady(t.Context()), "75 % so far")
 }
 
 // TestVersionsOfAType: a type is taken as long as one of its versions is.

@@ -29,14 +29,29 @@ const (
 // Rebuild reads from the last window of the log which keyed events were written,
 // whatever Redis remembers. Running gateways refuse keyed events meanwhile. It calls
 // progress with what it has done so far.
-func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logger *slog.Logger, progress func(idempotency.Tally)) (idempotency.Tally, error) {
+func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logger *slog.Logger, progress func(idempotency.Tally)) (tally idempotency.Tally, err error) {
 	set, err := schema.Load(cfg.Schemas.Dir)
 	if err != nil {
 		return idempotency.Tally{}, fmt.Errorf("schemas: %w", err)
 	}
+	err = withProducer(ctx, cfg, logger, func(producer *publish.Log) error {
+		setTopics(producer, cfg, set)
+		if err := awaitTopics(ctx, producer); err != nil {
+			return err
+		}
+		return withStore(cfg, knownInstallation(cfg, producer), producer, logger, func(s *idempotency.Store) (err error) {
+			tally, err = idempotency.NewRebuilder(s, producer).Rebuild(ctx, window, progress)
+			return err
+		})
+	})
+	return tally, err
+}
+
+// withProducer runs a producer, registered among the gateways, while use runs.
+func withProducer(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(*publish.Log) error) error {
 	producer, err := publish.New(producerConfig(cfg), logger, publish.NewMetrics(prometheus.NewRegistry()))
 	if err != nil {
-		return idempotency.Tally{}, fmt.Errorf("kafka: %w", err)
+		return fmt.Errorf("kafka: %w", err)
 	}
 	defer producer.Close(ctx)
 	defer leave(ctx, producer, logger) // it has made no claims
@@ -44,18 +59,8 @@ func Rebuild(ctx context.Context, cfg *config.Config, window time.Duration, logg
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	setTopics(producer, cfg, set)
 	running.Go(func() { producer.Run(background) })
-	if err := awaitTopics(ctx, producer); err != nil {
-		return idempotency.Tally{}, err
-	}
-	var tally idempotency.Tally
-	installation := knownInstallation(cfg, producer)
-	err = withStore(cfg, installation, logger, func(s *idempotency.Store) (err error) {
-		tally, err = idempotency.NewRebuilder(s, producer).Rebuild(ctx, window, progress)
-		return err
-	})
-	return tally, err
+	return use(producer)
 }
 
 // leave takes this process out of the registry of gateways. Others would wait for it.
@@ -74,17 +79,20 @@ func AssertEmpty(ctx context.Context, cfg *config.Config, logger *slog.Logger) (
 	if err != nil {
 		return 0, err
 	}
-	err = withStore(cfg, installation, logger, func(s *idempotency.Store) (err error) {
-		set, err = s.AssertEmpty(ctx)
-		return err
+	err = withProducer(ctx, cfg, logger, func(producer *publish.Log) error {
+		return withStore(cfg, installation, producer, logger, func(s *idempotency.Store) (err error) {
+			set, err = s.AssertEmpty(ctx)
+			return err
+		})
 	})
 	return set, err
 }
 
-func withStore(cfg *config.Config, installation string, logger *slog.Logger, use func(*idempotency.Store) error) error {
+func withStore(cfg *config.Config, installation string, producer *publish.Log, logger *slog.Logger, use func(*idempotency.Store) error) error {
 	return withRedis(cfg, func(rdb redis.Client) error {
 		known := func() string { return installation }
-		return use(idempotency.New(storeConfig(cfg, known), rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry())))
+		store := storeConfig(cfg, known, generationsOf(cfg, producer))
+		return use(idempotency.New(store, rdb, logger, idempotency.NewMetrics(prometheus.NewRegistry())))
 	})
 }
 

@@ -82,11 +82,20 @@ func installationOf(ctx context.Context, cfg *config.Config) (string, error) {
 	return id, nil
 }
 
+// generationsOf counts the states of the claims. A sole writer needs no count: nobody else
+// has anything in flight, so that a rebuild waits for nobody.
+func generationsOf(cfg *config.Config, producer *publish.Log) idempotency.Generations {
+	if m := producer.Membership(); m != nil && !cfg.SoleWriter {
+		return m
+	}
+	return nil
+}
+
 // storeConfig says how claims are kept, by a gateway and by a rebuild by hand.
-func storeConfig(cfg *config.Config, installation func() string) idempotency.Config {
+func storeConfig(cfg *config.Config, installation func() string, generations idempotency.Generations) idempotency.Config {
 	return idempotency.Config{
-		Installation: installation,
-		TTL:          cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
+		Installation: installation, Generations: generations, DeliveryTimeout: cfg.Kafka.DeliveryTimeout,
+		TTL: cfg.Idempotency.TTL, Lease: cfg.Idempotency.Lease,
 		Transactional: cfg.Kafka.Guarantee == config.GuaranteeTransactional,
 	}
 }

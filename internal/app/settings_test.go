@@ -117,5 +117,5 @@ func TestProducerSettings(t *testing.T) {
 	require.Zero(t, producerConfig(cfg).Lease, "no other gateway to wait for")
 	cfg.Kafka.Guarantee = config.GuaranteeTransactional
 	require.True(t, producerConfig(cfg).Transactional)
-	require.True(t, storeConfig(cfg, nil).Transactional)
+	require.True(t, storeConfig(cfg, nil, nil).Transactional)
 }

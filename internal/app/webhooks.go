@@ -50,6 +50,7 @@ func webhookSources(cfg *config.Config) (map[string]api.Webhook, error) {
 
 func apiWebhook(w config.Webhook, source *webhook.Source) api.Webhook {
 	s := api.Webhook{Source: source, DeadLetters: w.DeadLetters()}
+	s.TypesBegin, _, _ = strings.Cut(w.EventType, "{")
 	if w.Key.Given {
 		s.Key = &webhook.KeyRule{Parts: w.Key.Parts, Optional: w.Key.Optional}
 	}

@@ -14,9 +14,6 @@ import (
 	"eventgateway/internal/redis"
 )
 
-// progressInterval is the least time between two lines of progress.
-const progressInterval = time.Second
-
 type idempotencyRebuild struct {
 	file       string
 	since      time.Duration
@@ -79,28 +76,14 @@ func (r *idempotencyRebuild) run(ctx context.Context, out, errOut io.Writer) err
 		since = cfg.Idempotency.TTL
 	}
 	fmt.Fprintf(out, "rebuilding keys from the last %v of the log; keyed events are refused until it is done\n", since)
-	tally, err := app.Rebuild(ctx, cfg, since, logger, printProgress(out))
+	progress := newRebuildProgress(out, isTerminal(out))
+	tally, err := app.Rebuild(ctx, cfg, since, logger, progress.see)
+	progress.end()
 	if err != nil {
 		return fmt.Errorf("%w\nbuckets that are not ready yet are rebuilt by running gateways; or run the command again", err)
 	}
 	printTally(out, tally)
 	return nil
-}
-
-// printProgress returns a function that writes a line at most once per interval.
-func printProgress(out io.Writer) func(idempotency.Tally) {
-	var last time.Time
-	return func(t idempotency.Tally) {
-		if time.Since(last) < progressInterval {
-			return
-		}
-		last = time.Now()
-		if t.Read == 0 {
-			fmt.Fprintf(out, "waited %.1f s: earlier attempts can no longer write; reading the log\n", t.Waited.Seconds())
-			return
-		}
-		fmt.Fprintf(out, "%d records read, %d keys written\n", t.Read, t.Written)
-	}
 }
 
 func printTally(out io.Writer, t idempotency.Tally) {

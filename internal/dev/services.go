@@ -58,14 +58,21 @@ func startRedis() (*miniredis.Miniredis, error) {
 	if err := r.Start(); err != nil {
 		return nil, fmt.Errorf("start embedded redis: %w", err)
 	}
-	// miniredis lacks INFO replication, by which the gateway recognises another Redis;
-	// this one is always the same.
+	// miniredis lacks what the gateway recognises another Redis by; this one is always the
+	// same.
+	sections := map[string]string{
+		"replication": "# Replication\r\nrole:master\r\nmaster_replid:" + strings.Repeat("0", 40) + "\r\n",
+		"server":      "# Server\r\nredis_mode:standalone\r\nrun_id:" + strings.Repeat("0", 40) + "\r\n",
+	}
 	r.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
-		if strings.EqualFold(cmd, "INFO") && len(args) == 1 && strings.EqualFold(args[0], "replication") {
-			c.WriteBulk("# Replication\r\nrole:master\r\nmaster_replid:" + strings.Repeat("0", 40) + "\r\n")
-			return true
+		if !strings.EqualFold(cmd, "INFO") || len(args) != 1 {
+			return false
 		}
-		return false
+		section, known := sections[strings.ToLower(args[0])]
+		if known {
+			c.WriteBulk(section)
+		}
+		return known
 	})
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -87,6 +88,11 @@ type Claim struct {
 	Fingerprint Fingerprint
 	Token       string // fresh for every attempt
 	Placement   Placement
+	// Type is the event's type. A webhook's delivery may come again as another type, and
+	// some go to a dead-letter topic: TypesBegin is what all types of its source begin with.
+	Type       string
+	Delivery   bool
+	TypesBegin string // perhaps nothing
 	// Begun is when this process asked for the claim: the lease surely runs
 	// until Begun plus the lease time, whatever Redis' clock says.
 	Begun time.Time
@@ -112,6 +118,9 @@ type Placement struct {
 // ClaimResult is what a claim attempt found.
 type ClaimResult struct {
 	State ClaimState
+	// Until is when the last record may be in flight under the claim, if State is Claimed: a
+	// zero time sets no limit beside the lease.
+	Until time.Time
 	// Receipt is that of the event if State is Settled, unless Kept has only a part of it.
 	Receipt Receipt
 	Kept    *KeptReceipt
@@ -146,9 +155,15 @@ type LogEntry struct {
 	Timestamp   time.Time // of the record
 }
 
+// AnyType stands for every event type, of a dead-letter topic for example.
+const AnyType = "*"
+
 // TopicReplay is how far a replay has read one topic of the log.
 type TopicReplay struct {
 	Topic string
+	// Types are the event types whose records may be in the topic. A replay that names any
+	// type names all topics that may have records of it.
+	Types []string
 	// Read and Total are numbers of offsets: records, and what lies between them. Total is
 	// 0 until it is known.
 	Read, Total int64
@@ -157,6 +172,35 @@ type TopicReplay struct {
 	// Waiting says what the topic waits for, partition by partition, for example
 	// "orders.placed[3]: no leader".
 	Waiting []string
+	// Spans are what is read of each partition.
+	Spans []SpanReplay
+}
+
+// SpanReplay is the part of a partition that is read: from the offset From up to, but
+// without, To. Everything before At was visited.
+type SpanReplay struct {
+	Partition    int32
+	From, To, At int64
+}
+
+// ReplayShare lets several processes share a replay, and one go on where another ended.
+// It waits for nobody but its store, and its errors end the replay.
+type ReplayShare interface {
+	// Fixed are the spans of a topic, if they were fixed before.
+	Fixed(topic string) (spans []SpanReplay, ok bool)
+	// Fix fixes the topic's spans, unless somebody else was first, and returns those that count.
+	Fix(ctx context.Context, topic TopicReplay) ([]SpanReplay, error)
+	// Take asks for the right to read a span, which lasts as long as the replay reports
+	// the span.
+	Take(ctx context.Context, topic string, partition int32) (Turn, error)
+}
+
+// Turn is the answer to who wants to read a span.
+type Turn struct {
+	At   int64 // everything before is read and kept, by whoever
+	Mine bool  // the caller reads on; else ask again, unless it is at the end
+	// Waiting says why the reader cannot go on at present, if it is somebody else.
+	Waiting string
 }
 
 // ClaimState is the row of the protocol's table that applies.

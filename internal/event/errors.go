@@ -116,6 +116,8 @@ func (s *StoreAway) Unwrap() error { return s.Cause }
 // being rebuilt from the log.
 type Rebuilding struct {
 	Left time.Duration // until it is done, estimated; 0: unknown
+	// Progress says how far it is, for the caller: a sentence without its end. Empty: unknown.
+	Progress string
 }
 
 // Error implements error.

@@ -46,6 +46,9 @@ type availability struct {
 	opened   chan struct{} // asks for a probe
 	circuits [bucketCount]circuit
 	refusal  atomic.Pointer[event.StoreAway] // of claims; set before a circuit opens
+	// unsuitable is the refusal of claims by a Redis that cannot keep any; nil: it can.
+	unsuitable atomic.Pointer[event.StoreAway]
+	learned    atomic.Int64 // when that was asked, Unix nanoseconds
 
 	mu    sync.Mutex // for what follows, and while a circuit changes
 	open  int        // circuits
@@ -71,6 +74,9 @@ func (a *availability) circuitOf(bucket byte) *circuit {
 
 // refuse is an *event.StoreAway if Redis is known to take no claims of this bucket.
 func (a *availability) refuse(bucket byte) error {
+	if never := a.unsuitable.Load(); never != nil {
+		return never
+	}
 	if !a.circuitOf(bucket).isOpen() || !a.watched.Load() {
 		return nil
 	}
@@ -134,7 +140,9 @@ func (a *availability) closed(wasOpen bool) {
 func (a *availability) state() (buckets int, cause error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
+	switch never := a.unsuitable.Load(); {
+	case never != nil:
+		return bucketCount, never.Cause
 	case !a.answered.Load() && a.cause == nil:
 		return bucketCount, errNotAsked
 	case !a.answered.Load():
@@ -152,6 +160,9 @@ func (a *availability) watch(ctx context.Context) {
 	a.watched.Store(true)
 	defer a.watched.Store(false)
 	for ctx.Err() == nil {
+		if a.unsuitable.Load() != nil || time.Since(time.Unix(0, a.learned.Load())) >= suitableInterval {
+			a.learnSuitable(ctx)
+		}
 		interval := probeInterval
 		if !a.probe(ctx) {
 			interval = probeSoon
@@ -200,12 +211,17 @@ type Availability struct {
 	// Lost counts the buckets whose claims may be lost: they are rebuilt from the log.
 	Lost    int
 	Buckets int
+	// Rebuild is how far that is, nil if it is not known.
+	Rebuild *RebuildState
 }
 
 // Availability says whether claims can be made now. It asks nobody: [Store.Watch] does.
 func (s *Store) Availability() Availability {
 	now := Availability{Lost: s.unready.count(), Buckets: bucketCount}
 	now.AwayBuckets, now.Away = s.available.state()
+	if now.Lost > 0 {
+		now.Rebuild = s.rebuild.now()
+	}
 	return now
 }
 

@@ -24,7 +24,7 @@ func BenchmarkClaimAndSettleOnRedis(b *testing.B) {
 	defer func() { require.NoError(b, server.Stop()) }()
 	rdb := redis.New(redis.Config{Addresses: []string{server.Addr()}})
 	defer func() { require.NoError(b, rdb.Close()) }()
-	s := New(Config{Installation: inTest, TTL: 5 * time.Second, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	s := New(Config{Installation: inTest, TTL: 5 * time.Second, Lease: longLease, Generations: newFakeRegistry().register("a"), DeliveryTimeout: time.Second}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	_, err = s.AssertEmpty(b.Context())
 	require.NoError(b, err)
 	key := "c56a4180-65aa-42ec-a945-5fd21dec0538"

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -45,10 +46,14 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 	for range 100 {
 		w.answers = append(w.answers, "W")
 	}
+	w.answers = append(w.answers, "@1.1767225600000000")
 	rdb.AddHook(w)
-	s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	s := New(Config{Installation: inTest, TTL: longTTL, Lease: longLease, Generations: newFakeRegistry().register("a"), DeliveryTimeout: time.Second}, rdb, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	s.old.never()
-	claims := make([]event.Claim, 100)
+	claims, tokens := make([]event.Claim, 100), make([]string, 100)
+	for i := range tokens {
+		tokens[i] = fmt.Sprintf("0123456789abcdef01234567-%06x", i)
+	}
 	key := "o-10492"
 	receipt := event.Receipt{ID: "0123456789abcdef", Type: "orders.placed", Version: "v2", Topic: "orders.placed", Partition: 3, Offset: 48211, Key: &key, Time: "2026-11-23T09:15:30Z"}
 	n := uint64(0)
@@ -57,7 +62,7 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 		now := time.Now()
 		for i := range claims {
 			n++
-			c := event.Claim{Token: "0123456789abcdef01234567-1a2b3c", Placement: event.Placement{Topic: "orders.placed", Partition: 3, Owner: "i-0123"}, Begun: now}
+			c := event.Claim{Token: tokens[i], Placement: event.Placement{Topic: "orders.placed", Partition: 3, Owner: "i-0123"}, Begun: now}
 			binary.BigEndian.PutUint64(c.ID[:], n*0x9e3779b97f4a7c15)
 			claims[i] = c
 		}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,13 +23,22 @@ const renewals = 4
 var errOvertaken = errors.New("redis or its locks changed under the rebuild")
 
 // bucketLocks are this gateway's locks on the buckets that it rebuilds. They belong to
-// one attempt, with a token of its own, so that nothing of an earlier attempt counts.
+// one reading of the log, with a token of its own, so that nothing of an earlier one counts.
 type bucketLocks struct {
 	rebuilder *Rebuilder
+	renewing  sync.Mutex // nobody renews the locks while their token is changed
 	token     string
 	held      [bucketCount]atomic.Bool
 	count     atomic.Int32
-	ready     []byte // buckets whose markers this attempt has set, or found set at its end
+	// locked is what each bucket's marker was when it was locked, and the Redis' master_replid.
+	locked [bucketCount]struct{ marker, replid string }
+	ready  []byte // buckets whose markers this attempt has set, or found set at its end
+	// shared is the reading of the log, once it has begun; from the start, if this attempt
+	// goes on with an interrupted one.
+	shared    *sharedReplay
+	abandoned bool // of the buckets that were asked for, some were abandoned
+	// anew gives up what interrupted attempts have read.
+	anew bool
 }
 
 func newBucketLocks(r *Rebuilder) *bucketLocks { return &bucketLocks{rebuilder: r, token: rand.Text()} }
@@ -48,6 +59,12 @@ func (l *bucketLocks) drop(bucket byte) {
 	}
 }
 
+func (l *bucketLocks) dropAll() {
+	for _, b := range l.buckets() {
+		l.drop(b)
+	}
+}
+
 func (l *bucketLocks) buckets() []byte {
 	var list []byte
 	for b := range l.held {
@@ -65,21 +82,34 @@ func (l *bucketLocks) runOnHeld(ctx context.Context, s bucketScript, report func
 	return l.rebuilder.scripts.runOnBuckets(ctx, s, l.buckets(), report)
 }
 
+// Which buckets are locked, of those that no other gateway holds: see lockScript.
+const (
+	lockWrong  = ""       // whose marker is wrong
+	lockRaise  = "raise"  // all, for a new generation
+	lockForce  = "force"  // all, and their markers are deleted
+	lockResume = "resume" // those of an interrupted rebuild, under its token
+)
+
 // acquire locks those of the buckets that are free, and returns those that other
-// gateways hold.
-func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (busy []byte, err error) {
-	mode := ""
-	if force {
-		mode = "force"
-	}
+// gateways hold, or held until they died.
+func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, mode string) (busy []byte, err error) {
 	r := l.rebuilder
-	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode}}
-	err = r.scripts.runOnBuckets(ctx, lock, buckets, func(b byte, state bucketState) {
-		switch state {
+	counted, anew := "", ""
+	if r.member.measured() {
+		counted = "counted"
+	}
+	if l.anew {
+		anew = "anew"
+	}
+	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number(), counted, anew}}
+	err = r.scripts.askBuckets(ctx, lock, buckets, func(b byte, text string) {
+		switch state := bucketState(text[:1]); state {
 		case bucketHeld:
 			l.add(b)
+			l.locked[b].replid, l.locked[b].marker, _ = strings.Cut(text[1:], " ")
 			r.unready.restart(b, time.Now())
-		case bucketBusy:
+		case bucketBusy, bucketLeft:
+			l.abandoned = l.abandoned || state == bucketLeft
 			busy = append(busy, b)
 			r.unready.add(b, time.Now())
 		case bucketReady:
@@ -89,13 +119,69 @@ func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, force bool) (
 	return busy, err
 }
 
+// rename gives the locks that are left another token.
+func (l *bucketLocks) rename(ctx context.Context) error {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	token := rand.Text()
+	err := l.rebuilder.retry(ctx, func() error {
+		return l.runOnHeld(ctx, bucketScript{renameScript, lockOnly, []any{token}}, func(b byte, state bucketState) {
+			if state == bucketLost {
+				l.drop(b)
+			}
+		})
+	})
+	if err == nil {
+		l.token = token
+	}
+	return err
+}
+
+// raised writes the generation into the locks: gateways may join from now on.
+func (l *bucketLocks) raised(ctx context.Context, generation uint64) error {
+	return l.rebuilder.retry(ctx, func() error {
+		return l.runOnHeld(ctx, bucketScript{raisedScript, lockOnly, []any{generation}}, func(b byte, state bucketState) {
+			if state == bucketLost {
+				l.drop(b)
+			}
+		})
+	})
+}
+
+// joined lists the processes that have joined all buckets that are held.
+func (l *bucketLocks) joined(ctx context.Context) (map[string]bool, error) {
+	counts, answers := map[string]int{}, 0
+	held := l.buckets()
+	script := bucketScript{joinedScript, lockOnly, []any{l.token}}
+	err := l.rebuilder.scripts.askBuckets(ctx, script, held, func(b byte, text string) {
+		if bucketState(text[:1]) == bucketLost {
+			l.drop(b)
+			return
+		}
+		answers++
+		for id := range strings.SplitSeq(text[1:], ",") {
+			counts[id]++
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]bool{}
+	for id, n := range counts {
+		if n == answers && id != "" {
+			all[id] = true
+		}
+	}
+	return all, nil
+}
+
 // acquireAll locks the buckets, as soon as other gateways release them, and returns
 // those that are not ready already.
-func (l *bucketLocks) acquireAll(ctx context.Context, buckets []byte, force bool) (acquired []byte, err error) {
+func (l *bucketLocks) acquireAll(ctx context.Context, buckets []byte, mode string) (acquired []byte, err error) {
 	for busy := buckets; ; backoff.Sleep(ctx, l.rebuilder.intervals.contended) {
 		before := busy
 		err := l.rebuilder.retry(ctx, func() (err error) {
-			busy, err = l.acquire(ctx, before, force) // on a second try it finds its own locks
+			busy, err = l.acquire(ctx, before, mode) // on a second try it finds its own locks
 			return err
 		})
 		switch {
@@ -144,6 +230,8 @@ func (l *bucketLocks) keep(ctx context.Context) (kept context.Context, stop func
 // renew drops the locks that are lost and reports whether there were any. While Redis
 // does not answer, all locks count as held: each later script tests them again.
 func (l *bucketLocks) renew(ctx context.Context) (lost bool) {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
 	r := l.rebuilder
 	err := l.runOnHeld(ctx, bucketScript{renewScript, lockOnly, []any{r.intervals.lockTTL.Milliseconds()}}, func(b byte, state bucketState) {
 		if state == bucketLost {
@@ -157,11 +245,12 @@ func (l *bucketLocks) renew(ctx context.Context) (lost bool) {
 	return lost
 }
 
-// complete sets the markers of the buckets that are still held.
-func (l *bucketLocks) complete(ctx context.Context) error {
+// complete sets the markers of those of the buckets that are still held.
+func (l *bucketLocks) complete(ctx context.Context, buckets *bucketLocks, generation uint64) error {
 	r := l.rebuilder
 	return r.retry(ctx, func() error {
-		return l.runOnHeld(ctx, bucketScript{completeScript, markerAndLock, nil}, func(b byte, state bucketState) {
+		held := slices.DeleteFunc(l.buckets(), func(b byte) bool { return !buckets.has(b) })
+		return r.scripts.runOnBuckets(ctx, bucketScript{completeScript, markerAndLock, []any{l.token, generation}}, held, func(b byte, state bucketState) {
 			l.drop(b)
 			if state != bucketLost {
 				l.ready = append(l.ready, b)

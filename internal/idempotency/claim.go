@@ -15,8 +15,12 @@ type claimCall struct {
 	claim    event.Claim
 	index    int // among the claims of its caller
 	answered bool
-	text     string // as the script answers
-	err      error
+	// The generation that the claim's script names, and until when records may be in flight
+	// under it.
+	generation uint64
+	until      time.Time
+	text       string // as the script answers
+	err        error
 }
 
 // callGroup is what the calls of one caller share: the caller waits once for all of
@@ -122,17 +126,40 @@ func (s *Store) resultOf(call *claimCall, waitErr error) (event.ClaimResult, err
 		s.metrics.failed("claim")
 		return event.ClaimResult{}, err
 	}
-	return s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint)
+	result, err := s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint, claimKind(&call.claim))
+	if result.State == event.Claimed {
+		result.Until = call.until
+	}
+	return result, err
 }
 
 // readAnswer reads a script's answer. "M" is an *event.Rebuilding.
-func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint) (event.ClaimResult, error) {
+func (s *Store) readAnswer(text string, id event.ClaimID, f event.Fingerprint, kind string) (event.ClaimResult, error) {
 	if text == "M" {
 		s.wakeGuard()
-		return event.ClaimResult{}, &event.Rebuilding{Left: s.unready.estimate(bucketOf(id), time.Now())}
+		return event.ClaimResult{}, s.rebuilding(id, kind)
 	}
 	return parseResult(text, f, s.cfg.Transactional)
 }
+
+// rebuilding is the error while claims of the kind, in the id's bucket, may be lost.
+func (s *Store) rebuilding(id event.ClaimID, kind string) error {
+	return s.rebuild.refusal(kind, s.unready.estimate(bucketOf(id), time.Now()))
+}
+
+// gained notes that a script gave this process the claim. If the reply came too late,
+// under a newer generation, it ends the claim, and the error is an *event.Rebuilding:
+// nothing may be published under it.
+func (s *Store) gained(c *event.Claim, generation uint64, order string, end func(event.Claim)) error {
+	if s.unsettled.hold(generation, c.Token, order) {
+		return nil
+	}
+	end(*c)
+	return s.rebuilding(c.ID, claimKind(c))
+}
+
+// release is Release for a caller that does not wait.
+func (s *Store) release(c event.Claim) { s.Release(c) }
 
 // TakeOver exchanges the abandoned record for c if Redis still holds it as it was
 // found. The partitions of its topic stay in the record, and so does its time of first
@@ -155,13 +182,26 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 		s.metrics.failed("take-over")
 		return event.ClaimResult{}, err
 	}
+	generation, until, err := s.member.current(time.Now())
+	if err != nil {
+		return event.ClaimResult{}, s.rebuilding(c.ID, claimKind(&c))
+	}
+	s.unsettled.send(generation, from, earlier, &c)
 	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{keys.claim(c.ID), keys.marker(bucketOf(c.ID))},
-		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier)).Text()
+		abandoned.Text, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), from, appendClaimBody(nil, c, earlier), generation, claimKind(&c)).Text()
 	if err != nil {
 		s.metrics.failed("take-over")
 		return event.ClaimResult{}, fmt.Errorf("take over claim: %w", err)
 	}
-	return s.readAnswer(text, c.ID, c.Fingerprint)
+	if order, ok := gainedOrder(text); ok {
+		// Marked unknown, and not released, if it came too late: the claim has earlier owners.
+		if err := s.gained(&c, generation, order, s.MarkUnknown); err != nil {
+			return event.ClaimResult{}, err
+		}
+		return event.ClaimResult{State: event.Claimed, Until: until}, nil
+	}
+	s.unsettled.end(c.Token)
+	return s.readAnswer(text, c.ID, c.Fingerprint, claimKind(&c))
 }
 
 // Look reads the record without claiming. A zero f matches any payload. If nothing is
@@ -188,5 +228,5 @@ func (s *Store) Look(ctx context.Context, id event.ClaimID, f event.Fingerprint)
 		s.metrics.failed("look")
 		return event.ClaimResult{}, fmt.Errorf("look up claim: %w", err)
 	}
-	return s.readAnswer(text, id, f)
+	return s.readAnswer(text, id, f, "")
 }

@@ -19,6 +19,10 @@ import (
 // the whole claim, so that callers need no timer each.
 const maxClaimWait = time.Second
 
+// unconfirmedFor is what a caller is asked to wait while Kafka does not confirm that this
+// gateway's claims count.
+const unconfirmedFor = time.Second
+
 var (
 	errPanicked      = errors.New("claiming failed in the gateway itself")
 	errWaitedTooLong = errors.New("redis is too slow for the claims that wait")
@@ -70,11 +74,20 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	if len(live) == 0 {
 		return
 	}
+	generation, until, err := s.member.current(time.Now())
+	if err != nil {
+		s.refuseAll(live)
+		return
+	}
 	err = runNodes(ctx, s.scripts, claimScript, live, bucketOfCall,
-		func(calls []*claimCall) ([]string, []any) { return s.claimArgs(space, calls) },
+		func(calls []*claimCall) ([]string, []any) {
+			from := earliest(calls).UnixMilli()
+			s.sendAll(calls, generation, until, from)
+			return s.claimArgs(space, calls, generation, from)
+		},
 		func(calls []*claimCall, cmd *goredis.Cmd) {
 			s.noteAll(calls, cmd.Err())
-			answerClaims(calls, cmd)
+			s.answerClaims(calls, cmd)
 		})
 	if err != nil { // a metric counts them, and the log names an outage once
 		s.logger.Debug("claiming failed", "error", err, "claims", len(live))
@@ -97,24 +110,47 @@ func (s *Store) noteAll(calls []*claimCall, err error) {
 
 func bucketOfCall(c *claimCall) byte { return bucketOf(c.claim.ID) }
 
+// refuseAll answers calls that cannot be made: whether their claims would count is not
+// known.
+func (s *Store) refuseAll(calls []*claimCall) {
+	for _, c := range calls {
+		c.answer("", &event.Rebuilding{Left: unconfirmedFor})
+	}
+}
+
+// sendAll notes claims whose script is about to be sent.
+func (s *Store) sendAll(calls []*claimCall, generation uint64, until time.Time, fromMs int64) {
+	if s.unsettled == nil {
+		return
+	}
+	claims := make([]*event.Claim, len(calls))
+	for i, c := range calls {
+		c.generation, c.until = generation, until
+		claims[i] = &c.claim
+	}
+	s.unsettled.send(generation, fromMs, nil, claims...)
+}
+
 // claimArgs are the keys and arguments of claimScript.
-func (s *Store) claimArgs(space *keyspace, calls []*claimCall) ([]string, []any) {
+func (s *Store) claimArgs(space *keyspace, calls []*claimCall, generation uint64, fromMs int64) ([]string, []any) {
 	keys := appendTexts(make([]string, 0, 2*len(calls)), len(calls), claimKeyBytes,
 		func(b []byte, i int) []byte { return space.appendClaim(b, calls[i].claim.ID) })
 	bodies := appendTexts(nil, len(calls), claimBodyBytes,
 		func(b []byte, i int) []byte { return appendClaimBody(b, calls[i].claim, nil) })
-	args := make([]any, 0, 4+2*len(calls))
-	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), earliest(calls).UnixMilli())
+	args := make([]any, 0, 6+2*len(calls)) // usually there is one kind
+	args = append(args, s.cfg.Lease.Milliseconds(), s.cfg.TTL.Milliseconds(), len(calls), fromMs, generation)
 	var markers []string
 	var place [bucketCount]int // of a bucket's marker among markers, from 1
+	var kinds claimKinds
 	for i, c := range calls {
 		bucket := bucketOf(c.claim.ID)
 		if place[bucket] == 0 {
 			markers = append(markers, space.marker(bucket))
 			place[bucket] = len(markers)
 		}
-		args = append(args, &bodies[i], place[bucket]) // a pointer to a string costs no allocation
+		args = append(args, &bodies[i], place[bucket]+kindStride*kinds.place(&c.claim)) // a pointer to a string costs no allocation
 	}
+	args = kinds.appendTo(args)
 	return append(keys, markers...), args
 }
 
@@ -131,9 +167,10 @@ func earliest(calls []*claimCall) time.Time {
 	return first
 }
 
-func answerClaims(calls []*claimCall, cmd *goredis.Cmd) {
+// answerClaims answers the calls of one script.
+func (s *Store) answerClaims(calls []*claimCall, cmd *goredis.Cmd) {
 	texts, err := cmd.StringSlice()
-	if err == nil && len(texts) != len(calls) {
+	if err == nil && len(texts) != len(calls)+1 {
 		err = fmt.Errorf("claim script answered %d of %d claims", len(texts), len(calls))
 	}
 	for i, c := range calls {
@@ -141,13 +178,26 @@ func answerClaims(calls []*claimCall, cmd *goredis.Cmd) {
 			c.answer("", fmt.Errorf("claim: %w", err))
 			continue
 		}
-		c.answer(texts[i], nil)
+		order, held := gainedOrder(texts[i])
+		if !held {
+			s.unsettled.end(c.claim.Token)
+			c.answer(texts[i], nil)
+			continue
+		}
+		if order == "" {
+			order = texts[len(calls)]
+		}
+		c.answer(texts[i], s.gained(&c.claim, c.generation, order, s.release))
 	}
 }
 
-// parseResult reads a script's answer for one claim: "W" or "R<now> <record>".
+// gainedOrder reports whether a script's answer gives the claim, and its order unless that
+// is the one of the whole batch.
+func gainedOrder(text string) (order string, gained bool) { return strings.CutPrefix(text, "W") }
+
+// parseResult reads a script's answer for one claim: "W…" or "R<now> <record>".
 func parseResult(text string, f event.Fingerprint, transactional bool) (event.ClaimResult, error) {
-	if text == "W" {
+	if strings.HasPrefix(text, "W") {
 		return event.ClaimResult{State: event.Claimed}, nil
 	}
 	nowText, found, ok := strings.Cut(strings.TrimPrefix(text, "R"), " ")

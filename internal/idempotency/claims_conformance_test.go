@@ -247,7 +247,7 @@ func testRecordText(t *testing.T, b backend) {
 	c.Begun = began.Add(time.Hour)
 	r.mustWin(t, c)
 	text := r.record(t, c.ID)
-	m := regexp.MustCompile(`^C (\d{13}) (\d{13}) (\S+) (\S+) 3 gw-1 orders$`).FindStringSubmatch(text)
+	m := regexp.MustCompile(`^C (\d{13}) (\d{13}) (\S+) (\S+) 3 gw-1 orders @0\.\d{16}$`).FindStringSubmatch(text)
 	require.NotNil(t, m, text)
 	require.Equal(t, []string{fp, c.Token}, m[3:5])
 	leaseEnd, _ := strconv.ParseInt(m[1], 10, 64)

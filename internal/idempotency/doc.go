@@ -9,8 +9,10 @@
 // are divided into buckets, and each bucket has a marker, which names the Redis that its
 // claims were written to. [Rebuilder.Guard] checks the markers every few seconds, and at
 // once when a claim finds a wrong one. It rebuilds the claims of such a bucket from the
-// log; a lock in Redis lets one gateway at a time do so. Meanwhile keyed events of the
-// bucket are refused.
+// log, under a lock in Redis; other gateways read parts of the log for it. How far that is
+// is in Redis as well, so that another gateway can go on. Meanwhile keyed events of the
+// bucket are refused, unless all topics that may have claims of their type are done
+// (docs/adr/0024).
 //
 // A Redis that takes no claims is known as such after a few failures: claims are then
 // refused without being sent, until a probe in the background succeeds ([Store.Watch]).
@@ -21,9 +23,17 @@
 //   - the scripts alone decide whether a bucket is ready: claim and take-over test in the
 //     same script that the marker equals the present master_replid. What this process
 //     remembers of unready buckets serves estimates, readiness and a gauge;
-//   - a marker is set only by a gateway that held the bucket's lock, on the same Redis,
-//     from before it waited for records in flight until it had read the log to its end; or
-//     by an operator who asserts that no keyed event was written;
+//   - a marker is set only under a token that held the bucket, by its lock or its progress, on
+//     the same Redis, from before the wait for records in flight until the log was read to its
+//     end, by one gateway or by several; or by an operator who asserts that no keyed event was written;
+//   - a bucket's progress (scripts_types.go) is there only while everything is in Redis that
+//     was restored under its token: what makes that incomplete deletes it in the same script,
+//     and nothing brings it back. So claims of a type that it names may be made before the
+//     marker is set: nothing of their kind is missing, and nothing of it can still be written,
+//     because the wait for records in flight comes before the progress. If Redis is lost again, replication id and progress are, and
+//     the next rebuild waits and reads what such claims have written;
+//   - nobody notes that a part of the log is read before all of it is written to all buckets
+//     that have the rebuild's progress;
 //   - a settled record is never overwritten;
 //   - no claim is asked for while a gateway with the former keys may take events;
 //   - the receipts that are remembered in this process, for about a minute, are those of

@@ -51,7 +51,9 @@ for i = 1, #KEYS, 5 do
     redis.call('SET', KEYS[i + 2], former)
     redis.call('DEL', KEYS[i + 3])
     local lock = redis.call('GET', KEYS[i + 4])
-    if lock and string.match(lock, '^(%S+) ') ~= ARGV[3] then redis.call('DEL', KEYS[i + 4]) end
+    if not lock or string.match(lock, '^(%S+) ') ~= ARGV[3] then
+      redis.call('DEL', KEYS[i + 4], string.sub(KEYS[i + 4], 1, -2) .. 'd') -- what a rebuild has restored is incomplete
+    end
     out[#out + 1] = '-'
   end
 end

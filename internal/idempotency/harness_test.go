@@ -47,6 +47,8 @@ func markerKey(bucket byte) string { return testKeys.marker(bucket) }
 
 func lockKey(bucket byte) string { return testKeys.lock(bucket) }
 
+func progressKey(bucket byte) string { return testKeys.buckets[bucket] + ":d" }
+
 // backend is a Redis on which the conformance suite runs.
 type backend struct {
 	addr string
@@ -142,10 +144,10 @@ func (r *rig) setMarker(t *testing.T, bucket byte) {
 	t.Helper()
 	require.NoError(t, r.raw.Del(t.Context(), markerKey(bucket)).Err())
 	locks := newBucketLocks(r.rebuilder(nil))
-	busy, err := locks.acquire(t.Context(), []byte{bucket}, false)
+	busy, err := locks.acquire(t.Context(), []byte{bucket}, lockWrong)
 	require.NoError(t, err)
 	require.Empty(t, busy)
-	require.NoError(t, locks.complete(t.Context()))
+	require.NoError(t, locks.complete(t.Context(), locks, 0))
 	require.Equal(t, []byte{bucket}, locks.ready)
 }
 
@@ -252,7 +254,7 @@ func (r *rig) mustClaim(t *testing.T, c event.Claim) event.ClaimResult {
 
 func (r *rig) mustWin(t *testing.T, c event.Claim) {
 	t.Helper()
-	require.Equal(t, event.ClaimResult{State: event.Claimed}, r.mustClaim(t, c))
+	require.Equal(t, event.Claimed, r.mustClaim(t, c).State)
 }
 
 // mustFind waits until an attempt finds the state.

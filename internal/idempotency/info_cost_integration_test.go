@@ -52,7 +52,7 @@ func BenchmarkInfoReplication(b *testing.B) {
 	require.NoError(b, err)
 	replid := regexp.MustCompile(`master_replid:(\w+)`).FindStringSubmatch(info)[1]
 	for bucket := range bucketCount {
-		require.NoError(b, rdb.Set(ctx, markerKey(byte(bucket)), replid, 0).Err())
+		require.NoError(b, rdb.Set(ctx, markerKey(byte(bucket)), "0 "+replid+" run -", 0).Err())
 	}
 	source := sourceOf(claimScript.slot)
 	told := strings.Replace(source, luaReplid, "local replid = ARGV[#ARGV]\n", 1)
@@ -70,7 +70,7 @@ func BenchmarkInfoReplication(b *testing.B) {
 					keys, args := newBatch(size, replid)
 					cmd := variant.script.EvalSha(ctx, rdb, keys, args...)
 					won, err := cmd.StringSlice()
-					if err != nil || len(won) != size || won[0] != "W" {
+					if err != nil || len(won) != size+1 || won[0] != "W" {
 						b.Fatalf("claims: %v %v", won, err)
 					}
 				}
@@ -91,7 +91,7 @@ func newBatch(size int, replid string) ([]string, []any) {
 		c.Fingerprint = event.Fingerprint(c.ID)
 		calls[i] = &claimCall{claim: c}
 	}
-	keys, args := s.claimArgs(testKeys, calls)
+	keys, args := s.claimArgs(testKeys, calls, 0, time.Now().UnixMilli())
 	return keys, append(args, replid)
 }
 

@@ -22,7 +22,7 @@ import (
 var needs = preflight.RedisNeeds{TTL: 24 * time.Hour, Lease: 30 * time.Second, ClockSlack: 17 * time.Second}
 
 // documentedUser is what docs/operations.md calls enough.
-const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get +set +del +mget +pexpire +ping"
+const documentedUser = "~gw:* -@all +evalsha +eval +script|load +info +time +get +set +del +mget +pexpire +hset +hsetnx +hget +hgetall +exists +ping"
 
 // requireFinding requires the finding among those about the facts that Inspect collects.
 func requireFinding(t *testing.T, cfg redis.Config, severity preflight.Severity, check, what string) {
@@ -103,7 +103,7 @@ func TestInspectUsers(t *testing.T) {
 	}{
 		"documented":       {documentedUser, preflight.OK, "redis.permissions", "may run"},
 		"config":           {documentedUser, preflight.Warning, "redis.persistence", "CONFIG GET is not permitted"},
-		"no-info":          {documentedUser + " -info", preflight.Error, "redis.permissions", "scripts need: info"},
+		"no-info":          {documentedUser + " -info", preflight.Error, "redis.permissions", "refuses INFO in scripts"},
 		"no-info-unknown":  {documentedUser + " -info", preflight.Warning, "redis.info", "are not known"},
 		"no-info-markers":  {documentedUser + " -info", preflight.Error, "redis.claims", "cannot be read"},
 		"no-writes":        {documentedUser + " -set -del -pexpire", preflight.Error, "redis.permissions", "set, del, pexpire"},

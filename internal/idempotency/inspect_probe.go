@@ -33,6 +33,7 @@ return out
 // only to a user who may run it.
 func probe(ctx context.Context, rdb redis.Client, m *preflight.RedisMaster, bucket byte) {
 	keys := []string{probeKey(bucket)}
+	m.Lacks, _ = suitableScript.Eval(ctx, rdb, keys).Text() // an error is found below
 	for _, try := range []struct {
 		name string
 		run  func() error

@@ -23,6 +23,10 @@ func bucketOf(id event.ClaimID) byte { return id[0] }
 //	gw:<installation>{<bucket>}<16 bytes of the claim>   a claim
 //	gw:<installation>{<bucket>}:m                        the bucket's marker
 //	gw:<installation>{<bucket>}:l                        its lock
+//	gw:<installation>{<bucket>}:b                        the beat of its server, or none
+//	gw:<installation>{<bucket>}:w                        the lock of who writes that beat
+//	gw:<installation>{<bucket>}:d                        how far its rebuild is (scripts_types.go)
+//	gw:<installation>{<token>}:s                         how far its reading is (scripts_shared.go)
 //	gw:<installation>{<bucket>}:f                        see former_keys.go
 //
 // All keys of a bucket share a hash tag, so that on a Redis Cluster one script may use
@@ -47,6 +51,7 @@ func InstallationTag(name string) string {
 
 // keyspace makes the keys of one installation.
 type keyspace struct {
+	start   string              // of all keys
 	buckets [bucketCount]string // what the keys of a bucket begin with
 	markers [bucketCount]string
 }
@@ -54,6 +59,7 @@ type keyspace struct {
 func newKeyspace(installation string) *keyspace {
 	k := new(keyspace)
 	start := keyPrefix + InstallationTag(installation)
+	k.start = start
 	for _, b := range allBuckets() {
 		k.buckets[b] = start + hashTag(b)
 		k.markers[b] = k.buckets[b] + ":m"
@@ -76,6 +82,15 @@ func (k *keyspace) marker(bucket byte) string { return k.markers[bucket] }
 
 // lock is the key of the lock that a gateway holds while it rebuilds a bucket.
 func (k *keyspace) lock(bucket byte) string { return k.buckets[bucket] + ":l" }
+
+// beat is the key of the beat of a bucket's server (see marker.go).
+func (k *keyspace) beat(bucket byte) string { return k.buckets[bucket] + ":b" }
+
+// beatLock is the key of the lock that the gateway holds that writes the beat.
+func (k *keyspace) beatLock(bucket byte) string { return k.buckets[bucket] + ":w" }
+
+// state is the key of what gateways share while they read the log under the token.
+func (k *keyspace) state(token string) string { return k.start + "{" + token + "}:s" }
 
 // probeKey is a key of the bucket that never exists, of no installation.
 func probeKey(bucket byte) string { return keyPrefix + hashTag(bucket) + ":probe" }

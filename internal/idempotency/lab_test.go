@@ -21,6 +21,8 @@ type lab struct {
 	backend
 	// promote makes it another Redis with the same data.
 	promote func(t *testing.T)
+	// change gives it another replication id, without a loss.
+	change func(t *testing.T)
 }
 
 // shortIntervals are defaultIntervals for tests, with a lock that expires soon.
@@ -28,6 +30,7 @@ var shortIntervals = intervals{
 	lockTTL: 2 * time.Second, check: 200 * time.Millisecond,
 	contended: 50 * time.Millisecond, failed: 50 * time.Millisecond, least: 5 * time.Millisecond,
 	retry: 20 * time.Millisecond, exclude: time.Second,
+	beat: 20 * time.Millisecond, joinFor: time.Second, joins: 5 * time.Millisecond,
 }
 
 // gateway is another gateway on the lab's Redis. Its guard is not running yet.
@@ -95,25 +98,29 @@ func (r *rig) locks(t *testing.T) []string {
 
 // fakeLog is a log whose steps a test can delay or use to interfere.
 type fakeLog struct {
-	entries []event.LogEntry
-	quiesce func(context.Context) error
-	before  func(n int) error // reading the nth entry
-	onPass  func(pass int)    // at the start of each replay, from 1
-	passes  atomic.Int32
-	waits   atomic.Int32
-	from    atomic.Int64
+	entries     []event.LogEntry
+	quiesce     func(context.Context) error
+	before      func(n int) error // reading the nth entry
+	onPass      func(pass int)    // at the start of each replay, from 1
+	passes      atomic.Int32
+	waits       atomic.Int32
+	fenced      atomic.Pointer[[]string] // of the last Quiesce
+	toWatermark atomic.Bool              // of the last replay
+	from        atomic.Int64
 }
 
-func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
+func (l *fakeLog) Quiesce(ctx context.Context, _ time.Time, silent []string) error {
 	l.waits.Add(1)
+	l.fenced.Store(&silent)
 	if l.quiesce != nil {
 		return l.quiesce(ctx)
 	}
 	return ctx.Err()
 }
 
-func (l *fakeLog) Replay(ctx context.Context, from time.Time, _ bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
+func (l *fakeLog) Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), _ event.ReplayShare) error {
 	l.from.Store(from.UnixMilli())
+	l.toWatermark.Store(toWatermark)
 	pass := l.passes.Add(1)
 	if l.onPass != nil {
 		l.onPass(int(pass))
@@ -132,6 +139,11 @@ func (l *fakeLog) Replay(ctx context.Context, from time.Time, _ bool, visit func
 		}
 	}
 	return nil
+}
+
+// HelpReplay is not called: no topics are shared.
+func (l *fakeLog) HelpReplay(context.Context, time.Time, []event.TopicReplay, func(event.LogEntry) error, func([]event.TopicReplay), event.ReplayShare) error {
+	panic("nothing is shared")
 }
 
 // gate blocks its callers until it is opened, and signals the first.
@@ -182,10 +194,12 @@ func newMiniLab(t *testing.T) lab {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
 	require.NoError(t, m.Start())
-	var id atomic.Int32
+	// The replication id, the one before it if this Redis counts as promoted, and run_id.
+	var id, former, run atomic.Int32
 	m.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
 		if strings.EqualFold(cmd, "INFO") {
-			c.WriteBulk(fmt.Sprintf("# Replication\r\nrole:master\r\nmaster_replid:%040d\r\n", id.Load()))
+			c.WriteBulk(fmt.Sprintf("# Replication\r\nrole:master\r\nmaster_replid:%040d\r\nmaster_replid2:%040d\r\n"+
+				"# Server\r\nredis_mode:standalone\r\nrun_id:%040d\r\n", id.Load(), former.Load(), run.Load()))
 			return true
 		}
 		return false
@@ -210,5 +224,11 @@ func newMiniLab(t *testing.T) lab {
 		clock.Wait()
 		m.Close()
 	})
-	return lab{backend: newBackend(m.Addr(), 0), promote: func(*testing.T) { id.Add(1) }}
+	return lab{backend: newBackend(m.Addr(), 0), promote: func(*testing.T) {
+		former.Store(id.Add(1) - 1)
+		run.Add(1)
+	}, change: func(*testing.T) {
+		id.Add(1)
+		former.Store(0)
+	}}
 }

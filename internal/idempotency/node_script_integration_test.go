@@ -130,6 +130,15 @@ func laterAttempts(claims []event.Claim) []event.Claim {
 // rebuilt. The client is not told.
 func moveBucket(t *testing.T, cluster *goredis.ClusterClient, addrs []string, bucket byte) {
 	t.Helper()
+	target := moveKeys(t, cluster, addrs, bucket)
+	info, err := target.Info(t.Context(), "replication").Result()
+	require.NoError(t, err)
+	require.NoError(t, target.Set(t.Context(), markerKey(bucket), "0 "+parseInfo(info)["master_replid"]+" run -", 0).Err())
+}
+
+// moveKeys moves a bucket's slot key by key, and returns a client of its new node.
+func moveKeys(t *testing.T, cluster *goredis.ClusterClient, addrs []string, bucket byte) *goredis.Client {
+	t.Helper()
 	ctx, key := t.Context(), markerKey(bucket)
 	slot, err := cluster.ClusterKeySlot(ctx, key).Result()
 	require.NoError(t, err)
@@ -161,9 +170,7 @@ func moveBucket(t *testing.T, cluster *goredis.ClusterClient, addrs []string, bu
 		require.NoError(t, rdb.Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[to]).Err())
 		require.NoError(t, rdb.Close())
 	}
-	info, err := target.Info(ctx, "replication").Result()
-	require.NoError(t, err)
-	require.NoError(t, target.Set(ctx, key, parseInfo(info)["master_replid"], 0).Err())
+	return target
 }
 
 // BenchmarkClusterBatch is a batch of claims on a Cluster of three, with a script for each

@@ -67,6 +67,16 @@ func (p *proxy) cut() {
 	}
 }
 
+// moveTo ends all connections and leads new ones to another server, as after a failover.
+func (p *proxy) moveTo(t *testing.T, addr string) {
+	t.Helper()
+	p.cut()
+	p.mu.Lock()
+	p.target = addr
+	p.mu.Unlock()
+	p.repair(t)
+}
+
 // stall holds replies back until flow.
 func (p *proxy) stall() {
 	p.mu.Lock()
@@ -97,7 +107,10 @@ func (p *proxy) repliesToLose() int {
 }
 
 func (p *proxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.target)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		_ = client.Close()
 		return

@@ -27,7 +27,7 @@ type madeLog struct {
 
 func (madeLog) Quiesce(context.Context, time.Time, []string) error { return nil }
 
-func (l *madeLog) Replay(_ context.Context, _ time.Time, _ bool, visit func(event.LogEntry) error, _ func([]event.TopicReplay)) error {
+func (l *madeLog) Replay(_ context.Context, _ time.Time, _ bool, visit func(event.LogEntry) error, _ func([]event.TopicReplay), _ event.ReplayShare) error {
 	key, now := "customer-17", time.Now()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n := range l.n {
@@ -48,6 +48,10 @@ func (l *madeLog) Replay(_ context.Context, _ time.Time, _ bool, visit func(even
 			l.peak = max(l.peak, m.HeapAlloc)
 		}
 	}
+	return nil
+}
+
+func (*madeLog) HelpReplay(context.Context, time.Time, []event.TopicReplay, func(event.LogEntry) error, func([]event.TopicReplay), event.ReplayShare) error {
 	return nil
 }
 

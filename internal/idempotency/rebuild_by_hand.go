@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -15,34 +16,38 @@ func (r *Rebuilder) Rebuild(ctx context.Context, window time.Duration, progress 
 	if progress == nil {
 		progress = func(Tally) {}
 	}
-	todo, force := allBuckets(), true
+	if err := r.member.await(ctx); err != nil {
+		return Tally{}, err
+	}
+	todo, mode := allBuckets(), lockForce
 	var sum Tally
 	for {
-		tally, left, err := r.rebuildOnce(ctx, todo, force, window, progress)
+		tally, left, err := r.rebuildOnce(ctx, todo, mode, window, progress)
 		sum.add(tally)
 		if err != nil || len(left) == 0 {
 			return sum, err
 		}
 		// Only what was lost on the way, unless another gateway has rebuilt it.
-		todo, force = left, false
+		todo, mode = left, lockWrong
 	}
 }
 
 // rebuildOnce rebuilds the buckets as soon as no other gateway holds them, and returns
 // those that were lost on the way.
-func (r *Rebuilder) rebuildOnce(ctx context.Context, buckets []byte, force bool, window time.Duration, progress func(Tally)) (tally Tally, left []byte, err error) {
+func (r *Rebuilder) rebuildOnce(ctx context.Context, buckets []byte, mode string, window time.Duration, progress func(Tally)) (tally Tally, left []byte, err error) {
 	locks := newBucketLocks(r)
+	locks.anew = true
 	kept, stop := locks.keep(ctx)
 	defer locks.release(ctx)
 	defer stop()
-	wanted, err := locks.acquireAll(kept, buckets, force)
+	wanted, err := locks.acquireAll(kept, buckets, mode)
 	if err != nil {
 		return tally, nil, err
 	}
 	if len(wanted) == 0 {
 		return tally, nil, nil
 	}
-	tally, err = r.rebuild(kept, locks, "by hand", window, progress)
+	tally, err = r.rebuild(kept, locks, task{reason: "by hand", window: window}, progress)
 	switch {
 	case ctx.Err() != nil:
 		return tally, nil, ctx.Err()
@@ -60,11 +65,19 @@ var ErrNotEmpty = errors.New("buckets carry the marker of another Redis: events 
 // asserts that no keyed event was written within the idempotency window: if one
 // was, its retries are published again.
 func (s *Store) AssertEmpty(ctx context.Context) (set int, err error) {
+	if err := s.member.await(ctx); err != nil {
+		return 0, err
+	}
+	if s.member.measured() && s.member.number() == 0 { // markers name a generation
+		if _, _, err := s.cfg.Generations.Raise(ctx); err != nil {
+			return 0, fmt.Errorf("raise the generation: %w", err)
+		}
+	}
 	if err := s.old.exclude(ctx, allBuckets(), ""); err != nil {
 		return 0, err
 	}
 	foreign := false
-	err = s.scripts.runOnBuckets(ctx, bucketScript{assertEmptyScript, markerAndLock, nil}, allBuckets(), func(b byte, state bucketState) {
+	err = s.scripts.runOnBuckets(ctx, bucketScript{assertEmptyScript, markerAndLock, []any{s.member.number()}}, allBuckets(), func(b byte, state bucketState) {
 		switch state {
 		case bucketHeld:
 			set++

@@ -69,7 +69,7 @@ func testRebuildByHandLosesABucket(t *testing.T, l lab) {
 	log := r.written(2 * bucketCount)
 	log.before = func(n int) error {
 		if n == bucketCount && log.passes.Load() == 1 {
-			require.NoError(t, r.raw.Del(context.Background(), lockKey(7)).Err())
+			require.NoError(t, r.raw.Del(context.Background(), lockKey(7), progressKey(7)).Err())
 		}
 		return nil
 	}

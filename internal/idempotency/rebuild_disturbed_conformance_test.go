@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func testDisturbedAtTheEnd(t *testing.T, l lab) {
 			value := "thief " + replidOf(t, r)
 			for _, lock := range r.locks(t) {
 				thief.Set(t.Context(), lock, value, time.Millisecond)
+				thief.Del(t.Context(), strings.TrimSuffix(lock, "l")+"d")
 			}
 			_, err := thief.Exec(t.Context())
 			require.NoError(t, err)
@@ -87,7 +89,7 @@ func replidOf(t *testing.T, r *rig) string {
 func testLocksOfAnotherRedis(t *testing.T, l lab) {
 	dead, heir := l.gateway(t), l.gateway(t)
 	dead.intervals.lockTTL = time.Hour
-	_, err := newBucketLocks(dead.rebuilder(nil)).acquire(t.Context(), allBuckets(), false)
+	_, err := newBucketLocks(dead.rebuilder(nil)).acquire(t.Context(), allBuckets(), lockWrong)
 	require.NoError(t, err)
 	l.promote(t)
 	heir.guard(t, &fakeLog{})

@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"eventgateway/internal/event"
 	"eventgateway/internal/redis"
 	"eventgateway/test/services"
 )
@@ -38,6 +39,24 @@ func (l lab) promotable(t *testing.T) lab {
 		t.Helper()
 		require.NoError(t, rdb.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
 		require.NoError(t, rdb.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
+	}
+	l.change = func(t *testing.T) {
+		t.Helper()
+		// What redis-cli --rdb does: a first replica, which is soon gone.
+		require.NoError(t, rdb.ConfigSet(t.Context(), "repl-backlog-ttl", "1").Err()) // its end is another change
+		// While there is a backlog, of the replica before, another replica changes nothing.
+		require.Eventually(t, func() bool {
+			return parseInfo(rdb.Info(t.Context(), "replication").Val())["repl_backlog_active"] == "0"
+		}, patience, pollEvery)
+		before := parseInfo(rdb.Info(t.Context(), "replication").Val())["master_replid"]
+		replica, err := net.Dial("tcp", l.addr)
+		require.NoError(t, err)
+		_, err = replica.Write([]byte("SYNC\r\n"))
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			return parseInfo(rdb.Info(t.Context(), "replication").Val())["master_replid"] != before
+		}, patience, pollEvery)
+		require.NoError(t, replica.Close())
 	}
 	return l
 }
@@ -147,4 +166,22 @@ func BenchmarkCheck(b *testing.B) {
 			b.ReportMetric(perScript, "redis-µs/op")
 		})
 	}
+}
+
+// A user who may not share a rebuild, because its permissions are those of a former version,
+// rebuilds alone. Types come back nevertheless.
+func TestRebuildWithoutPermissionToShare(t *testing.T) {
+	t.Parallel()
+	l := newRedisLab(t)
+	r := l.gateway(t)
+	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "default", "-hset", "-hgetall").Err())
+	log, unreadable := r.topicsOf(2, 40, "a", "b"), newGate()
+	log.held("b", unreadable)
+	r.guard(t, log)
+	r.mustReturn(t, func() event.Claim { return r.typed("A") })
+	r.mustRefuse(t, r.typed("B"))
+	close(unreadable.open)
+	r.mustBeReady(t)
+	r.mustHoldTopics(t, log)
+	require.EqualValues(t, 1, log.passes.Load())
 }

@@ -20,7 +20,10 @@ type Progress struct {
 }
 
 // Progress sums up the tally's topics, which are being read since took.
-func (t *Tally) Progress(took time.Duration) Progress {
+func (t *Tally) Progress(took time.Duration) Progress { return t.progressSince(0, took) }
+
+// progressSince is Progress of a reading that began took ago, when offsets had been read already.
+func (t *Tally) progressSince(first int64, took time.Duration) Progress {
 	p := Progress{Topics: len(t.Topics)}
 	known := p.Topics > 0
 	for _, topic := range t.Topics {
@@ -34,7 +37,7 @@ func (t *Tally) Progress(took time.Duration) Progress {
 		}
 	}
 	if took > 0 {
-		p.Rate = float64(p.Read) / took.Seconds()
+		p.Rate = float64(max(0, p.Read-first)) / took.Seconds()
 	}
 	if known && p.Rate > 0 {
 		p.Left = time.Duration(float64(p.Total-p.Read) / p.Rate * float64(time.Second)).Round(time.Second)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -13,17 +14,21 @@ import (
 
 // Log is Kafka's log, which holds what was written, whatever Redis remembers.
 type Log interface {
-	// Quiesce waits until nothing that the silent processes claimed before since can still be
-	// appended: a whole lease, or, transactional, until their producers were fenced. A nil
-	// silent stands for all processes.
+	// Quiesce waits until nothing that was claimed before since can still be appended by
+	// the silent processes, or, if silent is nil, by any: a whole lease, or, transactional,
+	// until their producers were fenced.
 	Quiesce(ctx context.Context, since time.Time, silent []string) error
 	// Replay visits every deduplicated record with a timestamp of from or later, up to an
 	// end beyond everything that was appended before the call: from several goroutines, in
-	// order within a partition. It returns visit's error. From one goroutine it tells watch
+	// order within a partition. If toWatermark, nothing can appear behind the high watermark
+	// any more, which is the end then. It returns visit's error. From one goroutine it tells watch
 	// how far each topic is, whenever that changes and about every second; it may wait for
-	// one topic without end while it reads the others. With toWatermark the end is the high
-	// watermark of the moment.
-	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error
+	// one topic without end while it reads the others. Other processes may read some of it,
+	// or have: see event.ReplayShare.
+	Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error
+	// HelpReplay reads what the share gives it of another process' Replay. It returns when all
+	// spans of the topics are read.
+	HelpReplay(ctx context.Context, from time.Time, topics []event.TopicReplay, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error
 }
 
 // Rebuilder restores claims that Redis lost, from the log.
@@ -32,11 +37,18 @@ type Rebuilder struct {
 	scripts   *scriptRunner
 	log       Log
 	unready   *unreadyBuckets
+	state     *rebuildWatch
 	old       *oldGateways
+	member    *membership
+	unsettled *unsettledClaims
+	beats     *beats
+	available *availability
 	wake      <-chan struct{} // receives when a claim found a wrong marker
+	checkSoon func()          // makes wake receive
 	logger    *slog.Logger
 	metrics   *Metrics
 	intervals intervals
+	leads     atomic.Bool // this gateway holds the locks of a rebuild
 }
 
 // intervals are the times of a rebuild.
@@ -49,18 +61,24 @@ type intervals struct {
 	contended, failed, least time.Duration
 	retry                    time.Duration // between two tries of one script
 	exclude                  time.Duration // between two renewals of what keeps old gateways out
+	beat                     time.Duration // between two beats
+	// joinFor is how long gateways are given to join a generation before they count as silent;
+	// joins between two looks who has.
+	joinFor, joins time.Duration
 }
 
 var defaultIntervals = intervals{
 	lockTTL: 10 * time.Second, check: 3 * time.Second,
 	contended: time.Second, failed: 5 * time.Second, least: 200 * time.Millisecond,
 	retry: time.Second, exclude: excludedFor / 6,
+	beat: time.Second, joinFor: 2 * time.Second, joins: 20 * time.Millisecond,
 }
 
 // NewRebuilder returns a Rebuilder of the store's claims.
 func NewRebuilder(s *Store, log Log) *Rebuilder {
 	return &Rebuilder{
-		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, old: s.old, wake: s.wake,
+		cfg: s.cfg, scripts: s.scripts, log: log, unready: s.unready, state: s.rebuild, old: s.old, wake: s.wake, checkSoon: s.wakeGuard,
+		member: s.member, unsettled: s.unsettled, beats: newBeats(), available: s.available,
 		logger: s.logger, metrics: s.metrics, intervals: defaultIntervals,
 	}
 }
@@ -114,15 +132,19 @@ func (t *Tally) add(more Tally) {
 
 // rebuild is readLog with log lines and metrics. Some of the buckets may be lost without
 // an error.
-func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason string, window time.Duration, progress func(Tally)) (Tally, error) {
+func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, what task, progress func(Tally)) (Tally, error) {
 	held := int(locks.count.Load())
 	level := slog.LevelWarn
-	if reason == reasonEmpty {
+	if what.reason == reasonEmpty {
 		level = slog.LevelInfo // a first start is not a fault
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
-		"reason", reason, "buckets", held, "window", window)
-	tally, err := r.readLog(ctx, locks, window, withLines(ctx, r.logger, progress))
+		"reason", what.reason, "buckets", held, "window", what.window)
+	r.state.see(Tally{}, time.Now())
+	defer r.state.end()
+	r.leads.Store(true)
+	defer r.leads.Store(false)
+	tally, err := r.readLog(ctx, locks, what, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errOvertaken):
@@ -146,47 +168,138 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, reason stri
 	return tally, err
 }
 
+// task is what a rebuild is for.
+type task struct {
+	reason string
+	window time.Duration // of the log: nothing older counts
+	// seen is what Redis had before the buckets were locked, by which the loss is measured;
+	// nil: anything may be missing.
+	seen snapshot
+	// wasReady says that this process saw claims complete before: no gateway of a former
+	// version has worked since.
+	wasReady bool
+}
+
 // readLog learns from the log what was written in the locked buckets (design section 7,
-// rule 8): it waits until nothing more can be, reads the last window of the log, writes
+// rule 8): it waits until nothing more can be, reads of the log what may be missing, writes
 // settled claims, and sets the markers of the buckets whose locks and Redis stayed the
-// same. The others have to be started over.
-func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, window time.Duration, progress func(Tally)) (tally Tally, err error) {
+// same. The others have to be started over. An interrupted reading goes on where it was.
+func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, progress func(Tally)) (tally Tally, err error) {
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
+	if locks.shared != nil {
+		return tally, r.readShared(ctx, locks, begun, &tally, progress)
+	}
+	g := &gathering{Rebuilder: r, locks: locks}
+	parts, err := r.prepare(ctx, g, what, begun)
+	tally.Waited = time.Since(begun)
+	if err != nil {
+		return tally, err
+	}
+	progress(tally)
+	if g.empty {
+		return tally, r.setMarkers(ctx, locks, locks, g.generation, &tally)
+	}
+	for i, p := range parts {
+		if i > 0 { // what the first part's readers know is of no use for the others
+			if err := locks.rename(ctx); err != nil {
+				return tally, locks.stepError(ctx, "lock buckets", err)
+			}
+			r.state.end()
+			r.state.see(Tally{}, time.Now())
+		}
+		if locks.shared, err = r.beginShared(ctx, locks, p, g); err != nil {
+			return tally, locks.stepError(ctx, "lock buckets", err)
+		}
+		if err := r.readShared(ctx, locks, begun, &tally, progress); err != nil {
+			return tally, err
+		}
+	}
+	g.forget(ctx)
+	return tally, nil
+}
+
+// prepare waits until nothing more can be written under claims of the locked buckets, and
+// measures what may be missing.
+func (r *Rebuilder) prepare(ctx context.Context, g *gathering, what task, begun time.Time) ([]part, error) {
+	locks := g.locks
 	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), locks.token) }); err != nil {
-		return tally, locks.stepError(ctx, "lock buckets", err)
+		return nil, locks.stepError(ctx, "lock buckets", err)
 	}
 	// From now on, and not from begun, no old gateway makes a claim.
-	if err := r.log.Quiesce(ctx, time.Now(), nil); err != nil {
-		return tally, locks.stepError(ctx, "wait for records under way", err)
+	all := locks.buckets()
+	if err := g.gather(ctx, what); err != nil {
+		return nil, locks.stepError(ctx, "wait for records under way", err)
 	}
-	tally.Waited = time.Since(begun)
-	progress(tally)
-	restorer := newRestorer(ctx, r, locks, begun, &tally, progress)
-	// The window is counted back from before the wait, so the wait does not shorten it.
-	err = r.log.Replay(ctx, begun.Add(-window), false, restorer.visit, restorer.watch)
-	if written := restorer.close(); written != nil {
-		return tally, locks.stepError(ctx, "write claims", written)
+	parts := g.parts(what, begun, all)
+	if !g.unregistered {
+		return parts, nil
+	}
+	var err error
+	if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
+		return nil, locks.stepError(ctx, "read the log", err)
+	}
+	if !g.empty { // somebody has written events who is not registered: a gateway of a former version
+		if err := g.waitForAll(ctx); err != nil {
+			return nil, locks.stepError(ctx, "wait for records under way", err)
+		}
+	}
+	return parts, nil
+}
+
+// readShared reads the log as far as locks.shared says, for the buckets that it covers, and
+// sets their markers.
+func (r *Rebuilder) readShared(ctx context.Context, locks *bucketLocks, begun time.Time, tally *Tally, progress func(Tally)) error {
+	shared, before, pass := locks.shared, *tally, Tally{}
+	restorer := newRestorer(ctx, r, shared, begun, &pass, func(t Tally) {
+		sum := before
+		sum.add(t)
+		progress(sum)
+	})
+	err := r.log.Replay(ctx, shared.from, shared.toWatermark, restorer.visit, restorer.watch, shared)
+	if rest := shared.rest(); err == nil && len(rest) > 0 {
+		// Topics that only the gateway knows that began.
+		err = r.log.HelpReplay(ctx, shared.from, rest, restorer.visit, restorer.watch, shared)
+	}
+	written := restorer.close()
+	tally.add(pass)
+	if written != nil {
+		return locks.stepError(ctx, "write claims", written)
 	}
 	if err != nil {
-		return tally, locks.stepError(ctx, "read the log", err)
+		return locks.stepError(ctx, "read the log", err)
 	}
+	ready := len(locks.ready)
+	if err := r.setMarkers(ctx, locks, shared.covered, shared.generation, tally); err != nil {
+		return err
+	}
+	if int(shared.covered.count.Load()) <= len(locks.ready)-ready {
+		shared.forget(ctx) // else another gateway has some of its buckets
+	}
+	return nil
+}
+
+// setMarkers sets the markers of the buckets that are covered, as far as they are held.
+func (r *Rebuilder) setMarkers(ctx context.Context, locks, covered *bucketLocks, generation uint64, tally *Tally) error {
 	// Again, because reading took time: a bucket that an old gateway got meanwhile is lost.
 	if err := r.retry(ctx, func() error { return r.old.exclude(ctx, locks.buckets(), "") }); err != nil {
-		return tally, locks.stepError(ctx, "set markers", err)
+		return locks.stepError(ctx, "set markers", err)
 	}
-	err = locks.complete(ctx)
+	err := locks.complete(ctx, covered, generation)
 	tally.Buckets = len(locks.ready)
 	if err != nil {
-		return tally, locks.stepError(ctx, "set markers", err)
+		return locks.stepError(ctx, "set markers", err)
 	}
-	return tally, nil
+	return nil
 }
 
 // stepError is the error of a step that failed: errOvertaken if all buckets were lost
 // meanwhile, because that is why.
 func (l *bucketLocks) stepError(ctx context.Context, step string, err error) error {
-	if l.none() || errors.Is(context.Cause(ctx), errOvertaken) {
+	if errors.Is(err, errStateGone) {
+		l.renew(ctx) // the locks may be gone with it
+	}
+	if l.none() || errors.Is(err, errOvertaken) || errors.Is(context.Cause(ctx), errOvertaken) {
 		return errOvertaken
 	}
 	return fmt.Errorf("%s: %w", step, err)

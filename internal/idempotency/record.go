@@ -16,14 +16,16 @@ import (
 // The record of a claim that is not settled is one line of text, which redis-cli shows as
 // it is:
 //
-//	C <lease end> <from> <fingerprint> <token> <partitions> <owner> <topic>   claimed
-//	U …the same…                                                              unknown
+//	C <lease end> <from> <fingerprint> <token> <partitions> <owner> <topic> <order>   claimed
+//	U …the same…                                                                      unknown
 //
 // Times are milliseconds since the epoch. The lease ends by Redis' clock, which
 // all gateways share. <from> is by the clock of the gateway that claimed first, which also
 // gave its records their timestamps: a read of the log from there cannot miss them,
-// however clocks differ. The fingerprint is base64url; partitions are comma-separated. Lua
-// writes the state and the two times, and reads only the token and the fingerprint.
+// however clocks differ. The order, @<generation>.<Redis' clock in µs> at the claim or
+// take-over, says which of two claims of a key is the later one. The fingerprint is base64url; partitions are comma-separated. Lua
+// writes the state, the times and the order, and reads only the order, the token and the
+// fingerprint.
 //
 // Nearly all records are settled, and are kept for the whole window. Theirs is at most 44
 // bytes, up to which Redis keeps a value in one piece (docs/adr/0022):
@@ -52,6 +54,7 @@ type stored struct {
 	partitions  []int32
 	owner       string
 	topic       string
+	order       string // "" in records of former versions
 	kept        event.KeptReceipt
 }
 
@@ -62,7 +65,7 @@ func parseRecord(text string) (stored, error) {
 		return parseSettled(text)
 	}
 	f := strings.Split(text, " ")
-	if len(f) != 8 || (f[0] != stateClaimed && f[0] != stateUnknown) {
+	if len(f) < 8 || len(f) > 9 || (f[0] != stateClaimed && f[0] != stateUnknown) {
 		return stored{}, errBadRecord
 	}
 	leaseEnd, err := strconv.ParseInt(f[1], 10, 64)
@@ -74,6 +77,11 @@ func parseRecord(text string) (stored, error) {
 		return stored{}, fmt.Errorf("read time of first claim: %w", errBadRecord)
 	}
 	s := stored{state: f[0], leaseEndMs: leaseEnd, fromMs: from, fingerprint: f[3], token: f[4], owner: f[6], topic: f[7]}
+	if len(f) == 9 {
+		if s.order = f[8]; !strings.HasPrefix(s.order, "@") {
+			return stored{}, errBadRecord
+		}
+	}
 	for p := range strings.SplitSeq(f[5], ",") {
 		n, err := strconv.ParseInt(p, 10, 32)
 		if err != nil {
@@ -144,7 +152,7 @@ func (s stored) isOf(f event.Fingerprint) bool {
 // claimBodyBytes is enough for most claim bodies.
 const claimBodyBytes = 160
 
-// appendClaimBody appends the part of a claim record that follows <from>. earlier are
+// appendClaimBody appends the part of a claim record between <from> and <order>. earlier are
 // the partitions that an abandoned claim named.
 func appendClaimBody(b []byte, c event.Claim, earlier []int32) []byte {
 	b = base64.RawURLEncoding.AppendEncode(b, c.Fingerprint[:])

@@ -36,6 +36,9 @@ func TestParseRecord(t *testing.T) {
 		{"empty", "", nil},
 		{"another state", "X 1 fp tok 0 3 gw-1 orders", nil},
 		{"state in lower case", "c 1 fp tok 0 3 gw-1 orders", nil},
+		{"with an order", "C 1700000030000 1700000000000 fp tok 3 gw-1 orders @7.1700000000000001", &stored{
+			state: "C", leaseEndMs: 1700000030000, fromMs: 1700000000000, fingerprint: "fp", token: "tok", partitions: []int32{3}, owner: "gw-1", topic: "orders", order: "@7.1700000000000001",
+		}},
 		{"a field too few", "C 1 0 fp tok 3 gw-1", nil},
 		{"a field too many", "C 1 0 fp tok 3 gw-1 orders more", nil},
 		{"lease end is not a number", "C soon 0 fp tok 3 gw-1 orders", nil},

@@ -2,7 +2,9 @@ package idempotency
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +26,9 @@ const (
 	restoreShards = 4
 	// leastExpiry is the expiry of a record at the very end of its window.
 	leastExpiry = time.Second
+	// announceAgain is how often it is announced again which types are back, long before
+	// that expires.
+	announceAgain = time.Hour
 	// duplicateLines bounds how many duplicates are logged one by one.
 	duplicateLines = 10
 )
@@ -40,13 +45,18 @@ type settledEntry struct {
 // batches in memory, however long the log is.
 type restorer struct {
 	*Rebuilder
-	locks    *bucketLocks
-	now      time.Time // when the rebuild began
+	share    *sharedReplay
+	locks    *bucketLocks // those that the share covers
+	now      time.Time    // when the rebuild began
 	progress func(Tally)
 	limit    int // of a batch
 	shards   [restoreShards]restoreShard
 	writing  *errgroup.Group
 	failed   context.Context // ended when a batch could not be written
+
+	helps     bool   // another gateway announces
+	returned  string // what is announced of types; only for watch
+	announced time.Time
 
 	read, aged atomic.Int64
 	mu         sync.Mutex // guards tally
@@ -58,12 +68,18 @@ type restorer struct {
 type restoreShard struct {
 	mu    sync.Mutex
 	batch []settledEntry
-	full  chan []settledEntry
+	full  chan restoreOrder
+}
+
+// restoreOrder is a batch to write. written, if there is one, is closed when that is done.
+type restoreOrder struct {
+	batch   []settledEntry
+	written chan struct{}
 }
 
 // newRestorer returns a restorer that must be closed.
-func newRestorer(ctx context.Context, r *Rebuilder, locks *bucketLocks, now time.Time, tally *Tally, progress func(Tally)) *restorer {
-	o := &restorer{Rebuilder: r, locks: locks, now: now, tally: tally, progress: progress, limit: restoreBatch}
+func newRestorer(ctx context.Context, r *Rebuilder, share *sharedReplay, now time.Time, tally *Tally, progress func(Tally)) *restorer {
+	o := &restorer{Rebuilder: r, share: share, locks: share.covered, now: now, tally: tally, progress: progress, limit: restoreBatch}
 	if r.scripts.cluster {
 		o.limit = clusterRestoreBatch / restoreShards
 	}
@@ -74,11 +90,16 @@ func newRestorer(ctx context.Context, r *Rebuilder, locks *bucketLocks, now time
 	o.writing, o.failed = errgroup.WithContext(ctx)
 	for i := range o.shards {
 		shard := &o.shards[i]
-		shard.full = make(chan []settledEntry, 1)
+		shard.full = make(chan restoreOrder, 1)
 		o.writing.Go(func() error {
-			for batch := range shard.full {
-				if err := o.flush(o.failed, batch); err != nil {
-					return err
+			for order := range shard.full {
+				if len(order.batch) > 0 {
+					if err := o.flush(o.failed, order.batch); err != nil {
+						return err
+					}
+				}
+				if order.written != nil {
+					close(order.written)
 				}
 			}
 			return nil
@@ -110,13 +131,13 @@ func (r *restorer) visit(e event.LogEntry) error {
 	if len(shard.batch) < r.limit {
 		return nil
 	}
-	return r.send(shard)
+	return r.send(shard, nil)
 }
 
 // send passes the shard's batch on. It waits while an earlier one is due.
-func (r *restorer) send(shard *restoreShard) error {
+func (r *restorer) send(shard *restoreShard, written chan struct{}) error {
 	select {
-	case shard.full <- shard.batch:
+	case shard.full <- restoreOrder{shard.batch, written}:
 		shard.batch = make([]settledEntry, 0, r.limit)
 		return nil
 	case <-r.failed.Done():
@@ -124,9 +145,62 @@ func (r *restorer) send(shard *restoreShard) error {
 	}
 }
 
-// watch receives how far the reading is.
+// flushed returns when everything that was visited before is written.
+func (r *restorer) flushed() error {
+	var written [restoreShards]chan struct{}
+	for i := range r.shards {
+		shard := &r.shards[i]
+		written[i] = make(chan struct{})
+		shard.mu.Lock()
+		err := r.send(shard, written[i])
+		shard.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	for _, one := range written {
+		select {
+		case <-one:
+		case <-r.failed.Done():
+			return r.failed.Err()
+		}
+	}
+	return nil
+}
+
+// watch receives how far the reading is. Once all of that is written, it is noted in Redis,
+// and types whose topics are done are announced. Redis errors are met again by the next
+// report, or by the rebuild itself.
 func (r *restorer) watch(topics []event.TopicReplay) {
+	if r.flushed() == nil {
+		err := r.share.note(r.failed, topics)
+		switch {
+		case errors.Is(err, errStateGone), errors.Is(err, errBadState):
+			r.writing.Go(func() error { return err }) // ends the reading
+		case err == nil:
+			// A replay names all topics that have types at once, and none before.
+			listed := slices.ContainsFunc(topics, func(t event.TopicReplay) bool { return len(t.Types) > 0 })
+			topics = r.share.merge(topics)
+			if listed && !r.helps {
+				r.announce(topics)
+			}
+		}
+	}
+	if !r.helps || !r.leads.Load() {
+		r.state.see(Tally{Topics: topics}, time.Now())
+	}
 	r.report(func(t *Tally) { t.Topics = topics })
+}
+
+// announce announces types of which all that was read is written.
+func (r *restorer) announce(topics []event.TopicReplay) {
+	lines := progressLinesOf(topics)
+	if lines == "" || lines == r.returned && time.Since(r.announced) < announceAgain {
+		return
+	}
+	if err := r.locks.announce(r.failed, lines); err == nil {
+		r.returned, r.announced = lines, time.Now()
+	}
 }
 
 // report changes the tally and tells it.
@@ -143,7 +217,7 @@ func (r *restorer) report(change func(*Tally)) {
 func (r *restorer) close() error {
 	for i := range r.shards {
 		if shard := &r.shards[i]; len(shard.batch) > 0 {
-			_ = r.send(shard) // the error is that of writing
+			_ = r.send(shard, nil) // the error is that of writing
 		}
 		close(r.shards[i].full)
 	}

@@ -92,9 +92,11 @@ const (
 	bucketReady   bucketState = "=" // its marker is right
 	bucketHeld    bucketState = "L" // its lock is ours, or the script did what was asked
 	bucketBusy    bucketState = "B" // another gateway holds its lock
+	bucketLeft    bucketState = "A" // nobody holds its lock, but a rebuild may go on where it was
 	bucketLost    bucketState = "X" // the lock is not ours, or was taken in another Redis
 	bucketMissing bucketState = "-" // it has no marker
-	bucketForeign bucketState = "!" // its marker names another Redis
+	bucketForeign bucketState = "!" // its marker names another Redis, or an older generation
+	bucketNewer   bucketState = ">" // its marker names a newer generation than this gateway knows
 )
 
 // allBuckets lists every bucket.
@@ -117,6 +119,15 @@ type bucketScript struct {
 // each state that it got to report. The error is the first of a node that did not
 // answer.
 func (r *scriptRunner) runOnBuckets(ctx context.Context, s bucketScript, buckets []byte, report func(byte, bucketState)) error {
+	return r.askBuckets(ctx, s, buckets, func(b byte, text string) {
+		if text != "" {
+			report(b, bucketState(text[:1]))
+		}
+	})
+}
+
+// askBuckets is runOnBuckets for scripts that answer with more than a state.
+func (r *scriptRunner) askBuckets(ctx context.Context, s bucketScript, buckets []byte, report func(b byte, text string)) error {
 	if len(buckets) == 0 {
 		return nil
 	}
@@ -138,12 +149,12 @@ func (r *scriptRunner) runOnBuckets(ctx context.Context, s bucketScript, buckets
 		}
 		return keys, s.args
 	}, func(i int, cmd *goredis.Cmd) {
-		states, err := cmd.StringSlice()
-		if err != nil || len(states) != len(groups[i]) {
+		texts, err := cmd.StringSlice()
+		if err != nil || len(texts) != len(groups[i]) {
 			return
 		}
 		for n, b := range groups[i] {
-			report(b, bucketState(states[n]))
+			report(b, texts[n])
 		}
 	})
 	if err != nil {
@@ -153,6 +164,10 @@ func (r *scriptRunner) runOnBuckets(ctx context.Context, s bucketScript, buckets
 }
 
 func markerOnly(k *keyspace, bucket byte) []string { return []string{k.marker(bucket)} }
+
+func allOfBucket(k *keyspace, bucket byte) []string {
+	return []string{k.marker(bucket), k.lock(bucket), k.beat(bucket)}
+}
 
 func lockOnly(k *keyspace, bucket byte) []string { return []string{k.lock(bucket)} }
 

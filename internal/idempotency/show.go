@@ -59,11 +59,11 @@ const (
 
 // showScript: KEYS = record, marker. The result is the time in ms, the bucketState, the
 // record or "", and its time to live in ms, -3 if the user may not read it. It only reads.
-var showScript = goredis.NewScript(luaReplid + luaNow + `
+var showScript = goredis.NewScript(luaReplid + luaNow + luaNames + `
 local rec, marker = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 local ttl = redis.pcall('PTTL', KEYS[1])
 if type(ttl) == 'table' then ttl = -3 end
-return {now, not marker and '-' or marker == replid and '=' or '!', rec or '', ttl}
+return {now, not marker and '-' or named(marker) == replid and '=' or '!', rec or '', ttl}
 `)
 
 // Show reads the record of an installation's claim. It changes nothing.

@@ -22,6 +22,11 @@ type Config struct {
 	// attempt. A retry then need not wait for the lease of an attempt that is known to
 	// have failed.
 	Transactional bool
+	// Generations counts the states of the claims. Without it each rebuild waits a lease
+	// and reads the whole window.
+	Generations Generations
+	// DeliveryTimeout bounds how long the log may take to acknowledge a record.
+	DeliveryTimeout time.Duration
 }
 
 const (
@@ -52,8 +57,12 @@ type Store struct {
 	settles *settleQueue
 	recent  *recentReceipts
 	unready *unreadyBuckets
+	rebuild *rebuildWatch
 	old     *oldGateways
-	wake    chan struct{} // asks the guard to check the markers now
+	// unsettled are the claims to write again if Redis loses them; nil without generations.
+	unsettled *unsettledClaims
+	member    *membership
+	wake      chan struct{} // asks the guard to check the markers now
 
 	available *availability
 }
@@ -65,7 +74,12 @@ func New(cfg Config, rdb redis.Client, logger *slog.Logger, metrics *Metrics) *S
 		cfg: cfg, scripts: scripts, logger: logger, metrics: metrics, old: newOldGateways(scripts),
 		recent: newRecentReceipts(min(cfg.TTL, recentAge)), looks: make(chan struct{}, maxLooks),
 		unready: newUnreadyBuckets(cfg, metrics.unready), wake: make(chan struct{}, 1),
+		rebuild: &rebuildWatch{gauges: metrics.progress},
 	}
+	if cfg.Generations != nil {
+		s.unsettled = newUnsettledClaims(cfg.Lease)
+	}
+	s.member = &membership{cfg: cfg, gens: cfg.Generations, unsettled: s.unsettled}
 	s.available = newAvailability(s.scripts, logger, metrics)
 	s.claims = batcher[*claimCall]{run: s.claimBatch, maxBatch: maxBatch, maxRunning: maxConcurrentScripts}
 	if s.scripts.cluster {
@@ -95,6 +109,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Settle remembers the receipt, here at once and in Redis soon.
 func (s *Store) Settle(c event.Claim, r event.Receipt) {
+	s.unsettled.end(c.Token)
 	var room [512]byte // enough for most
 	receipt := r.AppendJSON(room[:0])
 	both := string(appendSettled(receipt, c.Fingerprint, event.KeepReceipt(r, receipt))) // one allocation
@@ -104,6 +119,7 @@ func (s *Store) Settle(c event.Claim, r event.Receipt) {
 
 // MarkUnknown marks a claim unknown; its lease runs on.
 func (s *Store) MarkUnknown(c event.Claim) {
+	s.unsettled.unknown(c.Token)
 	s.settles.add(&settlement{op: opMarkUnknown, id: c.ID, token: c.Token})
 }
 
@@ -111,10 +127,15 @@ func (s *Store) MarkUnknown(c event.Claim) {
 // channel closes when that is done or given up.
 func (s *Store) Release(c event.Claim) <-chan struct{} {
 	failpoint.At(failpoint.Releasing)
+	s.unsettled.end(c.Token)
 	e := &settlement{op: opRelease, id: c.ID, token: c.Token, done: make(chan struct{})}
 	s.settles.add(e)
 	return e.done
 }
+
+// Settled reports whether no claim of this process is unsettled: nothing would be lost with
+// it. It is false where that is not known.
+func (s *Store) Settled() bool { return s.unsettled.none() }
 
 // wakeGuard asks the guard to check the markers now.
 func (s *Store) wakeGuard() {

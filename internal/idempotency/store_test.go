@@ -129,7 +129,7 @@ func TestPipelinesLoadTheirScripts(t *testing.T) {
 	here, there := r.newClaim(), r.newClaim()
 	there.ID[0]++
 	for _, id := range []event.ClaimID{here.ID, there.ID} {
-		require.NoError(t, r.raw.Set(t.Context(), markerKey(bucketOf(id)), strings.Repeat("0", 40), 0).Err())
+		require.NoError(t, r.raw.Set(t.Context(), markerKey(bucketOf(id)), "0 "+strings.Repeat("0", 40)+" run -", 0).Err())
 	}
 	var group callGroup
 	group.begin(t.Context(), 2)

@@ -44,9 +44,10 @@ func testTakeOver(t *testing.T, b backend) {
 		require.NoError(t, err)
 		require.Equal(t, stored{
 			state: "C", fingerprint: original.fingerprint, leaseEndMs: now.leaseEndMs, token: c.Token,
-			fromMs: original.fromMs, partitions: tt.partitions, owner: tt.place.Owner, topic: "orders",
+			fromMs: original.fromMs, partitions: tt.partitions, owner: tt.place.Owner, topic: "orders", order: now.order,
 		}, now, tt.name)
 		require.Greater(t, now.leaseEndMs, original.leaseEndMs)
+		require.Greater(t, now.order, original.order)
 		ttl, err := r.raw.PTTL(t.Context(), recordKey(c.ID)).Result()
 		require.NoError(t, err)
 		require.Greater(t, ttl, longTTL/2, "%s: the expiry begins anew", tt.name)

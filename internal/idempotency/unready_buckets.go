@@ -14,12 +14,14 @@ type unreadyBuckets struct {
 	lease         time.Duration
 	transactional bool
 	gauge         prometheus.Gauge
+	measured      bool
 	since         [bucketCount]atomic.Int64 // Unix nanoseconds; 0: ready
+	until         [bucketCount]atomic.Int64 // Unix nanoseconds: a wait that is known
 }
 
 // newUnreadyBuckets returns a set of all buckets: none was checked yet.
 func newUnreadyBuckets(cfg Config, gauge prometheus.Gauge) *unreadyBuckets {
-	u := &unreadyBuckets{lease: cfg.Lease, transactional: cfg.Transactional, gauge: gauge}
+	u := &unreadyBuckets{lease: cfg.Lease, transactional: cfg.Transactional, measured: cfg.Generations != nil, gauge: gauge}
 	for _, bucket := range allBuckets() {
 		u.add(bucket, time.Now())
 	}
@@ -67,11 +69,26 @@ func (u *unreadyBuckets) none() bool {
 	return true
 }
 
+// joinEstimate is about how long it takes gateways to join a generation.
+const joinEstimate = time.Second
+
+// expect says that claims of the buckets wait at least until then.
+func (u *unreadyBuckets) expect(buckets []byte, until time.Time) {
+	for _, b := range buckets {
+		u.until[b].Store(until.UnixNano())
+	}
+}
+
 // estimate adds the bucket and estimates how long it stays unready: for as long as
 // earlier claims may still be written. How long it takes to fence every producer and to
 // read the log cannot be known: 0.
 func (u *unreadyBuckets) estimate(bucket byte, now time.Time) time.Duration {
 	u.add(bucket, now)
+	if u.measured {
+		// Usually all gateways join and little is read; if not, how long one waits is known to
+		// the gateway that does.
+		return max(time.Unix(0, u.until[bucket].Load()).Sub(now), joinEstimate)
+	}
 	if u.transactional {
 		return 0
 	}

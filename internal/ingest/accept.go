@@ -16,6 +16,7 @@ type attempt struct {
 	plan Plan
 
 	claim     event.Claim // what the store is asked for
+	until     time.Time   // when the last record may be in flight under it; zero: see event.ClaimResult
 	storeAway bool        // the store did not answer
 	record    event.Record
 	wait      func() (event.Position, error) // for the acknowledgement; nil: the record is not handed over

@@ -187,6 +187,7 @@ func (d *Door) claimAll(ctx context.Context, attempts []*attempt, later func(*at
 	for i, a := range placed {
 		d.metrics.claim.Observe(took)
 		if holds(found[i], errs[i]) {
+			a.until = found[i].Until
 			held = append(held, a)
 		} else {
 			later(a, func() { a.withoutClaim(ctx, found[i], errs[i]) })

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"eventgateway/internal/event"
@@ -34,6 +35,7 @@ func (a *attempt) publishOnce(ctx context.Context) {
 		a.withoutClaim(ctx, found, err)
 		return
 	}
+	a.until = found.Until
 	failpoint.At(failpoint.Claimed)
 	a.publishClaimed(ctx)
 }
@@ -57,6 +59,7 @@ func (a *attempt) place(now time.Time) error {
 	}
 	a.claim = event.Claim{
 		ID: id, Fingerprint: fingerprint(a.req), Token: a.door.tokens.next(), Placement: place, Begun: now,
+		Type: a.req.Type, Delivery: a.req.Identity.Kind == event.IdentityWebhook, TypesBegin: a.req.TypesBegin,
 	}
 	return nil
 }
@@ -70,11 +73,15 @@ func holds(found event.ClaimResult, err error) bool {
 // leave: giving a producer up takes a moment, and a busy machine needs more.
 const deliverySlack = 1500 * time.Millisecond
 
-// prepare makes the record of a claim that is held. It is false if too little of the
-// lease is left for a whole delivery.
+// prepare makes the record of a claim that is held. It is false if too little is left for
+// a whole delivery: of the lease, or of the time for which this gateway's claims surely
+// count.
 func (a *attempt) prepare() bool {
 	a.record = a.newRecord(a.claim.Placement, &a.claim)
 	left := a.door.cfg.Lease - a.record.Timestamp.Sub(a.claim.Begun)
+	if !a.until.IsZero() {
+		left = min(left, a.until.Sub(a.record.Timestamp))
+	}
 	if left < a.door.cfg.DeliveryTimeout+deliverySlack {
 		return false
 	}
@@ -202,10 +209,23 @@ func (a *attempt) storePolicy(lost bool) event.StoreFailurePolicy {
 	}
 }
 
+// mostRebuildPause bounds the pause that callers are asked for during a rebuild: types come
+// back one by one, and the time that is left is an estimate.
+const mostRebuildPause = 5 * time.Minute
+
+// spread makes a pause up to a quarter longer, so that callers who were refused together do
+// not come back together. at is from 0 to 1.
+func spread(pause time.Duration, at float64) time.Duration {
+	return pause + time.Duration(at*float64(pause)/4)
+}
+
 func refuseRebuilding(r *event.Rebuilding) error {
 	e := event.Refuse(event.IdempotencyStoreUnavailable,
 		"The idempotency store is new or has lost data, and the gateway is reading from Kafka what was written. Until that is done it cannot promise to write this event only once. Nothing was written; send it again with the same key.")
-	e.RetryAfter = r.Left
+	if r.Progress != "" {
+		e.Detail += " So far " + r.Progress + "."
+	}
+	e.RetryAfter = spread(min(r.Left, mostRebuildPause), rand.Float64()) //nolint:gosec // it only keeps callers from coming back together
 	return e
 }
 
@@ -241,6 +261,7 @@ func (a *attempt) resume(ctx context.Context, prior event.AbandonedClaim) {
 		a.result, a.err = a.resultOf(ctx, taken)
 		return
 	}
+	a.until = taken.Until
 	a.door.metrics.takeovers.Inc()
 	failpoint.At(failpoint.TakenOver)
 	a.publishClaimed(ctx)

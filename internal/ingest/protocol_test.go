@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,19 @@ func slowly(d time.Duration) func(*world) {
 				return claim(ctx, c)
 			}
 			return event.ClaimResult{State: event.Claimed}, nil
+		}
+	}
+}
+
+// confirmedFor lets the claim count for so long only.
+func confirmedFor(d time.Duration) func(*world) {
+	return storeFinds(event.ClaimResult{State: event.Claimed, Until: testStart.Add(d)})
+}
+
+func takerConfirmedFor(d time.Duration) func(*world) {
+	return func(w *world) {
+		w.takeOver = func(context.Context, event.Claim, event.AbandonedClaim) (event.ClaimResult, error) {
+			return event.ClaimResult{State: event.Claimed, Until: testStart.Add(d)}, nil
 		}
 	}
 }
@@ -203,6 +217,18 @@ func TestProtocol(t *testing.T) {
 		{
 			name: "lease too short: release", given: []func(*world){slowly(tooSlow)},
 			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+		},
+		{
+			name: "confirmed just long enough", given: []func(*world){confirmedFor(testDelivery + deliverySlack)},
+			calls: []string{"check", "claim", "publish", "settle"},
+		},
+		{
+			name: "not confirmed for long enough: release", given: []func(*world){confirmedFor(testDelivery + deliverySlack - 1)},
+			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+		},
+		{
+			name: "a taker not confirmed for long enough: release", given: []func(*world){abandoned, takerConfirmedFor(testDelivery)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
 		},
 		{
 			name: "lease of a taker too short: release", given: []func(*world){abandoned, slowTakeOver(tooSlow)},
@@ -352,7 +378,7 @@ func TestProtocol(t *testing.T) {
 			require.Equal(t, tt.calls, w.calls)
 			if tt.kind != "" {
 				e := requireError(t, err, tt.kind, tt.outcome)
-				require.Equal(t, tt.retryAfter, e.RetryAfter)
+				requireRetryAfter(t, tt.retryAfter, e)
 				if tt.cause != nil {
 					require.ErrorIs(t, e, tt.cause)
 				}
@@ -376,6 +402,43 @@ func TestProtocol(t *testing.T) {
 
 // Every step of an attempt must speak of the same claim, or Redis would
 // compare with a token that nobody has stored.
+// requireRetryAfter allows for the spread of those who wait for a rebuild.
+func requireRetryAfter(t *testing.T, want time.Duration, e *event.Error) {
+	t.Helper()
+	if want == rebuilding.Left {
+		require.GreaterOrEqual(t, e.RetryAfter, want)
+		require.LessOrEqual(t, e.RetryAfter, want+want/4)
+		return
+	}
+	require.Equal(t, want, e.RetryAfter)
+}
+
+// Callers who wait for a rebuild learn how far it is, and do not come back together.
+func TestRefusedByARebuild(t *testing.T) {
+	t.Parallel()
+	e := refuseRebuilding(&event.Rebuilding{Left: time.Hour, Progress: "40 % of the log is read"})
+	var refused *event.Error
+	require.ErrorAs(t, e, &refused)
+	require.True(t, strings.HasSuffix(refused.Detail, " So far 40 % of the log is read."), refused.Detail)
+	require.GreaterOrEqual(t, refused.RetryAfter, mostRebuildPause)
+	require.LessOrEqual(t, refused.RetryAfter, mostRebuildPause*5/4)
+	require.Equal(t, 10*time.Second, spread(8*time.Second, 1))
+	require.Equal(t, 8*time.Second, spread(8*time.Second, 0))
+	require.Zero(t, spread(0, 1))
+}
+
+// A webhook's delivery says so in its claim.
+func TestClaimsOfDeliveries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	req := keyed()
+	req.Identity.Kind, req.TypesBegin = event.IdentityWebhook, "shop."
+	_, err := w.door(Config{}, nil).Accept(t.Context(), req)
+	require.NoError(t, err)
+	require.True(t, w.claims[0].Delivery)
+	require.Equal(t, "shop.", w.claims[0].TypesBegin)
+}
+
 func TestOneAttemptHasOneClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -390,6 +453,7 @@ func TestOneAttemptHasOneClaim(t *testing.T) {
 		Token:       w.claims[1].Token,
 		Placement:   event.Placement{Topic: "orders", Partition: 3, Owner: "gw-1"},
 		Begun:       testStart,
+		Type:        req.Type,
 	}
 	require.NotEmpty(t, want.Token)
 	require.Len(t, w.claims, 3, "claim, take-over, settle")

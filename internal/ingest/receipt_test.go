@@ -63,7 +63,7 @@ func TestReceipt(t *testing.T) {
 					"what is settled is the claim that was found")
 			}
 			if tt.kind != "" {
-				require.Equal(t, tt.retryAfter, requireError(t, err, tt.kind, tt.outcome).RetryAfter)
+				requireRetryAfter(t, tt.retryAfter, requireError(t, err, tt.kind, tt.outcome))
 				return
 			}
 			require.NoError(t, err)

@@ -25,6 +25,8 @@ type Request struct {
 	Key *KeyRule
 	// DeadLetter, if set, says where the event goes if it does not fit its schema.
 	DeadLetter *DeadLetter
+	// TypesBegin is what all types begin with that a webhook's source may name.
+	TypesBegin string
 	// Fault, if set, is an *event.Error that the caller found in the event. The door
 	// refuses the event for it; in a batch, later events of the entity are held back.
 	Fault error

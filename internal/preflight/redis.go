@@ -73,6 +73,12 @@ func version(m RedisMaster) Finding {
 // permission would show only when an event needs it.
 func permissions(m RedisMaster) []Finding {
 	const check = "redis.permissions"
+	if m.Lacks != "" {
+		return []Finding{{
+			Error, check, m.Address, "cannot keep claims: " + m.Lacks,
+			"use another service: docs/operations.md, Managed services; events without a key, and those of types with on_store_failure: publish, are taken, without deduplication",
+		}}
+	}
 	var list []Finding
 	if m.KeysDenied {
 		list = append(list, Finding{Error, check, m.Address, "the user may not use keys that begin with gw:", "let it: ACL SETUSER <user> ~gw:*"})

@@ -96,6 +96,8 @@ type RedisMaster struct {
 	// not run, as an ACL rule names them.
 	Denied     []string
 	KeysDenied bool // the user may not use keys that begin with gw:
+	// Lacks is why no gateway can keep claims there; "" if it can.
+	Lacks string
 	// Refused is why the server takes no writes now; "" if it does.
 	Refused string
 }

@@ -174,6 +174,7 @@ func TestRedis(t *testing.T) {
 		"no version":         {m(func(m *RedisMaster) { m.Version = "" }), `warning redis.version redis:6379: its version "" cannot be read`, "7.0"},
 		"no INFO":            {m(func(m *RedisMaster) { m.Denied = nil; m.InfoKnown = false; m.Memory = RedisMemory{Max: gib} }), "warning redis.info redis:6379: version, memory and persistence are not known: the user may not run INFO", "+info"},
 		"commands denied":    {m(func(m *RedisMaster) { m.Denied = []string{"info", "time"} }), "error redis.permissions redis:6379: the user may not run what the gateway's scripts need: info, time", "ACL SETUSER <user> +info +time"},
+		"no INFO in scripts": {m(func(m *RedisMaster) { m.Lacks = "it refuses INFO in scripts" }), "error redis.permissions redis:6379: cannot keep claims: it refuses INFO in scripts", "Managed services"},
 		"keys denied":        {m(func(m *RedisMaster) { m.KeysDenied = true }), "error redis.permissions redis:6379: the user may not use keys that begin with gw:", "~gw:*"},
 		"replica":            {m(func(m *RedisMaster) { m.Replica = true }), "error redis.writes redis:6379: is a replica: what is written there is not kept", "Sentinel"},
 		"read-only":          {m(func(m *RedisMaster) { m.Refused = "READONLY it is" }), "error redis.writes redis:6379: refuses writes: READONLY it is", "name the master"},

@@ -1,9 +1,14 @@
 package publish
 
-import "eventgateway/internal/event"
+import (
+	"maps"
+	"slices"
+
+	"eventgateway/internal/event"
+)
 
 // AnyType stands for every event type, in [Reader.SetTypes].
-const AnyType = "*"
+const AnyType = event.AnyType
 
 // homes are the event types that are written to each topic. The headers of a record often
 // reach other topics, because Kafka Streams copies them: there they prove nothing.
@@ -35,6 +40,14 @@ func (h *homes) has(topic string, eventType []byte) bool {
 	}
 	types, named := h.byTopic[topic]
 	return !named || types[AnyType] || types[string(eventType)]
+}
+
+// typesOf are the event types whose events are, or were, written to a topic.
+func (h *homes) typesOf(topic string) []string {
+	if h == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(h.byTopic[topic]))
 }
 
 // SetTypes says which event types are written to which topic. Records of other types are

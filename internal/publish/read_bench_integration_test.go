@@ -118,7 +118,7 @@ func BenchmarkReplay(b *testing.B) {
 
 func replayAll(tb testing.TB, r running, from time.Time, visit func(event.LogEntry) error) error {
 	tb.Helper()
-	return r.Replay(tb.Context(), from, false, visit, func([]event.TopicReplay) {})
+	return r.Replay(tb.Context(), from, false, visit, func([]event.TopicReplay) {}, nil)
 }
 
 // BenchmarkRecovery looks for a claim from twelve hours ago, which was never written, in

@@ -61,7 +61,7 @@ func (r running) replay(t *testing.T, from time.Time) (got map[event.ClaimID]eve
 		defer mu.Unlock()
 		got[e.Claim] = e
 		return nil
-	}, func(topics []event.TopicReplay) { last = topics }))
+	}, func(topics []event.TopicReplay) { last = topics }, nil))
 	return got, last
 }
 

@@ -21,6 +21,8 @@ const (
 	// replayPause to mostReplayPause are between checks whether replication has caught up,
 	// and between tries of what Kafka does not answer.
 	replayPause, mostReplayPause = 500 * time.Millisecond, 2 * time.Second
+	// replayTurns is between two questions whether it is our turn to read a partition.
+	replayTurns = 300 * time.Millisecond
 	// replayAsking bounds the topics that Kafka is asked about at a time.
 	replayAsking = 8
 	// slowReaders are for partitions that were held up: a broker that is silent takes
@@ -42,44 +44,83 @@ const (
 // the replay. What cannot be read at present is waited for until ctx ends, while the rest
 // is read: watch is told about every second, and whenever a topic is done, how far each
 // topic is. It is called from one goroutine, for the last time before Replay returns.
-func (r *Reader) Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay)) error {
-	p := &replay{reader: r, from: from, toWatermark: toWatermark, since: failpoint.Now(), visit: visit, asking: make(chan struct{}, replayAsking)}
+//
+// With a share, others may read some of the spans, or have read them before: those are
+// waited for, too, and not visited. What watch is told is then visited here, or kept there.
+func (r *Reader) Replay(ctx context.Context, from time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error {
+	p := &replay{reader: r, from: from, toWatermark: toWatermark, since: failpoint.Now(), visit: visit, share: share, asking: make(chan struct{}, replayAsking)}
+	return p.run(ctx, watch, func(ctx context.Context) ([]*topicProgress, error) {
+		names, err := p.topics(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return p.progress.addAll(names, r.homes.Load()), nil
+	})
+}
+
+// HelpReplay takes part in another process' Replay: it reads those of the topics' spans that
+// the share gives it, and returns when all of them are read, by whomever. Records count where
+// that process, or this one, knows that gateways write them.
+func (r *Reader) HelpReplay(ctx context.Context, from time.Time, topics []event.TopicReplay, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error {
+	p := &replay{reader: r, from: from, since: failpoint.Now(), visit: visit, share: share, types: map[string][]string{}, asking: make(chan struct{}, replayAsking)}
+	return p.run(ctx, watch, func(ctx context.Context) ([]*topicProgress, error) {
+		if err := p.remember(ctx); err != nil {
+			return nil, err
+		}
+		for _, t := range topics {
+			p.types[t.Topic] = t.Types
+		}
+		return p.progress.addFixed(topics), nil
+	})
+}
+
+// run reads the topics that list returns.
+func (p *replay) run(ctx context.Context, watch func([]event.TopicReplay), list func(context.Context) ([]*topicProgress, error)) error {
 	if err := p.open(); err != nil {
 		return err
 	}
 	defer p.close()
 	watching := p.watch(ctx, watch)
 	defer watching()
-	names, err := p.topics(ctx)
+	topics, err := list(ctx)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, name := range names {
-		group.Go(func() error { return p.topic(ctx, p.progress.add(name)) })
+	for _, t := range topics {
+		group.Go(func() error { return p.topic(ctx, t) })
 	}
 	return group.Wait()
 }
 
 // topics are those that may hold records.
 func (p *replay) topics(ctx context.Context) ([]string, error) {
-	r := p.reader
-	if r.remembered.log != nil {
-		notes := p.progress.add(r.remembered.log.topic)
-		err := p.ask(ctx, notes, func(ctx context.Context) (time.Duration, error) {
-			all, err := r.remembered.load(ctx, r)
-			if err == nil && r.homes.Load() != nil {
-				r.homes.Store(all)
-			}
-			return 0, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		p.progress.finish(notes)
+	if err := p.remember(ctx); err != nil {
+		return nil, err
 	}
+	r := p.reader
 	names := slices.Concat(r.topicFacts.names(), r.remembered.since(p.from))
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil
+}
+
+// remember learns from Kafka which types were written to which topics.
+func (p *replay) remember(ctx context.Context) error {
+	r := p.reader
+	if r.remembered.log == nil {
+		return nil
+	}
+	notes := p.progress.add(r.remembered.log.topic)
+	err := p.ask(ctx, notes, func(ctx context.Context) (time.Duration, error) {
+		all, err := r.remembered.load(ctx, r)
+		if err == nil && r.homes.Load() != nil {
+			r.homes.Store(all)
+		}
+		return 0, err
+	})
+	if err == nil {
+		p.progress.finish(notes)
+	}
+	return err
 }
 
 // replay is one call of Replay.
@@ -88,7 +129,9 @@ type replay struct {
 	from, since time.Time
 	toWatermark bool
 	visit       func(event.LogEntry) error
-	asking      chan struct{} // holds one element per question
+	share       event.ReplayShare   // nil: nobody else reads
+	types       map[string][]string // of topics, as another process knows them
+	asking      chan struct{}       // holds one element per question
 	fast, slow  chan spanReader
 	progress    replayProgress
 }
@@ -146,8 +189,30 @@ func (p *replay) ask(ctx context.Context, t *topicProgress, do func(context.Cont
 
 // topic reads one topic.
 func (p *replay) topic(ctx context.Context, t *topicProgress) error {
-	var spans []span
-	err := p.ask(ctx, t, func(ctx context.Context) (again time.Duration, err error) {
+	spans, err := p.spans(ctx, t)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, one := range t.begin(spans) {
+		group.Go(func() error { return p.partition(ctx, t, one) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	p.progress.finish(t)
+	return nil
+}
+
+// spans are what is to be read of a topic.
+func (p *replay) spans(ctx context.Context, t *topicProgress) (spans []event.SpanReplay, err error) {
+	if p.share != nil {
+		if fixed, ok := p.share.Fixed(t.name); ok {
+			return fixed, nil
+		}
+	}
+	err = p.ask(ctx, t, func(ctx context.Context) (again time.Duration, err error) {
+		spans = nil
 		facts, err := p.reader.replicationOf(ctx, t.name)
 		if errors.Is(err, errNoTopic) {
 			return 0, nil // nothing is in it
@@ -162,21 +227,16 @@ func (p *replay) topic(ctx context.Context, t *topicProgress) error {
 		for number := range facts {
 			parts = append(parts, kafka.Partition{Topic: t.name, Number: number})
 		}
-		spans, err = p.reader.scan.spans(ctx, parts, p.from)
+		found, err := p.reader.scan.spans(ctx, parts, p.from)
+		for _, s := range found {
+			spans = append(spans, event.SpanReplay{Partition: s.Number, From: s.from, To: s.to, At: s.from})
+		}
 		return 0, err
 	})
-	if err != nil {
-		return err
+	if err != nil || p.share == nil {
+		return spans, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, one := range t.begin(spans) {
-		group.Go(func() error { return p.partition(ctx, t, one) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	p.progress.finish(t)
-	return nil
+	return p.share.Fix(ctx, event.TopicReplay{Topic: t.name, Types: t.types, Spans: spans})
 }
 
 // left is how long to wait until the high watermarks are beyond everything that was
@@ -197,7 +257,7 @@ func (p *replay) partition(ctx context.Context, t *topicProgress, s *spanProgres
 	pauses := backoff.NewExponential(scanPause, mostReplayPause)
 	readers := p.fast
 	for s.from < s.to {
-		next, err := p.readWith(ctx, readers, s)
+		next, err := p.readWith(ctx, readers, t, s)
 		if next > s.from {
 			pauses.Reset()
 			t.wait(s.Number, "")
@@ -207,6 +267,9 @@ func (p *replay) partition(ctx context.Context, t *topicProgress, s *spanProgres
 		s.at.Store(min(next, s.to))
 		var held *heldUp
 		switch {
+		case errors.Is(err, errNotOurTurn):
+			readers = p.fast
+			backoff.Sleep(ctx, replayTurns)
 		case errors.As(err, &held):
 			t.wait(s.Number, held.Error())
 			readers = p.slow
@@ -222,13 +285,22 @@ func (p *replay) partition(ctx context.Context, t *topicProgress, s *spanProgres
 	return nil
 }
 
-func (p *replay) readWith(ctx context.Context, readers chan spanReader, s *spanProgress) (next int64, err error) {
+// errNotOurTurn says that another process reads a span.
+var errNotOurTurn = errors.New("another process reads the partition")
+
+// readWith reads on, as soon as one of the readers is free. Only then it asks for its turn:
+// what waits for a reader here may be read elsewhere.
+func (p *replay) readWith(ctx context.Context, readers chan spanReader, t *topicProgress, s *spanProgress) (next int64, err error) {
 	select {
 	case reader := <-readers:
 		defer func() { readers <- reader }()
-		return reader.read(ctx, s.span, func(m *logRecord) error {
+		at, err := p.turn(ctx, t, s)
+		if err != nil || at >= s.to {
+			return at, err
+		}
+		return reader.read(ctx, span{s.Partition, at, s.to}, func(m *logRecord) error {
 			s.at.Store(m.offset)
-			if entry, ok := entryOf(m); ok && p.reader.atHome(m) {
+			if entry, ok := entryOf(m); ok && p.atHome(m) {
 				return p.visit(entry)
 			}
 			return nil
@@ -236,6 +308,32 @@ func (p *replay) readWith(ctx context.Context, readers chan spanReader, s *spanP
 	case <-ctx.Done():
 		return s.from, fmt.Errorf("read the log of %s: %w", s.Partition, ctx.Err())
 	}
+}
+
+// turn is where to read on.
+func (p *replay) turn(ctx context.Context, t *topicProgress, s *spanProgress) (at int64, err error) {
+	if p.share == nil {
+		return s.from, nil
+	}
+	turn, err := p.share.Take(ctx, s.Topic, s.Number)
+	if err != nil {
+		return s.from, err
+	}
+	at = max(s.from, turn.At)
+	if turn.Mine || at >= s.to {
+		return at, nil
+	}
+	t.wait(s.Number, turn.Waiting)
+	return at, errNotOurTurn
+}
+
+// atHome says whether a record with a claim is where a gateway may have written it.
+func (p *replay) atHome(m *logRecord) bool {
+	if p.reader.atHome(m) {
+		return true
+	}
+	types := p.types[m.Topic]
+	return types != nil && (slices.Contains(types, string(m.header(event.HeaderType))) || slices.Contains(types, AnyType))
 }
 
 // skipDeleted goes on behind what retention has deleted under the reader: whoever begins

@@ -32,7 +32,8 @@ type replayProgress struct {
 }
 
 type topicProgress struct {
-	name string
+	name  string
+	types []string // see event.TopicReplay
 
 	mu      sync.Mutex
 	spans   []*spanProgress
@@ -66,6 +67,30 @@ func (p *replayProgress) add(name string) *topicProgress {
 	return t
 }
 
+// addAll adds topics at once: whoever sees one of a type sees all of them.
+func (p *replayProgress) addAll(names []string, h *homes) []*topicProgress {
+	all := make([]*topicProgress, len(names))
+	for i, name := range names {
+		all[i] = &topicProgress{name: name, types: h.typesOf(name), waiting: map[int32]waiting{}}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topics = append(p.topics, all...)
+	return all
+}
+
+// addFixed is addAll for topics whose types another process knows.
+func (p *replayProgress) addFixed(topics []event.TopicReplay) []*topicProgress {
+	all := make([]*topicProgress, len(topics))
+	for i, t := range topics {
+		all[i] = &topicProgress{name: t.Topic, types: t.Types, waiting: map[int32]waiting{}}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.topics = append(p.topics, all...)
+	return all
+}
+
 func (p *replayProgress) finish(t *topicProgress) {
 	t.mu.Lock()
 	t.done = true
@@ -78,12 +103,12 @@ func (p *replayProgress) finish(t *topicProgress) {
 }
 
 // begin notes what has to be read.
-func (t *topicProgress) begin(spans []span) []*spanProgress {
+func (t *topicProgress) begin(spans []event.SpanReplay) []*spanProgress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range spans {
-		one := &spanProgress{span: s, first: s.from}
-		one.at.Store(s.from)
+		one := &spanProgress{span: span{kafka.Partition{Topic: t.name, Number: s.Partition}, s.At, s.To}, first: s.From}
+		one.at.Store(s.At)
 		t.spans = append(t.spans, one)
 	}
 	return t.spans
@@ -108,10 +133,12 @@ func (t *topicProgress) wait(number int32, cause string) {
 func (t *topicProgress) state(then time.Time) (state event.TopicReplay, long []longWait) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	state = event.TopicReplay{Topic: t.name, Done: t.done}
+	state = event.TopicReplay{Topic: t.name, Types: t.types, Done: t.done}
 	for _, s := range t.spans {
+		at := s.at.Load()
 		state.Total += s.to - s.first
-		state.Read += s.at.Load() - s.first
+		state.Read += at - s.first
+		state.Spans = append(state.Spans, event.SpanReplay{Partition: s.Number, From: s.first, To: s.to, At: at})
 	}
 	for _, number := range slices.Sorted(maps.Keys(t.waiting)) {
 		w := t.waiting[number]

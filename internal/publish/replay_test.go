@@ -93,7 +93,7 @@ func TestUnreadablePartition(t *testing.T) {
 				require.Empty(t, topics[1].Waiting)
 				repaired = true
 				repair()
-			}))
+			}, nil))
 			require.True(t, repaired)
 			require.EqualValues(t, 2, visited.Load())
 			require.Equal(t, []string{"bad", "good"}, []string{last[0].Topic, last[1].Topic})
@@ -116,7 +116,7 @@ func TestReplayEndsWithItsVisitor(t *testing.T) {
 	for id := byte(1); id <= 9; id++ {
 		r.write(t, r.claimed(id, int32(id%3)))
 	}
-	err := r.Replay(t.Context(), began.Add(-time.Second), false, func(event.LogEntry) error { return errStop }, func([]event.TopicReplay) {})
+	err := r.Replay(t.Context(), began.Add(-time.Second), false, func(event.LogEntry) error { return errStop }, func([]event.TopicReplay) {}, nil)
 	require.ErrorIs(t, err, errStop)
 }
 

@@ -186,7 +186,7 @@ func TestUnknownTopicIsConfirmed(t *testing.T) {
 					waited = true
 					late.Store(false)
 				}
-			}))
+			}, nil))
 			require.True(t, waited)
 			require.Equal(t, 1, visited)
 		})

@@ -39,7 +39,7 @@ const process = Crash | Timeout | Refusal | LostReply | Truncation
 // rule applies. With full, rules that make no difference are searched further.
 func Cases(full bool) []Case {
 	var all []Case
-	for _, cases := range [][]Case{breaking(), breakingTakeOverFirst(), breakingMeasured(full), unneeded(full)} {
+	for _, cases := range [][]Case{breaking(), breakingTakeOverFirst(), breakingMeasured(full), breakingEarly(), unneeded(full)} {
 		all = append(all, cases...)
 	}
 	return all

@@ -11,6 +11,7 @@ const everyFault = AllFaults | loss
 func (c Config) measured(beats int) Config { c.Measured, c.Beats = true, beats; return c }
 func (c Config) lateReplies() Config       { c.LateReplies = true; return c }
 func (c Config) processBound() Config      { c.ProcessBound = true; return c }
+func (c Config) early() Config             { c.EarlyClaims = true; return c }
 func (c Config) oneGateway() Config        { c.OneGateway = true; return c }
 
 // breakingMeasured are the rules of the proposed handling of losses.

@@ -70,6 +70,8 @@ type Config struct {
 	// that the marker names, because their text is unknown to every other, but they do not
 	// see the replication id.
 	ProcessBound bool
+	// EarlyClaims lets a rebuild take claims before it sets the marker (early.go).
+	EarlyClaims bool
 	// Without are the rules left out.
 	Without Rules
 	// OneGateway leaves the second gateway idle.
@@ -123,6 +125,9 @@ func (c Config) Words() string {
 	}
 	if c.Measured {
 		words += ", measured"
+	}
+	if c.EarlyClaims {
+		words += ", early claims"
 	}
 	return words
 }

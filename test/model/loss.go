@@ -77,6 +77,9 @@ func (x *expansion) ready(s *State, gen uint8) bool {
 
 // passes reports whether attempt i's script does its work.
 func (x *expansion) passes(s *State, i int) bool {
+	if x.cfg.EarlyClaims && x.passesEarly(s, i) {
+		return true
+	}
 	sameGeneration := s.redis.marker != 0 && s.redis.ready.gen == x.genOf(s, i)
 	switch {
 	case x.without(IdentityInScript):

@@ -13,6 +13,7 @@ func (x *expansion) measuredStep(s *State, g int) {
 	x.beat(s, g)
 	x.generations(s, g)
 	x.join(s, g)
+	x.announce(s, g)
 	switch s.rebuild[g].phase {
 	case rebuildIdle:
 		x.measuredLock(s, g)
@@ -81,7 +82,7 @@ func (x *expansion) measuredLock(s *State, g int) {
 		step = stepRebuildSteal
 	}
 	n := *s
-	n.redis.lock, n.redis.ready.lockGen = uint8(g)+1, 0
+	n.redis.lock, n.redis.ready.lockGen, n.redis.early = uint8(g)+1, 0, early{}
 	r := rebuild{phase: rebuildLocked, replid: s.replid}
 	tail := 0
 	if s.redis.marker != 0 && s.redis.ready.beat[0] != 0 && (s.redis.ready.node == l.server.node || x.without(MovedWhole)) {
@@ -254,7 +255,7 @@ func (x *expansion) measuredMark(s *State, g int) {
 	if good {
 		l := &n.loss
 		m := &n.redis.ready
-		n.redis.marker, n.redis.lock = s.replid+1, 0
+		n.redis.marker, n.redis.lock, n.redis.early = s.replid+1, 0, early{}
 		m.run, m.node, m.gen = l.server.run, l.server.node, r.gen
 		m.lockGen = 0
 		if !x.without(JoinsOfThisRebuild) {

@@ -3,6 +3,9 @@ package model
 // rebuildStep is gateway g's part in the rebuild of lost claims (rule 8).
 func (x *expansion) rebuildStep(s *State, g int) {
 	r := &s.rebuild[g]
+	if !x.cfg.Measured {
+		x.announce(s, g)
+	}
 	switch r.phase {
 	case rebuildIdle:
 		x.rebuildLock(s, g)
@@ -48,7 +51,7 @@ func (x *expansion) rebuildLock(s *State, g int) {
 		step = stepRebuildSteal
 	}
 	n := *s
-	n.redis.lock = uint8(g) + 1
+	n.redis.lock, n.redis.early = uint8(g)+1, early{}
 	r := rebuild{phase: rebuildLocked, replid: s.replid}
 	for i := range s.att {
 		if s.att[i].lease == leaseRunning {
@@ -123,7 +126,7 @@ func (x *expansion) rebuildMark(s *State, g int) {
 	good := (s.redis.lock == uint8(g)+1 || x.without(RebuildLock)) &&
 		(s.rebuild[g].replid == s.replid || x.without(RebuildReplid))
 	if good {
-		n.redis.marker, n.redis.lock = s.replid+1, 0
+		n.redis.marker, n.redis.lock, n.redis.early = s.replid+1, 0, early{}
 	}
 	n.rebuild[g] = rebuild{}
 	x.add(stepRebuildMark, g, b2i(good), &n)

@@ -60,6 +60,9 @@ const (
 	IdentityInScript
 	WritesTested
 	SupersededAt
+	EarlyAfterWrite
+	EarlyNamesServer
+	EarlyNamesGeneration
 	ruleCount
 )
 
@@ -127,6 +130,9 @@ var ruleNames = [ruleCount]string{
 	JoinsOfThisRebuild:   "a join counts for the rebuild whose generation it names",
 	WritesTested:         "joins and what the rebuild found are written only under its lock, on the Redis where that was taken",
 	SupersededAt:         "where the marker's generation is not the newest, the read begins no later than the next one was raised",
+	EarlyAfterWrite:      "claims are taken before the marker is set only once what was read of their topics is written",
+	EarlyNamesServer:     "early claims are taken only in the Redis in which the rebuild restored",
+	EarlyNamesGeneration: "early claims are taken only from gateways in the rebuild's generation",
 	IdentityInScript:     "the script compares the identity; it is not compared in the reply, to undo what was done",
 }
 

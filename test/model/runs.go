@@ -22,7 +22,7 @@ func Runs(full bool) []Named {
 		{"transactional: 2 attempts, any fault, other traffic", all(Transactional, 2, 1).traffic()},
 		{"transactional, taking first: 2 attempts, 2 faults, no failover", only(AllFaults&^Failover, all(Transactional, 2, 2).takeOverFirst())},
 	}
-	runs = append(runs, measuredRuns()...)
+	runs = append(append(runs, measuredRuns()...), earlyRuns()...)
 	if !full {
 		return runs
 	}

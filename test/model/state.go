@@ -91,6 +91,7 @@ type redis struct {
 	marker uint8 // 0 is none, else replication id + 1
 	lock   uint8 // 0 is none, else the rebuilding gateway + 1
 	ready  readiness
+	early  early
 }
 
 // An attempt is one request of the client.

@@ -45,6 +45,7 @@ const (
 	stepRebuildRead
 	stepRebuildWrite
 	stepRebuildMark
+	stepAnnounce
 	stepPromote
 	stepFailback
 	stepSplit
@@ -127,7 +128,7 @@ func (s Step) String() string {
 		return gateway + []string{"lost its lock: starts over", "sets the marker"}[s.B]
 	case stepReplicate, stepTruncate, stepFlush, stepStall, stepPromote, stepFailback, stepChange, stepSplit, stepReturn, stepMove:
 		return words[s.Kind]
-	case stepBeat, stepRenewMarker, stepRegister, stepJoin, stepAllJoined:
+	case stepAnnounce, stepBeat, stepRenewMarker, stepRegister, stepJoin, stepAllJoined:
 		return gateway + words[s.Kind]
 	case stepReadGeneration, stepRaise:
 		return gateway + fmt.Sprintf(words[s.Kind], s.B)
@@ -158,6 +159,7 @@ var words = map[kind]string{
 	stepRebuildList:       "lists the ids",
 	stepRebuildFence:      "fences them",
 	stepRebuildWrite:      "writes what it found",
+	stepAnnounce:          "says that its key is back",
 	stepPromote:           "Redis REPLICA PROMOTED",
 	stepClaimLost:         "claims, REPLY LOST",
 	stepClaimGivenUp:      "GIVES ITS CLAIM UP: 503",
