@@ -7,12 +7,21 @@
 //
 // Redis can lose claims: it is flushed, or a replica that lags is promoted. So the keys
 // are divided into buckets, and each bucket has a marker, which names the Redis that its
-// claims were written to. [Rebuilder.Guard] checks the markers every few seconds, and at
-// once when a claim finds a wrong one. It rebuilds the claims of such a bucket from the
-// log, under a lock in Redis; other gateways read parts of the log for it. How far that is
-// is in Redis as well, so that another gateway can go on. Meanwhile keyed events of the
-// bucket are refused, unless all topics that may have claims of their type are done
-// (docs/adr/0024).
+// claims were written to, and their generation (marker.go, docs/adr/0021). [Rebuilder.Guard]
+// checks the markers every few seconds, and at once when a claim finds a wrong one. Where
+// Redis has another id and lost nothing, it makes the marker right. Else it rebuilds:
+//
+//   - it locks the buckets in Redis (bucket_locks.go) and begins a generation, which Kafka
+//     counts; the other gateways join it by writing their unsettled claims again (join.go);
+//   - it waits for those that do not (gather.go), and measures by the newest beat that
+//     survived (beat.go) since when claims may be missing;
+//   - it reads the log since then, for some buckets a tail, for others the window. Other
+//     gateways read parts of that for it (shared_replay.go, docs/adr/0024). How far it is, is in
+//     Redis as well, so that another gateway can go on, in the same generation (resume.go);
+//   - it sets the markers.
+//
+// Meanwhile keyed events of the bucket are refused, unless all topics that may have claims
+// of their type are done.
 //
 // A Redis that takes no claims is known as such after a few failures: claims are then
 // refused without being sent, until a probe in the background succeeds ([Store.Watch]).
@@ -21,8 +30,13 @@
 //   - leases run by Redis' clock; every change of a claim is one script that
 //     compares the attempt's token, or the whole record, before it writes;
 //   - the scripts alone decide whether a bucket is ready: claim and take-over test in the
-//     same script that the marker equals the present master_replid. What this process
+//     same script that the marker, or the progress of a type that is back, names the present
+//     master_replid and the generation that this process is in. What it
 //     remembers of unready buckets serves estimates, readiness and a gauge;
+//   - a generation is begun only by who holds the first bucket's lock, and only while nobody
+//     rebuilds a bucket, or may go on with an interrupted rebuild of the newest generation;
+//   - a lock's token belongs to one reading of the log, and so to one generation, one Redis
+//     and one time since when the log is read;
 //   - a marker is set only under a token that held the bucket, by its lock or its progress, on
 //     the same Redis, from before the wait for records in flight until the log was read to its
 //     end, by one gateway or by several; or by an operator who asserts that no keyed event was written;
