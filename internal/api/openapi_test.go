@@ -73,6 +73,7 @@ var (
 			event.KeyMissing, event.Overloaded, event.LogUnavailable, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),
 		"OPTIONS /v1/webhooks/{source}": append([]event.Kind{event.UnknownSource}, everywhere...),
+		"GET /v1/webhooks/{source}":     append([]event.Kind{event.UnknownSource, event.Unauthenticated, event.MethodNotAllowed}, everywhere...),
 		"GET /v1/receipts": append([]event.Kind{
 			event.Unauthenticated, event.RateLimited, event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),

@@ -105,6 +105,7 @@ func (s *Server) routes() {
 	v1.Delete("/events/:type/:version", access.identify, access.limit, s.publish(s.deleteEntity))
 	v1.Post("/webhooks/:source", s.publish(s.webhooks.post)) // identified by its signature
 	v1.Options("/webhooks/:source", s.webhooks.handshake)
+	v1.Get("/webhooks/:source", s.webhooks.register)                 // and HEAD
 	v1.Get("/receipts", access.identify, access.limit, s.getReceipt) // may read Kafka; other GETs are answered from memory
 	v1.Get("/event-types", access.identify, site.listEventTypes)
 	v1.Get("/event-types/:type", access.identify, site.getEventType)

@@ -20,7 +20,7 @@ import (
 // Webhook is a third party that may post to /v1/webhooks/{source}.
 type Webhook struct {
 	Source *webhook.Source
-	Key    *ingest.KeyRule // nil: as the event type says
+	Key    *webhook.KeyRule // nil: as the event type says
 	// DeadLetters is the topic for deliveries that do not fit their schema; empty
 	// refuses them.
 	DeadLetters string
@@ -51,7 +51,7 @@ func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 	if err != nil {
 		return err
 	}
-	request := webhook.Request{Method: fiber.MethodPost, URL: string(c.Request().RequestURI()), Header: headers(c), Body: text}
+	request := webhook.Request{Method: fiber.MethodPost, URL: string(c.Request().RequestURI()), Header: headers(c), Body: text, Limit: w.bodyLimit}
 	received, err := source.Source.Receive(request, time.Now())
 	var rejection *webhook.Rejection
 	switch {
@@ -60,16 +60,49 @@ func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 	case err != nil:
 		return err
 	case received.Answer != nil:
-		c.Status(received.Answer.Status)
-		c.Response().Header.SetContentType(received.Answer.ContentType)
-		c.Response().SetBodyRaw(received.Answer.Body)
+		writeAnswer(c, received.Answer)
 		return nil
 	}
 	reqs := make([]ingest.Request, len(received.Deliveries))
 	for i, d := range received.Deliveries {
 		reqs[i] = source.Request(name, d, request.Header)
 	}
-	return w.accept(c, p, reqs)
+	return w.accept(c, p, source.Source.Reply(), reqs)
+}
+
+func writeAnswer(c *fiber.Ctx, a *webhook.Answer) {
+	c.Status(a.Status)
+	c.Response().Header.SetContentType(a.ContentType)
+	c.Response().SetBodyRaw(a.Body)
+}
+
+// register is GET and HEAD /v1/webhooks/{source}, with which providers check the URL
+// before they deliver to it. HEAD only asks whether there is something. A GET asks for
+// its challenge back; where the source has none, there is only POST.
+func (w *webhooks) register(c *fiber.Ctx) error {
+	name := c.Params("source")
+	source, ok := w.sources[name]
+	if !ok {
+		return unknownSource()
+	}
+	if c.Method() == fiber.MethodHead {
+		c.Status(fiber.StatusOK)
+		return nil
+	}
+	request := webhook.Request{Method: fiber.MethodGet, URL: string(c.Request().RequestURI()), Header: headers(c)}
+	answer, ok, err := source.Source.Register(request)
+	var rejection *webhook.Rejection
+	switch {
+	case !ok:
+		c.Set(fiber.HeaderAllow, "POST, HEAD, OPTIONS")
+		return fiber.ErrMethodNotAllowed
+	case errors.As(err, &rejection):
+		return w.reject(c, strings.Clone(name), source, rejection)
+	case err != nil:
+		return err
+	}
+	writeAnswer(c, answer)
+	return nil
 }
 
 // readUncompressed reads a body that may not have a content coding.
@@ -98,18 +131,28 @@ func (w *webhooks) reject(c *fiber.Ctx, name string, source Webhook, r *webhook.
 // headers a dead letter keeps.
 func (w Webhook) Request(name string, d webhook.Delivery, h http.Header) ingest.Request {
 	req := ingest.Request{
-		Client: name, Type: d.EventType, MediaType: d.MediaType, Data: d.Data, Key: w.Key,
-		Identity:   event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}},
+		Client: name, Type: d.EventType, MediaType: d.MediaType, Data: d.Data,
 		Attributes: event.Attributes{Source: "/webhooks/" + name}, TypesBegin: w.TypesBegin,
 	}
+	if d.ID != "" {
+		req.Identity = event.Identity{Kind: event.IdentityWebhook, Parts: []string{d.ID}}
+	}
+	readable := d.Data
 	if d.Err != nil {
-		req.Fault = d.Err
+		req.Fault, readable = d.Err, nil
+	}
+	if w.Key != nil {
+		req.Key = &ingest.KeyRule{Pointers: w.Key.Pointers(readable)}
 	}
 	if w.DeadLetters != "" {
 		if req.Type == "" {
 			req.Type = name + ".unmapped"
 		}
-		req.DeadLetter = &ingest.DeadLetter{Topic: w.DeadLetters, Headers: keptHeaders(h)}
+		credential := ""
+		if w.Source != nil {
+			credential = w.Source.CredentialHeader()
+		}
+		req.DeadLetter = &ingest.DeadLetter{Topic: w.DeadLetters, Headers: keptHeaders(h, credential)}
 	}
 	return req
 }
@@ -117,15 +160,40 @@ func (w Webhook) Request(name string, d webhook.Delivery, h http.Header) ingest.
 // accept passes deliveries to the door. If all of several were accepted, the
 // answer is that of a batch; otherwise it is the problem that decides whether the
 // provider should send them again. Those that were accepted are then recognised.
-func (w *webhooks) accept(c *fiber.Ctx, p publication, reqs []ingest.Request) error {
+func (w *webhooks) accept(c *fiber.Ctx, p publication, reply *webhook.Reply, reqs []ingest.Request) error {
 	if len(reqs) == 1 {
-		return webhookError(writeAccepted(c, p, reqs[0]))
+		if err := writeAccepted(c, p, reqs[0]); err != nil {
+			return webhookError(err)
+		}
+	} else {
+		answers := p.acceptBatch(reqs)
+		if err := decisive(answers); err != nil {
+			return err
+		}
+		if err := w.reporter.writeBatch(c, reqs, answers); err != nil {
+			return err
+		}
 	}
-	answers := p.acceptBatch(reqs)
-	if err := decisive(answers); err != nil {
-		return err
+	writeReply(c, reply)
+	return nil
+}
+
+// writeReply makes the answer to an accepted delivery the one that the provider expects;
+// nil leaves the receipt.
+func writeReply(c *fiber.Ctx, r *webhook.Reply) {
+	if r == nil {
+		return
 	}
-	return w.reporter.writeBatch(c, reqs, answers)
+	c.Status(r.Status)
+	if r.Receipt {
+		return
+	}
+	c.Response().ResetBody()
+	c.Response().Header.SetContentType(r.ContentType)
+	if r.Body == "" {
+		c.Response().Header.SetNoDefaultContentType(true)
+	}
+	c.Response().SetBodyString(r.Body)
 }
 
 // decisive is the error that says what to do about all deliveries of a request: the
@@ -197,11 +265,12 @@ func headers(c *fiber.Ctx) http.Header {
 // credential.
 var secretHeaders = map[string]bool{"Authorization": true, "Proxy-Authorization": true, "Cookie": true, "X-Api-Key": true, "X-Gitlab-Token": true}
 
-// keptHeaders are a delivery's headers as a dead letter keeps them.
-func keptHeaders(h http.Header) []event.Header {
+// keptHeaders are a delivery's headers as a dead letter keeps them, without the one that
+// has the source's secret.
+func keptHeaders(h http.Header, credential string) []event.Header {
 	kept := make([]event.Header, 0, len(h))
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if !secretHeaders[name] {
+		if !secretHeaders[name] && name != credential {
 			kept = append(kept, event.Header{Name: "http_" + strings.ToLower(name), Value: strings.Join(h[name], ", ")})
 		}
 	}

@@ -28,7 +28,7 @@ func withWebhooks(t *testing.T) option {
 	sources := map[string]Webhook{
 		"stripe": {
 			Source:      source(webhook.Config{Name: "stripe", Scheme: "stripe", Secrets: []string{"whsec_s"}, EventType: "stripe.{type}"}),
-			DeadLetters: "dead", Key: &ingest.KeyRule{Pointers: []string{"/data/object/id"}},
+			DeadLetters: "dead", Key: &webhook.KeyRule{Parts: [][]string{{"/data/object/id"}}},
 		},
 		"slack": {Source: source(webhook.Config{Name: "slack", Scheme: "slack", Secrets: []string{"s"}, EventType: "slack.{type}"})},
 		"shop":  {Source: source(webhook.Config{Name: "shop", Scheme: "bearer", Secrets: []string{"s"}, EventType: "shop.{type}", Type: "/type", ID: "/id"})},

@@ -28,19 +28,13 @@ func (a *App) authenticate() error {
 	ctx, end := context.WithCancel(context.Background())
 	a.stages.add("token keys", func(context.Context) error {
 		end()
+		if a.auth != nil {
+			a.auth.Wait()
+		}
 		return nil
 	})
-	known := auth.Config{Clients: clientsOf(a.cfg.Auth)}
-	if j := a.cfg.Auth.JWT; j != nil {
-		client, events := j.Claims()
-		known.Tokens = &auth.TokenConfig{
-			Issuer: j.Issuer, Audience: j.Audience, KeysURL: j.JWKSURL, ClientClaim: client, EventsClaim: events,
-		}
-	}
 	var err error
-	a.auth, err = auth.New(ctx, known, func(err error) {
-		a.logger.Error("fetching the keys of tokens failed: tokens with a new key are refused", "url", a.cfg.Auth.JWT.JWKSURL, "error", err)
-	})
+	a.auth, err = auth.New(ctx, auth.Config{Clients: clientsOf(a.cfg.Auth), Tokens: tokensOf(a.cfg.Auth)}, a.logger)
 	if err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}
@@ -88,9 +82,7 @@ func (a *App) reloadClients() {
 	default:
 		a.auth.Replace(clientsOf(cfg.Auth))
 		limits := limitsOf(cfg.Auth)
-		if was := a.cfg.Auth.JWT; was != nil && cfg.Auth.JWT == nil { // tokens are accepted until a restart
-			limits.Tokens = rate.Limit(was.Rate)
-		}
+		limits.Tokens = tokenLimits(a.cfg.Auth, cfg.Auth)
 		a.rates.Replace(limits)
 		a.logger.Info("clients reloaded", "clients", len(cfg.Auth.Clients))
 	}

@@ -41,7 +41,7 @@ func TestRatesAreReloaded(t *testing.T) {
 	t.Cleanup(a.rates.Close)
 	perHour := func(n int) rate.Limit { return rate.Limit{Count: n, Per: time.Hour} }
 	require.Equal(t, rate.Limit{Count: 500, Per: time.Second}, a.rates.Take("web", false, 1).Limit)
-	require.Equal(t, perHour(10), a.rates.Take("somebody", true, 1).Limit)
+	require.Equal(t, perHour(10), a.rates.Take("jwt:somebody", true, 1).Limit)
 
 	for name, c := range map[string]struct {
 		web, tokens string
@@ -54,6 +54,6 @@ func TestRatesAreReloaded(t *testing.T) {
 		write(c.web, c.tokens)
 		a.reloadClients()
 		require.Equal(t, rate.Limit{}, a.rates.Take("web", false, 1).Limit, name)
-		require.Equal(t, c.want, a.rates.Take("somebody", true, 1).Limit, name)
+		require.Equal(t, c.want, a.rates.Take("jwt:somebody", true, 1).Limit, name)
 	}
 }

@@ -127,12 +127,36 @@ func clientsOf(a config.Auth) []auth.Client {
 
 // limitsOf lists the rates of a valid configuration.
 func limitsOf(a config.Auth) rate.Limits {
-	limits := rate.Limits{Clients: map[string]rate.Limit{}}
+	limits := rate.Limits{Clients: map[string]rate.Limit{}, Tokens: tokenLimits(a, a)}
 	for _, c := range a.Clients {
 		limits.Clients[c.Name] = rate.Limit(c.Rate)
 	}
-	if a.JWT != nil {
-		limits.Tokens = rate.Limit(a.JWT.Rate)
+	return limits
+}
+
+// tokensOf lists the issuers of a valid configuration.
+func tokensOf(a config.Auth) []auth.TokenConfig {
+	var list []auth.TokenConfig
+	for i, j := range a.JWT {
+		client, events := j.Claims()
+		list = append(list, auth.TokenConfig{
+			Issuer: j.Issuer, Audience: j.Audience, Required: j.Required, KeysURL: j.JWKSURL,
+			ClientClaim: client, ClientPrefix: a.JWT.Prefix(i), EventsClaim: events,
+		})
+	}
+	return list
+}
+
+// tokenLimits lists the rates of the issuers that this process accepts, as the file says
+// now. An issuer that is no longer in it is accepted until a restart, at its former rate.
+func tokenLimits(running, now config.Auth) map[string]rate.Limit {
+	limits := map[string]rate.Limit{}
+	for i, j := range running.JWT {
+		limit := j.Rate
+		if at := slices.IndexFunc(now.JWT, func(k config.AuthJWT) bool { return k.Issuer == j.Issuer }); at >= 0 {
+			limit = now.JWT[at].Rate
+		}
+		limits[running.JWT.Prefix(i)] = rate.Limit(limit)
 	}
 	return limits
 }

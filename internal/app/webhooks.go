@@ -52,7 +52,7 @@ func apiWebhook(w config.Webhook, source *webhook.Source) api.Webhook {
 	s := api.Webhook{Source: source, DeadLetters: w.DeadLetters()}
 	s.TypesBegin, _, _ = strings.Cut(w.EventType, "{")
 	if w.Key.Given {
-		s.Key = &ingest.KeyRule{Pointers: w.Key.Pointers}
+		s.Key = &webhook.KeyRule{Parts: w.Key.Parts, Optional: w.Key.Optional}
 	}
 	return s
 }
@@ -72,14 +72,23 @@ func WebhookSource(w config.Webhook) (*webhook.Source, error) {
 func WebhookConfig(w config.Webhook) webhook.Config {
 	c := webhook.Config{
 		Name: w.Name, Scheme: w.Scheme, EventType: w.EventType, Tolerance: w.Tolerance,
-		PublicURL: w.PublicURL, ID: w.ID, Type: w.Type, Items: w.Items,
+		PublicURL: w.PublicURL, IDs: w.ID, Types: w.Type, Items: w.Items,
 	}
 	for _, secret := range w.Secrets {
 		c.Secrets = append(c.Secrets, secret.Reveal())
 	}
 	if w.HMAC != nil {
-		hmac := webhook.HMAC(*w.HMAC)
-		c.HMAC = &hmac
+		h := w.HMAC
+		c.HMAC = &webhook.HMAC{
+			Header: h.Header, Prefix: h.Prefix, Encoding: h.Encoding, Algorithm: h.Algorithm, Signed: h.Signed, Timestamp: h.Timestamp,
+			SecretEncoding: h.SecretEncoding, Separator: h.Separator, SignatureField: h.SignatureField, TimestampField: h.TimestampField,
+		}
+	}
+	if a := w.Answer; a != nil {
+		c.Reply = &webhook.Reply{Status: a.Status, ContentType: a.ContentType, Body: a.Body.Text, Receipt: !a.Body.Given}
+	}
+	if ch := w.Challenge; ch != nil {
+		c.Challenge = &webhook.Challenge{At: ch.At, Member: ch.Member, Token: ch.Token.Reveal(), TokenAt: ch.TokenAt}
 	}
 	return c
 }

@@ -3,7 +3,9 @@ package auth
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -12,7 +14,7 @@ import (
 // Config says who may call.
 type Config struct {
 	Clients []Client
-	Tokens  *TokenConfig // nil: no JSON Web Tokens
+	Tokens  []TokenConfig // one for each issuer; none: no JSON Web Tokens
 }
 
 // Authenticator finds out who calls. It is safe for concurrent use.
@@ -22,13 +24,13 @@ type Authenticator struct {
 }
 
 // New returns an Authenticator. With tokens it fetches their keys in the background
-// until ctx ends, and calls failed when a fetch fails.
-func New(ctx context.Context, cfg Config, failed func(error)) (*Authenticator, error) {
+// until ctx ends (see Wait), and logs fetches that fail and keys that cannot be used.
+func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Authenticator, error) {
 	a := &Authenticator{}
 	a.Replace(cfg.Clients)
-	if cfg.Tokens != nil {
+	if len(cfg.Tokens) > 0 {
 		var err error
-		if a.tokens, err = newTokens(ctx, *cfg.Tokens, failed); err != nil {
+		if a.tokens, err = newTokens(ctx, cfg.Tokens, logger); err != nil {
 			return nil, err
 		}
 	}
@@ -39,13 +41,20 @@ func New(ctx context.Context, cfg Config, failed func(error)) (*Authenticator, e
 // now on.
 func (a *Authenticator) Replace(clients []Client) { a.clients.Store(newClientIndex(clients)) }
 
-// Ready returns an error as long as no token can be verified, because no key was fetched
-// yet.
-func (a *Authenticator) Ready(ctx context.Context) error {
+// Wait returns when nothing is fetched any more, after the context of New has ended.
+func (a *Authenticator) Wait() {
+	if a.tokens != nil {
+		a.tokens.fetches.Wait()
+	}
+}
+
+// Ready returns an error as long as the tokens of an issuer cannot be verified, because
+// no usable key was fetched yet.
+func (a *Authenticator) Ready(context.Context) error {
 	if a.tokens == nil {
 		return nil
 	}
-	return a.tokens.ready(ctx)
+	return a.tokens.ready()
 }
 
 // Credentials are what a request carries to prove who sent it.
@@ -88,7 +97,7 @@ func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Ti
 		if a.tokens == nil {
 			return nil, &Refusal{Reason: UnknownKey}
 		}
-		return a.tokens.caller(ctx, secret, now)
+		return a.byToken(ctx, secret, now)
 	}
 	if len(secret) > maxKeyLength {
 		return nil, &Refusal{Reason: Malformed}
@@ -96,6 +105,19 @@ func (a *Authenticator) bySecret(ctx context.Context, secret string, now time.Ti
 	caller, reason := a.clients.Load().byKey(secret, now)
 	if reason != "" {
 		return nil, &Refusal{Reason: reason}
+	}
+	return caller, nil
+}
+
+// byToken keeps tokens and configured clients apart, whatever a claim says: the name is
+// the scope of idempotency keys and rates.
+func (a *Authenticator) byToken(ctx context.Context, token string, now time.Time) (*Caller, error) {
+	caller, err := a.tokens.caller(ctx, token, now)
+	if err != nil {
+		return nil, err
+	}
+	if a.clients.Load().names[caller.Name] || caller.Name == anonymousName {
+		return nil, &Refusal{Reason: BadToken, Err: errors.New("it names a client of the configuration; give the issuer a client_prefix")}
 	}
 	return caller, nil
 }

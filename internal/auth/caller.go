@@ -5,10 +5,13 @@ import (
 	"strings"
 )
 
+// anonymousName is the client of gateways without authentication.
+const anonymousName = "anonymous"
+
 // Anonymous returns the caller for gateways without authentication. It may publish
 // everything.
 func Anonymous() *Caller {
-	return &Caller{Name: "anonymous", events: []pattern{parsePattern("*")}}
+	return &Caller{Name: anonymousName, events: []pattern{parsePattern("*")}}
 }
 
 // Caller is the client that sent a request.

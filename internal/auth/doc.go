@@ -10,8 +10,10 @@
 //     answer: a key is looked up by its hash;
 //   - only the SHA-256 of a key is kept (a key is 256 random bits, so a slow hash would
 //     gain nothing); no error and no log line contains a credential;
-//   - tokens may be signed with asymmetric algorithms only; issuer, audience and expiry
-//     are required.
+//   - tokens may be signed with asymmetric algorithms only; issuer, expiry, and an
+//     audience or a claim with a given value are required, and extensions (crit) refused;
+//   - a key of an issuer that cannot be used is skipped, and the others are used;
+//   - a caller that a token names is never a configured client.
 //
 // It imports no other internal package and no HTTP framework.
 package auth

@@ -62,6 +62,7 @@ type Client struct {
 type clientIndex struct {
 	keys         map[Hash]keyOwner
 	certificates map[string]*Caller // by name
+	names        map[string]bool
 }
 
 type keyOwner struct {
@@ -70,9 +71,10 @@ type keyOwner struct {
 }
 
 func newClientIndex(clients []Client) *clientIndex {
-	index := &clientIndex{keys: map[Hash]keyOwner{}, certificates: map[string]*Caller{}}
+	index := &clientIndex{keys: map[Hash]keyOwner{}, certificates: map[string]*Caller{}, names: map[string]bool{}}
 	for _, c := range clients {
 		caller := &Caller{Name: c.Name, events: parsePatterns(c.Events)}
+		index.names[c.Name] = true
 		for _, k := range c.Keys {
 			index.keys[k.Hash] = keyOwner{caller, k.Expires}
 		}

@@ -56,6 +56,15 @@ func (c *checker) skip(area string, cfg *config.Config, wrong config.Errors, sec
 	return nil
 }
 
+// firstOf is the first warning, and how many more there are.
+func firstOf(warnings []schema.Problem) string {
+	text := warnings[0].String()
+	if more := len(warnings) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
+
 // schemas loads the event types. The set is empty if they cannot be used.
 func (c *checker) schemas(cfg *config.Config, wrong config.Errors) (set *schema.Set, list []preflight.Finding) {
 	const check = "schemas.load"
@@ -70,10 +79,18 @@ func (c *checker) schemas(cfg *config.Config, wrong config.Errors) (set *schema.
 		for _, t := range types {
 			versions += len(t.Versions)
 		}
-		return set, []preflight.Finding{{
+		list = []preflight.Finding{{
 			Severity: preflight.OK, Check: check, Subject: cfg.Schemas.Dir,
 			What: fmt.Sprintf("event types: %d, in %d versions; topics: %d", len(types), versions, len(set.Topics())),
 		}}
+		if warnings := set.Warnings(); len(warnings) > 0 {
+			list = append(list, preflight.Finding{
+				Severity: preflight.Warning, Check: "schemas.warnings", Subject: cfg.Schemas.Dir,
+				What: fmt.Sprintf("schemas may not mean what they say: %s", firstOf(warnings)),
+				Do:   "run gateway schemas check, which lists them",
+			})
+		}
+		return set, list
 	case !errors.As(err, &load):
 		return new(schema.Set), []preflight.Finding{{Severity: preflight.Error, Check: check, Subject: cfg.Schemas.Dir, What: err.Error(), Do: "correct schemas.dir, or the folder"}}
 	}

@@ -28,6 +28,8 @@ func checkOf(t *testing.T, yaml string, change func(*checker)) (text string, lis
 	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(yaml, "%DIR%", dir)), 0o600))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "broken", "orders.placed"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "broken", "orders.placed", "v1.json"), []byte("{\n"), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "odd", "t"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "odd", "t", "v1.json"), []byte(`{"x-event":{"key":null},"requried":[]}`), 0o600))
 	c := checker{
 		now: time.Now, file: file, format: formatText, timeout: 5 * time.Second,
 		kafka: func(context.Context, *config.Config, *schema.Set) []preflight.Finding { return nil },
@@ -93,6 +95,15 @@ func TestCheckText(t *testing.T) {
 				"kafka\n  warning  kafka.skipped: not looked at: the configuration cannot be read\n           do: fix the configuration, then check again\n\n" +
 				"redis\n  warning  redis.skipped: not looked at: the configuration cannot be read\n           do: fix the configuration, then check again\n\n" +
 				"1 error, 3 warnings" + some,
+			"1 error",
+		},
+		"schemas that may not mean what they say": {
+			"auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: %DIR%/odd}\n",
+			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" +
+				"schemas\n  ok       schemas.load %DIR%/odd: event types: 1, in 1 versions; topics: 1\n" +
+				"  warning  schemas.warnings %DIR%/odd: schemas may not mean what they say: t/v1.json:1: /requried: is ignored: \"requried\" is not a keyword of JSON Schema; did you mean required?\n" +
+				"           do: run gateway schemas check, which lists them\n\n" +
+				redisAway + "\n1 error, 1 warning" + some,
 			"1 error",
 		},
 		"schemas that are wrong": {

@@ -18,8 +18,8 @@ func schemasCheckCommand() *cobra.Command {
 	c := schemasCheck{Config: check.Config{Compatibility: check.Backward}, format: check.Text}
 	cmd := &cobra.Command{
 		Use: "check", Short: "check that the event types load, and what a change breaks", Args: atMost(0),
-		Long: `Loads all event types, checks their examples, and lists what each new version
-changes. With --against it also compares each published version with its older
+		Long: `Loads all event types, checks their examples, warns of keywords that mean nothing,
+and lists what each new version changes. With --against it also compares each published version with its older
 state: a version that others rely on must not change in a breaking way.
 
 Exit status: 0 all is well, 1 the folder does not load or a change breaks, 2 wrong

@@ -133,6 +133,14 @@ FAILED: 2 errors, 0 warnings, 2 notes; 2 versions in 1 event type, compared with
 				"           breaks publishers and consumers\n\n" +
 				"ok: 0 errors, 0 warnings, 1 note; 1 version in 1 event type, compared with OLD (compatibility none)\n",
 		},
+		"a warning": {
+			map[string]string{"a/v1.json": "{\"x-event\":{\"key\":null},\n\"properties\":{\"a\":{\"type\":\"string\",\"nullable\":true}},\n\"requried\":[]}"},
+			nil, 0,
+			"schemas that may not mean what they say\n" +
+				"  warning  DIR/a/v1.json:2: /properties/a/nullable: is ignored: \"nullable\" is OpenAPI 3.0's, and null is refused here; write \"type\": [\"string\", \"null\"]\n" +
+				"  warning  DIR/a/v1.json:3: /requried: is ignored: \"requried\" is not a keyword of JSON Schema; did you mean required?\n\n" +
+				"ok: 0 errors, 2 warnings, 0 notes; 1 version in 1 event type\n",
+		},
 		"annotations": {
 			map[string]string{"a/v1.json": `{`},
 			[]string{"--format", "github"},
@@ -216,4 +224,16 @@ Next: add descriptions and limits, then run gateway schemas check.
 	require.Equal(t, 0, status, errOut)
 	require.True(t, json.Valid([]byte(out)))
 	require.Contains(t, out, `"total": 1.50`)
+}
+
+// Formats of a draft are those that all samples meet.
+func TestSchemasNewFormats(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sample := filepath.Join(dir, "sample.json")
+	require.NoError(t, os.WriteFile(sample, []byte(`{"id":"x1","keys_url":"https://api.example.com/keys{/key_id}","url":"https://api.example.com/a","odd":"https://example.com/a b","text":"https://example.com/é"}`), 0o600))
+	status, out, errOut := runIn(dir, "schemas", "new", "t", "--stdout", "--from", sample)
+	require.Equal(t, 0, status, errOut)
+	require.Equal(t, 1, strings.Count(out, `"format"`), out)
+	require.Regexp(t, `"url": \{\s*"type": "string",\s*"format": "uri"`, out)
 }

@@ -70,8 +70,10 @@ func (a *gatewayAnswer) meaning(cfg *config.Config, w config.Webhook, r webhook.
 	readable := json.Unmarshal(a.body, &b) == nil
 	slug, isProblem := strings.CutPrefix(b.Type, "/problems/")
 	switch {
-	case a.status == 202 && readable && (b.Topic != "" || len(b.Items) > 0):
+	case a.status/100 == 2 && readable && (b.Topic != "" || len(b.Items) > 0):
 		return a.accepted(cfg, w, r, b)
+	case a.isReply(w):
+		return fmt.Sprintf("Accepted: written to Kafka, or kept as a dead letter%s. The answer is the one that %s expects, so it has no receipt. %s", inTopic(w), w.Scheme, deadBecause(cfg, w, r))
 	case a.status == 200:
 		return "Answered by the gateway itself, as the provider wants a challenge or a ping to be answered. Nothing was published."
 	case !isProblem:
@@ -92,7 +94,25 @@ func (a *gatewayAnswer) meaning(cfg *config.Config, w config.Webhook, r webhook.
 	return "Refused, and nothing was written. Sending it again would not help; /problems/" + slug + " on the gateway says what would."
 }
 
-// accepted explains a 202.
+// isReply reports whether this is what the source answers to accepted deliveries, instead
+// of the receipt.
+func (a *gatewayAnswer) isReply(w config.Webhook) bool {
+	source, err := app.WebhookSource(w)
+	if err != nil || source.Reply() == nil || source.Reply().Receipt {
+		return false
+	}
+	return a.status == source.Reply().Status && string(a.body) == source.Reply().Body
+}
+
+// inTopic names the topic of dead letters, if there is one.
+func inTopic(w config.Webhook) string {
+	if topic := w.DeadLetters(); topic != "" {
+		return " in " + topic
+	}
+	return ""
+}
+
+// accepted explains a 2xx with receipts.
 func (a *gatewayAnswer) accepted(cfg *config.Config, w config.Webhook, r webhook.Request, b answerBody) string {
 	receipts := []answerReceipt{{b.Type, b.Topic, b.Partition, b.Offset}}
 	if len(b.Items) > 0 {

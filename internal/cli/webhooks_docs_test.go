@@ -33,7 +33,7 @@ func docsSecret(t *testing.T, name string) string {
 		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 		require.NoError(t, err)
 		return base64.StdEncoding.EncodeToString(der)
-	case "ADYEN_HMAC_KEY":
+	case "ADYEN_HMAC_KEY", "PIPELINE_KEY":
 		return "44782DEF547AAA06C910C43932B1EB0C"
 	case "WAREHOUSE_SECRET":
 		return "user:password"

@@ -23,7 +23,7 @@ func TestPlanOfADelivery(t *testing.T) {
 	keep := config.Webhook{Name: "s", OnInvalid: config.OnInvalidDeadLetter}
 	reject := config.Webhook{Name: "s", OnInvalid: config.OnInvalidReject}
 	other, none := keep, keep
-	other.Key = config.EntityKey{Given: true, Pointers: []string{"/n"}}
+	other.Key = config.EntityKey{Given: true, Parts: [][]string{{"/n"}}}
 	none.Key = config.EntityKey{Given: true}
 	for name, c := range map[string]struct {
 		source config.Webhook

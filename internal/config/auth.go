@@ -1,10 +1,7 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
-	"net"
-	"net/url"
 	"reflect"
 	"regexp"
 	"strings"
@@ -29,21 +26,6 @@ type AuthKey struct {
 	Expires string `yaml:"expires"` // a day or a time; "" for never
 }
 
-// AuthJWT says which JSON Web Tokens are accepted.
-type AuthJWT struct {
-	Issuer      string `yaml:"issuer"`
-	Audience    string `yaml:"audience"`
-	JWKSURL     string `yaml:"jwks_url"`
-	ClientClaim string `yaml:"client_claim"` // "" is sub
-	EventsClaim string `yaml:"events_claim"` // "" is events
-	Rate        Rate   `yaml:"rate"`         // of each client that has no rate of its own; zero: no limit
-}
-
-// Claims returns the names of the claims for the client and its events.
-func (j AuthJWT) Claims() (client, events string) {
-	return cmp.Or(j.ClientClaim, "sub"), cmp.Or(j.EventsClaim, "events")
-}
-
 // IsZero reports whether nothing was decided.
 func (a Auth) IsZero() bool { return !a.None && a.Clients == nil && a.JWT == nil }
 
@@ -52,7 +34,7 @@ func (a Auth) String() string {
 	if a.None {
 		return authNone
 	}
-	return fmt.Sprintf("clients: %d, jwt: %t", len(a.Clients), a.JWT != nil)
+	return fmt.Sprintf("clients: %d, jwt: %d", len(a.Clients), len(a.JWT))
 }
 
 const authNone = "none"
@@ -104,7 +86,7 @@ var (
 func (v validator) auth() {
 	a := v.c.Auth
 	v.check(!a.IsZero(), "auth", "a decision is needed: it has no default", authFix)
-	v.check(a.IsZero() || a.None || len(a.Clients) > 0 || a.JWT != nil, "auth", "names no clients, so no one could publish", authFix)
+	v.check(a.IsZero() || a.None || len(a.Clients)+len(a.JWT) > 0, "auth", "names no clients, so no one could publish", authFix)
 	names, hashes := map[string]string{}, map[string]string{}
 	for i, c := range a.Clients {
 		at := fmt.Sprintf("auth.clients[%d]", i)
@@ -118,9 +100,7 @@ func (v validator) auth() {
 			v.check(err == nil, at+".expires", v.show(at+".expires", k.Expires)+" is not a time", "write for example 2027-01-01, or 2027-01-01T12:00:00Z")
 		}
 	}
-	if a.JWT != nil {
-		v.jwt(*a.JWT)
-	}
+	v.jwt(a.JWT)
 }
 
 // unique reports a value that an earlier path has too; seen are the values so far.
@@ -146,17 +126,4 @@ func (v validator) client(at string, c AuthClient) {
 	for i, name := range c.Certificates {
 		v.check(name != "", fmt.Sprintf("%s.certificates[%d]", at, i), "is empty", "write a name that the client's certificate has")
 	}
-}
-
-func (v validator) jwt(j AuthJWT) {
-	v.check(j.Issuer != "", "auth.jwt.issuer", "is missing", "write the iss of the tokens, for example https://login.example.com/")
-	v.check(j.Audience != "", "auth.jwt.audience", "is missing: tokens that the issuer made for others would do", "write the aud of the tokens that are meant for this gateway")
-	u, err := url.Parse(j.JWKSURL)
-	sound := err == nil && u.Hostname() != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))
-	v.check(sound, "auth.jwt.jwks_url", "is not an https URL", "write where the issuer publishes its keys, for example https://login.example.com/.well-known/jwks.json")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

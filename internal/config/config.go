@@ -107,7 +107,7 @@ type Auth struct {
 	// None (auth: none) lets everybody publish; the client is "anonymous".
 	None    bool
 	Clients []AuthClient `yaml:"clients"`
-	JWT     *AuthJWT     `yaml:"jwt"`
+	JWT     AuthJWTs     `yaml:"jwt"`
 }
 
 // Kafka is the log that events are written to.

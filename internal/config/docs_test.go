@@ -71,6 +71,8 @@ func itemPaths(t reflect.Type, prefix string) (paths []string) {
 		switch {
 		case of.Kind() == reflect.Pointer:
 			paths = append(paths, itemPaths(of.Elem(), prefix+name+".")...)
+		case of == reflect.TypeFor[AuthJWTs](): // one, or a list
+			paths = append(paths, itemPaths(of.Elem(), prefix+name+".")...)
 		case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
 			paths = append(paths, itemPaths(of.Elem(), prefix+name+"[].")...)
 		default:

@@ -70,7 +70,7 @@ auth:
   jwt: { issuer: i, audience: a, jwks_url: "https://login.example.com/k", rate: "${RATE:-100/m}" }
 `)
 	require.Equal(t, Rate{500, time.Second}, cfg.Auth.Clients[0].Rate)
-	require.Equal(t, Rate{100, time.Minute}, cfg.Auth.JWT.Rate)
+	require.Equal(t, Rate{100, time.Minute}, cfg.Auth.JWT[0].Rate)
 }
 
 // Values read their own texts, so that other decoders can read them too.

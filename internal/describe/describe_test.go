@@ -46,7 +46,7 @@ func odd(tb testing.TB) *schema.Set {
 		"a.b/v2.json":             `{"x-event":{"key":["/a","/b"],"topic":"t","idempotency":"required","on_store_failure":"publish","body_limit":"1KiB"}}`,
 		"a_b/v1.json":             `{"x-event":{"key":null,"topic":"t"}}`,
 		"old/v1.json":             `{"$schema":"http://json-schema.org/draft-04/schema#","x-event":{"key":"/id"},"properties":{"n":{"maximum":5,"exclusiveMaximum":true}}}`,
-		"seven/v1.json":           `{"$schema":"http://json-schema.org/draft-07/schema#","x-event":{"key":"/id"},"properties":{"t":{"items":[{"type":"string"}]}}}`,
+		"seven/v1.json":           `{"$schema":"https://json-schema.org/draft-07/schema#","x-event":{"key":"/id"},"properties":{"t":{"items":[{"type":"string"}]}}}`,
 		"_shared/deep/an id.json": `{"type":"string","minLength":1}`,
 		"_shared/deep/an_id.json": `{"type":"integer"}`,
 		"_shared/unused.json":     `{}`,

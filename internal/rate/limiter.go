@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,15 +40,21 @@ type Grant struct {
 // Limits are the rates of all clients.
 type Limits struct {
 	Clients map[string]Limit // by name; zero: no limit
-	Tokens  Limit            // of clients that a token names and that have no rate of their own; zero: no limit
+	// Tokens are the rates of clients that tokens name, by what begins their names. No key
+	// begins another one.
+	Tokens map[string]Limit
 }
 
 func (l *Limits) of(client string, byToken bool) Limit {
-	own := l.Clients[client]
-	if own.IsZero() && byToken {
-		return l.Tokens
+	if !byToken {
+		return l.Clients[client]
 	}
-	return own
+	for prefix, limit := range l.Tokens {
+		if strings.HasPrefix(client, prefix) {
+			return limit
+		}
+	}
+	return Limit{}
 }
 
 // Decision is what a Limiter says of a call.

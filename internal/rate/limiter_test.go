@@ -40,12 +40,13 @@ func TestLimits(t *testing.T) {
 func TestLimitOfAClient(t *testing.T) {
 	t.Parallel()
 	own, tokens := perSecond(1), perSecond(2)
-	l := &Limits{Clients: map[string]Limit{"limited": own, "free": {}}, Tokens: tokens}
+	l := &Limits{Clients: map[string]Limit{"limited": own, "free": {}}, Tokens: map[string]Limit{"jwt:": tokens, "jwt2:": {}}}
 	require.Equal(t, own, l.of("limited", false))
-	require.Equal(t, own, l.of("limited", true), "its own, and shared with its keys")
+	require.Equal(t, Limit{}, l.of("limited", true), "a token never has the rate of a configured client")
 	require.Equal(t, Limit{}, l.of("free", false))
-	require.Equal(t, tokens, l.of("free", true))
-	require.Equal(t, tokens, l.of("somebody", true))
+	require.Equal(t, tokens, l.of("jwt:somebody", true))
+	require.Equal(t, Limit{}, l.of("jwt:somebody", false))
+	require.Equal(t, Limit{}, l.of("jwt2:somebody", true))
 	require.Equal(t, Limit{}, (&Limits{}).of("somebody", true))
 }
 
@@ -299,7 +300,7 @@ func TestIdleClientsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(t, &memory{}, perSecond(1))
-		l.Replace(Limits{Tokens: perSecond(5)})
+		l.Replace(Limits{Tokens: map[string]Limit{"": perSecond(5)}})
 		for i := range 3 * minSweep {
 			require.True(t, l.Take(fmt.Sprint("client ", i), true, 1).Allowed)
 			if i%minSweep == 0 {

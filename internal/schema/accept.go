@@ -1,30 +1,48 @@
 package schema
 
 import (
-	"encoding/json"
-	"math/big"
+	"errors"
+	"fmt"
 	"regexp"
-	"strconv"
-	"unicode/utf8"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// acceptor recognises most valid data without the library, which takes several
-// times as long: it writes out the path of every value, for errors that valid data
-// do not have. An acceptor never refuses. Data that it cannot decide about go to
-// the library, which alone refuses and explains.
+// acceptor is a schema as the gateway itself reads it. It recognises valid data without
+// the library, which takes many times as long: the library writes out the path of every
+// value and copies the names of every object, for errors that valid data do not have.
+// And its work is bounded, which the library's is not.
 //
-// A fuzz test checks that the library accepts everything that an acceptor accepts.
+// An acceptor answers yes, no, or ask. It never refuses an event: where the answer is not
+// yes, an explainer asks the library about each keyword that is broken, and only the
+// library's errors refuse. A fuzz test holds both to what the library says about
+// the whole.
 type acceptor struct {
+	schema   *jsonschema.Schema
+	anything bool // the schema true
+	nothing  bool // the schema false
+
 	types    typeSet
-	enum     map[string]bool // allowed strings; nil: no enum
+	constant *valueSet // nil: no const
+	enum     *valueSet // nil: no enum
+	format   *boundedFormat
 	string   *stringRules
 	number   *numberRules
 	object   *objectRules
 	array    *arrayRules
-	inPlace  []*acceptor // $ref and allOf: each must accept the same value
-	anything bool        // the schema true
+
+	all                   []edge // $ref and allOf: each must accept the same value
+	not                   *acceptor
+	anyOf, oneOf          []*acceptor
+	cond, then, otherwise *acceptor // if, then and else
+}
+
+// edge leads from an acceptor to another one, by way of a keyword.
+type edge struct {
+	keyword string
+	to      *acceptor
 }
 
 type typeSet uint8
@@ -47,305 +65,313 @@ var typeNames = map[string]typeSet{
 
 type stringRules struct {
 	min, max int // characters; -1: no limit
-	pattern  *regexp.Regexp
-	format   func(any) bool
+	pattern  *pattern
+}
+
+type numberRules struct {
+	min, max, exclusiveMin, exclusiveMax *decimal
+	multipleOf                           *decimal
 }
 
 type objectRules struct {
 	min, max   int // properties; -1: no limit
 	required   []string
 	properties map[string]*acceptor
-	others     *acceptor // nil: no other properties may be there
+	first      []string // properties that tell variants apart: they are looked at first
+	patterns   []patternRule
+	others     *acceptor // additionalProperties
+	limited    bool      // there is additionalProperties
+	names      *acceptor // propertyNames; nil: none
+	regexNames bool      // names are regular expressions, in the metaschema of draft 4
+
+	dependencies []dependency
+	unevaluated  *acceptor // nil: none
+	plain        bool      // no patterns nor rules for names
+	nameBytes    int       // bytes of the names that the schema itself has
+	ownUnits     int       // the price of looking for them
+}
+
+type patternRule struct {
+	*pattern
+	to *acceptor
+}
+
+// dependency holds if an object has the member name.
+type dependency struct {
+	name     string
+	required []string
+	to       *acceptor // nil: only required
+	keyword  string
 }
 
 type arrayRules struct {
-	min, max int // items; -1: no limit
-	items    *acceptor
+	min, max     int // items; -1: no limit
+	unique       bool
+	tuple        []*acceptor
+	tupleKeyword string    // prefixItems or items
+	rest         *acceptor // the items after the tuple
+	restKeyword  string    // items or additionalItems
+	limited      bool      // rest is from a keyword
+	closed       bool      // additionalItems is false: one error for all
+
+	contains                 *acceptor // nil: none
+	minContains, maxContains int       // -1: no limit
+	containsEvaluates        bool
+	unevaluated              *acceptor // nil: none
 }
 
-// newAcceptor compiles a schema; nil if the schema has a keyword that is left to the
-// library.
-func newAcceptor(s *jsonschema.Schema) *acceptor {
-	c := acceptorCompiler{done: map[*jsonschema.Schema]*acceptor{}}
-	a := c.compile(s)
-	if c.failed {
+var (
+	acceptAnything = &acceptor{anything: true}
+	acceptNothing  = &acceptor{nothing: true, schema: &jsonschema.Schema{}}
+)
+
+// maxAcceptors bounds what one schema file leads to.
+const maxAcceptors = 200_000
+
+var (
+	errSelf    = errors.New("refers to itself without end")
+	errTooMany = fmt.Errorf("leads to more than %d schemas: a $dynamicRef may multiply them", maxAcceptors)
+)
+
+// acceptorCompiler makes acceptors of the library's compiled schemas.
+type acceptorCompiler struct {
+	formats func(name string) func(any) bool // nil for an unknown format
+	dynamic bool                             // some reference depends on where it is reached from
+	done    map[acceptorKey]*acceptor        // also breaks recursion
+	order   []*acceptor
+	err     error
+}
+
+// newAcceptor compiles a schema. The error says, for its author, what is wrong with it.
+func newAcceptor(s *jsonschema.Schema, formats func(string) func(any) bool) (*acceptor, error) {
+	c := acceptorCompiler{formats: formats, dynamic: isDynamic(s), done: map[acceptorKey]*acceptor{}}
+	a := c.compile(s, scope{})
+	if c.err == nil && c.loops() {
+		c.err = errSelf
+	}
+	return a, c.err
+}
+
+func (c *acceptorCompiler) compile(s *jsonschema.Schema, in scope) *acceptor {
+	if s == nil {
 		return nil
 	}
-	for _, each := range c.done {
-		if each.leadsTo(each, map[*acceptor]bool{}) {
-			return nil // a $ref to itself: the library reports the loop
-		}
+	if c.dynamic {
+		in = in.enter(s)
 	}
+	key := acceptorKey{s, in.key}
+	if a, ok := c.done[key]; ok {
+		return a
+	}
+	a := &acceptor{schema: s, types: anyType}
+	if len(c.done) >= maxAcceptors {
+		c.err = errTooMany
+		return a
+	}
+	c.done[key] = a
+	c.order = append(c.order, a)
+	if s.Always != nil {
+		a.anything, a.nothing = *s.Always, !*s.Always
+		return a
+	}
+	c.values(a, s)
+	a.object = c.objectRules(s, in)
+	a.array = c.arrayRules(s, in)
+	c.inPlace(a, s, in)
 	return a
 }
 
-// leadsTo reports whether a applies target to the same value that it is applied to.
-func (a *acceptor) leadsTo(target *acceptor, seen map[*acceptor]bool) bool {
-	for _, next := range a.inPlace {
-		if next == target {
-			return true
-		}
-		if !seen[next] {
-			seen[next] = true
-			if next.leadsTo(target, seen) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-type acceptorCompiler struct {
-	done   map[*jsonschema.Schema]*acceptor // also breaks recursion
-	failed bool
-}
-
-var acceptAnything = &acceptor{types: anyType, anything: true}
-
-func (c *acceptorCompiler) compile(s *jsonschema.Schema) *acceptor {
-	if a, ok := c.done[s]; ok {
-		return a
-	}
-	a := &acceptor{types: anyType}
-	c.done[s] = a
-	if s.Always != nil && *s.Always {
-		a.anything = true
-		return a
-	}
-	if !onlyKnownKeywords(s) {
-		c.failed = true
-		return a
-	}
+// values compiles the keywords about the value itself.
+func (c *acceptorCompiler) values(a *acceptor, s *jsonschema.Schema) {
 	if len(s.Types) > 0 {
 		a.types = 0
 		for _, name := range s.Types {
 			a.types |= typeNames[name]
 		}
 	}
-	c.enum(a, s)
-	a.string = c.stringRules(s)
-	a.number = c.numberRules(s)
-	a.object = c.objectRules(s)
-	a.array = c.arrayRules(s)
-	if s.Ref != nil {
-		a.inPlace = append(a.inPlace, c.compile(s.Ref))
+	if len(s.Constant) > 0 {
+		a.constant = newValueSet(s.Constant[:1])
 	}
+	if len(s.Enum) > 0 {
+		a.enum = newValueSet(s.Enum)
+	}
+	if f := c.formats(s.Format); f != nil && assertsFormat(s) {
+		a.format = newBoundedFormat(s.Format, f)
+	}
+	if s.MinLength != -1 || s.MaxLength != -1 || s.Pattern != nil {
+		a.string = &stringRules{min: s.MinLength, max: s.MaxLength}
+		if s.Pattern != nil {
+			a.string.pattern = newPattern(s.Pattern)
+		}
+	}
+	a.number = newNumberRules(s)
+}
+
+func (c *acceptorCompiler) inPlace(a *acceptor, s *jsonschema.Schema, in scope) {
+	add := func(keyword string, to *jsonschema.Schema) {
+		if to != nil {
+			a.all = append(a.all, edge{keyword, c.compile(to, in)})
+		}
+	}
+	add("$ref", s.Ref)
+	add("$recursiveRef", in.recursiveTarget(s))
+	add("$dynamicRef", in.dynamicTarget(s))
 	for _, each := range s.AllOf {
-		a.inPlace = append(a.inPlace, c.compile(each))
+		add("allOf", each)
 	}
-	return a
-}
-
-// onlyKnownKeywords reports whether acceptors know all keywords of the schema. The
-// fields are those of jsonschema v5's Schema.
-func onlyKnownKeywords(s *jsonschema.Schema) bool {
-	return s.Always == nil && s.RecursiveRef == nil && s.DynamicRef == nil &&
-		s.Not == nil && len(s.AnyOf) == 0 && len(s.OneOf) == 0 && s.If == nil && len(s.Constant) == 0 &&
-		s.PropertyNames == nil && !s.RegexProperties && len(s.PatternProperties) == 0 &&
-		len(s.Dependencies) == 0 && len(s.DependentRequired) == 0 && len(s.DependentSchemas) == 0 &&
-		s.UnevaluatedProperties == nil && !s.UniqueItems && len(s.PrefixItems) == 0 && s.Contains == nil &&
-		s.AdditionalItems == nil && s.UnevaluatedItems == nil &&
-		s.ContentEncoding == "" && s.ContentMediaType == "" && s.ContentSchema == nil &&
-		len(s.Extensions) == 0
-}
-
-func (c *acceptorCompiler) enum(a *acceptor, s *jsonschema.Schema) {
-	if len(s.Enum) == 0 {
-		return
-	}
-	a.enum = make(map[string]bool, len(s.Enum))
-	for _, v := range s.Enum {
-		text, ok := v.(string)
-		if !ok {
-			c.failed = true
-			return
-		}
-		a.enum[text] = true
+	a.not = c.compile(s.Not, in)
+	a.anyOf, a.oneOf = c.list(s.AnyOf, in), c.list(s.OneOf, in)
+	if s.If != nil {
+		a.cond = c.compile(s.If, in)
+		inside := in.withoutAnchors()
+		a.then, a.otherwise = c.compile(s.Then, inside), c.compile(s.Else, inside)
 	}
 }
 
-func (c *acceptorCompiler) stringRules(s *jsonschema.Schema) *stringRules {
-	format := jsonschema.Formats[s.Format]
-	if s.MinLength == -1 && s.MaxLength == -1 && s.Pattern == nil && format == nil {
-		return nil
+func (c *acceptorCompiler) list(schemas []*jsonschema.Schema, in scope) []*acceptor {
+	var list []*acceptor
+	for _, s := range schemas {
+		list = append(list, c.compile(s, in))
 	}
-	return &stringRules{min: s.MinLength, max: s.MaxLength, pattern: s.Pattern, format: format}
+	return list
 }
 
-func (c *acceptorCompiler) objectRules(s *jsonschema.Schema) *objectRules {
-	r := &objectRules{
-		min: s.MinProperties, max: s.MaxProperties, required: s.Required,
-		properties: make(map[string]*acceptor, len(s.Properties)), others: acceptAnything,
-	}
-	for name, sub := range s.Properties {
-		r.properties[name] = c.compile(sub)
-	}
-	switch more := s.AdditionalProperties.(type) {
+// orBool compiles a keyword that the library keeps as nil, a bool or a schema.
+func (c *acceptorCompiler) orBool(keyword any, in scope) (a *acceptor, given bool) {
+	switch keyword := keyword.(type) {
 	case bool:
-		if !more {
-			r.others = nil
+		if !keyword {
+			return acceptNothing, true
 		}
+		return acceptAnything, true
 	case *jsonschema.Schema:
-		r.others = c.compile(more)
+		return c.compile(keyword, in), true
+	}
+	return acceptAnything, false
+}
+
+func (c *acceptorCompiler) objectRules(s *jsonschema.Schema, in scope) *objectRules {
+	r := &objectRules{
+		min: s.MinProperties, max: s.MaxProperties, required: s.Required, regexNames: s.RegexProperties,
+		properties: make(map[string]*acceptor, len(s.Properties)),
+		names:      c.compile(s.PropertyNames, in), unevaluated: c.compile(s.UnevaluatedProperties, in),
+	}
+	for _, name := range sortedKeys(s.Properties) {
+		to := c.compile(s.Properties[name], in)
+		r.properties[name] = to
+		if to.nothing || to.constant != nil || to.enum != nil {
+			r.first = append(r.first, name)
+		}
+	}
+	for _, each := range sortedPatterns(s.PatternProperties) {
+		r.patterns = append(r.patterns, patternRule{newPattern(each), c.compile(s.PatternProperties[each], in)})
+	}
+	r.others, r.limited = c.orBool(s.AdditionalProperties, in)
+	for _, name := range sortedKeys(s.Dependencies) {
+		d := dependency{name: name, keyword: "dependencies"}
+		switch then := s.Dependencies[name].(type) {
+		case *jsonschema.Schema:
+			d.to = c.compile(then, in)
+		case []string:
+			d.required = then
+		}
+		r.dependencies = append(r.dependencies, d)
+	}
+	for _, name := range sortedKeys(s.DependentRequired) {
+		r.dependencies = append(r.dependencies, dependency{name: name, required: s.DependentRequired[name]})
+	}
+	for _, name := range sortedKeys(s.DependentSchemas) {
+		to := c.compile(s.DependentSchemas[name], in)
+		r.dependencies = append(r.dependencies, dependency{name: name, to: to, keyword: "dependentSchemas"})
+	}
+	for _, names := range [][]string{r.required, r.first} {
+		r.nameBytes += len(strings.Join(names, ""))
+	}
+	for _, d := range r.dependencies {
+		r.nameBytes += len(d.name) + len(strings.Join(d.required, ""))
+	}
+	r.ownUnits = lookUpUnits*(len(r.required)+len(r.first)+len(r.dependencies)) + r.nameBytes>>hashShift
+	r.plain = len(r.patterns) == 0 && r.names == nil && !r.regexNames
+	return r
+}
+
+func sortedPatterns[V any](patterns map[*regexp.Regexp]V) []*regexp.Regexp {
+	var list []*regexp.Regexp
+	for each := range patterns {
+		list = append(list, each)
+	}
+	slices.SortFunc(list, func(a, b *regexp.Regexp) int {
+		if a.String() < b.String() {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+func (c *acceptorCompiler) arrayRules(s *jsonschema.Schema, in scope) *arrayRules {
+	r := &arrayRules{
+		min: s.MinItems, max: s.MaxItems, unique: s.UniqueItems, rest: acceptAnything,
+		contains: c.compile(s.Contains, in), minContains: s.MinContains, maxContains: s.MaxContains,
+		containsEvaluates: s.ContainsEval, unevaluated: c.compile(s.UnevaluatedItems, in),
+	}
+	switch items := s.Items.(type) {
+	case *jsonschema.Schema:
+		r.rest, r.restKeyword, r.limited = c.compile(items, in), "items", true
+	case []*jsonschema.Schema:
+		r.tuple, r.tupleKeyword, r.restKeyword = c.list(items, in), "items", "additionalItems"
+		r.rest, r.limited = c.orBool(s.AdditionalItems, in)
+		r.closed = r.rest == acceptNothing
+	}
+	if s.PrefixItems != nil {
+		r.tuple, r.tupleKeyword = c.list(s.PrefixItems, in), "prefixItems"
+	}
+	if s.Items2020 != nil {
+		r.rest, r.restKeyword, r.limited = c.compile(s.Items2020, in), "items", true
 	}
 	return r
 }
 
-func (c *acceptorCompiler) arrayRules(s *jsonschema.Schema) *arrayRules {
-	r := &arrayRules{min: s.MinItems, max: s.MaxItems, items: acceptAnything}
-	items, ok := s.Items.(*jsonschema.Schema)
-	switch {
-	case ok && s.Items2020 == nil:
-		r.items = c.compile(items)
-	case s.Items == nil && s.Items2020 != nil:
-		r.items = c.compile(s.Items2020)
-	case s.Items != nil || s.Items2020 != nil:
-		c.failed = true
-	}
-	return r
-}
-
-// accepts reports whether v is certainly valid.
-func (a *acceptor) accepts(v any) bool {
-	if a.anything {
-		return true
-	}
-	for _, each := range a.inPlace {
-		if !each.accepts(v) {
+// loops reports whether some schema applies itself to the value that it is applied to.
+func (c *acceptorCompiler) loops() bool {
+	const open, closed = 1, 2
+	state := make(map[*acceptor]int, len(c.order))
+	var visit func(a *acceptor) bool
+	visit = func(a *acceptor) bool {
+		switch state[a] {
+		case open:
+			return true
+		case closed:
 			return false
 		}
-	}
-	if s, ok := v.(string); ok {
-		return a.types&typeString != 0 && (a.enum == nil || a.enum[s]) && (a.string == nil || a.string.accept(s))
-	}
-	if a.enum != nil {
+		state[a] = open
+		for next := range a.sameValue() {
+			if visit(next) {
+				return true
+			}
+		}
+		state[a] = closed
 		return false
 	}
-	switch v := v.(type) {
-	case json.Number:
-		return a.acceptsNumber(string(v))
-	case map[string]any:
-		return a.types&typeObject != 0 && a.object.accept(v)
-	case []any:
-		return a.types&typeArray != 0 && a.array.accept(v)
-	case bool:
-		return a.types&typeBoolean != 0
-	case nil:
-		return a.types&typeNull != 0
-	}
-	return false
+	return slices.ContainsFunc(c.order, visit)
 }
 
-func (r *stringRules) accept(s string) bool {
-	if r.min != -1 || r.max != -1 {
-		n := utf8.RuneCountInString(s)
-		if n < r.min || r.max != -1 && n > r.max {
-			return false
+// sameValue yields the acceptors that a applies to its own value.
+func (a *acceptor) sameValue() func(yield func(*acceptor) bool) {
+	return func(yield func(*acceptor) bool) {
+		list := slices.Concat(a.anyOf, a.oneOf, []*acceptor{a.not, a.cond, a.then, a.otherwise})
+		for _, each := range a.all {
+			list = append(list, each.to)
+		}
+		if a.object != nil {
+			for _, each := range a.object.dependencies {
+				list = append(list, each.to)
+			}
+		}
+		for _, each := range list {
+			if each != nil && !yield(each) {
+				return
+			}
 		}
 	}
-	return (r.pattern == nil || r.pattern.MatchString(s)) && (r.format == nil || r.format(s))
-}
-
-func (r *objectRules) accept(o map[string]any) bool {
-	if len(o) < r.min || r.max != -1 && len(o) > r.max {
-		return false
-	}
-	for _, name := range r.required {
-		if _, ok := o[name]; !ok {
-			return false
-		}
-	}
-	for name, v := range o {
-		rule, ok := r.properties[name]
-		if !ok {
-			rule = r.others
-		}
-		if rule == nil || !rule.accepts(v) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *arrayRules) accept(items []any) bool {
-	if len(items) < r.min || r.max != -1 && len(items) > r.max {
-		return false
-	}
-	for _, v := range items {
-		if !r.items.accepts(v) {
-			return false
-		}
-	}
-	return true
-}
-
-// numberRules are bounds that are small integers: enough for quantities and
-// prices, and compared without big rationals.
-type numberRules struct {
-	min, max                   *int64
-	exclusiveMin, exclusiveMax *int64
-	multipleOf                 int64 // 0: none
-}
-
-// exactDigits is how many digits an integer may have to be compared as int64.
-const exactDigits = 18
-
-func (c *acceptorCompiler) numberRules(s *jsonschema.Schema) *numberRules {
-	r := &numberRules{
-		min: c.bound(s.Minimum), max: c.bound(s.Maximum),
-		exclusiveMin: c.bound(s.ExclusiveMinimum), exclusiveMax: c.bound(s.ExclusiveMaximum),
-	}
-	if m := c.bound(s.MultipleOf); m != nil {
-		r.multipleOf = *m
-	}
-	if *r == (numberRules{}) {
-		return nil
-	}
-	return r
-}
-
-func (c *acceptorCompiler) bound(r *big.Rat) *int64 {
-	if r == nil {
-		return nil
-	}
-	if !r.IsInt() || !r.Num().IsInt64() {
-		c.failed = true
-		return nil
-	}
-	n := r.Num().Int64()
-	return &n
-}
-
-func (a *acceptor) acceptsNumber(text string) bool {
-	if !isInteger(text) {
-		// The library decides whether 1.0 or 1e2 is an integer and how 0.1 compares,
-		// unless any number will do.
-		return a.types&typeNumber != 0 && a.number == nil
-	}
-	if a.types&(typeInteger|typeNumber) == 0 {
-		return false
-	}
-	if a.number == nil {
-		return true
-	}
-	if len(text) > exactDigits {
-		return false
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	return err == nil && a.number.accept(n)
-}
-
-func (r *numberRules) accept(n int64) bool {
-	return (r.min == nil || n >= *r.min) && (r.max == nil || n <= *r.max) &&
-		(r.exclusiveMin == nil || n > *r.exclusiveMin) && (r.exclusiveMax == nil || n < *r.exclusiveMax) &&
-		(r.multipleOf == 0 || n%r.multipleOf == 0)
-}
-
-func isInteger(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; (c < '0' || c > '9') && (c != '-' || i > 0) {
-			return false
-		}
-	}
-	return true
 }

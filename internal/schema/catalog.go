@@ -74,6 +74,7 @@ func New(cfg Config, logger *slog.Logger, registerer prometheus.Registerer) (*Ca
 	c.watch = watch{seen: f.fingerprint(), loaded: f.content(), settled: true}
 	c.set.Store(set)
 	m.loaded(set)
+	c.logWarnings(set)
 	return c, nil
 }
 
@@ -146,9 +147,27 @@ func (c *Catalog) reload(f folder) {
 	c.metrics.reloads.WithLabelValues("loaded").Inc()
 	c.metrics.loaded(set)
 	c.log.Info("schemas reloaded", "dir", c.cfg.Dir, "event_types", len(set.names))
+	c.logWarnings(set)
 	if c.cfg.OnChange != nil {
 		c.cfg.OnChange(before, set)
 	}
+}
+
+// maxLoggedWarnings bounds the warnings in one log line.
+const maxLoggedWarnings = 5
+
+// logWarnings says once per load that schemas may not mean what they say.
+func (c *Catalog) logWarnings(set *Set) {
+	warnings := set.Warnings()
+	if len(warnings) == 0 {
+		return
+	}
+	var first []string
+	for _, w := range warnings[:min(maxLoggedWarnings, len(warnings))] {
+		first = append(first, w.String())
+	}
+	c.log.Warn("schemas may not mean what they say, gateway schemas check lists all warnings",
+		"dir", c.cfg.Dir, "warnings", len(warnings), "first", first)
 }
 
 func problemLines(err error) []string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"eventgateway/internal/schema/formats"
 	"eventgateway/internal/strictjson"
 )
 
@@ -23,8 +24,10 @@ type source struct {
 	file
 	tree    any
 	dialect string // 4, 6, 7, 2019-09 or 2020-12
+	ownMeta bool   // its "$schema" is another file of the folder
 	url     string // its place in the folder
 	id      string // its "$id", resolved; or empty
+	library librarySchema
 }
 
 // compiler compiles the files of one folder. They can refer to each other only: it
@@ -32,17 +35,23 @@ type source struct {
 type compiler struct {
 	*jsonschema.Compiler
 	*schemaFiles
-	limit   *stepLimit
 	missing []string // URLs that were not found since it was last cleared
+	// the choices of all schemas that were compiled, and those schemas
+	choices choices
+	seen    map[*jsonschema.Schema]bool
 }
 
 func newCompiler(sources []*source) (*compiler, []Problem) {
 	c := &compiler{
 		Compiler:    jsonschema.NewCompiler(),
-		limit:       &stepLimit{},
+		choices:     make(choices),
+		seen:        make(map[*jsonschema.Schema]bool),
 		schemaFiles: &schemaFiles{byPath: make(map[string]*source), byURL: make(map[string]*source)},
 	}
 	c.AssertFormat = true
+	for _, name := range formats.Names() {
+		c.Formats[name] = formats.OfValue(name)
+	}
 	c.AssertContent = false
 	// Drafts 6 and 7 assert content whatever AssertContent says.
 	for name := range jsonschema.Decoders {
@@ -72,6 +81,14 @@ func newCompiler(sources []*source) (*compiler, []Problem) {
 	return c, problems
 }
 
+// format is how the compiled schemas check a format; nil if they ignore it.
+func (c *compiler) format(name string) func(any) bool {
+	if check, ok := c.Formats[name]; ok {
+		return check
+	}
+	return jsonschema.Formats[name]
+}
+
 // newSource parses a file and finds its URLs.
 func newSource(f file) (*source, *Problem) {
 	doc, err := parse(f.data) // never released: the tree lives as long as the set
@@ -86,7 +103,8 @@ func newSource(f file) (*source, *Problem) {
 		}
 	}
 	tree := doc.Root
-	s := &source{file: f, tree: tree, dialect: dialectOf(tree), url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
+	_, dialect := statedDialect(tree)
+	s := &source{file: f, tree: tree, dialect: dialect, ownMeta: dialect == "", url: folderURL + (&url.URL{Path: f.path}).EscapedPath()}
 	root, _ := tree.(map[string]any)
 	if id, ok := root[idOf(s.dialect)].(string); ok {
 		id, _, _ = strings.Cut(id, "#")
@@ -128,7 +146,7 @@ func resolve(base, reference string) string {
 func (c *compiler) load(u string) (io.ReadCloser, error) {
 	text := "true"
 	if s := c.find(u); s != nil {
-		text = string(s.data)
+		text = string(s.library.text)
 	} else {
 		c.missing = append(c.missing, u)
 	}
@@ -142,24 +160,35 @@ func (c *compiler) check(s *source) (problems []Problem) {
 			problems = []Problem{s.problem("", "the schema library cannot read it: %v", r)}
 		}
 	}()
-	dialect := jsonschema.Draft2020.URL()
-	if root, ok := s.tree.(map[string]any); ok && root["$schema"] != nil {
-		if dialect, ok = root["$schema"].(string); !ok {
-			return []Problem{s.problem("/$schema", "must be a string, for example %q", jsonschema.Draft2020.URL())}
+	if problems = s.library.problems; problems != nil {
+		return problems
+	}
+	address := dialectURLs[s.dialect]
+	if root, ok := s.library.tree.(map[string]any); ok && root["$schema"] != nil {
+		if address, ok = root["$schema"].(string); !ok {
+			return []Problem{s.problem("/$schema", "must be a string, for example %q", dialectURLs[newestDialect])}
 		}
 	}
-	c.missing = nil
-	meta, err := c.Compile(resolve(s.url, dialect))
-	if err != nil || len(c.missing) > 0 {
-		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q", dialect, jsonschema.Draft2020.URL())}
+	var meta *jsonschema.Schema
+	var err error
+	if c.missing = nil; address != "" {
+		meta, err = c.Compile(resolve(s.url, address))
 	}
-	err = meta.Validate(s.tree)
+	if meta == nil || err != nil || len(c.missing) > 0 {
+		return []Problem{s.problem("/$schema", "%q is not known; use draft 4, 6, 7, 2019-09 or 2020-12, for example %q",
+			address, dialectURLs[dialectMeant(address)])}
+	}
+	err = meta.Validate(s.library.tree)
 	var invalid *jsonschema.ValidationError
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
-		violations, _ := flatten(invalid, nil)
-		for _, v := range violations {
+		c.choices.add(meta, c.seen)
+		violations := rankedViolations(invalid, nil, c.choices.in(s.library.tree))
+		for _, v := range violations[:min(len(violations), maxViolations)] {
+			if v.rank > violations[0].rank {
+				break // what is wrong under variants that were not meant
+			}
 			problems = append(problems, s.problem(v.Pointer, "is not a valid schema (%s): %s", v.Keyword, v.Message))
 		}
 	default:

@@ -20,16 +20,90 @@ var dialectURLs = map[string]string{
 	"2020-12": "https://json-schema.org/draft/2020-12/schema",
 }
 
-// dialectOf is the draft of a file, 2020-12 if the file does not say.
-func dialectOf(tree any) string {
-	root, _ := tree.(map[string]any)
-	named, _ := root["$schema"].(string)
+// newestDialect is the draft of a file that does not say.
+const newestDialect = "2020-12"
+
+// dialectNamed is the draft that a "$schema" names, "" if it names none. Real files
+// spell the address with http or https, with and without "#" or "/" at the end, and in
+// capitals; the address without a draft always meant the newest.
+func dialectNamed(address string) string {
+	plain := bareAddress(address)
+	if plain == "json-schema.org/schema" {
+		return newestDialect
+	}
 	for dialect, u := range dialectURLs {
-		if strings.TrimSuffix(named, "#") == strings.TrimSuffix(u, "#") {
+		if plain == bareAddress(u) {
 			return dialect
 		}
 	}
-	return "2020-12"
+	return ""
+}
+
+// bareAddress is an address without what its spellings differ in.
+func bareAddress(address string) string {
+	plain := strings.ToLower(address)
+	for _, prefix := range []string{"http://", "https://", "www."} {
+		plain = strings.TrimPrefix(plain, prefix)
+	}
+	return strings.TrimRight(plain, "#/")
+}
+
+// dialectMeant is the draft that an unknown "$schema" may have meant.
+func dialectMeant(address string) string {
+	plain := strings.NewReplacer("_", "-", "/", "-").Replace(strings.ToLower(address))
+	for _, dialect := range []string{"2020-12", "2019-09", "7", "6", "4"} {
+		for _, text := range []string{dialect, "draft-0" + dialect, "draft-" + dialect, "draft" + dialect, "draft0" + dialect} {
+			if (len(dialect) > 1 || text != dialect) && strings.Contains(plain, text) {
+				return dialect
+			}
+		}
+	}
+	return newestDialect
+}
+
+// statedDialect reads a file's "$schema": its address, and the draft that it names. The
+// draft is "" if the address is none of a draft: it may be another file of the folder.
+func statedDialect(tree any) (address, dialect string) {
+	root, _ := tree.(map[string]any)
+	value, stated := root["$schema"]
+	address, isString := value.(string)
+	if !stated || !isString {
+		return "", newestDialect
+	}
+	return address, dialectNamed(address)
+}
+
+// resolveDialects finds the drafts of the files whose "$schema" is another file of the
+// folder: they are of the draft of that file. What leads nowhere counts as the newest
+// draft; check refuses it.
+func resolveDialects(sources []*source) {
+	byURL := make(map[string]*source, 2*len(sources))
+	for _, s := range sources {
+		byURL[s.url] = s
+		if s.id != "" {
+			byURL[s.id] = s
+		}
+	}
+	for _, s := range sources {
+		if s.dialect != "" {
+			continue
+		}
+		at := s
+		for range sources { // no longer than the longest way without a loop
+			address, dialect := statedDialect(at.tree)
+			if dialect != "" {
+				s.dialect = dialect
+				break
+			}
+			address, _, _ = strings.Cut(resolve(at.url, address), "#")
+			if at = byURL[address]; at == nil {
+				break
+			}
+		}
+		if s.dialect == "" {
+			s.dialect = newestDialect
+		}
+	}
 }
 
 // idOf is "$id", or "id" in draft 4.

@@ -2,8 +2,8 @@
 // schemas/<event type>/<version>.json, checks data against their JSON Schemas
 // and finds the entity key. It also says what changed between two sets, or between
 // two versions of an event type. It is the only user of the jsonschema library. Of
-// internal/ it imports only backoff, event, filewatch, schema/compat, spelling and
-// strictjson.
+// internal/ it imports only backoff, event, filewatch, schema/compat, schema/ecma,
+// schema/formats, spelling and strictjson.
 //
 // # The folder
 //
@@ -23,7 +23,8 @@
 // https://host/base/orders.placed/v1.json makes https://host/base/ another name of
 // the folder, so that relative references keep working under an absolute "$id".
 // "format" is asserted (an unknown format is ignored, as the standard says); content
-// keywords are not. "pattern" is a Go regular expression (RE2: no look-around).
+// keywords are not. "pattern" is an expression of ECMA 262 that RE2 can express: no
+// look-around, no back references.
 // Every entry of "examples" must be valid and have an entity key.
 //
 // The keyword "x-event" at the root says what the gateway does with the type:
@@ -54,5 +55,7 @@
 //     changes the data: the bytes that were checked are published.
 //   - No input makes Check panic: a panic of the library becomes an internal error
 //     with outcome not-written.
+//   - The work of one validation is bounded, for every schema and event: see run. The
+//     library sees only what is wrong, and only its errors refuse.
 //   - Every error of Check and Lookup is an *event.Error, outcome not-written.
 package schema

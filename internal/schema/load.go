@@ -57,6 +57,12 @@ func build(f folder, before *Set) (*Set, error) {
 	// References are followed only if all files are good: otherwise the same problem
 	// would be reported twice.
 	broken := len(problems) > 0
+	resolveDialects(sources)
+	for _, s := range sources {
+		if !kept.has(s) {
+			s.library = forLibrary(s)
+		}
+	}
 	c, conflicts := newCompiler(sources)
 	problems = append(problems, conflicts...)
 	kept.files = c.schemaFiles
@@ -125,10 +131,13 @@ func (b *builder) add(s *source) []Problem {
 	if len(problems) > 0 || s.eventType == "" {
 		return problems
 	}
-	v.schema = compiled
-	if v.limit = b.compiler.limit.apply(compiled); v.limit == nil {
-		v.fast = newAcceptor(compiled)
+	v.choices = b.compiler.choices
+	v.choices.add(compiled, b.compiler.seen)
+	accept, err := newAcceptor(compiled, b.compiler.format)
+	if err != nil {
+		return []Problem{s.problem("", "%v", err)}
 	}
+	v.accept = accept
 	if problems = checkExamples(v, s); len(problems) > 0 {
 		return problems
 	}

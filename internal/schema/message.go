@@ -35,10 +35,12 @@ func message(e *jsonschema.ValidationError, keyword string, find literals) strin
 	case "not":
 		return "matches the schema under not, and must not"
 	case "enum":
-		if list, ok := literal.([]any); known && ok && len(list) > 1 {
-			return "must be one of " + joinLiterals(list)
-		} else if known && ok && len(list) == 1 {
-			return "must be " + literalText(list[0])
+		if list, ok := literal.([]any); known && ok && len(list) > 0 {
+			return oneOfText(list)
+		}
+	case "pattern": // the library's is the translated one
+		if pattern, ok := literal.(string); ok {
+			return "does not match pattern " + singleQuoted(pattern)
 		}
 	case "const":
 		if known {
@@ -66,12 +68,34 @@ func message(e *jsonschema.ValidationError, keyword string, find literals) strin
 	return e.Message
 }
 
-func joinLiterals(list []any) string {
-	texts := make([]string, len(list))
-	for i, v := range list {
-		texts[i] = literalText(v)
+// singleQuoted quotes as the library does.
+func singleQuoted(s string) string {
+	s = strings.ReplaceAll(fmt.Sprintf("%q", s), `\"`, `"`)
+	s = strings.ReplaceAll(s, `'`, `\'`)
+	return "'" + s[1:len(s)-1] + "'"
+}
+
+// oneOfText words a list of allowed values.
+func oneOfText(list []any) string {
+	if len(list) == 1 {
+		return "must be " + literalText(list[0])
 	}
-	return strings.Join(texts, ", ")
+	return "must be one of " + joinLiterals(list)
+}
+
+// joinLiterals lists values, as many as a message has room for.
+func joinLiterals(list []any) string {
+	var b strings.Builder
+	for i, v := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(literalText(v))
+		if b.Len() > maxMessage {
+			break
+		}
+	}
+	return b.String()
 }
 
 // literalText writes a value as JSON.

@@ -17,7 +17,7 @@ func (r reuse) source(f file) *source {
 	if r.before == nil {
 		return nil
 	}
-	if s := r.before.files.byPath[f.path]; s != nil && bytes.Equal(s.data, f.data) {
+	if s := r.before.files.byPath[f.path]; s != nil && !s.ownMeta && bytes.Equal(s.data, f.data) {
 		return s
 	}
 	return nil

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"runtime/debug"
@@ -18,10 +17,9 @@ import (
 type version struct {
 	def         *event.Definition
 	key         []strictjson.Pointer
-	schema      *jsonschema.Schema
-	limit       *stepLimit // nil: the schema needs none
-	fast        *acceptor  // nil: the schema has what acceptors do not know, or a limit
+	accept      *acceptor
 	find        literals
+	choices     choices
 	path        string // of its file in the folder
 	raw         []byte
 	title       string
@@ -48,7 +46,7 @@ func (v *version) check(data []byte) (event.Checked, error) {
 	return checked, err
 }
 
-// validate checks the tree against the schema. The library may panic.
+// validate checks the tree against the schema. The library and formats may panic.
 func (v *version) validate(tree any, size int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -56,42 +54,40 @@ func (v *version) validate(tree any, size int) (err error) {
 				"validating %s %s failed", v.def.Type, v.def.Version)
 		}
 	}()
-	if v.fast != nil && v.fast.accepts(tree) {
+	r := newRun(size)
+	if r.eval(v.accept, tree) == yes {
 		return nil
 	}
-	if v.limit == nil {
-		err = v.schema.Validate(tree)
-	} else {
-		err = v.limit.within(size, func() error { return v.schema.Validate(tree) })
-	}
+	invalid, done := r.explain(v.accept, tree, size)
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errTooManySteps):
+	case invalid != nil:
+		return v.violation(invalid, tree, done)
+	case !done:
 		return v.tooManySteps()
 	}
-	var invalid *jsonschema.ValidationError
-	if !errors.As(err, &invalid) {
-		return event.RefuseCause(event.Internal, err, "validating %s %s failed", v.def.Type, v.def.Version)
-	}
-	return v.violation(invalid)
+	return nil
 }
 
 func (v *version) tooManySteps() error {
-	const what = "takes too many steps to check: the schema's variants multiply the work at each level of it"
+	const what = "takes too many steps to check: a pattern is too costly for so long a text, or too many schemas apply to the same value"
 	err := event.Refuse(event.SchemaViolation, "the data cannot be checked against the schema of %s %s: it %s", v.def.Type, v.def.Version, what)
 	err.Violations = []event.Violation{{Keyword: "$ref", Message: what}}
 	return err
 }
 
-func (v *version) violation(invalid *jsonschema.ValidationError) error {
-	violations, total := flatten(invalid, v.find)
+// violation lists what is wrong. If not all is known, it is what was found first.
+func (v *version) violation(invalid *jsonschema.ValidationError, tree any, all bool) error {
+	violations := flatten(invalid, v.find, v.choices.in(tree))
 	err := event.Refuse(event.SchemaViolation, "the data breaks the schema of %s %s", v.def.Type, v.def.Version)
-	if total > 1 {
-		err.Detail += fmt.Sprintf(" in %d ways", total)
-	}
-	if total > len(violations) {
-		err.Detail += fmt.Sprintf(" (the first %d are listed)", len(violations))
+	more := len(violations) > maxViolations
+	violations = violations[:min(len(violations), maxViolations)]
+	switch {
+	case more:
+		err.Detail += fmt.Sprintf(" in more than %d ways (the first %d are listed)", maxViolations, maxViolations)
+	case !all:
+		err.Detail += fmt.Sprintf(" in %d ways or more (the search stopped there)", len(violations))
+	case len(violations) > 1:
+		err.Detail += fmt.Sprintf(" in %d ways", len(violations))
 	}
 	if len(violations) > 0 {
 		err.Detail += fmt.Sprintf(": %s %s", pointerName(shorten(violations[0].Pointer)), violations[0].Message)

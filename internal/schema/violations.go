@@ -12,46 +12,201 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// Limits of the violations of one event. The first bounds those that are collected
-// and sorted, the second those that are reported. With more than the first, which
-// ones are reported is not deterministic.
-const (
-	maxCollected  = 10_000
-	maxViolations = 1_000
-)
+// maxViolations is how many violations of one event are reported. The search for them stops
+// at the first one more.
+const maxViolations = 1_000
 
 // literals finds the value of a keyword in the schema files by the library's absolute
 // keyword location.
 type literals func(location string) (any, bool)
 
-// flatten lists the violations that the library found, ordered by pointer, keyword
-// and message, and says how many there were before the limit.
-func flatten(root *jsonschema.ValidationError, find literals) ([]event.Violation, int) {
-	f := flattener{find: find}
-	f.walk(root)
-	slices.SortFunc(f.found, compareViolations)
-	f.found = slices.Compact(f.found)
-	if f.total <= maxCollected {
-		f.total = len(f.found)
+// rank orders violations: first what is wrong under the variant that was meant, or under
+// no variant, then what follows from it (no variant fits, members are unevaluated), then
+// what is wrong under the other variants.
+type rank int
+
+const (
+	wrong rank = iota
+	noVariant
+	otherVariant
+)
+
+// flatten lists the violations that the library found, ordered by rank, pointer, keyword
+// and message. meant, if not nil, says which variants of a "oneOf" or "anyOf" were meant.
+func flatten(root *jsonschema.ValidationError, find literals, meant meaning) []event.Violation {
+	ranked := rankedViolations(root, find, meant)
+	found := make([]event.Violation, 0, len(ranked))
+	for _, each := range ranked {
+		found = append(found, each.Violation)
 	}
-	return f.found[:min(len(f.found), maxViolations)], f.total
+	return found
+}
+
+// meaning says which variants of a "oneOf" or "anyOf" were meant.
+type meaning func(*jsonschema.ValidationError) *intent
+
+// rankedViolations is flatten with the ranks.
+func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) []rankedViolation {
+	f := flattener{
+		find: find, meant: meant, failed: make(map[string]bool),
+		known: make(map[*jsonschema.ValidationError][]rankedViolation), lists: make(map[string]string),
+	}
+	found := slices.Clone(f.collect(root))
+	f.demoteUnevaluated(found)
+	slices.SortFunc(found, func(a, b rankedViolation) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), compareViolations(a.Violation, b.Violation))
+	})
+	return found
+}
+
+type rankedViolation struct {
+	event.Violation
+	rank rank
 }
 
 type flattener struct {
 	find  literals
-	found []event.Violation
-	total int
+	meant meaning
+	// values that a schema in their place refuses, such as one under "oneOf": the members
+	// that this schema would have evaluated count as unevaluated
+	failed map[string]bool
+	known  map[*jsonschema.ValidationError][]rankedViolation // an error may have several ways to it
+	lists  map[string]string                                 // messages of enum, const and pattern, by their place in the schema
 }
 
-// walk adds an error, unless it only wraps its causes, and the errors below it.
-func (f *flattener) walk(e *jsonschema.ValidationError) {
+// collect lists an error, unless it only wraps its causes, and the errors below it, each
+// violation once. The caller must not change the list.
+func (f *flattener) collect(e *jsonschema.ValidationError) []rankedViolation {
+	if list, ok := f.known[e]; ok {
+		return list
+	}
 	keyword := keywordOf(e.KeywordLocation)
-	if !wraps(e, keyword) {
-		f.add(e, keyword)
+	if len(e.Causes) > 0 && inPlace[keyword] {
+		f.failed[instancePointer(e.InstanceLocation)] = true
 	}
+	var list []rankedViolation
+	switch {
+	case f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf") && !wraps(e, keyword):
+		list = f.collectVariants(e, keyword)
+	case len(e.Causes) == 1 && wraps(e, keyword):
+		list = f.collect(e.Causes[0])
+	default:
+		var u union
+		if !wraps(e, keyword) {
+			u.add(wrong, f.own(e, keyword)...)
+		}
+		for _, cause := range e.Causes {
+			u.add(wrong, f.collect(cause)...)
+		}
+		list = u.list
+	}
+	f.known[e] = list
+	return list
+}
+
+// union is a list of violations, each once, with the lowest of its ranks.
+type union struct {
+	list []rankedViolation
+	at   map[event.Violation]int
+}
+
+// add adds violations, with a rank of at least least.
+func (u *union) add(least rank, list ...rankedViolation) {
+	if u.at == nil {
+		u.at = make(map[event.Violation]int, len(list))
+	}
+	for _, v := range list {
+		v.rank = max(v.rank, least)
+		if i, ok := u.at[v.Violation]; ok {
+			u.list[i].rank = min(u.list[i].rank, v.rank)
+		} else {
+			u.at[v.Violation] = len(u.list)
+			u.list = append(u.list, v)
+		}
+	}
+}
+
+// inPlace are the keywords that apply schemas to the same value.
+var inPlace = map[string]bool{
+	"$ref": true, "$dynamicRef": true, "$recursiveRef": true, "allOf": true, "anyOf": true, "oneOf": true,
+	"then": true, "else": true, "dependentSchemas": true, "dependencies": true,
+}
+
+// demoteUnevaluated puts unevaluated members behind what made them so.
+func (f *flattener) demoteUnevaluated(found []rankedViolation) {
+	for i := range found {
+		v := &found[i]
+		if v.Keyword != "unevaluatedProperties" && v.Keyword != "unevaluatedItems" {
+			continue
+		}
+		around := v.Pointer[:max(0, strings.LastIndexByte(v.Pointer, '/'))]
+		if f.failed[around] {
+			v.rank = max(v.rank, noVariant)
+		}
+	}
+}
+
+// collectVariants lists the errors of variants: those that were meant by their own rank.
+// If none was meant more than the others, what is wrong under all of them comes first: it
+// has to be corrected in any case.
+func (f *flattener) collectVariants(e *jsonschema.ValidationError, keyword string) []rankedViolation {
+	var u union
+	switch meant := f.meant(e); meant {
+	case nil:
+		alike := f.alike(e)
+		least, others := wrong, wrong
+		if len(alike) > 0 {
+			least, others = noVariant, otherVariant
+		}
+		u.add(wrong, alike...)
+		u.add(least, f.own(e, keyword)...)
+		for _, cause := range e.Causes {
+			u.add(others, f.collect(cause)...)
+		}
+	default:
+		if meant.variants == nil {
+			u.add(wrong, rankedViolation{event.Violation{
+				Pointer: instancePointer(e.InstanceLocation) + meant.member, Keyword: "enum", Message: shorten(oneOfText(meant.allowed)),
+			}, wrong})
+		}
+		u.add(noVariant, f.own(e, keyword)...)
+		for _, cause := range e.Causes {
+			least := otherVariant
+			if i := variantOf(e, cause); i >= 0 && i < len(meant.variants) && meant.variants[i] {
+				least = wrong
+			}
+			u.add(least, f.collect(cause)...)
+		}
+	}
+	return u.list
+}
+
+// variantOf is the index of the variant that a cause belongs to, or -1.
+func variantOf(e, cause *jsonschema.ValidationError) int {
+	index, _, _ := strings.Cut(strings.TrimPrefix(cause.KeywordLocation, e.KeywordLocation+"/"), "/")
+	if i, ok := strictjson.ArrayIndex(index); ok {
+		return i
+	}
+	return -1
+}
+
+// alike lists what is wrong under all variants.
+func (f *flattener) alike(e *jsonschema.ValidationError) []rankedViolation {
+	in := make(map[event.Violation]map[int]bool)
+	variants := make(map[int]bool)
+	var all union
 	for _, cause := range e.Causes {
-		f.walk(cause)
+		i := variantOf(e, cause)
+		variants[i] = true
+		for _, v := range f.collect(cause) {
+			if in[v.Violation] == nil {
+				in[v.Violation] = make(map[int]bool)
+			}
+			in[v.Violation][i] = true
+			all.add(wrong, v)
+		}
 	}
+	return slices.DeleteFunc(all.list, func(v rankedViolation) bool { return len(in[v.Violation]) < len(variants) })
 }
 
 // wraps reports whether an error says nothing beyond its causes.
@@ -66,22 +221,34 @@ func wraps(e *jsonschema.ValidationError, keyword string) bool {
 	return e.Message == ""
 }
 
-func (f *flattener) add(e *jsonschema.ValidationError, keyword string) {
+// own is what an error itself says.
+func (f *flattener) own(e *jsonschema.ValidationError, keyword string) []rankedViolation {
 	at := instancePointer(e.InstanceLocation)
-	if names, ok := additionalNames(keyword, e.Message); ok {
-		for _, name := range names {
-			f.append(at+"/"+strictjson.EscapeToken(name), keyword, "is not a property that the schema knows")
-		}
-		return
+	names, ok := additionalNames(keyword, e.Message)
+	if !ok {
+		return []rankedViolation{{event.Violation{Pointer: at, Keyword: keyword, Message: f.message(e, keyword)}, wrong}}
 	}
-	f.append(at, keyword, message(e, keyword, f.find))
+	var list []rankedViolation
+	for _, name := range names {
+		list = append(list, rankedViolation{event.Violation{
+			Pointer: at + "/" + strictjson.EscapeToken(name), Keyword: keyword, Message: "is not a property that the schema knows",
+		}, wrong})
+	}
+	return list
 }
 
-func (f *flattener) append(pointer, keyword, message string) {
-	f.total++
-	if len(f.found) < maxCollected {
-		f.found = append(f.found, event.Violation{Pointer: pointer, Keyword: keyword, Message: shorten(message)})
+// message words an error. What enum, const and pattern allow may be long, and is written
+// out once.
+func (f *flattener) message(e *jsonschema.ValidationError, keyword string) string {
+	if keyword != "enum" && keyword != "const" && keyword != "pattern" {
+		return shorten(message(e, keyword, f.find))
 	}
+	text, known := f.lists[e.AbsoluteKeywordLocation]
+	if !known {
+		text = shorten(message(e, keyword, f.find))
+		f.lists[e.AbsoluteKeywordLocation] = text
+	}
+	return text
 }
 
 // instancePointer turns the library's location, whose tokens are also

@@ -32,23 +32,41 @@ type Config struct {
 	// URL need it: the gateway may stand behind a proxy and cannot know it.
 	PublicURL string
 	// ID overrides where the delivery's id is: "header:X-Delivery-Id", a JSON
-	// Pointer into the body, or into the item ("/id"), or "body-hash".
+	// Pointer into the body, or into the item ("/id"), "body-hash", or "none": then each
+	// delivery counts on its own, also one that is sent again.
 	ID string
 	// Type overrides where the provider's type is: "header:…" or a JSON Pointer.
 	Type string
+	// IDs and Types are alternatives, each of several places, instead of ID and Type. The
+	// first alternative counts of which an id has all places, and a type the first place.
+	IDs, Types [][]string
 	// Items overrides the JSON Pointer of the array whose items are one event each.
 	// "" means the scheme's, which for most is the body if it is an array; "-" means
 	// that a body is always one event.
 	Items string
 	HMAC  *HMAC // for the scheme "hmac" only
+	// Reply overrides what an accepted delivery is answered with.
+	Reply *Reply
+	// Challenge overrides how the provider is answered when it checks the URL. With a
+	// Token only, the rest is the scheme's.
+	Challenge *Challenge
 }
 
 // HMAC describes a signature for the generic scheme "hmac".
 type HMAC struct {
 	Header    string // for example "X-Signature"
-	Prefix    string // of the header's value, for example "sha256="
+	Prefix    string // of the header's value, or of each signature in it, for example "sha256="
 	Encoding  string // "hex" (default), "base64", "base64url"
-	Algorithm string // "sha256" (default), "sha1", "sha512"
+	Algorithm string // "sha256" (default), "sha1", "sha512"; "ed25519", with public keys; "token", the secret itself
+	// SecretEncoding is how the secrets are written: "text" (default), "hex", "base64";
+	// for ed25519 "hex" (default), "base64", or PEM whatever it says.
+	SecretEncoding string
+	// Separator is what is between the signatures of one header; "" is one signature, or
+	// "," if there is a SignatureField.
+	Separator string
+	// SignatureField and TimestampField are names in a header that lists pairs:
+	// "v1" and "t" of "t=1700000000,v1=5257a8…".
+	SignatureField, TimestampField string
 	// Signed is a template of the signed text, by default "{body}". It may contain
 	// {timestamp} {id} {url} {method} {body} {header:Name}. {id} is the header that
 	// Config.ID names.
@@ -80,6 +98,8 @@ func New(cfg Config) (*Source, error) {
 		f.add("hmac", "is for the scheme \"hmac\" only; %q has its own signature", row.name)
 	}
 	s.eventType = parseEventType(cfg.EventType, f)
+	s.reply = parseReply(cfg.Reply, row.reply, f)
+	s.challenge = parseChallenge(cfg.Challenge, row.registration, f)
 	secretsReady := checkSecrets(cfg.Secrets, f)
 	urlReady := checkURL(cfg.PublicURL, row, f)
 	if known {
@@ -87,6 +107,7 @@ func New(cfg Config) (*Source, error) {
 		s.places(cfg, f)
 		if secretsReady && urlReady {
 			s.verifier = row.verifier(cfg, f)
+			s.secrets = cfg.Secrets
 		}
 	}
 	if err := f.err(); err != nil {

@@ -25,7 +25,7 @@ type content struct {
 	header    http.Header
 	data      []byte // strict JSON; the body itself if there is a fault
 	mediaType string
-	hash      string       // SHA-256 of the raw body in hex
+	hash      string       // SHA-256 in hex of the raw body; of data, if it was made from a multipart form
 	form      bool         // data was made from the fields of a form
 	fault     *event.Error // why data is not JSON
 }
@@ -35,8 +35,13 @@ func (s *Source) read(r Request) (content, *event.Error) {
 	sum := sha256.Sum256(r.Body)
 	c := content{header: r.Header, data: r.Body, hash: hex.EncodeToString(sum[:]), mediaType: mediaJSON}
 	media := mediaType(r.Header.Get("Content-Type"))
-	if media == mediaForm {
-		return s.readForm(c, string(r.Body))
+	switch media {
+	case mediaForm:
+		fields, fault, tooMany := parseForm(string(r.Body))
+		return s.readForm(c, media, r.Limit, fields, fault, tooMany)
+	case mediaMultipart:
+		fields, fault, tooMany := parseMultipart(r.Header.Get("Content-Type"), r.Body)
+		return s.readForm(c, media, r.Limit, fields, fault, tooMany)
 	}
 	c.fault = checkJSON(r.Body)
 	isJSON := media == "" || media == mediaJSON || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
@@ -61,24 +66,33 @@ func mediaType(sent string) string {
 
 // readForm turns a form into a JSON object, or takes the JSON from the one field
 // that the scheme puts everything into.
-func (s *Source) readForm(c content, body string) (content, *event.Error) {
-	fields, fault, tooMany := parseForm(body)
+func (s *Source) readForm(c content, media string, limit int, fields []formField, fault, tooMany *event.Error) (content, *event.Error) {
 	if tooMany != nil {
 		return content{}, tooMany
 	}
 	if fault != nil {
-		c.fault, c.mediaType = fault, mediaForm
+		c.fault, c.mediaType = fault, media
 		return c, nil
 	}
 	if payload, ok := formValue(fields, s.scheme.formPayload); ok && s.scheme.formPayload != "" {
 		if c.fault = checkJSON([]byte(payload)); c.fault != nil {
-			c.mediaType = mediaForm
+			c.mediaType = media
 			return c, nil
 		}
 		c.data = []byte(payload)
 		return c, nil
 	}
-	c.data, c.form = formJSON(fields), true
+	data := formJSON(fields)
+	if limit > 0 && len(data) > limit {
+		c.mediaType = media
+		c.fault = event.Refuse(event.EventTooLarge, "The form is %d bytes as JSON, files in base64; %d are allowed.", len(data), limit)
+		return c, nil
+	}
+	c.data, c.form = data, true
+	if media == mediaMultipart { // an attempt may have another boundary
+		sum := sha256.Sum256(data)
+		c.hash = hex.EncodeToString(sum[:])
+	}
 	return c, nil
 }
 
@@ -117,6 +131,9 @@ func (s *Source) deliveries(c content) (Intake, error) {
 // delivery maps one event. The suffix makes the ids of the items of one body differ.
 func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 	d := Delivery{ID: c.hash + suffix, Data: data, MediaType: c.mediaType, Err: c.fault}
+	if s.unnamed {
+		d.ID = ""
+	}
 	if c.fault != nil {
 		return d
 	}
@@ -132,6 +149,7 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type is missing; it is expected at %s.", where(s.typ))
 	case d.EventType == "":
 		d.Err = event.Refuse(event.MalformedRequest, "The delivery's type does not make an event type: %q.", shorten(providerType))
+	case s.unnamed:
 	case id == "":
 		d.Err = event.Refuse(event.MalformedRequest, "The delivery's id is missing; it is expected at %s.", where(s.id))
 	case !fit(id):
@@ -146,6 +164,9 @@ func (s *Source) delivery(c content, data []byte, suffix string) Delivery {
 }
 
 func (s *Source) providerType(c content, data []byte, found [][]byte) string {
+	if s.joined {
+		return joinedType(s.typ, c, found)
+	}
 	if t, _ := first(s.typ, c, found); t != "" || s.scheme.typeOf == nil || !s.ownType {
 		return t
 	}

@@ -15,6 +15,7 @@ const authorization = "Authorization"
 type credentials struct {
 	header string
 	kind   string // of an Authorization header; "" if the whole value is the secret
+	prefix string // of the value, before the secret
 	base64 bool
 	hashes [][sha256.Size]byte // of the secrets: of equal length, compared in constant time
 	secret string              // the first, to sign with
@@ -65,7 +66,11 @@ func (c *credentials) verify(r Request, _ time.Time) *Rejection {
 // read takes the secret out of the header's value.
 func (c *credentials) read(header string) ([]byte, *Rejection) {
 	if c.kind == "" {
-		return []byte(header), nil
+		text, ok := strings.CutPrefix(header, c.prefix)
+		if !ok {
+			return nil, reject(MalformedHeader, "The %s header must start with %q.", c.header, c.prefix)
+		}
+		return []byte(text), nil
 	}
 	kind, text, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(kind, c.kind) { // RFC 9110 §11.1
@@ -90,6 +95,6 @@ func (c *credentials) sign(r *Request, _ string, _ time.Time) error {
 	if c.kind != "" {
 		value = c.kind + " " + value
 	}
-	r.Header.Set(c.header, value)
+	r.Header.Set(c.header, c.prefix+value)
 	return nil
 }

@@ -17,7 +17,8 @@
 // A redelivery repeats the ID, whatever else changes in its body (Stripe's
 // pending_webhooks, HubSpot's attemptNumber). The table in schemes.go says for each
 // provider where the id is and why there. Where a provider gives none, the ID is the
-// SHA-256 of the body in hex; an item of such a body, or of one whose id is in a
+// SHA-256 of the body in hex (of the fields, if it is a multipart form, because a retry
+// may have another boundary); an item of such a body, or of one whose id is in a
 // header, has ":<index>" after it. A delivery with an Err always has the hash. IDs
 // are unique within a source only.
 //
@@ -30,14 +31,18 @@
 //
 // # Invariants
 //
-//   - Verification is over the raw bytes, in constant time, and tries every secret.
+//   - Verification is over the raw bytes, in constant time, and tries every secret with
+//     every signature; an ill-formed one beside a good one refuses nothing.
+//   - A challenge in the URL or a header is sent back as plain text or in a JSON object,
+//     whoever asks; an HMAC of a text is made only for a signed request.
 //   - A header that is checked must be there once; a timestamp may be neither too old
 //     nor too far in the future.
 //   - Neither errors nor answers contain a secret or an expected signature.
-//   - Data is the bytes of the body or of an item, as sent; only a form becomes JSON.
+//   - Data is the bytes of the body or of an item, as sent; only a form becomes JSON, its
+//     files in base64.
 //   - No input makes it panic. Work and memory are linear in the body: a form has at
-//     most 1,000 fields, a body at most 1,000 items, a header at most 16
-//     signatures, JSON at most 64 levels.
+//     most 1,000 fields, a body at most 1,000 items, JSON at most 64 levels; of a
+//     header at most 16 signatures are tried with a public key.
 //
 // # Imports
 //

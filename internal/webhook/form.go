@@ -14,7 +14,18 @@ import (
 const maxFields = 1000
 
 // formField is one field of a form, decoded.
-type formField struct{ name, value string }
+type formField struct {
+	name, value string
+	object      []byte // JSON of a file, instead of the value
+}
+
+// appendJSON appends the field's value.
+func (f formField) appendJSON(out []byte) []byte {
+	if f.object != nil {
+		return append(out, f.object...)
+	}
+	return quote(out, f.value)
+}
 
 // parseForm reads application/x-www-form-urlencoded in the order it was sent. tooMany
 // is set for a form beyond the limit, fault for an ill-formed one.
@@ -27,15 +38,14 @@ func parseForm(body string) (fields []formField, fault, tooMany *event.Error) {
 			continue
 		}
 		if n++; n > maxFields {
-			return nil, nil, event.Refuse(event.MalformedRequest,
-				"The form has more than %d fields; have the provider send fewer, or JSON.", maxFields)
+			return nil, nil, tooManyFields()
 		}
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(rawName)
 		if err == nil {
 			var value string
 			if value, err = url.QueryUnescape(rawValue); err == nil && utf8.ValidString(name) && utf8.ValidString(value) {
-				fields = append(fields, formField{name, value})
+				fields = append(fields, formField{name: name, value: value})
 				continue
 			}
 		}
@@ -52,7 +62,7 @@ func parseForm(body string) (fields []formField, fault, tooMany *event.Error) {
 // formValue is the value of the first field with a name.
 func formValue(fields []formField, name string) (string, bool) {
 	for _, f := range fields {
-		if f.name == name {
+		if f.name == name && f.object == nil {
 			return f.value, true
 		}
 	}
@@ -60,15 +70,15 @@ func formValue(fields []formField, name string) (string, bool) {
 }
 
 // formJSON turns a form into a JSON object: members in the order of their first
-// field, as strings; a repeated field is an array of strings.
+// field, as strings; a repeated field is an array.
 func formJSON(fields []formField) []byte {
-	values := make(map[string][]string, len(fields))
+	values := make(map[string][]formField, len(fields))
 	var names []string
 	for _, f := range fields {
 		if _, ok := values[f.name]; !ok {
 			names = append(names, f.name)
 		}
-		values[f.name] = append(values[f.name], f.value)
+		values[f.name] = append(values[f.name], f)
 	}
 	out := []byte{'{'}
 	for i, name := range names {
@@ -77,14 +87,14 @@ func formJSON(fields []formField) []byte {
 		}
 		out = append(quote(out, name), ':')
 		if all := values[name]; len(all) == 1 {
-			out = quote(out, all[0])
+			out = all[0].appendJSON(out)
 		} else {
 			out = append(out, '[')
 			for j, value := range all {
 				if j > 0 {
 					out = append(out, ',')
 				}
-				out = quote(out, value)
+				out = value.appendJSON(out)
 			}
 			out = append(out, ']')
 		}

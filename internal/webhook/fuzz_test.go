@@ -39,7 +39,6 @@ func holds(t *testing.T, in Intake, err error, secrets []string) {
 	require.NotEqual(t, in.Answer == nil, len(in.Deliveries) == 0, "an answer or deliveries")
 	require.LessOrEqual(t, len(in.Deliveries), maxItems)
 	for _, d := range in.Deliveries {
-		require.NotEmpty(t, d.ID)
 		require.LessOrEqual(t, len(d.ID), maxText+len(":999"))
 		if d.Err != nil {
 			continue
@@ -181,11 +180,10 @@ func FuzzSignatureHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, list := range lists {
 			timestamp, signatures, rejection := list.parse(text)
-			require.LessOrEqual(t, len(signatures), maxSignatures)
 			require.Equal(t, rejection == nil, timestamp != "" && len(signatures) > 0)
 		}
 		sent, rejection := parseStandard(text, "Webhook-Signature")
-		require.LessOrEqual(t, len(sent.v1)+len(sent.v1a), maxSignatures)
+		require.LessOrEqual(t, len(sent.v1a), maxPublicSignatures)
 		if rejection == nil {
 			require.NotZero(t, len(sent.v1)+len(sent.v1a))
 		}

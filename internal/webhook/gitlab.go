@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+const gitlabToken = "X-Gitlab-Token" //nolint:gosec // a header's name
+
 // gitlab verifies both of GitLab's ways: the secret token, sent along in
 // X-Gitlab-Token, and the newer signing token, which signs as Standard Webhooks do
 // and is written in that form (whsec_ and base64). If there is a signing token and a
@@ -29,7 +31,7 @@ func newGitLab(cfg Config, f *faults) verifier {
 		g.signed.add(i, secret, f)
 	}
 	if tokens.Secrets != nil {
-		g.tokens = newCredentials(tokens, credentials{header: "X-Gitlab-Token"})
+		g.tokens = newCredentials(tokens, credentials{header: gitlabToken})
 	}
 	return &g
 }

@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ func TestListHeaders(t *testing.T) {
 		{name: "spaces after commas", header: "t=1700000000, " + stripeV1},
 		{name: "upper-case hex", header: "t=1700000000,v1=" + strings.ToUpper(stripeV1[3:])},
 		{name: "the last of 16", header: "t=1700000000," + strings.Repeat(zerosV1+",", 15) + stripeV1},
-		{name: "the last of 17", header: "t=1700000000," + strings.Repeat(zerosV1+",", 16) + stripeV1, want: MalformedHeader},
+		{name: "the last of 100", header: "t=1700000000," + strings.Repeat(zerosV1+",", 99) + stripeV1},
 		{name: "another signature", header: "t=1700000000," + zerosV1, want: SignatureMismatch},
 		{name: "the signature as another version", header: "t=1700000000,v0=" + stripeV1[3:], want: MalformedHeader},
 		{name: "no timestamp", header: stripeV1, want: MalformedHeader},
@@ -34,7 +36,9 @@ func TestListHeaders(t *testing.T) {
 		{name: "no signature", header: "t=1700000000", want: MalformedHeader},
 		{name: "half a signature", header: "t=1700000000," + stripeV1[:35], want: MalformedHeader},
 		{name: "odd hex", header: "t=1700000000," + stripeV1[:len(stripeV1)-1], want: MalformedHeader},
-		{name: "one ill-formed beside a good one", header: "t=1700000000,v1=zz," + stripeV1, want: MalformedHeader},
+		{name: "one ill-formed beside a good one", header: "t=1700000000,v1=zz," + stripeV1},
+		{name: "ill-formed ones around a good one", header: "v1=,v1,v1==,t=1700000000,v1=00," + stripeV1 + ",v1=" + stripeV1[3:] + "00,v1=\x80,"},
+		{name: "ill-formed ones only", header: "t=1700000000,v1=zz,v1=", want: MalformedHeader},
 		{name: "a timestamp in words", header: "t=now," + stripeV1, want: MalformedHeader},
 		{name: "a signed timestamp", header: "t=+1700000000," + stripeV1, want: MalformedHeader},
 		{name: "a changed timestamp", header: "t=1700000001," + stripeV1, want: SignatureMismatch},
@@ -59,6 +63,7 @@ func TestStandardHeaders(t *testing.T) {
 	t.Parallel()
 	const good, other = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="
 	const goodA = "v1a,tQ9V2XOqn7jL/DQenEFpqIugdBVtiMmER5mhSkXBNwM0mkATuDe6KYYUuxqtaiHeYGb7KaaBRdM5WqyeFiL8Ag=="
+	otherA := "v1a," + base64.StdEncoding.EncodeToString(make([]byte, 64))
 	const secret, public = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_ZlN4eg7dSSqi0moX9hQUk3orrOouK3QVQSlJa248c/g="
 	const other25519 = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" // source: RFC 8032 §7.1, test 1
 	for _, tc := range []struct {
@@ -70,8 +75,11 @@ func TestStandardHeaders(t *testing.T) {
 		{name: "without whsec_", header: good, secrets: []string{secret[6:]}},
 		{name: "several", header: other + " v2,whatever " + good + "  " + other},
 		{name: "the last of 16", header: strings.Repeat(other+" ", 15) + good},
-		{name: "the last of 17", header: strings.Repeat(other+" ", 16) + good, want: MalformedHeader},
-		{name: "17 of a version to come", header: strings.Repeat("v2,x ", 17) + good, want: MalformedHeader},
+		{name: "the last of 100", header: strings.Repeat(other+" ", 99) + good},
+		{name: "100 of a version to come", header: strings.Repeat("v2,x ", 100) + good},
+		{name: "ill-formed ones around a good one", header: "v1 v1, v1,%%% v1,AAAA v1a,AAAA , " + good + " v1,=="},
+		{name: "the last of 16, public", header: strings.Repeat(otherA+" ", 15) + goodA, secrets: []string{public}},
+		{name: "the last of 17, public", header: strings.Repeat(otherA+" ", 16) + goodA, secrets: []string{public}, want: SignatureMismatch},
 		{name: "public key", header: goodA, secrets: []string{public}},
 		{name: "another public key", header: goodA, secrets: []string{other25519}, want: SignatureMismatch},
 		{name: "two public keys, the first", header: goodA, secrets: []string{public, other25519}},
@@ -221,7 +229,7 @@ func TestSignSaysWhoCannot(t *testing.T) {
 	s, err = New(Config{Name: "s", Scheme: "standard", Secrets: []string{"whsec_plJ3nmyCDGBKInavdOK15jsl"}, EventType: "a.b"})
 	require.NoError(t, err)
 	require.ErrorContains(t, s.Sign(&Request{}, "", now), "an id is needed")
-	m := sampleOf(t, "hmac")
+	m := samples[slices.IndexFunc(samples, func(m sample) bool { return m.header.Get("X-Tenant") != "" })]
 	require.ErrorContains(t, m.source(t, "x").Sign(&Request{}, "id", now), "The X-Tenant header is missing")
 }
 

@@ -1,10 +1,14 @@
 package webhook
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"strings"
 	"time"
@@ -12,12 +16,16 @@ import (
 	"eventgateway/internal/strictjson"
 )
 
-// hmacSpec is a scheme that sends one HMAC in a header: most of the table.
+// hmacSpec is a scheme that signs with an HMAC, or a private key, and sends the signature
+// in a header: most of the table.
 type hmacSpec struct {
 	header    string
 	prefix    string
 	encoding  encoding
 	hash      func() hash.Hash // nil: SHA-256
+	secrets   keyEncoding      // how the secrets are written
+	public    bool             // the secrets are ed25519 public keys; no hash
+	list      signatureList
 	signed    template
 	timestamp string // header; "" if there is none
 	format    timestampFormat
@@ -35,37 +43,50 @@ type hmacVerifier struct {
 	tolerance time.Duration
 }
 
-// with makes a source's verifier; the bytes of the secrets are the keys.
-func (spec hmacSpec) with(cfg Config, _ *faults) verifier {
+// with makes a source's verifier.
+func (spec hmacSpec) with(cfg Config, f *faults) verifier {
 	v := &hmacVerifier{hmacSpec: spec, publicURL: cfg.PublicURL, tolerance: cfg.Tolerance}
 	if v.hash == nil {
 		v.hash = sha256.New
 	}
-	for _, secret := range cfg.Secrets {
-		v.keys = append(v.keys, []byte(secret))
+	for i, secret := range cfg.Secrets {
+		key, problem := spec.key(secret)
+		if problem != "" {
+			f.add("secrets", "the %s must be %s", ordinal(i), problem)
+			continue
+		}
+		v.keys = append(v.keys, key)
 	}
 	return v
 }
 
+// key reads a secret; problem says what it must be.
+func (spec hmacSpec) key(secret string) (key []byte, problem string) {
+	if spec.public {
+		return parseEd25519(secret, spec.secrets)
+	}
+	key, err := spec.secrets.decode(secret)
+	if err != nil || len(key) == 0 {
+		return nil, "in " + string(spec.secrets) + ", as the provider shows it or hmac.secret_encoding says"
+	}
+	return key, ""
+}
+
 func (v *hmacVerifier) verify(r Request, now time.Time) *Rejection {
-	sent, rejection := v.signature(r)
+	sent, listed, rejection := v.signatures(r)
 	if rejection != nil {
 		return rejection
 	}
-	vars, rejection := v.variables(r)
+	vars, rejection := v.variables(r, listed)
 	if rejection != nil {
 		return rejection
 	}
-	if v.timestamp != "" {
-		if rejection := checkTimestamp(vars.timestamp, v.format, now, v.tolerance, v.timestamp); rejection != nil {
+	if v.hasTimestamp() {
+		if rejection := checkTimestamp(vars.timestamp, v.format, now, v.tolerance, cmp.Or(v.timestamp, v.header)); rejection != nil {
 			return rejection
 		}
 	}
-	ok := false
-	for _, key := range v.keys {
-		ok = hmac.Equal(v.mac(key, vars), sent) || ok
-	}
-	if !ok {
+	if !v.match(sent, vars) {
 		return mismatch(v.header)
 	}
 	if v.inBody != nil {
@@ -74,26 +95,34 @@ func (v *hmacVerifier) verify(r Request, now time.Time) *Rejection {
 	return nil
 }
 
-// signature reads the header with the signature.
-func (v *hmacVerifier) signature(r Request) ([]byte, *Rejection) {
-	header, rejection := single(r.Header, v.header)
-	if rejection != nil {
-		return nil, rejection
+// match tries every key with every signature.
+func (v *hmacVerifier) match(sent [][]byte, vars variables) bool {
+	ok := false
+	if v.public {
+		var message bytes.Buffer
+		v.signed.write(&message, vars)
+		for _, key := range v.keys {
+			for _, one := range sent[:min(len(sent), maxPublicSignatures)] {
+				ok = ed25519.Verify(key, message.Bytes(), one) || ok
+			}
+		}
+		return ok
 	}
-	text, ok := strings.CutPrefix(header, v.prefix)
-	if !ok {
-		return nil, reject(MalformedHeader, "The %s header must start with %q.", v.header, v.prefix)
+	for _, key := range v.keys {
+		want := v.mac(key, vars)
+		for _, one := range sent {
+			ok = hmac.Equal(want, one) || ok
+		}
 	}
-	sent, err := v.encoding.decode(text)
-	if size := v.hash().Size(); err != nil || len(sent) != size {
-		return nil, reject(MalformedHeader, "The %s header must have a signature of %d bytes in %s.", v.header, size, v.encoding)
-	}
-	return sent, nil
+	return ok
 }
 
-// variables collects the values that the template may use.
-func (v *hmacVerifier) variables(r Request) (variables, *Rejection) {
-	vars := variables{method: r.Method, body: r.Body, url: signedURL(v.publicURL, r.URL)}
+func (v *hmacVerifier) hasTimestamp() bool { return v.timestamp != "" || v.list.timestamp != "" }
+
+// variables collects the values that the template may use. The timestamp is the listed
+// one if there is one in the signature's header.
+func (v *hmacVerifier) variables(r Request, listed string) (variables, *Rejection) {
+	vars := variables{method: r.Method, body: r.Body, url: signedURL(v.publicURL, r.URL), timestamp: listed}
 	if v.url != nil {
 		vars.url = v.url(vars.url)
 	}
@@ -123,6 +152,9 @@ func (v *hmacVerifier) mac(key []byte, vars variables) []byte {
 }
 
 func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
+	if v.public {
+		return errors.New("the secrets are public keys: only the provider, who has the private one, can sign")
+	}
 	if v.timestamp != "" {
 		r.Header.Set(v.timestamp, v.format.write(now))
 	}
@@ -136,11 +168,11 @@ func (v *hmacVerifier) sign(r *Request, id string, now time.Time) error {
 	if name := v.signed.idHeader(); name != "" && id != "" {
 		r.Header.Set(name, id)
 	}
-	vars, rejection := v.variables(*r)
+	vars, rejection := v.variables(*r, v.format.write(now))
 	if rejection != nil {
 		return rejection
 	}
-	r.Header.Set(v.header, v.prefix+v.encoding.encode(v.mac(v.keys[0], vars)))
+	r.Header.Set(v.header, v.list.write(vars.timestamp, v.prefix+v.encoding.encode(v.mac(v.keys[0], vars))))
 	return nil
 }
 

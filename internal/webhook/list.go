@@ -71,18 +71,13 @@ func (spec listSpec) parse(header string) (timestamp string, signatures [][]byte
 			}
 			timestamp = value
 		case spec.signature:
-			sent, err := hex.DecodeString(value)
-			if err != nil || len(sent) != sha256.Size {
-				return "", nil, reject(MalformedHeader, "The %s header must have signatures of %d bytes in hex after %s=.", spec.header, sha256.Size, spec.signature)
+			if sent, err := hex.DecodeString(value); err == nil && len(sent) == sha256.Size { // others cannot be good
+				signatures = append(signatures, sent)
 			}
-			if len(signatures) == maxSignatures {
-				return "", nil, reject(MalformedHeader, "The %s header has more than %d signatures.", spec.header, maxSignatures)
-			}
-			signatures = append(signatures, sent)
 		}
 	}
 	if timestamp == "" || signatures == nil {
-		return "", nil, reject(MalformedHeader, "The %s header must have %s= and %s=.", spec.header, spec.timestamp, spec.signature)
+		return "", nil, reject(MalformedHeader, "The %s header must have %s= and, after %s=, a signature of %d bytes in hex.", spec.header, spec.timestamp, spec.signature, sha256.Size)
 	}
 	return timestamp, signatures, nil
 }

@@ -40,15 +40,15 @@ func (v *mailgun) verify(r Request, now time.Time) *Rejection {
 	var sent [][]byte
 	for _, text := range []string{parts.signature, parts.parent} {
 		one, err := hex.DecodeString(text)
-		if err != nil || len(one) != sha256.Size && len(one) > 0 {
-			return reject(MalformedBody, "The signature in the body must be %d bytes in hex.", sha256.Size)
-		}
-		if len(one) > 0 {
+		if err == nil && len(one) == sha256.Size {
 			sent = append(sent, one)
 		}
 	}
-	if parts.token == "" || parts.signature == "" {
-		return reject(MalformedBody, "The body has no signature: /signature must have timestamp, token and signature.")
+	switch {
+	case parts.token == "" || parts.signature == "":
+		return reject(MalformedBody, "The body has no signature: /signature must have timestamp, token and signature; in a form they are fields.")
+	case sent == nil:
+		return reject(MalformedBody, "The signature in the body must be %d bytes in hex.", sha256.Size)
 	}
 	if rejection := checkBodyTimestamp(parts.timestamp, unixSeconds, now, v.tolerance, strictjson.Pointer{"signature", "timestamp"}); rejection != nil {
 		return rejection
@@ -68,8 +68,12 @@ func (v *mailgun) verify(r Request, now time.Time) *Rejection {
 
 // mailgunPartsOf reads the parts from JSON, or from a form, where they are at the top.
 func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
-	if mediaType(h.Get("Content-Type")) == mediaForm {
+	contentType := h.Get("Content-Type")
+	if media := mediaType(contentType); media == mediaForm || media == mediaMultipart {
 		fields, fault, tooMany := parseForm(string(body))
+		if media == mediaMultipart {
+			fields, fault, tooMany = parseMultipart(contentType, body)
+		}
 		if fault != nil || tooMany != nil {
 			return mailgunParts{}, reject(MalformedBody, "The form is ill-formed or has more than %d fields, so its signature cannot be checked.", maxFields)
 		}
@@ -84,6 +88,14 @@ func mailgunPartsOf(h http.Header, body []byte) (mailgunParts, *Rejection) {
 	return mailgunParts{value("timestamp"), value("token"), value("signature"), value("parent-signature")}, nil
 }
 
+// mailgunType names what a route forwards, which has no type: an e-mail that was received.
+func mailgunType(data []byte) string {
+	if text(data, strictjson.Pointer{"recipient"}) != "" {
+		return "inbound"
+	}
+	return ""
+}
+
 // unreadable rejects a body that should contain the signature.
 func unreadable(why string) *Rejection {
 	return reject(MalformedBody, "The signature is in the body, which cannot be read. %s", why)
@@ -96,7 +108,7 @@ func mailgunMAC(key []byte, parts mailgunParts) []byte {
 }
 
 func (v *mailgun) sign(r *Request, id string, now time.Time) error {
-	if mediaType(r.Header.Get("Content-Type")) == mediaForm {
+	if media := mediaType(r.Header.Get("Content-Type")); media == mediaForm || media == mediaMultipart {
 		return errors.New("only JSON can be signed, not a form")
 	}
 	if fault := checkJSON(r.Body); fault != nil {

@@ -15,6 +15,7 @@ const maxText = 255
 const (
 	headerPlace = "header:"
 	bodyHash    = "body-hash"
+	noID        = "none"
 )
 
 // place is where a text comes from: a header, a pointer into the body, or the hash of
@@ -42,6 +43,31 @@ func alternatives(choices ...string) []compound {
 				panic(err) // a row of the table of schemes; the tests read them all
 			}
 			c = append(c, p)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// configured reads the places of a configuration. What is wrong is reported for field.
+func configured(field string, choices [][]string, f *faults) []compound {
+	var all []compound
+	for _, choice := range choices {
+		var c compound
+		for _, text := range choice {
+			p, err := parsePlace(text)
+			switch {
+			case err != nil && field == "id":
+				f.add(field, "%v, nor \"body-hash\" or \"none\"", err)
+			case err != nil:
+				f.add(field, "%v", err)
+			case p.hash && field == "type":
+				f.add(field, "a hash names no type")
+			}
+			c = append(c, p)
+		}
+		if len(c) == 0 {
+			f.add(field, "has a choice without a place")
 		}
 		all = append(all, c)
 	}
@@ -135,6 +161,28 @@ func first(choices []compound, body content, found [][]byte) (text string, of co
 		}
 	}
 	return "", nil
+}
+
+// joinedType is the type that the parts of the first choice make, with "." between them,
+// of which the first part is there. Other parts may be missing: GitHub's push has no
+// action.
+func joinedType(choices []compound, body content, found [][]byte) string {
+	for _, choice := range choices {
+		var parts []string
+		for i, p := range choice {
+			part := p.in(body, found, false)
+			if part == "" && i == 0 {
+				break
+			}
+			if part != "" {
+				parts = append(parts, part)
+			}
+		}
+		if len(parts) > 0 {
+			return strings.Join(parts, ".")
+		}
+	}
+	return ""
 }
 
 // pointersOf collects the pointers of choices, and notes in each place the index that

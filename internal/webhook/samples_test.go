@@ -32,6 +32,8 @@ type sample struct {
 	stampIn string
 	// unsigned says that the body is not signed.
 	unsigned bool
+	// unnamed says that deliveries have no id.
+	unnamed bool
 	// loose says that some other bodies are under the same signature.
 	loose bool
 	// change changes what is signed in the body; nil appends a space.
@@ -119,6 +121,48 @@ var samples = []sample{
 		body: `{"notificationItems":[{"NotificationRequestItem":{"pspReference":"1","eventCode":"CAPTURE","success":"true","amount":{"value":1130,"currency":"EUR"}}},` +
 			`{"NotificationRequestItem":{"pspReference":"2","eventCode":"REFUND","success":"false"}}]}`,
 		change: func(body string) string { return strings.Replace(body, "1130", "1131", 1) },
+	},
+	{
+		scheme: "adyen-platform", secrets: [2]string{"4478", "2DEF"}, body: `{"type":"balancePlatform.balanceAccount.created","data":{"id":"BA1"}}`,
+		counts: []string{"Hmacsignature"},
+	},
+	{
+		scheme: "meta", secrets: [2]string{"first-secret", "second-secret"}, body: `{"object":"page","entry":[{"id":"1","time":1}]}`,
+		cfg: Config{Challenge: &Challenge{Token: "verify-me"}}, counts: []string{"X-Hub-Signature-256"},
+	},
+	{
+		scheme: "dropbox", secrets: [2]string{"first-secret", "second-secret"}, body: `{"list_folder":{"accounts":["dbid:1"]}}`,
+		counts: []string{"X-Dropbox-Signature"}, unnamed: true,
+	},
+	{
+		scheme: "trello", secrets: [2]string{"first-secret", "second-secret"}, body: `{"action":{"id":"a1","type":"updateCard"}}`,
+		cfg: Config{PublicURL: "https://events.example.com/trello"}, counts: []string{"X-Trello-Webhook"},
+	},
+	{
+		scheme: "zoom", secrets: [2]string{"first-secret", "second-secret"}, body: `{"event":"meeting.started","event_ts":1700000000000}`,
+		counts: []string{"X-Zm-Signature", "X-Zm-Request-Timestamp"}, stamped: true, stampIn: "X-Zm-Request-Timestamp",
+	},
+	{
+		scheme: "okta", secrets: [2]string{"first-secret", "second-secret"}, body: `{"data":{"events":[{"uuid":"u1","eventType":"user.session.start"}]}}`,
+		counts: []string{"Authorization"}, unsigned: true, wrong: WrongCredentials,
+	},
+	{
+		scheme: "sendgrid-inbound", secrets: [2]string{sendgridPublic, otherSendgridPublic}, body: "subject=Hello&from=a%40example.com",
+		header: header("Content-Type", formType),
+		counts: []string{"X-Twilio-Email-Event-Webhook-Signature", "X-Twilio-Email-Event-Webhook-Timestamp"}, stamped: true, stampIn: "X-Twilio-Email-Event-Webhook-Timestamp",
+		sign: signSendgrid,
+	},
+	{
+		scheme: "hmac", secrets: [2]string{"first-secret", "second-secret"}, body: `{"kind":"a"}`,
+		cfg: Config{Type: "/kind", HMAC: &HMAC{
+			Header: "X-List", Prefix: "sig:", Encoding: "base64", Signed: "{timestamp}.{body}", SignatureField: "v1", TimestampField: "t", Separator: ";",
+		}},
+		counts: []string{"X-List"}, stamped: true, stampIn: "X-List",
+	},
+	{
+		scheme: "hmac", secrets: [2]string{"first-secret", "second-secret"}, body: `{"kind":"a"}`,
+		cfg:    Config{Type: "/kind", HMAC: &HMAC{Header: "X-Token", Algorithm: "token", Prefix: "Token "}},
+		counts: []string{"X-Token"}, unsigned: true, wrong: WrongCredentials,
 	},
 	{
 		scheme: "hmac", secrets: [2]string{"first-secret", "second-secret"}, body: `{"kind":"a"}`,
@@ -210,7 +254,7 @@ func requireVerified(t testing.TB, s *Source, r Request, at time.Time) []Deliver
 	require.NotEmpty(t, in.Deliveries)
 	for _, d := range in.Deliveries {
 		require.Nil(t, d.Err)
-		require.NotEmpty(t, d.ID)
+		require.Equal(t, s.unnamed, d.ID == "")
 		require.NotEmpty(t, d.EventType)
 		require.NotEmpty(t, d.Data)
 	}

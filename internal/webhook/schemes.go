@@ -28,6 +28,13 @@ type scheme struct {
 	typeOf func(data []byte) string
 	// answer answers a request that is not an event; nil if it is one.
 	answer func(c content) *Answer
+	// asksForProof recognises a verified request that prove answers with the secret.
+	asksForProof func(c content) bool
+	prove        func(c content, secret string) *Answer
+	// reply is what an accepted delivery is answered with; nil is 202 and the receipt.
+	reply *Reply
+	// registration is how the provider checks the URL by GET; nil if it does not.
+	registration *Challenge
 }
 
 // schemes is the table.
@@ -67,6 +74,9 @@ var schemes = []scheme{
 		}.with,
 		id: []string{"/event_id", "/trigger_id", bodyHash}, typ: []string{"/event/type", "/type"},
 		formPayload: "payload", typeOf: slackType, answer: answerSlack, items: never,
+		// The answer to a view_submission must be empty, or the modal shows an error; that
+		// to a command is shown to the user.
+		reply: emptyOK,
 	},
 	{
 		// To GitLab both ids are the same one, repeated by every retry; only webhook-id is
@@ -92,6 +102,8 @@ var schemes = []scheme{
 			"/id", "header:I-Twilio-Idempotency-Token", "/MessageSid /MessageStatus", "/MessageSid /SmsStatus", "/CallSid /CallStatus /SequenceNumber", bodyHash,
 		},
 		typ: []string{"/EventType", "/type", "/StatusCallbackEvent"}, typeOf: twilioType,
+		// Of messages and calls the answer is TwiML. Status callbacks ignore it.
+		reply: emptyTwiML,
 	},
 	{
 		// sg_event_id is "a unique ID to this event that you can use for deduplication".
@@ -108,6 +120,7 @@ var schemes = []scheme{
 		// event_id is the event's. notification_id changes in a replay.
 		name: "paddle", verifier: listSpec{header: "Paddle-Signature", between: ";", timestamp: "ts", signature: "h1", separator: ":"}.with,
 		id: []string{"/event_id"}, typ: []string{"/event_type"},
+		reply: plainOK, // another status is a failure to Paddle
 	},
 	{
 		// eventId "is not guaranteed to be unique", so the id contains everything that
@@ -128,6 +141,7 @@ var schemes = []scheme{
 			header: "Linear-Signature", encoding: encodingHex, signed: mustTemplate("{body}"), inBody: strictjson.Pointer{"webhookTimestamp"}, format: unixMilliseconds,
 		}.with,
 		id: []string{"header:Linear-Delivery"}, typ: []string{"/type"},
+		reply: plainOK, // another status is a failure to Linear
 	},
 	{
 		// The invocation is one event for one webhook; its attempts share it. "/id" is not
@@ -142,7 +156,8 @@ var schemes = []scheme{
 		// The event's id, as in the Events API. What routes forward has none; then it is
 		// the signature's token, which is new in each attempt.
 		name: "mailgun", verifier: newMailgun,
-		id: []string{"/event-data/id", "/signature/token", "/token"}, typ: []string{"/event-data/event", "/event"},
+		id: []string{"/event-data/id", "/signature/token", "/token"}, typ: []string{"/event-data/event", "/event"}, typeOf: mailgunType,
+		reply: plainOK, // after another 2xx Mailgun delivers again
 	},
 	{
 		// The notification's id; delivery_attempts and first_sent_at change. Intercom
@@ -160,6 +175,55 @@ var schemes = []scheme{
 		id:    []string{"/NotificationRequestItem/pspReference /NotificationRequestItem/eventCode /NotificationRequestItem/success"},
 		typ:   []string{"/NotificationRequestItem/eventCode"},
 		items: "/notificationItems", itemsRequired: true,
+	},
+	{
+		// Balance platform, and other webhooks with a signature of the whole body. Most have
+		// no id of their own.
+		name: "adyen-platform", verifier: hmacSpec{header: "Hmacsignature", encoding: encodingBase64, secrets: keysHex, signed: mustTemplate("{body}")}.with,
+		id: []string{bodyHash}, typ: []string{"/type"},
+	},
+	{
+		// Meta's products (Pages, WhatsApp, Instagram) send several changes in one body,
+		// without an id, but with their times.
+		name: "meta", verifier: hmacSpec{header: "X-Hub-Signature-256", prefix: "sha256=", encoding: encodingHex, signed: mustTemplate("{body}")}.with,
+		id: []string{bodyHash}, typ: []string{"/object"}, reply: plainOK,
+		registration: &Challenge{At: "query:hub.challenge", TokenAt: "query:hub.verify_token", tokenRequired: true}, //nolint:gosec // a parameter's name
+	},
+	{
+		// A notification says only whose files have changed. The next change of the same
+		// account has the same body, so a hash would lose it.
+		name: "dropbox", verifier: hmacSpec{header: "X-Dropbox-Signature", encoding: encodingHex, signed: mustTemplate("{body}")}.with,
+		id: []string{noID}, typeOf: func([]byte) string { return "changed" }, reply: plainOK,
+		registration: &Challenge{At: "query:challenge"},
+	},
+	{
+		// The action's id. Trello signs the body and the URL with the application's secret.
+		// It asks HEAD before, which every source answers.
+		name: "trello", signsURL: true,
+		verifier: hmacSpec{header: "X-Trello-Webhook", encoding: encodingBase64, hash: sha1.New, signed: mustTemplate("{body}{url}")}.with,
+		id:       []string{"/action/id"}, typ: []string{"/action/type"}, reply: plainOK,
+	},
+	{
+		// Zoom repeats a delivery with the same body, which has the event's time.
+		name: "zoom", verifier: hmacSpec{
+			header: "X-Zm-Signature", prefix: "v0=", encoding: encodingHex, signed: mustTemplate("v0:{timestamp}:{body}"),
+			timestamp: "X-Zm-Request-Timestamp", format: unixSeconds,
+		}.with,
+		id: []string{bodyHash}, typ: []string{"/event"}, reply: plainOK,
+		asksForProof: zoomValidates, prove: zoomProof,
+	},
+	{
+		// Event hooks send the secret along, as the value of Authorization, and several
+		// events in one body.
+		name: "okta", verifier: func(cfg Config, _ *faults) verifier {
+			return newCredentials(cfg, credentials{header: authorization})
+		},
+		id: []string{"/uuid"}, typ: []string{"/eventType"}, items: "/data/events", itemsRequired: true, reply: plainOK,
+		registration: &Challenge{At: "header:X-Okta-Verification-Challenge", Member: "verification"},
+	},
+	{
+		// Inbound Parse posts an e-mail as a form, with files, and has neither id nor type.
+		name: "sendgrid-inbound", verifier: newSendGrid, id: []string{bodyHash}, typeOf: func([]byte) string { return "inbound" },
 	},
 	{name: genericHMAC, verifier: newGeneric, id: []string{bodyHash}},
 	{name: "basic", verifier: newBasic, id: []string{bodyHash}, challenge: "Basic"},
@@ -192,25 +256,28 @@ func schemeNamed(name string) (scheme, bool) {
 
 // places reads where id, type and items are: as configured, or else as in the table.
 func (s *Source) places(cfg Config, f *faults) {
-	s.id, s.typ = alternatives(s.scheme.id...), alternatives(s.scheme.typ...)
-	s.ownType = cfg.Type == ""
+	ids, types := cfg.IDs, cfg.Types
 	if cfg.ID != "" {
-		p, err := parsePlace(cfg.ID)
-		if err != nil {
-			f.add("id", "%v, nor \"body-hash\"", err)
-		}
-		s.id = []compound{{p}}
+		ids = [][]string{{cfg.ID}}
 	}
 	if cfg.Type != "" {
-		p, err := parsePlace(cfg.Type)
-		if err != nil {
-			f.add("type", "%v", err)
-		} else if p.hash {
-			f.add("type", "a hash names no type")
-		}
-		s.typ = []compound{{p}}
+		types = [][]string{{cfg.Type}}
 	}
-	if len(s.typ) == 0 && !s.eventType.fixed {
+	s.unnamed = slices.Equal(s.scheme.id, []string{noID}) && ids == nil || len(ids) == 1 && slices.Equal(ids[0], []string{noID})
+	s.ownType, s.joined = types == nil, types != nil
+	switch {
+	case s.unnamed:
+	case ids != nil:
+		s.id = configured("id", ids, f)
+	default:
+		s.id = alternatives(s.scheme.id...)
+	}
+	if types != nil {
+		s.typ = configured("type", types, f)
+	} else {
+		s.typ = alternatives(s.scheme.typ...)
+	}
+	if len(s.typ) == 0 && s.scheme.typeOf == nil && !s.eventType.fixed {
 		f.add("type", "is missing; {type} in event_type needs it with the scheme %q: say \"header:X-Event\" or \"/type\"", s.scheme.name)
 	}
 	s.pointers = pointersOf(s.id, s.typ)

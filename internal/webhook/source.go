@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -20,7 +21,12 @@ type Source struct {
 	typ       []compound
 	pointers  []strictjson.Pointer // of id and typ
 	ownType   bool                 // Config does not override where the type is
+	joined    bool                 // the places of a type are parts, of which all but the first may be missing
+	unnamed   bool                 // deliveries have no id
 	items     *itemsRule           // nil: never
+	reply     *Reply               // nil: the receipt
+	challenge *challengeRule       // nil: the provider does not check the URL by GET
+	secrets   []string
 }
 
 // Request is a delivery as it arrived.
@@ -29,6 +35,8 @@ type Request struct {
 	URL    string      // path and query as received
 	Header http.Header // canonical names, every value in order
 	Body   []byte      // raw
+	// Limit is how many bytes the JSON may have that a form becomes; 0: any number.
+	Limit int
 }
 
 // Intake says what to do with a verified request: answer it, or publish its
@@ -47,7 +55,8 @@ type Answer struct {
 
 // Delivery is one event.
 type Delivery struct {
-	// ID is repeated by a redelivery and unique within the source.
+	// ID is repeated by a redelivery and unique within the source; "" if redeliveries
+	// cannot be recognised (Config.ID "none").
 	ID string
 	// EventType is the mapped name; "" if the provider's type could not be found.
 	EventType string
@@ -71,6 +80,11 @@ type verifier interface {
 // Receive verifies r and says what to do with it. The error is a *Rejection or, for
 // a verified body beyond the limits, an *event.Error.
 func (s *Source) Receive(r Request, now time.Time) (Intake, error) {
+	if answer, rejection := s.challenge.beforeVerification(r); rejection != nil {
+		return Intake{}, rejection
+	} else if answer != nil {
+		return Intake{Answer: answer}, nil
+	}
 	if rejection := s.verify(r, now); rejection != nil {
 		return Intake{}, rejection
 	}
@@ -78,10 +92,8 @@ func (s *Source) Receive(r Request, now time.Time) (Intake, error) {
 	if tooMuch != nil {
 		return Intake{}, tooMuch
 	}
-	if s.scheme.answer != nil && c.fault == nil {
-		if answer := s.scheme.answer(c); answer != nil {
-			return Intake{Answer: answer}, nil
-		}
+	if answer := s.answer(c, r, now); answer != nil {
+		return Intake{Answer: answer}, nil
 	}
 	return s.deliveries(c)
 }
@@ -118,6 +130,46 @@ func (s *Source) Sign(r *Request, id string, now time.Time) error {
 		r.Header.Set(s.id[0][0].header, id)
 	}
 	return nil
+}
+
+// answer answers a verified request that is not an event; nil if it is one.
+func (s *Source) answer(c content, r Request, now time.Time) *Answer {
+	if c.fault != nil {
+		return nil
+	}
+	if s.scheme.answer != nil {
+		if answer := s.scheme.answer(c); answer != nil {
+			return answer
+		}
+	}
+	if s.scheme.prove != nil && s.scheme.asksForProof(c) {
+		return s.scheme.prove(c, s.secretOf(r, now))
+	}
+	return s.challenge.inBody(c)
+}
+
+// secretOf returns the secret that a verified request is signed with: during a rotation,
+// the provider expects to be answered with that one.
+func (s *Source) secretOf(r Request, now time.Time) string {
+	for _, secret := range s.secrets {
+		one := s.scheme.verifier(Config{Secrets: []string{secret}, Tolerance: math.MaxInt64}, &faults{})
+		if one != nil && one.verify(r, now) == nil {
+			return secret
+		}
+	}
+	return ""
+}
+
+// CredentialHeader is the header in which the secret itself is sent, "" if there is none:
+// it must not be kept.
+func (s *Source) CredentialHeader() string {
+	switch v := s.verifier.(type) {
+	case *credentials:
+		return v.header
+	case *gitlab:
+		return gitlabToken
+	}
+	return ""
 }
 
 // Challenge is the WWW-Authenticate value of a 401.

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// maxSignatures bounds the signatures in one header. A rotation needs one for each
-// secret.
-const maxSignatures = 16
+// maxPublicSignatures bounds the signatures of one header that are tried with public
+// keys, which takes longer than an HMAC. A rotation needs one for each key.
+const maxPublicSignatures = 16
 
 // standard verifies Standard Webhooks
 // (https://github.com/standard-webhooks/standard-webhooks, spec v1.0.0): v1 is
@@ -105,17 +105,14 @@ func (s *standard) verify(r Request, now time.Time) *Rejection {
 type standardSignatures struct{ v1, v1a [][]byte }
 
 // parseStandard reads a list such as "v1,<base64> v1a,<base64>". Other versions are
-// ignored: the specification adds new ones beside the old.
+// ignored, because the specification adds new ones beside the old, and so are ill-formed
+// ones: one good signature is enough.
 func parseStandard(header, name string) (standardSignatures, *Rejection) {
 	var sent standardSignatures
-	n := 0
 	for rest := header; rest != ""; {
 		var one string
 		if one, rest, _ = strings.Cut(rest, " "); one == "" {
 			continue
-		}
-		if n++; n > maxSignatures {
-			return sent, reject(MalformedHeader, "The %s header has more than %d signatures.", name, maxSignatures)
 		}
 		version, text, _ := strings.Cut(one, ",")
 		size := sha256.Size
@@ -127,17 +124,16 @@ func parseStandard(header, name string) (standardSignatures, *Rejection) {
 			continue
 		}
 		signature, err := base64.StdEncoding.DecodeString(text)
-		if err != nil || len(signature) != size {
-			return sent, reject(MalformedHeader, "The %s header has an ill-formed signature: it must be the version, a comma and %d bytes in base64.", name, size)
-		}
-		if version == "v1" {
+		switch {
+		case err != nil || len(signature) != size: // it cannot be good
+		case version == "v1":
 			sent.v1 = append(sent.v1, signature)
-		} else {
+		case len(sent.v1a) < maxPublicSignatures:
 			sent.v1a = append(sent.v1a, signature)
 		}
 	}
 	if sent.v1 == nil && sent.v1a == nil {
-		return sent, reject(MalformedHeader, "The %s header has no signature of version v1 or v1a.", name)
+		return sent, reject(MalformedHeader, "The %s header has no signature of version v1 (%d bytes) or v1a (%d bytes): each is the version, a comma and base64.", name, sha256.Size, ed25519.SignatureSize)
 	}
 	return sent, nil
 }

@@ -100,7 +100,7 @@ func (v *twilio) fields(full string, r Request) ([]formField, *Rejection) {
 	slices.SortFunc(fields, func(a, b formField) int {
 		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
 	})
-	return slices.Compact(fields), nil // a repeated value is signed once
+	return slices.CompactFunc(fields, func(a, b formField) bool { return a.name == b.name && a.value == b.value }), nil // a repeated value is signed once
 }
 
 func twilioMAC(algorithm func() hash.Hash, key []byte, u string, fields []formField) []byte {

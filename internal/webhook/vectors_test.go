@@ -20,6 +20,9 @@ type vector struct {
 	now    int64
 	hmac   *HMAC
 	id     string
+
+	challenge   *Challenge
+	otherSecret string // a wrong one, if not any text
 }
 
 // header makes a header of names and values.
@@ -215,6 +218,58 @@ var vectors = []vector{
 			`"merchantReference":"TestPayment-1407325143704","paymentMethod":"visa","success":"true"}}]}`,
 	},
 	{
+		// source: github.com/Adyen/adyen-java-api-library, WebhookTest.java.
+		name: "adyen-platform", scheme: "adyen-platform", secret: "D7DD5BA6146493707BF0BE7496F6404EC7A63616B7158EC927B9F54BB436765F",
+		header: header("HmacSignature", "9Qz9S/0xpar1klkniKdshxpAhRKbiSAewPpWoxKefQA="),
+		body: `{"data":{"balancePlatform":"Integration_tools_test","accountId":"BA32272223222H5HVKTBK4MLB","sweep":{"id":"SWPC42272223222H5HVKV6H8C64DP5",` +
+			`"schedule":{"type":"balance"},"status":"active","targetAmount":{"currency":"EUR","value":0},"triggerAmount":{"currency":"EUR","value":0},"type":"pull",` +
+			`"counterparty":{"balanceAccountId":"BA3227C223222H5HVKT3H9WLC"},"currency":"EUR"}},"environment":"test","type":"balancePlatform.balanceAccountSweep.updated"}`,
+	},
+	{
+		// made: printf '%s' "$body" | openssl dgst -sha256 -hmac app-secret
+		name: "meta", scheme: "meta", secret: "app-secret", challenge: &Challenge{Token: "t"},
+		header: header("X-Hub-Signature-256", "sha256=bd2014106214fde970b1652dc82d1e2fa0a17881ad4bc6ba1cc30e257cd691e7"),
+		body:   `{"object":"page","entry":[{"id":"1","time":1700000000,"changes":[]}]}`,
+	},
+	{
+		// made: printf '%s' "$body" | openssl dgst -sha256 -hmac app-secret
+		name: "dropbox", scheme: "dropbox", secret: "app-secret",
+		header: header("X-Dropbox-Signature", "ec937ec87a3d6b100588bc2cb51f1e2577b33d1553230100b9bf1bbb663d1661"),
+		body:   `{"list_folder":{"accounts":["dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc"]}}`,
+	},
+	{
+		// made: printf '%s' "$body$url" | openssl dgst -sha1 -hmac app-secret -binary | base64
+		name: "trello", scheme: "trello", secret: "app-secret", public: "https://mycallback.com/trelloCallbacks/", url: "/v1/webhooks/trello?memberID=14",
+		header: header("X-Trello-Webhook", "U2OF+G8kY7QcWjZKZnG6zgqPzEo="),
+		body:   `{"action":{"id":"51f9424bcd6e040f3c002412","type":"updateCard"}}`,
+	},
+	{
+		// made: printf '%s' "v0:1700000000:$body" | openssl dgst -sha256 -hmac zoom-secret
+		name: "zoom", scheme: "zoom", secret: "zoom-secret",
+		header: header("x-zm-request-timestamp", "1700000000", "x-zm-signature", "v0=151d78d9308cd5a89cac5923dbbf82a9cb0b4de8528c87225ff346fd466afa36"),
+		body:   `{"event":"meeting.started","event_ts":1700000000000,"payload":{"object":{"id":"111"}}}`, now: 1700000000,
+	},
+	{
+		name: "okta", scheme: "okta", secret: "s3cret",
+		header: header("Authorization", "s3cret"),
+		body:   `{"eventType":"com.okta.event_hook","data":{"events":[{"uuid":"u1","eventType":"user.session.start"}]}}`,
+	},
+	{
+		// made: printf '%s' "1700000000.$body" | openssl dgst -sha256 -hmac 'generic secret'
+		name: "hmac, a list", scheme: "hmac", secret: "67656e6572696320736563726574",
+		hmac:   &HMAC{Header: "X-Signature", Signed: "{timestamp}.{body}", SignatureField: "s", TimestampField: "ts", SecretEncoding: "hex"},
+		header: header("X-Signature", "ts=1700000000,s=8b9bc87d62668dd398bbe58ae11eff44c4c20441fb6001dc41e53b86d3182b13"),
+		body:   chargeSucceeded, now: 1700000000,
+	},
+	{
+		// made: printf '%s' "1700000000$body" | openssl pkeyutl -sign -rawin, with a new key
+		name: "hmac, ed25519", scheme: "hmac", secret: "144c51a82206c3dfb96937a347cfdebd993ee9bf93f3ab592deae31df2b94f15", otherSecret: "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+		hmac: &HMAC{Header: "X-Signature-Ed25519", Algorithm: "ed25519", Signed: "{timestamp}{body}", Timestamp: "X-Signature-Timestamp"},
+		header: header("X-Signature-Timestamp", "1700000000", "X-Signature-Ed25519",
+			"ac3b1f96f1ba461437f7f6a0307125e9f3239ce047c1f56d5b082a80621a1f2729e804324f5b32e378ba96974d0c7a4b4105997231ce9a04bdd9c1df9f43cb02"),
+		body: chargeSucceeded, now: 1700000000,
+	},
+	{
 		// made: printf '%s' "POST:1700000000:d-1:$body" | openssl dgst -sha512 -hmac 'generic secret' -binary | base64 | tr '+/' '-_'
 		name: "hmac", scheme: "hmac", secret: "generic secret", id: "header:X-Delivery",
 		hmac:   &HMAC{Header: "X-Signature", Prefix: "v=", Encoding: "base64url", Algorithm: "sha512", Signed: "{method}:{timestamp}:{id}:{body}", Timestamp: "X-Time"},
@@ -240,7 +295,7 @@ func (v vector) request() (Config, Request) {
 	if url == "" {
 		url = "/v1/webhooks/" + v.scheme
 	}
-	cfg := Config{Name: v.scheme, Scheme: v.scheme, Secrets: []string{v.secret}, EventType: "some.event", PublicURL: v.public, HMAC: v.hmac, ID: v.id}
+	cfg := Config{Name: v.scheme, Scheme: v.scheme, Secrets: []string{v.secret}, EventType: "some.event", PublicURL: v.public, HMAC: v.hmac, ID: v.id, Challenge: v.challenge}
 	return cfg, Request{Method: http.MethodPost, URL: url, Header: cloned(v.header), Body: []byte(v.body)}
 }
 
@@ -264,8 +319,14 @@ func TestVectors(t *testing.T) {
 			require.NoError(t, err)
 
 			cfg.Secrets = []string{"whsec_d3Jvbmcgc2VjcmV0"}
-			if other := map[string]string{"basic": "Aladdin:close sesame", "sendgrid": otherSendgridPublic, "adyen": "00"}[v.scheme]; other != "" {
+			if other := map[string]string{"basic": "Aladdin:close sesame", "sendgrid": otherSendgridPublic, "adyen": "00", "adyen-platform": "00"}[v.scheme]; other != "" {
 				cfg.Secrets = []string{other}
+			}
+			if v.otherSecret != "" {
+				cfg.Secrets = []string{v.otherSecret}
+			}
+			if v.hmac != nil && v.hmac.SecretEncoding == "hex" {
+				cfg.Secrets = []string{"00"}
 			}
 			s, err = New(cfg)
 			require.NoError(t, err)
@@ -283,6 +344,7 @@ func TestVectorsAreComplete(t *testing.T) {
 	for _, v := range vectors {
 		have[v.scheme] = true
 	}
+	have["sendgrid-inbound"] = have["sendgrid"] // the same signature
 	for _, name := range Schemes() {
 		require.True(t, have[name], name)
 	}

@@ -142,6 +142,10 @@ func (p schemePair) sources(example map[string]any) (all []map[string]any) {
 		source := maps.Clone(example)
 		source["name"], source["event_type"] = name, p.event+".{type}"
 		source["dead_letter_topic"] = p.topic
+		source["answer"] = map[string]any{"status": http.StatusAccepted} // the receipt, which some schemes hide
+		if p.scheme == "dropbox" {                                       // whose deliveries are all different ones
+			source["id"] = "/list_folder/accounts/0"
+		}
 		all = append(all, source)
 	}
 	return all

@@ -26,7 +26,7 @@ func TestWebhooks(t *testing.T) {
 		"stripe":   {"secrets": []string{newHookSecret, hookSecret}, "key": "/data/object/id"},
 		"github":   {"key": nil},
 		"strict":   {"scheme": "github", "on_invalid": "reject"},
-		"slack":    {"key": []string{"/event/team", "/event/channel"}},
+		"slack":    {"key": []string{"/event/team", "/event/channel"}, "answer": map[string]any{"status": 202}}, // else it is empty
 		"standard": {"secrets": []string{standardSecret}, "key": "/data/id"},
 		"hmac": {"id": "header:X-Id", "type": "/type", "key": "/k", "hmac": map[string]any{
 			"header": "X-Sig", "prefix": "v=", "encoding": "base64url", "signed": "{timestamp}|{id}|{body}", "timestamp": "X-Time",

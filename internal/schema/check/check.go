@@ -34,21 +34,20 @@ type Config struct {
 // Run checks. The result has the problems of a folder that does not load, and
 // breaking changes; the error is for a check that could not be made.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	r := &Result{Problems: []Problem{}, Changes: []Change{}, Summary: Summary{Dir: cfg.Dir}}
+	r := &Result{Problems: []Problem{}, Warnings: []Problem{}, Changes: []Change{}, Summary: Summary{Dir: cfg.Dir}}
 	if cfg.Against != "" {
 		r.Summary.Against, r.Summary.Compatibility = cfg.Against, cfg.Compatibility
 	}
 	now, err := schema.Load(cfg.Dir)
 	var failed *schema.LoadError
 	if errors.As(err, &failed) {
-		for _, p := range failed.Problems {
-			r.Problems = append(r.Problems, Problem{File: display(cfg.Dir, p.File), Line: p.Line, Pointer: p.Pointer, Message: p.What})
-		}
+		r.Problems = append(r.Problems, cfg.problems(failed.Problems)...)
 		r.count()
 		return r, nil
 	} else if err != nil {
 		return nil, err
 	}
+	r.Warnings = append(r.Warnings, cfg.problems(now.Warnings())...)
 	for _, t := range now.Types() {
 		r.Summary.EventTypes++
 		r.Summary.Versions += len(t.Versions)
@@ -69,6 +68,14 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	r.count()
 	return r, nil
+}
+
+func (cfg Config) problems(found []schema.Problem) []Problem {
+	var all []Problem
+	for _, p := range found {
+		all = append(all, Problem{File: display(cfg.Dir, p.File), Line: p.Line, Pointer: p.Pointer, Message: p.What})
+	}
+	return all
 }
 
 // against loads the older state and compares.

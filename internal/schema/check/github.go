@@ -19,6 +19,9 @@ func asGitHub(r *Result) string {
 	for _, p := range r.Problems {
 		b.WriteString(annotation(Error, p.File, p.Line, "", said(p.Pointer, p.Message)))
 	}
+	for _, p := range r.Warnings {
+		b.WriteString(annotation(Warning, p.File, p.Line, "", said(p.Pointer, p.Message)))
+	}
 	for _, c := range r.Changes {
 		title := strings.TrimSpace(c.EventType + " " + c.Version)
 		if c.Since != "" {

@@ -21,11 +21,12 @@ const (
 // docs/schemas.md and stable.
 type Result struct {
 	Problems []Problem `json:"problems"` // the folder does not load; then nothing was compared
+	Warnings []Problem `json:"warnings"` // what loads, and may not mean what its author thinks
 	Changes  []Change  `json:"changes"`
 	Summary  Summary   `json:"summary"`
 }
 
-// Problem is one reason why the folder does not load.
+// Problem is one reason why the folder does not load, or a warning.
 type Problem struct {
 	File    string `json:"file"`           // relative to the working directory
 	Line    int    `json:"line,omitempty"` // from 1
@@ -66,7 +67,7 @@ type Summary struct {
 
 func (r *Result) count() {
 	s := &r.Summary
-	s.Problems = len(r.Problems)
+	s.Problems, s.Warnings = len(r.Problems), len(r.Warnings)
 	for _, c := range r.Changes {
 		switch c.Severity {
 		case Error:

@@ -21,6 +21,15 @@ func asText(r *Result) string {
 	for _, p := range r.Problems {
 		fmt.Fprintf(&b, "%s\n", oneLine.Replace(p.String()))
 	}
+	if len(r.Warnings) > 0 {
+		b.WriteString("schemas that may not mean what they say\n")
+	}
+	for _, p := range r.Warnings {
+		fmt.Fprintf(&b, "  %-7s  %s\n", Warning, oneLine.Replace(p.String()))
+	}
+	if len(r.Warnings) > 0 && len(r.Changes) > 0 {
+		b.WriteByte('\n')
+	}
 	last := ""
 	for _, c := range r.Changes {
 		if title := c.title(r.Summary); title != last {

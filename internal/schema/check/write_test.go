@@ -119,6 +119,18 @@ func TestTextOfLittle(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	r := &Result{Warnings: []Problem{{File: "s/a/v1.json", Line: 3, Pointer: "/nullable", Message: "is ignored"}}, Summary: Summary{Dir: "s"}}
+	r.count()
+	require.Equal(t, `schemas that may not mean what they say
+  warning  s/a/v1.json:3: /nullable: is ignored
+
+ok: 0 errors, 1 warning, 0 notes; 0 versions in 0 event types
+`, written(t, Text, r))
+	require.Contains(t, written(t, GitHub, r), "::warning file=s/a/v1.json,line=3::/nullable: is ignored\n")
+}
+
 func TestTextBoundsExamples(t *testing.T) {
 	t.Parallel()
 	r := &Result{Changes: []Change{{EventType: "t", Verdict: compat.Breaking, Witness: json.RawMessage(`"` + strings.Repeat("é", maxWitness) + `"`)}}}
@@ -154,10 +166,12 @@ func TestJSON(t *testing.T) {
 	r := example()
 	r.Changes = r.Changes[:1]
 	r.Problems = []Problem{{File: "f", Message: "m"}}
+	r.Warnings = []Problem{{File: "w", Line: 3, Pointer: "/nullable", Message: "is ignored"}}
 	r.Summary = Summary{Dir: "schemas", Against: "origin/main", Compatibility: Backward, EventTypes: 3, Versions: 4}
 	r.count()
 	require.JSONEq(t, `{
 		"problems": [{"file": "f", "pointer": "", "message": "m"}],
+		"warnings": [{"file": "w", "line": 3, "pointer": "/nullable", "message": "is ignored"}],
 		"changes": [{
 			"severity": "error", "event_type": "orders.placed", "version": "v1", "kind": "schema", "verdict": "breaking",
 			"direction": "backward", "file": "schemas/orders.placed/v1.json", "line": 7, "pointer": "/required", "keyword": "required",
@@ -165,12 +179,12 @@ func TestJSON(t *testing.T) {
 		}],
 		"summary": {
 			"ok": false, "dir": "schemas", "against": "origin/main", "compatibility": "backward", "event_types": 3, "versions": 4,
-			"problems": 1, "errors": 1, "warnings": 0, "notes": 0
+			"problems": 1, "errors": 1, "warnings": 1, "notes": 0
 		}
 	}`, written(t, JSON, r))
 	require.Contains(t, written(t, JSON, r), "<o>", "no escapes for HTML")
-	empty := &Result{Problems: []Problem{}, Changes: []Change{}}
-	require.Contains(t, written(t, JSON, empty), "\"problems\": [],\n  \"changes\": [],", "lists, not null")
+	empty := &Result{Problems: []Problem{}, Warnings: []Problem{}, Changes: []Change{}}
+	require.Contains(t, written(t, JSON, empty), "\"problems\": [],\n  \"warnings\": [],\n  \"changes\": [],", "lists, not null")
 }
 
 func TestWriteRefusesAnUnknownFormat(t *testing.T) {

@@ -1,7 +1,7 @@
 // Package compat says whether a change of a JSON Schema breaks somebody:
 // publishers that continue as before, or consumers that know only one of the two
-// schemas. It is pure: no files, no state, no clock. It imports only the standard
-// library.
+// schemas. It is pure: no files, no state, no clock. Of internal/ it imports only
+// schema/ecma and schema/formats, so that both mean here what they mean to events.
 //
 // # The question
 //
@@ -37,7 +37,7 @@
 //     as proven only deeper in the event: by induction over its size.
 //   - The work is bounded (fuel, in solver.go); beyond it the answer is CannotTell.
 //   - Validity is as in the gateway's validator: formats are asserted, 1.0 is an
-//     integer, patterns are RE2.
+//     integer, patterns are those of package ecma.
 //
 // # The subset
 //

@@ -7,6 +7,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/schema/formats"
 )
 
 // parseJSON reads JSON as the gateway does: numbers keep their text.
@@ -30,6 +32,9 @@ func toJSON(t testing.TB, v any) string {
 func judgeOf(t testing.TB, schema any) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
+	for _, name := range formats.Names() {
+		compiler.Formats[name] = formats.OfValue(name)
+	}
 	compiler.AssertFormat = true
 	require.NoError(t, compiler.AddResource("schema.json", strings.NewReader(toJSON(t, schema))))
 	compiled, err := compiler.Compile("schema.json")

@@ -118,7 +118,7 @@ func (s *solver) impliesString(a set, c *clause) []failure {
 	var pattern, format bool
 	for _, other := range a.clauses {
 		pattern = pattern || c.pattern != nil && other.pattern != nil && c.pattern.String() == other.pattern.String()
-		format = format || c.format == other.format
+		format = format || c.format != "" && formatInside(other.format, c.format)
 	}
 	if c.pattern != nil && !pattern {
 		failures = append(failures, failure{

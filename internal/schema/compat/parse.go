@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"eventgateway/internal/schema/ecma"
 )
 
 // maxCount is the largest length or count that is reasoned about; it keeps them
@@ -178,7 +180,7 @@ func compile(pattern any) *regexp.Regexp {
 	if !ok {
 		return nil
 	}
-	compiled, err := regexp.Compile(text)
+	compiled, err := ecma.Compile(text)
 	if err != nil {
 		return nil
 	}

@@ -101,7 +101,7 @@ func (c candidate) usable(samples []Sample) bool {
 
 // isMoment reports whether a text is a date, which two entities may share.
 func isMoment(text string) bool {
-	return slices.ContainsFunc(formats, func(f format) bool {
+	return slices.ContainsFunc(recognised, func(f format) bool {
 		return (f.name == "date-time" || f.name == "date") && f.matches(text)
 	})
 }

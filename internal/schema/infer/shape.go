@@ -49,7 +49,7 @@ func (s *shape) add(v value) {
 		}
 	case jsontext.KindString:
 		if !s.stringly {
-			s.stringly, s.formats = true, slices.Clone(formats)
+			s.stringly, s.formats = true, slices.Clone(recognised)
 		}
 		s.formats = slices.DeleteFunc(s.formats, func(f format) bool { return !f.matches(v.text) })
 	case jsontext.KindBeginArray:

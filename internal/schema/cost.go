@@ -1,0 +1,143 @@
+package schema
+
+import (
+	"reflect"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// A validation may cost so many units; one is about 10 ns of one core in the worst
+// case. Ordinary events cost less than one unit for each byte. What an event of the default
+// body limit may cost, with the parse before it, is less than 200 ms.
+//
+// Two allowances: one to find out whether the data are valid, and one more to explain
+// why they are not.
+const (
+	freeUnits        = 4_000_000
+	unitsPerByte     = 6
+	explainFreeUnits = 4_000_000
+	explainPerByte   = 2
+)
+
+// Prices, in units. They are measured at hostile input, see TestWorstCases.
+const (
+	visitUnits     = 3   // one schema is applied to one value
+	numberUnits    = 6   // a number is compared with bounds
+	lookUpUnits    = 2   // a name of the schema's is looked up in an object
+	memberUnits    = 6   // one member of an object is looked up
+	rememberUnits  = 40  // one verdict is remembered
+	canonicalUnits = 6   // one value is written out for a comparison
+	hashShift      = 6   // a text of 2^hashShift bytes is looked up
+	errorUnits     = 100 // the library words one error
+	locationShift  = 1   // an error has a keyword location of 2^locationShift bytes
+	libraryUnits   = 500 // one call of the library, before what the value itself costs
+)
+
+// run is one validation. What it may still cost is its own: validations share nothing and
+// do not wait for each other.
+type run struct {
+	left       int // units
+	rememberAt int // below this many units, verdicts are remembered
+	verdicts   map[verdictKey]verdict
+	texts      map[textKey]verdict // about long texts
+	scratch    []byte
+	// settle decides about what eval leaves open; nil while there is only eval.
+	settle func(*acceptor, any) verdict
+}
+
+// verdictKey is an acceptor and the array or object that it was applied to. The tree lives
+// as long as the run, so its addresses are identities.
+type verdictKey struct {
+	a  *acceptor
+	at uintptr
+}
+
+func newRun(size int) run {
+	units := freeUnits + unitsPerByte*size
+	// Schemas that apply many schemas to the same value multiply the work at each level of
+	// it. When a run has cost more than ordinary ones do, it remembers what it knows about
+	// each array and object: after that, work is at most acceptors times values.
+	return run{left: units, rememberAt: units - min(units/2, 20_000+unitsPerByte*size/2)}
+}
+
+// spend takes units and reports whether there were enough.
+func (r *run) spend(units int) bool {
+	r.left -= units
+	return r.left >= 0
+}
+
+// identity is the address of an object or of a filled array; empty arrays have none of their
+// own.
+func identity(v any) (uintptr, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		return reflect.ValueOf(v).Pointer(), true
+	case []any:
+		return reflect.ValueOf(v).Pointer(), len(v) > 0
+	}
+	return 0, false
+}
+
+// verdict is what an acceptor says about a value.
+type verdict uint8
+
+const (
+	yes verdict = iota + 1 // the library accepts it
+	no                     // the library refuses it
+	ask                    // ask the library, or the run has cost too much
+)
+
+// and combines the verdicts of two that must both accept.
+func (v verdict) and(other verdict) verdict {
+	if v == no || other == no {
+		return no
+	}
+	return max(v, other)
+}
+
+func verdictOf(ok bool) verdict {
+	if ok {
+		return yes
+	}
+	return no
+}
+
+// below are the schemas that s applies to a value or to what is in it.
+func below(s *jsonschema.Schema) []*jsonschema.Schema {
+	all := []*jsonschema.Schema{
+		s.Ref, s.RecursiveRef, s.DynamicRef, s.Not, s.If, s.Then, s.Else, s.PropertyNames, s.UnevaluatedProperties,
+		s.Items2020, s.Contains, s.UnevaluatedItems, s.ContentSchema,
+	}
+	for _, list := range [][]*jsonschema.Schema{s.AllOf, s.AnyOf, s.OneOf, s.PrefixItems} {
+		all = append(all, list...)
+	}
+	for _, each := range s.Properties {
+		all = append(all, each)
+	}
+	for _, each := range s.PatternProperties {
+		all = append(all, each)
+	}
+	for _, each := range s.DependentSchemas {
+		all = append(all, each)
+	}
+	for _, each := range s.Dependencies {
+		if schema, ok := each.(*jsonschema.Schema); ok {
+			all = append(all, schema)
+		}
+	}
+	for _, each := range []any{s.AdditionalProperties, s.AdditionalItems, s.Items} {
+		switch each := each.(type) {
+		case *jsonschema.Schema:
+			all = append(all, each)
+		case []*jsonschema.Schema:
+			all = append(all, each...)
+		}
+	}
+	kept := all[:0]
+	for _, each := range all {
+		if each != nil {
+			kept = append(kept, each)
+		}
+	}
+	return kept
+}
