@@ -93,7 +93,7 @@ func testTailBeforeWindow(t *testing.T, l lab) {
 	const moved = 7
 	require.NoError(t, a.raw.Del(t.Context(), markerKey(moved)).Err())
 	mustClose(t, window.reached)
-	require.EqualValues(t, generation+1, reg.newest())
+	require.Equal(t, generation+1, reg.newest())
 	inMoved := func(eventType string) event.Claim {
 		c := b.typed(eventType)
 		c.ID[0] = moved
@@ -109,7 +109,7 @@ func testTailBeforeWindow(t *testing.T, l lab) {
 	b.mustReturn(t, func() event.Claim { return inMoved("A") })
 	close(window.open)
 	a.mustBeReadyWith(t, generation+1)
-	require.EqualValues(t, generation+1, reg.newest())
-	require.EqualValues(t, passes+2, log.passes.Load()+helps.passes.Load(), "one reading of the tail, one of the window")
+	require.Equal(t, generation+1, reg.newest())
+	require.Equal(t, passes+2, log.passes.Load()+helps.passes.Load(), "one reading of the tail, one of the window")
 	a.mustHoldTopics(t, log)
 }
