@@ -16,8 +16,8 @@ const (
 	maxKeptHeaders = 2048 // all of an event together
 )
 
-// recordHeaders are those that the type and version of an event keep of its request; none
-// if there is no such type.
+// recordHeaders are those that the type and version of an event keep of its request. An
+// unknown type keeps none.
 func (s *Server) recordHeaders(c *fiber.Ctx, req ingest.Request) ([]event.Header, error) {
 	def, err := s.catalog.Lookup(req.Type, req.Version)
 	if err != nil {

@@ -68,7 +68,7 @@ func TestProvidersCheckTheURL(t *testing.T) {
 			case http.StatusOK:
 				require.Equal(t, c.body, string(a.body))
 				require.Equal(t, c.contentType, a.Header.Get("Content-Type"))
-				require.Equal(t, "nosniff", a.Header.Get("X-Content-Type-Options"), "what anybody can have echoed is no page")
+				require.Equal(t, "nosniff", a.Header.Get("X-Content-Type-Options"), "a browser must not show an echoed text as a page")
 			case http.StatusUnauthorized:
 				requireRefused(t, a, event.Unauthenticated, "The token is not the configured one")
 				require.Equal(t, `Signature realm="meta"`, a.Header.Get("WWW-Authenticate"))

@@ -148,7 +148,7 @@ func tokensOf(a config.Auth) []auth.TokenConfig {
 }
 
 // tokenLimits lists the rates of the issuers that this process accepts, as the file says
-// now. An issuer that is no longer in it is accepted until a restart, at its former rate.
+// now. An issuer that was removed is accepted until a restart, at its former rate.
 func tokenLimits(running, now config.Auth) map[string]rate.Limit {
 	limits := map[string]rate.Limit{}
 	for i, j := range running.JWT {

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -216,9 +217,15 @@ func claims(change func(jwt.MapClaims)) jwt.MapClaims {
 
 func (i *issuer) sign(t testing.TB, c jwt.MapClaims) string {
 	t.Helper()
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, c)
-	token.Header["kid"] = "rsa"
-	text, err := token.SignedString(i.key)
+	return signed(t, jwt.SigningMethodRS256, i.key, c, map[string]any{"kid": "rsa"})
+}
+
+// signed is a token with more members of its header than the method gives it.
+func signed(t testing.TB, method jwt.SigningMethod, key any, c jwt.MapClaims, header map[string]any) string {
+	t.Helper()
+	token := jwt.NewWithClaims(method, c)
+	maps.Copy(token.Header, header)
+	text, err := token.SignedString(key)
 	require.NoError(t, err)
 	return text
 }
@@ -233,14 +240,12 @@ func TestTokens(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, a.Ready(ctx))
 
-	signed := func(method jwt.SigningMethod, key any, kid string) string {
-		token := jwt.NewWithClaims(method, claims(func(jwt.MapClaims) {}))
+	by := func(method jwt.SigningMethod, key any, kid string) string {
+		header := map[string]any{}
 		if kid != "" {
-			token.Header["kid"] = kid
+			header["kid"] = kid
 		}
-		text, err := token.SignedString(key)
-		require.NoError(t, err)
-		return text
+		return signed(t, method, key, claims(func(jwt.MapClaims) {}), header)
 	}
 	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -257,7 +262,7 @@ func TestTokens(t *testing.T) {
 		"audience in a list":     {i.sign(t, claims(func(c jwt.MapClaims) { c["aud"] = []string{"x", "gateway"} })), ""},
 		"events as a text":       {i.sign(t, claims(func(c jwt.MapClaims) { c["events"] = "orders.* x" })), ""},
 		"just expired":           {i.sign(t, claims(func(c jwt.MapClaims) { c["exp"] = testNow.Add(-leeway + time.Second).Unix() })), ""},
-		"without a key's name":   {signed(jwt.SigningMethodRS256, i.key, ""), ""},
+		"without a key's name":   {by(jwt.SigningMethodRS256, i.key, ""), ""},
 		"expired":                {i.sign(t, claims(func(c jwt.MapClaims) { c["exp"] = testNow.Add(-leeway - time.Second).Unix() })), ExpiredToken},
 		"never expires":          {i.sign(t, claims(func(c jwt.MapClaims) { delete(c, "exp") })), BadToken},
 		"not yet valid":          {i.sign(t, claims(func(c jwt.MapClaims) { c["nbf"] = testNow.Add(time.Hour).Unix() })), BadToken},
@@ -269,10 +274,10 @@ func TestTokens(t *testing.T) {
 		"empty client":           {i.sign(t, claims(func(c jwt.MapClaims) { c["sub"] = "" })), BadToken},
 		"client a number":        {i.sign(t, claims(func(c jwt.MapClaims) { c["sub"] = 7 })), BadToken},
 		"client with a new line": {i.sign(t, claims(func(c jwt.MapClaims) { c["sub"] = "a\nb" })), BadToken},
-		"not signed":             {signed(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "rsa"), BadToken},
-		"signed by a stranger":   {signed(jwt.SigningMethodRS256, stranger, "rsa"), BadToken},
-		"public key as a secret": {signed(jwt.SigningMethodHS256, public, "rsa"), BadToken},
-		"unknown key":            {signed(jwt.SigningMethodRS256, stranger, "other"), BadToken},
+		"not signed":             {by(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "rsa"), BadToken},
+		"signed by a stranger":   {by(jwt.SigningMethodRS256, stranger, "rsa"), BadToken},
+		"public key as a secret": {by(jwt.SigningMethodHS256, public, "rsa"), BadToken},
+		"unknown key":            {by(jwt.SigningMethodRS256, stranger, "other"), BadToken},
 		"other payload":          {parts[0] + "." + parts[1] + "A." + parts[2], BadToken},
 		"no signature":           {parts[0] + "." + parts[1] + ".", BadToken},
 		"no base64":              {"a.b.c", BadToken},
@@ -311,10 +316,7 @@ func TestKeysRotate(t *testing.T) {
 	t.Cleanup(cancel)
 	a, err := New(ctx, Config{Tokens: []TokenConfig{i.config()}}, quiet)
 	require.NoError(t, err)
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, claims(func(jwt.MapClaims) {}))
-	token.Header["kid"] = "ec"
-	text, err := token.SignedString(i.other)
-	require.NoError(t, err)
+	text := signed(t, jwt.SigningMethodES256, i.other, claims(func(jwt.MapClaims) {}), map[string]any{"kid": "ec"})
 	i.kids.Store([]string{"rsa", "ec"})
 	caller, err := a.Authenticate(ctx, Credentials{Authorization: []string{"Bearer " + text}}, testNow)
 	require.NoError(t, err)
@@ -323,10 +325,8 @@ func TestKeysRotate(t *testing.T) {
 	// Strangers with made-up keys cannot have them fetched again and again.
 	before := i.asked.Load()
 	for range 50 {
-		token.Header["kid"] = "made-up"
-		text, err := token.SignedString(i.other)
-		require.NoError(t, err)
-		_, err = a.Authenticate(ctx, Credentials{Authorization: []string{"Bearer " + text}}, testNow)
+		text := signed(t, jwt.SigningMethodES256, i.other, claims(func(jwt.MapClaims) {}), map[string]any{"kid": "made-up"})
+		_, err := a.Authenticate(ctx, Credentials{Authorization: []string{"Bearer " + text}}, testNow)
 		requireRefusal(t, err, BadToken)
 	}
 	require.LessOrEqual(t, i.asked.Load()-before, int64(1))

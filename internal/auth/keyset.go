@@ -50,7 +50,6 @@ func newKeySet(issuer, address string, client *http.Client, logger *slog.Logger)
 		client = http.DefaultClient
 	}
 	own := *client
-	own.Timeout = fetchTimeout
 	own.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return errors.New("it redirects; configure the URL that has the keys")
 	}

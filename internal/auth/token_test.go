@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -80,14 +81,9 @@ func TestExtensionsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims(func(jwt.MapClaims) {}))
-			token.Header["kid"] = "rsa"
-			for k, v := range c.header {
-				token.Header[k] = v
-			}
-			text, err := token.SignedString(i.key)
-			require.NoError(t, err)
-			_, err = show(t, a, text)
+			header := map[string]any{"kid": "rsa"}
+			maps.Copy(header, c.header)
+			_, err := show(t, a, signed(t, jwt.SigningMethodRS256, i.key, claims(func(jwt.MapClaims) {}), header))
 			if c.ok {
 				require.NoError(t, err)
 				return
@@ -355,11 +351,7 @@ func TestKeysVerifyWhatTheyAreFor(t *testing.T) {
 			document, err := json.Marshal(m{"keys": c.keys})
 			require.NoError(t, err)
 			a := authenticator(t, Config{Tokens: []TokenConfig{serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) })}}, quiet)
-			token := jwt.NewWithClaims(c.method, claims(func(jwt.MapClaims) {}))
-			token.Header["kid"] = "k"
-			text, err := token.SignedString(c.key)
-			require.NoError(t, err)
-			_, err = show(t, a, text)
+			_, err = show(t, a, signed(t, c.method, c.key, claims(func(jwt.MapClaims) {}), map[string]any{"kid": "k"}))
 			if c.ok {
 				require.NoError(t, err)
 				return

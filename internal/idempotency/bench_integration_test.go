@@ -37,17 +37,6 @@ func BenchmarkClaimAndSettleOnRedis(b *testing.B) {
 			_, _ = rand.Read(c.ID[:])
 			claims[i] = c
 		}
-		results, errs := s.ClaimAll(b.Context(), claims)
-		for i, c := range claims {
-			if errs[i] != nil || results[i].State != event.Claimed {
-				b.Fatal(errs[i], results[i])
-			}
-			s.Settle(c, receipt)
-		}
-		ended := make([]*settlement, 0, maxBatch)
-		for range claims {
-			ended = append(ended, <-s.settles.queue)
-		}
-		s.settles.apply(b.Context(), ended)
+		claimAndSettle(b, s, claims, receipt)
 	}
 }

@@ -66,17 +66,23 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 			binary.BigEndian.PutUint64(c.ID[:], n*0x9e3779b97f4a7c15)
 			claims[i] = c
 		}
-		results, errs := s.ClaimAll(b.Context(), claims)
-		for i, c := range claims {
-			if errs[i] != nil || results[i].State != event.Claimed {
-				b.Fatal(errs[i], results[i])
-			}
-			s.Settle(c, receipt)
-		}
-		ended := make([]*settlement, 0, maxBatch)
-		for range claims {
-			ended = append(ended, <-s.settles.queue)
-		}
-		s.settles.apply(b.Context(), ended)
+		claimAndSettle(b, s, claims, receipt)
 	}
+}
+
+// claimAndSettle makes claims, which must all be new, and settles them.
+func claimAndSettle(b *testing.B, s *Store, claims []event.Claim, receipt event.Receipt) {
+	b.Helper()
+	results, errs := s.ClaimAll(b.Context(), claims)
+	for i, c := range claims {
+		if errs[i] != nil || results[i].State != event.Claimed {
+			b.Fatal(errs[i], results[i])
+		}
+		s.Settle(c, receipt)
+	}
+	ended := make([]*settlement, 0, maxBatch)
+	for range claims {
+		ended = append(ended, <-s.settles.queue)
+	}
+	s.settles.apply(b.Context(), ended)
 }

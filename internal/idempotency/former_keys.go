@@ -15,8 +15,8 @@ import (
 // Old gateways, those before docs/adr/0022, keep claims under keys without an
 // installation. Beside one of them that takes events, a newer gateway would write their
 // retries again, and the other way round. So newer gateways keep them out, in a way that
-// old ones understand: the old marker of each bucket names no Redis, and its old lock is
-// held by somebody else. An old gateway then refuses keyed events, as while another
+// old ones understand: the old marker of each bucket names no Redis, and its old lock
+// has another owner. An old gateway then refuses keyed events, as while another
 // gateway rebuilds (docs/operations.md, Upgrading).
 //
 // Old gateways that have worked since, after a rollback for example, have set the old

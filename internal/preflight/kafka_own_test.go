@@ -47,11 +47,7 @@ func TestOwnTopics(t *testing.T) {
 				require.Empty(t, bad)
 				return
 			}
-			require.Len(t, bad, 1)
-			require.Equal(t, c.severity, bad[0].Severity)
-			require.Equal(t, c.check, bad[0].Check)
-			require.Contains(t, bad[0].What, c.what)
-			require.Contains(t, bad[0].Do, c.do)
+			requireProblem(t, bad, c.severity, c.check, c.what, c.do)
 		})
 	}
 }

@@ -60,6 +60,16 @@ func judge(t *testing.T, facts KafkaFacts, needs KafkaNeeds) []Finding {
 	return found
 }
 
+// requireProblem requires that there is only this one. what and do are parts of its texts.
+func requireProblem(t *testing.T, bad []Finding, severity Severity, check, what, do string) {
+	t.Helper()
+	require.Len(t, bad, 1)
+	require.Equal(t, severity, bad[0].Severity)
+	require.Equal(t, check, bad[0].Check)
+	require.Contains(t, bad[0].What, what)
+	require.Contains(t, bad[0].Do, do)
+}
+
 // problems are the findings that are not OK.
 func problems(found []Finding) (list []Finding) {
 	for _, f := range found {
@@ -282,11 +292,7 @@ func TestBrokersAndProducer(t *testing.T) {
 			facts, needs := goodFacts()
 			c.change(&facts)
 			bad := problems(judge(t, facts, needs))
-			require.Len(t, bad, 1)
-			require.Equal(t, c.severity, bad[0].Severity)
-			require.Equal(t, c.check, bad[0].Check)
-			require.Contains(t, bad[0].What, c.what)
-			require.Contains(t, bad[0].Do, c.do)
+			requireProblem(t, bad, c.severity, c.check, c.what, c.do)
 		})
 	}
 }
@@ -330,11 +336,7 @@ func TestTransactions(t *testing.T) {
 				require.Empty(t, bad)
 				return
 			}
-			require.Len(t, bad, 1)
-			require.Equal(t, c.severity, bad[0].Severity)
-			require.Equal(t, c.check, bad[0].Check)
-			require.Contains(t, bad[0].What, c.what)
-			require.Contains(t, bad[0].Do, c.do)
+			requireProblem(t, bad, c.severity, c.check, c.what, c.do)
 		})
 	}
 }

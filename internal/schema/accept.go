@@ -195,7 +195,11 @@ func (c *acceptorCompiler) values(a *acceptor, s *jsonschema.Schema) {
 	if len(s.Enum) > 0 {
 		a.enum = newValueSet(s.Enum)
 	}
-	if f := c.formats(s.Format); f != nil && assertsFormat(s) {
+	f := c.formats(s.Format)
+	if strings.HasPrefix(s.Location, libraryMetaschemas) {
+		f = jsonschema.Formats[s.Format]
+	}
+	if f != nil && assertsFormat(s) {
 		a.format = newBoundedFormat(s.Format, f)
 	}
 	if s.MinLength != -1 || s.MaxLength != -1 || s.Pattern != nil {
@@ -206,6 +210,10 @@ func (c *acceptorCompiler) values(a *acceptor, s *jsonschema.Schema) {
 	}
 	a.number = newNumberRules(s)
 }
+
+// libraryMetaschemas begins the locations of the metaschemas that assert formats. The
+// library has compiled them for itself, with its own idea of these.
+const libraryMetaschemas = "http://json-schema.org/draft-0"
 
 func (c *acceptorCompiler) inPlace(a *acceptor, s *jsonschema.Schema, in scope) {
 	add := func(keyword string, to *jsonschema.Schema) {

@@ -23,14 +23,7 @@ func (r *run) unevaluatedMembers(a *acceptor, v map[string]any) verdict {
 		if r.left < 0 {
 			return ask
 		}
-		if evaluated == yes {
-			continue
-		}
-		refused := r.eval(a.object.unevaluated, value)
-		if evaluated == ask && refused != yes {
-			refused = ask
-		}
-		if result = result.and(refused); result == no {
+		if result = result.and(r.unlessEvaluated(evaluated, a.object.unevaluated, value)); result == no {
 			return no
 		}
 	}
@@ -44,18 +37,24 @@ func (r *run) unevaluatedItems(a *acceptor, v []any) verdict {
 		if r.left < 0 {
 			return ask
 		}
-		if evaluated == yes {
-			continue
-		}
-		refused := r.eval(a.array.unevaluated, value)
-		if evaluated == ask && refused != yes {
-			refused = ask
-		}
-		if result = result.and(refused); result == no {
+		if result = result.and(r.unlessEvaluated(evaluated, a.array.unevaluated, value)); result == no {
 			return no
 		}
 	}
 	return result
+}
+
+// unlessEvaluated decides about a member or an item by the schema for those that nothing
+// else evaluates.
+func (r *run) unlessEvaluated(evaluated verdict, unevaluated *acceptor, value any) verdict {
+	if evaluated == yes {
+		return yes
+	}
+	accepted := r.eval(unevaluated, value)
+	if evaluated == ask && accepted != yes {
+		return ask
+	}
+	return accepted
 }
 
 // evaluatesMember reports whether a, or a schema beside it, evaluates a member. asked is

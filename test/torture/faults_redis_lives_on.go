@@ -29,7 +29,7 @@ func livingStoreFaults() []faultKind {
 		// The slots' keys are all there, but nobody can tell.
 		{name: "redis-reshard", part: partStore, loses: true, fits: isCluster, begin: reshard},
 		// Longer than a gateway tries: it then takes this Redis to be away.
-		{name: "redis-hang", part: partStore, begin: hangRedis},
+		{name: "redis-hang", part: partStore, begin: pauseRedis(6*time.Second, 12*time.Second)},
 	}
 }
 
@@ -125,16 +125,6 @@ func attachReplica(ctx context.Context, w *world, dice *rand.Rand) (*fault, erro
 		return nil, err
 	}
 	return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(d), heal: func(context.Context) error { return late.Kill() }}, nil
-}
-
-func hangRedis(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
-	n, d := w.store.draw(dice), between(dice, 6*time.Second, 12*time.Second)
-	if err := w.store.servers[n].Pause(); err != nil {
-		return nil, err
-	}
-	return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(d), heal: func(context.Context) error {
-		return w.store.servers[n].Resume()
-	}}, nil
 }
 
 // slotsMoved is how many slots are moved at most; a server has buckets in about 80.

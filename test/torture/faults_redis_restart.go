@@ -36,10 +36,7 @@ func restartRedis(w *world, dice *rand.Rand, change func(*services.Redis) (strin
 	}
 	what, err := change(r)
 	return &fault{target: fmt.Sprintf("server %d%s", n, what), wait: lasting(down), heal: func(ctx context.Context) error {
-		if err := r.Restart(ctx); err != nil || w.store.kind != redisCluster {
-			return err
-		}
-		return w.store.waitCluster(ctx)
+		return w.store.restart(ctx, n)
 	}}, err
 }
 
@@ -91,10 +88,7 @@ func restoreSnapshot(ctx context.Context, w *world, dice *rand.Rand) (*fault, er
 		if err := onlySnapshot(dirOf(r)); err != nil {
 			return err
 		}
-		if err := r.Restart(ctx); err != nil || w.store.kind != redisCluster {
-			return err
-		}
-		return w.store.waitCluster(ctx)
+		return w.store.restart(ctx, n)
 	}}, nil
 }
 

@@ -15,7 +15,7 @@ func storeFaults() []faultKind {
 	return []faultKind{
 		// A Redis that was killed has another replication id: its claims count as lost.
 		{name: "redis-kill", part: partStore, loses: true, begin: killRedis},
-		{name: "redis-pause", part: partStore, begin: pauseRedis},
+		{name: "redis-pause", part: partStore, begin: pauseRedis(200*time.Millisecond, 5*time.Second)},
 		{name: "redis-flushall", part: partStore, loses: true, begin: flushRedis},
 		{name: "redis-failover", part: partStore, loses: true, fits: hasReplica, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			return failOverRedis(ctx, w, dice, false)
@@ -41,28 +41,36 @@ func killRedis(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 		return nil, err
 	}
 	return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(down), heal: func(ctx context.Context) error {
-		if err := w.store.servers[n].Restart(ctx); err != nil {
-			return err
-		}
-		switch w.store.kind {
-		case redisCluster:
-			return w.store.waitCluster(ctx)
-		case redisReplica:
-			return w.store.waitReplica(ctx)
-		default:
-			return nil
-		}
+		return w.store.restart(ctx, n)
 	}}, nil
 }
 
-func pauseRedis(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
-	n, d := w.store.draw(dice), between(dice, 200*time.Millisecond, 5*time.Second)
-	if err := w.store.servers[n].Pause(); err != nil {
-		return nil, err
+// restart starts a server again, and waits until its Cluster or its replica is whole.
+func (s *store) restart(ctx context.Context, n int) error {
+	if err := s.servers[n].Restart(ctx); err != nil {
+		return err
 	}
-	return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(d), heal: func(context.Context) error {
-		return w.store.servers[n].Resume()
-	}}, nil
+	switch s.kind {
+	case redisCluster:
+		return s.waitCluster(ctx)
+	case redisReplica:
+		return s.waitReplica(ctx)
+	default:
+		return nil
+	}
+}
+
+// pauseRedis stops a server where it stands, for a time between from and to.
+func pauseRedis(from, to time.Duration) func(context.Context, *world, *rand.Rand) (*fault, error) {
+	return func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
+		n, d := w.store.draw(dice), between(dice, from, to)
+		if err := w.store.servers[n].Pause(); err != nil {
+			return nil, err
+		}
+		return &fault{target: fmt.Sprintf("server %d", n), wait: lasting(d), heal: func(context.Context) error {
+			return w.store.servers[n].Resume()
+		}}, nil
+	}
 }
 
 func flushRedis(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {

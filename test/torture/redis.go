@@ -142,7 +142,7 @@ func (s *store) do(ctx context.Context, server int, args ...any) error {
 }
 
 func (s *store) ask(ctx context.Context, server int, args ...any) (string, error) {
-	client := redis.NewClient(&redis.Options{Addr: s.servers[server].Addr(), MaxRetries: -1})
+	client := s.client(server)
 	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -151,6 +151,11 @@ func (s *store) ask(ctx context.Context, server int, args ...any) (string, error
 		return "", fmt.Errorf("%v: %w", args, err)
 	}
 	return fmt.Sprint(reply), nil
+}
+
+// client asks a server, past the proxies. The caller closes it.
+func (s *store) client(server int) *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: s.servers[server].Addr(), MaxRetries: -1})
 }
 
 // waitFor polls a server's INFO or CLUSTER INFO for a line.

@@ -7,8 +7,6 @@ import (
 	"net"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // moving bounds what moves one slot.
@@ -42,10 +40,6 @@ func (s *store) slotsWithKeys(ctx context.Context, server int) ([]int64, error) 
 			return slots, nil
 		}
 	}
-}
-
-func (s *store) client(server int) *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.servers[server].Addr(), MaxRetries: -1})
 }
 
 // moveSlot moves a slot with its keys.
