@@ -168,6 +168,8 @@ func (r *readiness) keyedRefused(def event.Definition, claims idempotency.Availa
 	switch {
 	case claims.Away != nil && policy != event.PublishOnStoreFailure:
 		return keyedText(claims.AwayBuckets, claims.Buckets) + "Redis takes no claims", claims.AwayBuckets == claims.Buckets
+	case claims.Away == nil && claims.Unconfirmed != nil: // whatever the policies: Kafka takes no events, or not for long
+		return keyedText(claims.Buckets, claims.Buckets) + claims.Unconfirmed.Error(), true
 	case claims.Away == nil && claims.Lost > 0 && r.onStoreLoss != event.PublishOnStoreFailure && !claims.Rebuild.Returned(def.Type):
 		text := keyedText(claims.Lost, claims.Buckets) + "Redis is new or has lost claims, which are read from Kafka"
 		if waits := claims.Rebuild.Waits(def.Type); waits != nil {

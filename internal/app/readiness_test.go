@@ -99,10 +99,13 @@ func TestReadyOnceStarted(t *testing.T) {
 		"a node of a cluster is away":       {[]event.Definition{required}, func(f *fakeServices) { f.claims = away(64) }, nil, true, map[string]admin.Taken{"required": "some"}, "refused, 25 % of them: Redis"},
 		"redis was flushed":                 {all, func(f *fakeServices) { f.claims = lost(256) }, nil, true, map[string]admin.Taken{"lenient": "none", "optional": "some", "required": "none"}, "Redis is new or has lost claims"},
 		"redis was flushed, all need it":    {[]event.Definition{required, lenient}, func(f *fakeServices) { f.claims = lost(256) }, nil, false, map[string]admin.Taken{"required": "none", "lenient": "none"}, keyed},
-		"claims of a type are back":         {all, func(f *fakeServices) { f.claims = returning("required", "lenient") }, nil, true, map[string]admin.Taken{"optional": "some"}, "which are read from Kafka: optional is read to 50 %, waiting for optional[3]: no leader"},
-		"a topic is deleted":                {all, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicMissing}) }, nil, true, map[string]admin.Taken{"required": "none"}, "its topic required is missing"},
-		"the only topic is missing":         {[]event.Definition{required}, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicMissing}) }, nil, true, map[string]admin.Taken{"required": "none"}, "missing"},
-		"a topic is hidden":                 {[]event.Definition{required}, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicHidden}) }, nil, true, map[string]admin.Taken{"required": "none"}, "does not show"},
+		"claims are not confirmed": {all, func(f *fakeServices) {
+			f.claims = idempotency.Availability{Lost: 256, Buckets: 256, Unconfirmed: errGone}
+		}, nil, true, map[string]admin.Taken{"lenient": "none", "optional": "some", "required": "none"}, keyed + "connection refused"},
+		"claims of a type are back": {all, func(f *fakeServices) { f.claims = returning("required", "lenient") }, nil, true, map[string]admin.Taken{"optional": "some"}, "which are read from Kafka: optional is read to 50 %, waiting for optional[3]: no leader"},
+		"a topic is deleted":        {all, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicMissing}) }, nil, true, map[string]admin.Taken{"required": "none"}, "its topic required is missing"},
+		"the only topic is missing": {[]event.Definition{required}, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicMissing}) }, nil, true, map[string]admin.Taken{"required": "none"}, "missing"},
+		"a topic is hidden":         {[]event.Definition{required}, func(f *fakeServices) { f.topic("required", publish.TopicState{Presence: publish.TopicHidden}) }, nil, true, map[string]admin.Taken{"required": "none"}, "does not show"},
 		"a topic is refused": {all, func(f *fakeServices) {
 			f.topic("optional", publish.TopicState{Presence: publish.TopicPresent, Refused: "not-allowed"})
 			f.quarantined = []publish.Quarantined{{Topic: "optional", Reason: "not-allowed"}}

@@ -112,6 +112,16 @@ func (s *StoreAway) Error() string {
 // Unwrap returns the cause.
 func (s *StoreAway) Unwrap() error { return s.Cause }
 
+// Unconfirmed is the idempotency store's error while Kafka does not confirm that this
+// gateway's claims count: no claim was made. The store itself may be in order.
+type Unconfirmed struct{ Cause error }
+
+// Error implements error.
+func (u *Unconfirmed) Error() string { return u.Cause.Error() }
+
+// Unwrap returns the cause.
+func (u *Unconfirmed) Unwrap() error { return u.Cause }
+
 // Rebuilding is the idempotency store's error while it may have lost claims and is
 // being rebuilt from the log.
 type Rebuilding struct {

@@ -208,6 +208,8 @@ type Availability struct {
 	// Away says why Redis takes no claims, of AwayBuckets of Buckets; nil if it does.
 	Away        error
 	AwayBuckets int
+	// Unconfirmed says why Kafka keeps this gateway from making claims; nil if it does not.
+	Unconfirmed error
 	// Lost counts the buckets whose claims may be lost: they are rebuilt from the log.
 	Lost    int
 	Buckets int
@@ -217,7 +219,7 @@ type Availability struct {
 
 // Availability says whether claims can be made now. It asks nobody: [Store.Watch] does.
 func (s *Store) Availability() Availability {
-	now := Availability{Lost: s.unready.count(), Buckets: bucketCount}
+	now := Availability{Lost: s.unready.count(), Buckets: bucketCount, Unconfirmed: s.member.trouble(time.Now())}
 	now.AwayBuckets, now.Away = s.available.state()
 	if now.Lost > 0 {
 		now.Rebuild = s.rebuild.now()

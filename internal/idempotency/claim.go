@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -59,7 +60,7 @@ func (c *claimCall) answer(text string, err error) {
 
 // Claim asks to hold an identity. An *event.Rebuilding means that claims may be
 // lost and this one was not made, an *event.StoreAway that Redis is known to be away and
-// was not asked; other errors mean that Redis did not answer, and the claim may have been
+// was not asked, an *event.Unconfirmed that it was not asked because of Kafka; other errors mean that Redis did not answer, and the claim may have been
 // made nevertheless.
 func (s *Store) Claim(ctx context.Context, c event.Claim) (event.ClaimResult, error) {
 	if result, ok := s.recent.look(c.ID, c.Fingerprint); ok {
@@ -123,7 +124,9 @@ func (s *Store) resultOf(call *claimCall, waitErr error) (event.ClaimResult, err
 		err = call.err
 	}
 	if err != nil {
-		s.metrics.failed("claim")
+		if unconfirmed := (*event.Unconfirmed)(nil); !errors.As(err, &unconfirmed) { // Redis did not fail
+			s.metrics.failed("claim")
+		}
 		return event.ClaimResult{}, err
 	}
 	result, err := s.readAnswer(call.text, call.claim.ID, call.claim.Fingerprint, claimKind(&call.claim))
@@ -184,7 +187,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 	}
 	generation, until, err := s.member.current(time.Now())
 	if err != nil {
-		return event.ClaimResult{}, s.rebuilding(c.ID, claimKind(&c))
+		return event.ClaimResult{}, err
 	}
 	s.unsettled.send(generation, from, earlier, &c)
 	text, err := takeOverScript.Run(ctx, s.scripts.rdb, []string{keys.claim(c.ID), keys.marker(bucketOf(c.ID))},

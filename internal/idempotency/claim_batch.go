@@ -19,10 +19,6 @@ import (
 // the whole claim, so that callers need no timer each.
 const maxClaimWait = time.Second
 
-// unconfirmedFor is what a caller is asked to wait while Kafka does not confirm that this
-// gateway's claims count.
-const unconfirmedFor = time.Second
-
 var (
 	errPanicked      = errors.New("claiming failed in the gateway itself")
 	errWaitedTooLong = errors.New("redis is too slow for the claims that wait")
@@ -76,7 +72,9 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	}
 	generation, until, err := s.member.current(time.Now())
 	if err != nil {
-		s.refuseAll(live)
+		for _, c := range live {
+			c.answer("", err)
+		}
 		return
 	}
 	err = runNodes(ctx, s.scripts, claimScript, live, bucketOfCall,
@@ -109,14 +107,6 @@ func (s *Store) noteAll(calls []*claimCall, err error) {
 }
 
 func bucketOfCall(c *claimCall) byte { return bucketOf(c.claim.ID) }
-
-// refuseAll answers calls that cannot be made: whether their claims would count is not
-// known.
-func (s *Store) refuseAll(calls []*claimCall) {
-	for _, c := range calls {
-		c.answer("", &event.Rebuilding{Left: unconfirmedFor})
-	}
-}
 
 // sendAll notes claims whose script is about to be sent.
 func (s *Store) sendAll(calls []*claimCall, generation uint64, until time.Time, fromMs int64) {

@@ -17,6 +17,8 @@ type Generations interface {
 	// Confirmed is the newest generation that this process has read, and the latest time (with a monotonic clock) of which it is known that no newer one had been
 	// raised: the time before the last renewal of its registration was sent that was acknowledged and behind which the topic was read. A zero time: never yet.
 	Confirmed() (event.Generation, time.Time)
+	// Err says why nothing is confirmed at present; nil if that is not known, or not so.
+	Err() error
 	// Changed receives, coalesced, when another generation was read.
 	Changed() <-chan struct{}
 	// Raise writes the generation after the newest one, and then reads the topic to its end: who is registered then, this process included.
@@ -98,14 +100,26 @@ func (m *membership) await(ctx context.Context) error {
 }
 
 // current is the generation for a claim, and until when records may be in flight under
-// it. A zero time sets no limit.
+// it. A zero time sets no limit. An error is an *event.Unconfirmed.
 func (m *membership) current(now time.Time) (number uint64, until time.Time, err error) {
 	if m.gens == nil {
 		return 0, time.Time{}, nil
 	}
 	g, at := m.gens.Confirmed()
 	if at.IsZero() || now.Sub(at) > m.cfg.confirmedFor() {
-		return 0, time.Time{}, errNotConfirmed
+		return 0, time.Time{}, &event.Unconfirmed{Cause: errNotConfirmed}
 	}
 	return g.Number, at.Add(m.cfg.silence()), nil
+}
+
+// trouble says why no claims are made because of Kafka; nil if they are.
+func (m *membership) trouble(now time.Time) error {
+	_, _, err := m.current(now)
+	if err == nil {
+		return nil
+	}
+	if cause := m.gens.Err(); cause != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
 }

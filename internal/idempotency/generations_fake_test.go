@@ -80,6 +80,15 @@ func (m *fakeMember) Confirmed() (event.Generation, time.Time) {
 	return m.reg.newestLocked(), time.Now()
 }
 
+func (m *fakeMember) Err() error {
+	m.reg.mu.Lock()
+	defer m.reg.mu.Unlock()
+	if m.cutOff {
+		return errCutOff
+	}
+	return nil
+}
+
 func (m *fakeMember) Raise(context.Context) (event.Generation, []event.Gateway, error) {
 	m.reg.mu.Lock()
 	defer m.reg.mu.Unlock()

@@ -346,8 +346,13 @@ func testCutOff(t *testing.T, l lab) {
 	require.Equal(t, cut.at.Add(b.cfg.silence()), held.Until, "the last record may be in flight until then")
 	l.promote(t)
 	a.mustBeReadyWith(t, generation+1)
+	var unconfirmed *event.Unconfirmed
 	_, err = b.Claim(t.Context(), b.newClaim())
-	requireRebuilding(t, err)
+	require.ErrorAs(t, err, &unconfirmed)
+	_, err = b.TakeOver(t.Context(), b.newClaim(), event.AbandonedClaim{})
+	require.ErrorAs(t, err, &unconfirmed)
+	require.ErrorIs(t, b.Availability().Unconfirmed, errCutOff)
+	require.NoError(t, a.Availability().Unconfirmed)
 	require.False(t, b.Ready(), "it may claim nothing under a generation that it does not know")
 }
 

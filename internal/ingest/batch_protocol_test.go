@@ -85,6 +85,7 @@ func TestPipelineEventsFailOneByOne(t *testing.T) {
 		"left unknown": {claim(event.ClaimResult{State: event.LeftUnknown}, nil), "outcome-unknown", ""},
 		"abandoned":    {claim(event.ClaimResult{State: event.Abandoned, Abandoned: event.AbandonedClaim{Text: "prior"}}, nil), "ok", "find prior,take over prior"},
 		"store away":   {claim(event.ClaimResult{}, errors.New("away")), "idempotency-store-unavailable", "release"},
+		"unconfirmed":  {claim(event.ClaimResult{}, cut), "log-unavailable", "look"},
 		"rebuilding":   {claim(event.ClaimResult{}, &event.Rebuilding{}), "idempotency-store-unavailable", ""},
 		"refused": {publish(func() (event.Position, error) {
 			return event.Position{}, event.Refuse(event.LogUnavailable, "no leader")

@@ -136,9 +136,9 @@ func (a *attempt) release() {
 	}
 }
 
-// answerUnplaced answers an event whose topic cannot be written to now. If its claim
-// is settled it still gets its receipt: the event is written, whatever became of the
-// topic.
+// answerUnplaced answers an event that cannot be written now because of Kafka. If its claim
+// is settled it still gets its receipt: the event is written, whatever became of
+// Kafka.
 func (a *attempt) answerUnplaced(ctx context.Context, unplaced error) {
 	looking, cancel := context.WithTimeout(ctx, a.door.cfg.ClaimTimeout)
 	defer cancel()
@@ -163,15 +163,23 @@ func (a *attempt) withoutClaim(ctx context.Context, found event.ClaimResult, err
 	}
 }
 
-// refuseLate gives up a claim whose lease is too short now.
+// refuseLate gives up a claim under which too little time is left now.
 func (a *attempt) refuseLate() {
 	a.release()
+	if a.door.cfg.Lease-a.record.Timestamp.Sub(a.claim.Begun) >= a.door.cfg.DeliveryTimeout+deliverySlack {
+		a.err = refuseUnconfirmed(nil)
+		return
+	}
 	a.err = event.Refuse(event.Overloaded,
 		"The idempotency store took too long to leave time for a safe write. Nothing was written; send it again.")
 }
 
-// withoutStore decides what happens when the store did not answer.
+// withoutStore decides what happens when the store did not answer, or was not asked.
 func (a *attempt) withoutStore(ctx context.Context, cause error) {
+	if unconfirmed := (*event.Unconfirmed)(nil); errors.As(cause, &unconfirmed) {
+		a.answerUnplaced(ctx, refuseUnconfirmed(cause))
+		return
+	}
 	a.storeAway = true
 	var rebuilding *event.Rebuilding
 	lost := errors.As(cause, &rebuilding)
@@ -194,6 +202,11 @@ func (a *attempt) withoutStore(ctx context.Context, cause error) {
 		a.err = event.RefuseCause(event.IdempotencyStoreUnavailable, cause,
 			"The idempotency store cannot be reached, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
 	}
+}
+
+func refuseUnconfirmed(cause error) error {
+	return event.RefuseCause(event.LogUnavailable, cause,
+		"Kafka has not confirmed lately that this gateway is registered, so the gateway cannot promise to write this event only once. Nothing was written; send it again with the same key.")
 }
 
 // storePolicy says what to do without a claim: the store is away, or, if lost,

@@ -25,7 +25,7 @@ type Catalog interface {
 type Claims interface {
 	// Claim asks to hold an identity. It bounds its own waiting. An error means
 	// that the store did not answer: the claim may be held or not. After an
-	// *event.Rebuilding or an *event.StoreAway it is not held.
+	// *event.Rebuilding, an *event.StoreAway or an *event.Unconfirmed it is not held.
 	Claim(ctx context.Context, c event.Claim) (event.ClaimResult, error)
 	// ClaimAll is Claim for several at once. Results and errors are in the order
 	// of the claims.

@@ -20,6 +20,7 @@ var (
 	unknown    = event.MaybeWritten(event.OutcomeUnknown, nil, "no acknowledgement in time")
 	undecided  = &event.Error{Kind: event.OutcomeUnknown, Outcome: event.Unknown, RetryAfter: 9 * time.Second}
 	rebuilding = &event.Rebuilding{Left: 20 * time.Second}
+	cut        = &event.Unconfirmed{Cause: errors.New("kafka is silent")}
 	invalid    = event.Refuse(event.SchemaViolation, "no orderId")
 )
 
@@ -63,6 +64,10 @@ func rebuilds(w *world) {
 	w.look = func(context.Context, event.ClaimID, event.Fingerprint) (event.ClaimResult, error) {
 		return event.ClaimResult{}, rebuilding
 	}
+}
+
+func isUnconfirmed(w *world) {
+	w.claim = func(context.Context, event.Claim) (event.ClaimResult, error) { return event.ClaimResult{}, cut }
 }
 
 func publishFails(err error) func(*world) {
@@ -224,11 +229,11 @@ func TestProtocol(t *testing.T) {
 		},
 		{
 			name: "not confirmed for long enough: release", given: []func(*world){confirmedFor(testDelivery + deliverySlack - 1)},
-			calls: []string{"check", "claim", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+			calls: []string{"check", "claim", "release"}, kind: event.LogUnavailable, outcome: event.NotWritten,
 		},
 		{
 			name: "a taker not confirmed for long enough: release", given: []func(*world){abandoned, takerConfirmedFor(testDelivery)},
-			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.Overloaded, outcome: event.NotWritten,
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "release"}, kind: event.LogUnavailable, outcome: event.NotWritten,
 		},
 		{
 			name: "lease of a taker too short: release", given: []func(*world){abandoned, slowTakeOver(tooSlow)},
@@ -310,6 +315,20 @@ func TestProtocol(t *testing.T) {
 		{
 			name: "take-over while rebuilding", given: []func(*world){abandoned, takenOver(event.ClaimResult{}, rebuilding)},
 			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …"}, kind: event.IdempotencyStoreUnavailable, outcome: event.NotWritten, retryAfter: 20 * time.Second,
+		},
+
+		// Kafka does not confirm that claims count: the store is not to blame, nor its policies asked.
+		{
+			name: "not confirmed", given: []func(*world){isUnconfirmed}, policy: event.PublishOnStoreFailure, onLoss: event.PublishOnStoreFailure,
+			calls: []string{"check", "claim", "look"}, kind: event.LogUnavailable, outcome: event.NotWritten, cause: cut,
+		},
+		{
+			name: "not confirmed, but settled", given: []func(*world){settled, isUnconfirmed},
+			calls: []string{"check", "claim", "look"}, replayed: true,
+		},
+		{
+			name: "take-over not confirmed", given: []func(*world){abandoned, takenOver(event.ClaimResult{}, cut)},
+			calls: []string{"check", "claim", "find C 1 …", "take over C 1 …", "look"}, kind: event.LogUnavailable, outcome: event.NotWritten, cause: cut,
 		},
 
 		// The store is away.

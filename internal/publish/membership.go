@@ -24,7 +24,7 @@ const (
 	// defaultRenewal is between two renewals if there is no lease.
 	defaultRenewal = 5 * time.Second
 	// renewalPause is before a renewal that failed is tried again.
-	renewalPause = 500 * time.Millisecond
+	renewalPause = 200 * time.Millisecond
 	// followStuck is how long a renewal may not be read back until the reader is replaced:
 	// after a network cut, some clients never reconnect. If Kafka is away, that does no harm.
 	followStuck = 15 * time.Second

@@ -25,7 +25,7 @@ const (
 	// followPoll is how soon librdkafka's follower notices that it is to end.
 	followPoll = 500 * time.Millisecond
 	// followPause is the pause after an error.
-	followPause = time.Second
+	followPause = 200 * time.Millisecond
 )
 
 // follower reads the first partition of a topic from its beginning on, and waits for more
@@ -52,7 +52,7 @@ func (s scanner) newFollower(topic string, logger *slog.Logger) (follower, error
 	versions.SetMaxKeyVersion(int16(kmsg.Fetch), fetchVersion)
 	versions.SetMaxKeyVersion(int16(kmsg.Metadata), metadataVersion)
 	client, err := kgo.NewClient(append(opts,
-		kgo.MaxVersions(versions), kgo.WithLogger(kafka.FranzLogger(logger)),
+		kgo.MaxVersions(versions), kgo.WithLogger(kafka.FranzLogger(logger)), kgo.RetryBackoffFn(retryPause),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the topic was deleted and created again
 		kgo.FetchMaxWait(followWait), kgo.FetchMaxBytes(followBytes), kgo.FetchMaxPartitionBytes(followBytes),
