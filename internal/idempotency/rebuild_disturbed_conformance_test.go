@@ -15,6 +15,7 @@ import (
 func testDisturbed(t *testing.T, l lab, disturb func(*rig)) *fakeLog {
 	t.Helper()
 	r := l.gateway(t)
+	r.intervals.lockTTL = patience // on a busy machine a short one may expire, which is a disturbance more
 	log := r.written(3 * restoreBatch)
 	if l.grouped {
 		log = r.written(2*clusterRestoreBatch + 1)
@@ -61,6 +62,7 @@ func testDisturbedAtTheEnd(t *testing.T, l lab) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := l.gateway(t)
+			r.intervals.lockTTL = patience
 			require.NoError(t, r.raw.FlushAll(t.Context()).Err())
 			log := &fakeLog{}
 			log.onPass = func(pass int) {

@@ -38,6 +38,7 @@ type options struct {
 	lease           time.Duration
 	noTopics        bool // leave missing topics alone
 	guarantee       string
+	prefix          string // kafka.transactional_id_prefix; "": the one that tests share
 	onStoreLoss     string
 	auth            any  // nil: none
 	lost            bool // Redis may have lost claims: no rebuild declares it new
@@ -71,6 +72,9 @@ func (o options) config(t *testing.T) map[string]any {
 	if o.guarantee != "" {
 		kafkaSection["guarantee"] = o.guarantee
 		kafkaSection["transaction_timeout"] = o.deliveryTimeout.String()
+	}
+	if o.prefix != "" {
+		kafkaSection["transactional_id_prefix"] = o.prefix
 	}
 	if o.onStoreLoss != "" {
 		idempotency["on_store_loss"] = o.onStoreLoss
