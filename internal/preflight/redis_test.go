@@ -237,7 +237,7 @@ func TestRebuildTimeOfGuarantees(t *testing.T) {
 	needs.Transactional, needs.File = true, ""
 	list := Redis(f, needs)
 	last := list[len(list)-1]
-	require.Contains(t, last.Do, "after fencing all producers, by reading the last 24h0m0s")
+	require.Contains(t, last.Do, "by reading the last 24h0m0s of the topics, after fencing the producers of gateways that do not answer")
 	require.Contains(t, last.Do, "rebuild -c FILE --since 0s")
 }
 
