@@ -21,7 +21,7 @@ const (
 	longestTest = 5 * patience
 	// testsAtOnce is more than there are processors: the tests wait for timeouts, and
 	// hardly compute.
-	testsAtOnce = 8
+	testsAtOnce = 6
 )
 
 // runTogether lets testsAtOnce tests run at once, unless the command line says how many.
