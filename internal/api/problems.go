@@ -133,7 +133,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.LogUnavailable: {
 		status: fiber.StatusServiceUnavailable, title: "Kafka cannot take the event", outcomes: notWritten, retryable: true, retryAfter: time.Second,
-		meaning: "Kafka cannot be reached, the event type's topic does not exist, or Kafka refused the event. Nothing was written.",
+		meaning: "Kafka cannot be reached or does not confirm the gateway's registration, the event type's topic does not exist, or Kafka refused the event. Nothing was written.",
 		action:  "Send it again after Retry-After. The operator finds the cause in the gateway's log, and whether Kafka answers at /readyz on the admin listener.",
 	},
 	event.IdempotencyStoreUnavailable: {

@@ -261,10 +261,16 @@ func (l *bucketLocks) complete(ctx context.Context, buckets *bucketLocks, genera
 }
 
 // release unlocks what is still held, so that another gateway need not wait for the
-// locks to expire.
+// locks to expire. While a node of a Cluster is replaced, the first try may fail.
 func (l *bucketLocks) release(ctx context.Context) {
-	err := l.runOnHeld(context.WithoutCancel(ctx), bucketScript{unlockScript, lockOnly, nil}, func(byte, bucketState) {})
-	if err != nil {
-		l.rebuilder.metrics.failed("rebuild") // the locks expire
+	for last := false; ; last = true {
+		err := l.runOnHeld(context.WithoutCancel(ctx), bucketScript{unlockScript, lockOnly, nil}, func(byte, bucketState) {})
+		if err == nil {
+			return
+		}
+		l.rebuilder.metrics.failed("rebuild")
+		if last || !backoff.Sleep(ctx, l.rebuilder.intervals.retry) {
+			return // they expire
+		}
 	}
 }

@@ -144,17 +144,21 @@ func claims(f RedisFacts, needs RedisNeeds) []Finding {
 	return []Finding{{
 		Warning, check, "", fmt.Sprintf("%d of %d buckets of keys are not ready, %d of them because Redis was restarted or promoted: their keyed events get 503 until a gateway has learnt from Kafka which were written",
 			c.Buckets-c.Ready, c.Buckets, c.Foreign),
-		"running gateways do so by themselves, " + rebuildTime(needs) + "; if none runs, start one",
+		"running gateways do so by themselves, by reading what is newer than the last beat that Redis kept" + silentWait(needs) + "; if none runs, start one",
 	}}
 }
 
 // rebuildTime is what a rebuild takes, in words.
 func rebuildTime(needs RedisNeeds) string {
-	wait := fmt.Sprintf("after idempotency.lease (%s)", needs.Lease)
+	return fmt.Sprintf("by reading the last %s of the topics", needs.TTL) + silentWait(needs)
+}
+
+// silentWait is what comes before the reading if a gateway died together with Redis.
+func silentWait(needs RedisNeeds) string {
 	if needs.Transactional {
-		wait = "after fencing all producers"
+		return ", after fencing the producers of gateways that do not answer"
 	}
-	return fmt.Sprintf("%s, by reading the last %s of the topics", wait, needs.TTL)
+	return fmt.Sprintf(", after idempotency.lease (%s) if a gateway does not answer", needs.Lease)
 }
 
 func (n RedisNeeds) file() string {

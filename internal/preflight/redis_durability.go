@@ -30,7 +30,8 @@ func emptyAfterwards(needs RedisNeeds) string {
 }
 
 // splitBrain checks whether a master that was replaced, but does not know it, would
-// still accept claims of gateways that reach only it.
+// still accept claims of gateways that reach only it. They are void (docs/adr/0021), which
+// is right, and costs their callers another try.
 func splitBrain(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
 	const check = "redis.split_brain"
 	var list []Finding
@@ -40,14 +41,8 @@ func splitBrain(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
 		}
 		list = append(list, Finding{Warning, "redis.replicas", m.Address, "no replica is connected: the sentinels have nobody to promote", "bring a replica up"})
 	}
-	// Sentinels promote a replica whatever the old master does. A Cluster's master stops
-	// taking writes by itself after cluster-node-timeout.
-	severity := Warning
-	if t == RedisSentinel {
-		severity = Error
-	}
 	wanted := fmt.Sprintf("min-replicas-to-write 1 and min-replicas-max-lag below the lease (%s), on the replicas too", needs.Lease)
-	const risk = ": after a failover the old master may go on taking claims, and a key be published twice"
+	const risk = ": after a failover the old master may go on taking claims, which are void, and their events have to be sent again"
 	switch {
 	case !m.ConfigKnown:
 		return append(list, Finding{
@@ -55,10 +50,10 @@ func splitBrain(m RedisMaster, t RedisTopology, needs RedisNeeds) []Finding {
 			"ask whoever runs this Redis for " + wanted,
 		})
 	case m.MinReplicas == 0 || m.MinReplicasMaxLag == 0: // either switches it off
-		return append(list, Finding{severity, check, m.Address, fmt.Sprintf("%s, and min-replicas-to-write is off", replicasText(m.Replicas)) + risk, "set " + wanted})
+		return append(list, Finding{Warning, check, m.Address, fmt.Sprintf("%s, and min-replicas-to-write is off", replicasText(m.Replicas)) + risk, "set " + wanted})
 	case m.MinReplicasMaxLag >= needs.Lease:
 		return append(list, Finding{
-			severity, check, m.Address,
+			Warning, check, m.Address,
 			fmt.Sprintf("min-replicas-max-lag (%s) is not below the lease (%s)", m.MinReplicasMaxLag, needs.Lease) + risk, "set " + wanted,
 		})
 	}

@@ -188,13 +188,13 @@ func TestRedis(t *testing.T) {
 		"policy not known":  {m(func(m *RedisMaster) { m.Memory.Policy = "" }), "warning redis.eviction redis:6379: it does not say its maxmemory-policy", "noeviction"},
 		"has evicted":       {m(func(m *RedisMaster) { m.Memory.Evicted = 1234 }), "warning redis.evicted redis:6379: 1,234 keys were evicted since this Redis was started; claims may be among them", "gateway idempotency rebuild -c gateway.yaml --since 24h0m0s"},
 		"no limit":          {m(func(m *RedisMaster) { m.Memory.Max = 0 }), "warning redis.maxmemory redis:6379: maxmemory is not set: a Redis that grows too large is killed by its machine, instead of refusing what is new (100.0 MiB used, the machine has 16.0 GiB)", "set maxmemory"},
-		"no persistence":    {m(func(m *RedisMaster) { m.AOF = false }), "warning redis.persistence redis:6379: nothing is persisted; a Redis that comes back empty costs 503 for all keyed events, retries of written ones too, until a gateway has learnt the keys from Kafka: after idempotency.lease (30s), by reading the last 24h0m0s of the topics", "appendonly yes"},
+		"no persistence":    {m(func(m *RedisMaster) { m.AOF = false }), "warning redis.persistence redis:6379: nothing is persisted; a Redis that comes back empty costs 503 for all keyed events, retries of written ones too, until a gateway has learnt the keys from Kafka: by reading the last 24h0m0s of the topics, after idempotency.lease (30s) if a gateway does not answer", "appendonly yes"},
 		"snapshots unknown": {m(func(m *RedisMaster) { m.AOF, m.ConfigKnown = false, false }), "warning redis.persistence redis:6379: no append-only file, and it is not known whether snapshots are saved: CONFIG GET is not permitted", "ask whoever runs"},
 
-		"a replica, no rule":   {m(func(m *RedisMaster) { m.Replicas = 1 }), "warning redis.split_brain redis:6379: 1 replica, and min-replicas-to-write is off: after a failover the old master may go on taking claims, and a key be published twice", "below the lease (30s)"},
-		"Sentinel, no rule":    {behindSentinels(m(func(m *RedisMaster) { m.MinReplicas = 0 })), "error redis.split_brain redis:6379: 1 replica, and min-replicas-to-write is off: after a failover the old master may go on taking claims, and a key be published twice", "set min-replicas-to-write 1"},
-		"Sentinel, lag off":    {behindSentinels(m(func(m *RedisMaster) { m.MinReplicasMaxLag = 0 })), "error redis.split_brain redis:6379: 1 replica, and min-replicas-to-write is off: after a failover the old master may go on taking claims, and a key be published twice", "min-replicas-max-lag"},
-		"Sentinel, slow rule":  {behindSentinels(m(func(m *RedisMaster) { m.MinReplicasMaxLag = 30 * time.Second })), "error redis.split_brain redis:6379: min-replicas-max-lag (30s) is not below the lease (30s): after a failover the old master may go on taking claims, and a key be published twice", "below the lease"},
+		"a replica, no rule":   {m(func(m *RedisMaster) { m.Replicas = 1 }), "warning redis.split_brain redis:6379: 1 replica, and min-replicas-to-write is off: after a failover the old master may go on taking claims, which are void, and their events have to be sent again", "below the lease (30s)"},
+		"Sentinel, no rule":    {behindSentinels(m(func(m *RedisMaster) { m.MinReplicas = 0 })), "warning redis.split_brain redis:6379: 1 replica, and min-replicas-to-write is off: after a failover the old master may go on taking claims, which are void, and their events have to be sent again", "set min-replicas-to-write 1"},
+		"Sentinel, lag off":    {behindSentinels(m(func(m *RedisMaster) { m.MinReplicasMaxLag = 0 })), "warning redis.split_brain redis:6379: 1 replica, and min-replicas-to-write is off: after a failover the old master may go on taking claims, which are void, and their events have to be sent again", "min-replicas-max-lag"},
+		"Sentinel, slow rule":  {behindSentinels(m(func(m *RedisMaster) { m.MinReplicasMaxLag = 30 * time.Second })), "warning redis.split_brain redis:6379: min-replicas-max-lag (30s) is not below the lease (30s): after a failover the old master may go on taking claims, which are void, and their events have to be sent again", "below the lease"},
 		"Sentinel, not known":  {behindSentinels(m(func(m *RedisMaster) { m.ConfigKnown = false })), "warning redis.split_brain redis:6379: it is not known whether a master that lost its replicas stops taking writes: CONFIG GET is not permitted", "min-replicas-to-write 1"},
 		"Sentinel, no replica": {behindSentinels(m(func(m *RedisMaster) { m.Replicas = 0 })), "warning redis.replicas redis:6379: no replica is connected: the sentinels have nobody to promote", "bring a replica up"},
 
@@ -237,7 +237,7 @@ func TestRebuildTimeOfGuarantees(t *testing.T) {
 	needs.Transactional, needs.File = true, ""
 	list := Redis(f, needs)
 	last := list[len(list)-1]
-	require.Contains(t, last.Do, "after fencing all producers, by reading the last 24h0m0s")
+	require.Contains(t, last.Do, "by reading the last 24h0m0s of the topics, after fencing the producers of gateways that do not answer")
 	require.Contains(t, last.Do, "rebuild -c FILE --since 0s")
 }
 

@@ -58,9 +58,10 @@ func (r running) steady(topic string, callers int) *steady {
 	return s
 }
 
-func (s *steady) end() {
+func (s *steady) end(t *testing.T) {
+	t.Helper()
 	close(s.stop)
-	s.done.Wait()
+	requireEnds(t, "callers, each of whom has one record in flight", s.done.Wait)
 }
 
 // A partition with too few in-sync replicas harms no other topic; with librdkafka no more
@@ -82,11 +83,11 @@ func testStuckPartitionHarmsNoOtherTopic(t *testing.T, with option) {
 	healthy, stuck := p.steady("healthy", callers), p.steady("stuck", callers)
 	require.Eventually(t, func() bool { return stuck.refused.Load() > 20 }, patience, tick, "its events must be refused at once in the end")
 	time.Sleep(3 * time.Second) // two delivery timeouts more
-	healthy.end()
+	healthy.end(t)
 	fault.Remove()
 	before := stuck.written.Load()
 	require.Eventually(t, func() bool { return stuck.written.Load() > before }, patience, tick, "it must be over when it is over")
-	stuck.end()
+	stuck.end(t)
 	if p.plain().franz {
 		require.Zero(t, healthy.unknown.Load())
 		require.Zero(t, healthy.refused.Load())
@@ -119,11 +120,11 @@ func testRefusingTopicHarmsNoOtherTopic(t *testing.T, with option) {
 			const callers = 4
 			healthy, refusing := p.steady("healthy", callers), p.steady("refusing", callers)
 			time.Sleep(5 * time.Second)
-			healthy.end()
+			healthy.end(t)
 			fault.Remove()
 			before := refusing.written.Load()
 			require.Eventually(t, func() bool { return refusing.written.Load() > before }, patience, tick)
-			refusing.end()
+			refusing.end(t)
 			require.Positive(t, refusing.refused.Load())
 			require.Positive(t, healthy.written.Load())
 			if p.plain().franz {

@@ -2,29 +2,14 @@ package publish
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventgateway/internal/event"
 )
-
-// holdProduce makes the next produce request wait until release is called.
-func holdProduce(t *testing.T, cluster *kfake.Cluster) (release func()) {
-	t.Helper()
-	gate := make(chan struct{})
-	release = sync.OnceFunc(func() { close(gate) })
-	t.Cleanup(release)
-	cluster.ControlKey(kmsg.Produce.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.SleepControl(func() { <-gate })
-		return nil, nil, false
-	})
-	return release
-}
 
 func TestCloseWaitsForRecordsUnderWay(t *testing.T) { withClients(t, testCloseWaitsForRecordsUnderWay) }
 
@@ -33,7 +18,7 @@ func testCloseWaitsForRecordsUnderWay(t *testing.T, with option) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
-	release := holdProduce(t, cluster)
+	held := holdProduce(t, cluster)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := p.Publish(context.Background(), event.Record{Placement: place, Value: []byte("x"), Timestamp: time.Now()})
@@ -46,9 +31,9 @@ func testCloseWaitsForRecordsUnderWay(t *testing.T, with option) {
 		close(closed)
 	}()
 	require.Eventually(t, func() bool { return p.plain().find(place.Owner) == nil }, patience, tick, "Close takes nothing more")
-	release()
-	require.NoError(t, <-ended, "what was under way is flushed")
-	<-closed
+	held.release()
+	require.NoError(t, receive(t, ended, "the record's outcome"), "what was under way is flushed")
+	receive(t, closed, "Close")
 	require.Equal(t, "x", string(records(t, cluster, "t", 1)[0].Value))
 }
 
@@ -77,9 +62,9 @@ func testCloseDoesNotWaitLongerThanItMay(t *testing.T, with option) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	p.Close(ctx)
+	requireEnds(t, "Close, which may wait for 50 ms", func() { p.Close(ctx) })
 	require.Less(t, time.Since(begun), patience, "it does not wait for the delivery timeout")
-	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
+	requireError(t, receive(t, ended, "the record's outcome"), event.OutcomeUnknown, event.Unknown)
 }
 
 func TestClosedProducerRefuses(t *testing.T) { withClients(t, testClosedProducerRefuses) }
@@ -89,8 +74,9 @@ func testClosedProducerRefuses(t *testing.T, with option) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
-	p.Close(context.Background())
-	p.Close(context.Background()) // is idempotent
+	for range 2 { // it is idempotent
+		requireEnds(t, "Close", func() { p.Close(context.Background()) })
+	}
 	requireRefused(t, event.LogUnavailable, func() error {
 		_, err := p.Publish(context.Background(), event.Record{Placement: place, Value: []byte("x"), Timestamp: time.Now()})
 		return err

@@ -178,17 +178,17 @@ func TestFencesAreShared(t *testing.T) {
 		waits.Go(func() { <-one.done })
 	}
 	close(gate)
-	waits.Wait()
-	f.wg.Wait()
+	requireEnds(t, "those who share a fence", waits.Wait)
+	requireEnds(t, "the fence", f.wg.Wait)
 	require.Equal(t, 1, calls)
 	require.Equal(t, 1, cleaned)
 	require.Nil(t, f.join("id", work, nil))
 
 	failure := errors.New("no")
 	one := f.join("other", func() error { return failure }, nil)
-	<-one.done
+	receive(t, one.done, "the fence that fails")
 	require.Equal(t, failure, one.err)
-	f.wg.Wait()
+	requireEnds(t, "the fence that fails", f.wg.Wait)
 	require.NotNil(t, f.join("other", func() error { return nil }, func() {}))
 	f.close()
 	require.Equal(t, errClosed, f.join("third", nil, nil).err)
@@ -215,7 +215,7 @@ func TestCloseWhileProducersStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { p.Run(ctx) })
-	p.Close(t.Context())
+	requireEnds(t, "Close", func() { p.Close(t.Context()) })
 	cancel()
-	wg.Wait()
+	requireEnds(t, "Run", wg.Wait)
 }

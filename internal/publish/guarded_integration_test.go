@@ -101,7 +101,7 @@ func requireNothingTaken(t *testing.T, wrong map[string]mistake) {
 		})
 		logs[name] = l
 	}
-	defer running.Wait()
+	defer func() { ends(t, "producers that are not let in", running.Wait) }()
 	backoff.Poll(ctx, tick, func() bool {
 		for name, l := range logs {
 			_, err := l.Place(guardedTopic, []byte("k"), 0)

@@ -20,6 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	runTogether()
 	// kfake can stop for good in these functions when it is closed while a
 	// control function sleeps (close_test.go): a lock is still held by the
 	// control function, whose goroutine is told to end.
@@ -27,15 +28,9 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).runControl.func1"))
 }
 
-const (
-	// patience is long enough for a busy machine. Nothing waits it out unless
-	// it fails.
-	patience = 60 * time.Second
-	tick     = 10 * time.Millisecond
-)
-
 func startKafka(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	tb.Helper()
+	limitTime(tb)
 	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
 	require.NoError(tb, err)
 	tb.Cleanup(cluster.Close)
@@ -53,6 +48,7 @@ type option func(*Config)
 // start runs a producer for the topics, with its own registry.
 func start(tb testing.TB, brokers, topics []string, opts ...option) running {
 	tb.Helper()
+	limitTime(tb)
 	cfg := Config{
 		Brokers: brokers, DeliveryTimeout: 20 * time.Second, InFlightLimit: 16 << 20, MaxEventBytes: 900 << 10,
 		Properties: map[string]string{"client.id": "test"},
@@ -70,10 +66,10 @@ func start(tb testing.TB, brokers, topics []string, opts ...option) running {
 	wg.Go(func() { r.Run(ctx) })
 	tb.Cleanup(func() {
 		cancel()
-		wg.Wait()
+		ends(tb, "Run after its context has ended", wg.Wait)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		r.Close(ctx)
+		ends(tb, "Close, which may wait for one second", func() { r.Close(ctx) })
 	})
 	return r
 }
@@ -221,8 +217,16 @@ func (r running) replace() error {
 	return r.plain().replaceIncarnation(r.plain().slots[firstShared], "test")
 }
 
-// withClients runs a test with each client: what a caller sees is the same.
+// withClients is a whole test, beside others: it runs test with each client. What a caller
+// sees is the same.
 func withClients(t *testing.T, test func(t *testing.T, with option)) {
+	t.Helper()
+	t.Parallel()
+	forClients(t, test)
+}
+
+// forClients is withClients for a part of a test.
+func forClients(t *testing.T, test func(t *testing.T, with option)) {
 	t.Helper()
 	for _, name := range []kafka.ClientName{kafka.ClientFranz, kafka.ClientLibrdkafka} {
 		t.Run(string(name), func(t *testing.T) { test(t, func(c *Config) { c.Client = name }) })

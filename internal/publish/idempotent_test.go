@@ -129,7 +129,7 @@ func idle(t *testing.T) *Log {
 	t.Helper()
 	p, err := New(Config{Brokers: startKafka(t).ListenAddrs(), DeliveryTimeout: time.Second}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	require.NoError(t, err)
-	t.Cleanup(func() { p.Close(context.Background()) })
+	t.Cleanup(func() { ends(t, "Close", func() { p.Close(context.Background()) }) })
 	return p
 }
 
@@ -162,6 +162,6 @@ func TestStuckClientIsReplaced(t *testing.T) {
 		return len(seen) == 3
 	}, patience, tick)
 	cancel()
-	wg.Wait()
-	p.Close(context.Background())
+	requireEnds(t, "Run", wg.Wait)
+	requireEnds(t, "Close", func() { p.Close(context.Background()) })
 }

@@ -108,13 +108,9 @@ func (f flying) acknowledge(topic string) {
 
 func requireUnknown(t *testing.T, done chan ack) {
 	t.Helper()
-	select {
-	case a := <-done:
-		require.NotNil(t, a.err)
-		requireError(t, a.err, event.OutcomeUnknown, event.Unknown)
-	case <-time.After(patience):
-		require.FailNow(t, "no answer")
-	}
+	a := receive(t, done, "an answer")
+	require.NotNil(t, a.err)
+	requireError(t, a.err, event.OutcomeUnknown, event.Unknown)
 }
 
 // One partition that does not acknowledge is given up alone.
@@ -124,7 +120,7 @@ func TestStuckPartitionIsGivenUpAlone(t *testing.T) {
 	healthy := f.publish(t, "healthy")
 	stuck := f.publish(t, "stuck")
 	f.acknowledge("healthy")
-	require.Nil(t, (<-healthy).err)
+	require.Nil(t, receive(t, healthy, "an acknowledgement").err)
 	requireUnknown(t, stuck)
 	require.False(t, f.failed.Load())
 	require.InDelta(t, 1, testutil.ToFloat64(f.metrics.givenUp.WithLabelValues(givenUpPartition)), 0)
@@ -133,7 +129,7 @@ func TestStuckPartitionIsGivenUpAlone(t *testing.T) {
 
 	again := f.publish(t, "stuck") // a record whose claim stands already
 	f.acknowledge("stuck")
-	require.Nil(t, (<-again).err)
+	require.Nil(t, receive(t, again, "an acknowledgement").err)
 	require.Zero(t, f.memory.held.Load())
 }
 
@@ -146,20 +142,14 @@ func TestClientThatDoesNotWithdrawIsClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const limit = 100 * time.Millisecond
-			f := newFlying(t, limit, client)
-			begun := time.Now()
+			f := newFlying(t, 100*time.Millisecond, client)
 			stuck, other := f.publish(t, "stuck"), f.publish(t, "other")
 			requireUnknown(t, stuck)
 			requireUnknown(t, other)
-			select {
-			case <-f.ended:
-			case <-time.After(patience):
-				require.FailNow(t, "it must end")
-			}
+			reason := receive(t, f.ended, "the incarnation's end")
 			require.True(t, client.isClosed())
 			if !client.withdraws {
-				require.Less(t, time.Since(begun), limit+abandonGrace, "at once")
+				require.Equal(t, "a record was not acknowledged in time", reason, "at once, without abandonGrace")
 			}
 			_, refused := f.send(event.Record{Placement: event.Placement{Topic: "other"}, Value: []byte("x")})
 			requireError(t, refused, event.LogUnavailable, event.NotWritten)
@@ -180,8 +170,8 @@ func TestUncollectedAcknowledgementIsNotOverdue(t *testing.T) {
 	time.Sleep(200 * time.Millisecond) // four times the limit
 	waiting := f.publish(t, "t")
 	f.acknowledge("t")
-	require.Nil(t, (<-waiting).err)
-	require.Nil(t, (<-uncollected).err)
+	require.Nil(t, receive(t, waiting, "an acknowledgement").err)
+	require.Nil(t, receive(t, uncollected, "an acknowledgement").err)
 	require.False(t, f.failed.Load())
 }
 
@@ -212,11 +202,11 @@ func TestNeighbourOfALargeRecordIsNotTooLarge(t *testing.T) {
 	}
 	alone := f.publish(t, "t")
 	refuse()
-	requireError(t, (<-alone).err, event.EventTooLarge, event.NotWritten)
+	requireError(t, receive(t, alone, "a refusal").err, event.EventTooLarge, event.NotWritten)
 	first, second := f.publish(t, "t"), f.publish(t, "t")
 	refuse()
-	requireError(t, (<-first).err, event.LogUnavailable, event.NotWritten)
-	requireError(t, (<-second).err, event.LogUnavailable, event.NotWritten)
+	requireError(t, receive(t, first, "a refusal").err, event.LogUnavailable, event.NotWritten)
+	requireError(t, receive(t, second, "a refusal").err, event.LogUnavailable, event.NotWritten)
 }
 
 // A watcher looks often enough, and waits briefly enough, for the shortest lease.

@@ -76,6 +76,7 @@ func startTrio(t *testing.T) trio {
 
 // Not parallel: three brokers keep two cores busy by themselves.
 func TestInspectFindsWhatReplicationLacks(t *testing.T) {
+	limitTime(t)
 	cluster := startTrio(t)
 	brokers := []string{cluster.stays.Addr()}
 	names := makeOnBrokers(t, brokers)
@@ -99,8 +100,7 @@ func TestInspectFindsWhatReplicationLacks(t *testing.T) {
 			"clean":   {preflight.OK, "kafka.topic.unclean-election", "no unclean leader election"},
 			"unclean": {preflight.Warning, "kafka.topic.unclean-election", "may lead"},
 		} {
-			t.Run(label, func(t *testing.T) {
-				t.Parallel()
+			t.Run(label, func(t *testing.T) { // not parallel: each is over at once
 				found := look(label)
 				requireFinding(t, found, c.severity, c.check, names[label], c.what)
 				requireFinding(t, found, preflight.OK, "kafka.topic.in-sync", names[label], "all replicas are in sync")

@@ -21,6 +21,7 @@ import (
 // Gateways with either client see each other on a real Kafka, go on after it was killed or
 // did not answer for a while, and confirm nothing meanwhile.
 func TestMembershipOnKafka(t *testing.T) {
+	limitTime(t)
 	k, err := services.StartKafka(t.Context(), services.KafkaConfig{Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, k.Kill()) })
@@ -45,7 +46,7 @@ func TestMembershipOnKafka(t *testing.T) {
 				numbers[i] = g.Number
 			})
 		}
-		wg.Wait()
+		requireEnds(t, "generations to be raised", wg.Wait)
 		require.Equal(t, max(numbers[0], numbers[1]), min(numbers[0], numbers[1])+1, "each its own")
 		for _, p := range all {
 			p.awaitConfirmed(t, time.Now())

@@ -75,7 +75,7 @@ func testGatewaysSeeEachOther(t *testing.T, with option) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, raised.Number)
 	require.ElementsMatch(t, both, idsOf(all))
-	<-b.Changed()
+	receive(t, b.Changed(), "the other's generation")
 	g, _ = b.Confirmed()
 	require.Equal(t, raised, g)
 	next, ok := b.Next(0)
@@ -118,7 +118,7 @@ func testGenerationsRaisedAtOnce(t *testing.T, with option) {
 			}
 		})
 	}
-	wg.Wait()
+	requireEnds(t, "generations to be raised", wg.Wait)
 	require.Len(t, raised, len(all)*each)
 	for _, p := range append(all, gateway(t, cluster.ListenAddrs(), with)) {
 		p.awaitConfirmed(t, time.Now())

@@ -85,7 +85,9 @@ func (m *monitor) failed(e *event.Error) *event.Error {
 	if ok {
 		code = c.String()
 	}
-	if e.Kind == event.LogUnavailable || ok && c == librdkafka.ErrMsgTimedOut {
+	// What a broker refused may be of unknown outcome, after a second try: the topic is the
+	// cause all the same.
+	if e.Kind == event.LogUnavailable || ok && (c == librdkafka.ErrMsgTimedOut || refusals[c].kind == event.LogUnavailable) {
 		m.topics.refreshSoon()
 	}
 	m.metrics.failures.WithLabelValues(string(e.Outcome), code).Inc()

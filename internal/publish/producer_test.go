@@ -166,7 +166,7 @@ func testConcurrentPublishes(t *testing.T, with option) {
 			}
 		})
 	}
-	wg.Wait()
+	requireEnds(t, "records to be written", wg.Wait)
 	close(failed)
 	require.NoError(t, <-failed)
 	require.Len(t, seen, callers*each, "every record must have a place of its own")
@@ -313,7 +313,7 @@ func testCallerWhoStopsWaitingIsToldUnknown(t *testing.T, with option) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := start(t, cluster.ListenAddrs(), []string{"t"}, with)
 	place := p.place(t, "t", nil)
-	release := holdProduce(t, cluster)
+	held := holdProduce(t, cluster)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -322,8 +322,8 @@ func testCallerWhoStopsWaitingIsToldUnknown(t *testing.T, with option) {
 	}()
 	require.Eventually(t, func() bool { return p.queued() == 1 }, patience, tick)
 	cancel()
-	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
-	release()
+	requireError(t, receive(t, ended, "the answer to who stops waiting"), event.OutcomeUnknown, event.Unknown)
+	held.release()
 	require.Len(t, records(t, cluster, "t", 1), 1, "it was written nevertheless")
 	// Its late report must not be taken for that of another record.
 	at, err := p.publish(t, "t", "next")
@@ -369,16 +369,10 @@ func TestPing(t *testing.T) {
 		}
 		close(ended)
 	}()
-	late := time.After(patience)
 	for range 20 {
-		select {
-		case err := <-ended:
-			require.Error(t, err)
-		case <-late:
-			require.FailNow(t, "an expired context must end the question")
-		}
+		require.Error(t, receive(t, ended, "a question whose context has expired"))
 	}
-	<-ended
+	receive(t, ended, "the last question")
 }
 
 func TestPingBeforeMetadata(t *testing.T) {

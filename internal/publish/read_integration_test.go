@@ -37,7 +37,7 @@ func TestReadersSeeTheSame(t *testing.T) {
 		}
 		require.NoError(t, cl.EndTransaction(t.Context(), kgo.TransactionEndTry(i%2 == 0)))
 	}
-	withClients(t, func(t *testing.T, with option) {
+	forClients(t, func(t *testing.T, with option) {
 		r := start(t, brokers, []string{topic}, with)
 		r.place(t, topic, nil)
 		spans, err := r.scan.spans(t.Context(), []kafka.Partition{{Topic: topic}}, time.UnixMilli(0))
@@ -60,7 +60,7 @@ func TestOldClaimOnKafka(t *testing.T) {
 	brokers := []string{services.Shared(t).Kafka}
 	then := time.Now().Add(-12 * time.Hour)
 	topic := pastTopic(t, brokers, 1, records, then)
-	withClients(t, func(t *testing.T, with option) {
+	forClients(t, func(t *testing.T, with option) {
 		r := start(t, brokers, []string{topic}, with)
 		r.place(t, topic, nil)
 		claim := event.AbandonedClaim{

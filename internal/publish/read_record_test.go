@@ -39,7 +39,7 @@ func testRead(t *testing.T, r, other recoveryRig) {
 				assert.Equal(t, want[id], receipt, "%v", err)
 			})
 		}
-		reading.Wait()
+		requireEnds(t, "30 receipts", reading.Wait)
 	})
 	t.Run("of a topic that no event type names now", func(t *testing.T) {
 		_ = other.place(t, other.topic, nil)

@@ -134,7 +134,7 @@ func (l *ledger) requireMore(t *testing.T, n int) {
 func (l *ledger) settle(t *testing.T, brokers []string, topic string) {
 	t.Helper()
 	close(l.stopping)
-	l.callers.Wait()
+	requireEnds(t, "callers, each of whom has one record in flight", l.callers.Wait)
 	seen := map[string]int{}
 	for _, r := range committedRecords(t, brokers, topic) {
 		value := string(r.Value)

@@ -99,7 +99,7 @@ func TestOldClaimIsDecidedEarly(t *testing.T) {
 		{"the key was used before the claim", []oldRecord{first, {after: -2 * time.Minute, claim: 1}, {after: time.Second}}, false, 0},
 		{"a stranger's stamp in the future comes first", []oldRecord{{after: 48 * time.Hour, stranger: true}, {after: 0, claim: 1}}, true, 1},
 	}
-	withClients(t, func(t *testing.T, with option) {
+	forClients(t, func(t *testing.T, with option) {
 		t.Parallel()
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {

@@ -86,7 +86,7 @@ func testRecovery(t *testing.T, r recoveryRig) {
 				assert.Equal(t, want[id], receipt)
 			})
 		}
-		wg.Wait()
+		requireEnds(t, "30 receipts", wg.Wait)
 		receipt, found, err := r.Find(t.Context(), claimOf(99), r.prior(began, 0))
 		require.NoError(t, err)
 		require.True(t, found)

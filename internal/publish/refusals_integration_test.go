@@ -59,7 +59,7 @@ func TestManyRefusalsThroughOneProducer(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	wg.Wait() // for more than patience; limitTime is the bound
 	require.Equal(t, int64(refusals), refused.Load())
 	require.Same(t, producer, p.current(), "it was not given up")
 	begun := time.Now()
@@ -82,7 +82,7 @@ func TestRefusalEndsLibrdkafkasProducer(t *testing.T) {
 		producer := p.current()
 		done, refused := producer.send(event.Record{Placement: event.Placement{Topic: refusing}, Value: []byte("x"), Timestamp: time.Now()})
 		require.Nil(t, refused)
-		require.NotNil(t, (<-done).err)
+		require.NotNil(t, receive(t, done, "a refusal").err)
 		require.Eventually(t, func() bool { return p.current() != producer }, patience, tick)
 	}
 }
@@ -120,7 +120,7 @@ func TestQuotaIsBackPressure(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	requireEnds(t, "callers who stop after 20 seconds", wg.Wait)
 	t.Logf("written %d, refused %d, unknown %d", written.Load(), refused.Load(), unknown.Load())
 	require.Positive(t, written.Load())
 	require.Positive(t, refused.Load())

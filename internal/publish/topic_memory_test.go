@@ -76,7 +76,7 @@ func claimsOf(got map[event.ClaimID]event.LogEntry) (ids []byte) {
 // it. A gateway that never saw the schema learns of it from Kafka.
 func TestTopicsOfRemovedSchemasAreRead(t *testing.T) {
 	t.Parallel()
-	withClients(t, func(t *testing.T, with option) {
+	forClients(t, func(t *testing.T, with option) {
 		t.Parallel()
 		cluster := startKafka(t, kfake.SeedTopics(1, "kept", "removed"))
 		remember := func(c *Config) { c.RememberTopics, c.TransactionalIDPrefix = true, "gateway" }

@@ -168,7 +168,7 @@ func TestSettingsAreLearnedAgainAfterARefusal(t *testing.T) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t", "other"))
 	c := cacheTopics(t, cluster, "t", "other")
 	require.NoError(t, c.refresh(t.Context()))
-	<-c.wake // of want
+	receive(t, c.wake, "the request of want")
 	setTopic(t, cluster, "t", "max.message.bytes", "2000")
 	setTopic(t, cluster, "other", "max.message.bytes", "2000")
 	c.relearn("t")

@@ -140,10 +140,12 @@ func TestFailuresOfATopicAskForMetadata(t *testing.T) {
 	} {
 		t.Run(c.code.String(), func(t *testing.T) {
 			t.Parallel()
-			p := idle(t)
-			require.Empty(t, p.topics.wake)
-			p.monitor.failed(deliveryError(report{err: librdkafka.NewError(c.code, "", false), firstTry: true}, true))
-			require.Equal(t, c.asks, len(p.topics.wake) == 1)
+			for _, firstTry := range []bool{true, false} { // refused, or unknown after a second try
+				p := idle(t)
+				require.Empty(t, p.topics.wake)
+				p.monitor.failed(deliveryError(report{err: librdkafka.NewError(c.code, "", false), firstTry: firstTry}, true))
+				require.Equal(t, c.asks, len(p.topics.wake) == 1, "first try: %v", firstTry)
+			}
 		})
 	}
 }
@@ -166,7 +168,7 @@ func TestRecordOverTheTopicsLimit(t *testing.T) {
 		require.ErrorContains(t, err, limit)
 		return err
 	})
-	wg.Wait()
+	requireEnds(t, "records to be written", wg.Wait)
 	for _, err := range neighbours {
 		require.NoError(t, err)
 	}

@@ -51,16 +51,11 @@ func inOneGroup(t *testing.T, tx *txProducer, records ...event.Record) (errs []e
 	tx.signal()
 	tx.mu.Unlock()
 	for _, done := range dones {
-		select {
-		case a := <-done:
-			var err error // not an *event.Error that is nil
-			if a.err != nil {
-				err = a.err
-			}
-			errs = append(errs, err)
-		case <-time.After(patience):
-			require.FailNow(t, "no answer")
+		var err error // not an *event.Error that is nil
+		if a := receive(t, done, "the outcome of a transaction"); a.err != nil {
+			err = a.err
 		}
+		errs = append(errs, err)
 	}
 	return errs
 }
@@ -195,7 +190,7 @@ func testCloseUnderLoadOnKafka(t *testing.T, with option) {
 	l.requireMore(t, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	p.Close(ctx)
+	requireEnds(t, "Close", func() { p.Close(ctx) })
 	l.settle(t, brokers, topic)
 	require.Empty(t, l.unknown, "all that was taken is committed")
 	require.Empty(t, registeredAt(t, brokers, p))
@@ -226,7 +221,7 @@ func testCommitOfATimedOutTransactionFails(t *testing.T, with option) {
 	require.Nil(t, refused)
 	require.True(t, taken)
 	client.flush()
-	<-group.done
+	receive(t, group.done, "the report of the record")
 	group.end()
 	require.NoError(t, e.state.report.err)
 	require.Eventually(t, func() bool {
@@ -244,8 +239,8 @@ func testCommitOfATimedOutTransactionFails(t *testing.T, with option) {
 	require.Empty(t, committed(t, brokers, topic))
 }
 
-// Not parallel with each other's load: each has a broker of its own.
-func TestBrokerFailsUnderLoad(t *testing.T) { withClients(t, testBrokerFailsUnderLoad) }
+// Not parallel with others: each has a broker of its own, whose start needs every processor.
+func TestBrokerFailsUnderLoad(t *testing.T) { forClients(t, testBrokerFailsUnderLoad) }
 
 func testBrokerFailsUnderLoad(t *testing.T, with option) {
 	for name, fail := range map[string]func(*testing.T, *services.Kafka){
@@ -260,6 +255,7 @@ func testBrokerFailsUnderLoad(t *testing.T, with option) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			limitTime(t)
 			k, err := services.StartKafka(t.Context(), services.KafkaConfig{Dir: t.TempDir()})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = k.Kill() }) // after the topics are deleted

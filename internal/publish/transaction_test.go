@@ -168,7 +168,7 @@ func testTransactionsCommitAtTheirPositions(t *testing.T, with option) {
 			}
 		})
 	}
-	wg.Wait()
+	requireEnds(t, "records to be committed", wg.Wait)
 	close(failed)
 	require.NoError(t, <-failed)
 	got := committedRecords(t, cluster.ListenAddrs(), "t")
@@ -178,27 +178,6 @@ func testTransactionsCommitAtTheirPositions(t *testing.T, with option) {
 	}
 	require.Zero(t, p.metric(t, "gateway_kafka_queue_records"))
 	require.Less(t, p.metric(t, "gateway_kafka_transactions_total"), float64(callers*each), "records must share transactions")
-}
-
-// groupOf publishes values at once to one producer, which is made to wait so that
-// they share a transaction: behind a first record, the first of each pair is
-// the topic. It returns each one's error.
-func (r running) groupOf(t *testing.T, cluster *kfake.Cluster, owner string, records ...[2]string) []error {
-	t.Helper()
-	release := holdProduce(t, cluster)
-	first := make(chan error, 1)
-	go func() { first <- r.write(records[0][0], 0, owner, "first") }()
-	require.Eventually(t, func() bool { return r.queued() == 1 }, patience, tick)
-	errs := make([]error, len(records))
-	var wg sync.WaitGroup
-	for i, rec := range records {
-		wg.Go(func() { errs[i] = r.write(rec[0], 0, owner, rec[1]) })
-		require.Eventually(t, func() bool { return int(r.queued()) == 2+i }, patience, tick)
-	}
-	release()
-	require.NoError(t, <-first)
-	wg.Wait()
-	return errs
 }
 
 func TestRefusedRecordIsRefusedAndItsNeighboursAreWrittenOnce(t *testing.T) {
@@ -252,25 +231,35 @@ func testTransactionWithoutAnswersIsUnknownAndItsProducerReplaced(t *testing.T, 
 			}
 			p := transactional(t, cluster, []string{"t"}, with, func(c *Config) { c.DeliveryTimeout = 1500 * time.Millisecond })
 			owner := p.place(t, "t", nil).Owner
-			answered := make(chan struct{})
-			cluster.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
-				select {
-				case <-answered:
+			// The producer is never answered: a commit that it sent a second time would count.
+			cluster.ControlKey(key.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				if transactionalIDOf(req) != owner {
 					return nil, nil, false
-				default:
 				}
 				cluster.KeepControl()
-				return nil, nil, true // and never answers
+				return nil, nil, true
 			})
-			first := make(chan error, 1)
-			go func() { first <- p.write("t", 0, owner, "lost") }()
-			requireError(t, <-first, event.OutcomeUnknown, event.Unknown)
-			close(answered)
+			requireError(t, p.write("t", 0, owner, "lost"), event.OutcomeUnknown, event.Unknown)
 			requireError(t, p.write("t", 0, owner, "queued"), event.LogUnavailable, event.NotWritten)
 			p.requireGoesOn(t, "t", "next", owner)
 			require.Equal(t, []string{"next"}, committed(t, cluster.ListenAddrs(), "t"))
 		})
 	}
+}
+
+// transactionalIDOf is the id of the producer that sends a request, "" for others.
+func transactionalIDOf(req kmsg.Request) string {
+	switch r := req.(type) {
+	case *kmsg.ProduceRequest:
+		if r.TransactionID != nil {
+			return *r.TransactionID
+		}
+	case *kmsg.AddPartitionsToTxnRequest:
+		return r.TransactionalID // up to version 3, which clients send
+	case *kmsg.EndTxnRequest:
+		return r.TransactionalID
+	}
+	return ""
 }
 
 func TestWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T) {
@@ -282,20 +271,20 @@ func testWhatWaitsInAProducerThatIsGivenUpIsNotWritten(t *testing.T, with option
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
-	release := holdProduce(t, cluster)
+	held := holdProduce(t, cluster)
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- p.write("t", 0, owner, "under way") }()
-	require.Eventually(t, func() bool { return p.pool().byID(owner).client.queued() == 1 }, patience, tick)
+	held.await(t)
 	go func() { second <- p.write("t", 0, owner, "waits") }()
-	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
+	p.awaitWaiting(t, owner, 1)
 	if client, ok := p.pool().byID(owner).client.(*librdkafkaTx); ok {
 		require.Equal(t, librdkafka.ErrNoError, client.producer.kp.TestFatalError(librdkafka.ErrInvalidProducerEpoch, "for a test"))
 	} else {
 		p.pool().byID(owner).abort()
 	}
-	requireError(t, <-second, event.LogUnavailable, event.NotWritten)
-	requireError(t, <-first, event.OutcomeUnknown, event.Unknown)
-	release()
+	requireError(t, receive(t, second, "the outcome of what waits"), event.LogUnavailable, event.NotWritten)
+	requireError(t, receive(t, first, "the outcome of what is under way"), event.OutcomeUnknown, event.Unknown)
+	held.release()
 	p.requireGoesOn(t, "t", "next", owner)
 	require.Equal(t, []string{"next"}, committed(t, cluster.ListenAddrs(), "t"))
 }
@@ -319,19 +308,16 @@ func testLateRecordsAreRefused(t *testing.T, with option) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"}, with, func(c *Config) { c.DeliveryTimeout = 2 * time.Second })
 	owner := p.place(t, "t", nil).Owner
-	release := holdProduce(t, cluster)
+	held := holdProduce(t, cluster)
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- p.write("t", 0, owner, "slow") }()
-	require.Eventually(t, func() bool { return p.queued() == 1 }, patience, tick)
+	held.await(t)
 	go func() { second <- p.write("t", 0, owner, "late") }()
-	require.Eventually(t, func() bool { return p.queued() == 2 }, patience, tick)
-	l := p.pool().byID(owner)
-	l.mu.Lock()
-	l.queue[0].came = l.queue[0].came.Add(-p.cfg.DeliveryTimeout)
-	l.mu.Unlock()
-	release()
-	require.NoError(t, <-first)
-	requireError(t, <-second, event.LogUnavailable, event.NotWritten)
+	p.awaitWaiting(t, owner, 1)
+	p.pool().byID(owner).age(p.cfg.DeliveryTimeout)
+	held.release()
+	require.NoError(t, receive(t, first, "the first record's outcome"))
+	requireError(t, receive(t, second, "the late record's outcome"), event.LogUnavailable, event.NotWritten)
 	require.Equal(t, []string{"slow"}, committed(t, cluster.ListenAddrs(), "t"))
 }
 
@@ -364,7 +350,7 @@ func testTransactionalCloseCommitsWhatWaits(t *testing.T, with option) {
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"}, with)
 	owner := p.place(t, "t", nil).Owner
-	release := holdProduce(t, cluster)
+	held := holdProduce(t, cluster)
 	ended := make(chan error, 3)
 	for i := range 3 {
 		go func() { ended <- p.write("t", 0, owner, "x") }()
@@ -374,11 +360,11 @@ func testTransactionalCloseCommitsWhatWaits(t *testing.T, with option) {
 	go func() { p.Close(context.Background()); close(closed) }()
 	require.Eventually(t, func() bool { return p.pool().ready() != nil }, patience, tick)
 	requireRefused(t, event.LogUnavailable, func() error { return p.write("t", 0, owner, "too late") })
-	release()
+	held.release()
 	for range 3 {
-		require.NoError(t, <-ended)
+		require.NoError(t, receive(t, ended, "the outcome of what waited"))
 	}
-	<-closed
+	receive(t, closed, "Close")
 	require.Len(t, committed(t, cluster.ListenAddrs(), "t"), 3)
 	require.Empty(t, registered(t, cluster, p), "ids that are closed in order need no fence")
 }
@@ -392,14 +378,14 @@ func testTransactionalCloseDoesNotWaitLongerThanItMay(t *testing.T, with option)
 	cluster := startKafka(t, kfake.SeedTopics(1, "t"))
 	p := transactional(t, cluster, []string{"t"}, with, slowToTimeOut)
 	owner := p.place(t, "t", nil).Owner
-	holdProduce(t, cluster)
-	ended := make(chan error, 2)
+	held := holdProduce(t, cluster)
+	ended := make(chan error, 1)
 	go func() { ended <- p.write("t", 0, owner, "x") }()
-	require.Eventually(t, func() bool { return p.queued() == 1 }, patience, tick)
+	held.await(t) // what has not gone is surely not written
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	p.Close(ctx)
+	requireEnds(t, "Close, which may wait for 50 ms", func() { p.Close(ctx) })
 	require.Less(t, time.Since(begun), patience, "it does not wait for the delivery timeout")
-	requireError(t, <-ended, event.OutcomeUnknown, event.Unknown)
+	requireError(t, receive(t, ended, "the record's outcome"), event.OutcomeUnknown, event.Unknown)
 }

@@ -51,11 +51,7 @@ func (c *franzTx) write(t *testing.T, topic string, values ...string) []*entry {
 		e.state.sent = true
 	}
 	c.flush()
-	select {
-	case <-group.done:
-	case <-time.After(patience):
-		t.Fatal("no reports")
-	}
+	receive(t, group.done, "the reports of a transaction")
 	group.end()
 	return entries
 }
@@ -209,7 +205,7 @@ func TestFranzClientIsSpentAfterACommitBehindAnotherRequest(t *testing.T) {
 		return nil, errors.New("the connection breaks"), true
 	})
 	c.cl.ForceMetadataRefresh()
-	<-asked
+	receive(t, asked, "the question for metadata")
 	require.NoError(t, c.commit(t.Context()))
 	require.False(t, c.reusable())
 }

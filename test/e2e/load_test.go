@@ -49,6 +49,7 @@ type load struct {
 	eventType string
 	run       string
 	next      atomic.Int64
+	accepted  atomic.Int64
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
 
@@ -73,6 +74,9 @@ func (l *load) work(ctx context.Context, quitOnError bool) {
 	for ctx.Err() == nil {
 		e := &tracked{order: newOrder(l.run, int(l.next.Add(1)))}
 		ok := e.try(l.client, l.eventType)
+		if ok {
+			l.accepted.Add(1)
+		}
 		l.mu.Lock()
 		l.events = append(l.events, e)
 		l.mu.Unlock()

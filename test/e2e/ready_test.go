@@ -42,7 +42,7 @@ func TestReadyOnAnEmptyRedis(t *testing.T) {
 	const conns = 16
 	g := startGateway(t, options{
 		prefix: unique("empty"), // nobody else is registered there, who would have to be waited for
-		lost: true, redis: []string{privateRedis(t).Addr()}, deliveryTimeout: 2 * time.Second, lease: 5 * time.Second,
+		lost:   true, redis: []string{privateRedis(t).Addr()}, deliveryTimeout: 2 * time.Second, lease: 5 * time.Second,
 		schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": newTopic(t), "idempotency": "required"}}),
 	})
 	c := newClient(t, g.addr, conns)

@@ -24,8 +24,8 @@ func noCluster(o *Options) bool { return !isCluster(o) }
 // livingStoreFaults change what a Redis says of itself, and lose nothing.
 func livingStoreFaults() []faultKind {
 	return []faultKind{
-		{name: "redis-backup", part: partStore, loses: true, begin: backUpRedis},
-		{name: "redis-replica-attached", part: partStore, loses: true, fits: noCluster, begin: attachReplica},
+		{name: "redis-backup", part: partStore, begin: backUpRedis},
+		{name: "redis-replica-attached", part: partStore, fits: noCluster, begin: attachReplica},
 		// The slots' keys are all there, but nobody can tell.
 		{name: "redis-reshard", part: partStore, loses: true, fits: isCluster, begin: reshard},
 		// Longer than a gateway tries: it then takes this Redis to be away.
