@@ -35,18 +35,17 @@ func (g *gathering) gather(ctx context.Context, what task) error {
 	if !g.member.measured() {
 		return g.log.Quiesce(ctx, time.Now(), nil)
 	}
-	generation, registered, err := g.cfg.Generations.Raise(ctx)
-	if err != nil {
+	if err := g.raise(ctx); err != nil {
 		return fmt.Errorf("raise the generation: %w", err)
 	}
-	g.generation, g.raised, g.registered = generation.Number, time.Now(), registered
 	if err := g.locks.raised(ctx, g.generation); err != nil {
 		return fmt.Errorf("write the generation: %w", err)
 	}
 	g.join(ctx, g.generation) // on failure this process is silent
 	self := g.cfg.Generations.Self()
-	g.unregistered = what.seen.isEmpty() && !what.wasReady && !slices.ContainsFunc(registered, func(o event.Gateway) bool { return o.ID != self })
+	g.unregistered = what.seen.isEmpty() && !what.wasReady && !slices.ContainsFunc(g.registered, func(o event.Gateway) bool { return o.ID != self })
 	waiting := g.mayWrite(ctx)
+	var err error
 	if g.silent, err = g.awaitJoins(ctx, waiting, g.raised.Add(g.intervals.joinFor)); err != nil {
 		return err
 	}
@@ -56,6 +55,16 @@ func (g *gathering) gather(ctx context.Context, what task) error {
 	g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild waits until what they may have in flight is over",
 		slog.Any("gateways", g.names(g.silent)), slog.Float64("seconds", g.cfg.silence().Seconds()))
 	return g.waitForSilent(ctx)
+}
+
+// raise begins the generation, within a lease: this gateway alone may be cut off from Kafka, and
+// others wait for its locks.
+func (g *gathering) raise(ctx context.Context) error {
+	limit, cancel := context.WithTimeout(ctx, g.cfg.Lease)
+	defer cancel()
+	generation, registered, err := g.cfg.Generations.Raise(limit)
+	g.generation, g.raised, g.registered = generation.Number, time.Now(), registered
+	return err
 }
 
 // mayWrite lists the registered processes that may have records in flight. One that did
@@ -97,11 +106,14 @@ func (g *gathering) waitForAll(ctx context.Context) error {
 
 var errNotEmpty = errors.New("the log has a record")
 
-// logIsEmpty reports whether there is no deduplicated record since from.
+// logIsEmpty reports whether there is no deduplicated record since from. It takes a log that it
+// cannot read soon for one that has some.
 func (g *gathering) logIsEmpty(ctx context.Context, from time.Time) (bool, error) {
-	err := g.log.Replay(ctx, from, g.toWatermark(), func(event.LogEntry) error { return errNotEmpty },
+	limit, cancel := context.WithTimeout(ctx, g.intervals.fix)
+	defer cancel()
+	err := g.log.Replay(limit, from, g.toWatermark(), func(event.LogEntry) error { return errNotEmpty },
 		func(topics []event.TopicReplay) { g.state.see(Tally{Topics: topics}, time.Now()) }, nil)
-	if errors.Is(err, errNotEmpty) {
+	if errors.Is(err, errNotEmpty) || limit.Err() != nil && ctx.Err() == nil {
 		return false, nil
 	}
 	return true, err
@@ -145,12 +157,17 @@ func (g *gathering) names(ids []string) []string {
 	return names
 }
 
+// forgetWithin bounds forget: the guard waits for it.
+const forgetWithin = 5 * time.Second
+
 // forget deletes the registrations of those that were silent and are over. One that has
 // renewed its registration since lives.
 func (g *gathering) forget(ctx context.Context) {
 	if !g.member.measured() || time.Since(g.raised) < g.cfg.silence() && !g.stale() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, forgetWithin)
+	defer cancel()
 	now, err := g.cfg.Generations.Registered(ctx)
 	if err != nil {
 		return // the next rebuild does it

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"eventgateway/internal/backoff"
+	"eventgateway/internal/failpoint"
 )
 
 // guard checks the markers and rebuilds buckets whose claims may be lost.
@@ -85,6 +86,12 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	}
 	if wrong = g.renewMarkers(ctx, wrong, seen); len(wrong) == 0 {
 		return g.intervals.check
+	}
+	if g.member.trouble(failpoint.Now()) != nil { // it could not raise a generation, and others can
+		if len(seen.locked(wrong)) > 0 {
+			g.help(ctx)
+		}
+		return g.intervals.contended
 	}
 	// First: it deletes the locks and markers of buckets in which an old gateway may have worked.
 	g.excluded(g.old.exclude(ctx, allBuckets(), ""))

@@ -65,13 +65,16 @@ type intervals struct {
 	// joinFor is how long gateways are given to join a generation before they count as silent;
 	// joins between two looks who has.
 	joinFor, joins time.Duration
+	// fix is how long a gateway may need to ask Kafka what there is to read, before it leaves
+	// that to others. It is longer than replicas may lag.
+	fix time.Duration
 }
 
 var defaultIntervals = intervals{
 	lockTTL: 10 * time.Second, check: 3 * time.Second,
 	contended: time.Second, failed: 5 * time.Second, least: 200 * time.Millisecond,
 	retry: time.Second, exclude: excludedFor / 6,
-	beat: time.Second, joinFor: 2 * time.Second, joins: 20 * time.Millisecond,
+	beat: time.Second, joinFor: 2 * time.Second, joins: 20 * time.Millisecond, fix: 5 * time.Minute,
 }
 
 // NewRebuilder returns a Rebuilder of the store's claims.
@@ -256,13 +259,16 @@ func (r *Rebuilder) readShared(ctx context.Context, locks *bucketLocks, begun ti
 		sum.add(t)
 		progress(sum)
 	})
-	err := r.log.Replay(ctx, shared.from, shared.toWatermark, restorer.visit, restorer.watch, shared)
+	err := r.log.Replay(restorer.failed, shared.from, shared.toWatermark, restorer.visit, restorer.watch, shared)
 	if rest := shared.rest(); err == nil && len(rest) > 0 {
 		// Topics that only the gateway knows that began.
-		err = r.log.HelpReplay(ctx, shared.from, rest, restorer.visit, restorer.watch, shared)
+		err = r.log.HelpReplay(restorer.failed, shared.from, rest, restorer.visit, restorer.watch, shared)
 	}
 	written := restorer.close()
 	tally.add(pass)
+	if errors.Is(written, errNotFixed) {
+		return locks.stepError(ctx, "read the log", written)
+	}
 	if written != nil {
 		return locks.stepError(ctx, "write claims", written)
 	}

@@ -91,7 +91,7 @@ func (r *Rebuilder) helpOnce(ctx context.Context) error {
 	var tally Tally
 	restorer := newRestorer(ctx, r, shared, time.Now(), &tally, func(Tally) {})
 	restorer.helps = true
-	err = r.log.HelpReplay(ctx, shared.from, topics, restorer.visit, restorer.watch, shared)
+	err = r.log.HelpReplay(restorer.failed, shared.from, topics, restorer.visit, restorer.watch, shared)
 	if written := restorer.close(); written != nil {
 		return written
 	}

@@ -29,6 +29,7 @@ const (
 
 var (
 	errStateGone = errors.New("the rebuild that this gateway takes part in is over, or redis has lost its state")
+	errNotFixed  = errors.New("this gateway could not learn from kafka in time where the logs of all topics end: another one may be able to")
 	errBadState  = errors.New("the state of the rebuild in redis cannot be read")
 )
 

@@ -21,6 +21,7 @@ import (
 type topicLog struct {
 	topics  map[string]*fakeTopic
 	before  func(ctx context.Context, topic string, offset int64) error // reading a record
+	asks    func(ctx context.Context, topic string) error               // what is to be read of a topic
 	unknown string                                                      // a topic that only other gateways know
 	why     map[string]string                                           // what a topic waits for
 	waits   atomic.Int32
@@ -109,6 +110,11 @@ func (l *topicLog) run(ctx context.Context, list []event.TopicReplay, visit func
 			if !ok {
 				for n, entries := range l.topics[t.Topic].partitions {
 					spans = append(spans, event.SpanReplay{Partition: int32(n), To: int64(len(entries))})
+				}
+				if l.asks != nil {
+					if err := l.asks(ctx, t.Topic); err != nil {
+						return err
+					}
 				}
 				var err error
 				if spans, err = share.Fix(ctx, event.TopicReplay{Topic: t.Topic, Types: t.Types, Spans: spans}); err != nil {
