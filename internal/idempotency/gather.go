@@ -35,6 +35,9 @@ func (g *gathering) gather(ctx context.Context, what task) error {
 	if !g.member.measured() {
 		return g.log.Quiesce(ctx, time.Now(), nil)
 	}
+	if g.locks.renew(ctx) && g.locks.none() { // this process may have slept since it locked
+		return errOvertaken
+	}
 	if err := g.raise(ctx); err != nil {
 		return fmt.Errorf("raise the generation: %w", err)
 	}
