@@ -55,10 +55,22 @@ func (g *gathering) gather(ctx context.Context, what task) error {
 	if len(g.silent) == 0 {
 		return g.lost(ctx)
 	}
-	g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild waits until what they may have in flight is over",
-		slog.Any("gateways", g.names(g.silent)), slog.Float64("seconds", g.cfg.silence().Seconds()))
+	g.logSilent(ctx, g.names(g.silent))
 	return g.waitForSilent(ctx)
 }
+
+func (g *gathering) logSilent(ctx context.Context, gateways []string) {
+	if g.cfg.Transactional {
+		g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild fences their producers first", slog.Any("gateways", gateways))
+		return
+	}
+	g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild waits until what they may have in flight is over",
+		slog.Any("gateways", gateways), slog.Float64("seconds", time.Until(g.over()).Seconds()))
+}
+
+// over is when nothing that was claimed before can be in flight any more, except in a
+// transaction.
+func (g *gathering) over() time.Time { return g.raised.Add(g.cfg.silence()) }
 
 // raise begins the generation, within a lease: this gateway alone may be cut off from Kafka, and
 // others wait for its locks.
@@ -87,9 +99,8 @@ func (g *gathering) waitForSilent(ctx context.Context) (err error) {
 	if g.cfg.Transactional {
 		return g.log.Quiesce(ctx, g.raised, g.silent)
 	}
-	over := g.raised.Add(g.cfg.silence())
-	g.unready.expect(g.locks.buckets(), over)
-	if g.silent, err = g.awaitJoins(ctx, g.silent, over); err != nil {
+	g.unready.expect(g.locks.buckets(), g.over())
+	if g.silent, err = g.awaitJoins(ctx, g.silent, g.over()); err != nil {
 		return err
 	}
 	return g.lost(ctx)
@@ -97,11 +108,14 @@ func (g *gathering) waitForSilent(ctx context.Context) (err error) {
 
 // waitForAll returns when nobody has anything in flight that was claimed before.
 func (g *gathering) waitForAll(ctx context.Context) error {
-	g.unregistered, g.silent = false, []string{"a gateway that does not register"}
+	g.unregistered, g.silent = false, []string{"any that does not register"}
 	if g.cfg.Transactional {
+		g.logSilent(ctx, g.silent)
 		return g.log.Quiesce(ctx, g.raised, nil)
 	}
-	if !backoff.SleepUntil(ctx, g.raised.Add(g.cfg.silence())) {
+	g.unready.expect(g.locks.buckets(), g.over())
+	g.logSilent(ctx, g.silent)
+	if !backoff.SleepUntil(ctx, g.over()) {
 		return ctx.Err()
 	}
 	return g.lost(ctx)

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -123,10 +124,18 @@ func testFirstStartOverALog(t *testing.T, l lab) {
 	reg := newFakeRegistry()
 	r, _ := l.member(t, reg, "a", withLease(4*time.Second))
 	log := r.written(10)
+	var lines logBuffer
+	r.logger = slog.New(slog.NewTextHandler(&lines, nil))
 	begun := time.Now()
 	r.guard(t, log)
+	require.Eventually(t, func() bool { return lines.count("do not answer: a rebuild waits") > 0 }, patience, pollEvery)
+	require.Zero(t, lines.count("silent=0"))
+	if left := r.mustRefuse(t, r.newClaim()).Left; time.Since(begun) < 2*time.Second {
+		require.Greater(t, left, joinEstimate, "callers are told how long")
+	}
 	r.mustBeReadyWith(t, 1)
 	require.GreaterOrEqual(t, time.Since(begun), 4*time.Second, "gateways of a former version may be at work")
+	require.Positive(t, lines.count("silent=1"))
 	require.EqualValues(t, 2, log.passes.Load())
 	require.False(t, log.toWatermark.Load())
 	r.mustHold(t, log)
@@ -271,10 +280,14 @@ func testSilentProducers(t *testing.T, l lab) {
 	reg := newFakeRegistry()
 	a, _ := l.member(t, reg, "a", transactional)
 	log := &fakeLog{}
+	var lines logBuffer
+	a.logger = slog.New(slog.NewTextHandler(&lines, nil))
 	a.begin(t, log)
 	reg.register("dead")
 	l.promote(t)
 	a.mustBeReadyWith(t, 2)
+	require.Positive(t, lines.count("a rebuild fences their producers first"))
+	require.Zero(t, lines.count("a rebuild waits"))
 	require.Positive(t, log.waits.Load())
 	require.Equal(t, []string{"dead"}, *log.fenced.Load())
 	require.False(t, log.toWatermark.Load())

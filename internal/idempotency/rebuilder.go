@@ -143,10 +143,10 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, what task, 
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
 		"reason", what.reason, "buckets", held, "window", what.window)
-	r.state.see(Tally{}, time.Now())
-	defer r.state.end()
 	r.leads.Store(true)
 	defer r.leads.Store(false)
+	r.state.see(Tally{}, time.Now())
+	defer r.state.end()
 	tally, err := r.readLog(ctx, locks, what, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
@@ -234,9 +234,8 @@ func (r *Rebuilder) prepare(ctx context.Context, g *gathering, what task, begun 
 	if err := g.gather(ctx, what); err != nil {
 		return nil, locks.stepError(ctx, "wait for records under way", err)
 	}
-	parts := g.parts(what, begun, all)
 	if !g.unregistered {
-		return parts, nil
+		return g.parts(what, begun, all), nil
 	}
 	var err error
 	if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
@@ -247,7 +246,7 @@ func (r *Rebuilder) prepare(ctx context.Context, g *gathering, what task, begun 
 			return nil, locks.stepError(ctx, "wait for records under way", err)
 		}
 	}
-	return parts, nil
+	return g.parts(what, begun, all), nil
 }
 
 // readShared reads the log as far as locks.shared says, for the buckets that it covers, and
