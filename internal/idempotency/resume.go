@@ -67,6 +67,9 @@ func (g *guard) help(ctx context.Context) {
 	g.helper.done.Go(func() {
 		defer g.helper.running.Store(false)
 		err := g.helpOnce(ctx)
+		if errors.Is(err, errStateGone) && !g.leads.Load() {
+			g.state.end() // that rebuild is over or lost, and what it had given back with it
+		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, errStateGone) && !errors.Is(err, errOvertaken) {
 			g.metrics.failed("rebuild")
 			g.logger.Warn("taking part in another gateway's rebuild failed and will be tried again", "error", err)
@@ -78,7 +81,10 @@ func (g *guard) help(ctx context.Context) {
 // read by somebody.
 func (r *Rebuilder) helpOnce(ctx context.Context) error {
 	shared, err := r.findShared(ctx, false)
-	if err != nil || shared == nil {
+	if err == nil && shared == nil {
+		return errStateGone
+	}
+	if err != nil {
 		return err
 	}
 	if !r.leads.Load() {

@@ -22,8 +22,9 @@ type topicLog struct {
 	topics  map[string]*fakeTopic
 	before  func(ctx context.Context, topic string, offset int64) error // reading a record
 	asks    func(ctx context.Context, topic string) error               // what is to be read of a topic
-	unknown string                                                      // a topic that only other gateways know
-	why     map[string]string                                           // what a topic waits for
+	quiesce func(context.Context) error
+	unknown string            // a topic that only other gateways know
+	why     map[string]string // what a topic waits for
 	waits   atomic.Int32
 	passes  atomic.Int32
 	read    atomic.Int32 // records
@@ -53,6 +54,9 @@ type fakeTopic struct {
 
 func (l *topicLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
 	l.waits.Add(1)
+	if l.quiesce != nil {
+		return l.quiesce(ctx)
+	}
 	return ctx.Err()
 }
 
