@@ -196,7 +196,7 @@ func (g *guard) renewMarkers(ctx context.Context, wrong []byte, seen snapshot) (
 	number, now := g.member.number(), time.Now()
 	for _, b := range wrong {
 		newest, beating := seen.beatOf(b)
-		if f := seen[b]; f.unchanged(number, g.seen[b], now) && (!beating || !g.beats.lacks(newest)) {
+		if f := seen[b]; f.unchanged(number, g.seen[b], now) && (!beating || !g.beats.lacks(number, newest)) {
 			same[f.marker] = append(same[f.marker], b)
 		} else {
 			left = append(left, b)
