@@ -70,7 +70,6 @@ func (g *guard) rest(ctx context.Context, interval time.Duration) {
 
 // round checks once and rebuilds what it can. It returns the interval to the next round.
 func (g *guard) round(ctx context.Context) time.Duration {
-	g.unsettled.sweep(time.Now())
 	wrong, reason := g.check(ctx)
 	switch {
 	case len(wrong) == 0 && g.unready.none():

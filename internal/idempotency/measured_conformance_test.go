@@ -33,6 +33,8 @@ var measuredConformance = []struct {
 	{"a gateway that kafka does not reach rebuilds nothing", testCutOffRebuildsNothing},
 	{"a gateway that kafka reaches no more lets go", testCutOffLetsGo},
 	{"what one gateway cannot ask kafka another does", testAnotherAsks},
+	{"a gateway that finds nothing to join", testNothingToJoin},
+	{"unsettled claims that are over go under a rebuild", testSweptUnderARebuild},
 	{"markers of the former format", testFormerMarkers},
 	{"a rebuild by hand with generations", testMeasuredByHand},
 	{"a rebuild goes on in its generation", testGoesOnInItsGeneration},
