@@ -2,6 +2,7 @@ package idempotency
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type guard struct {
 	*Rebuilder
 	wasReady  [bucketCount]bool // at some check of this process
 	seen      [bucketCount]lastSeen
+	ahead     aheadOfKafka
 	contended bool // another gateway rebuilds, and the log says so
 	helper    helper
 	// unanswered counts failures in a row to find interrupted rebuilds.
@@ -95,6 +97,7 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	// First: it deletes the locks and markers of buckets in which an old gateway may have worked.
 	g.excluded(g.old.exclude(ctx, allBuckets(), ""))
 	locks := newBucketLocks(g.Rebuilder)
+	locks.unknown = g.ahead.unknown
 	defer func() { locks.release(ctx) }()
 	busy, err := g.lock(ctx, locks, wrong, seen)
 	if err != nil {
@@ -239,6 +242,7 @@ const (
 // check returns the buckets whose marker is wrong and the worst reason for that.
 func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 	lost, foreign := false, false
+	g.ahead.unknown = 0
 	asked := time.Now()
 	script := bucketScript{checkScript, markerOnly, []any{g.member.number()}}
 	err := g.scripts.askBuckets(ctx, script, allBuckets(), func(b byte, text string) {
@@ -251,7 +255,10 @@ func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 		}
 		g.unready.add(b, time.Now())
 		if state == bucketNewer && g.member.measured() {
-			return // this gateway has to catch up
+			number, err := strconv.ParseUint(text[1:], 10, 64)
+			if err != nil || !g.ahead.exceeds(int(b), number, g.member) {
+				return // this gateway has to catch up
+			}
 		}
 		foreign = foreign || state != bucketMissing
 		lost = lost || state == bucketMissing && g.wasReady[b]
@@ -261,6 +268,7 @@ func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 		g.metrics.failed("check")
 		g.logger.Debug("checking the markers in redis failed", "error", err) // an outage is named once, by availability
 	}
+	g.ahead.tell(g.logger)
 	switch {
 	case foreign:
 		return wrong, reasonChanged

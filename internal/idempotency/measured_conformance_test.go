@@ -3,7 +3,6 @@ package idempotency
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +34,8 @@ var measuredConformance = []struct {
 	{"what one gateway cannot ask kafka another does", testAnotherAsks},
 	{"a gateway that finds nothing to join", testNothingToJoin},
 	{"unsettled claims that are over go under a rebuild", testSweptUnderARebuild},
+	{"markers of a generation that kafka does not know", testMarkersAheadOfKafka},
+	{"an interrupted rebuild of a generation that kafka does not know", testProgressAheadOfKafka},
 	{"markers of the former format", testFormerMarkers},
 	{"a rebuild by hand with generations", testMeasuredByHand},
 	{"a rebuild goes on in its generation", testGoesOnInItsGeneration},
@@ -127,7 +128,7 @@ func testFirstStartOverALog(t *testing.T, l lab) {
 	r, _ := l.member(t, reg, "a", withLease(4*time.Second))
 	log := r.written(10)
 	var lines logBuffer
-	r.logger = slog.New(slog.NewTextHandler(&lines, nil))
+	r.logger = logTo(&lines)
 	begun := time.Now()
 	r.guard(t, log)
 	require.Eventually(t, func() bool { return lines.count("do not answer: a rebuild waits") > 0 }, patience, pollEvery)
@@ -283,7 +284,7 @@ func testSilentProducers(t *testing.T, l lab) {
 	a, _ := l.member(t, reg, "a", transactional)
 	log := &fakeLog{}
 	var lines logBuffer
-	a.logger = slog.New(slog.NewTextHandler(&lines, nil))
+	a.logger = logTo(&lines)
 	a.begin(t, log)
 	reg.register("dead")
 	l.promote(t)

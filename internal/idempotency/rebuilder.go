@@ -234,12 +234,15 @@ func (r *Rebuilder) prepare(ctx context.Context, g *gathering, what task, begun 
 	if err := g.gather(ctx, what); err != nil {
 		return nil, locks.stepError(ctx, "wait for records under way", err)
 	}
-	if !g.unregistered {
+	registryLost := locks.unknown > 0 // and who was registered there may be at work
+	if !g.unregistered && !registryLost {
 		return g.parts(what, begun, all), nil
 	}
-	var err error
-	if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
-		return nil, locks.stepError(ctx, "read the log", err)
+	if !registryLost {
+		var err error
+		if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
+			return nil, locks.stepError(ctx, "read the log", err)
+		}
 	}
 	if !g.empty { // somebody has written events who is not registered: a gateway of a former version
 		if err := g.waitForAll(ctx); err != nil {

@@ -27,15 +27,17 @@ func (g *guard) resume(ctx context.Context, buckets []byte, seen snapshot) *buck
 			return locks
 		}
 		locks.anew = true
-	case shared == nil, shared.generation > g.member.number():
+	case shared == nil, shared.generation > g.member.number() && !g.ahead.exceeds(interrupted, shared.generation, g.member):
 		return locks // somebody was faster, or this gateway has to catch up
 	default:
 		buckets = slices.DeleteFunc(buckets, func(b byte) bool { return !shared.covered.has(b) })
-		// Markers of an older generation would be wrong at once.
-		locks.anew = gone || shared.generation < g.member.number()
+		// Markers of another generation would be wrong at once.
+		locks.anew = gone || shared.generation != g.member.number()
 	}
 	g.unanswered = 0
 	if locks.anew {
+		g.ahead.tell(g.logger)
+		locks.unknown = g.ahead.unknown
 		_, err = g.lock(ctx, locks, buckets, seen)
 	} else {
 		locks.token, locks.shared = shared.covered.token, shared
