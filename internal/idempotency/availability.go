@@ -12,6 +12,7 @@ import (
 
 	"eventgateway/internal/backoff"
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 	"eventgateway/internal/redis"
 )
 
@@ -219,7 +220,7 @@ type Availability struct {
 
 // Availability says whether claims can be made now. It asks nobody: [Store.Watch] does.
 func (s *Store) Availability() Availability {
-	now := Availability{Lost: s.unready.count(), Buckets: bucketCount, Unconfirmed: s.member.trouble(time.Now())}
+	now := Availability{Lost: s.unready.count(), Buckets: bucketCount, Unconfirmed: s.member.trouble(failpoint.Now())}
 	now.AwayBuckets, now.Away = s.available.state()
 	if now.Lost > 0 {
 		now.Rebuild = s.rebuild.now()

@@ -35,25 +35,33 @@ return 'L' .. stream
 // beatLockFor is how long a gateway that writes beats keeps others from it.
 const beatLockFor = 3 * time.Second
 
-// beats are the newest beats that this process wrote and Redis acknowledged, by stream.
+// beats are the newest beats of a generation that this process wrote and Redis acknowledged,
+// by stream. When Redis was lost, beats begin at 1 again, in the next generation.
 type beats struct {
-	mu     sync.Mutex
-	newest map[string]uint64
+	mu         sync.Mutex
+	generation uint64
+	newest     map[string]uint64
 }
 
 func newBeats() *beats { return &beats{newest: map[string]uint64{}} }
 
-func (b *beats) note(stream string, number uint64) {
+func (b *beats) note(generation uint64, stream string, number uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.newest[stream] = max(b.newest[stream], number)
+	if generation > b.generation {
+		b.generation = generation
+		clear(b.newest)
+	}
+	if generation == b.generation {
+		b.newest[stream] = max(b.newest[stream], number)
+	}
 }
 
-// lacks reports whether the beat is older than one that was acknowledged.
-func (b *beats) lacks(found beat) bool {
+// lacks reports whether the beat is older than one of the generation that was acknowledged.
+func (b *beats) lacks(generation uint64, found beat) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return found.number < b.newest[found.stream]
+	return generation == b.generation && found.number < b.newest[found.stream]
 }
 
 // writeBeats writes beats, one for each server, until ctx ends. Several gateways do, and
@@ -127,7 +135,7 @@ func (r *Rebuilder) writeBeat(ctx context.Context, generation uint64, buckets []
 		rest := answer[1:]
 		switch answer[0] {
 		case 'L':
-			r.beats.note(rest, numbers[at])
+			r.beats.note(generation, rest, numbers[at])
 			return
 		case 'N':
 			numbers[at], _ = strconv.ParseUint(strings.TrimSpace(rest), 10, 64)

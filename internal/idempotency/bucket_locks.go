@@ -39,6 +39,8 @@ type bucketLocks struct {
 	abandoned bool // of the buckets that were asked for, some were abandoned
 	// anew gives up what interrupted attempts have read.
 	anew bool
+	// unknown is the highest generation that markers name and that does not exist.
+	unknown uint64
 }
 
 func newBucketLocks(r *Rebuilder) *bucketLocks { return &bucketLocks{rebuilder: r, token: rand.Text()} }
@@ -101,7 +103,7 @@ func (l *bucketLocks) acquire(ctx context.Context, buckets []byte, mode string) 
 	if l.anew {
 		anew = "anew"
 	}
-	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number(), counted, anew}}
+	lock := bucketScript{lockScript, markerAndLock, []any{l.token, r.intervals.lockTTL.Milliseconds(), mode, r.member.number(), counted, anew, l.unknown}}
 	err = r.scripts.askBuckets(ctx, lock, buckets, func(b byte, text string) {
 		switch state := bucketState(text[:1]); state {
 		case bucketHeld:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // claimCall is one claim in a batch.
@@ -185,7 +186,7 @@ func (s *Store) TakeOver(ctx context.Context, c event.Claim, abandoned event.Aba
 		s.metrics.failed("take-over")
 		return event.ClaimResult{}, err
 	}
-	generation, until, err := s.member.current(time.Now())
+	generation, until, err := s.member.current(failpoint.Now())
 	if err != nil {
 		return event.ClaimResult{}, err
 	}

@@ -70,7 +70,7 @@ func (s *Store) claimBatch(calls []*claimCall) {
 	if len(live) == 0 {
 		return
 	}
-	generation, until, err := s.member.current(time.Now())
+	generation, until, err := s.member.current(failpoint.Now())
 	if err != nil {
 		for _, c := range live {
 			c.answer("", err)

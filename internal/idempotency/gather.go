@@ -35,27 +35,51 @@ func (g *gathering) gather(ctx context.Context, what task) error {
 	if !g.member.measured() {
 		return g.log.Quiesce(ctx, time.Now(), nil)
 	}
-	generation, registered, err := g.cfg.Generations.Raise(ctx)
-	if err != nil {
+	if g.locks.renew(ctx) && g.locks.none() { // this process may have slept since it locked
+		return errOvertaken
+	}
+	if err := g.raise(ctx); err != nil {
 		return fmt.Errorf("raise the generation: %w", err)
 	}
-	g.generation, g.raised, g.registered = generation.Number, time.Now(), registered
 	if err := g.locks.raised(ctx, g.generation); err != nil {
 		return fmt.Errorf("write the generation: %w", err)
 	}
 	g.join(ctx, g.generation) // on failure this process is silent
 	self := g.cfg.Generations.Self()
-	g.unregistered = what.seen.isEmpty() && !what.wasReady && !slices.ContainsFunc(registered, func(o event.Gateway) bool { return o.ID != self })
+	g.unregistered = what.seen.isEmpty() && !what.wasReady && !slices.ContainsFunc(g.registered, func(o event.Gateway) bool { return o.ID != self })
 	waiting := g.mayWrite(ctx)
+	var err error
 	if g.silent, err = g.awaitJoins(ctx, waiting, g.raised.Add(g.intervals.joinFor)); err != nil {
 		return err
 	}
 	if len(g.silent) == 0 {
 		return g.lost(ctx)
 	}
-	g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild waits until what they may have in flight is over",
-		slog.Any("gateways", g.names(g.silent)), slog.Float64("seconds", g.cfg.silence().Seconds()))
+	g.logSilent(ctx, g.names(g.silent))
 	return g.waitForSilent(ctx)
+}
+
+func (g *gathering) logSilent(ctx context.Context, gateways []string) {
+	if g.cfg.Transactional {
+		g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild fences their producers first", slog.Any("gateways", gateways))
+		return
+	}
+	g.logger.LogAttrs(ctx, slog.LevelInfo, "gateways do not answer: a rebuild waits until what they may have in flight is over",
+		slog.Any("gateways", gateways), slog.Float64("seconds", time.Until(g.over()).Seconds()))
+}
+
+// over is when nothing that was claimed before can be in flight any more, except in a
+// transaction.
+func (g *gathering) over() time.Time { return g.raised.Add(g.cfg.silence()) }
+
+// raise begins the generation, within a lease: this gateway alone may be cut off from Kafka, and
+// others wait for its locks.
+func (g *gathering) raise(ctx context.Context) error {
+	limit, cancel := context.WithTimeout(ctx, g.cfg.Lease)
+	defer cancel()
+	generation, registered, err := g.cfg.Generations.Raise(limit)
+	g.generation, g.raised, g.registered = generation.Number, time.Now(), registered
+	return err
 }
 
 // mayWrite lists the registered processes that may have records in flight. One that did
@@ -75,9 +99,8 @@ func (g *gathering) waitForSilent(ctx context.Context) (err error) {
 	if g.cfg.Transactional {
 		return g.log.Quiesce(ctx, g.raised, g.silent)
 	}
-	over := g.raised.Add(g.cfg.silence())
-	g.unready.expect(g.locks.buckets(), over)
-	if g.silent, err = g.awaitJoins(ctx, g.silent, over); err != nil {
+	g.unready.expect(g.locks.buckets(), g.over())
+	if g.silent, err = g.awaitJoins(ctx, g.silent, g.over()); err != nil {
 		return err
 	}
 	return g.lost(ctx)
@@ -85,11 +108,14 @@ func (g *gathering) waitForSilent(ctx context.Context) (err error) {
 
 // waitForAll returns when nobody has anything in flight that was claimed before.
 func (g *gathering) waitForAll(ctx context.Context) error {
-	g.unregistered, g.silent = false, []string{"a gateway that does not register"}
+	g.unregistered, g.silent = false, []string{"any that does not register"}
 	if g.cfg.Transactional {
+		g.logSilent(ctx, g.silent)
 		return g.log.Quiesce(ctx, g.raised, nil)
 	}
-	if !backoff.SleepUntil(ctx, g.raised.Add(g.cfg.silence())) {
+	g.unready.expect(g.locks.buckets(), g.over())
+	g.logSilent(ctx, g.silent)
+	if !backoff.SleepUntil(ctx, g.over()) {
 		return ctx.Err()
 	}
 	return g.lost(ctx)
@@ -97,11 +123,14 @@ func (g *gathering) waitForAll(ctx context.Context) error {
 
 var errNotEmpty = errors.New("the log has a record")
 
-// logIsEmpty reports whether there is no deduplicated record since from.
+// logIsEmpty reports whether there is no deduplicated record since from. It takes a log that it
+// cannot read soon for one that has some.
 func (g *gathering) logIsEmpty(ctx context.Context, from time.Time) (bool, error) {
-	err := g.log.Replay(ctx, from, g.toWatermark(), func(event.LogEntry) error { return errNotEmpty },
+	limit, cancel := context.WithTimeout(ctx, g.intervals.fix)
+	defer cancel()
+	err := g.log.Replay(limit, from, g.toWatermark(), func(event.LogEntry) error { return errNotEmpty },
 		func(topics []event.TopicReplay) { g.state.see(Tally{Topics: topics}, time.Now()) }, nil)
-	if errors.Is(err, errNotEmpty) {
+	if errors.Is(err, errNotEmpty) || limit.Err() != nil && ctx.Err() == nil {
 		return false, nil
 	}
 	return true, err
@@ -145,12 +174,17 @@ func (g *gathering) names(ids []string) []string {
 	return names
 }
 
+// forgetWithin bounds forget: the guard waits for it.
+const forgetWithin = 5 * time.Second
+
 // forget deletes the registrations of those that were silent and are over. One that has
 // renewed its registration since lives.
 func (g *gathering) forget(ctx context.Context) {
 	if !g.member.measured() || time.Since(g.raised) < g.cfg.silence() && !g.stale() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, forgetWithin)
+	defer cancel()
 	now, err := g.cfg.Generations.Registered(ctx)
 	if err != nil {
 		return // the next rebuild does it

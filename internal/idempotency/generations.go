@@ -14,7 +14,7 @@ import (
 type Generations interface {
 	// Self is the id of this process.
 	Self() string
-	// Confirmed is the newest generation that this process has read, and the latest time (with a monotonic clock) of which it is known that no newer one had been
+	// Confirmed is the newest generation that this process has read, and the latest time (by failpoint.Now, with a monotonic clock) of which it is known that no newer one had been
 	// raised: the time before the last renewal of its registration was sent that was acknowledged and behind which the topic was read. A zero time: never yet.
 	Confirmed() (event.Generation, time.Time)
 	// Err says why nothing is confirmed at present; nil if that is not known, or not so.

@@ -89,12 +89,21 @@ func (m *fakeMember) Err() error {
 	return nil
 }
 
-func (m *fakeMember) Raise(context.Context) (event.Generation, []event.Gateway, error) {
+// awaitKafka waits without end while this process is cut off.
+func (m *fakeMember) awaitKafka(ctx context.Context) error {
+	if m.Err() == nil {
+		return nil
+	}
+	<-ctx.Done()
+	return errors.Join(ctx.Err(), errCutOff)
+}
+
+func (m *fakeMember) Raise(ctx context.Context) (event.Generation, []event.Gateway, error) {
+	if err := m.awaitKafka(ctx); err != nil {
+		return event.Generation{}, nil, err
+	}
 	m.reg.mu.Lock()
 	defer m.reg.mu.Unlock()
-	if m.cutOff {
-		return event.Generation{}, nil, errCutOff
-	}
 	g := event.Generation{Number: m.reg.newestLocked().Number + 1, Raised: time.Now()}
 	m.reg.generations = append(m.reg.generations, g)
 	var list []event.Gateway
@@ -121,7 +130,10 @@ func (m *fakeMember) Next(number uint64) (event.Generation, bool) {
 	return event.Generation{}, false
 }
 
-func (m *fakeMember) Registered(context.Context) ([]event.Gateway, error) {
+func (m *fakeMember) Registered(ctx context.Context) ([]event.Gateway, error) {
+	if err := m.awaitKafka(ctx); err != nil {
+		return nil, err
+	}
 	m.reg.mu.Lock()
 	defer m.reg.mu.Unlock()
 	var list []event.Gateway

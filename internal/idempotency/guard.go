@@ -2,11 +2,13 @@ package idempotency
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"eventgateway/internal/backoff"
+	"eventgateway/internal/failpoint"
 )
 
 // guard checks the markers and rebuilds buckets whose claims may be lost.
@@ -14,6 +16,7 @@ type guard struct {
 	*Rebuilder
 	wasReady  [bucketCount]bool // at some check of this process
 	seen      [bucketCount]lastSeen
+	ahead     aheadOfKafka
 	contended bool // another gateway rebuilds, and the log says so
 	helper    helper
 	// unanswered counts failures in a row to find interrupted rebuilds.
@@ -69,7 +72,6 @@ func (g *guard) rest(ctx context.Context, interval time.Duration) {
 
 // round checks once and rebuilds what it can. It returns the interval to the next round.
 func (g *guard) round(ctx context.Context) time.Duration {
-	g.unsettled.sweep(time.Now())
 	wrong, reason := g.check(ctx)
 	switch {
 	case len(wrong) == 0 && g.unready.none():
@@ -86,9 +88,16 @@ func (g *guard) round(ctx context.Context) time.Duration {
 	if wrong = g.renewMarkers(ctx, wrong, seen); len(wrong) == 0 {
 		return g.intervals.check
 	}
+	if g.member.trouble(failpoint.Now()) != nil { // it could not raise a generation, and others can
+		if len(seen.locked(wrong)) > 0 {
+			g.help(ctx)
+		}
+		return g.intervals.contended
+	}
 	// First: it deletes the locks and markers of buckets in which an old gateway may have worked.
 	g.excluded(g.old.exclude(ctx, allBuckets(), ""))
 	locks := newBucketLocks(g.Rebuilder)
+	locks.unknown = g.ahead.unknown
 	defer func() { locks.release(ctx) }()
 	busy, err := g.lock(ctx, locks, wrong, seen)
 	if err != nil {
@@ -189,7 +198,7 @@ func (g *guard) renewMarkers(ctx context.Context, wrong []byte, seen snapshot) (
 	number, now := g.member.number(), time.Now()
 	for _, b := range wrong {
 		newest, beating := seen.beatOf(b)
-		if f := seen[b]; f.unchanged(number, g.seen[b], now) && (!beating || !g.beats.lacks(newest)) {
+		if f := seen[b]; f.unchanged(number, g.seen[b], now) && (!beating || !g.beats.lacks(number, newest)) {
 			same[f.marker] = append(same[f.marker], b)
 		} else {
 			left = append(left, b)
@@ -233,6 +242,7 @@ const (
 // check returns the buckets whose marker is wrong and the worst reason for that.
 func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 	lost, foreign := false, false
+	g.ahead.unknown = 0
 	asked := time.Now()
 	script := bucketScript{checkScript, markerOnly, []any{g.member.number()}}
 	err := g.scripts.askBuckets(ctx, script, allBuckets(), func(b byte, text string) {
@@ -245,7 +255,10 @@ func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 		}
 		g.unready.add(b, time.Now())
 		if state == bucketNewer && g.member.measured() {
-			return // this gateway has to catch up
+			number, err := strconv.ParseUint(text[1:], 10, 64)
+			if err != nil || !g.ahead.exceeds(int(b), number, g.member) {
+				return // this gateway has to catch up
+			}
 		}
 		foreign = foreign || state != bucketMissing
 		lost = lost || state == bucketMissing && g.wasReady[b]
@@ -255,6 +268,7 @@ func (g *guard) check(ctx context.Context) (wrong []byte, reason string) {
 		g.metrics.failed("check")
 		g.logger.Debug("checking the markers in redis failed", "error", err) // an outage is named once, by availability
 	}
+	g.ahead.tell(g.logger)
 	switch {
 	case foreign:
 		return wrong, reasonChanged

@@ -51,6 +51,20 @@ end
 return out
 `)
 
+// joinableScript: KEYS = locks; ARGV = generation, process id. What joinScript would answer.
+var joinableScript = goredis.NewScript(luaReplid + `
+local out = {}
+for i = 1, #KEYS do
+  local server, its, joined = string.match(redis.call('GET', KEYS[i]) or '', '^%S+ (%S+) (%d+) (.*)$')
+  if server ~= replid or tonumber(its) > tonumber(ARGV[1]) then
+    out[i] = '-'
+  else
+    out[i] = string.find(joined, ',' .. ARGV[2] .. ',', 1, true) and 'A' or 'J'
+  end
+end
+return out
+`)
+
 // What joinScript answers beside bucketState's letters.
 const (
 	bucketJoined bucketState = "J"
@@ -80,6 +94,7 @@ func (j joiner) run(ctx context.Context) {
 	}
 	last := j.member.number()
 	pending, since := last, time.Now() // a generation to join, perhaps
+	var swept time.Time
 	for ctx.Err() == nil {
 		pause := joinSlow
 		if pending != 0 && time.Since(since) < joinSoon {
@@ -91,6 +106,10 @@ func (j joiner) run(ctx context.Context) {
 		case <-j.cfg.Generations.Changed():
 		}
 		cancel()
+		if time.Since(swept) >= joinSlow { // here: the guard may be at a rebuild for hours
+			swept = time.Now()
+			j.unsettled.sweep(failpoint.Now())
+		}
 		if number := j.member.number(); number != last {
 			last, pending, since = number, number, time.Now()
 			j.checkSoon()
@@ -104,33 +123,40 @@ func (j joiner) run(ctx context.Context) {
 // join joins the rebuild of every bucket that waits for it. It reports whether none is
 // left: each was joined, or is ready.
 func (r *Rebuilder) join(ctx context.Context, generation uint64) (all bool) {
-	left := map[byte]bool{}
+	var left, buckets []byte
 	err := r.scripts.runOnBuckets(ctx, bucketScript{checkScript, markerOnly, []any{generation}}, allBuckets(), func(b byte, s bucketState) {
-		left[b] = s != bucketReady && s != bucketNewer
+		if s != bucketReady && s != bucketNewer {
+			left = append(left, b)
+		}
 	})
 	if err != nil {
 		return false
+	}
+	// Looked for first: to join makes the replies worthless that are under way.
+	waiting := len(left)
+	err = r.scripts.runOnBuckets(ctx, bucketScript{joinableScript, lockOnly, []any{generation, r.cfg.Generations.Self()}}, left, func(b byte, s bucketState) {
+		switch s {
+		case bucketJoined:
+			buckets = append(buckets, b)
+			waiting--
+		case bucketJoins:
+			waiting--
+		}
+	})
+	if err != nil || len(buckets) == 0 {
+		return err == nil && waiting == 0
 	}
 	claims, complete := r.unsettled.assert(generation)
 	if !complete {
 		r.logger.Debug("too many unsettled claims to join a generation")
 		return false
 	}
-	var buckets []byte
-	for _, b := range allBuckets() {
-		if left[b] {
-			buckets = append(buckets, b)
-		}
-	}
-	if len(buckets) == 0 {
-		return true
-	}
 	all, err = r.joinBuckets(ctx, generation, buckets, &claims)
 	if err != nil {
 		r.metrics.failed("rebuild")
 		r.logger.Debug("joining a generation failed", "error", err)
 	}
-	return all && err == nil
+	return all && err == nil && waiting == 0
 }
 
 // joinGroups divides buckets into those of one script each.

@@ -29,6 +29,13 @@ var measuredConformance = []struct {
 	{"everything is gone", testMeasuredFlush},
 	{"a second loss on the way", testLostTwice},
 	{"a gateway that kafka does not reach", testCutOff},
+	{"a gateway that kafka does not reach rebuilds nothing", testCutOffRebuildsNothing},
+	{"a gateway that kafka reaches no more lets go", testCutOffLetsGo},
+	{"what one gateway cannot ask kafka another does", testAnotherAsks},
+	{"a gateway that finds nothing to join", testNothingToJoin},
+	{"unsettled claims that are over go under a rebuild", testSweptUnderARebuild},
+	{"markers of a generation that kafka does not know", testMarkersAheadOfKafka},
+	{"an interrupted rebuild of a generation that kafka does not know", testProgressAheadOfKafka},
 	{"markers of the former format", testFormerMarkers},
 	{"a rebuild by hand with generations", testMeasuredByHand},
 	{"a rebuild goes on in its generation", testGoesOnInItsGeneration},
@@ -120,10 +127,18 @@ func testFirstStartOverALog(t *testing.T, l lab) {
 	reg := newFakeRegistry()
 	r, _ := l.member(t, reg, "a", withLease(4*time.Second))
 	log := r.written(10)
+	var lines logBuffer
+	r.logger = logTo(&lines)
 	begun := time.Now()
 	r.guard(t, log)
+	require.Eventually(t, func() bool { return lines.count("do not answer: a rebuild waits") > 0 }, patience, pollEvery)
+	require.Zero(t, lines.count("silent=0"))
+	if left := r.mustRefuse(t, r.newClaim()).Left; time.Since(begun) < 2*time.Second {
+		require.Greater(t, left, joinEstimate, "callers are told how long")
+	}
 	r.mustBeReadyWith(t, 1)
 	require.GreaterOrEqual(t, time.Since(begun), 4*time.Second, "gateways of a former version may be at work")
+	require.Positive(t, lines.count("silent=1"))
 	require.EqualValues(t, 2, log.passes.Load())
 	require.False(t, log.toWatermark.Load())
 	r.mustHold(t, log)
@@ -268,10 +283,14 @@ func testSilentProducers(t *testing.T, l lab) {
 	reg := newFakeRegistry()
 	a, _ := l.member(t, reg, "a", transactional)
 	log := &fakeLog{}
+	var lines logBuffer
+	a.logger = logTo(&lines)
 	a.begin(t, log)
 	reg.register("dead")
 	l.promote(t)
 	a.mustBeReadyWith(t, 2)
+	require.Positive(t, lines.count("a rebuild fences their producers first"))
+	require.Zero(t, lines.count("a rebuild waits"))
 	require.Positive(t, log.waits.Load())
 	require.Equal(t, []string{"dead"}, *log.fenced.Load())
 	require.False(t, log.toWatermark.Load())

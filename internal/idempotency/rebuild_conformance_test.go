@@ -38,6 +38,7 @@ var rebuildConformance = []struct {
 	{"types come back one by one", testTypesComeBack},
 	{"a take-over of a type that is back", testTakeOverOfATypeThatIsBack},
 	{"what is back goes again", testWhatIsBackGoesAgain},
+	{"what is back goes elsewhere too", testWhatIsBackGoesElsewhereToo},
 	{"two gateways read", testTwoRead},
 	{"a rebuild goes on where another gateway died", testGoesOnWhereAnotherDied},
 	{"a rebuild goes on after an error", testGoesOnAfterAnError},

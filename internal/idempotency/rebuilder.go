@@ -65,13 +65,16 @@ type intervals struct {
 	// joinFor is how long gateways are given to join a generation before they count as silent;
 	// joins between two looks who has.
 	joinFor, joins time.Duration
+	// fix is how long a gateway may need to ask Kafka what there is to read, before it leaves
+	// that to others. It is longer than replicas may lag.
+	fix time.Duration
 }
 
 var defaultIntervals = intervals{
 	lockTTL: 10 * time.Second, check: 3 * time.Second,
 	contended: time.Second, failed: 5 * time.Second, least: 200 * time.Millisecond,
 	retry: time.Second, exclude: excludedFor / 6,
-	beat: time.Second, joinFor: 2 * time.Second, joins: 20 * time.Millisecond,
+	beat: time.Second, joinFor: 2 * time.Second, joins: 20 * time.Millisecond, fix: 5 * time.Minute,
 }
 
 // NewRebuilder returns a Rebuilder of the store's claims.
@@ -140,10 +143,10 @@ func (r *Rebuilder) rebuild(ctx context.Context, locks *bucketLocks, what task, 
 	}
 	r.logger.Log(ctx, level, "rebuilding the idempotency store from the log: keyed events of these buckets are refused until it is done",
 		"reason", what.reason, "buckets", held, "window", what.window)
-	r.state.see(Tally{}, time.Now())
-	defer r.state.end()
 	r.leads.Store(true)
 	defer r.leads.Store(false)
+	r.state.see(Tally{}, time.Now())
+	defer r.state.end()
 	tally, err := r.readLog(ctx, locks, what, withLines(ctx, r.logger, progress))
 	lost := held - tally.Buckets
 	switch {
@@ -189,7 +192,7 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, 
 	defer func() { tally.Took = time.Since(begun) }()
 	if shared := locks.shared; shared != nil {
 		err := r.readShared(ctx, locks, begun, &tally, progress)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errOvertaken) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errOvertaken) && !errors.Is(err, errNotFixed) {
 			shared.forget(ctx) // what was fixed may be what fails, such as an end that the log lost: begin anew
 		}
 		return tally, err
@@ -235,20 +238,22 @@ func (r *Rebuilder) prepare(ctx context.Context, g *gathering, what task, begun 
 	if err := g.gather(ctx, what); err != nil {
 		return nil, locks.stepError(ctx, "wait for records under way", err)
 	}
-	parts := g.parts(what, begun, all)
-	if !g.unregistered {
-		return parts, nil
+	registryLost := locks.unknown > 0 // and who was registered there may be at work
+	if !g.unregistered && !registryLost {
+		return g.parts(what, begun, all), nil
 	}
-	var err error
-	if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
-		return nil, locks.stepError(ctx, "read the log", err)
+	if !registryLost {
+		var err error
+		if g.empty, err = g.logIsEmpty(ctx, begun.Add(-what.window)); err != nil {
+			return nil, locks.stepError(ctx, "read the log", err)
+		}
 	}
 	if !g.empty { // somebody has written events who is not registered: a gateway of a former version
 		if err := g.waitForAll(ctx); err != nil {
 			return nil, locks.stepError(ctx, "wait for records under way", err)
 		}
 	}
-	return parts, nil
+	return g.parts(what, begun, all), nil
 }
 
 // readShared reads the log as far as locks.shared says, for the buckets that it covers, and
@@ -260,13 +265,16 @@ func (r *Rebuilder) readShared(ctx context.Context, locks *bucketLocks, begun ti
 		sum.add(t)
 		progress(sum)
 	})
-	err := r.log.Replay(ctx, shared.from, shared.toWatermark, restorer.visit, restorer.watch, shared)
+	err := r.log.Replay(restorer.failed, shared.from, shared.toWatermark, restorer.visit, restorer.watch, shared)
 	if rest := shared.rest(); err == nil && len(rest) > 0 {
 		// Topics that only the gateway knows that began.
-		err = r.log.HelpReplay(ctx, shared.from, rest, restorer.visit, restorer.watch, shared)
+		err = r.log.HelpReplay(restorer.failed, shared.from, rest, restorer.visit, restorer.watch, shared)
 	}
 	written := restorer.close()
 	tally.add(pass)
+	if errors.Is(written, errNotFixed) {
+		return locks.stepError(ctx, "read the log", written)
+	}
 	if written != nil {
 		return locks.stepError(ctx, "write claims", written)
 	}

@@ -48,11 +48,12 @@ type restorer struct {
 	share    *sharedReplay
 	locks    *bucketLocks // those that the share covers
 	now      time.Time    // when the rebuild began
+	begun    time.Time    // when this reading did
 	progress func(Tally)
 	limit    int // of a batch
 	shards   [restoreShards]restoreShard
 	writing  *errgroup.Group
-	failed   context.Context // ended when a batch could not be written
+	failed   context.Context // of the reading; ended when a batch could not be written, or the state is gone
 
 	helps     bool   // another gateway announces
 	returned  string // what is announced of types; only for watch
@@ -79,7 +80,7 @@ type restoreOrder struct {
 
 // newRestorer returns a restorer that must be closed.
 func newRestorer(ctx context.Context, r *Rebuilder, share *sharedReplay, now time.Time, tally *Tally, progress func(Tally)) *restorer {
-	o := &restorer{Rebuilder: r, share: share, locks: share.covered, now: now, tally: tally, progress: progress, limit: restoreBatch}
+	o := &restorer{Rebuilder: r, share: share, locks: share.covered, now: now, begun: time.Now(), tally: tally, progress: progress, limit: restoreBatch}
 	if r.scripts.cluster {
 		o.limit = clusterRestoreBatch / restoreShards
 	}
@@ -180,6 +181,9 @@ func (r *restorer) watch(topics []event.TopicReplay) {
 		case err == nil:
 			// A replay names all topics that have types at once, and none before.
 			listed := slices.ContainsFunc(topics, func(t event.TopicReplay) bool { return len(t.Types) > 0 })
+			if !r.helps && !(listed && r.share.hasFixed(topics)) && time.Since(r.begun) > r.intervals.fix {
+				r.writing.Go(func() error { return errNotFixed })
+			}
 			topics = r.share.merge(topics)
 			if listed && !r.helps {
 				r.announce(topics)

@@ -27,15 +27,17 @@ func (g *guard) resume(ctx context.Context, buckets []byte, seen snapshot) *buck
 			return locks
 		}
 		locks.anew = true
-	case shared == nil, shared.generation > g.member.number():
+	case shared == nil, shared.generation > g.member.number() && !g.ahead.exceeds(interrupted, shared.generation, g.member):
 		return locks // somebody was faster, or this gateway has to catch up
 	default:
 		buckets = slices.DeleteFunc(buckets, func(b byte) bool { return !shared.covered.has(b) })
-		// Markers of an older generation would be wrong at once.
-		locks.anew = gone || shared.generation < g.member.number()
+		// Markers of another generation would be wrong at once.
+		locks.anew = gone || shared.generation != g.member.number()
 	}
 	g.unanswered = 0
 	if locks.anew {
+		g.ahead.tell(g.logger)
+		locks.unknown = g.ahead.unknown
 		_, err = g.lock(ctx, locks, buckets, seen)
 	} else {
 		locks.token, locks.shared = shared.covered.token, shared
@@ -67,6 +69,9 @@ func (g *guard) help(ctx context.Context) {
 	g.helper.done.Go(func() {
 		defer g.helper.running.Store(false)
 		err := g.helpOnce(ctx)
+		if errors.Is(err, errStateGone) && !g.leads.Load() {
+			g.state.end() // that rebuild is over or lost, and what it had given back with it
+		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, errStateGone) && !errors.Is(err, errOvertaken) {
 			g.metrics.failed("rebuild")
 			g.logger.Warn("taking part in another gateway's rebuild failed and will be tried again", "error", err)
@@ -78,7 +83,10 @@ func (g *guard) help(ctx context.Context) {
 // read by somebody.
 func (r *Rebuilder) helpOnce(ctx context.Context) error {
 	shared, err := r.findShared(ctx, false)
-	if err != nil || shared == nil {
+	if err == nil && shared == nil {
+		return errStateGone
+	}
+	if err != nil {
 		return err
 	}
 	if !r.leads.Load() {
@@ -91,7 +99,7 @@ func (r *Rebuilder) helpOnce(ctx context.Context) error {
 	var tally Tally
 	restorer := newRestorer(ctx, r, shared, time.Now(), &tally, func(Tally) {})
 	restorer.helps = true
-	err = r.log.HelpReplay(ctx, shared.from, topics, restorer.visit, restorer.watch, shared)
+	err = r.log.HelpReplay(restorer.failed, shared.from, topics, restorer.visit, restorer.watch, shared)
 	if written := restorer.close(); written != nil {
 		return written
 	}

@@ -10,7 +10,7 @@ import goredis "github.com/redis/go-redis/v9"
 
 // checkScript: KEYS = markers; ARGV = generation, or nothing for any. Each answer is "="
 // and the replication id, "-" (no marker), "!" (it names another Redis or an older
-// generation), or ">" (a newer generation).
+// generation), or ">" and the number of a newer generation.
 var checkScript = goredis.NewScript(luaReplid + luaNames + `
 local generation = ARGV[1]
 local out = redis.call('MGET', unpack(KEYS))
@@ -25,7 +25,7 @@ for i = 1, #KEYS do
     if not generation or its == generation then
       out[i] = '=' .. replid
     elseif tonumber(its) > tonumber(generation) then
-      out[i] = '>'
+      out[i] = '>' .. its
     else
       out[i] = '!'
     end
@@ -65,7 +65,8 @@ return out
 `)
 
 // lockScript: KEYS = (marker, lock)*; ARGV = token, lock ms, mode, generation, "counted" if
-// generations are, and "anew" if what interrupted rebuilds have read is given up. A lock that
+// generations are, "anew" if what interrupted rebuilds have read is given up, and up to which
+// number the generations that markers name do not exist: such a marker is deleted. A lock that
 // names another Redis is ignored; its owner notices when it renews it. A bucket whose
 // marker is right is not locked, unless the mode is "raise", for a new generation, or
 // "force", which deletes the marker. A bucket whose lock expired, but whose progress is valid
@@ -83,7 +84,7 @@ for i = 1, #KEYS, 2 do
   local its = named(marker) == replid and string.match(marker, '^%d+')
   if (mode == '' or mode == 'resume') and its == generation then
     out[#out + 1] = '='
-  elseif mode ~= 'force' and its and ARGV[5] == 'counted' and tonumber(its) > tonumber(generation) then
+  elseif mode ~= 'force' and its and ARGV[5] == 'counted' and tonumber(its) > tonumber(generation) and tonumber(its) > tonumber(ARGV[7]) then
     out[#out + 1] = '>'
   elseif server == replid and (token ~= ARGV[1] or mode == 'resume') then
     out[#out + 1] = 'B'
@@ -99,7 +100,7 @@ for i = 1, #KEYS, 2 do
   else
     redis.call('SET', KEYS[i + 1], ARGV[1] .. ' ' .. replid, 'PX', ARGV[2])
     if mode == 'force' or not of(done, ARGV[1]) then redis.call('DEL', key) end
-    if mode == 'force' then redis.call('DEL', KEYS[i]) end
+    if mode == 'force' or its and ARGV[5] == 'counted' and tonumber(its) > tonumber(generation) then redis.call('DEL', KEYS[i]) end
     out[#out + 1] = 'L' .. replid .. ' ' .. (marker or '')
   end
 end

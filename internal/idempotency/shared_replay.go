@@ -1,13 +1,11 @@
 package idempotency
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +27,7 @@ const (
 
 var (
 	errStateGone = errors.New("the rebuild that this gateway takes part in is over, or redis has lost its state")
+	errNotFixed  = errors.New("this gateway could not learn from kafka in time where the logs of all topics end: another one may be able to")
 	errBadState  = errors.New("the state of the rebuild in redis cannot be read")
 )
 
@@ -142,56 +141,6 @@ func (s *sharedReplay) takeExtent(text string) error {
 // commands. Before Redis 7 the error had no code of its own.
 func notPermitted(err error) bool {
 	return goredis.HasErrorPrefix(err, "NOPERM") || strings.Contains(err.Error(), "can't run this command")
-}
-
-// findShared finds the rebuild that most buckets are in, nil if there is none. With
-// abandoned it is one that nobody holds the locks of. The error is errStateGone if there is
-// one that nobody can go on with; the buckets that it covers are returned nevertheless.
-func (r *Rebuilder) findShared(ctx context.Context, abandoned bool) (*sharedReplay, error) {
-	space, err := r.scripts.keys.get()
-	if err != nil {
-		return nil, err
-	}
-	type rebuild struct {
-		token      string
-		generation uint64
-		buckets    []byte
-		found      int // of them, those that were asked for
-	}
-	known := map[string]*rebuild{}
-	err = r.scripts.askBuckets(ctx, bucketScript{findScript, markerAndLock, nil}, allBuckets(), func(b byte, text string) {
-		f := strings.Fields(text)
-		if len(f) < 2 {
-			return
-		}
-		one := known[f[0]]
-		if one == nil {
-			number, err := strconv.ParseUint(f[1], 10, 64)
-			if err != nil {
-				return
-			}
-			one = &rebuild{token: f[0], generation: number}
-			known[f[0]] = one
-		}
-		one.buckets = append(one.buckets, b)
-		if locked := f[len(f)-1] == lockedMark; locked != abandoned {
-			one.found++
-		}
-	})
-	if err != nil || len(known) == 0 {
-		return nil, err
-	}
-	most := slices.MaxFunc(slices.SortedFunc(maps.Values(known), func(a, b *rebuild) int { return cmp.Compare(a.token, b.token) }),
-		func(a, b *rebuild) int { return cmp.Compare(a.found, b.found) })
-	if most.found == 0 {
-		return nil, nil
-	}
-	s := r.newSharedReplay(space, most.token)
-	s.generation = most.generation
-	for _, b := range most.buckets {
-		s.covered.add(b)
-	}
-	return s, s.note(ctx, nil)
 }
 
 // forget deletes the state of a rebuild that is over.

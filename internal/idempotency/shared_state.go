@@ -108,6 +108,20 @@ func (s *sharedReplay) merge(topics []event.TopicReplay) []event.TopicReplay {
 	return topics
 }
 
+// hasFixed reports whether it is known of all topics that have types what is to be read of them.
+// Until then only the gateway that holds the locks can find that out.
+func (s *sharedReplay) hasFixed(topics []event.TopicReplay) bool {
+	if s.alone {
+		return true // nobody else could go on
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(topics, func(t event.TopicReplay) bool {
+		_, fixed := s.topics[t.Topic]
+		return len(t.Types) > 0 && !fixed
+	})
+}
+
 // rest are the topics that are not done, as of the last note.
 func (s *sharedReplay) rest() []event.TopicReplay {
 	if s.alone {

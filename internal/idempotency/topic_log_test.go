@@ -21,8 +21,10 @@ import (
 type topicLog struct {
 	topics  map[string]*fakeTopic
 	before  func(ctx context.Context, topic string, offset int64) error // reading a record
-	unknown string                                                      // a topic that only other gateways know
-	why     map[string]string                                           // what a topic waits for
+	asks    func(ctx context.Context, topic string) error               // what is to be read of a topic
+	quiesce func(context.Context) error
+	unknown string            // a topic that only other gateways know
+	why     map[string]string // what a topic waits for
 	waits   atomic.Int32
 	passes  atomic.Int32
 	read    atomic.Int32 // records
@@ -52,6 +54,9 @@ type fakeTopic struct {
 
 func (l *topicLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
 	l.waits.Add(1)
+	if l.quiesce != nil {
+		return l.quiesce(ctx)
+	}
 	return ctx.Err()
 }
 
@@ -109,6 +114,11 @@ func (l *topicLog) run(ctx context.Context, list []event.TopicReplay, visit func
 			if !ok {
 				for n, entries := range l.topics[t.Topic].partitions {
 					spans = append(spans, event.SpanReplay{Partition: int32(n), To: int64(len(entries))})
+				}
+				if l.asks != nil {
+					if err := l.asks(ctx, t.Topic); err != nil {
+						return err
+					}
 				}
 				var err error
 				if spans, err = share.Fix(ctx, event.TopicReplay{Topic: t.Topic, Types: t.Types, Spans: spans}); err != nil {

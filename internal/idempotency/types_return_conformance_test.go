@@ -176,3 +176,30 @@ func testWhatIsBackGoesAgain(t *testing.T, l lab) {
 		})
 	}
 }
+
+// What another gateway's rebuild had given back is not said to be back once that is lost.
+func testWhatIsBackGoesElsewhereToo(t *testing.T, l lab) {
+	r, other := l.gateway(t), l.gateway(t)
+	log, unreadable, waits := r.topicsOf(1, 5, "a", "b"), newGate(), newGate()
+	log.held("b", unreadable)
+	helps := log.seenBy()
+	helps.held("b", unreadable)
+	log.quiesce = func(ctx context.Context) error {
+		if log.waits.Load()+helps.waits.Load() > 1 {
+			return waits.wait(ctx)
+		}
+		return nil
+	}
+	helps.quiesce = log.quiesce
+	r.guard(t, log)
+	mustClose(t, unreadable.reached)
+	other.guard(t, helps)
+	require.Eventually(t, func() bool { return other.Availability().Rebuild.Returned("A") }, patience, pollEvery)
+	require.NoError(t, r.raw.FlushAll(t.Context()).Err())
+	mustClose(t, waits.reached)
+	require.Eventually(t, func() bool { return !other.Availability().Rebuild.Returned("A") }, patience, pollEvery)
+	close(waits.open)
+	close(unreadable.open)
+	r.mustBeReady(t)
+	r.mustHoldTopics(t, log)
+}

@@ -74,7 +74,9 @@ func (f *fencer) fenceAll(ctx context.Context, silent []string) error {
 	}
 	if silent != nil && f.members != nil {
 		// After the ids: a process is registered before its ids are.
-		living, err := f.members.Registered(ctx)
+		limit, cancel := context.WithTimeout(ctx, max(f.cfg.Lease, defaultRenewal)) // this gateway alone may be cut off
+		living, err := f.members.Registered(limit)
+		cancel()
 		if err != nil {
 			return err
 		}

@@ -90,8 +90,8 @@ func (m *Membership) Self() string { return m.id }
 // Changed receives when another generation was read. For one receiver.
 func (m *Membership) Changed() <-chan struct{} { return m.changed }
 
-// Confirmed is the newest generation that was read, and the latest time (by the monotonic
-// clock) of which it is known that no newer one had been raised; zero: of none yet.
+// Confirmed is the newest generation that was read, and the latest time (by failpoint.Now's
+// monotonic clock) of which it is known that no newer one had been raised; zero: of none yet.
 func (m *Membership) Confirmed() (event.Generation, time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -160,13 +160,14 @@ func (m *Membership) keepRegistered(ctx context.Context) {
 // watchReader asks for another reader when this one brings nothing.
 func (m *Membership) watchReader() {
 	m.mu.Lock()
-	oldest := time.Now()
+	now := failpoint.Now()
+	oldest := now
 	for _, at := range m.sent {
 		if at.Before(oldest) {
 			oldest = at
 		}
 	}
-	stuck := time.Since(oldest) >= m.stuck
+	stuck := now.Sub(oldest) >= m.stuck
 	if stuck {
 		clear(m.sent) // another look only after as long again
 	}
@@ -189,7 +190,7 @@ func (m *Membership) renew(ctx context.Context) error {
 	}
 	m.renewal++
 	value := gatewayValue{Host: m.topic.host, Started: m.started.UTC(), Renewed: failpoint.Now().UTC(), Renewal: m.renewal}
-	m.sent[m.renewal] = time.Now()
+	m.sent[m.renewal] = failpoint.Now()
 	delete(m.sent, m.renewal-renewalsKept)
 	m.mu.Unlock()
 	return m.write(ctx, gatewayKey+m.id, value)
@@ -271,7 +272,7 @@ func (m *Membership) note(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.trouble = err
-	if m.failing || time.Since(m.confirmed) < 2*m.interval {
+	if m.failing || failpoint.Now().Sub(m.confirmed) < 2*m.interval {
 		return
 	}
 	m.failing = true
@@ -300,7 +301,7 @@ func (m *Membership) await(ctx context.Context, is func() bool) error {
 // sync returns when everything was read that was in the topic when it was called, and
 // this process was registered after that.
 func (m *Membership) sync(ctx context.Context) error {
-	begun := time.Now()
+	begun := failpoint.Now()
 	waiting, cancel := context.WithCancel(ctx)
 	var renewing sync.WaitGroup
 	defer renewing.Wait()
