@@ -17,6 +17,7 @@ const (
 	IdentityBatch      IdentityKind = "batch"      // a batch's Idempotency-Key, and the item's index
 	IdentityCloudEvent IdentityKind = "cloudevent" // a CloudEvent's (source, id)
 	IdentityWebhook    IdentityKind = "webhook"    // a webhook delivery's id; the client is the source
+	IdentityOutbox     IdentityKind = "outbox"     // an outbox row's id; the client is the outbox
 )
 
 // Identity is what makes two requests the same event. The zero Identity means

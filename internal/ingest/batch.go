@@ -55,6 +55,10 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 type item struct {
 	attempt
 	next *item
+	// Of an event that is relayed (relay.go): does it hold its claim, and if it does not, how
+	// it goes on.
+	held  bool
+	aside func()
 }
 
 // entityQueue is the events of one entity, in the order of the batch.

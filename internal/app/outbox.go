@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"eventgateway/internal/config"
+	"eventgateway/internal/event"
+	"eventgateway/internal/idempotency"
+	"eventgateway/internal/outbox"
+	"eventgateway/internal/publish"
+)
+
+// OutboxConfig translates the configuration of an outbox.
+func OutboxConfig(cfg *config.Config, o config.Outbox) outbox.Config {
+	return outbox.Config{
+		Name: o.Name, DSN: o.DSN.Reveal(), ListenDSN: o.ListenDSN.Reveal(), WAL: o.Read == config.OutboxWAL,
+		Table: o.Table, Columns: o.Columns, EventType: o.EventType, Slot: o.SlotName(), Publication: o.PublicationName(),
+		HoldEntity: o.OnDead == config.OnDeadHoldEntity, TTL: cfg.Idempotency.TTL,
+	}
+}
+
+// buildRelays makes a relay for each outbox.
+func (a *App) buildRelays(door outbox.Door) {
+	if len(a.cfg.Outbox) == 0 {
+		return
+	}
+	metrics := outbox.NewMetrics(a.registry)
+	for _, o := range a.cfg.Outbox {
+		a.relays = append(a.relays, outbox.New(OutboxConfig(a.cfg, o), outbox.Deps{
+			Door: door, Claims: outboxClaims{a.store}, Log: outboxLog{a.producer}, Logger: a.logger, Metrics: metrics,
+		}))
+	}
+}
+
+// relay runs all relays until ctx ends.
+func (a *App) relay(ctx context.Context) {
+	a.AwaitReady(ctx) // before, rows would only be refused
+	var running sync.WaitGroup
+	for _, r := range a.relays {
+		running.Go(func() { r.Run(ctx) })
+	}
+	running.Wait()
+}
+
+type outboxClaims struct{ store *idempotency.Store }
+
+func (c outboxClaims) Begin(ctx context.Context, name, epoch string) error {
+	return c.store.BeginEpoch(ctx, name, epoch)
+}
+
+func (c outboxClaims) Holds(ctx context.Context, name, epoch string, like []event.ClaimID) (bool, error) {
+	return c.store.HoldsEpoch(ctx, name, epoch, like)
+}
+
+func (c outboxClaims) Expire(ctx context.Context, ids []event.ClaimID, after time.Duration) ([]event.ClaimID, error) {
+	return c.store.ExpireClaims(ctx, ids, after)
+}
+
+type outboxLog struct{ log *publish.Log }
+
+// Find reads the topics of all event types once.
+func (l outboxLog) Find(ctx context.Context, ids map[event.ClaimID]struct{}, from time.Time) (map[event.ClaimID]struct{}, error) {
+	if err := l.log.Quiesce(ctx, time.Now(), nil); err != nil {
+		return nil, err
+	}
+	found := map[event.ClaimID]struct{}{}
+	var mu sync.Mutex
+	err := l.log.Replay(ctx, from, false, func(e event.LogEntry) error {
+		if _, wanted := ids[e.Claim]; wanted {
+			mu.Lock()
+			found[e.Claim] = struct{}{}
+			mu.Unlock()
+		}
+		return nil
+	}, func([]event.TopicReplay) {})
+	return found, err
+}

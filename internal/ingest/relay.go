@@ -1,0 +1,183 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+
+	"eventgateway/internal/event"
+)
+
+// Relayed is an event of a relay: of rows that wait elsewhere until they are published,
+// and may be relayed by another gateway at the same time.
+type Relayed struct {
+	Request *Request // with an identity
+	Plan    Plan     // as [Door.Plan] made it
+}
+
+// RelayRules are what a relay decides.
+type RelayRules struct {
+	// Confirm is called at most once, with the positions of the events whose claims are
+	// held, before any of them is written. It says which still wait; the claims of the
+	// others are released, and their error wraps [ErrNotConfirmed]. An error is that of all.
+	Confirm func(ctx context.Context, held []int) ([]bool, error)
+	// Continue says whether later events of an entity are written behind one with this
+	// error.
+	Continue func(*event.Error) bool
+}
+
+// ErrNotConfirmed is what the error of an event wraps that the relay did not confirm.
+var ErrNotConfirmed = errors.New("not confirmed")
+
+// Plan decides what to do with an event.
+func (d *Door) Plan(req *Request) Plan {
+	start := d.now()
+	plan := NewPlan(d.catalog, req)
+	d.metrics.parse.Observe(d.now().Sub(start).Seconds())
+	return plan
+}
+
+// Relay takes events through the door, and returns what became of them in the order in
+// which they were given. Events of one entity are written in this order; unless the rules
+// say that it may go on, nothing is written behind one that was not accepted.
+//
+// First all events are claimed, with one call. Whoever publishes such an event removes it
+// from where it waits only then, and makes its claim expire soon only after that. So an
+// event that still waits once its claim is held was published by nobody
+// (docs/adr/0026).
+func (d *Door) Relay(ctx context.Context, events []Relayed, rules RelayRules) []BatchResult {
+	items := make([]item, len(events))
+	attempts := make([]*attempt, 0, len(events))
+	byAttempt := make(map[*attempt]int, len(events))
+	for i := range events {
+		it := &items[i]
+		it.door, it.req, it.plan = d, events[i].Request, events[i].Plan
+		if it.plan.refused() {
+			it.aside = func() { it.refuse(ctx) }
+			continue
+		}
+		byAttempt[&it.attempt] = i
+		attempts = append(attempts, &it.attempt)
+	}
+	r := relaying{door: d, rules: rules, items: items}
+	var held []int
+	for _, a := range d.claimAll(ctx, attempts, func(a *attempt, do func()) { items[byAttempt[a]].aside = do }) {
+		held = append(held, byAttempt[a])
+	}
+	w := newWorkers(maxWorkers)
+	r.confirm(ctx, held)
+	r.write(ctx, w)
+	w.all.Wait()
+	results := make([]BatchResult, len(items))
+	for i := range items {
+		results[i] = BatchResult{Result: items[i].result, Err: items[i].err}
+	}
+	return results
+}
+
+// relaying is one call of Relay.
+type relaying struct {
+	door  *Door
+	rules RelayRules
+	items []item
+}
+
+// confirm asks which of the events whose claims are held still wait.
+func (r *relaying) confirm(ctx context.Context, held []int) {
+	if len(held) == 0 {
+		return
+	}
+	wait, err := r.rules.Confirm(ctx, held)
+	for at, i := range held {
+		it := &r.items[i]
+		if it.err != nil { // a panic
+			continue
+		}
+		if err == nil && wait[at] {
+			it.held = true
+			continue
+		}
+		it.aside = func() {
+			it.release()
+			it.err = event.RefuseCause(event.HeldBack, errors.Join(ErrNotConfirmed, err), "The row was relayed already, or its database does not answer.")
+		}
+	}
+}
+
+// write writes the events that hold their claims: those that are alone of their entity
+// together, the others one after the other.
+func (r *relaying) write(ctx context.Context, w *workers) {
+	var alone []*item
+	for _, q := range queuesOf(r.items) {
+		if q.first.next == nil && q.first.held {
+			alone = append(alone, q.first)
+			continue
+		}
+		w.run(func() { r.queue(ctx, q) })
+	}
+	for _, it := range alone {
+		guard(func() {
+			if it.prepare() {
+				it.send(ctx)
+			}
+		}, &it.attempt)
+	}
+	for i := len(alone) - 1; i >= 0; i-- {
+		it := alone[i]
+		guard(func() {
+			if it.wait == nil {
+				w.run(func() { it.finishing(it.refuseLate)() })
+				return
+			}
+			receipt, err := it.acknowledged(ctx)
+			if err != nil { // a release is waited for
+				w.run(it.finishing(func() { it.end(event.Receipt{}, err) }))
+				return
+			}
+			it.end(receipt, nil)
+			it.finish()
+		}, &it.attempt)
+	}
+}
+
+// queuesOf sorts events into queues, each of one entity.
+func queuesOf(items []item) []entityQueue {
+	queues := make([]entityQueue, 0, len(items))
+	last := make(map[queueKey]*item, len(items))
+	for i := range items {
+		it := &items[i]
+		key := it.queueKey()
+		if before := last[key]; before != nil {
+			before.next = it
+		} else {
+			queues = append(queues, entityQueue{it})
+		}
+		last[key] = it
+	}
+	return queues
+}
+
+// queue writes the events of one entity one after the other.
+func (r *relaying) queue(ctx context.Context, q entityQueue) {
+	stopped := false
+	for it := q.first; it != nil; it = it.next {
+		guard(func() {
+			switch {
+			case it.err != nil: // a panic, which is counted
+				return
+			case stopped && it.held:
+				r.door.settler.Release(it.claim) // not waited for: it is tried again later
+				fallthrough
+			case stopped:
+				it.err = event.Refuse(event.HeldBack, "An earlier event of this entity was not accepted, so this one was held back to keep their order.")
+			case it.held:
+				it.publishClaimed(ctx)
+			default:
+				it.aside()
+			}
+			it.finish()
+		}, &it.attempt)
+		if it.err != nil && !r.rules.Continue(asError(it.err)) {
+			stopped = true
+		}
+	}
+}

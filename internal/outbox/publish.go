@@ -1,0 +1,251 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"eventgateway/internal/event"
+	"eventgateway/internal/ingest"
+)
+
+const (
+	// publishing is how many batches are published at the same time: while one waits for
+	// Kafka, another one is claimed.
+	publishing = 2
+	// batchRows and batchBytes bound one of them.
+	batchRows  = 1000
+	batchBytes = 8 << 20
+)
+
+// finished is a row that is to leave the table.
+type finished struct {
+	row   *Row
+	claim event.ClaimID // zero: it has none
+	// problem is why it is a dead row; nil if it was published, or had left before.
+	problem *event.Error
+	gone    bool // it had left before
+}
+
+// publisher takes rows from the reader through the door to the writer.
+type publisher struct {
+	*session
+	backlog *backlog
+	running int
+	results chan published
+}
+
+// published is what became of a batch.
+type published struct {
+	rows       []*Row
+	finished   []finished
+	retryAfter map[int64]time.Duration // of those to be tried again, but for those held back
+	err        error                   // ends the session
+}
+
+// publish runs until ctx ends.
+func (s *session) publish(ctx context.Context, in <-chan found, out chan<- []finished) error {
+	p := &publisher{session: s, backlog: newBacklog(), results: make(chan published)}
+	defer func() { // batches that are under way end by themselves
+		for ; p.running > 0; p.running-- {
+			<-p.results
+		}
+	}()
+	for {
+		p.start(ctx)
+		s.metrics.note(s.cfg.Name, p.backlog)
+		var more <-chan found
+		if !p.backlog.full() {
+			more = in
+		}
+		timer, stop := p.timer()
+		select {
+		case f := <-more:
+			p.session.state.read(f.rows, f.all)
+			for _, r := range f.rows {
+				r.order = p.orderOf(r)
+			}
+			p.backlog.add(f.rows)
+		case r := <-p.results:
+			p.running--
+			if err := p.end(ctx, r, out); err != nil {
+				stop()
+				return err
+			}
+		case <-timer:
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
+		}
+		stop()
+	}
+}
+
+// orderOf is what a row is kept in order with. Without aggregate it is the entity key in
+// its data.
+func (p *publisher) orderOf(r *Row) string {
+	if entity := r.entity(); entity != "" {
+		return entity
+	}
+	req := p.cfg.request(r)
+	if plan := p.door.Plan(&req); plan.Key != nil {
+		return "\x01" + plan.Topic + "\x00" + *plan.Key
+	}
+	return "\x02" + r.ID
+}
+
+// timer fires when a row that waits is to be tried.
+func (p *publisher) timer() (<-chan time.Time, func()) {
+	at, ok := p.backlog.next()
+	if !ok || p.running == publishing {
+		return nil, func() {}
+	}
+	t := time.NewTimer(time.Until(at))
+	return t.C, func() { t.Stop() }
+}
+
+// start publishes what can be published now.
+func (p *publisher) start(ctx context.Context) {
+	for p.running < publishing {
+		rows := p.backlog.pick(time.Now(), batchRows, batchBytes)
+		if len(rows) == 0 {
+			return
+		}
+		p.running++
+		go func() { p.results <- p.batch(ctx, rows) }()
+	}
+}
+
+func (p *publisher) end(ctx context.Context, r published, out chan<- []finished) error {
+	if r.err != nil {
+		return r.err
+	}
+	done := make(map[int64]bool, len(r.finished))
+	for _, f := range r.finished {
+		done[f.row.Seq] = true
+	}
+	p.backlog.published(r.rows, done, r.retryAfter, time.Now())
+	if len(r.finished) == 0 {
+		return nil
+	}
+	select {
+	case out <- r.finished:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// batch publishes rows, at most one batch per entity at a time.
+func (p *publisher) batch(ctx context.Context, rows []*Row) published {
+	result := published{rows: rows, retryAfter: map[int64]time.Duration{}}
+	if err := p.session.state.trying(ctx, rows); err != nil {
+		result.err = err
+		return result
+	}
+	requests := make([]ingest.Request, len(rows))
+	events := make([]ingest.Relayed, len(rows))
+	for i, r := range rows {
+		requests[i] = p.cfg.request(r)
+		events[i] = ingest.Relayed{Request: &requests[i], Plan: p.door.Plan(&requests[i])}
+	}
+	gone := make([]bool, len(rows))
+	results := p.door.Relay(ctx, events, ingest.RelayRules{
+		Confirm: func(ctx context.Context, held []int) ([]bool, error) {
+			wait, err := p.confirm(ctx, rows, events, held)
+			if err != nil {
+				result.err = err
+				return nil, err
+			}
+			for at, i := range held {
+				gone[i] = !wait[at]
+			}
+			return wait, nil
+		},
+		Continue: func(e *event.Error) bool {
+			return errors.Is(e, ingest.ErrNotConfirmed) || !p.cfg.HoldEntity && isDead(e)
+		},
+	})
+	if ctx.Err() != nil {
+		result.err = ctx.Err()
+	}
+	for i, res := range results {
+		p.sort(&result, rows[i], events[i].Plan.ClaimID, res, gone[i])
+	}
+	return result
+}
+
+// sort adds a row to those that are finished, or that are tried again.
+func (p *publisher) sort(result *published, r *Row, claim event.ClaimID, res ingest.BatchResult, gone bool) {
+	var e *event.Error
+	switch {
+	case res.Err == nil:
+		result.finished = append(result.finished, finished{row: r, claim: claim})
+		p.metrics.published(p.cfg.Name, r, res.Result.Replayed)
+	case gone:
+		result.finished = append(result.finished, finished{row: r, gone: true})
+	case !errors.As(res.Err, &e):
+		e = event.Failure(res.Err)
+		fallthrough
+	default:
+		if isDead(e) {
+			result.finished = append(result.finished, finished{row: r, problem: e})
+			p.metrics.dead.WithLabelValues(p.cfg.Name, string(e.Kind)).Inc()
+			return
+		}
+		p.metrics.retried.WithLabelValues(p.cfg.Name, string(e.Kind)).Inc()
+		if e.Kind != event.HeldBack {
+			result.retryAfter[r.Seq] = e.RetryAfter
+		}
+	}
+}
+
+// isDead tells whether a row can never be published as it is.
+func isDead(e *event.Error) bool {
+	if e.Outcome != event.NotWritten {
+		return false
+	}
+	switch e.Kind {
+	case event.MalformedJSON, event.MalformedRequest, event.UnknownEventType, event.SchemaViolation, event.KeyMissing,
+		event.EventTooLarge, event.IdempotencyKeyReused:
+		return true
+	}
+	return false
+}
+
+// confirm tells which rows whose claims are held are still in the table, and that the
+// claims are those of this session's epoch.
+func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Relayed, held []int) ([]bool, error) {
+	claims, seqs := make([]event.ClaimID, len(held)), make([]int64, len(held))
+	for at, i := range held {
+		claims[at], seqs[at] = events[i].Plan.ClaimID, rows[i].Seq
+	}
+	same, err := p.claims.Holds(ctx, p.cfg.Name, p.session.state.before.epoch, claims)
+	if err != nil {
+		return nil, fmt.Errorf("idempotency store: %w", err)
+	}
+	if !same {
+		return nil, errors.New("the idempotency store has lost claims, or another relay has taken over")
+	}
+	there := make(map[int64]struct{}, len(held))
+	err = p.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		found, err := conn.Query(ctx, `SELECT `+p.table.column("seq")+` FROM `+p.table.table+` WHERE `+p.table.column("seq")+` = ANY($1)`, seqs)
+		if err != nil {
+			return err
+		}
+		var seq int64
+		_, err = pgx.ForEachRow(found, []any{&seq}, func() error { there[seq] = struct{}{}; return nil })
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask for rows: %w", err)
+	}
+	wait := make([]bool, len(held))
+	for at := range held {
+		_, wait[at] = there[seqs[at]]
+	}
+	return wait, nil
+}

@@ -1,0 +1,177 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"eventgateway/internal/event"
+)
+
+// writeRows bounds what one transaction deletes.
+const writeRows = 5000
+
+// writeAll deletes rows that are finished, until ctx ends. It collects what is finished
+// while a transaction commits.
+func (s *session) writeAll(ctx context.Context, in <-chan []finished) error {
+	for {
+		var rows []finished
+		select {
+		case rows = <-in:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	collect:
+		for len(rows) < writeRows {
+			select {
+			case more := <-in:
+				rows = append(rows, more...)
+			default:
+				break collect
+			}
+		}
+		if err := s.remove(ctx, rows); err != nil {
+			return err
+		}
+	}
+}
+
+// remove moves dead rows to their table, deletes the others, and writes the state, in one
+// transaction.
+func (s *session) remove(ctx context.Context, rows []finished) error {
+	var gone []int64
+	var dead []finished
+	var claims []event.ClaimID
+	for _, f := range rows {
+		switch {
+		case f.problem != nil:
+			dead = append(dead, f)
+		case !f.gone:
+			gone = append(gone, f.row.Seq)
+			claims = append(claims, f.claim)
+		}
+	}
+	epoch, since := s.state.leaving(rows)
+	begun := s.now()
+	err := s.write.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return s.commit(ctx, conn, gone, dead, epoch, since)
+	})
+	if err != nil {
+		return fmt.Errorf("delete published rows: %w", explained(err, s.cfg))
+	}
+	s.metrics.commit.Observe(s.now().Sub(begun).Seconds())
+	s.state.left(since)
+	s.reader.left(rows)
+	for _, f := range dead {
+		s.logger.Warn("row cannot be published and is a dead row now: see gateway outbox dead", "outbox", s.cfg.Name,
+			"seq", f.row.Seq, "id", f.row.ID, "type", f.row.Type, "reason", string(f.problem.Kind))
+	}
+	select {
+	case s.expiring <- claims:
+	default: // they expire with the window
+	}
+	return nil
+}
+
+func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead []finished, epoch string, since time.Time) error {
+	t := s.table
+	batch := &pgx.Batch{}
+	batch.Queue(`BEGIN`)
+	batch.Queue(durableSQL)
+	if len(gone) > 0 {
+		batch.Queue(`DELETE FROM `+t.table+` WHERE `+t.column("seq")+` = ANY($1)`, gone)
+	}
+	if len(dead) > 0 {
+		var seqs []int64
+		var reasons, details []string
+		for _, f := range dead {
+			seqs, reasons, details = append(seqs, f.row.Seq), append(reasons, string(f.problem.Kind)), append(details, describe(f.problem))
+		}
+		columns, moved := s.movedColumns()
+		batch.Queue(`WITH moved AS (DELETE FROM `+t.table+` WHERE `+t.column("seq")+` = ANY($1) RETURNING *)
+			INSERT INTO `+t.dead+` (`+columns+`, source, reason, detail, dead_at)
+			SELECT `+moved+`, $4, r.reason, r.detail, now() FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[]) r (seq, reason, detail) ON r.seq = m.`+t.column("seq"),
+			seqs, reasons, details, s.cfg.Name)
+	}
+	var updated int64
+	batch.Queue(`UPDATE `+t.state+` SET tried_since = $3, position = greatest(position, $4::text::pg_lsn), published = published + $5, updated_at = now() WHERE source = $1 AND epoch = $2`,
+		s.cfg.Name, epoch, since, pglogrepl.LSN(s.reader.position()).String(), len(gone)).Exec(func(tag pgconn.CommandTag) error {
+		updated = tag.RowsAffected()
+		if updated == 0 {
+			return errLeadership
+		}
+		return nil
+	})
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, `COMMIT`)
+	return err
+}
+
+// movedColumns lists the columns that dead rows keep, as they are called there and here.
+func (s *session) movedColumns() (there, here string) {
+	for _, usual := range []string{"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "created_at", "traceparent", "tracestate"} {
+		if _, ok := s.table.columns[usual]; !ok {
+			continue
+		}
+		if there != "" {
+			there, here = there+", ", here+", "
+		}
+		there += s.table.column(usual)
+		here += "m." + s.table.column(usual)
+	}
+	return there, here
+}
+
+// describe is a problem in words, for whoever looks at a dead row.
+func describe(e *event.Error) string {
+	text := e.Detail
+	for _, v := range e.Violations {
+		text += fmt.Sprintf("\n%s: %s (%s)", v.Pointer, v.Message, v.Keyword)
+	}
+	return text
+}
+
+// expireAll makes the claims of deleted rows expire, until ctx ends. A claim that is not
+// settled yet is tried again later.
+func (s *session) expireAll(ctx context.Context) error {
+	const tries, pause = 3, 500 * time.Millisecond
+	type late struct {
+		ids   []event.ClaimID
+		tries int
+		at    time.Time
+	}
+	var again []late
+	timer := time.NewTicker(pause)
+	defer timer.Stop()
+	for {
+		var ids []event.ClaimID
+		left := tries
+		select {
+		case ids = <-s.expiring:
+		case now := <-timer.C:
+			if len(again) == 0 || now.Before(again[0].at) {
+				continue
+			}
+			ids, left = again[0].ids, again[0].tries
+			again = again[1:]
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		missed, err := s.claims.Expire(ctx, ids, s.cfg.fence())
+		if err != nil {
+			missed = ids
+		}
+		if len(missed) > 0 && left > 1 && len(again) < cap(s.expiring) {
+			again = append(again, late{missed, left - 1, time.Now().Add(pause)})
+		}
+	}
+}
