@@ -103,7 +103,11 @@ type table struct {
 	list    string            // what a SELECT lists, in the order of scanRow
 }
 
-var required = []string{"seq", "id", "aggregatetype", "aggregateid", "type", "payload"}
+// allColumns are the usual names of the columns; those in required must exist.
+var (
+	allColumns = []string{"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "created_at", "traceparent", "tracestate"}
+	required   = allColumns[:6]
+)
 
 // inspectTable finds the table and its columns.
 func inspectTable(ctx context.Context, conn *pgx.Conn, c *Config) (*table, error) {
@@ -125,7 +129,7 @@ func inspectTable(ctx context.Context, conn *pgx.Conn, c *Config) (*table, error
 	if _, err := pgx.ForEachRow(rows, []any{&name, &kind}, func() error { types[name] = kind; return nil }); err != nil {
 		return nil, err
 	}
-	for _, usual := range []string{"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "created_at", "traceparent", "tracestate"} {
+	for _, usual := range allColumns {
 		plain := c.plainColumn(usual)
 		if kind, ok := types[plain]; ok {
 			t.columns[usual] = kind

@@ -46,8 +46,7 @@ type pollReader struct {
 	bell    *bell
 
 	mu    sync.Mutex
-	taken map[int64]struct{} // rows that were found and are not forgotten
-	again bool               // rows were forgotten: they may be below the mark
+	taken map[int64]struct{} // rows that were found and have not left
 
 	marks     marks
 	rowBytes  int // of a row, about
@@ -60,17 +59,9 @@ func newPollReader(s *session, conn *pgx.Conn, b *bell) *pollReader {
 	return &pollReader{session: s, conn: conn, bell: b, taken: map[int64]struct{}{}, rowBytes: readBytes / 100}
 }
 
-func (p *pollReader) forget(rows []*Row) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range rows {
-		delete(p.taken, r.Seq)
-	}
-	p.again = true
-}
+func (*pollReader) leaving([]finished) uint64 { return 0 }
 
-// left is forget for rows that have left the table.
-func (p *pollReader) left(rows []finished) {
+func (p *pollReader) left(rows []finished, _ uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, f := range rows {
@@ -149,11 +140,7 @@ func (p *pollReader) read(ctx context.Context) (rows []*Row, more bool, err erro
 
 // sweepDue tells whether the next query begins at any number.
 func (p *pollReader) sweepDue() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	due := p.again || time.Since(p.swept) > max(sweepInterval, sweepShare*p.sweepTook)
-	p.again = false
-	return due
+	return time.Since(p.swept) > max(sweepInterval, sweepShare*p.sweepTook)
 }
 
 func highest(rows []*Row) int64 {
@@ -217,5 +204,3 @@ func (p *pollReader) query(ctx context.Context, above int64, limit int) (list []
 	snap, err = parseSnapshot(text)
 	return list, snap, more || len(list) == limit, err
 }
-
-func (*pollReader) position() uint64 { return 0 }

@@ -64,7 +64,7 @@ func (s *session) publish(ctx context.Context, in <-chan found, out chan<- []fin
 		timer, stop := p.timer()
 		select {
 		case f := <-more:
-			p.session.state.read(f.rows, f.all)
+			p.state.read(f.rows, f.all)
 			for _, r := range f.rows {
 				r.order = p.orderOf(r)
 			}
@@ -142,7 +142,7 @@ func (p *publisher) end(ctx context.Context, r published, out chan<- []finished)
 // batch publishes rows, at most one batch per entity at a time.
 func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 	result := published{rows: rows, retryAfter: map[int64]time.Duration{}}
-	if err := p.session.state.trying(ctx, rows); err != nil {
+	if err := p.state.trying(ctx, rows); err != nil {
 		result.err = err
 		return result
 	}
@@ -223,7 +223,7 @@ func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Re
 	for at, i := range held {
 		claims[at], seqs[at] = events[i].Plan.ClaimID, rows[i].Seq
 	}
-	same, err := p.claims.Holds(ctx, p.cfg.Name, p.session.state.before.epoch, claims)
+	same, err := p.claims.Holds(ctx, p.cfg.Name, p.state.before.epoch, claims)
 	if err != nil {
 		return nil, fmt.Errorf("idempotency store: %w", err)
 	}

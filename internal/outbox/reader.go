@@ -14,11 +14,9 @@ type found struct {
 type reader interface {
 	// run sends what it finds until ctx ends. It waits while nobody receives.
 	run(ctx context.Context, out chan<- found) error
-	// left says that rows are not in the table any more.
-	left(rows []finished)
-	// forget lets the reader find rows again, if they are still there.
-	forget(rows []*Row)
-	// position is up to where in the write-ahead log all is published that was read; 0
-	// where it does not matter.
-	position() uint64
+	// leaving says that rows are about to be deleted. It returns up to where the write-ahead
+	// log is not needed any more once they are; 0 if that does not matter.
+	leaving(rows []finished) (position uint64)
+	// left says that they are deleted.
+	left(rows []finished, position uint64)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
 	"eventgateway/internal/event"
@@ -16,10 +17,11 @@ type session struct {
 	*Relay
 	table *table
 
-	leader *pgx.Conn // holds the lock of the outbox, and listens
-	query  *pgx.Conn // of the reader
-	check  shared    // asks whether rows are still there
-	write  shared    // deletes rows, writes the state
+	leader *pgx.Conn      // holds the lock of the outbox, and listens
+	query  *pgx.Conn      // of the reader
+	check  shared         // asks whether rows are still there
+	write  shared         // deletes rows, writes the state
+	repl   *pgconn.PgConn // of the write-ahead log; nil: not used
 
 	state    *stateKeeper
 	reader   reader
@@ -86,23 +88,57 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	b, err := newBell(ctx, s.leader, s.table)
-	if err != nil {
+	if err := s.openReader(ctx); err != nil {
 		return err
 	}
-	s.reader = newPollReader(s, s.query, b)
 	s.status.set(Active, nil)
-	s.logger.Info("relaying rows", "outbox", s.cfg.Name, "table", s.cfg.Table, "doorbell", b.installed)
+	s.logger.Info("relaying rows", "outbox", s.cfg.Name, "table", s.cfg.Table)
 	group, ctx := errgroup.WithContext(ctx)
 	rows, done := make(chan found), make(chan []finished, 4)
 	group.Go(func() error { return s.reader.run(ctx, rows) })
 	group.Go(func() error { return s.publish(ctx, rows, done) })
 	group.Go(func() error { return s.writeAll(ctx, done) })
 	group.Go(func() error { return s.expireAll(ctx) })
+	group.Go(func() error { return s.watchLock(ctx) })
 	return group.Wait()
 }
 
+func (s *session) openReader(ctx context.Context) error {
+	if s.cfg.WAL {
+		w, err := newWALReader(ctx, s)
+		s.reader = w
+		return err
+	}
+	b, err := newBell(ctx, s.leader, s.table)
+	s.reader = newPollReader(s, s.query, b)
+	return err
+}
+
+// watchLock fails when the connection that holds the lock is lost: another relay is active
+// then. The polling reader uses that connection itself.
+func (s *session) watchLock(ctx context.Context) error {
+	if !s.cfg.WAL {
+		return nil
+	}
+	for {
+		asking, cancel := context.WithTimeout(ctx, queryTimeout)
+		_, err := s.leader.Exec(asking, `SELECT 1`)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("hold the lock of the outbox: %w", err)
+		}
+		if !s.pause(ctx, standbyPause) {
+			return ctx.Err()
+		}
+	}
+}
+
 func (s *session) close() {
+	if s.repl != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = s.repl.Close(ctx) // as for the others
+	}
 	for _, conn := range []*pgx.Conn{s.query, s.check.conn, s.write.conn, s.leader} {
 		closeConn(conn)
 	}

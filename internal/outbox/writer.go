@@ -15,13 +15,21 @@ import (
 // writeRows bounds what one transaction deletes.
 const writeRows = 5000
 
+// heartbeatInterval is between two writes of the state while nothing is published. With
+// the write-ahead log each is a transaction of this database, by which the slot moves on
+// where other databases write and this one does not.
+const heartbeatInterval = 10 * time.Second
+
 // writeAll deletes rows that are finished, until ctx ends. It collects what is finished
 // while a transaction commits.
 func (s *session) writeAll(ctx context.Context, in <-chan []finished) error {
+	heartbeat := time.NewTicker(heartbeatInterval)
+	defer heartbeat.Stop()
 	for {
 		var rows []finished
 		select {
 		case rows = <-in:
+		case <-heartbeat.C: // without rows: it only moves the position
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -55,17 +63,18 @@ func (s *session) remove(ctx context.Context, rows []finished) error {
 			claims = append(claims, f.claim)
 		}
 	}
+	position := s.reader.leaving(rows)
 	epoch, since := s.state.leaving(rows)
 	begun := s.now()
 	err := s.write.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return s.commit(ctx, conn, gone, dead, epoch, since)
+		return s.commit(ctx, conn, gone, dead, epoch, since, position)
 	})
 	if err != nil {
 		return fmt.Errorf("delete published rows: %w", explained(err, s.cfg))
 	}
 	s.metrics.commit.Observe(s.now().Sub(begun).Seconds())
 	s.state.left(since)
-	s.reader.left(rows)
+	s.reader.left(rows, position)
 	for _, f := range dead {
 		s.logger.Warn("row cannot be published and is a dead row now: see gateway outbox dead", "outbox", s.cfg.Name,
 			"seq", f.row.Seq, "id", f.row.ID, "type", f.row.Type, "reason", string(f.problem.Kind))
@@ -77,7 +86,7 @@ func (s *session) remove(ctx context.Context, rows []finished) error {
 	return nil
 }
 
-func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead []finished, epoch string, since time.Time) error {
+func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead []finished, epoch string, since time.Time, position uint64) error {
 	t := s.table
 	batch := &pgx.Batch{}
 	batch.Queue(`BEGIN`)
@@ -99,7 +108,7 @@ func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead
 	}
 	var updated int64
 	batch.Queue(`UPDATE `+t.state+` SET tried_since = $3, position = greatest(position, $4::text::pg_lsn), published = published + $5, updated_at = now() WHERE source = $1 AND epoch = $2`,
-		s.cfg.Name, epoch, since, pglogrepl.LSN(s.reader.position()).String(), len(gone)).Exec(func(tag pgconn.CommandTag) error {
+		s.cfg.Name, epoch, since, pglogrepl.LSN(position).String(), len(gone)).Exec(func(tag pgconn.CommandTag) error {
 		updated = tag.RowsAffected()
 		if updated == 0 {
 			return errLeadership
@@ -115,7 +124,7 @@ func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead
 
 // movedColumns lists the columns that dead rows keep, as they are called there and here.
 func (s *session) movedColumns() (there, here string) {
-	for _, usual := range []string{"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "created_at", "traceparent", "tracestate"} {
+	for _, usual := range allColumns {
 		if _, ok := s.table.columns[usual]; !ok {
 			continue
 		}

@@ -11,7 +11,13 @@ import (
 // TestOutboxRelaysWhatWasCommitted: rows of committed transactions arrive once each and in
 // order, those of transactions that were rolled back never.
 func TestOutboxRelaysWhatWasCommitted(t *testing.T) {
-	s := newShop(t, "poll", nil)
+	for _, read := range []string{"poll", "wal"} {
+		t.Run(read, func(t *testing.T) { relaysWhatWasCommitted(t, read) })
+	}
+}
+
+func relaysWhatWasCommitted(t *testing.T, read string) {
+	s := newShop(t, read, nil)
 	before := s.write(t, "before", 4, 10, 1200) // waits for the gateway
 	startGateway(t, s.o)
 	during := s.write(t, "during", 8, 10, 2400)
