@@ -30,6 +30,7 @@ type shop struct {
 	dsn   string // of the owner
 	relay string // of the gateway's user
 	topic string
+	kafka string // broker
 	o     options
 }
 
@@ -44,7 +45,7 @@ func newShopOn(t *testing.T, server, read string, extra map[string]any) *shop {
 	name := strings.ReplaceAll(unique("shop"), "-", "_")
 	execSQL(t, server, "CREATE DATABASE "+name)
 	t.Cleanup(func() { dropDatabase(t, server, name) })
-	s := &shop{dsn: onDatabase(t, server, name, ""), relay: onDatabase(t, server, name, name+"_relay"), topic: newTopic(t)}
+	s := &shop{dsn: onDatabase(t, server, name, ""), relay: onDatabase(t, server, name, name+"_relay"), topic: newTopic(t), kafka: services.Shared(t).Kafka}
 	item := map[string]any{"name": "shop", "dsn": s.relay, "read": read}
 	for key, value := range extra {
 		item[key] = value
@@ -189,7 +190,7 @@ func (s *shop) requireRelayed(t *testing.T, committed steps) []*kgo.Record {
 		}
 		return nil
 	})
-	records := readTopic(t, services.Shared(t).Kafka, s.topic).records
+	records := readTopic(t, s.kafka, s.topic).records
 	total := 0
 	for _, n := range committed {
 		total += n
