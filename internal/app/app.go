@@ -183,8 +183,13 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
+	a.relayChecks(checks)
+	judge := a.taken.judge
+	if a.relayOnly {
+		judge = a.judgeRelays
+	}
 	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
+	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: judge})
 }
 
 func (a *App) listen() error {

@@ -5,10 +5,12 @@ import (
 	"sync"
 	"time"
 
+	"eventgateway/internal/admin"
 	"eventgateway/internal/config"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/outbox"
+	"eventgateway/internal/preflight"
 	"eventgateway/internal/publish"
 )
 
@@ -32,6 +34,33 @@ func (a *App) buildRelays(door outbox.Door) {
 			Door: door, Claims: outboxClaims{a.store}, Log: outboxLog{a.producer}, Logger: a.logger, Metrics: metrics,
 		}))
 	}
+}
+
+// CheckOutboxes looks at each outbox and its database until ctx ends. It changes nothing.
+func CheckOutboxes(ctx context.Context, cfg *config.Config) []preflight.Finding {
+	var list []preflight.Finding
+	for _, o := range cfg.Outbox {
+		list = append(list, preflight.Outbox(outbox.Inspect(ctx, OutboxConfig(cfg, o)))...)
+	}
+	return list
+}
+
+// relayChecks adds the health of each relay to what /readyz shows.
+func (a *App) relayChecks(checks map[string]admin.Check) {
+	for _, r := range a.relays {
+		checks["outbox "+r.Name()] = func(context.Context) error { return r.Health() }
+	}
+}
+
+// judgeRelays says whether a gateway that only relays is ready: each of its relays makes
+// progress, or stands by.
+func (a *App) judgeRelays(results map[string]error) admin.Judgement {
+	for _, r := range a.relays {
+		if err := results["outbox "+r.Name()]; err != nil {
+			return admin.Judgement{Reason: "outbox " + r.Name() + ": " + err.Error()}
+		}
+	}
+	return admin.Judgement{Ready: true}
 }
 
 // relay runs all relays until ctx ends.

@@ -115,3 +115,27 @@ func (b *backlog) next() (at time.Time, ok bool) {
 	}
 	return at, ok
 }
+
+// keep keeps the rows that a function returns, of those that are not being published.
+func (b *backlog) keep(choose func([]*Row) []*Row) {
+	var idle []*Row
+	for _, r := range b.rows {
+		if _, busy := b.busy[r.Seq]; !busy {
+			idle = append(idle, r)
+		}
+	}
+	kept := map[int64]struct{}{}
+	for _, r := range choose(idle) {
+		kept[r.Seq] = struct{}{}
+	}
+	b.rows = slices.DeleteFunc(b.rows, func(r *Row) bool {
+		_, keep := kept[r.Seq]
+		_, busy := b.busy[r.Seq]
+		if keep || busy {
+			return false
+		}
+		b.bytes -= r.size()
+		delete(b.waits, r.order)
+		return true
+	})
+}

@@ -15,6 +15,11 @@ type Metrics struct {
 	sessions *prometheus.CounterVec
 	active   *prometheus.GaugeVec
 	held     *prometheus.GaugeVec
+	waiting  *prometheus.GaugeVec
+	oldest   *prometheus.GaugeVec
+	deadRows *prometheus.GaugeVec
+	retained *prometheus.GaugeVec
+	safe     *prometheus.GaugeVec
 	looked   prometheus.Counter
 	delay    *prometheus.HistogramVec
 	commit   prometheus.Histogram
@@ -42,6 +47,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"outbox"}),
 		held: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gateway_outbox_in_memory_rows", Help: "Rows that were read and are not published yet, by outbox.",
+		}, []string{"outbox"}),
+		waiting: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_outbox_waiting_rows", Help: "Rows in the table, counted up to 100000; from the active relay.",
+		}, []string{"outbox"}),
+		oldest: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_outbox_oldest_row_seconds", Help: "Age of the oldest row in the table; from the active relay.",
+		}, []string{"outbox"}),
+		deadRows: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_outbox_dead_rows", Help: "Rows in the table of dead rows, counted up to 100000; from the active relay.",
+		}, []string{"outbox"}),
+		retained: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_outbox_retained_wal_bytes", Help: "What the replication slot keeps of the write-ahead log; from the active relay.",
+		}, []string{"outbox"}),
+		safe: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_outbox_safe_wal_bytes", Help: "What may be written to the write-ahead log before the slot is lost; -1: no limit. From the active relay.",
 		}, []string{"outbox"}),
 		looked: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_outbox_looked_up_rows_total", Help: "Rows that were looked for in Kafka before they were tried.",

@@ -48,6 +48,8 @@ type pollReader struct {
 	mu    sync.Mutex
 	taken map[int64]struct{} // rows that were found and have not left
 
+	again bool // rows are to be found again, whatever their numbers
+
 	marks     marks
 	rowBytes  int // of a row, about
 	swept     time.Time
@@ -67,6 +69,18 @@ func (p *pollReader) left(rows []finished, _ uint64) {
 	for _, f := range rows {
 		delete(p.taken, f.row.Seq)
 	}
+}
+
+func (*pollReader) park([]*Row) {}
+
+func (p *pollReader) reread(_ context.Context, _ string, seqs []int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, seq := range seqs {
+		delete(p.taken, seq)
+	}
+	p.again = true
+	return nil
 }
 
 func (p *pollReader) run(ctx context.Context, out chan<- found) error {
@@ -140,7 +154,11 @@ func (p *pollReader) read(ctx context.Context) (rows []*Row, more bool, err erro
 
 // sweepDue tells whether the next query begins at any number.
 func (p *pollReader) sweepDue() bool {
-	return time.Since(p.swept) > max(sweepInterval, sweepShare*p.sweepTook)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := p.again || time.Since(p.swept) > max(sweepInterval, sweepShare*p.sweepTook)
+	p.again = false
+	return due
 }
 
 func highest(rows []*Row) int64 {

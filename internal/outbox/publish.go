@@ -34,6 +34,8 @@ type finished struct {
 type publisher struct {
 	*session
 	backlog *backlog
+	holds   *holds               // nil: dead rows hold nothing
+	dying   map[string]time.Time // entities of dead rows that are not in the table of dead rows yet
 	running int
 	results chan published
 }
@@ -48,7 +50,13 @@ type published struct {
 
 // publish runs until ctx ends.
 func (s *session) publish(ctx context.Context, in <-chan found, out chan<- []finished) error {
-	p := &publisher{session: s, backlog: newBacklog(), results: make(chan published)}
+	held, err := s.loadHolds(ctx)
+	if err != nil {
+		return err
+	}
+	p := &publisher{session: s, backlog: newBacklog(), holds: held, dying: map[string]time.Time{}, results: make(chan published)}
+	look := time.NewTicker(holdInterval)
+	defer look.Stop()
 	defer func() { // batches that are under way end by themselves
 		for ; p.running > 0; p.running-- {
 			<-p.results
@@ -65,10 +73,11 @@ func (s *session) publish(ctx context.Context, in <-chan found, out chan<- []fin
 		select {
 		case f := <-more:
 			p.state.read(f.rows, f.all)
-			for _, r := range f.rows {
+			rows := p.holds.sort(f.rows)
+			for _, r := range rows {
 				r.order = p.orderOf(r)
 			}
-			p.backlog.add(f.rows)
+			p.backlog.add(rows)
 		case r := <-p.results:
 			p.running--
 			if err := p.end(ctx, r, out); err != nil {
@@ -76,6 +85,13 @@ func (s *session) publish(ctx context.Context, in <-chan found, out chan<- []fin
 				return err
 			}
 		case <-timer:
+		case <-look.C:
+			if p.holds != nil {
+				if err := p.holds.release(ctx, p.dying); err != nil {
+					stop()
+					return err
+				}
+			}
 		case <-ctx.Done():
 			stop()
 			return ctx.Err()
@@ -128,6 +144,7 @@ func (p *publisher) end(ctx context.Context, r published, out chan<- []finished)
 		done[f.row.Seq] = true
 	}
 	p.backlog.published(r.rows, done, r.retryAfter, time.Now())
+	p.hold(r.finished)
 	if len(r.finished) == 0 {
 		return nil
 	}
@@ -136,6 +153,24 @@ func (p *publisher) end(ctx context.Context, r published, out chan<- []finished)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// hold parks the rows of entities that have dead rows now.
+func (p *publisher) hold(rows []finished) {
+	if p.holds == nil {
+		return
+	}
+	dead := false
+	for _, f := range rows {
+		if f.problem != nil && f.row.entity() != "" {
+			p.holds.add(f.row)
+			p.dying[f.row.entity()] = time.Now()
+			dead = true
+		}
+	}
+	if dead {
+		p.backlog.keep(p.holds.sort)
 	}
 }
 

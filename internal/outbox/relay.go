@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -61,7 +60,7 @@ func (r *Relay) Run(ctx context.Context) {
 			break
 		}
 		err = explained(err, r.cfg)
-		r.status.set(Failing, err)
+		r.status.set(failing, err)
 		r.metrics.sessions.WithLabelValues(r.cfg.Name, "failed").Inc()
 		r.logger.Warn("the outbox relay failed and starts again", "outbox", r.cfg.Name, "error", err)
 		if time.Since(begun) > steadyAfter {
@@ -69,7 +68,7 @@ func (r *Relay) Run(ctx context.Context) {
 		}
 		r.pause(ctx, pauses.Next())
 	}
-	r.status.set(Stopped, nil)
+	r.status.set(stopped, nil)
 }
 
 func (r *Relay) session(ctx context.Context) error {
@@ -88,49 +87,4 @@ func (c *Config) listenDSN() string {
 		return c.ListenDSN
 	}
 	return c.DSN
-}
-
-// Role is what a relay does now.
-type Role string
-
-// The roles.
-const (
-	Starting Role = "starting"
-	Standby  Role = "standby"
-	Active   Role = "active"
-	Failing  Role = "failing"
-	Stopped  Role = "stopped"
-)
-
-// status is what others may know of a relay.
-type status struct {
-	name    string
-	metrics *Metrics
-	mu      sync.Mutex
-	role    Role
-	err     error
-}
-
-func newStatus(name string, m *Metrics) *status {
-	s := &status{name: name, metrics: m}
-	s.set(Starting, nil)
-	return s
-}
-
-func (s *status) set(role Role, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.role, s.err = role, err
-	active := 0.0
-	if role == Active {
-		active = 1
-	}
-	s.metrics.active.WithLabelValues(s.name).Set(active)
-}
-
-// Role returns what the relay does now and, if it is failing, why.
-func (r *Relay) Role() (Role, error) {
-	r.status.mu.Lock()
-	defer r.status.mu.Unlock()
-	return r.status.role, r.status.err
 }

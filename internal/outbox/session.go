@@ -74,7 +74,7 @@ func (s *session) lock(ctx context.Context) error {
 			return nil
 		}
 		if !waited {
-			s.status.set(Standby, nil)
+			s.status.set(standby, nil)
 			s.logger.Info("another relay is active: this one stands by", "outbox", s.cfg.Name)
 		}
 		if !s.pause(ctx, standbyPause) {
@@ -91,7 +91,7 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.openReader(ctx); err != nil {
 		return err
 	}
-	s.status.set(Active, nil)
+	s.status.set(active, nil)
 	s.logger.Info("relaying rows", "outbox", s.cfg.Name, "table", s.cfg.Table)
 	group, ctx := errgroup.WithContext(ctx)
 	rows, done := make(chan found), make(chan []finished, 4)
@@ -100,6 +100,7 @@ func (s *session) run(ctx context.Context) error {
 	group.Go(func() error { return s.writeAll(ctx, done) })
 	group.Go(func() error { return s.expireAll(ctx) })
 	group.Go(func() error { return s.watchLock(ctx) })
+	group.Go(func() error { return s.observe(ctx) })
 	return group.Wait()
 }
 

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -71,12 +72,24 @@ func (w *walReader) unknown(ctx context.Context, known []int64) (seen map[int64]
 	return seen, at, err
 }
 
-// addStragglers reads rows from the table and queues them.
+// addStragglers publishes rows that are in the table.
 func (w *walReader) addStragglers(ctx context.Context, seqs []int64) error {
+	w.session.logger.Warn("rows are in the table that the write-ahead log has not told of: they are published from the table; was the publication changed?",
+		"outbox", w.session.cfg.Name, "rows", len(seqs), "publication", w.session.cfg.Publication)
+	return w.fromTable(ctx, "", seqs)
+}
+
+// fromTable reads rows from the table and queues them: those with these numbers and, unless
+// it is empty, all of an entity. A dead row that is retried must come before the others.
+func (w *walReader) fromTable(ctx context.Context, entity string, seqs []int64) error {
 	var list []*Row
 	t := w.session.table
+	where, args := ` WHERE `+t.column("seq")+` = ANY($1)`, []any{seqs}
+	if kind, id, ok := strings.Cut(entity, "\x00"); ok {
+		where, args = where+` OR `+t.column("aggregatetype")+` = $2 AND `+t.column("aggregateid")+` = $3`, append(args, kind, id)
+	}
 	err := w.session.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT `+t.list+` FROM `+t.names.table+` WHERE `+t.column("seq")+` = ANY($1) ORDER BY 1`, seqs)
+		rows, err := conn.Query(ctx, `SELECT `+t.list+` FROM `+t.names.table+where+` ORDER BY 1`, args...)
 		if err != nil {
 			return err
 		}
@@ -95,10 +108,8 @@ func (w *walReader) addStragglers(ctx context.Context, seqs []int64) error {
 		return rows.Err()
 	})
 	if err != nil {
-		return fmt.Errorf("read rows that the write-ahead log has not told of: %w", err)
+		return fmt.Errorf("read rows from the table: %w", err)
 	}
-	w.session.logger.Warn("rows are in the table that the write-ahead log has not told of: they are published from the table; was the publication changed?",
-		"outbox", w.session.cfg.Name, "rows", len(list), "publication", w.session.cfg.Publication)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range list {
@@ -110,4 +121,26 @@ func (w *walReader) addStragglers(ctx context.Context, seqs []int64) error {
 	}
 	w.ring()
 	return nil
+}
+
+// park lets the slot forget rows that stay in the table: they are read from there.
+func (w *walReader) park(rows []*Row) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range rows {
+		if tx := w.taken[r.Seq]; tx != nil {
+			tx.left--
+		}
+		w.taken[r.Seq] = nil
+	}
+	w.settle()
+}
+
+func (w *walReader) reread(ctx context.Context, entity string, seqs []int64) error {
+	w.mu.Lock()
+	for _, seq := range seqs {
+		delete(w.taken, seq)
+	}
+	w.mu.Unlock()
+	return w.fromTable(ctx, entity, seqs)
 }

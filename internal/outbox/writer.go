@@ -74,6 +74,7 @@ func (s *session) remove(ctx context.Context, rows []finished) error {
 	}
 	s.metrics.commit.Observe(s.now().Sub(begun).Seconds())
 	s.state.left(since)
+	s.status.progressed(len(rows) > 0)
 	s.reader.left(rows, position)
 	for _, f := range dead {
 		s.logger.Warn("row cannot be published and is a dead row now: see gateway outbox dead", "outbox", s.cfg.Name,
@@ -100,7 +101,7 @@ func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead
 		for _, f := range dead {
 			seqs, reasons, details = append(seqs, f.row.Seq), append(reasons, string(f.problem.Kind)), append(details, describe(f.problem))
 		}
-		columns, moved := s.movedColumns()
+		columns, moved := movedColumns(s.table)
 		batch.Queue(`WITH moved AS (DELETE FROM `+t.table+` WHERE `+t.column("seq")+` = ANY($1) RETURNING *)
 			INSERT INTO `+t.dead+` (`+columns+`, source, reason, detail, dead_at)
 			SELECT `+moved+`, $4, r.reason, r.detail, now() FROM moved m JOIN unnest($1::bigint[], $2::text[], $3::text[]) r (seq, reason, detail) ON r.seq = m.`+t.column("seq"),
@@ -123,16 +124,16 @@ func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead
 }
 
 // movedColumns lists the columns that dead rows keep, as they are called there and here.
-func (s *session) movedColumns() (there, here string) {
+func movedColumns(t *table) (there, here string) {
 	for _, usual := range allColumns {
-		if _, ok := s.table.columns[usual]; !ok {
+		if _, ok := t.columns[usual]; !ok {
 			continue
 		}
 		if there != "" {
 			there, here = there+", ", here+", "
 		}
-		there += s.table.column(usual)
-		here += "m." + s.table.column(usual)
+		there += t.column(usual)
+		here += "m." + t.column(usual)
 	}
 	return there, here
 }
