@@ -21,6 +21,7 @@ const (
 )
 
 // connect opens a connection to a server that takes writes: of several hosts, the primary.
+// The database shows it as name.
 func connect(ctx context.Context, dsn, name string) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
@@ -33,9 +34,7 @@ func connect(ctx context.Context, dsn, name string) (*pgx.Conn, error) {
 		cfg.ConnectTimeout = connectTimeout
 	}
 	cfg.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "gateway outbox " + name
-	}
+	cfg.RuntimeParams["application_name"] = name
 	// Statements without a name: they work through a pooler, and are planned for their values.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	conn, err := pgx.ConnectConfig(ctx, cfg)

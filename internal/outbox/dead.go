@@ -33,7 +33,7 @@ type Dead struct {
 
 // OpenDead connects to the database of an outbox.
 func OpenDead(ctx context.Context, c Config) (*Dead, error) {
-	conn, err := connect(ctx, c.DSN, c.Name)
+	conn, err := connect(ctx, c.DSN, "gateway outbox "+c.Name)
 	if err != nil {
 		return nil, explained(err, &c)
 	}

@@ -37,22 +37,28 @@ func (s *session) loadHolds(ctx context.Context) (*holds, error) {
 		return h, nil // the rows will be found
 	}
 	t := s.table
-	rows, err := s.check.conn.Query(ctx, `SELECT o.`+t.column("seq")+`, o.`+t.column("aggregatetype")+`, o.`+t.column("aggregateid")+` FROM `+t.names.table+` o
-		WHERE EXISTS (SELECT FROM `+t.dead+` d WHERE d.source = $1 AND d.`+t.column("aggregatetype")+` = o.`+t.column("aggregatetype")+` AND d.`+t.column("aggregateid")+` = o.`+t.column("aggregateid")+`)`, s.cfg.Name)
-	if err != nil {
-		return nil, fmt.Errorf("read rows of held entities: %w", err)
-	}
-	var r Row
 	var list []*Row
-	_, err = pgx.ForEachRow(rows, []any{&r.Seq, &r.AggregateType, &r.AggregateID}, func() error {
-		one := r
-		list = append(list, &one)
-		return nil
+	err = s.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT o.`+t.column("seq")+`, o.`+t.column("aggregatetype")+`, o.`+t.column("aggregateid")+` FROM `+t.names.table+` o
+			WHERE EXISTS (SELECT FROM `+t.dead+` d WHERE d.source = $1 AND d.`+t.column("aggregatetype")+` = o.`+t.column("aggregatetype")+` AND d.`+t.column("aggregateid")+` = o.`+t.column("aggregateid")+`)`, s.cfg.Name)
+		if err != nil {
+			return err
+		}
+		var r Row
+		_, err = pgx.ForEachRow(rows, []any{&r.Seq, &r.AggregateType, &r.AggregateID}, func() error {
+			one := r
+			list = append(list, &one)
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read rows of held entities: %w", err)
 	}
 	for _, r := range list {
+		if h.entities[r.entity()] == nil { // dead since the look before
+			h.entities[r.entity()] = map[int64]struct{}{}
+		}
 		h.entities[r.entity()][r.Seq] = struct{}{}
 	}
 	s.reader.park(list)

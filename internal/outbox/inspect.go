@@ -18,7 +18,7 @@ const countLimit = 100_000
 // be found out is left out; only without a connection or the table there is nothing.
 func Inspect(ctx context.Context, c Config) preflight.OutboxFacts {
 	f := preflight.OutboxFacts{Name: c.Name, Table: c.Table, WAL: c.WAL, Slot: c.Slot, Publication: c.Publication, CountLimit: countLimit}
-	conn, err := connect(ctx, c.DSN, c.Name)
+	conn, err := connect(ctx, c.DSN, "gateway outbox "+c.Name)
 	if err != nil {
 		f.Unreachable = explained(err, &c)
 		return f
@@ -123,10 +123,11 @@ func (i *inspection) rows() {
 
 // relays finds the active relay by the lock that it holds.
 func (i *inspection) relays() {
-	f, key := i.facts, i.table.leaderKey()
+	f := i.facts
+	high, low := keyHalves(i.table.leaderKey())
 	i.ask("active relay", `SELECT a.pid, coalesce(host(a.client_addr), ''), a.backend_start FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 		WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 1 AND l.granted`,
-		[]any{uint32(key >> 32), uint32(key & 0xffffffff)}, &f.ActivePID, &f.ActiveAddress, &f.ActiveSince) //nolint:gosec // the two halves of the key
+		[]any{high, low}, &f.ActivePID, &f.ActiveAddress, &f.ActiveSince)
 }
 
 // holder finds the oldest transaction that keeps deleted rows from being removed.

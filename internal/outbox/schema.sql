@@ -52,6 +52,7 @@ CREATE TABLE {{.State}} (
   tried_since timestamptz NOT NULL DEFAULT now(),
   position pg_lsn NOT NULL DEFAULT '0/0',
   published bigint NOT NULL DEFAULT 0,
+  alive_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 

@@ -57,7 +57,7 @@ func newWALReader(ctx context.Context, s *session) (*walReader, error) {
 	if err := checkPublication(ctx, s.query, s.cfg, s.table); err != nil {
 		return nil, err
 	}
-	repl, err := replicationConn(ctx, s.cfg)
+	repl, err := replicationConn(ctx, s.cfg, s.app)
 	if err != nil {
 		return nil, err
 	}

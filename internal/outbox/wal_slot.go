@@ -125,7 +125,7 @@ func (s *session) startReplication(ctx context.Context, repl *pgconn.PgConn, pos
 }
 
 // replicationConn opens a connection for replication.
-func replicationConn(ctx context.Context, c *Config) (*pgconn.PgConn, error) {
+func replicationConn(ctx context.Context, c *Config, name string) (*pgconn.PgConn, error) {
 	cfg, err := pgconn.ParseConfig(c.listenDSN())
 	if err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
@@ -134,7 +134,7 @@ func replicationConn(ctx context.Context, c *Config) (*pgconn.PgConn, error) {
 		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	cfg.ConnectTimeout = max(cfg.ConnectTimeout, connectTimeout)
-	cfg.RuntimeParams["application_name"] = "gateway outbox " + c.Name
+	cfg.RuntimeParams["application_name"] = name
 	cfg.RuntimeParams["replication"] = "database"
 	cfg.RuntimeParams["datestyle"] = "ISO" // times come as text
 	cfg.RuntimeParams["timezone"] = "UTC"
