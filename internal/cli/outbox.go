@@ -135,6 +135,7 @@ func runOutbox(ctx context.Context, f serveFlags, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fitCollector()
+	// Not fitCollector: a relay's memory matters more than some collections, and most of it
+	// is rows that pass through.
 	return relay.Run(ctx)
 }

@@ -10,8 +10,8 @@ import (
 const (
 	// backlogRows and backlogBytes are from where on nothing more is read: what is being
 	// published, what waits for another try, and what was read beyond that.
-	backlogRows  = 8000
-	backlogBytes = 48 << 20
+	backlogRows  = 4000
+	backlogBytes = 32 << 20
 	// A row that could not be published is tried again after a pause that doubles from the
 	// one to the other.
 	firstPause, longestPause = 100 * time.Millisecond, 10 * time.Second
