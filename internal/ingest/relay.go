@@ -17,16 +17,31 @@ type Relayed struct {
 // RelayRules are what a relay decides.
 type RelayRules struct {
 	// Confirm is called at most once, with the positions of the events whose claims are
-	// held, before any of them is written. It says which still wait; the claims of the
-	// others are released, and their error wraps [ErrNotConfirmed]. An error is that of all.
-	Confirm func(ctx context.Context, held []int) ([]bool, error)
+	// held, before any of them is written. Those that do not wait are not written: their
+	// claims are released, and the error of those that are gone wraps [ErrGone]. An error
+	// is that of all.
+	Confirm func(ctx context.Context, held []int) ([]Standing, error)
 	// Continue says whether later events of an entity are written behind one with this
 	// error.
 	Continue func(*event.Error) bool
 }
 
-// ErrNotConfirmed is what the error of an event wraps that the relay did not confirm.
-var ErrNotConfirmed = errors.New("not confirmed")
+// Standing is whether an event still waits.
+type Standing uint8
+
+// An event waits, was published by somebody else, or cannot be told from either now.
+const (
+	Unclear Standing = iota
+	Waits
+	Gone
+)
+
+// ErrGone and ErrUnclear are what the error of an event wraps that does not wait any more, or
+// of which that is not known.
+var (
+	ErrGone    = errors.New("it was published by another relay")
+	ErrUnclear = errors.New("it does not show yet where it waits")
+)
 
 // Plan decides what to do with an event.
 func (d *Door) Plan(req *Request) Plan {
@@ -86,19 +101,24 @@ func (r *relaying) confirm(ctx context.Context, held []int) {
 	if len(held) == 0 {
 		return
 	}
-	wait, err := r.rules.Confirm(ctx, held)
+	standings, err := r.rules.Confirm(ctx, held)
 	for at, i := range held {
 		it := &r.items[i]
 		if it.err != nil { // a panic
 			continue
 		}
-		if err == nil && wait[at] {
-			it.held = true
-			continue
+		cause := err
+		if err == nil {
+			it.held = standings[at] == Waits
+			if cause = ErrUnclear; standings[at] == Gone {
+				cause = ErrGone
+			}
 		}
-		it.aside = func() {
-			it.release()
-			it.err = event.RefuseCause(event.HeldBack, errors.Join(ErrNotConfirmed, err), "The row was relayed already, or its database does not answer.")
+		if !it.held {
+			it.aside = func() {
+				it.release()
+				it.err = event.RefuseCause(event.HeldBack, cause, "It was relayed already, or the place where it waits does not show it.")
+			}
 		}
 	}
 }

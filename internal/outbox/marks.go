@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,19 @@ func parseSnapshot(text string) (s snapshot, err error) {
 func (s *snapshot) isOpen(xid uint64) bool {
 	_, open := slices.BinarySearch(s.open, xid)
 	return open
+}
+
+// sees tells whether a transaction, named by the lower half of its number, is visible in the
+// snapshot.
+func (s *snapshot) sees(xid uint32) bool {
+	full := s.xmax&^math.MaxUint32 | uint64(xid)
+	switch half := uint64(math.MaxUint32 / 2); {
+	case full > s.xmax+half:
+		full -= math.MaxUint32 + 1 // of the epoch before
+	case full+half < s.xmax:
+		full += math.MaxUint32 + 1 // of the next one
+	}
+	return full < s.xmax && !s.isOpen(full)
 }
 
 // markAge is how long a number was seen before the mark may move up to it. A transaction

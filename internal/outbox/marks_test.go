@@ -65,3 +65,13 @@ func TestMarksWatchTransactionsThatBeginLate(t *testing.T) {
 		require.Equal(t, []uint64{51}, m.holders)
 	})
 }
+
+// The write-ahead log names transactions by the lower half of their numbers.
+func TestSnapshotSees(t *testing.T) {
+	t.Parallel()
+	s := snapshot{xmax: 5<<32 + 100, open: []uint64{5<<32 + 90}}
+	for xid, want := range map[uint32]bool{99: true, 90: false, 100: false, 1: true, 4294967295: true, 4000000000: true} {
+		require.Equal(t, want, s.sees(xid), xid)
+	}
+	require.False(t, (&snapshot{xmax: 5<<32 - 10}).sees(3), "of the next epoch")
+}

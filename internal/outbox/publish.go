@@ -187,40 +187,33 @@ func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 		requests[i] = p.cfg.request(r)
 		events[i] = ingest.Relayed{Request: &requests[i], Plan: p.door.Plan(&requests[i])}
 	}
-	gone := make([]bool, len(rows))
 	results := p.door.Relay(ctx, events, ingest.RelayRules{
-		Confirm: func(ctx context.Context, held []int) ([]bool, error) {
-			wait, err := p.confirm(ctx, rows, events, held)
-			if err != nil {
-				result.err = err
-				return nil, err
-			}
-			for at, i := range held {
-				gone[i] = !wait[at]
-			}
-			return wait, nil
+		Confirm: func(ctx context.Context, held []int) ([]ingest.Standing, error) {
+			standings, err := p.confirm(ctx, rows, events, held)
+			result.err = err
+			return standings, err
 		},
 		Continue: func(e *event.Error) bool {
-			return errors.Is(e, ingest.ErrNotConfirmed) || !p.cfg.HoldEntity && isDead(e)
+			return errors.Is(e, ingest.ErrGone) || !p.cfg.HoldEntity && isDead(e)
 		},
 	})
 	if ctx.Err() != nil {
 		result.err = ctx.Err()
 	}
 	for i, res := range results {
-		p.sort(&result, rows[i], events[i].Plan.ClaimID, res, gone[i])
+		p.sort(&result, rows[i], events[i].Plan.ClaimID, res)
 	}
 	return result
 }
 
 // sort adds a row to those that are finished, or that are tried again.
-func (p *publisher) sort(result *published, r *Row, claim event.ClaimID, res ingest.BatchResult, gone bool) {
+func (p *publisher) sort(result *published, r *Row, claim event.ClaimID, res ingest.BatchResult) {
 	var e *event.Error
 	switch {
 	case res.Err == nil:
 		result.finished = append(result.finished, finished{row: r, claim: claim})
 		p.metrics.published(p.cfg.Name, r, res.Result.Replayed)
-	case gone:
+	case errors.Is(res.Err, ingest.ErrGone):
 		result.finished = append(result.finished, finished{row: r, gone: true})
 	case !errors.As(res.Err, &e):
 		e = event.Failure(res.Err)
@@ -232,7 +225,7 @@ func (p *publisher) sort(result *published, r *Row, claim event.ClaimID, res ing
 			return
 		}
 		p.metrics.retried.WithLabelValues(p.cfg.Name, string(e.Kind)).Inc()
-		if e.Kind != event.HeldBack {
+		if e.Kind != event.HeldBack || errors.Is(e, ingest.ErrUnclear) {
 			result.retryAfter[r.Seq] = e.RetryAfter
 		}
 	}
@@ -251,9 +244,9 @@ func isDead(e *event.Error) bool {
 	return false
 }
 
-// confirm tells which rows whose claims are held are still in the table, and that the
-// claims are those of this session's epoch.
-func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Relayed, held []int) ([]bool, error) {
+// confirm tells which rows whose claims are held are in the table, and which have left it.
+// It fails unless the claims are those of this session's epoch.
+func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Relayed, held []int) ([]ingest.Standing, error) {
 	claims, seqs := make([]event.ClaimID, len(held)), make([]int64, len(held))
 	for at, i := range held {
 		claims[at], seqs[at] = events[i].Plan.ClaimID, rows[i].Seq
@@ -265,22 +258,60 @@ func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Re
 	if !same {
 		return nil, errors.New("the idempotency store has lost claims, or another relay has taken over")
 	}
-	there := make(map[int64]struct{}, len(held))
+	standings := make([]ingest.Standing, len(held))
+	for pause := time.Millisecond; ; pause *= 2 {
+		there, snap, err := p.there(ctx, seqs)
+		if err != nil {
+			return nil, err
+		}
+		unclear := false
+		for at, i := range held {
+			_, found := there[seqs[at]]
+			switch {
+			case found:
+				standings[at] = ingest.Waits
+			case rows[i].xid == 0 || snap.sees(rows[i].xid):
+				standings[at] = ingest.Gone
+			default:
+				standings[at], unclear = ingest.Unclear, true
+			}
+		}
+		if !unclear || pause > visibleWithin || !p.session.pause(ctx, pause) {
+			return standings, nil
+		}
+	}
+}
+
+// visibleWithin is about how long rows are waited for whose transaction is in the
+// write-ahead log and not visible yet. That is usually a moment; with synchronous
+// replication it is as long as the standby takes. Rows of which it takes longer are tried
+// again.
+const visibleWithin = 64 * time.Millisecond
+
+// there tells which rows are in the table, and in which snapshot.
+func (p *publisher) there(ctx context.Context, seqs []int64) (there map[int64]struct{}, snap snapshot, err error) {
+	there = make(map[int64]struct{}, len(seqs))
+	text := ""
 	err = p.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		found, err := conn.Query(ctx, `SELECT `+p.table.column("seq")+` FROM `+p.table.table+` WHERE `+p.table.column("seq")+` = ANY($1)`, seqs)
+		found, err := conn.Query(ctx, `SELECT pg_current_snapshot()::text, o.* FROM (VALUES (1)) one LEFT JOIN LATERAL (SELECT `+p.table.column("seq")+` FROM `+p.table.names.table+
+			` WHERE `+p.table.column("seq")+` = ANY($1)) o ON true`, seqs)
 		if err != nil {
 			return err
 		}
-		var seq int64
-		_, err = pgx.ForEachRow(found, []any{&seq}, func() error { there[seq] = struct{}{}; return nil })
+		var seq *int64
+		_, err = pgx.ForEachRow(found, []any{&text, &seq}, func() error {
+			if seq != nil {
+				there[*seq] = struct{}{}
+			}
+			return nil
+		})
 		return err
 	})
+	if err == nil {
+		snap, err = parseSnapshot(text)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("ask for rows: %w", err)
+		return nil, snap, fmt.Errorf("ask for rows: %w", err)
 	}
-	wait := make([]bool, len(held))
-	for at := range held {
-		_, wait[at] = there[seqs[at]]
-	}
-	return wait, nil
+	return there, snap, nil
 }

@@ -25,6 +25,9 @@ type Row struct {
 	TraceParent   string
 	TraceState    string
 
+	// xid is the transaction that inserted the row, as the write-ahead log names it. 0: the
+	// row was read from the table, so the transaction is visible.
+	xid uint32
 	// order is what the row is kept in order with: its entity, or the row alone.
 	order string
 }

@@ -49,6 +49,7 @@ type walReader struct {
 
 // transaction is one whose rows are not all published.
 type transaction struct {
+	xid  uint32
 	end  pglogrepl.LSN // behind its commit; 0: not received yet
 	left int
 }
@@ -247,7 +248,7 @@ func (w *walReader) logical(data []byte) error {
 	switch m := m.(type) {
 	case *pglogrepl.BeginMessage:
 		w.mu.Lock()
-		w.open = append(w.open, &transaction{})
+		w.open = append(w.open, &transaction{xid: m.Xid})
 		w.mu.Unlock()
 	case *pglogrepl.RelationMessage:
 		return w.decoder.relation(m)
@@ -272,6 +273,7 @@ func (w *walReader) add(r *Row) {
 	}
 	tx := w.open[len(w.open)-1]
 	tx.left++
+	r.xid = tx.xid
 	w.taken[r.Seq] = tx
 	w.queue = append(w.queue, r)
 	w.bytes += r.size()

@@ -92,9 +92,6 @@ func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead
 	batch := &pgx.Batch{}
 	batch.Queue(`BEGIN`)
 	batch.Queue(durableSQL)
-	if len(gone) > 0 {
-		batch.Queue(`DELETE FROM `+t.table+` WHERE `+t.column("seq")+` = ANY($1)`, gone)
-	}
 	if len(dead) > 0 {
 		var seqs []int64
 		var reasons, details []string
@@ -108,8 +105,13 @@ func (s *session) commit(ctx context.Context, conn *pgx.Conn, gone []int64, dead
 			seqs, reasons, details, s.cfg.Name)
 	}
 	var updated int64
-	batch.Queue(`UPDATE `+t.state+` SET tried_since = $3, position = greatest(position, $4::text::pg_lsn), published = published + $5, updated_at = now() WHERE source = $1 AND epoch = $2`,
-		s.cfg.Name, epoch, since, pglogrepl.LSN(position).String(), len(gone)).Exec(func(tag pgconn.CommandTag) error {
+	if gone == nil {
+		gone = []int64{} // nil would be NULL
+	}
+	batch.Queue(`WITH d AS (DELETE FROM `+t.table+` WHERE `+t.column("seq")+` = ANY($5) RETURNING 1)
+		UPDATE `+t.state+` SET tried_since = $3, position = greatest(position, $4::text::pg_lsn), published = published + (SELECT count(*) FROM d), updated_at = now()
+		WHERE source = $1 AND epoch = $2`,
+		s.cfg.Name, epoch, since, pglogrepl.LSN(position).String(), gone).Exec(func(tag pgconn.CommandTag) error {
 		updated = tag.RowsAffected()
 		if updated == 0 {
 			return errLeadership
