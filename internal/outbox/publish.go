@@ -245,7 +245,7 @@ func isDead(e *event.Error) bool {
 }
 
 // confirm tells which rows whose claims are held are in the table, and which have left it.
-// It fails unless the claims are those of this session's epoch.
+// It fails unless the claims are those of this session's epoch, and recent.
 func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Relayed, held []int) ([]ingest.Standing, error) {
 	claims, seqs := make([]event.ClaimID, len(held)), make([]int64, len(held))
 	for at, i := range held {
@@ -257,6 +257,9 @@ func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Re
 	}
 	if !same {
 		return nil, errors.New("the idempotency store has lost claims, or another relay has taken over")
+	}
+	if err := p.state.fresh(); err != nil {
+		return nil, err
 	}
 	standings := make([]ingest.Standing, len(held))
 	for pause := time.Millisecond; ; pause *= 2 {

@@ -244,6 +244,18 @@ func (k *stateKeeper) trying(ctx context.Context, rows []*Row) error {
 	return nil
 }
 
+// fresh fails if a row that is still there may have been tried so long ago that its claim
+// is gone. It is asked after claims are held: a relay may have been frozen before.
+func (k *stateKeeper) fresh() error {
+	now := k.session.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now.Round(0).Sub(k.oldest(now).Round(0)) > k.session.cfg.trustedFor() { // Round(0): the monotonic clock stops with the machine
+		return errTooOld
+	}
+	return nil
+}
+
 // note writes the state. It is called with mu held.
 func (k *stateKeeper) note(ctx context.Context, tried int64, since time.Time) error {
 	s := k.session
