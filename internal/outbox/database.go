@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -135,7 +137,7 @@ func inspectTable(ctx context.Context, conn *pgx.Conn, c *Config) (*table, error
 			continue
 		}
 		_, given := c.Columns[usual]
-		if given || contains(required, usual) {
+		if given || slices.Contains(required, usual) {
 			return nil, fmt.Errorf("table %s has no column %s; it has %s: name the column under columns, as { %s: other_name }, or add it (gateway outbox schema prints the table)",
 				c.Table, plain, joined(types), usual)
 		}
@@ -149,21 +151,8 @@ func inspectTable(ctx context.Context, conn *pgx.Conn, c *Config) (*table, error
 	return t, nil
 }
 
-func contains(list []string, one string) bool {
-	for _, s := range list {
-		if s == one {
-			return true
-		}
-	}
-	return false
-}
-
 func joined(types map[string]string) string {
-	list := make([]string, 0, len(types))
-	for name := range types {
-		list = append(list, name)
-	}
-	return strings.Join(list, ", ")
+	return strings.Join(slices.Sorted(maps.Keys(types)), ", ")
 }
 
 // selectList lists the columns in the order of scanRow; those that do not exist are empty.

@@ -39,7 +39,7 @@ func (s *session) loadHolds(ctx context.Context) (*holds, error) {
 	t := s.table
 	var list []*Row
 	err = s.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT o.`+t.column("seq")+`, o.`+t.column("aggregatetype")+`, o.`+t.column("aggregateid")+` FROM `+t.names.table+` o
+		rows, err := conn.Query(ctx, `SELECT o.`+t.column("seq")+`, o.`+t.column("aggregatetype")+`, o.`+t.column("aggregateid")+` FROM `+t.table+` o
 			WHERE EXISTS (SELECT FROM `+t.dead+` d WHERE d.source = $1 AND d.`+t.column("aggregatetype")+` = o.`+t.column("aggregatetype")+` AND d.`+t.column("aggregateid")+` = o.`+t.column("aggregateid")+`)`, s.cfg.Name)
 		if err != nil {
 			return err

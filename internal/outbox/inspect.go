@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -68,14 +69,14 @@ func (i *inspection) server() {
 	i.ask("trigger", `SELECT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
 		WHERE g.tgrelid = $1 AND g.tgenabled <> 'D' AND p.prosrc LIKE '%pg_try_advisory_xact_lock_shared%')`, []any{i.table.oid}, &f.Trigger)
 	i.ask("sequence", `SELECT coalesce((SELECT seqcache FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence($1, $2)::regclass), 0)`,
-		[]any{i.table.names.table, i.cfg.plainColumn("seq")}, &f.SequenceCache)
+		[]any{i.table.table, i.cfg.plainColumn("seq")}, &f.SequenceCache)
 }
 
 // grants finds those that are missing.
 func (i *inspection) grants() {
 	for _, need := range []struct{ table, rights string }{
-		{i.table.names.table, "SELECT"},
-		{i.table.names.table, "DELETE"},
+		{i.table.table, "SELECT"},
+		{i.table.table, "DELETE"},
 		{i.table.dead, "SELECT"},
 		{i.table.dead, "INSERT"},
 		{i.table.dead, "DELETE"},
@@ -99,7 +100,7 @@ func (i *inspection) grants() {
 }
 
 func appendNew(list []string, one string) []string {
-	if contains(list, one) {
+	if slices.Contains(list, one) {
 		return list
 	}
 	return append(list, one)
@@ -108,14 +109,14 @@ func appendNew(list []string, one string) []string {
 // rows counts, and finds the oldest.
 func (i *inspection) rows() {
 	f, seq := i.facts, i.table.column("seq")
-	i.ask("rows", `SELECT count(*) FROM (SELECT FROM `+i.table.names.table+` LIMIT $1) r`, []any{countLimit}, &f.Backlog)
+	i.ask("rows", `SELECT count(*) FROM (SELECT FROM `+i.table.table+` LIMIT $1) r`, []any{countLimit}, &f.Backlog)
 	if len(f.MissingTables) == 0 {
 		i.ask("dead rows", `SELECT count(*) FROM (SELECT FROM `+i.table.dead+` WHERE source = $1 LIMIT $2) r`, []any{i.cfg.Name, countLimit}, &f.Dead)
 		i.ask("state", `SELECT published FROM `+i.table.state+` WHERE source = $1`, []any{i.cfg.Name}, &f.Published)
 	}
 	if _, ok := i.table.columns["created_at"]; ok && f.Backlog > 0 {
 		var seconds float64
-		if i.ask("oldest row", `SELECT greatest(extract(epoch FROM clock_timestamp() - `+i.table.column("created_at")+`), 0)::float8 FROM `+i.table.names.table+` ORDER BY `+seq+` LIMIT 1`, nil, &seconds) {
+		if i.ask("oldest row", `SELECT greatest(extract(epoch FROM clock_timestamp() - `+i.table.column("created_at")+`), 0)::float8 FROM `+i.table.table+` ORDER BY `+seq+` LIMIT 1`, nil, &seconds) {
 			f.Oldest = time.Duration(seconds * float64(time.Second))
 		}
 	}

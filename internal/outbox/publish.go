@@ -279,7 +279,7 @@ func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Re
 				standings[at], unclear = ingest.Unclear, true
 			}
 		}
-		if !unclear || pause > visibleWithin || !p.session.pause(ctx, pause) {
+		if !unclear || pause > visibleWithin || !p.pause(ctx, pause) {
 			return standings, nil
 		}
 	}

@@ -62,10 +62,12 @@ func relaysUnderFaults(t *testing.T, read string) {
 	declareNew(t, file)
 	relays := []*relayProcess{startRelay(t, file), startRelay(t, file)}
 
-	writing, done := make(chan steps, 1), make(chan struct{})
+	var committed steps
+	var failed error
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		writing <- s.write(t, "f", 8, 125, transactions)
+		committed, failed = s.writeAll("f", 8, 125, transactions)
 	}()
 	for k := range kills {
 		backoff.Sleep(t.Context(), time.Duration(300+random.IntN(2500))*time.Millisecond)
@@ -88,7 +90,8 @@ func relaysUnderFaults(t *testing.T, read string) {
 		relays[one] = startRelay(t, file)
 	}
 	<-done
-	s.requireRelayed(t, <-writing)
+	require.NoError(t, failed)
+	s.requireRelayed(t, committed)
 	for _, r := range relays {
 		r.signal(t, syscall.SIGTERM)
 		require.Zero(t, r.waitExit(t, patient))

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os/exec"
@@ -131,6 +132,12 @@ type steps map[string]int
 // its own orders, and a third of them are rolled back.
 func (s *shop) write(t *testing.T, prefix string, writers, orders, transactions int) steps {
 	t.Helper()
+	committed, err := s.writeAll(prefix, writers, orders, transactions)
+	require.NoError(t, err)
+	return committed
+}
+
+func (s *shop) writeAll(prefix string, writers, orders, transactions int) (steps, error) {
 	committed := steps{}
 	var mu sync.Mutex
 	errs := make([]error, writers)
@@ -141,10 +148,7 @@ func (s *shop) write(t *testing.T, prefix string, writers, orders, transactions 
 		})
 	}
 	running.Wait()
-	for _, err := range errs {
-		require.NoError(t, err)
-	}
-	return committed
+	return committed, errors.Join(errs...)
 }
 
 func (s *shop) writer(prefix string, w, orders, transactions int, note func(string, int)) error {

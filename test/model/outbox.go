@@ -46,7 +46,7 @@ func (r OutboxRule) String() string { return outboxRuleNames[r] }
 func OutboxRules() []OutboxRule {
 	list := make([]OutboxRule, outboxRules)
 	for i := range list {
-		list[i] = OutboxRule(i) //nolint:gosec // there are few
+		list[i] = OutboxRule(i)
 	}
 	return list
 }
@@ -118,7 +118,7 @@ func SearchOutbox(faults int, without ...OutboxRule) OutboxResult {
 			slices.Reverse(trace)
 			return OutboxResult{len(came), broken, trace}
 		}
-		for step, next := range s.next(byte(faults), func(r OutboxRule) bool { return !slices.Contains(without, r) }) { //nolint:gosec // a few
+		for step, next := range s.next(byte(faults), func(r OutboxRule) bool { return !slices.Contains(without, r) }) {
 			if _, known := came[next]; !known {
 				came[next] = from{s, step}
 				queue = append(queue, next)
@@ -242,11 +242,11 @@ func (s outboxState) relay(i int, rule func(OutboxRule) bool) map[string]outboxS
 			if s.records > 0 {
 				next.claim, r.at = claimSettled, relayPublished
 			} else {
-				next.owner, r.at = byte(i), relayClaimed //nolint:gosec // 0 or 1
+				next.owner, r.at = byte(i), relayClaimed
 			}
 			out["takes the claim over, after looking for its record"] = next
 		default:
-			next.claim, next.owner, r.at = claimHeld, byte(i), relayClaimed //nolint:gosec // 0 or 1
+			next.claim, next.owner, r.at = claimHeld, byte(i), relayClaimed
 			out["claims"] = next
 		}
 	case relayClaimed:
