@@ -296,7 +296,7 @@ func (p *publisher) there(ctx context.Context, seqs []int64) (there map[int64]st
 	there = make(map[int64]struct{}, len(seqs))
 	text := ""
 	err = p.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		found, err := conn.Query(ctx, `SELECT pg_current_snapshot()::text, o.* FROM (VALUES (1)) one LEFT JOIN LATERAL (SELECT `+p.table.column("seq")+` FROM `+p.table.names.table+
+		found, err := conn.Query(ctx, `SELECT pg_current_snapshot()::text, o.* FROM (VALUES (1)) one LEFT JOIN LATERAL (SELECT `+p.table.column("seq")+` FROM `+p.table.table+
 			` WHERE `+p.table.column("seq")+` = ANY($1)) o ON true`, seqs)
 		if err != nil {
 			return err

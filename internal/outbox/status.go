@@ -121,9 +121,9 @@ func (s *session) lookAtWaiting(ctx context.Context) error {
 		created = t.column("created_at") + "::timestamptz"
 	}
 	err := s.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM (SELECT FROM `+t.names.table+` LIMIT $1) r),
+		return conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM (SELECT FROM `+t.table+` LIMIT $1) r),
 			(SELECT count(*) FROM (SELECT FROM `+t.dead+` WHERE source = $2 LIMIT $1) d),
-			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - `+created+`), 0)::float8 FROM `+t.names.table+` ORDER BY `+t.column("seq")+` LIMIT 1), 0)`,
+			coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - `+created+`), 0)::float8 FROM `+t.table+` ORDER BY `+t.column("seq")+` LIMIT 1), 0)`,
 			countLimit, s.cfg.Name).Scan(&rows, &dead, &oldest)
 	})
 	if err != nil {

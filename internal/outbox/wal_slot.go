@@ -43,7 +43,7 @@ func checkPublication(ctx context.Context, conn *pgx.Conn, c *Config, t *table) 
 	err := conn.QueryRow(ctx, `SELECT pubinsert, pubupdate OR pubdelete OR pubtruncate,
 		puballtables OR EXISTS (SELECT FROM pg_publication_rel WHERE prpubid = p.oid AND prrelid = $2)
 		FROM pg_publication p WHERE pubname = $1`, c.Publication, t.oid).Scan(&inserts, &more, &has)
-	create := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert')", pgx.Identifier{c.Publication}.Sanitize(), t.names.table)
+	create := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert')", pgx.Identifier{c.Publication}.Sanitize(), t.table)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("publication %s does not exist: %s", c.Publication, create)

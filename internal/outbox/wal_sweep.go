@@ -55,7 +55,7 @@ func (w *walReader) unknown(ctx context.Context, known []int64) (seen map[int64]
 	seen = map[int64]struct{}{}
 	t, text := w.session.table, ""
 	err = w.session.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT `+t.column("seq")+` FROM `+t.names.table+` WHERE `+t.column("seq")+` <> ALL($1) ORDER BY 1 LIMIT $2`, known, stragglerRows)
+		rows, err := conn.Query(ctx, `SELECT `+t.column("seq")+` FROM `+t.table+` WHERE `+t.column("seq")+` <> ALL($1) ORDER BY 1 LIMIT $2`, known, stragglerRows)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (w *walReader) fromTable(ctx context.Context, entity string, seqs []int64) 
 		where, args = where+` OR `+t.column("aggregatetype")+` = $2 AND `+t.column("aggregateid")+` = $3`, append(args, kind, id)
 	}
 	err := w.session.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT `+t.list+` FROM `+t.names.table+where+` ORDER BY 1`, args...)
+		rows, err := conn.Query(ctx, `SELECT `+t.list+` FROM `+t.table+where+` ORDER BY 1`, args...)
 		if err != nil {
 			return err
 		}
