@@ -15,9 +15,9 @@ import (
 const (
 	// publishing is how many batches are published at the same time: while one waits for
 	// Kafka, another one is claimed.
-	publishing = 2
+	publishing = 4
 	// batchRows and batchBytes bound one of them.
-	batchRows  = 1000
+	batchRows  = 800
 	batchBytes = 8 << 20
 )
 
@@ -177,6 +177,9 @@ func (p *publisher) hold(rows []finished) {
 // batch publishes rows, at most one batch per entity at a time.
 func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 	result := published{rows: rows, retryAfter: map[int64]time.Duration{}}
+	if rows, result.err = p.withoutGone(ctx, rows, &result); result.err != nil || len(rows) == 0 {
+		return result
+	}
 	if err := p.state.trying(ctx, rows); err != nil {
 		result.err = err
 		return result
@@ -204,6 +207,31 @@ func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 		p.sort(&result, rows[i], events[i].Plan.ClaimID, res)
 	}
 	return result
+}
+
+// withoutGone sets rows aside that have left the table, while the reader tells of rows that
+// were published before this session: claiming them would be in vain.
+func (p *publisher) withoutGone(ctx context.Context, rows []*Row, result *published) ([]*Row, error) {
+	if !p.cfg.WAL || p.state.isCaughtUp() {
+		return rows, nil
+	}
+	seqs := make([]int64, len(rows))
+	for i, r := range rows {
+		seqs[i] = r.Seq
+	}
+	there, snap, err := p.there(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
+	left := make([]*Row, 0, len(rows))
+	for _, r := range rows {
+		if _, found := there[r.Seq]; !found && (r.xid == 0 || snap.sees(r.xid)) {
+			result.finished = append(result.finished, finished{row: r, gone: true})
+		} else {
+			left = append(left, r)
+		}
+	}
+	return left, nil
 }
 
 // sort adds a row to those that are finished, or that are tried again.

@@ -211,6 +211,12 @@ func (k *stateKeeper) read(rows []*Row, all bool) {
 	k.caughtUp = k.caughtUp || all
 }
 
+func (k *stateKeeper) isCaughtUp() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.caughtUp
+}
+
 // errTooOld ends a session, so that the next one looks in the log.
 var errTooOld = errors.New("rows have been tried for so long that their claims may expire: they will be looked for in kafka")
 
