@@ -152,3 +152,35 @@ func forgetClaims(t *testing.T) {
 	require.NoError(t, keys.Err())
 	require.Positive(t, deleted)
 }
+
+// TestOutboxRowThatIsGone: a row that leaves the table after a relay has read it, as when
+// another relay has published it meanwhile, is not published.
+func TestOutboxRowThatIsGone(t *testing.T) {
+	for _, read := range []string{"poll", "wal"} {
+		t.Run(read, func(t *testing.T) { rowThatIsGone(t, read) })
+	}
+}
+
+func rowThatIsGone(t *testing.T, read string) {
+	s := newShop(t, read, nil)
+	file := writeConfig(t, s.o.config(t))
+	declareNew(t, file)
+	relay := startRelay(t, file)
+	eventually(t, patient, "relay is active", func() error {
+		if !strings.Contains(relay.log.String(), "relaying rows") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	s.locked(t, `SELECT FROM outbox_relay FOR UPDATE`, func(pgx.Tx) { // the relay waits for it before it claims its first rows
+		insertRow(t, s, "gone", "orders.step", step("gone", 0))
+		insertRow(t, s, "there", "orders.step", step("there", 0))
+		backoff.Sleep(t.Context(), 2*time.Second) // until the relay has read them
+		execSQL(t, s.dsn, `DELETE FROM outbox WHERE aggregateid = 'gone'`)
+	})
+	s.requireRelayed(t, steps{"there": 1})
+	insertRow(t, s, "there", "orders.step", step("there", 1))
+	s.requireRelayed(t, steps{"there": 2})
+	relay.signal(t, syscall.SIGTERM)
+	require.Zero(t, relay.waitExit(t, patient))
+}
