@@ -63,9 +63,15 @@ func (a *App) judgeRelays(results map[string]error) admin.Judgement {
 	return admin.Judgement{Ready: true}
 }
 
+// relayPatience bounds how long relays wait for the gateway to be ready: one topic that
+// refuses records must not keep the rows of others.
+const relayPatience = 10 * time.Second
+
 // relay runs all relays until ctx ends.
 func (a *App) relay(ctx context.Context) {
-	a.AwaitReady(ctx) // before, rows would only be refused
+	first, cancel := context.WithTimeout(ctx, relayPatience)
+	a.AwaitReady(first) // before, rows would only be refused
+	cancel()
 	var running sync.WaitGroup
 	for _, r := range a.relays {
 		running.Go(func() { r.Run(ctx) })

@@ -190,7 +190,9 @@ func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 		requests[i] = p.cfg.request(r)
 		events[i] = ingest.Relayed{Request: &requests[i], Plan: p.door.Plan(&requests[i])}
 	}
-	results := p.door.Relay(ctx, events, ingest.RelayRules{
+	// What is under way ends by itself when the session does: given up, its rows would be
+	// unknown, and the next session would wait for their leases.
+	results := p.door.Relay(context.WithoutCancel(ctx), events, ingest.RelayRules{
 		Confirm: func(ctx context.Context, held []int) ([]ingest.Standing, error) {
 			standings, err := p.confirm(ctx, rows, events, held)
 			result.err = err
