@@ -89,8 +89,14 @@ func (c outboxClaims) Holds(ctx context.Context, name, epoch string, like []even
 	return c.store.HoldsEpoch(ctx, name, epoch, like)
 }
 
-func (c outboxClaims) Expire(ctx context.Context, ids []event.ClaimID, after time.Duration) ([]event.ClaimID, error) {
+func (c outboxClaims) Expire(ctx context.Context, ids []event.ClaimID, after time.Duration) error {
 	return c.store.ExpireClaims(ctx, ids, after)
+}
+
+func (c outboxClaims) Settle(list []event.Settlement) {
+	for _, e := range list {
+		c.store.Settle(e.Claim, e.Receipt)
+	}
 }
 
 type outboxLog struct{ log *publish.Log }

@@ -135,7 +135,6 @@ func runOutbox(ctx context.Context, f serveFlags, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Not fitCollector: a relay's memory matters more than some collections, and most of it
-	// is rows that pass through.
+	boundCollector()
 	return relay.Run(ctx)
 }

@@ -93,6 +93,12 @@ type Claim struct {
 	Begun time.Time
 }
 
+// Settlement is how a claim ended whose event was written.
+type Settlement struct {
+	Claim   Claim
+	Receipt Receipt
+}
+
 // hexes returns the ID and the fingerprint in hexadecimal, with one allocation.
 func (c *Claim) hexes() (id, fingerprint string) {
 	var text [2 * hexLen]byte

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -35,28 +36,18 @@ return #KEYS
 
 // holdsEpochScript: KEYS = epoch keys; ARGV = the epoch. It counts those that are wrong.
 var holdsEpochScript = newNodeScript(luaReplid + `
-local wrong, found = 0, values(1)
+local wrong, found, right = 0, values(1), ARGV[1] .. ' ' .. replid
 for i = 1, #KEYS do
-  if found[i] ~= ARGV[1] .. ' ' .. replid then wrong = wrong + 1 end
+  if found[i] ~= right then wrong = wrong + 1 end
 end
 return wrong
 `)
 
-// expireScript: KEYS = records; ARGV = ms. It makes settled records expire then, if they
-// would live longer, and returns a letter for each record: "E" expires (or is gone), "M" is
-// not settled.
-var expireScript = newNodeScript(luaSettled + `
-local out = {}
-for i = 1, #KEYS do
-  local rec = redis.call('GET', KEYS[i])
-  out[i] = 'E'
-  if rec and not settled(rec) then
-    out[i] = 'M'
-  elseif rec and redis.call('PTTL', KEYS[i]) > tonumber(ARGV[1]) then
-    redis.call('PEXPIRE', KEYS[i], ARGV[1])
-  end
-end
-return table.concat(out)
+// expireScript: KEYS = records; ARGV = ms. It makes records expire then, if they would live
+// longer.
+var expireScript = newNodeScript(`
+for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[1], 'LT') end
+return #KEYS
 `)
 
 // BeginEpoch names the present state of Redis, for an outbox.
@@ -129,36 +120,25 @@ func (s *Store) onEpochKeys(ctx context.Context, script nodeScript, buckets []by
 	return err
 }
 
-// ExpireClaims makes settled claims expire after a time, if they would live longer. It
-// returns those that are not settled, which stay as they are.
-func (s *Store) ExpireClaims(ctx context.Context, ids []event.ClaimID, after time.Duration) (missed []event.ClaimID, err error) {
+// ExpireClaims makes claims expire after a time, if they would live longer: settled or not.
+func (s *Store) ExpireClaims(ctx context.Context, ids []event.ClaimID, after time.Duration) error {
 	space, err := s.scripts.keys.get()
 	if err != nil {
-		return ids, err
+		return err
 	}
-	for from := 0; from < len(ids); from += maxBatch {
-		part := ids[from:min(from+maxBatch, len(ids))]
+	for part := range slices.Chunk(ids, maxBatch) {
 		limited, cancel := context.WithTimeout(ctx, batchTimeout)
-		ranErr := runNodes(limited, s.scripts, expireScript, part, bucketOf,
+		err := runNodes(limited, s.scripts, expireScript, part, bucketOf,
 			func(group []event.ClaimID) ([]string, []any) {
-				keys := make([]string, len(group))
-				for i, id := range group {
-					keys[i] = space.claim(id)
-				}
+				keys := appendTexts(make([]string, 0, len(group)), len(group), claimKeyBytes,
+					func(b []byte, i int) []byte { return space.appendClaim(b, group[i]) })
 				return keys, []any{after.Milliseconds()}
 			},
-			func(group []event.ClaimID, cmd *goredis.Cmd) {
-				letters, err := cmd.Text()
-				for i, id := range group {
-					if err != nil || i >= len(letters) || letters[i] != 'E' {
-						missed = append(missed, id)
-					}
-				}
-			})
+			func([]event.ClaimID, *goredis.Cmd) {})
 		cancel()
-		if ranErr != nil {
-			return append(missed, ids[from+len(part):]...), fmt.Errorf("expire claims of outbox: %w", ranErr)
+		if err != nil {
+			return fmt.Errorf("expire claims of outbox: %w", err)
 		}
 	}
-	return missed, nil
+	return nil
 }

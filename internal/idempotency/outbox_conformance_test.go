@@ -42,7 +42,7 @@ func testEpoch(t *testing.T, b backend) {
 	require.True(t, holds("shop", "one", elsewhere), "another bucket has lost nothing")
 }
 
-// testExpireClaims: only settled claims expire early, and none lives longer for it.
+// testExpireClaims: claims expire early, settled or not, and none lives longer for it.
 func testExpireClaims(t *testing.T, b backend) {
 	r := newRig(t, b)
 	held, settled, absent := r.newClaim(), r.newClaim(), r.newClaim()
@@ -52,13 +52,10 @@ func testExpireClaims(t *testing.T, b backend) {
 	r.mustBecome(t, settled.ID, stateSettled)
 	ttl := func(c event.Claim) time.Duration { return r.raw.PTTL(t.Context(), recordKey(c.ID)).Val() }
 
-	missed, err := r.ExpireClaims(t.Context(), []event.ClaimID{held.ID, settled.ID, absent.ID}, time.Minute)
-	require.NoError(t, err)
-	require.Equal(t, []event.ClaimID{held.ID}, missed)
+	require.NoError(t, r.ExpireClaims(t.Context(), []event.ClaimID{held.ID, settled.ID, absent.ID}, time.Minute))
 	require.LessOrEqual(t, ttl(settled), time.Minute)
-	require.Greater(t, ttl(held), time.Minute)
+	require.LessOrEqual(t, ttl(held), time.Minute)
 
-	_, err = r.ExpireClaims(t.Context(), []event.ClaimID{settled.ID}, time.Hour)
-	require.NoError(t, err)
+	require.NoError(t, r.ExpireClaims(t.Context(), []event.ClaimID{settled.ID}, time.Hour))
 	require.LessOrEqual(t, ttl(settled), time.Minute)
 }

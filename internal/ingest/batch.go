@@ -19,6 +19,9 @@ const maxWorkers = 128
 type BatchResult struct {
 	Result Result
 	Err    error
+	// Settlement is what is left to be done with the claim of an event that was written, if
+	// [RelayRules] say so.
+	Settlement *event.Settlement
 }
 
 // AcceptBatch takes events through the door, each on its own, and returns what

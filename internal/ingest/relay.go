@@ -24,6 +24,9 @@ type RelayRules struct {
 	// Continue says whether later events of an entity are written behind one with this
 	// error.
 	Continue func(*event.Error) bool
+	// Unsettled says that claims of events that were written now are left as they are, for
+	// the relay to settle ([BatchResult.Settlement]), or to let them expire.
+	Unsettled bool
 }
 
 // Standing is whether an event still waits.
@@ -65,7 +68,7 @@ func (d *Door) Relay(ctx context.Context, events []Relayed, rules RelayRules) []
 	byAttempt := make(map[*attempt]int, len(events))
 	for i := range events {
 		it := &items[i]
-		it.door, it.req, it.plan = d, events[i].Request, events[i].Plan
+		it.door, it.req, it.plan, it.unsettled = d, events[i].Request, events[i].Plan, rules.Unsettled
 		if it.plan.refused() {
 			it.aside = func() { it.refuse(ctx) }
 			continue
@@ -84,7 +87,7 @@ func (d *Door) Relay(ctx context.Context, events []Relayed, rules RelayRules) []
 	w.all.Wait()
 	results := make([]BatchResult, len(items))
 	for i := range items {
-		results[i] = BatchResult{Result: items[i].result, Err: items[i].err}
+		results[i] = BatchResult{Result: items[i].result, Err: items[i].err, Settlement: items[i].settlement}
 	}
 	return results
 }
@@ -123,31 +126,84 @@ func (r *relaying) confirm(ctx context.Context, held []int) {
 	}
 }
 
-// write writes the events that hold their claims: those that are alone of their entity
-// together, the others one after the other.
+// write writes the events that hold their claims: those of entities all of whose events do
+// together, the others one entity beside the other.
 func (r *relaying) write(ctx context.Context, w *workers) {
-	var alone []*item
+	var together []*item
+	var follows []int
+	inOrder := r.door.log.KeepsOrder()
 	for _, q := range queuesOf(r.items) {
-		if q.first.next == nil && q.first.held {
-			alone = append(alone, q.first)
+		if !q.held() || q.first.next != nil && !inOrder {
+			w.run(func() { r.queue(ctx, q) })
 			continue
 		}
-		w.run(func() { r.queue(ctx, q) })
+		before := -1
+		for it := q.first; it != nil; it = it.next {
+			together, follows = append(together, it), append(follows, before)
+			before = len(together) - 1
+		}
 	}
-	for _, it := range alone {
+	r.together(ctx, together, follows, w)
+}
+
+// held tells whether all events of the queue hold their claims.
+func (q entityQueue) held() bool {
+	for it := q.first; it != nil; it = it.next {
+		if !it.held {
+			return false
+		}
+	}
+	return true
+}
+
+// together hands all records over before it waits for the first. Some follow others
+// ([Log.PublishAll]).
+func (r *relaying) together(ctx context.Context, items []*item, follows []int, w *workers) {
+	if len(items) == 0 {
+		return
+	}
+	records := make([]event.Record, 0, len(items))
+	at := make([]int, len(items)) // of an item's record; -1: it has none
+	order := make([]int, 0, len(items))
+	late := false
+	for i, it := range items {
+		at[i] = -1
+		before := -1
+		if follows[i] >= 0 {
+			if before = at[follows[i]]; before < 0 {
+				continue
+			}
+		}
 		guard(func() {
-			if it.prepare() {
-				it.send(ctx)
+			if late = late || !it.prepare(); !late {
+				at[i] = len(records)
+				records, order = append(records, it.record), append(order, before)
 			}
 		}, &it.attempt)
 	}
-	for i := len(alone) - 1; i >= 0; i-- {
-		it := alone[i]
+	var wait func(int) (event.Position, error)
+	if len(records) > 0 {
+		attempts := make([]*attempt, len(items))
+		for i, it := range items {
+			attempts[i] = &it.attempt
+		}
+		if !guard(func() { wait = r.door.log.PublishAll(ctx, records, order) }, attempts...) {
+			return
+		}
+	}
+	// Backwards: when the last is acknowledged most others are, and the goroutine sleeps
+	// once instead of once for each.
+	for i := len(items) - 1; i >= 0; i-- {
+		it := items[i]
 		guard(func() {
-			if it.wait == nil {
-				w.run(func() { it.finishing(it.refuseLate)() })
+			switch {
+			case it.err != nil: // a panic, which is counted
+				return
+			case at[i] < 0:
+				w.run(it.finishing(it.refuseLate))
 				return
 			}
+			it.wait = func() (event.Position, error) { return wait(at[i]) }
 			receipt, err := it.acknowledged(ctx)
 			if err != nil { // a release is waited for
 				w.run(it.finishing(func() { it.end(event.Receipt{}, err) }))
@@ -176,10 +232,16 @@ func queuesOf(items []item) []entityQueue {
 	return queues
 }
 
-// queue writes the events of one entity one after the other.
+// queue takes the events of one entity one after the other; those that hold their claims
+// and have no others between them together, if the log keeps their order.
 func (r *relaying) queue(ctx context.Context, q entityQueue) {
 	stopped := false
+	inOrder := r.door.log.KeepsOrder()
 	for it := q.first; it != nil; it = it.next {
+		if !stopped && inOrder && it.held && it.next != nil && it.next.held {
+			it, stopped = r.run(ctx, it)
+			continue
+		}
 		guard(func() {
 			switch {
 			case it.err != nil: // a panic, which is counted
@@ -196,8 +258,28 @@ func (r *relaying) queue(ctx context.Context, q entityQueue) {
 			}
 			it.finish()
 		}, &it.attempt)
-		if it.err != nil && !r.rules.Continue(asError(it.err)) {
-			stopped = true
-		}
+		stopped = stopped || r.stops(it)
 	}
+}
+
+// stops tells whether nothing may be written behind an event.
+func (r *relaying) stops(it *item) bool {
+	return it.err != nil && !r.rules.Continue(asError(it.err))
+}
+
+// run writes the events from first on that hold their claims. It returns the last of them.
+func (r *relaying) run(ctx context.Context, first *item) (last *item, stopped bool) {
+	var items []*item
+	var follows []int
+	for it := first; it != nil && it.held; it = it.next {
+		follows = append(follows, len(items)-1)
+		items = append(items, it)
+	}
+	w := newWorkers(maxWorkers)
+	r.together(ctx, items, follows, w)
+	w.all.Wait()
+	for _, it := range items {
+		stopped = stopped || r.stops(it)
+	}
+	return items[len(items)-1], stopped
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -82,22 +83,49 @@ func TestRelayKeepsOrder(t *testing.T) {
 		"gone":     {[]Standing{Gone, Waits, Waits}, "", false, []string{"gone", "ok", "ok"}},
 		"dead row": {[]Standing{Waits, Waits, Waits}, "", true, []string{"schema-violation", "ok", "ok"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := batchWorld(t)
-			w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
-				if string(r.Value) == c.refuse {
-					return event.Position{}, event.Refuse(event.LogUnavailable, "no")
+		for _, inOrder := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, log keeps order: %t", name, inOrder), func(t *testing.T) {
+				t.Parallel()
+				w := batchWorld(t)
+				w.inOrder = inOrder
+				w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
+					if string(r.Value) == c.refuse {
+						return event.Position{}, event.Refuse(event.LogUnavailable, "no")
+					}
+					return event.Position{Partition: r.Partition}, nil
 				}
-				return event.Position{Partition: r.Partition}, nil
-			}
-			first := of("a", 0)
-			if c.invalid {
-				first = of("a", 0, "invalid")
-			}
-			require.Equal(t, c.want, relay(t, w.door(Config{}, nil), confirming(c.standings...), first, of("a", 1), of("b", 2)))
-		})
+				first := of("a", 0)
+				if c.invalid {
+					first = of("a", 0, "invalid")
+				}
+				require.Equal(t, c.want, relay(t, w.door(Config{}, nil), confirming(c.standings...), first, of("a", 1), of("b", 2)))
+			})
+		}
 	}
+}
+
+// Events of one entity are handed over together if the log keeps their order, also between
+// others that are not written.
+func TestRelayHandsAnEntityOverTogether(t *testing.T) {
+	t.Parallel()
+	w := batchWorld(t)
+	w.inOrder = true
+	rules := confirming(Gone, Waits, Waits, Waits, Gone, Waits)
+	rules.Unsettled = true
+	var values []string
+	w.publish = func(_ context.Context, r event.Record) (event.Position, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		values = append(values, string(r.Value))
+		if string(r.Value) == "a|2" {
+			return event.Position{}, event.Refuse(event.LogUnavailable, "no")
+		}
+		return event.Position{Partition: r.Partition}, nil
+	}
+	got := relay(t, w.door(Config{}, nil), rules, of("a", 0), of("a", 1), of("a", 2), of("a", 3), of("a", 4), of("a", 5))
+	require.Equal(t, []string{"gone", "ok", "log-unavailable", "held-back", "held-back", "held-back"}, got)
+	require.Equal(t, []string{"a|1", "a|2"}, values)
+	require.Empty(t, w.settled, "the relay settles them")
 }
 
 // If it cannot be found out what still waits, nothing is written.

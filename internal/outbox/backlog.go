@@ -20,60 +20,90 @@ const (
 // backlog holds the rows that were read and are not finished, in the order in which they
 // were read. It belongs to the publisher.
 type backlog struct {
-	rows  []*Row // in order
-	bytes int
-	busy  map[int64]struct{} // rows that are being published
-	// entities that rows are being published of, or have to wait for.
-	active map[string]int
-	waits  map[string]*pause
+	rows     []*Row // in order
+	bytes    int
+	entities map[string]*entity // those of the rows, by what they are kept in order with
+	waiting  map[*entity]struct{}
+	picks    int
 }
 
-// pause is how long an entity, or a row without one, waits for another try.
+// entity is what rows are kept in order with: an entity, or a row alone.
+type entity struct {
+	rows    int // in the backlog
+	busy    int // that are being published
+	wait    *pause
+	skipped int // the pick in which its other rows stay
+}
+
+// pause is how long an entity waits for another try.
 type pause struct {
 	until    time.Time
 	schedule *backoff.Exponential
 }
 
 func newBacklog() *backlog {
-	return &backlog{busy: map[int64]struct{}{}, active: map[string]int{}, waits: map[string]*pause{}}
+	return &backlog{entities: map[string]*entity{}, waiting: map[*entity]struct{}{}}
 }
 
 func (b *backlog) add(rows []*Row) {
 	b.rows = append(b.rows, rows...)
 	for _, r := range rows {
 		b.bytes += r.size()
+		e := b.entities[r.order]
+		if e == nil {
+			e = new(entity)
+			b.entities[r.order] = e
+		}
+		e.rows++
+		r.of, r.busy = e, false
 	}
+}
+
+// remove takes off the rows of which that is said.
+func (b *backlog) remove(gone func(*Row) bool) {
+	b.rows = slices.DeleteFunc(b.rows, func(r *Row) bool {
+		if !gone(r) {
+			return false
+		}
+		b.bytes -= r.size()
+		if r.of.rows--; r.of.rows == 0 {
+			delete(b.entities, r.order)
+			delete(b.waiting, r.of)
+		}
+		return true
+	})
 }
 
 func (b *backlog) full() bool { return len(b.rows) >= backlogRows || b.bytes >= backlogBytes }
 
 // pick returns rows to be published now, at most so many and about so many bytes. Rows of
-// an entity that is being published, or waits, stay.
+// an entity that is being published, or waits, stay. Of one that is tried again the first
+// row is tried alone: Kafka refuses whole batches, and it may be the one that it does not take.
 func (b *backlog) pick(now time.Time, most, mostBytes int) []*Row {
 	var picked []*Row
 	bytes := 0
-	skipped := map[string]bool{}
+	b.picks++
 	for _, r := range b.rows {
 		if len(picked) == most || bytes >= mostBytes {
 			break
 		}
-		if _, busy := b.busy[r.Seq]; busy {
+		e := r.of
+		if r.busy || e.skipped == b.picks {
 			continue
 		}
-		key := r.order
-		if skipped[key] {
+		if e.busy > 0 || e.wait != nil && now.Before(e.wait.until) {
+			e.skipped = b.picks
 			continue
 		}
-		if w := b.waits[key]; b.active[key] > 0 || w != nil && now.Before(w.until) {
-			skipped[key] = true
-			continue
+		if e.wait != nil {
+			e.skipped = b.picks
 		}
 		picked = append(picked, r)
 		bytes += r.size()
 	}
 	for _, r := range picked {
-		b.busy[r.Seq] = struct{}{}
-		b.active[r.order]++
+		r.busy = true
+		r.of.busy++
 	}
 	return picked
 }
@@ -81,14 +111,11 @@ func (b *backlog) pick(now time.Time, most, mostBytes int) []*Row {
 // published ends the publishing of rows. Those that are not done stay, to be tried again.
 func (b *backlog) published(rows []*Row, done map[int64]bool, retryAfter map[int64]time.Duration, now time.Time) {
 	for _, r := range rows {
-		delete(b.busy, r.Seq)
-		key := r.order
-		if b.active[key]--; b.active[key] == 0 {
-			delete(b.active, key)
-		}
+		r.busy = false
+		r.of.busy--
 		if done[r.Seq] {
-			b.bytes -= r.size()
-			delete(b.waits, key)
+			r.of.wait = nil
+			delete(b.waiting, r.of)
 		}
 	}
 	for _, r := range rows {
@@ -96,21 +123,20 @@ func (b *backlog) published(rows []*Row, done map[int64]bool, retryAfter map[int
 		if !failed {
 			continue
 		}
-		w := b.waits[r.order]
-		if w == nil {
-			w = &pause{schedule: backoff.NewExponential(firstPause, longestPause)}
-			b.waits[r.order] = w
+		if r.of.wait == nil {
+			r.of.wait = &pause{schedule: backoff.NewExponential(firstPause, longestPause)}
+			b.waiting[r.of] = struct{}{}
 		}
-		w.until = now.Add(max(after, w.schedule.Next()))
+		r.of.wait.until = now.Add(max(after, r.of.wait.schedule.Next()))
 	}
-	b.rows = slices.DeleteFunc(b.rows, func(r *Row) bool { return done[r.Seq] })
+	b.remove(func(r *Row) bool { return !r.busy && done[r.Seq] })
 }
 
 // next is when a row that waits is to be tried; false if none waits.
 func (b *backlog) next() (at time.Time, ok bool) {
-	for key, w := range b.waits {
-		if b.active[key] == 0 && (!ok || w.until.Before(at)) {
-			at, ok = w.until, true
+	for e := range b.waiting {
+		if e.busy == 0 && (!ok || e.wait.until.Before(at)) {
+			at, ok = e.wait.until, true
 		}
 	}
 	return at, ok
@@ -120,7 +146,7 @@ func (b *backlog) next() (at time.Time, ok bool) {
 func (b *backlog) keep(choose func([]*Row) []*Row) {
 	var idle []*Row
 	for _, r := range b.rows {
-		if _, busy := b.busy[r.Seq]; !busy {
+		if !r.busy {
 			idle = append(idle, r)
 		}
 	}
@@ -128,14 +154,8 @@ func (b *backlog) keep(choose func([]*Row) []*Row) {
 	for _, r := range choose(idle) {
 		kept[r.Seq] = struct{}{}
 	}
-	b.rows = slices.DeleteFunc(b.rows, func(r *Row) bool {
+	b.remove(func(r *Row) bool {
 		_, keep := kept[r.Seq]
-		_, busy := b.busy[r.Seq]
-		if keep || busy {
-			return false
-		}
-		b.bytes -= r.size()
-		delete(b.waits, r.order)
-		return true
+		return !keep && !r.busy
 	})
 }

@@ -21,9 +21,10 @@ type Claims interface {
 	// Holds tells whether the store has lost no claim since that name was given, nor got old
 	// ones back: as far as claims like these are concerned, or, for none, any.
 	Holds(ctx context.Context, outbox, epoch string, like []event.ClaimID) (bool, error)
-	// Expire makes settled claims expire after a time, if they would live longer. It returns
-	// how many were not settled yet, and are as they were.
-	Expire(ctx context.Context, ids []event.ClaimID, after time.Duration) (missed []event.ClaimID, err error)
+	// Settle settles claims soon, and keeps them for the window.
+	Settle(list []event.Settlement)
+	// Expire makes claims expire after a time, settled or not, if they would live longer.
+	Expire(ctx context.Context, ids []event.ClaimID, after time.Duration) error
 }
 
 // Log is Kafka, in which rows are looked for.

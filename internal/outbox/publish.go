@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,7 +38,9 @@ type publisher struct {
 	holds   *holds               // nil: dead rows hold nothing
 	dying   map[string]time.Time // entities of dead rows that are not in the table of dead rows yet
 	running int
-	results chan published
+	// vanishing says that rows of the last batches had left the table.
+	vanishing atomic.Bool
+	results   chan published
 }
 
 // published is what became of a batch.
@@ -201,20 +204,22 @@ func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 		Continue: func(e *event.Error) bool {
 			return errors.Is(e, ingest.ErrGone) || !p.cfg.HoldEntity && isDead(e)
 		},
+		Unsettled: true,
 	})
 	if ctx.Err() != nil {
 		result.err = ctx.Err()
 	}
+	p.open.add(results)
 	for i, res := range results {
 		p.sort(&result, rows[i], events[i].Plan.ClaimID, res)
 	}
 	return result
 }
 
-// withoutGone sets rows aside that have left the table, while the reader tells of rows that
+// withoutGone sets rows aside that have left the table, while the reader tells of many that
 // were published before this session: claiming them would be in vain.
 func (p *publisher) withoutGone(ctx context.Context, rows []*Row, result *published) ([]*Row, error) {
-	if !p.cfg.WAL || p.state.isCaughtUp() {
+	if !p.vanishing.Load() {
 		return rows, nil
 	}
 	seqs := make([]int64, len(rows))
@@ -233,6 +238,7 @@ func (p *publisher) withoutGone(ctx context.Context, rows []*Row, result *publis
 			left = append(left, r)
 		}
 	}
+	p.vanishing.Store(len(left) < len(rows))
 	return left, nil
 }
 
@@ -244,6 +250,7 @@ func (p *publisher) sort(result *published, r *Row, claim event.ClaimID, res ing
 		result.finished = append(result.finished, finished{row: r, claim: claim})
 		p.metrics.published(p.cfg.Name, r, res.Result.Replayed)
 	case errors.Is(res.Err, ingest.ErrGone):
+		p.vanishing.Store(true)
 		result.finished = append(result.finished, finished{row: r, gone: true})
 	case !errors.As(res.Err, &e):
 		e = event.Failure(res.Err)
@@ -324,22 +331,14 @@ const visibleWithin = 64 * time.Millisecond
 // there tells which rows are in the table, and in which snapshot.
 func (p *publisher) there(ctx context.Context, seqs []int64) (there map[int64]struct{}, snap snapshot, err error) {
 	there = make(map[int64]struct{}, len(seqs))
-	text := ""
+	text, found := "", []int64(nil)
 	err = p.check.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		found, err := conn.Query(ctx, `SELECT pg_current_snapshot()::text, o.* FROM (VALUES (1)) one LEFT JOIN LATERAL (SELECT `+p.table.column("seq")+` FROM `+p.table.table+
-			` WHERE `+p.table.column("seq")+` = ANY($1)) o ON true`, seqs)
-		if err != nil {
-			return err
-		}
-		var seq *int64
-		_, err = pgx.ForEachRow(found, []any{&text, &seq}, func() error {
-			if seq != nil {
-				there[*seq] = struct{}{}
-			}
-			return nil
-		})
-		return err
+		seq := p.table.column("seq")
+		return conn.QueryRow(ctx, `SELECT pg_current_snapshot()::text, ARRAY(SELECT `+seq+` FROM `+p.table.table+` WHERE `+seq+` = ANY($1))`, seqs).Scan(&text, &found)
 	})
+	for _, seq := range found {
+		there[seq] = struct{}{}
+	}
 	if err == nil {
 		snap, err = parseSnapshot(text)
 	}

@@ -30,6 +30,9 @@ type Row struct {
 	xid uint32
 	// order is what the row is kept in order with: its entity, or the row alone.
 	order string
+	// of and busy belong to the backlog: that, and whether the row is being published.
+	of   *entity
+	busy bool
 }
 
 // rowOverhead is about what a row takes in memory beside its payload, in bytes.

@@ -28,15 +28,12 @@ type session struct {
 	state    *stateKeeper
 	reader   reader
 	expiring chan []event.ClaimID
+	open     openClaims
 }
-
-// expiringBatches is how many batches of claims may wait to expire soon. Those beyond
-// expire with the window.
-const expiringBatches = 256
 
 // lead waits until this relay has the lock of the outbox. The session must be closed.
 func (r *Relay) lead(ctx context.Context) (s *session, err error) {
-	s = &session{Relay: r, app: "gateway outbox " + rand.Text()[:8] + " " + r.cfg.Name, expiring: make(chan []event.ClaimID, expiringBatches)}
+	s = &session{Relay: r, app: "gateway outbox " + rand.Text()[:8] + " " + r.cfg.Name, expiring: make(chan []event.ClaimID, expiringBatches), open: openClaims{list: map[event.ClaimID]*event.Settlement{}}}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -171,7 +168,9 @@ func (s *session) run(ctx context.Context) error {
 		group.Go(func() error { return s.observe(ctx) })
 		return nil
 	})
-	return group.Wait()
+	err := group.Wait()
+	s.claims.Settle(s.open.removeAll())
+	return err
 }
 
 func (s *session) openReader(ctx context.Context) error {

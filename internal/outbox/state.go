@@ -106,7 +106,7 @@ func (s *session) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	s.state = &stateKeeper{state: st, before: st, session: s, outstanding: map[int64]time.Time{}}
+	s.state = &stateKeeper{state: st, before: st, session: s, outstanding: map[int64]*triedRows{}, earlier: &triedRows{at: st.since}}
 	return nil
 }
 
@@ -178,19 +178,31 @@ type stateKeeper struct {
 
 	mu          sync.Mutex
 	state       state
-	before      state               // when the session began
-	outstanding map[int64]time.Time // since when rows may have been tried that are still there
-	caughtUp    bool                // all rows that were there when the session began have been read
+	before      state                // when the session began
+	outstanding map[int64]*triedRows // rows that may have been tried and are still there
+	earlier     *triedRows           // those that an earlier session may have tried
+	tries       []*triedRows         // those of this session, the oldest first
+	caughtUp    bool                 // all rows that were there when the session began have been read
+}
+
+// triedRows are rows that were first tried at the same time.
+type triedRows struct {
+	at   time.Time
+	left int // in the table
 }
 
 // oldest is when the oldest outstanding row was first tried; now if there is none. It is
 // called with mu held.
 func (k *stateKeeper) oldest(now time.Time) time.Time {
+	for len(k.tries) > 0 && k.tries[0].left == 0 {
+		k.tries = k.tries[1:]
+	}
 	oldest := now
-	for _, at := range k.outstanding {
-		if at.Before(oldest) {
-			oldest = at
-		}
+	if len(k.tries) > 0 && k.tries[0].at.Before(oldest) {
+		oldest = k.tries[0].at
+	}
+	if k.earlier.left > 0 && k.earlier.at.Before(oldest) {
+		oldest = k.earlier.at
 	}
 	if !k.caughtUp && k.state.since.Before(oldest) {
 		oldest = k.state.since // rows that an earlier session tried are still to be read
@@ -204,17 +216,11 @@ func (k *stateKeeper) read(rows []*Row, all bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range rows {
-		if _, ok := k.outstanding[r.Seq]; !ok && r.Seq <= k.before.tried {
-			k.outstanding[r.Seq] = k.before.since
+		if r.Seq <= k.before.tried {
+			k.noteTried(r, k.earlier)
 		}
 	}
 	k.caughtUp = k.caughtUp || all
-}
-
-func (k *stateKeeper) isCaughtUp() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.caughtUp
 }
 
 // errTooOld ends a session, so that the next one looks in the log.
@@ -242,12 +248,20 @@ func (k *stateKeeper) trying(ctx context.Context, rows []*Row) error {
 			return err
 		}
 	}
+	tries := &triedRows{at: now}
 	for _, r := range rows {
-		if _, ok := k.outstanding[r.Seq]; !ok {
-			k.outstanding[r.Seq] = now
-		}
+		k.noteTried(r, tries)
 	}
+	k.tries = append(k.tries, tries)
 	return nil
+}
+
+// noteTried is called with mu held.
+func (k *stateKeeper) noteTried(r *Row, with *triedRows) {
+	if _, ok := k.outstanding[r.Seq]; !ok {
+		k.outstanding[r.Seq] = with
+		with.left++
+	}
 }
 
 // fresh fails if a row that is still there may have been tried so long ago that its claim
@@ -301,7 +315,10 @@ func (k *stateKeeper) leaving(rows []finished) (epoch string, since time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, f := range rows {
-		delete(k.outstanding, f.row.Seq)
+		if tries := k.outstanding[f.row.Seq]; tries != nil {
+			tries.left--
+			delete(k.outstanding, f.row.Seq)
+		}
 	}
 	return k.state.epoch, k.oldest(now)
 }

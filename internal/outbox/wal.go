@@ -161,13 +161,21 @@ func (w *walReader) forward(ctx context.Context, out chan<- found) error {
 
 // receive reads messages, and sends a status in time.
 func (w *walReader) receive(ctx context.Context) error {
+	// The deadline is the connection's own: a context for each message costs more than the
+	// message.
+	conn := w.repl.Conn()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })()
 	status := time.Now()
-	for {
-		if time.Since(status) >= statusInterval {
-			status = time.Now()
+	for asked := true; ; {
+		if asked || time.Since(status) >= statusInterval {
+			asked, status = false, time.Now()
 			if err := w.sendStatus(ctx); err != nil {
 				return err
 			}
+			_ = conn.SetReadDeadline(status.Add(statusInterval))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if w.full() {
 			select {
@@ -178,21 +186,15 @@ func (w *walReader) receive(ctx context.Context) error {
 			}
 			continue
 		}
-		waiting, cancel := context.WithDeadline(ctx, status.Add(statusInterval))
-		message, err := w.repl.ReceiveMessage(waiting)
-		cancel()
+		message, err := w.repl.ReceiveMessage(context.Background())
 		if err != nil {
-			if pgconn.Timeout(err) && ctx.Err() == nil {
+			if pgconn.Timeout(err) || ctx.Err() != nil {
 				continue
 			}
 			return fmt.Errorf("receive from the write-ahead log: %w", err)
 		}
-		asked, err := w.message(message)
-		if err != nil {
+		if asked, err = w.message(message); err != nil {
 			return err
-		}
-		if asked {
-			status = time.Time{}
 		}
 	}
 }

@@ -18,18 +18,22 @@ const writeRows = 5000
 // heartbeatInterval is between two writes of the state while nothing is published. With
 // the write-ahead log each is a transaction of this database, by which the slot moves on
 // where other databases write and this one does not.
-const heartbeatInterval = 10 * time.Second
+//
+// The first one comes soon after the session has begun: until the position is noted, the
+// next session would read the table first.
+const heartbeatInterval, firstHeartbeat = 10 * time.Second, time.Second
 
 // writeAll deletes rows that are finished, until ctx ends. It collects what is finished
 // while a transaction commits.
 func (s *session) writeAll(ctx context.Context, in <-chan []finished) error {
-	heartbeat := time.NewTicker(heartbeatInterval)
+	heartbeat := time.NewTimer(firstHeartbeat)
 	defer heartbeat.Stop()
 	for {
 		var rows []finished
 		select {
 		case rows = <-in:
 		case <-heartbeat.C: // without rows: it only moves the position
+			heartbeat.Reset(heartbeatInterval)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -72,6 +76,7 @@ func (s *session) remove(ctx context.Context, rows []finished) error {
 	if err != nil {
 		return fmt.Errorf("delete published rows: %w", explained(err, s.cfg))
 	}
+	s.open.remove(claims)
 	s.metrics.commit.Observe(s.now().Sub(begun).Seconds())
 	s.state.left(since)
 	s.status.progressed(len(rows) > 0)
@@ -147,43 +152,4 @@ func describe(e *event.Error) string {
 		text += fmt.Sprintf("\n%s: %s (%s)", v.Pointer, v.Message, v.Keyword)
 	}
 	return text
-}
-
-// expireAll makes the claims of deleted rows expire, until ctx ends. A claim that is not
-// settled yet is tried again later.
-func (s *session) expireAll(ctx context.Context) error {
-	const tries, pause = 3, 500 * time.Millisecond
-	type late struct {
-		ids   []event.ClaimID
-		tries int
-		at    time.Time
-	}
-	var again []late
-	timer := time.NewTicker(pause)
-	defer timer.Stop()
-	for {
-		var ids []event.ClaimID
-		left := tries
-		select {
-		case ids = <-s.expiring:
-		case now := <-timer.C:
-			if len(again) == 0 || now.Before(again[0].at) {
-				continue
-			}
-			ids, left = again[0].ids, again[0].tries
-			again = again[1:]
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		missed, err := s.claims.Expire(ctx, ids, s.cfg.fence())
-		if err != nil {
-			missed = ids
-		}
-		if len(missed) > 0 && left > 1 && len(again) < cap(s.expiring) {
-			again = append(again, late{missed, left - 1, time.Now().Add(pause)})
-		}
-	}
 }

@@ -73,7 +73,7 @@ const (
 	claimNone = iota
 	claimHeld // its owner may still publish
 	claimSettled
-	claimShort // settled, and gone soon
+	claimShort // settled or not, and gone soon
 )
 
 type outboxState struct {
@@ -262,6 +262,9 @@ func (s outboxState) relay(i int, rule func(OutboxRule) bool) map[string]outboxS
 		next.records++
 		next.claim, r.at = claimSettled, relayPublished
 		out["publishes, settles"] = next
+		open := next // it settles only if it does not get to delete the row
+		open.claim = claimHeld
+		out["publishes"] = open
 		unsettled := next
 		unsettled.relays[i] = outboxRelay{}
 		unsettled.claim = claimHeld
@@ -279,7 +282,7 @@ func (s outboxState) relay(i int, rule func(OutboxRule) bool) map[string]outboxS
 		r.at = relayDeleted
 		out["deletes the row"] = next
 	case relayDeleted:
-		if s.claim == claimSettled {
+		if s.claim != claimNone { // whoever holds it finds that the row is gone
 			next.claim = claimShort
 		}
 		*r = outboxRelay{}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -165,9 +166,13 @@ func (b *bench) freshSlot(ctx context.Context, read string) error {
 	if err != nil {
 		return err
 	}
-	backoff.Sleep(ctx, 2*time.Second) // until the position is noted
-	r.stop()
-	return nil
+	defer r.stop()
+	noted := false
+	backoff.Poll(ctx, 100*time.Millisecond, func() bool { // else the next relay reads the table first
+		err = b.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM outbox_relay, pg_replication_slots WHERE slot_name = $1 AND position >= confirmed_flush_lsn)`, b.name).Scan(&noted)
+		return err != nil || noted
+	})
+	return err
 }
 
 type drained struct {
@@ -187,6 +192,7 @@ func (b *bench) drain(ctx context.Context, read string, rows, entities int) (dra
 	if err != nil {
 		return drained{}, err
 	}
+	profiled := b.profile(ctx, r, read)
 	begun := time.Now()
 	var asked error
 	empty := backoff.Poll(ctx, 10*time.Millisecond, func() bool {
@@ -195,6 +201,7 @@ func (b *bench) drain(ctx context.Context, read string, rows, entities int) (dra
 		return asked != nil || !some
 	})
 	took := time.Since(begun)
+	profiled()
 	cpu, peak := r.stop()
 	if asked == nil && !empty {
 		asked = ctx.Err()
@@ -213,20 +220,10 @@ func (b *bench) delay(ctx context.Context, read string) (string, error) {
 		return "", err
 	}
 	defer r.stop()
-	const writers = 8
-	var running sync.WaitGroup
-	errs := make([]error, writers)
-	until := time.Now().Add(time.Duration(b.f.seconds) * time.Second)
-	for w := range writers {
-		running.Go(func() {
-			errs[w] = b.write(ctx, until, "outbox", time.Duration(writers)*time.Second/time.Duration(b.f.rate), nil)
-		})
-	}
-	running.Wait()
-	backoff.Sleep(ctx, time.Second)
-	if err := errors.Join(errs...); err != nil {
+	if _, err := b.steady(ctx, b.f.rate, time.Duration(b.f.seconds)*time.Second); err != nil {
 		return "", err
 	}
+	backoff.Sleep(ctx, time.Second)
 	return r.delays(ctx)
 }
 
@@ -308,4 +305,33 @@ func (b *bench) commits(ctx context.Context, kind string, span time.Duration) (f
 		total += n
 	}
 	return float64(total) / time.Since(begun).Seconds(), errors.Join(errs...)
+}
+
+// profile takes a CPU profile of a relay for a few seconds, if that is asked for, and one of
+// what it has allocated. The function that it returns waits for them.
+func (b *bench) profile(ctx context.Context, r *relay, name string) (wait func()) {
+	if b.f.profile == "" {
+		return func() {}
+	}
+	var taking sync.WaitGroup
+	taking.Go(func() { b.take(ctx, r, name+"-cpu", "profile?seconds=5") })
+	return func() {
+		taking.Wait()
+		b.take(ctx, r, name+"-allocs", "allocs")
+	}
+}
+
+func (b *bench) take(ctx context.Context, r *relay, name, what string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/debug/pprof/"+what, nil)
+	if err != nil {
+		return
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if text, err := io.ReadAll(resp.Body); err == nil {
+		_ = os.WriteFile(filepath.Join(b.f.profile, name+".pprof"), text, 0o600)
+	}
 }
