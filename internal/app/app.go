@@ -21,6 +21,7 @@ import (
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/intake"
+	"eventgateway/internal/outbox"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
 	"eventgateway/internal/redis"
@@ -55,6 +56,9 @@ type App struct {
 	// settled says that no claim of this process is unsettled, so that it may leave the
 	// registry of gateways.
 	settled func() bool
+	relays  []*outbox.Relay
+	// relayOnly leaves the public listener closed.
+	relayOnly bool
 
 	certificates    *certificates // nil: plain HTTP
 	public, private net.Listener
@@ -64,7 +68,16 @@ type App struct {
 // New builds a gateway and opens its listeners, so that Addr is known and a
 // port that is taken is an error at once. It connects to nothing yet.
 func New(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) {
-	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry(), stages: newLifecycle(2)}
+	return newGateway(cfg, openAPI, logger, false)
+}
+
+// NewRelay is New for a gateway that relays outboxes only, and has no public listener.
+func NewRelay(cfg *config.Config, openAPI []byte, logger *slog.Logger) (*App, error) {
+	return newGateway(cfg, openAPI, logger, true)
+}
+
+func newGateway(cfg *config.Config, openAPI []byte, logger *slog.Logger, relayOnly bool) (*App, error) {
+	a := &App{cfg: cfg, logger: logger, registry: prometheus.NewRegistry(), stages: newLifecycle(2), relayOnly: relayOnly}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.stages.add("admin listener", a.stopAdmin) // the first stage, so that probes are answered until all others have stopped
 	err := a.build(openAPI)
@@ -147,6 +160,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		Catalog: a.catalog, Claims: a.store, Settler: a.store, Log: a.producer,
 		Metrics: ingest.NewMetrics(a.registry),
 	})
+	a.buildRelays(door)
 	public := api.Config{
 		Limits: intake.Limits{
 			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
@@ -169,16 +183,23 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
+	a.relayChecks(checks)
+	judge := a.taken.judge
+	if a.relayOnly {
+		judge = a.judgeRelays
+	}
 	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
+	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: judge})
 }
 
 func (a *App) listen() error {
 	var err error
-	if a.public, err = net.Listen("tcp", a.cfg.HTTP.Listen); err != nil {
-		return fmt.Errorf("http.listen: %w; stop what holds the port, or choose another with --listen", err)
+	if !a.relayOnly {
+		if a.public, err = net.Listen("tcp", a.cfg.HTTP.Listen); err != nil {
+			return fmt.Errorf("http.listen: %w; stop what holds the port, or choose another with --listen", err)
+		}
+		a.stages.add("public listener", func(context.Context) error { return closeListener(a.public) })
 	}
-	a.stages.add("public listener", func(context.Context) error { return closeListener(a.public) })
 	if a.private, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
 		return fmt.Errorf("admin.listen: %w; stop what holds the port, or choose another with --admin-listen", err)
 	}
@@ -203,8 +224,13 @@ func closeListener(ln net.Listener) error {
 	return nil
 }
 
-// Addr is the public listener's address.
-func (a *App) Addr() string { return a.public.Addr().String() }
+// Addr is the public listener's address, "" if there is none.
+func (a *App) Addr() string {
+	if a.relayOnly {
+		return ""
+	}
+	return a.public.Addr().String()
+}
 
 // AdminAddr is the admin listener's address.
 func (a *App) AdminAddr() string { return a.private.Addr().String() }

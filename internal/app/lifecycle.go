@@ -121,13 +121,12 @@ func (a *App) start() {
 		a.watchClients,
 		a.certificates.watch,
 	)
-	s.serve(func() error { return a.api.Serve(a.public) })
-	s.add("requests", func(ctx context.Context) error {
-		if err := a.api.Shutdown(ctx); err != nil { // a slow client is not a fault of the gateway
-			a.logger.Warn("requests were still under way when time was up", "error", err)
-		}
-		return nil
-	})
+	if len(a.relays) > 0 {
+		s.run("outbox relays", a.relay)
+	}
+	if !a.relayOnly {
+		a.serveRequests()
+	}
 	s.add("readiness", func(context.Context) error {
 		a.ready.Store(false)
 		a.logger.Info("gateway stops: finishing requests under way")
@@ -143,6 +142,18 @@ func (a *App) leave(ctx context.Context) error {
 		return nil // others find that it is over
 	}
 	return a.producer.Membership().Leave(ctx)
+}
+
+// serveRequests adds the stages of the public listener.
+func (a *App) serveRequests() {
+	s := &a.stages
+	s.serve(func() error { return a.api.Serve(a.public) })
+	s.add("requests", func(ctx context.Context) error {
+		if err := a.api.Shutdown(ctx); err != nil { // a slow client is not a fault of the gateway
+			a.logger.Warn("requests were still under way when time was up", "error", err)
+		}
+		return nil
+	})
 }
 
 // discard stops what a New that failed had built.

@@ -40,7 +40,7 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check -c FILE", Short: "check Kafka, Redis and schemas, and say how to fix what is wrong", GroupID: groupRun, Args: atMost(0),
 		Long: `Checks everything the gateway depends on, before it starts or while it runs: the
-configuration, the event types, Kafka, Redis, and the clocks. For each thing that is
+configuration, the event types, Kafka, Redis, outboxes, and the clocks. For each thing that is
 wrong it says how to fix it. It changes nothing anywhere.
 
 The exit status is 1 if there are errors (some events would be refused, or written
@@ -101,6 +101,16 @@ func (c *checker) findings(ctx context.Context) []preflight.Finding {
 			redis = app.CheckRedis(limited, cfg, app.RedisCheck{Now: c.now, ExpectedRate: c.rate, File: c.file})
 		})
 	}
+	var outboxes []preflight.Finding
+	if cfg != nil && len(cfg.Outbox) > 0 {
+		if outboxes = c.skip("outbox", cfg, wrong, "outbox"); outboxes == nil {
+			looking.Go(func() {
+				limited, cancel := context.WithTimeout(ctx, c.timeout)
+				defer cancel()
+				outboxes = app.CheckOutboxes(limited, cfg)
+			})
+		}
+	}
 	looking.Wait()
-	return slices.Concat(list, kafka, redis)
+	return slices.Concat(list, kafka, redis, outboxes)
 }

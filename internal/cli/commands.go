@@ -33,7 +33,7 @@ func rootCommand(version string, out, errOut io.Writer) *cobra.Command {
 	root.SetHelpFunc(helpFunc(root.HelpFunc()))
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run a gateway:"},
-		&cobra.Group{ID: groupStores, Title: "Look after Kafka and Redis:"},
+		&cobra.Group{ID: groupStores, Title: "Look after Kafka, Redis and PostgreSQL:"},
 		&cobra.Group{ID: groupEvents, Title: "Clients, event types and webhooks:"},
 	)
 	root.AddCommand(
@@ -44,6 +44,9 @@ func rootCommand(version string, out, errOut io.Writer) *cobra.Command {
 		verbs(groupStores, "idempotency", "look up and rebuild what Redis holds for idempotency keys",
 			"gateway idempotency show -c gateway.yaml KEY, or gateway idempotency rebuild -c gateway.yaml",
 			idempotencyShowCommand(), idempotencyRebuildCommand()),
+		verbs(groupStores, "outbox", "relay outbox tables of PostgreSQL to Kafka; see docs/outbox.md",
+			"gateway outbox schema, run, status or dead; see gateway outbox --help",
+			outboxSchemaCommand(), outboxRunCommand(), outboxStatusCommand(), outboxDeadCommand()),
 		verbs(groupEvents, "keys", "make API keys",
 			"gateway keys new",
 			keysNewCommand()),

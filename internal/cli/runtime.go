@@ -43,6 +43,25 @@ func fitCollector() {
 	debug.SetGCPercent(gcPercentFor(m.HeapAlloc))
 }
 
+const (
+	// relayGCPercent: a busy relay allocates 10 kB a row and keeps 13 MB, which Go's default
+	// collects every thousand rows.
+	relayGCPercent = 200
+	// relayMemory is from where on the relay's memory matters more: with large rows.
+	relayMemory = 128 << 20
+)
+
+// boundCollector sets the garbage collection of a process that only relays: most of its
+// memory is rows that pass through. GOGC and GOMEMLIMIT in the environment override.
+func boundCollector() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(relayGCPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(relayMemory)
+	}
+}
+
 func gcPercentFor(liveBytes uint64) int {
 	return int(min(maxGCPercent, max(minGCPercent, heapGrowth*100/max(liveBytes, 1))))
 }

@@ -15,6 +15,7 @@ type Config struct {
 	Schemas     Schemas     `yaml:"schemas"`
 	Idempotency Idempotency `yaml:"idempotency"`
 	Webhooks    []Webhook   `yaml:"webhooks"`
+	Outbox      []Outbox    `yaml:"outbox"`
 	Log         Log         `yaml:"log"`
 
 	// SoleWriter says that no other gateway has ever written to this Kafka, so a

@@ -61,7 +61,7 @@ func TestDocumentedDefaults(t *testing.T) {
 }
 
 // itemRow matches | `webhooks[].key` | type | default | meaning |.
-var itemRow = regexp.MustCompile("^\\| `((?:webhooks|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
+var itemRow = regexp.MustCompile("^\\| `((?:webhooks|outbox|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
 
 // itemPaths are the keys below a list or an optional mapping.
 func itemPaths(t reflect.Type, prefix string) (paths []string) {
@@ -92,6 +92,7 @@ func TestListsAreDocumented(t *testing.T) {
 		}
 	}
 	paths := append(itemPaths(reflect.TypeFor[Webhook](), "webhooks[]."), itemPaths(reflect.TypeFor[Auth](), "auth.")...)
+	paths = append(paths, itemPaths(reflect.TypeFor[Outbox](), "outbox[].")...)
 	require.ElementsMatch(t, paths, slices.Collect(maps.Keys(rows)))
 
 	defaults := newWebhook()
@@ -100,6 +101,15 @@ func TestListsAreDocumented(t *testing.T) {
 	require.Equal(t, 5*time.Minute, defaults.Tolerance)
 	defaults.Name = "<name>"
 	require.Equal(t, "`"+defaults.DeadLetters()+"`", rows["webhooks[].dead_letter_topic"])
+
+	outbox := newOutbox()
+	require.Equal(t, "`"+string(outbox.Read)+"`", rows["outbox[].read"])
+	require.Equal(t, "`"+outbox.Table+"`", rows["outbox[].table"])
+	require.Equal(t, "`"+outbox.EventType+"`", rows["outbox[].event_type"])
+	require.Equal(t, "`"+string(outbox.OnDead)+"`", rows["outbox[].on_dead"])
+	require.Equal(t, "`gateway_<name>`", rows["outbox[].slot"])
+	require.Equal(t, "`gateway_<name>`", rows["outbox[].publication"])
+	require.Equal(t, "gateway_my_shop", Outbox{Name: "My-shop"}.SlotName())
 }
 
 func docsType(v reflect.Value) string {
@@ -144,7 +154,7 @@ func TestExample(t *testing.T) {
 	want := Defaults()
 	want.Auth = Auth{None: true}
 	want.Kafka.Properties = Properties{"client.id": "eventgateway", "linger.ms": "5", "compression.type": "lz4"}
-	want.Webhooks = []Webhook{}
+	want.Webhooks, want.Outbox = []Webhook{}, []Outbox{}
 	want.origins, want.File = cfg.origins, cfg.File
 	require.Equal(t, want, cfg)
 

@@ -18,6 +18,7 @@ const (
 	IdentityBatch      IdentityKind = "batch"      // a batch's Idempotency-Key, and the item's index
 	IdentityCloudEvent IdentityKind = "cloudevent" // a CloudEvent's (source, id)
 	IdentityWebhook    IdentityKind = "webhook"    // a webhook delivery's id; the client is the source
+	IdentityOutbox     IdentityKind = "outbox"     // an outbox row's id; the client is the outbox
 )
 
 // Identity is what makes two requests the same event. The zero Identity means
@@ -96,6 +97,12 @@ type Claim struct {
 	// Begun is when this process asked for the claim: the lease surely runs
 	// until Begun plus the lease time, whatever Redis' clock says.
 	Begun time.Time
+}
+
+// Settlement is how a claim ended whose event was written.
+type Settlement struct {
+	Claim   Claim
+	Receipt Receipt
 }
 
 // hexes returns the ID and the fingerprint in hexadecimal, with one allocation.

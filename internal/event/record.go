@@ -30,6 +30,7 @@ const (
 	HeaderClaim       = "gw_claim"
 	HeaderFingerprint = "gw_fingerprint"
 	HeaderVersion     = "gw_version"
+	HeaderOutbox      = "gw_outbox" // on rows of an outbox: its name
 	HeaderContentType = "content-type"
 	HeaderTraceParent = "traceparent"
 	HeaderTraceState  = "tracestate"

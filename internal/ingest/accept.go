@@ -24,6 +24,9 @@ type attempt struct {
 	// What became of it: err is nil or an *event.Error.
 	result Result
 	err    error
+
+	unsettled  bool // a claim whose event was written is not settled, but returned
+	settlement *event.Settlement
 }
 
 // Accept takes one event through the door and returns when its outcome is known,

@@ -19,6 +19,9 @@ const maxWorkers = 128
 type BatchResult struct {
 	Result Result
 	Err    error
+	// Settlement is what is left to be done with the claim of an event that was written, if
+	// [RelayRules] say so.
+	Settlement *event.Settlement
 }
 
 // AcceptBatch takes events through the door, each on its own, and returns what
@@ -55,6 +58,10 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 type item struct {
 	attempt
 	next *item
+	// Of an event that is relayed (relay.go): does it hold its claim, and if it does not, how
+	// it goes on.
+	held  bool
+	aside func()
 }
 
 // entityQueue is the events of one entity, in the order of the batch.

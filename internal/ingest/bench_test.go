@@ -57,6 +57,12 @@ func (f free) PublishAsync(context.Context, event.Record) func() (event.Position
 	return f.acknowledged
 }
 
+func (f free) PublishAll(context.Context, []event.Record, []int) func(int) (event.Position, error) {
+	return func(int) (event.Position, error) { return f.acknowledged() }
+}
+
+func (free) KeepsOrder() bool { return true }
+
 func (f free) Publish(context.Context, event.Record) (event.Position, error) { return f.acknowledged() }
 
 func (free) Find(context.Context, event.ClaimID, event.AbandonedClaim) (event.Receipt, bool, error) {

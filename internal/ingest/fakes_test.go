@@ -58,6 +58,8 @@ type world struct {
 	read      func(kept event.KeptReceipt) (event.Receipt, error)
 	// neverReleased leaves releases open; by default they complete at once.
 	neverReleased bool
+	// inOrder is whether the log keeps the order of records that follow others.
+	inOrder bool
 
 	mu      sync.Mutex
 	calls   []string
@@ -244,6 +246,23 @@ func (f fakeLog) PublishAsync(ctx context.Context, r event.Record) func() (event
 		return at, err
 	}
 }
+
+func (f fakeLog) PublishAll(ctx context.Context, records []event.Record, follows []int) func(i int) (event.Position, error) {
+	at, errs := make([]event.Position, len(records)), make([]error, len(records))
+	for i, r := range records {
+		if before := follows[i]; before >= 0 {
+			require.True(f.t, f.inOrder)
+			if errs[before] != nil {
+				errs[i] = event.Refuse(event.HeldBack, "held back")
+				continue
+			}
+		}
+		at[i], errs[i] = f.Publish(ctx, r)
+	}
+	return func(i int) (event.Position, error) { return at[i], errs[i] }
+}
+
+func (f fakeLog) KeepsOrder() bool { return f.inOrder }
 
 func definition() *event.Definition {
 	return &event.Definition{Type: "orders.placed", Version: "v2", Topic: "orders", KeyPointers: []string{"/orderId"}}

@@ -113,6 +113,8 @@ func (a *attempt) acknowledged(ctx context.Context) (event.Receipt, error) {
 func (a *attempt) end(receipt event.Receipt, err error) {
 	a.result.Receipt, a.err = receipt, err
 	switch {
+	case err == nil && a.unsettled:
+		a.settlement = &event.Settlement{Claim: a.claim, Receipt: receipt}
 	case err == nil:
 		a.door.settler.Settle(a.claim, receipt)
 	case asError(err).Outcome == event.NotWritten:

@@ -65,6 +65,9 @@ func check(catalog Catalog, req *Request) (event.Checked, error) {
 	if req.Key != nil && checked.Definition != nil && (err == nil || asError(err).Kind == event.KeyMissing) {
 		checked.Key, err = catalog.Key(req.Key.Pointers, req.Data)
 	}
+	if want := req.Entity; err == nil && want != nil && checked.Key != nil && *checked.Key != *want {
+		err = event.Refuse(event.KeyMissing, "The entity key in the data is %q, but the event says that it belongs to the entity %q.", *checked.Key, *want)
+	}
 	if req.Fault != nil {
 		err = req.Fault
 	}

@@ -63,6 +63,13 @@ type Log interface {
 	// PublishAsync hands the record over and returns. The caller must call wait
 	// once: it waits for the acknowledgement and returns what Publish would.
 	PublishAsync(ctx context.Context, r event.Record) (wait func() (event.Position, error))
+	// PublishAll is PublishAsync for several records. Those of a partition are written in
+	// the order in which they are given. follows[i] is the position of the record that the
+	// i-th has to follow, or -1: it is not written unless that one was. wait is called once
+	// for each record.
+	PublishAll(ctx context.Context, records []event.Record, follows []int) (wait func(i int) (event.Position, error))
+	// KeepsOrder reports whether PublishAll takes records that follow others.
+	KeepsOrder() bool
 	// Find is the recovery read: it looks for the record that earlier attempts may
 	// have written under an abandoned claim. "Not found" is final: no such record
 	// will appear later. Errors are *event.Error with the outcome unknown.

@@ -23,6 +23,8 @@ type Request struct {
 	Attributes event.Attributes
 	// Key, if set, says where the entity key is, instead of the event type.
 	Key *KeyRule
+	// Entity, if set, is what the entity key must be, if the event type has one.
+	Entity *string
 	// DeadLetter, if set, says where the event goes if it does not fit its schema.
 	DeadLetter *DeadLetter
 	// TypesBegin is what all types begin with that a webhook's source may name.

@@ -18,6 +18,10 @@ type backend interface {
 	// send gives r to the producer that r.Owner names. How it ended comes from the
 	// channel, once. A nil error means that it was sent.
 	send(r event.Record) (done chan ack, refused *event.Error)
+	// sendAll is send for records of one placement. Those that follow others are taken only
+	// if keepsOrder says so.
+	sendAll(group []*sending)
+	keepsOrder() bool
 	// ready returns an error that says why no producer accepts records, or nil.
 	ready() error
 	// queued is the number of records that wait for an acknowledgement.

@@ -12,6 +12,10 @@ type client interface {
 	// send hands f over. Unless it is refused, report is called with f once, from
 	// any goroutine; after close perhaps never.
 	send(f *inFlight) (refused *event.Error)
+	// sendAll hands records of one partition over, as send does, and reports those that it
+	// refuses. Records that follow others are given only to a client that keeps the order
+	// of a partition behind a refusal.
+	sendAll(all []*inFlight)
 	// abandon ends what the client has of the partition, whose waits are given up,
 	// as far as that is possible without harm to others: it may take abandonGrace, and
 	// report tells. It returns false if the client never can.

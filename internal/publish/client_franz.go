@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -71,8 +72,67 @@ func (c *franzClient) send(f *inFlight) *event.Error {
 	return nil
 }
 
-// hand gives a record to kgo.
-func (c *franzClient) hand(r *franzRecord) { c.cl.TryProduce(r, &r.record, c.ended) }
+// sendAll keeps the order of the records behind one that is refused or lost:
+//
+//   - kgo then fails all that it has of the partition, and a broker refuses what is on the
+//     way for its sequence, if it knows the sequence (waits.known);
+//   - records are handed to kgo while no answer of a broker is passed on to it, and no
+//     further than the first that it does not take: so it has all of them when it fails one,
+//     or was given none behind it. That needs a partition that kgo knows.
+func (c *franzClient) sendAll(all []*inFlight) {
+	w := all[0].waits
+	leader, epoch := c.leaderOf(w.topic, w.partition)
+	over, inOrder := c.brokers.overQuota(leader), leader >= 0 && w.known()
+	run := &orderedRun{}
+	context := w.context()
+	records := make([]*franzRecord, 0, len(all))
+	for _, f := range all {
+		switch {
+		case over:
+			c.reporter.report(f, report{local: quotaExceeded()})
+			continue
+		case f.follows && !inOrder:
+			c.reporter.report(f, report{local: heldBack()})
+			continue
+		}
+		r := newFranzRecord(context, &f.record)
+		r.flight, r.leader, r.epoch, r.run = f, leader, epoch, run
+		records = append(records, r)
+	}
+	if len(records) == 0 {
+		return
+	}
+	gate := c.gateTo(leader)
+	for _, r := range records {
+		r.gate = gate
+	}
+	gate.enter(records...)
+}
+
+// orderedRun is what records that were handed over together share. Once it is broken, the
+// rest is not given to kgo.
+type orderedRun struct{ broken atomic.Bool }
+
+// hand gives records to kgo.
+func (c *franzClient) hand(records []*franzRecord) {
+	var back []*franzRecord
+	c.brokers.handing.RLock()
+	for _, r := range records {
+		if r.run != nil && r.run.broken.Load() {
+			back = append(back, r)
+			continue
+		}
+		c.cl.TryProduce(r, &r.record, c.ended)
+		if r.run != nil && !r.taken.Load() {
+			r.run.broken.Store(true)
+		}
+	}
+	c.brokers.handing.RUnlock()
+	for _, r := range back {
+		c.reporter.report(r.flight, report{local: heldBack()})
+		r.gate.leave()
+	}
+}
 
 func (c *franzClient) gateTo(broker int32) *gate {
 	if g, ok := c.gates.Load(broker); ok {
@@ -91,6 +151,9 @@ func (c *franzClient) ended(record *kgo.Record, err error) {
 	r, ok := record.Context.(*franzRecord)
 	if !ok {
 		return // it is always one
+	}
+	if err != nil && r.run != nil {
+		r.run.broken.Store(true)
 	}
 	c.reporter.report(r.flight, c.outcome(r, err))
 	r.gate.leave()

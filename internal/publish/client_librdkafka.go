@@ -60,6 +60,15 @@ func (c *librdkafkaClient) send(f *inFlight) *event.Error {
 	return nil
 }
 
+// sendAll never gets records that follow others.
+func (c *librdkafkaClient) sendAll(all []*inFlight) {
+	for _, f := range all {
+		if refused := c.send(f); refused != nil {
+			c.reporter.report(f, report{local: refused})
+		}
+	}
+}
+
 // readReports reads until the producer is closed.
 func (c *librdkafkaClient) readReports() {
 	defer close(c.read)

@@ -15,6 +15,9 @@
 // collects every report, commits, and only then answers. The three begin their
 // transactions at even intervals.
 //
+// [Producer.PublishAll] hands many records over. Some may follow others: none of them is
+// written behind one that was refused or lost (client_franz.go says why).
+//
 // Invariants:
 //   - a record goes only to the partition and through the incarnation that its
 //     placement names;

@@ -20,6 +20,10 @@ type franzBrokers struct {
 	patience time.Duration // with a quota
 	onError  func(error)
 
+	// handing is held for reading while records that are to stay in order are handed over,
+	// one after the other. No answer to a produce request is passed on meanwhile.
+	handing sync.RWMutex
+
 	mu sync.RWMutex
 	// throttled is until when a broker wants to be left alone because of a quota.
 	throttled map[int32]time.Time
@@ -63,8 +67,21 @@ func (b *franzBrokers) OnBrokerWrite(broker kgo.BrokerMetadata, key int16, _ int
 
 // OnBrokerRead implements kgo.HookBrokerRead. It is called before kgo can send again.
 func (b *franzBrokers) OnBrokerRead(broker kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
-	if key == produceKey && err != nil {
+	if key != produceKey {
+		return
+	}
+	if err != nil {
 		b.broke(broker)
+	}
+	b.handing.Lock()
+	b.handing.Unlock() //nolint:staticcheck // only waited for
+}
+
+// OnProduceRecordPartitioned implements kgo.HookProduceRecordPartitioned. It is called
+// before TryProduce returns, if kgo knows the partition.
+func (b *franzBrokers) OnProduceRecordPartitioned(record *kgo.Record, _ int32) {
+	if r, ok := record.Context.(*franzRecord); ok {
+		r.taken.Store(true)
 	}
 }
 

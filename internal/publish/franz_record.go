@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -62,6 +63,8 @@ type franzRecord struct {
 	flight          *inFlight // or entry
 	entry           *entry
 	gate            *gate
+	run             *orderedRun // nil: it was handed over alone
+	taken           atomic.Bool // kgo has put it into a batch
 	record          kgo.Record
 	leader, epoch   int32     // of the partition, when the record was handed over
 	placed          time.Time // it was not sent before

@@ -15,7 +15,7 @@ const gatherTime = time.Millisecond
 // gate holds records for one broker back for at most gatherTime. Nothing is held back
 // while nothing is on the way.
 type gate struct {
-	pass func(*franzRecord)
+	pass func([]*franzRecord)
 
 	mu     sync.Mutex
 	onWay  int // records that passed and have not ended
@@ -24,26 +24,27 @@ type gate struct {
 	timer  *time.Timer // runs while records are held
 }
 
-func newGate(pass func(*franzRecord)) *gate {
+func newGate(pass func([]*franzRecord)) *gate {
 	g := &gate{pass: pass}
 	g.timer = time.AfterFunc(time.Hour, g.open)
 	g.timer.Stop()
 	return g
 }
 
-// enter lets r pass, now or soon.
-func (g *gate) enter(r *franzRecord) {
+// enter lets records pass, now or soon, together and in order.
+func (g *gate) enter(records ...*franzRecord) {
 	g.mu.Lock()
 	if g.onWay > 0 {
-		if g.held = append(g.held, r); len(g.held) == 1 {
+		first := len(g.held) == 0
+		if g.held = append(g.held, records...); first {
 			g.timer.Reset(gatherTime - time.Since(g.passed))
 		}
 		g.mu.Unlock()
 		return
 	}
-	g.onWay, g.passed = 1, time.Now()
+	g.onWay, g.passed = len(records), time.Now()
 	g.mu.Unlock()
-	g.pass(r)
+	g.pass(records)
 }
 
 // leave notes that a record that passed has ended.
@@ -66,7 +67,7 @@ func (g *gate) open() {
 	g.onWay += len(held)
 	g.passed = time.Now()
 	g.mu.Unlock()
-	for _, r := range held {
-		g.pass(r)
+	if len(held) > 0 {
+		g.pass(held)
 	}
 }

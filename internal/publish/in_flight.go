@@ -17,6 +17,8 @@ type inFlight struct {
 	began  time.Time // when it was handed over, by the monotonic clock
 	done   chan ack
 
+	follows bool // it must not be written unless the one before it in the partition is
+
 	waits      *waits
 	prev, next *inFlight // of waits, and guarded by its lock
 	answered   bool      // its caller has an answer: what the client says later is not passed on
@@ -65,20 +67,30 @@ func newWaits(topic string, partition int32) *waits {
 }
 
 // add appends f. It reports false if the partition is given up.
-func (w *waits) add(f *inFlight) bool {
+func (w *waits) add(f *inFlight) bool { return w.addAll([]*inFlight{f}) }
+
+// addAll appends all, so that they are given up together, or none.
+func (w *waits) addAll(all []*inFlight) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case !w.givenUp.IsZero():
+	if !w.givenUp.IsZero() {
 		return false
-	case w.last == nil:
+	}
+	for _, f := range all {
+		w.append(f)
+	}
+	return true
+}
+
+// append is called with mu held.
+func (w *waits) append(f *inFlight) {
+	if w.last == nil {
 		w.first, f.alone = f, true
-	default:
+	} else {
 		w.last.next, f.prev = f, w.last
 		w.first.alone = false
 	}
 	w.last, f.waits = f, w
-	return true
 }
 
 // end removes f, of which the client has said what became of it. It reports whether the

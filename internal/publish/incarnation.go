@@ -99,6 +99,53 @@ func (i *incarnation) send(r event.Record) (chan ack, *event.Error) {
 	return f.done, nil
 }
 
+// sendAll hands records of one partition over, in order.
+func (i *incarnation) sendAll(group []*sending) {
+	now := time.Now()
+	flights := make([]inFlight, len(group))
+	all := make([]*inFlight, 0, len(group))
+	for at, s := range group {
+		f := &flights[at]
+		*f = inFlight{record: *s.record, size: recordSize(*s.record), began: now, follows: s.follows}
+		if !i.memory.take(f.size) {
+			refuseAll(group[at:], i.monitor.failed(overloaded()))
+			break
+		}
+		f.done = newAck()
+		s.done = f.done
+		all = append(all, f)
+	}
+	if len(all) == 0 {
+		return
+	}
+	i.mu.RLock()
+	taken := i.handOverAll(all)
+	i.mu.RUnlock()
+	if !taken {
+		for at, f := range all {
+			i.memory.give(f.size)
+			ackChannels.Put(f.done)
+			group[at].refused = i.monitor.failed(ownerGone())
+		}
+		return
+	}
+	for _, f := range all {
+		if i.isEvent(f.record) {
+			failpoint.At(failpoint.Handed)
+		}
+	}
+}
+
+// handOverAll gives records of one partition to the client.
+func (i *incarnation) handOverAll(all []*inFlight) bool {
+	if i.closed || i.failed.Load() || !i.waitsOf(all[0].record.Topic, all[0].record.Partition).addAll(all) {
+		return false
+	}
+	i.flying.Add(int64(len(all)))
+	i.client.sendAll(all)
+	return true
+}
+
 // isEvent says whether a record is an event: those of the registry, and notes of topics,
 // have no headers.
 func (i *incarnation) isEvent(r event.Record) bool { return i.events && len(r.Headers) > 0 }

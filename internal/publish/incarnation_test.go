@@ -33,6 +33,12 @@ func (c *silentClient) send(f *inFlight) *event.Error {
 	return nil
 }
 
+func (c *silentClient) sendAll(all []*inFlight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.has = append(c.has, all...)
+}
+
 func (c *silentClient) abandon(w *waits) bool {
 	if c.ends {
 		for _, f := range c.take(w.topic) {

@@ -121,22 +121,29 @@ func (p *Producer) PublishAsync(ctx context.Context, r event.Record) (wait func(
 }
 
 func (p *Producer) send(r event.Record) (done chan ack, refused *event.Error) {
-	if t, found := p.topics.lookup(r.Topic); found == topicFound {
-		refused := inadmissible(t, r, failpoint.Now())
-		if refused == nil && p.cfg.Transactional {
-			refused = refusesMarkers(t, r.Topic)
-		}
-		if refused != nil {
-			if refused.Kind == event.LogUnavailable { // the settings may have been put right
-				p.topics.relearn(r.Topic)
-			}
-			return nil, refused
-		}
+	if refused := p.inadmissible(r); refused != nil {
+		return nil, refused
 	}
 	if refused := p.monitor.quarantine.pass(r.Topic, r.Partition); refused != nil {
 		return nil, refused
 	}
 	return p.backend.send(r)
+}
+
+// inadmissible is why the record's topic would not take it; nil if it would.
+func (p *Producer) inadmissible(r event.Record) *event.Error {
+	t, found := p.topics.lookup(r.Topic)
+	if found != topicFound {
+		return nil
+	}
+	refused := inadmissible(t, r, failpoint.Now())
+	if refused == nil && p.cfg.Transactional {
+		refused = refusesMarkers(t, r.Topic)
+	}
+	if refused != nil && refused.Kind == event.LogUnavailable { // the settings may have been put right
+		p.topics.relearn(r.Topic)
+	}
+	return refused
 }
 
 func (p *Producer) await(ctx context.Context, done chan ack) (event.Position, error) {

@@ -43,6 +43,8 @@ type options struct {
 	auth            any  // nil: none
 	lost            bool // Redis may have lost claims: no rebuild declares it new
 	webhooks        []map[string]any
+	outbox          []map[string]any
+	ttl             time.Duration // 0: ten minutes
 }
 
 // config is the gateway's configuration file. Ports are chosen by the kernel.
@@ -61,6 +63,9 @@ func (o options) config(t *testing.T) map[string]any {
 	}
 	// Keys are unique to a run and need not be kept for a day.
 	idempotency := map[string]any{"ttl": "10m"}
+	if o.ttl > 0 {
+		idempotency["ttl"] = o.ttl.String()
+	}
 	set := func(section map[string]any, name string, d time.Duration) {
 		if d > 0 {
 			section[name] = d.String()
@@ -89,8 +94,8 @@ func (o options) config(t *testing.T) map[string]any {
 		o.auth = "none"
 	}
 	return map[string]any{
-		"webhooks": o.webhooks,
-		"auth":     o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
+		"webhooks": o.webhooks, "outbox": o.outbox,
+		"auth": o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
 		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
 		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,
 	}

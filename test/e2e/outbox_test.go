@@ -1,0 +1,37 @@
+//go:build integration
+
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestOutboxRelaysWhatWasCommitted: rows of committed transactions arrive once each and in
+// order, those of transactions that were rolled back never.
+func TestOutboxRelaysWhatWasCommitted(t *testing.T) {
+	for _, read := range []string{"poll", "wal"} {
+		t.Run(read, func(t *testing.T) { relaysWhatWasCommitted(t, read) })
+	}
+}
+
+func relaysWhatWasCommitted(t *testing.T, read string) {
+	s := newShop(t, read, nil)
+	before := s.write(t, "before", 4, 10, 1200) // waits for the gateway
+	startGateway(t, s.o)
+	during := s.write(t, "during", 8, 10, 2400)
+	for order, n := range before {
+		during[order] = n
+	}
+	records := s.requireRelayed(t, during)
+	require.Zero(t, s.count(t, "outbox_dead"))
+	headers := map[string]string{}
+	for _, h := range records[0].Headers {
+		headers[h.Key] = string(h.Value)
+	}
+	require.Equal(t, "/outbox/shop", headers["ce_source"])
+	require.Equal(t, "shop", headers["gw_outbox"])
+	require.Len(t, headers["ce_id"], 36, "the row's uuid")
+	require.Len(t, headers["gw_claim"], 64)
+}
