@@ -115,6 +115,6 @@ func (l outboxLog) Find(ctx context.Context, ids map[event.ClaimID]struct{}, fro
 			mu.Unlock()
 		}
 		return nil
-	}, func([]event.TopicReplay) {})
+	}, func([]event.TopicReplay) {}, nil)
 	return found, err
 }

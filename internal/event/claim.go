@@ -160,10 +160,17 @@ type LogEntry struct {
 	Fingerprint Fingerprint
 	Receipt     Receipt
 	Timestamp   time.Time // of the record
+	Outbox      bool      // it was a row of an outbox
 }
 
 // AnyType stands for every event type, of a dead-letter topic for example.
 const AnyType = "*"
+
+// OutboxFence is how long the claim of a row of an outbox lives on when the row is deleted.
+// It bounds what these claims take of Redis: two minutes of rows. Exactly once does not rest
+// on it while the database keeps what it has committed (docs/adr/0026); after a failover that
+// loses the last deletions, it spares a look into Kafka.
+const OutboxFence = 2 * time.Minute
 
 // TopicReplay is how far a replay has read one topic of the log.
 type TopicReplay struct {

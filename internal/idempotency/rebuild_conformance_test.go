@@ -33,6 +33,7 @@ var rebuildConformance = []struct {
 	{"the locks of an earlier Redis are ignored", testLocksOfAnotherRedis},
 	{"a lock is stolen in the middle", testLockStolen},
 	{"a settle during the rebuild is kept", testSettleDuringRebuild},
+	{"rows of an outbox get fence time only", testRebuildOutboxRows},
 	{"the log fails", testLogFails},
 	{"Redis is away for a moment", testRedisAwayInTheMiddle},
 	{"types come back one by one", testTypesComeBack},
@@ -301,6 +302,20 @@ func testSettleDuringRebuild(t *testing.T, l lab) {
 	}
 	require.Empty(t, r.record(t, unknown.ID))
 	require.Zero(t, counted(t, r.reg, duplicates, ""))
+}
+
+func testRebuildOutboxRows(t *testing.T, l lab) {
+	r := l.gateway(t)
+	at := time.Now().Add(-event.OutboxFence / 2)
+	row, old, other := entryOf(r.newClaim(), at), entryOf(r.newClaim(), at.Add(-event.OutboxFence)), entryOf(r.newClaim(), at.Add(-event.OutboxFence))
+	row.Outbox, old.Outbox = true, true
+	r.guard(t, &fakeLog{entries: []event.LogEntry{row, old, other}})
+	r.mustBeReady(t)
+	left := func(e event.LogEntry) time.Duration { return r.raw.PTTL(t.Context(), recordKey(e.Claim)).Val() }
+	require.Positive(t, left(row))
+	require.LessOrEqual(t, left(row), event.OutboxFence/2)
+	require.Empty(t, r.record(t, old.Claim))
+	require.Greater(t, left(other), event.OutboxFence)
 }
 
 func testLogFails(t *testing.T, l lab) {

@@ -113,6 +113,9 @@ func newRestorer(ctx context.Context, r *Rebuilder, share *sharedReplay, now tim
 func (r *restorer) visit(e event.LogEntry) error {
 	r.read.Add(1)
 	ttl := r.cfg.TTL
+	if e.Outbox { // its relay looks in the log for rows that may have been published (docs/adr/0026)
+		ttl = min(ttl, event.OutboxFence)
+	}
 	age := max(r.now.Sub(e.Timestamp), 0) // another gateway's clock may be ahead
 	bucket := bucketOf(e.Claim)
 	switch {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"eventgateway/internal/event"
 )
 
 // Config describes one outbox.
@@ -23,18 +25,14 @@ type Config struct {
 
 	// TTL is how long a claim lives: the idempotency window.
 	TTL time.Duration
-	// Fence is how long the claim of a row lives on when the row was deleted. 0: 2 minutes.
+	// Fence is how long the claim of a row lives on when the row was deleted. 0:
+	// event.OutboxFence.
 	Fence time.Duration
 }
 
-// defaultFence bounds what the claims of deleted rows take of Redis: two minutes of rows.
-// Exactly once does not rest on it while the database keeps what it has committed; after a
-// failover that loses the last deletions, it spares a look into Kafka.
-const defaultFence = 2 * time.Minute
-
 func (c *Config) fence() time.Duration {
 	if c.Fence == 0 {
-		return defaultFence
+		return event.OutboxFence
 	}
 	return c.Fence
 }

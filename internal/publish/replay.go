@@ -393,7 +393,7 @@ func entryOf(m *logRecord) (event.LogEntry, bool) {
 	if !decodeHex(e.Claim[:], m.header(event.HeaderClaim)) || !decodeHex(e.Fingerprint[:], m.header(event.HeaderFingerprint)) {
 		return event.LogEntry{}, false
 	}
-	e.Receipt = receiptOf(m)
+	e.Receipt, e.Outbox = receiptOf(m), m.header(event.HeaderOutbox) != nil
 	return e, true
 }
 
