@@ -26,5 +26,5 @@ func TestPointsAreDistinct(t *testing.T) {
 		require.False(t, seen[p], p)
 		seen[p] = true
 	}
-	require.Len(t, seen, 13)
+	require.Len(t, seen, 17)
 }

@@ -21,5 +21,18 @@ const (
 func Points() []string {
 	return []string{
 		Claimed, Publishing, Handed, Acked, Committing, Committed, Settling, Settled, Releasing, Fenced, Recovered, TakenOver, Rebuilding,
+		Noted, Confirmed, Deleting, Deleted,
 	}
 }
+
+// The failpoints of an outbox's relay, in the order in which a row passes them. Those of
+// events are passed between Confirmed and Deleting.
+const (
+	Noted     = "noted"     // the state says that the rows are tried, and none of them is claimed
+	Confirmed = "confirmed" // the rows are claimed and were in the table, and none is published
+	Deleting  = "deleting"  // just before published rows are deleted
+	Deleted   = "deleted"   // their deletion is committed, and their claims still live for the whole window
+)
+
+// OutboxPoints returns the names of the failpoints that only relays pass.
+func OutboxPoints() []string { return []string{Noted, Confirmed, Deleting, Deleted} }

@@ -29,6 +29,6 @@
 // docs/guarantees.md says why that is exactly once, docs/adr/0026 how it came about.
 //
 // It is the only user of pgx and pglogrepl. Of the gateway's packages it imports only
-// internal/backoff, internal/event, internal/ingest and, for the facts that Inspect
+// internal/backoff, internal/event, internal/failpoint, internal/ingest and, for the facts that Inspect
 // returns, internal/preflight.
 package outbox

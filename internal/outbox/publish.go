@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 	"eventgateway/internal/ingest"
 )
 
@@ -187,6 +188,7 @@ func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 		result.err = err
 		return result
 	}
+	failpoint.At(failpoint.Noted)
 	requests := make([]ingest.Request, len(rows))
 	events := make([]ingest.Relayed, len(rows))
 	for i, r := range rows {
@@ -198,6 +200,7 @@ func (p *publisher) batch(ctx context.Context, rows []*Row) published {
 	results := p.door.Relay(context.WithoutCancel(ctx), events, ingest.RelayRules{
 		Confirm: func(ctx context.Context, held []int) ([]ingest.Standing, error) {
 			standings, err := p.confirm(ctx, rows, events, held)
+			failpoint.At(failpoint.Confirmed)
 			result.err = err
 			return standings, err
 		},

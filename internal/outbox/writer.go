@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"eventgateway/internal/event"
+	"eventgateway/internal/failpoint"
 )
 
 // writeRows bounds what one transaction deletes.
@@ -70,6 +71,9 @@ func (s *session) remove(ctx context.Context, rows []finished) error {
 	position := s.reader.leaving(rows)
 	epoch, since := s.state.leaving(rows)
 	begun := s.now()
+	if len(rows) > 0 {
+		failpoint.At(failpoint.Deleting)
+	}
 	err := s.write.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return s.commit(ctx, conn, gone, dead, epoch, since, position)
 	})
@@ -77,6 +81,9 @@ func (s *session) remove(ctx context.Context, rows []finished) error {
 		return fmt.Errorf("delete published rows: %w", explained(err, s.cfg))
 	}
 	s.open.remove(claims)
+	if len(rows) > 0 {
+		failpoint.At(failpoint.Deleted)
+	}
 	s.metrics.commit.Observe(s.now().Sub(begun).Seconds())
 	s.state.left(since)
 	s.status.progressed(len(rows) > 0)

@@ -16,6 +16,7 @@ type Record struct {
 	Offset    int64
 	Key       string
 	Claim     string // gw_claim
+	ID        string // ce_id
 	Value     string
 	Attempt   int    // ce_attempt: which request wrote it; 0 in webhooks
 	Problem   string // gw_problem, of a dead letter

@@ -52,6 +52,19 @@
 // is no time for a slow claim and a standstill in the same event's life: standstills
 // are short then, and faults of Redis never come beside them.
 //
+// With Options.Outbox the gateways are relays of an outbox in a PostgreSQL, which is broken
+// as well, and transactions take the place of requests: they count the steps of 1,000
+// entities, one to three at a time, and write them into the outbox and into a table of what
+// is true, which says at the end what was committed. A third of them are rolled back, some
+// take back a savepoint, some stay open for seconds; a few come in pairs that are open at
+// the same time and commit in the other order. [CheckOutbox] has the rules: (a) to (d) as
+// above, for rows; and
+//
+//	(e) when everything is healed, the outbox is soon empty, and no row is dead
+//	(f) after a fault ends, new rows are published and deleted within 30 s (60 s, if it
+//	    loses claims) without help
+//	(g) no relay panics, races, or ends by itself
+//
 // [Blast] is a measurement on the same processes: which partitions the loss of one of
 // four brokers harms.
 //

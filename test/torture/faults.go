@@ -20,6 +20,7 @@ const (
 	partKafka
 	partStore
 	partTopics
+	partDatabase
 )
 
 // faultKind is one way to break something.
@@ -35,6 +36,10 @@ type faultKind struct {
 	// loses says that claims may be lost, and have to be read back from the log.
 	loses bool
 	rare  bool // a quarter as often
+	// requests says that it needs requests to a gateway.
+	requests bool
+	// relays says that relays have to bear it five times as often.
+	relays bool
 	// repeats says that something may stand still several times in an event's life,
 	// for which a tight lease leaves no time.
 	repeats bool
@@ -52,6 +57,8 @@ type fault struct {
 
 func (k faultKind) suits(o *Options) bool {
 	switch {
+	case o.Outbox != "" && k.requests:
+		return false
 	case k.outlives && o.Guarantee != transactional:
 		return false
 	case k.repeats && o.tight() && o.Guarantee != transactional:
@@ -65,8 +72,8 @@ func (k faultKind) suits(o *Options) bool {
 }
 
 func faultKinds() []faultKind {
-	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), livingStoreFaults(), restartFaults(), []faultKind{
-		{name: "refusals", part: partTopics, begin: refuse},
+	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), livingStoreFaults(), restartFaults(), databaseFaults(), []faultKind{
+		{name: "refusals", part: partTopics, requests: true, begin: refuse},
 	})
 }
 
@@ -118,8 +125,11 @@ func newScheduler(w *world) *scheduler {
 		}
 		s.suited = append(s.suited, k)
 		times := 4
-		if k.rare {
+		switch {
+		case k.rare:
 			times = 1
+		case k.relays && w.opts.Outbox != "":
+			times = 20
 		}
 		for range times {
 			s.kinds = append(s.kinds, k)

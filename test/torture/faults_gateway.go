@@ -11,7 +11,7 @@ import (
 
 func gatewayFaults() []faultKind {
 	return []faultKind{
-		{name: "gateway-kill", part: partGateway, begin: killGateway},
+		{name: "gateway-kill", part: partGateway, relays: true, begin: killGateway},
 		{name: "gateway-pause", part: partGateway, late: true, begin: func(_ context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			return pauseGateway(w, dice, w.short(dice))
 		}},
@@ -20,7 +20,7 @@ func gatewayFaults() []faultKind {
 		}},
 		{name: "gateway-pause-bytes-held-beyond-lease", part: partGateway, late: true, outlives: true, begin: pauseWithBytesHeld},
 		{name: "gateway-rolling-restart", part: partGateway, rare: true, begin: rollGateways},
-		{name: "gateway-crash", part: partGateway, begin: killGatewayAt},
+		{name: "gateway-crash", part: partGateway, relays: true, begin: killGatewayAt},
 		{name: "gateway-stop-at", part: partGateway, late: true, repeats: true, begin: func(ctx context.Context, w *world, dice *rand.Rand) (*fault, error) {
 			return stopGatewayAt(ctx, w, dice, w.short(dice))
 		}},

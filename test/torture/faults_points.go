@@ -32,7 +32,8 @@ func (w *world) drawPoint(dice *rand.Rand, action string) armed {
 		probability = 1 / float64(1+dice.IntN(w.opts.Rate)) // within a second or two
 	}
 	a.text = fmt.Sprintf("%s:%.6f:%s,seed:%d", a.point, probability, action, dice.Uint64())
-	if a.point == failpoint.Rebuilding && action == "kill" { // any of them may be the one that rebuilds
+	// Any of them may be the one that rebuilds, or the relay that is active.
+	if a.point == failpoint.Rebuilding && action == "kill" || w.opts.Outbox != "" {
 		a.gateways = w.gateways
 	}
 	return a

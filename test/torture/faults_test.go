@@ -49,6 +49,17 @@ func TestFaultsFitTheRun(t *testing.T) {
 			[]string{"refusals", "kafka-break-answers", "broker-restart-unanswered", "kafka-silent-host", "gateway-kill", "gateway-pause", "broker-kill", "kafka-half-open", "redis-flushall", "partitions-added", "redis-stall", "redis-backup", "redis-replica-attached", "redis-hang", "redis-restart", "redis-aof-cut", "redis-snapshot"},
 			[]string{"kafka-silent-host-beyond-lease", "gateway-pause-beyond-lease", "broker-pause-beyond-lease", "kafka-stall-beyond-lease", "gateway-stop-at-beyond-lease", "leader-kill", "redis-failover", "redis-reshard"},
 		},
+		"outbox by wal": {
+			func(o *Options) { o.Outbox = readWAL },
+			[]string{"database-kill", "database-half-open", "slot-drop", "gateway-kill", "redis-flushall"},
+			[]string{"refusals"},
+		},
+		"outbox by poll": {
+			func(o *Options) { o.Outbox = readPoll },
+			[]string{"database-kill"},
+			[]string{"refusals", "slot-drop"},
+		},
+		"no outbox": {func(*Options) {}, nil, []string{"database-kill", "database-cut", "slot-drop"}},
 		"transactional": {
 			func(o *Options) { o.Guarantee = transactional },
 			[]string{"gateway-pause-beyond-lease", "broker-pause-beyond-lease", "kafka-stall-beyond-lease", "gateway-stop-at-beyond-lease"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,7 +22,8 @@ type gateway struct {
 	index       int
 	addr, admin string // host:port
 	binary      string
-	config      string // file
+	verbs       []string // its command
+	config      string   // file
 	skew        time.Duration
 	// stopLimit bounds an orderly stop: the delivery timeout, 15 s, and a margin for a
 	// busy machine.
@@ -78,7 +80,7 @@ func (g *gateway) launch() error {
 	g.armed = g.arm != ""
 	g.arm, g.expected = "", false
 	env := append(os.Environ(), "GATEWAY_TEST_FAILPOINTS="+plan, "GORACE=halt_on_error=0")
-	proc, err := startChild(g.binary, []string{"serve", "-c", g.config}, env, g.readLine)
+	proc, err := startChild(g.binary, append(slices.Clone(g.verbs), "-c", g.config), env, g.readLine)
 	if err != nil {
 		return err
 	}

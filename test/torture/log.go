@@ -125,6 +125,8 @@ func recordOf(r *kgo.Record) Record {
 		switch h.Key {
 		case "gw_claim":
 			rec.Claim = string(h.Value)
+		case "ce_id":
+			rec.ID = string(h.Value)
 		case "gw_problem":
 			rec.Problem = string(h.Value)
 		case "ce_attempt":

@@ -36,6 +36,9 @@ type Options struct {
 	Kafka     string // one, three or four
 	Redis     string // single, replica or cluster
 	Gateways  int
+	// Outbox makes the gateways relays of an outbox, with this reader: poll or wal. Writers
+	// take the place of the clients. "": gateways serve.
+	Outbox string
 
 	// A run ends when it has both Events and Faults, and at Duration at the
 	// latest, if that is not 0.
@@ -126,6 +129,7 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Client, "client", o.Client, "kafka.client of the gateways: auto, franz or librdkafka; none: it is not configured")
 	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one, three or four")
 	fs.StringVar(&o.Redis, "redis", o.Redis, "single, replica or cluster")
+	fs.StringVar(&o.Outbox, "outbox", o.Outbox, "reader of the relays, poll or wal: gateways relay the outbox of a PostgreSQL, and transactions take the place of requests")
 	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
 	fs.IntVar(&o.Events, "events", o.Events, "accepted events that the run needs")
 	fs.IntVar(&o.Faults, "faults", o.Faults, "faults that the run needs")
@@ -175,6 +179,8 @@ func (o *Options) validate() error {
 	check(slices.Contains([]string{"", "auto", "franz", "librdkafka"}, o.Client), "client %q is none of auto, franz, librdkafka", o.Client)
 	check(o.brokers() > 0, "kafka %q is none of one, three, four", o.Kafka)
 	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
+	check(slices.Contains([]string{"", readPoll, readWAL}, o.Outbox), "outbox %q is neither poll nor wal", o.Outbox)
+	check(!o.Together || o.Outbox == "", "the faults of -together need requests: leave out -outbox")
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
@@ -197,7 +203,7 @@ func (o *Options) validate() error {
 func (o *Options) points() []string {
 	return slices.DeleteFunc(failpoint.Points(), func(p string) bool {
 		onlyTransactional := p == failpoint.Committing || p == failpoint.Committed || p == failpoint.Fenced
-		return onlyTransactional && o.Guarantee != transactional
+		return onlyTransactional && o.Guarantee != transactional || slices.Contains(failpoint.OutboxPoints(), p) && o.Outbox == ""
 	})
 }
 

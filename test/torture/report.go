@@ -14,10 +14,19 @@ import (
 
 func joinAddrs(addrs []string) string { return strings.Join(addrs, ",") }
 
+// setup is a run's servers in words.
+func (o *Options) setup() string {
+	text := fmt.Sprintf("%s, Kafka %s, Redis %s", o.Guarantee, o.Kafka, o.Redis)
+	if o.Outbox != "" {
+		text += ", outbox read by " + o.Outbox
+	}
+	return text
+}
+
 // report prints the final table.
 func (w *world) report(r *Result) {
 	o := w.opts
-	w.printf("\n%s, Kafka %s, Redis %s, %d gateways, seed %d, %v", o.Guarantee, o.Kafka, o.Redis, o.Gateways, r.Seed, r.Took.Round(time.Second))
+	w.printf("\n%s, %d gateways, seed %d, %v", o.setup(), o.Gateways, r.Seed, r.Took.Round(time.Second))
 	w.printf("  %-34s %d posted, %d accepted, %d records", "events", r.Keys, r.Accepted, r.Records)
 	w.table(r.By)
 	faults := 0
@@ -70,7 +79,7 @@ func writeViolations(path string, o *Options, found []Violation, log []Record, s
 	}
 	defer func() { err = cmp.Or(err, f.Close()) }()
 	out := bufio.NewWriter(f)
-	fmt.Fprintf(out, "%s, Kafka %s, Redis %s, %d gateways, seed %d\n", o.Guarantee, o.Kafka, o.Redis, o.Gateways, o.Seed)
+	fmt.Fprintf(out, "%s, %d gateways, seed %d\n", o.setup(), o.Gateways, o.Seed)
 	byClaim := map[string][]Record{}
 	for _, r := range log {
 		byClaim[r.Claim] = append(byClaim[r.Claim], r)

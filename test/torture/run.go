@@ -72,6 +72,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.shop != nil {
+		return w.tortureOutbox(ctx)
+	}
 	return w.torture(ctx)
 }
 
@@ -160,6 +163,16 @@ func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 		log = append(log, records...)
 	}
 	found = append(found, Check(w.history.keys, log, Facts{PartitionsAdded: w.kafka.added > 0})...)
+	r, err := w.result(s, found, log)
+	if err != nil {
+		return nil, err
+	}
+	w.report(r)
+	return r, nil
+}
+
+// result sums up a run.
+func (w *world) result(s *scheduler, found []Violation, log []Record) (*Result, error) {
 	r := &Result{
 		Seed: w.opts.Seed, Violations: found, Records: len(log), Took: w.history.since(),
 		Faults: map[string]int{}, Points: map[string]int{}, Answers: w.history.answers, Asked: w.history.asked,
@@ -181,7 +194,6 @@ func (w *world) check(s *scheduler, found []Violation) (*Result, error) {
 			return nil, err
 		}
 	}
-	w.report(r)
 	return r, nil
 }
 

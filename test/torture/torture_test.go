@@ -33,3 +33,21 @@ func TestTortureShort(t *testing.T) {
 		})
 	}
 }
+
+// TestTortureOutboxShort does the same with the relays of an outbox, about half a minute
+// for each reader.
+func TestTortureOutboxShort(t *testing.T) {
+	for _, reader := range []string{readPoll, readWAL} {
+		t.Run(reader, func(t *testing.T) {
+			o := Defaults()
+			o.Seed, o.Outbox, o.Out = *seed, reader, t.Output()
+			o.Duration, o.Race, o.Rate = 15*time.Second, true, 200
+			o.Only = []string{"gateway-kill", "gateway-crash", "database-kill", "database-cut", "kafka-cut", "broker-kill", "redis-cut", "slot-drop"}
+			result, err := Run(t.Context(), o)
+			require.NoError(t, err)
+			require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
+			require.Greater(t, result.Accepted, 200, "the machine is too busy to prove anything")
+			require.NotEmpty(t, result.Faults)
+		})
+	}
+}

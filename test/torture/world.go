@@ -27,6 +27,7 @@ type world struct {
 	dir      string
 	kafka    *kafka
 	store    *store
+	shop     *shop // nil: no outbox
 	gateways []*gateway
 	hooks    hooks
 	posters  []*poster
@@ -84,6 +85,9 @@ func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { w.kafka, err = startKafka(gctx, o, dir); return err })
 	g.Go(func() (err error) { w.store, err = startStore(gctx, o, dir); return err })
+	if o.Outbox != "" {
+		g.Go(func() (err error) { w.shop, err = startShop(gctx, o, dir); return err })
+	}
 	if err := g.Wait(); err != nil {
 		return w, err
 	}
@@ -91,6 +95,9 @@ func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 		return w, err
 	}
 	if err := writeSchemas(filepath.Join(dir, "schemas"), o.blast); err != nil {
+		return w, err
+	}
+	if err := w.makeOutbox(ctx, binary); err != nil {
 		return w, err
 	}
 	for i := range o.Gateways {
@@ -119,11 +126,26 @@ func (w *world) startGateway(i int, binary string) error {
 	g := &gateway{
 		index: i, addr: loopback(public), admin: loopback(admin), binary: binary,
 		config:    filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i)),
-		stopLimit: w.opts.Delivery + 20*time.Second,
+		stopLimit: w.opts.Delivery + 20*time.Second, verbs: []string{"serve"},
+	}
+	if w.shop != nil {
+		g.verbs = []string{"outbox", "run"}
 	}
 	if i%2 == 1 {
 		g.skew = w.opts.Skew
 	}
+	if err := w.writeConfig(g); err != nil {
+		return err
+	}
+	if err := startGateway(g, filepath.Join(w.dir, fmt.Sprintf("gateway-%d.log", i))); err != nil {
+		return err
+	}
+	w.gateways = append(w.gateways, g)
+	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks, w.opts.answerLimit()))
+	return nil
+}
+
+func (w *world) writeConfig(g *gateway) error {
 	cfg, err := w.config(g)
 	if err != nil {
 		return err
@@ -135,12 +157,19 @@ func (w *world) startGateway(i int, binary string) error {
 	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	if err := startGateway(g, filepath.Join(w.dir, fmt.Sprintf("gateway-%d.log", i))); err != nil {
+	return nil
+}
+
+// makeOutbox makes the tables of the outbox.
+func (w *world) makeOutbox(ctx context.Context, binary string) error {
+	if w.shop == nil {
+		return nil
+	}
+	g := &gateway{addr: loopback(0), admin: loopback(0), config: filepath.Join(w.dir, "schema.yaml")}
+	if err := w.writeConfig(g); err != nil {
 		return err
 	}
-	w.gateways = append(w.gateways, g)
-	w.posters = append(w.posters, newPoster(i, g.addr, w.hooks, w.opts.answerLimit()))
-	return nil
+	return w.shop.createTables(ctx, binary, g.config)
 }
 
 // config is a gateway's configuration file.
@@ -159,6 +188,9 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 		cfg["webhooks"] = hookSettings()
 		cfg["kafka"].(map[string]any)["delivery_timeout"] = o.Delivery.String()
 		cfg["idempotency"].(map[string]any)["lease"] = o.Lease.String()
+	}
+	if w.shop != nil {
+		cfg["outbox"] = w.shop.settings(o, g.index)
 	}
 	if o.Client != "" {
 		cfg["kafka"].(map[string]any)["client"] = o.Client
@@ -190,6 +222,11 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 func (w *world) healAll() {
 	for _, ps := range append(w.kafka.proxies, w.store.proxies...) {
 		for _, p := range ps {
+			p.heal()
+		}
+	}
+	if w.shop != nil {
+		for _, p := range w.shop.proxies {
 			p.heal()
 		}
 	}
@@ -230,6 +267,9 @@ func (w *world) close() {
 	}
 	if w.store != nil {
 		w.store.close()
+	}
+	if w.shop != nil {
+		w.shop.close()
 	}
 }
 

@@ -32,7 +32,7 @@ type Edit struct{ File, Old, New string }
 
 // Table returns all mutations.
 func Table() []Mutation {
-	return []Mutation{
+	return append(outboxTable(), []Mutation{
 		{
 			Name: "no-recovery-read", Rule: "7: who takes over reads the log first",
 			Edits: []Edit{{
@@ -204,7 +204,79 @@ func Table() []Mutation {
 				o.Only = []string{"kafka-cut", "redis-cut", "gateway-kill"}
 			},
 		},
+	}...)
+}
+
+// outboxTable are those of the outbox's relay.
+func outboxTable() []Mutation {
+	return []Mutation{
+		{
+			Name: "outbox-delete-before-acknowledgement", Rule: "a row leaves the table when Kafka has its event", Breaks: "a",
+			Edits: []Edit{{
+				File: "internal/outbox/publish.go",
+				Old:  "\tcase res.Err == nil:\n",
+				New:  "\tcase res.Err == nil || !errors.Is(res.Err, ingest.ErrGone):\n",
+			}},
+			Options: func(o *torture.Options) {
+				o.Outbox, o.Faults, o.Events = "poll", 4, 1
+				o.Only = []string{"kafka-cut", "broker-kill"}
+			},
+		},
+		{
+			Name: "outbox-confirm-beyond-prefix", Rule: "a slot is confirmed up to what is published", Breaks: "d",
+			Edits: []Edit{{
+				File: "internal/outbox/wal.go",
+				Old:  "if tx.end == 0 || tx.left > 0 {",
+				New:  "if tx.end == 0 {",
+			}},
+			// Rows that the slot forgot are in the table: they come too late.
+			Options: func(o *torture.Options) {
+				o.Outbox, o.Only = "wal", []string{"gateway-crash"}
+				o.Points = []string{failpoint.Claimed, failpoint.Publishing, failpoint.Confirmed}
+			},
+		},
+		{
+			Name: "outbox-row-not-looked-for", Rule: "ADR 0026: a row must be there after its claim",
+			Edits: []Edit{{
+				File: "internal/outbox/publish.go",
+				Old:  "standings, err := p.confirm(ctx, rows, events, held)\n",
+				New:  "standings, err := make([]ingest.Standing, len(held)), error(nil)\n\t\t\tfor i := range standings {\n\t\t\t\tstandings[i] = ingest.Waits\n\t\t\t}\n",
+			}, briefFence},
+			// A relay stands still with rows in memory that another one publishes.
+			Options: func(o *torture.Options) {
+				o.Outbox, o.Guarantee, o.Lease = "poll", "transactional", 14*time.Second
+				o.Only, o.Points = []string{"gateway-stop-at-beyond-lease"}, []string{failpoint.Noted}
+			},
+		},
+		{
+			Name: "outbox-claims-expire-before-deletion", Rule: "ADR 0026: a claim has the whole window until its row is deleted",
+			Edits: []Edit{{
+				File: "internal/outbox/writer.go",
+				Old:  "\tif len(rows) > 0 {\n\t\tfailpoint.At(failpoint.Deleting)\n",
+				New:  "\tif len(rows) > 0 {\n\t\t_, _ = s.claims.Expire(ctx, claims, s.cfg.fence())\n\t\tfailpoint.At(failpoint.Deleting)\n",
+			}, briefFence},
+			Options: func(o *torture.Options) {
+				o.Outbox = "poll"
+				o.Only, o.Points = []string{"gateway-crash"}, []string{failpoint.Deleting}
+			},
+		},
+		{
+			Name: "outbox-late-commits-are-overtaken", Rule: "ADR 0027: a query above the mark misses a holder's rows", Breaks: "d",
+			Edits: []Edit{{
+				File: "internal/outbox/marks.go",
+				Old:  "return slices.ContainsFunc(m.holders, func(xid uint64) bool { return !snap.isOpen(xid) })",
+				New:  "return false && slices.ContainsFunc(m.holders, func(xid uint64) bool { return !snap.isOpen(xid) })",
+			}},
+			Options: func(o *torture.Options) { o.Outbox, o.Only = "poll", []string{"redis-delay"} },
+		},
 	}
+}
+
+// briefFence leaves a deleted row's claim almost no time. Alone it breaks no rule.
+var briefFence = Edit{
+	File: "internal/event/claim.go",
+	Old:  "const OutboxFence = 2 * time.Minute",
+	New:  "const OutboxFence = 100 * time.Millisecond",
 }
 
 // Limit is how long a mutation is run before it counts as not found.
