@@ -19,7 +19,7 @@ func OutboxConfig(cfg *config.Config, o config.Outbox) outbox.Config {
 	return outbox.Config{
 		Name: o.Name, DSN: o.DSN.Reveal(), ListenDSN: o.ListenDSN.Reveal(), WAL: o.Read == config.OutboxWAL,
 		Table: o.Table, Columns: o.Columns, EventType: o.EventType, Slot: o.SlotName(), Publication: o.PublicationName(),
-		HoldEntity: o.OnDead == config.OnDeadHoldEntity, TTL: cfg.Idempotency.TTL,
+		Messages: o.Messages, HoldEntity: o.OnDead == config.OnDeadHoldEntity, TTL: cfg.Idempotency.TTL,
 	}
 }
 
@@ -33,6 +33,13 @@ func (a *App) buildRelays(door outbox.Door) {
 		a.relays = append(a.relays, outbox.New(OutboxConfig(a.cfg, o), outbox.Deps{
 			Door: door, Claims: outboxClaims{a.store}, Log: outboxLog{a.producer}, Logger: a.logger, Metrics: metrics,
 		}))
+	}
+}
+
+// AcceptGap makes relays go on when messages of a write-ahead log may be lost.
+func (a *App) AcceptGap() {
+	for _, r := range a.relays {
+		r.AcceptGap()
 	}
 }
 

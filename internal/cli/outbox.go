@@ -102,19 +102,23 @@ func chooseOutbox(cfg *config.Config, name string) (config.Outbox, error) {
 
 func outboxRunCommand() *cobra.Command {
 	var f serveFlags
+	var acceptGap bool
 	cmd := &cobra.Command{
 		Use: "run -c FILE", Short: "relay the rows of outboxes to Kafka, without serving the API", Args: atMost(0),
 		Long: `Relays the rows of all outboxes of the configuration to Kafka, as gateway serve does beside
 the API, until SIGINT or SIGTERM. The admin listener has health and metrics. Several may
 run at the same time, here or as part of gateway serve: one of them is active.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runOutbox(cmd.Context(), f, cmd.ErrOrStderr()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runOutbox(cmd.Context(), f, acceptGap, cmd.ErrOrStderr())
+		},
 	}
 	configFlag(cmd, &f.file, "configuration `FILE`")
 	cmd.Flags().StringVar(&f.admin, "admin-listen", "", "admin `ADDRESS`, instead of admin.listen")
+	cmd.Flags().BoolVar(&acceptGap, "accept-gap", false, "go on when messages may be lost, because their replication slot is")
 	return cmd
 }
 
-func runOutbox(ctx context.Context, f serveFlags, errOut io.Writer) error {
+func runOutbox(ctx context.Context, f serveFlags, acceptGap bool, errOut io.Writer) error {
 	if f.file == "" {
 		return missingConfig("gateway outbox run -c gateway.yaml")
 	}
@@ -134,6 +138,9 @@ func runOutbox(ctx context.Context, f serveFlags, errOut io.Writer) error {
 	relay, err := app.NewRelay(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err
+	}
+	if acceptGap {
+		relay.AcceptGap()
 	}
 	boundCollector()
 	return relay.Run(ctx)

@@ -22,6 +22,7 @@ type Outbox struct {
 	Slot        string       `yaml:"slot"`        // for wal; "": gateway_<name>
 	Publication string       `yaml:"publication"` // for wal; "": gateway_<name>
 	OnDead      OnDead       `yaml:"on_dead"`
+	Messages    string       `yaml:"messages"` // for wal: prefix of messages that are events; "": there are none
 }
 
 // OutboxReader says how rows are found.
@@ -80,7 +81,9 @@ var (
 	outboxName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$`)
 	outboxTable = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_$]{0,54}\.)?[A-Za-z_][A-Za-z0-9_$]{0,54}$`)
 	slotName    = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
-	sqlName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]{0,62}$`)
+	// messagePrefix is what pg_logical_emit_message takes; other programs have theirs.
+	messagePrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
+	sqlName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]{0,62}$`)
 )
 
 // placeholders of an event type.
@@ -106,6 +109,8 @@ func (v validator) outbox(at string, o Outbox) {
 	oneOf(v, at+".read", o.Read, OutboxPoll, OutboxWAL)
 	oneOf(v, at+".on_dead", o.OnDead, OnDeadContinue, OnDeadHoldEntity)
 	v.check(outboxTable.MatchString(o.Table), at+".table", v.show(at+".table", o.Table)+" is not the name of a table", "write for example outbox or shop.outbox, at most 55 characters each")
+	v.check(o.Messages == "" || o.Read == OutboxWAL, at+".messages", "needs the write-ahead log", "write read: wal, or leave messages out")
+	v.check(o.Messages == "" || messagePrefix.MatchString(o.Messages), at+".messages", v.show(at+".messages", o.Messages)+" is not a prefix of messages", "write 1 to 63 letters, digits, dots, underscores and hyphens")
 	rest := outboxPlaceholders.Replace(o.EventType)
 	v.check(o.EventType != "" && !strings.ContainsAny(rest, "{}"), at+".event_type", v.show(at+".event_type", o.EventType)+" is not an event type",
 		"write {type}, or for example {aggregatetype}.{type}")

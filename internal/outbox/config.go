@@ -20,6 +20,9 @@ type Config struct {
 	EventType string // with {type} and {aggregatetype}
 	// Slot and Publication are for the write-ahead log.
 	Slot, Publication string
+	// Messages is the prefix of messages in the write-ahead log that are events, too. "":
+	// there are none.
+	Messages string
 	// HoldEntity keeps the rows of an entity behind one that cannot be published.
 	HoldEntity bool
 

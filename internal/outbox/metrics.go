@@ -20,6 +20,7 @@ type Metrics struct {
 	deadRows *prometheus.GaugeVec
 	retained *prometheus.GaugeVec
 	safe     *prometheus.GaugeVec
+	ignored  *prometheus.CounterVec
 	looked   prometheus.Counter
 	delay    *prometheus.HistogramVec
 	commit   prometheus.Histogram
@@ -62,6 +63,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"outbox"}),
 		safe: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gateway_outbox_safe_wal_bytes", Help: "What may be written to the write-ahead log before the slot is lost; -1: no limit. From the active relay.",
+		}, []string{"outbox"}),
+		ignored: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_outbox_ignored_messages_total", Help: "Messages of the write-ahead log that were emitted outside a transaction, by outbox. They are not published.",
 		}, []string{"outbox"}),
 		looked: f.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_outbox_looked_up_rows_total", Help: "Rows that were looked for in Kafka before they were tried.",

@@ -28,6 +28,8 @@ type Relay struct {
 	metrics *Metrics
 	now     func() time.Time
 	status  *status
+	// acceptGap lets messages be lost together with their slot.
+	acceptGap bool
 }
 
 // New returns a Relay.
@@ -41,6 +43,10 @@ func New(cfg Config, deps Deps) *Relay {
 		status: newStatus(cfg.Name, deps.Metrics),
 	}
 }
+
+// AcceptGap makes the relay go on when messages of the write-ahead log may be lost, because
+// their slot is. Without it the relay fails then. It is called before Run.
+func (r *Relay) AcceptGap() { r.acceptGap = true }
 
 const (
 	// A session that failed is followed by another one after a pause that doubles from the

@@ -39,7 +39,7 @@ func Schema(c Config, o SchemaOptions) (string, error) {
 	values := map[string]any{
 		"Name": c.Name, "Table": n.table, "Dead": n.dead, "State": n.state, "Schema": "",
 		"PayloadType": o.PayloadType, "Partitioned": o.Partitioned, "Partition": in(n.plain + "_p1"), "DefaultPartition": in(n.plain + "_default"),
-		"Wake": in(n.plain + "_wake"), "Publish": in(n.plain + "_publish"), "SleepLock": sleepLock,
+		"Wake": in(n.plain + "_wake"), "Publish": in(n.plain + "_publish"), "Emit": in(n.plain + "_emit"), "Messages": "", "SleepLock": sleepLock,
 		"WAL": c.WAL, "Publication": pgx.Identifier{c.Publication}.Sanitize(), "Role": pgx.Identifier{o.Role}.Sanitize(),
 		"Seq": n.column("seq"), "ID": n.column("id"), "AggregateType": n.column("aggregatetype"), "AggregateID": n.column("aggregateid"),
 		"Type": n.column("type"), "Payload": n.column("payload"), "Headers": n.column("headers"), "CreatedAt": n.column("created_at"),
@@ -47,6 +47,9 @@ func Schema(c Config, o SchemaOptions) (string, error) {
 	}
 	if n.schema != "" {
 		values["Schema"] = pgx.Identifier{n.schema}.Sanitize()
+	}
+	if c.Messages != "" {
+		values["Messages"] = "'" + strings.ReplaceAll(c.Messages, "'", "''") + "'"
 	}
 	var b strings.Builder
 	if err := schemaTemplate.Execute(&b, values); err != nil {

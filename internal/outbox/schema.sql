@@ -51,6 +51,7 @@ CREATE TABLE {{.State}} (
   tried bigint NOT NULL DEFAULT 0,
   tried_since timestamptz NOT NULL DEFAULT now(),
   position pg_lsn NOT NULL DEFAULT '0/0',
+  copied pg_lsn NOT NULL DEFAULT '0/0',
   published bigint NOT NULL DEFAULT 0,
   alive_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
@@ -82,7 +83,17 @@ BEGIN
   VALUES (split_part($1, '.', 1), $2, $1, $3) RETURNING {{.ID}} INTO event_id;
   RETURN event_id;
 END $$;
-{{if .WAL}}
+{{if .Messages}}
+-- Another way, without a table in the service's transaction: the event is written into the
+-- write-ahead log only. The gateway copies it into the table when the transaction has
+-- committed. If the slot is lost, so are events that were not copied.
+CREATE FUNCTION {{.Emit}}(type text, entity text, payload {{if eq .PayloadType "bytea"}}json{{else}}{{.PayloadType}}{{end}}, id uuid DEFAULT gen_random_uuid())
+RETURNS uuid LANGUAGE sql AS $$
+  SELECT pg_logical_emit_message(true, {{.Messages}}, json_build_object('id', $4, 'aggregatetype', split_part($1, '.', 1),
+    'aggregateid', $2, 'type', $1, 'payload', $3{{if eq .PayloadType "text"}}::json{{end}})::text);
+  SELECT $4;
+$$;
+{{end}}{{if .WAL}}
 -- The gateway follows inserts in the write-ahead log (wal_level = logical). Rows need no
 -- replica identity, because only inserts are published.
 CREATE PUBLICATION {{.Publication}} FOR TABLE {{.Table}} WITH (publish = 'insert'{{if .Partitioned}}, publish_via_partition_root = true{{end}});

@@ -306,8 +306,10 @@ func (k *stateKeeper) note(ctx context.Context, tried int64, since time.Time) er
 
 // durableSQL makes a transaction durable, whatever the database's default is. It also lets
 // the database end the transaction of a relay that is frozen in the middle of it.
-const durableSQL = `SELECT set_config('idle_in_transaction_session_timeout', '10s', true),
-	set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' ELSE current_setting('synchronous_commit') END, true)`
+const durableSQL = synchronousSQL + `, set_config('idle_in_transaction_session_timeout', '10s', true)`
+
+// synchronousSQL does only the former.
+const synchronousSQL = `SELECT set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' ELSE current_setting('synchronous_commit') END, true)`
 
 // leaving returns since as it is once the rows have left the table.
 func (k *stateKeeper) leaving(rows []finished) (epoch string, since time.Time) {

@@ -33,6 +33,7 @@ type walReader struct {
 	repl    *pgconn.PgConn
 	decoder *decoder
 	scan    *pollReader // nil: not needed
+	events  *messages   // nil: there are none
 
 	mu       sync.Mutex
 	queue    []*Row
@@ -68,8 +69,15 @@ func newWALReader(ctx context.Context, s *session) (*walReader, error) {
 		queued: make(chan struct{}, 1), drained: make(chan struct{}, 1),
 	}
 	position := pglogrepl.LSN(s.state.before.position)
-	scan, confirmed, err := s.openSlot(ctx, repl, position)
+	copied, err := s.loadCopied(ctx)
 	if err != nil {
+		return nil, err
+	}
+	scan, confirmed, err := s.openSlot(ctx, repl, position, copied)
+	if err != nil {
+		return nil, err
+	}
+	if w.events, err = s.openMessages(ctx, position, copied, confirmed); err != nil {
 		return nil, err
 	}
 	if scan {
@@ -193,7 +201,7 @@ func (w *walReader) receive(ctx context.Context) error {
 			}
 			return fmt.Errorf("receive from the write-ahead log: %w", err)
 		}
-		if asked, err = w.message(message); err != nil {
+		if asked, err = w.message(ctx, message); err != nil {
 			return err
 		}
 	}
@@ -218,7 +226,7 @@ func (w *walReader) sendStatus(ctx context.Context) error {
 }
 
 // message takes in one message. asked says that the database wants a status.
-func (w *walReader) message(m pgproto3.BackendMessage) (asked bool, err error) {
+func (w *walReader) message(ctx context.Context, m pgproto3.BackendMessage) (asked bool, err error) {
 	switch m := m.(type) {
 	case *pgproto3.ErrorResponse:
 		return false, fmt.Errorf("receive from the write-ahead log: %w", pgconn.ErrorResponseToPgError(m))
@@ -236,19 +244,20 @@ func (w *walReader) message(m pgproto3.BackendMessage) (asked bool, err error) {
 			if err != nil {
 				return false, fmt.Errorf("read message: %w", err)
 			}
-			return false, w.logical(x.WALData)
+			return false, w.logical(ctx, x.WALData)
 		}
 	}
 	return false, nil
 }
 
-func (w *walReader) logical(data []byte) error {
+func (w *walReader) logical(ctx context.Context, data []byte) error {
 	m, err := pglogrepl.Parse(data)
 	if err != nil {
 		return fmt.Errorf("read message of the write-ahead log: %w", err)
 	}
 	switch m := m.(type) {
 	case *pglogrepl.BeginMessage:
+		w.events.begin(m)
 		w.mu.Lock()
 		w.open = append(w.open, &transaction{xid: m.Xid})
 		w.mu.Unlock()
@@ -260,7 +269,12 @@ func (w *walReader) logical(data []byte) error {
 			return err
 		}
 		w.add(r)
+	case *pglogrepl.LogicalDecodingMessage:
+		return w.events.add(ctx, m)
 	case *pglogrepl.CommitMessage:
+		if err := w.events.committed(ctx); err != nil {
+			return err
+		}
 		w.committed(m.TransactionEndLSN)
 	}
 	return nil

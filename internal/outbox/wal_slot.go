@@ -60,7 +60,7 @@ func checkPublication(ctx context.Context, conn *pgx.Conn, c *Config, t *table) 
 // openSlot makes sure that there is a slot. scan says that rows may be in the table that
 // the slot does not tell of: it is new, or somebody has made it anew or moved it. It has
 // forgotten what is before confirmed.
-func (s *session) openSlot(ctx context.Context, repl *pgconn.PgConn, position pglogrepl.LSN) (scan bool, confirmed pglogrepl.LSN, err error) {
+func (s *session) openSlot(ctx context.Context, repl *pgconn.PgConn, position, copied pglogrepl.LSN) (scan bool, confirmed pglogrepl.LSN, err error) {
 	name := s.cfg.Slot
 	f, err := readSlot(ctx, s.query, name)
 	switch {
@@ -68,6 +68,8 @@ func (s *session) openSlot(ctx context.Context, repl *pgconn.PgConn, position pg
 		return false, 0, fmt.Errorf("read replication slot: %w", err)
 	case f.exists && (f.plugin != "pgoutput" || !f.here):
 		return false, 0, fmt.Errorf("replication slot %s belongs to something else (plugin %q, database %q): choose another with slot", name, f.plugin, f.database)
+	case s.gap(f, position, copied) && !s.acceptGap:
+		return false, 0, fmt.Errorf("replication slot %s is gone, has lost its log, or was moved by somebody else: messages that were emitted since %s may be lost, and no table has them; to go on without them, run gateway outbox run --accept-gap once", name, max(position, copied))
 	case f.exists && f.walStatus == "lost":
 		s.logger.Warn("the replication slot has lost its log: rows are read from the table, and a new slot is made", "outbox", s.cfg.Name, "slot", name)
 		if _, err := s.query.Exec(ctx, `SELECT pg_drop_replication_slot($1)`, name); err != nil {
@@ -108,6 +110,9 @@ func (s *session) startReplication(ctx context.Context, repl *pgconn.PgConn, pos
 	options := pglogrepl.StartReplicationOptions{PluginArgs: []string{
 		"proto_version '1'", "publication_names '" + strings.ReplaceAll(pgx.Identifier{s.cfg.Publication}.Sanitize(), "'", "''") + "'",
 	}}
+	if s.cfg.Messages != "" {
+		options.PluginArgs = append(options.PluginArgs, "messages 'true'") // PostgreSQL 14
+	}
 	for try := 0; ; try++ {
 		err := pglogrepl.StartReplication(ctx, repl, s.cfg.Slot, position, options)
 		var pg *pgconn.PgError

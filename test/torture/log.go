@@ -180,7 +180,7 @@ func startTail(ctx context.Context, o *Options, brokers string, found func()) (*
 				}
 				seen[rec.Claim] = true
 				at := place{rec.Topic, rec.Key, rec.Partition}
-				if seq := rec.seq(); rec.Key != "" && seq < last[at] {
+				if seq := rec.seq(); rec.Key != "" && seq < last[at] && !strings.HasPrefix(rec.Key, crossedPrefix) {
 					found()
 				} else {
 					last[at] = seq

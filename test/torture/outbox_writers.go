@@ -156,10 +156,13 @@ func (wr *writer) takenBack(ctx context.Context, tx pgx.Tx, name string) error {
 	return inner.Rollback(ctx)
 }
 
+// crossedPrefix begins the names of entities whose transactions cross.
+const crossedPrefix = "crossed-"
+
 // cross inserts a row in each of two transactions; the second commits first.
 func (wr *writer) cross(ctx context.Context, conns [2]*pgx.Conn) (rows int, err error) {
 	wr.crossed++
-	entity := fmt.Sprintf("crossed-%d-%d-%d", wr.name, time.Now().UnixNano(), wr.crossed)
+	entity := fmt.Sprintf("%s%d-%d-%d", crossedPrefix, wr.name, time.Now().UnixNano(), wr.crossed)
 	var txs [2]pgx.Tx
 	for i, conn := range conns {
 		if txs[i], err = conn.Begin(ctx); err != nil {
