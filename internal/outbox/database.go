@@ -49,7 +49,11 @@ func connect(ctx context.Context, dsn, name string) (*pgx.Conn, error) {
 // explained adds to an error of the database what to do about it.
 func explained(err error, c *Config) error {
 	var pg *pgconn.PgError
+	var refused *pgconn.ConnectError
 	if !errors.As(err, &pg) {
+		if errors.As(err, &refused) {
+			return fmt.Errorf("%w; is the database up, and are host and port in dsn correct?", err)
+		}
 		return err
 	}
 	do := ""

@@ -30,6 +30,8 @@ type Relay struct {
 	status  *status
 	// acceptGap lets messages be lost together with their slot.
 	acceptGap bool
+	// rescan makes the next session read the table before the write-ahead log.
+	rescan bool
 }
 
 // New returns a Relay.

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -50,9 +51,10 @@ type walReader struct {
 
 // transaction is one whose rows are not all published.
 type transaction struct {
-	xid  uint32
-	end  pglogrepl.LSN // behind its commit; 0: not received yet
-	left int
+	xid    uint32
+	commit pglogrepl.LSN
+	end    pglogrepl.LSN // behind its commit; 0: not received yet
+	left   int
 }
 
 func newWALReader(ctx context.Context, s *session) (*walReader, error) {
@@ -259,12 +261,18 @@ func (w *walReader) logical(ctx context.Context, data []byte) error {
 	case *pglogrepl.BeginMessage:
 		w.events.begin(m)
 		w.mu.Lock()
-		w.open = append(w.open, &transaction{xid: m.Xid})
+		w.open = append(w.open, &transaction{xid: m.Xid, commit: m.FinalLSN})
 		w.mu.Unlock()
 	case *pglogrepl.RelationMessage:
-		return w.decoder.relation(m)
+		w.decoder.relation(m)
 	case *pglogrepl.InsertMessage:
 		r, err := w.decoder.row(m)
+		if errors.Is(err, errOtherColumns) {
+			if w.scan != nil && w.reading() <= w.began {
+				return nil // the scan has found it
+			}
+			w.session.rescan = true
+		}
 		if err != nil || r == nil {
 			return err
 		}
@@ -278,6 +286,13 @@ func (w *walReader) logical(ctx context.Context, data []byte) error {
 		w.committed(m.TransactionEndLSN)
 	}
 	return nil
+}
+
+// reading is the commit of the transaction that is being received.
+func (w *walReader) reading() pglogrepl.LSN {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open[len(w.open)-1].commit
 }
 
 // add queues a row, unless it was found before.

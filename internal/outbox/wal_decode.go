@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -18,19 +19,21 @@ type decoder struct {
 	columns []string // usual names of the table's columns, in the order of the messages; "": another column
 	bytea   bool     // of the payload
 	oid     uint32   // of the relation that columns describes
+	missing string   // a column that it did not have, under its present name
 }
 
 // relation learns the columns of the table. Those of other tables of the publication are
 // ignored, and so are their rows.
-func (d *decoder) relation(m *pglogrepl.RelationMessage) error {
-	if m.RelationName != d.table.plain || d.table.schema != "" && m.Namespace != d.table.schema {
-		return nil
+func (d *decoder) relation(m *pglogrepl.RelationMessage) {
+	named := m.RelationName == d.table.plain && (d.table.schema == "" || m.Namespace == d.table.schema)
+	if !named && m.RelationID != d.table.oid { // it may have had another name for a while
+		return
 	}
 	usual := map[string]string{}
 	for _, name := range allColumns {
 		usual[d.cfg.plainColumn(name)] = name
 	}
-	d.oid, d.columns = m.RelationID, make([]string, len(m.Columns))
+	d.oid, d.columns, d.missing = m.RelationID, make([]string, len(m.Columns)), ""
 	seen := map[string]bool{}
 	for i, c := range m.Columns {
 		d.columns[i] = usual[c.Name]
@@ -41,16 +44,22 @@ func (d *decoder) relation(m *pglogrepl.RelationMessage) error {
 	}
 	for _, name := range required {
 		if !seen[name] {
-			return fmt.Errorf("table %s has no column %s any more: name it under columns, as { %s: other_name }", d.cfg.Table, d.cfg.plainColumn(name), name)
+			d.missing = d.cfg.plainColumn(name)
 		}
 	}
-	return nil
 }
 
-// row makes a row of an insert; nil for one into another table.
+// errOtherColumns ends a session, so that the next one reads the table.
+var errOtherColumns = errors.New("the column was renamed: rows are read from the table")
+
+// row makes a row of an insert; nil for one into another table. It fails with
+// errOtherColumns if the table's columns had other names then.
 func (d *decoder) row(m *pglogrepl.InsertMessage) (*Row, error) {
 	if m.RelationID != d.oid {
 		return nil, nil //nolint:nilnil // no row, and no error
+	}
+	if d.missing != "" {
+		return nil, fmt.Errorf("table %s had no column %s when a row was inserted: %w", d.cfg.Table, d.missing, errOtherColumns)
 	}
 	r := new(Row)
 	for i, c := range m.Tuple.Columns {

@@ -82,7 +82,9 @@ func (s *session) openSlot(ctx context.Context, repl *pgconn.PgConn, position, c
 			s.logger.Warn("the replication slot was made or moved by somebody else, or has not been used before: rows are read from the table first", "outbox", s.cfg.Name, "slot", name)
 			return true, f.confirmed, nil
 		}
-		return false, f.confirmed, nil
+		rescan := s.rescan
+		s.Relay.rescan = false
+		return rescan, f.confirmed, nil
 	}
 	var level string
 	if err := s.query.QueryRow(ctx, `SHOW wal_level`).Scan(&level); err != nil {

@@ -32,8 +32,7 @@ func (w *world) drawPoint(dice *rand.Rand, action string) armed {
 		probability = 1 / float64(1+dice.IntN(w.opts.Rate)) // within a second or two
 	}
 	a.text = fmt.Sprintf("%s:%.6f:%s,seed:%d", a.point, probability, action, dice.Uint64())
-	// Any of them may be the one that rebuilds, or the relay that is active.
-	if a.point == failpoint.Rebuilding && action == "kill" || w.opts.Outbox != "" {
+	if a.point == failpoint.Rebuilding && action == "kill" { // any of them may be the one that rebuilds
 		a.gateways = w.gateways
 	}
 	return a
@@ -50,6 +49,12 @@ func (w *world) arm(ctx context.Context, a armed, inOrder bool) error {
 	}
 	g := a.gateways[0]
 	neighbour := w.gateways[(g.index+1)%len(w.gateways)]
+	if w.opts.Outbox != "" && len(a.gateways) == 1 { // only the active relay passes points
+		backoff.Sleep(ctx, 500*time.Millisecond) // until it stands by
+		if err := neighbour.restart(ctx, true, ""); err != nil {
+			return err
+		}
+	}
 	switch a.point {
 	case failpoint.Recovered, failpoint.TakenOver, failpoint.Fenced:
 		// A neighbour dies with many claims whose records were never sent.
