@@ -83,7 +83,7 @@ func (s *session) openSlot(ctx context.Context, repl *pgconn.PgConn, position, c
 			return true, f.confirmed, nil
 		}
 		rescan := s.rescan
-		s.Relay.rescan = false
+		s.rescan = false
 		return rescan, f.confirmed, nil
 	}
 	var level string

@@ -118,7 +118,7 @@ func TestOutboxMessagesAreNotCopiedTwice(t *testing.T) {
 	backoff.Sleep(t.Context(), 200*time.Millisecond)
 	relay.signal(t, syscall.SIGKILL)
 	<-relay.done
-	relay = startRelay(t, file)
+	startRelay(t, file)
 	eventually(t, 2*patient, "messages are published", func() error {
 		if got := s.records(t); got < n {
 			return fmt.Errorf("%d records", got)
