@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/failpoint"
 )
 
 // seed repeats a schedule: go test -tags integration ./test/torture -torture.seed=42.
@@ -41,8 +43,9 @@ func TestTortureOutboxShort(t *testing.T) {
 		t.Run(reader, func(t *testing.T) {
 			o := Defaults()
 			o.Seed, o.Outbox, o.Out = *seed, reader, t.Output()
-			o.Duration, o.Race, o.Rate = 15*time.Second, true, 200
+			o.Duration, o.Race, o.Rate = 10*time.Second, true, 200
 			o.Only = []string{"gateway-kill", "gateway-crash", "database-kill", "database-cut", "kafka-cut", "broker-kill", "redis-cut", "slot-drop"}
+			o.Points = failpoint.OutboxPoints()
 			result, err := Run(t.Context(), o)
 			require.NoError(t, err)
 			require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
