@@ -53,7 +53,12 @@ func TestWALReaderWithoutItsSlot(t *testing.T) {
 	r.start()
 	r.finish(r.await("a/0", "a/1")[0])
 	r.stop()
-	r.exec(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`)
+	ctx, cancel := context.WithTimeout(t.Context(), readerPatience)
+	defer cancel()
+	require.True(t, backoff.Poll(ctx, 20*time.Millisecond, func() bool { // the database may still use it for a moment
+		_, err := r.owner.Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`)
+		return err == nil
+	}))
 	r.insert("a", 2)
 	r.start()
 	r.insert("a", 3)
