@@ -44,7 +44,6 @@ var conformance = []struct {
 	{"no call waits long for a silent Redis", testSilentRedis},
 	{"an unreadable record", testUnreadableRecord},
 	{"show", testShow},
-	{"epoch of an outbox", testEpoch},
 	{"claims of an outbox expire", testExpireClaims},
 	{"show after the lease", testShowAbandoned},
 

@@ -21,6 +21,8 @@ var measuredConformance = []struct {
 	{"a first start over a log waits a lease", testFirstStartOverALog},
 	{"another replication id without a loss", testChangeWithoutLoss},
 	{"a promotion", testMeasuredPromotion},
+	{"epoch of an outbox, with generations", testMeasuredEpoch},
+	{"a claim whose record is acknowledged", testWritten},
 	{"a lost claim is written again", testReassert},
 	{"a later claim stays", testReassertedOverLater},
 	{"a silent gateway is waited for", testSilentGateway},

@@ -45,17 +45,23 @@ end
 `
 
 // luaReturned tells whether claims of a kind (see claimKind) and of a generation are taken in
-// a bucket whose marker is wrong, because all topics that may have them are read. A lock of
-// another token says that the rebuild has begun anew. It follows luaLock.
+// a bucket whose marker is wrong, because all topics that may have them are read; restoring,
+// whether some are. A lock of another token says that the rebuild has begun anew. It follows
+// luaLock.
 const luaReturned = `
-local function returned(marker, kind, generation)
-  if not kind or kind == '' then return false end
+local function restoring(marker, generation) -- the progress
   local start = string.sub(marker, 1, -2)
   local done = redis.call('GET', start .. 'd')
   local by, id, its = lock_of(done)
-  if id ~= replid or its ~= generation then return false end
+  if id ~= replid or its ~= generation then return nil end
   local lock = redis.call('GET', start .. 'l')
-  if lock and lock_of(lock) ~= by then return false end
+  if lock and lock_of(lock) ~= by then return nil end
+  return done
+end
+local function returned(marker, kind, generation)
+  if not kind or kind == '' then return false end
+  local done = restoring(marker, generation)
+  if not done then return false end
   if string.sub(kind, 1, 1) == '*' then
     return string.find(done, '\n*\n', 1, true) and not string.find(done, '\n-' .. string.sub(kind, 2), 1, true)
   end

@@ -117,6 +117,9 @@ func (s *Store) Settle(c event.Claim, r event.Receipt) {
 	s.settles.add(&settlement{op: opSettle, id: c.ID, token: c.Token, record: both[len(receipt):]})
 }
 
+// Written notes that the record of a claim is acknowledged. The claim stays as it is.
+func (s *Store) Written(c event.Claim) { s.unsettled.end(c.Token) }
+
 // MarkUnknown marks a claim unknown; its lease runs on.
 func (s *Store) MarkUnknown(c event.Claim) {
 	s.unsettled.unknown(c.Token)

@@ -47,6 +47,8 @@ func (free) Settle(event.Claim, event.Receipt) {}
 
 func (free) MarkUnknown(event.Claim) {}
 
+func (free) Written(event.Claim) {}
+
 func (free) Release(event.Claim) <-chan struct{} { return nil }
 
 func (free) acknowledged() (event.Position, error) {

@@ -179,6 +179,8 @@ func (f fakeSettler) Settle(c event.Claim, r event.Receipt) {
 	f.settled = append(f.settled, r)
 }
 
+func (f fakeSettler) Written(c event.Claim) { f.noteClaim("written", c) }
+
 func (f fakeSettler) MarkUnknown(c event.Claim) { f.noteClaim("mark unknown", c) }
 
 func (f fakeSettler) Release(c event.Claim) <-chan struct{} {

@@ -114,6 +114,7 @@ func (a *attempt) end(receipt event.Receipt, err error) {
 	a.result.Receipt, a.err = receipt, err
 	switch {
 	case err == nil && a.unsettled:
+		a.door.settler.Written(a.claim)
 		a.settlement = &event.Settlement{Claim: a.claim, Receipt: receipt}
 	case err == nil:
 		a.door.settler.Settle(a.claim, receipt)

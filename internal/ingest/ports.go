@@ -43,6 +43,8 @@ type Claims interface {
 type Settler interface {
 	// Settle marks c done with its receipt. It does not wait for the store.
 	Settle(c event.Claim, r event.Receipt)
+	// Written notes that c's record is in the log, and leaves c as it is.
+	Written(c event.Claim)
 	// MarkUnknown marks c unknown. It does not wait for the store.
 	MarkUnknown(c event.Claim)
 	// Release drops c, because surely nothing was or will be written under it.

@@ -126,6 +126,7 @@ func TestRelayHandsAnEntityOverTogether(t *testing.T) {
 	require.Equal(t, []string{"gone", "ok", "log-unavailable", "held-back", "held-back", "held-back"}, got)
 	require.Equal(t, []string{"a|1", "a|2"}, values)
 	require.Empty(t, w.settled, "the relay settles them")
+	require.Contains(t, w.calls, "written", "no other gateway need know of it after a loss")
 }
 
 // If it cannot be found out what still waits, nothing is written.

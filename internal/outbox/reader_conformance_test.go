@@ -106,9 +106,9 @@ func (allClaims) Holds(context.Context, string, string, []event.ClaimID) (bool, 
 	return true, nil
 }
 
-func (allClaims) Expire(context.Context, []event.ClaimID, time.Duration) ([]event.ClaimID, error) {
-	return nil, nil
-}
+func (allClaims) Expire(context.Context, []event.ClaimID, time.Duration) error { return nil }
+
+func (allClaims) Settle([]event.Settlement) {}
 
 type emptyLog struct{}
 
