@@ -30,7 +30,7 @@ var shortIntervals = intervals{
 	lockTTL: 2 * time.Second, check: 200 * time.Millisecond,
 	contended: 50 * time.Millisecond, failed: 50 * time.Millisecond, least: 5 * time.Millisecond,
 	retry: 20 * time.Millisecond, exclude: time.Second,
-	beat: 20 * time.Millisecond, joinFor: time.Second, joins: 5 * time.Millisecond, fix: time.Minute,
+	beat: 20 * time.Millisecond, joinFor: 3 * time.Second, joins: 5 * time.Millisecond, fix: time.Minute,
 }
 
 // gateway is another gateway on the lab's Redis. Its guard is not running yet.

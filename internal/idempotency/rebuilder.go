@@ -190,8 +190,12 @@ type task struct {
 func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, progress func(Tally)) (tally Tally, err error) {
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
-	if locks.shared != nil {
-		return tally, r.readShared(ctx, locks, begun, &tally, progress)
+	if shared := locks.shared; shared != nil {
+		err := r.readShared(ctx, locks, begun, &tally, progress)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errOvertaken) && !errors.Is(err, errNotFixed) {
+			shared.forget(ctx) // what was fixed may be what fails, such as an end that the log lost: begin anew
+		}
+		return tally, err
 	}
 	g := &gathering{Rebuilder: r, locks: locks}
 	parts, err := r.prepare(ctx, g, what, begun)

@@ -176,12 +176,10 @@ for i = 1, #locks do
   local lock = locks[i]
   if lock and (lock == mine or of(lock, ARGV[1])) then
     held[i], mine = true, lock
-  elseif of(redis.call('GET', progress(KEYS[n + i])), ARGV[1]) then
-    if lock then
-      redis.call('DEL', progress(KEYS[n + i])) -- this record is not restored: the token must not get the bucket again
-    else
-      held[i] = true
-    end
+  elseif holds(KEYS[n + i], ARGV[1]) then
+    held[i] = true
+  else
+    give_up(KEYS[n + i], ARGV[1])
   end
 end
 for i = 1, n do

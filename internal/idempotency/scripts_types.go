@@ -29,12 +29,18 @@ local function relock(text) return first_line(text) .. ' ,' end -- the lock of a
 `
 
 // luaHold tells whether a token holds a bucket: by its lock, or, if that expired, by what
-// is left of the rebuild. It follows luaLock.
+// is left of the rebuild. A token that is refused in a bucket gives up both: it must not get
+// the bucket again. It follows luaLock.
 const luaHold = `
 local function holds(key, token)
   local lock = redis.call('GET', key)
   if lock then return of(lock, token) end
   return of(redis.call('GET', progress(key)), token)
+end
+local function give_up(key, token) -- what is missing here is missing when the slot moves back, too
+  for _, k in ipairs({key, progress(key)}) do
+    if lock_of(redis.call('GET', k)) == token then redis.call('DEL', k) end
+  end
 end
 `
 
@@ -64,6 +70,7 @@ local out = {}
 for i = 1, #KEYS do
   local key = progress(KEYS[i])
   if not holds(KEYS[i], ARGV[1]) then
+    give_up(KEYS[i], ARGV[1])
     out[i] = 'X'
   else
     local before = redis.call('GET', key)

@@ -371,12 +371,19 @@ func TestNobodySilentIsNotWaitedFor(t *testing.T) {
 	require.NoError(t, r.Quiesce(t.Context(), time.Now().Add(-time.Hour), []string{"a"}))
 }
 
-// With nobody left who may have records under way, a replay does not wait for replicas.
+// With nobody left who may have records under way, a replay does not wait for replicas, but
+// for those that are too few: the high watermark stands still without them, however long.
 func TestReplayToTheWatermark(t *testing.T) {
 	t.Parallel()
 	lagging := map[int32]replication{0: {replicas: 3, inSync: 2, minInSync: 2, lag: defaultReplicaLag}}
 	p := &replay{reader: &Reader{}, since: time.Now().Add(-5 * time.Second)}
-	require.Greater(t, p.left(lagging), defaultReplicaLag)
+	require.Greater(t, p.left(lagging, time.Time{}), defaultReplicaLag)
+	require.Greater(t, p.left(lagging, time.Now().Add(-2*time.Second)), defaultReplicaLag+14*time.Second)
 	p.toWatermark = true
-	require.Zero(t, p.left(lagging))
+	require.Zero(t, p.left(lagging, time.Time{}))
+	require.Greater(t, p.left(lagging, time.Now().Add(-2*time.Second)), defaultReplicaLag, "who has come back may lag")
+	require.NoError(t, enoughInSync(lagging))
+	require.ErrorContains(t, enoughInSync(map[int32]replication{
+		4: {replicas: 3, inSync: 1, minInSync: 2, lag: defaultReplicaLag},
+	}), "partition 4 has 1 replicas in sync of the 2 that it needs")
 }

@@ -211,6 +211,7 @@ func (p *replay) spans(ctx context.Context, t *topicProgress) (spans []event.Spa
 			return fixed, nil
 		}
 	}
+	var few time.Time // when a partition last had too few replicas in sync
 	err = p.ask(ctx, t, func(ctx context.Context) (again time.Duration, err error) {
 		spans = nil
 		facts, err := p.reader.replicationOf(ctx, t.name)
@@ -220,7 +221,11 @@ func (p *replay) spans(ctx context.Context, t *topicProgress) (spans []event.Spa
 		if err != nil {
 			return 0, err
 		}
-		if again = p.left(facts); again > 0 {
+		if err := enoughInSync(facts); err != nil {
+			few = failpoint.Now()
+			return 0, err
+		}
+		if again = p.left(facts, few); again > 0 {
 			return again, nil
 		}
 		parts := make([]kafka.Partition, 0, len(facts))
@@ -239,15 +244,33 @@ func (p *replay) spans(ctx context.Context, t *topicProgress) (spans []event.Spa
 	return p.share.Fix(ctx, event.TopicReplay{Topic: t.name, Types: t.types, Spans: spans})
 }
 
+// enoughInSync fails if a partition's high watermark does not move until followers are back.
+func enoughInSync(facts map[int32]replication) error {
+	for number, r := range facts {
+		if enough := r.enoughInSync(); r.inSync < enough {
+			return fmt.Errorf("partition %d has %d replicas in sync of the %d that it needs (min.insync.replicas): records behind its high watermark may still appear", number, r.inSync, enough)
+		}
+	}
+	return nil
+}
+
 // left is how long to wait until the high watermarks are beyond everything that was
-// appended before the replay began.
-func (p *replay) left(facts map[int32]replication) (left time.Duration) {
-	if p.reader.fencer != nil || p.toWatermark {
+// appended before the replay began. few is when replicas were last missing: those that came
+// back may lag as others.
+func (p *replay) left(facts map[int32]replication, few time.Time) (left time.Duration) {
+	since := p.since
+	if p.toWatermark {
+		since = few
+	}
+	if p.reader.fencer != nil || since.IsZero() {
 		return 0
 	}
 	now := failpoint.Now()
+	if few.After(since) {
+		since = few
+	}
 	for _, r := range facts {
-		left = max(left, r.left(p.since, now))
+		left = max(left, r.left(since, now))
 	}
 	return left
 }
@@ -273,7 +296,13 @@ func (p *replay) partition(ctx context.Context, t *topicProgress, s *spanProgres
 		case errors.As(err, &held):
 			t.wait(s.Number, held.Error())
 			readers = p.slow
-			backoff.Sleep(ctx, pauses.Next())
+			pause := pauses.Next()
+			backoff.Sleep(ctx, pause)
+			// Whoever begins anew does not read a topic that is deleted either.
+			if pause > replayPause && errors.Is(p.reader.confirmMissing(ctx, t.name), errNoTopic) {
+				s.from = s.to
+				s.at.Store(s.to)
+			}
 		case errors.Is(err, errTruncated):
 			if err = p.skipDeleted(ctx, t, s, err); err != nil {
 				return err
@@ -352,8 +381,9 @@ func (p *replay) skipDeleted(ctx context.Context, t *topicProgress, s *spanProgr
 	case begin <= s.from:
 		return cause
 	default:
-		s.from = begin
+		s.from = min(begin, s.to)
 	}
+	s.at.Store(s.from)
 	return nil
 }
 

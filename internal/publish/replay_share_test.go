@@ -161,3 +161,20 @@ func TestReplayGoesOn(t *testing.T) {
 	require.EqualValues(t, 5, last[0].Read)
 	require.EqualValues(t, 5, last[0].Total)
 }
+
+// A topic that is deleted while it is read has nothing more to read.
+func TestReplayOfADeletedTopicEnds(t *testing.T) {
+	t.Parallel()
+	withClients(t, func(t *testing.T, with option) {
+		cluster := startKafka(t, kfake.SeedTopics(1, "a"))
+		r := start(t, cluster.ListenAddrs(), []string{"a"}, with)
+		book := newShareBook()
+		book.topics["a"] = event.TopicReplay{Topic: "a", Spans: []event.SpanReplay{{From: 0, To: 5}}}
+		share := &shareOf{shareBook: book, reader: "first", takes: 1}
+		require.NoError(t, cluster.DeleteTopic("a"))
+		var last []event.TopicReplay
+		require.NoError(t, r.Replay(t.Context(), time.Now(), true, func(event.LogEntry) error { return nil }, func(topics []event.TopicReplay) { last = topics }, share))
+		require.True(t, last[0].Done)
+		require.EqualValues(t, 5, last[0].Read)
+	})
+}
