@@ -48,6 +48,8 @@ func testGoesOnInItsGeneration(t *testing.T, l lab) {
 	heir.mustHoldTopics(t, log)
 	require.EqualValues(t, 1, reg.newest(), "no generation is begun")
 	require.EqualValues(t, 60, goesOn.read.Load(), "it reads only what the dead one has not")
+	require.True(t, log.toWatermark.Load())
+	require.False(t, goesOn.toWatermark.Load(), "what the dead one has seen of replicas is not known")
 	require.Equal(t, event.InProgress, heir.mustClaim(t, again(early)).State)
 	require.Equal(t, 1, counted(t, heir.reg, rebuilds, "done"))
 }
