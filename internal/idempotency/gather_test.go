@@ -6,12 +6,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process that slept for longer than its locks lasted begins no generation.
+// A process that slept for longer than its locks lasted begins no generation. Not parallel:
+// Redis is asked once.
 func TestOvertakenBeforeTheRaise(t *testing.T) {
-	t.Parallel()
 	l := newMiniLab(t)
 	reg := newFakeRegistry()
 	a, _ := l.member(t, reg, "a")
+	a.intervals.lockTTL = patience
 	slept := &gathering{Rebuilder: a.rebuilder(nil)}
 	slept.locks = newBucketLocks(slept.Rebuilder)
 	_, err := slept.locks.acquire(t.Context(), allBuckets(), lockRaise)

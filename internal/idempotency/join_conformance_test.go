@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
 )
 
 // A gateway that looks for a lock to join, and finds none, lets the claims be that are under
@@ -13,30 +15,31 @@ import (
 func testNothingToJoin(t *testing.T, l lab) {
 	reg := newFakeRegistry()
 	a, member := l.member(t, reg, "a")
+	a.intervals.lockTTL = patience
 	_, _, err := member.Raise(t.Context())
 	require.NoError(t, err)
 	r := a.rebuilder(nil)
-	underWay := a.newClaim()
-	a.unsettled.send(1, 1, nil, &underWay)
-	require.False(t, r.join(t.Context(), 1), "the buckets have no marker")
-	require.True(t, a.unsettled.hold(1, underWay.Token, "@1.1"))
+	underWay := func() event.Claim {
+		c := a.newClaim()
+		a.unsettled.send(1, 1, nil, &c)
+		return c
+	}
+	joins := func() bool { return r.join(t.Context(), 1) }
+	first := underWay()
+	require.False(t, joins(), "the buckets have no marker")
+	require.True(t, a.unsettled.hold(1, first.Token, "@1.1"))
 
 	locks := newBucketLocks(r)
-	_, err = locks.acquire(t.Context(), allBuckets(), lockRaise)
+	_, err = locks.acquireAll(t.Context(), allBuckets(), lockRaise)
 	require.NoError(t, err)
 	require.NoError(t, locks.raised(t.Context(), 1))
-	another := a.newClaim()
-	a.unsettled.send(1, 1, nil, &another)
-	require.True(t, r.join(t.Context(), 1))
-	require.False(t, a.unsettled.hold(1, another.Token, "@1.2"), "its script may come before the claims that were written again")
-	joined, err := locks.joined(t.Context())
-	require.NoError(t, err)
-	require.True(t, joined["a"])
-	require.Regexp(t, "^C .* "+underWay.Token+" ", a.record(t, underWay.ID))
+	second := underWay()
+	require.Eventually(t, joins, patience, pollEvery)
+	require.False(t, a.unsettled.hold(1, second.Token, "@1.2"), "its script may come before the claims that were written again")
+	require.Regexp(t, "^C .* "+first.Token+" ", a.record(t, first.ID))
 
-	third := a.newClaim()
-	a.unsettled.send(1, 1, nil, &third)
-	require.True(t, r.join(t.Context(), 1), "it has joined")
+	third := underWay()
+	require.Eventually(t, joins, patience, pollEvery, "it has joined")
 	require.True(t, a.unsettled.hold(1, third.Token, "@1.3"))
 }
 

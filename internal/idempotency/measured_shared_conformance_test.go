@@ -48,6 +48,8 @@ func testGoesOnInItsGeneration(t *testing.T, l lab) {
 	heir.mustHoldTopics(t, log)
 	require.EqualValues(t, 1, reg.newest(), "no generation is begun")
 	require.EqualValues(t, 60, goesOn.read.Load(), "it reads only what the dead one has not")
+	require.True(t, log.toWatermark.Load())
+	require.False(t, goesOn.toWatermark.Load(), "what the dead one has seen of replicas is not known")
 	require.Equal(t, event.InProgress, heir.mustClaim(t, again(early)).State)
 	require.Equal(t, 1, counted(t, heir.reg, rebuilds, "done"))
 }
@@ -68,7 +70,7 @@ func testOlderGenerationBeginsAnew(t *testing.T, l lab) {
 	heir.mustBeReadyWith(t, 3)
 	heir.mustHoldTopics(t, log)
 	require.EqualValues(t, 3, reg.newest())
-	require.Equal(t, log.records(), anew.read.Load(), "all is read")
+	require.GreaterOrEqual(t, anew.read.Load(), log.records(), "all is read, and some before as a helper, perhaps")
 }
 
 // Where some buckets need the window, the others are back before it is read, and nobody

@@ -191,6 +191,7 @@ func (r *Rebuilder) readLog(ctx context.Context, locks *bucketLocks, what task, 
 	begun := time.Now()
 	defer func() { tally.Took = time.Since(begun) }()
 	if shared := locks.shared; shared != nil {
+		shared.toWatermark = false // of topics that were not asked about: replicas may have been missing meanwhile
 		err := r.readShared(ctx, locks, begun, &tally, progress)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, errOvertaken) && !errors.Is(err, errNotFixed) {
 			shared.forget(ctx) // what was fixed may be what fails, such as an end that the log lost: begin anew

@@ -184,7 +184,8 @@ func (r *restorer) watch(topics []event.TopicReplay) {
 		case err == nil:
 			// A replay names all topics that have types at once, and none before.
 			listed := slices.ContainsFunc(topics, func(t event.TopicReplay) bool { return len(t.Types) > 0 })
-			if !r.helps && !(listed && r.share.hasFixed(topics)) && time.Since(r.begun) > r.intervals.fix {
+			fixed := listed && r.share.hasFixed(topics)
+			if !r.helps && !fixed && time.Since(r.begun) > r.intervals.fix {
 				r.writing.Go(func() error { return errNotFixed })
 			}
 			topics = r.share.merge(topics)

@@ -30,6 +30,8 @@ type topicLog struct {
 	read    atomic.Int32 // records
 	turns   atomic.Int32 // spans that were read here
 	slots   chan struct{}
+
+	toWatermark atomic.Bool // of the last replay
 }
 
 // limit bounds the spans that are read at a time.
@@ -63,8 +65,9 @@ func (l *topicLog) Quiesce(ctx context.Context, _ time.Time, _ []string) error {
 // seenBy is the same log as another gateway reads it.
 func (l *topicLog) seenBy() *topicLog { return &topicLog{topics: l.topics} }
 
-func (l *topicLog) Replay(ctx context.Context, _ time.Time, _ bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error {
+func (l *topicLog) Replay(ctx context.Context, _ time.Time, toWatermark bool, visit func(event.LogEntry) error, watch func([]event.TopicReplay), share event.ReplayShare) error {
 	l.passes.Add(1)
+	l.toWatermark.Store(toWatermark)
 	var list []event.TopicReplay
 	for name, t := range l.topics {
 		if name != l.unknown {

@@ -180,25 +180,29 @@ func testWhatIsBackGoesAgain(t *testing.T, l lab) {
 // What another gateway's rebuild had given back is not said to be back once that is lost.
 func testWhatIsBackGoesElsewhereToo(t *testing.T, l lab) {
 	r, other := l.gateway(t), l.gateway(t)
-	log, unreadable, waits := r.topicsOf(1, 5, "a", "b"), newGate(), newGate()
+	log, unreadable, again := r.topicsOf(1, 5, "a", "b"), newGate(), newGate()
 	log.held("b", unreadable)
-	helps := log.seenBy()
-	helps.held("b", unreadable)
 	log.quiesce = func(ctx context.Context) error {
-		if log.waits.Load()+helps.waits.Load() > 1 {
-			return waits.wait(ctx)
+		if log.waits.Load() > 1 {
+			return again.wait(ctx)
 		}
 		return nil
 	}
-	helps.quiesce = log.quiesce
 	r.guard(t, log)
 	mustClose(t, unreadable.reached)
-	other.guard(t, helps)
-	require.Eventually(t, func() bool { return other.Availability().Rebuild.Returned("A") }, patience, pollEvery)
+	helps := log.seenBy()
+	helps.held("b", unreadable)
+	g := &guard{Rebuilder: other.rebuilder(helps)} // which only helps
+	defer g.helper.wait()
+	isBack := func() bool {
+		g.help(t.Context())
+		return other.Availability().Rebuild.Returned("A")
+	}
+	require.Eventually(t, isBack, patience, pollEvery)
 	require.NoError(t, r.raw.FlushAll(t.Context()).Err())
-	mustClose(t, waits.reached)
-	require.Eventually(t, func() bool { return !other.Availability().Rebuild.Returned("A") }, patience, pollEvery)
-	close(waits.open)
+	mustClose(t, again.reached)
+	require.Eventually(t, func() bool { return !isBack() }, patience, pollEvery)
+	close(again.open)
 	close(unreadable.open)
 	r.mustBeReady(t)
 	r.mustHoldTopics(t, log)
