@@ -3,6 +3,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -164,9 +165,11 @@ func (r *readerRig) exec(sql string) {
 	require.NoError(r.t, err)
 }
 
-func insertStep(ctx context.Context, t *testing.T, to interface {
+type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}, entity string, step int) {
+}
+
+func insertStep(ctx context.Context, t *testing.T, to execer, entity string, step int) {
 	t.Helper()
 	_, err := to.Exec(ctx, `INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('order', $1, 'step', $2::int::text::json)`, entity, step)
 	require.NoError(t, err)
@@ -379,7 +382,7 @@ func testFindsColumns(t *testing.T, r *readerRig) {
 	full, bare := rows[0], rows[1]
 	require.Equal(t, "8d0f0a3e-54a5-4a53-8a7e-1f6d4b9f0c11", full.ID)
 	require.Equal(t, []string{"order", "", "placed", "00-a", "b=c"}, []string{full.AggregateType, full.AggregateID, full.Type, full.TraceParent, full.TraceState})
-	require.Equal(t, []byte(`{ "b": 1,  "a":  "ü" }`), full.Payload, "byte for byte")
+	require.True(t, bytes.Equal([]byte(`{ "b": 1,  "a":  "ü" }`), full.Payload), "byte for byte")
 	require.JSONEq(t, `{"x": "y"}`, string(full.Headers))
 	require.True(t, full.CreatedAt.Equal(time.Date(2026, 1, 2, 1, 4, 5, 678901000, time.UTC)), full.CreatedAt)
 	require.Nil(t, bare.Payload)

@@ -72,7 +72,6 @@ func (s *shareOf) note(topics []event.TopicReplay) {
 
 // Two processes read a log together: each reads what it takes, and both end when all is read.
 func TestReplayIsShared(t *testing.T) {
-	t.Parallel()
 	withClients(t, func(t *testing.T, with option) {
 		t.Parallel()
 		cluster := startKafka(t, kfake.SeedTopics(1, "a", "b", "c"))
@@ -164,7 +163,6 @@ func TestReplayGoesOn(t *testing.T) {
 
 // A topic that is deleted while it is read has nothing more to read.
 func TestReplayOfADeletedTopicEnds(t *testing.T) {
-	t.Parallel()
 	withClients(t, func(t *testing.T, with option) {
 		cluster := startKafka(t, kfake.SeedTopics(1, "a"))
 		r := start(t, cluster.ListenAddrs(), []string{"a"}, with)
