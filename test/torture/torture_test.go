@@ -43,7 +43,7 @@ func TestTortureOutboxShort(t *testing.T) {
 		t.Run(reader, func(t *testing.T) {
 			o := Defaults()
 			o.Seed, o.Outbox, o.Out = *seed, reader, t.Output()
-			o.Duration, o.Race, o.Rate = 10*time.Second, true, 200
+			o.Duration, o.Race, o.Rate = 8*time.Second, true, 200
 			o.Only = []string{"gateway-kill", "gateway-crash", "database-kill", "database-cut", "kafka-cut", "broker-kill", "redis-cut", "slot-drop"}
 			o.Points = failpoint.OutboxPoints()
 			result, err := Run(t.Context(), o)
