@@ -164,7 +164,6 @@ func TestReplayGoesOn(t *testing.T) {
 
 // A topic that is deleted while it is read has nothing more to read.
 func TestReplayOfADeletedTopicEnds(t *testing.T) {
-	t.Parallel()
 	withClients(t, func(t *testing.T, with option) {
 		cluster := startKafka(t, kfake.SeedTopics(1, "a"))
 		r := start(t, cluster.ListenAddrs(), []string{"a"}, with)

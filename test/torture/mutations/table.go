@@ -100,12 +100,12 @@ func Table() []Mutation {
 			Name: "no-marker-check", Rule: "claim and take-over test the bucket's marker",
 			Edits: []Edit{{
 				File: "internal/idempotency/scripts.go",
-				Old:  "if markers[tonumber(ARGV[2 * i + 4])] ~= replid then",
-				New:  "if false then",
+				Old:  "if not markers[marker] and not returned(",
+				New:  "if false and not returned(",
 			}, {
 				File: "internal/idempotency/scripts.go",
-				Old:  "if redis.call('GET', KEYS[2]) ~= replid then return lost(rec) end\nlocal body",
-				New:  "local body",
+				Old:  "if (not marker or string.sub(marker, 1, #right) ~= right) and not returned(KEYS[2], ARGV[7], generation) then return lost(rec) end\n",
+				New:  "",
 			}},
 			Options: func(o *torture.Options) {
 				o.Guarantee, o.Redis = "idempotent", "replica"
