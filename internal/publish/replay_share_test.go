@@ -72,7 +72,6 @@ func (s *shareOf) note(topics []event.TopicReplay) {
 
 // Two processes read a log together: each reads what it takes, and both end when all is read.
 func TestReplayIsShared(t *testing.T) {
-	t.Parallel()
 	withClients(t, func(t *testing.T, with option) {
 		t.Parallel()
 		cluster := startKafka(t, kfake.SeedTopics(1, "a", "b", "c"))
