@@ -129,7 +129,7 @@ func (g *gathering) logIsEmpty(ctx context.Context, from time.Time) (bool, error
 	limit, cancel := context.WithTimeout(ctx, g.intervals.fix)
 	defer cancel()
 	err := g.log.Replay(limit, from, g.toWatermark(), func(event.LogEntry) error { return errNotEmpty },
-		func(topics []event.TopicReplay) { g.state.see(Tally{Topics: topics}, time.Now()) }, nil)
+		func(topics []event.TopicReplay) { g.state.seeUnannounced(Tally{Topics: topics}, time.Now()) }, nil)
 	if errors.Is(err, errNotEmpty) || limit.Err() != nil && ctx.Err() == nil {
 		return false, nil
 	}

@@ -29,7 +29,7 @@ const (
 	longLease = time.Minute
 	longTTL   = time.Hour
 	// patience bounds every wait for something that must happen.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// pollEvery is the interval of polling.
 	pollEvery = 5 * time.Millisecond
 )

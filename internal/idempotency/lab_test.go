@@ -25,9 +25,10 @@ type lab struct {
 	change func(t *testing.T)
 }
 
-// shortIntervals are defaultIntervals for tests, with a lock that expires soon.
+// shortIntervals are defaultIntervals for tests. The lock expires soon, but not on a machine
+// that stalls for a second.
 var shortIntervals = intervals{
-	lockTTL: 2 * time.Second, check: 200 * time.Millisecond,
+	lockTTL: 4 * time.Second, check: 200 * time.Millisecond,
 	contended: 50 * time.Millisecond, failed: 50 * time.Millisecond, least: 5 * time.Millisecond,
 	retry: 20 * time.Millisecond, exclude: time.Second,
 	beat: 20 * time.Millisecond, joinFor: 3 * time.Second, joins: 5 * time.Millisecond, fix: time.Minute,

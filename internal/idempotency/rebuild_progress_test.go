@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/stretchr/testify/require"
 
 	"eventgateway/internal/event"
@@ -93,6 +95,20 @@ func TestReturnedTypes(t *testing.T) {
 			require.Equal(t, tt.want, progressLinesOf(tt.topics))
 		})
 	}
+}
+
+// TestReturnedTypesAreAnnounced: readiness counts a type as taken when Redis takes it, not as
+// soon as its topics are read.
+func TestReturnedTypesAreAnnounced(t *testing.T) {
+	t.Parallel()
+	watch := rebuildWatch{gauges: newProgressGauges(promauto.With(prometheus.NewRegistry()))}
+	read := Tally{Topics: []event.TopicReplay{{Topic: "a", Types: []string{"A"}, Done: true}}}
+	watch.seeUnannounced(read, time.Now())
+	require.False(t, watch.now().Returned("A"))
+	watch.see(read, time.Now())
+	require.True(t, watch.now().Returned("A"))
+	watch.seeUnannounced(read, time.Now())
+	require.False(t, watch.now().Returned("A"))
 }
 
 func TestClaimKinds(t *testing.T) {

@@ -40,10 +40,22 @@ func NewRebuildState(topics []event.TopicReplay, p Progress) *RebuildState {
 	return s
 }
 
-// see takes a rebuild's tally.
+// see takes the tally of a rebuild that has announced the types whose topics are done.
 func (w *rebuildWatch) see(t Tally, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.set(t, now)
+}
+
+// seeUnannounced is see before anything is announced: no type is taken yet.
+func (w *rebuildWatch) seeUnannounced(t Tally, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set(t, now)
+	w.state.returned = nil
+}
+
+func (w *rebuildWatch) set(t Tally, now time.Time) {
 	if w.begun.IsZero() && len(t.Topics) > 0 {
 		w.begun, w.first = now, t.Progress(0).Read
 	}

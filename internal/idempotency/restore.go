@@ -176,6 +176,7 @@ func (r *restorer) flushed() error {
 // and types whose topics are done are announced. Redis errors are met again by the next
 // report, or by the rebuild itself.
 func (r *restorer) watch(topics []event.TopicReplay) {
+	announced := r.helps // by the one that it helps
 	if r.flushed() == nil {
 		err := r.share.note(r.failed, topics)
 		switch {
@@ -190,25 +191,32 @@ func (r *restorer) watch(topics []event.TopicReplay) {
 			}
 			topics = r.share.merge(topics)
 			if listed && !r.helps {
-				r.announce(topics)
+				announced = r.announce(topics)
 			}
 		}
 	}
-	if !r.helps || !r.leads.Load() {
+	switch {
+	case r.helps && r.leads.Load(): // this gateway's own rebuild tells
+	case announced:
 		r.state.see(Tally{Topics: topics}, time.Now())
+	default:
+		r.state.seeUnannounced(Tally{Topics: topics}, time.Now())
 	}
 	r.report(func(t *Tally) { t.Topics = topics })
 }
 
-// announce announces types of which all that was read is written.
-func (r *restorer) announce(topics []event.TopicReplay) {
+// announce announces types of which all that was read is written. It reports whether Redis
+// says the same of them.
+func (r *restorer) announce(topics []event.TopicReplay) bool {
 	lines := progressLinesOf(topics)
 	if lines == "" || lines == r.returned && time.Since(r.announced) < announceAgain {
-		return
+		return true
 	}
-	if err := r.locks.announce(r.failed, lines); err == nil {
-		r.returned, r.announced = lines, time.Now()
+	if err := r.locks.announce(r.failed, lines); err != nil {
+		return false
 	}
+	r.returned, r.announced = lines, time.Now()
+	return true
 }
 
 // report changes the tally and tells it.

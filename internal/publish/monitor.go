@@ -85,8 +85,8 @@ func (m *monitor) failed(e *event.Error) *event.Error {
 	if ok {
 		code = c.String()
 	}
-	// What a broker refused may be of unknown outcome, after a second try: the topic is the
-	// cause all the same.
+	// The outcome of a record that a broker refused at a second try is unknown. The refusal may
+	// still be due to its topic.
 	if e.Kind == event.LogUnavailable || ok && (c == librdkafka.ErrMsgTimedOut || refusals[c].kind == event.LogUnavailable) {
 		m.topics.refreshSoon()
 	}

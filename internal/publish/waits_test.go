@@ -18,7 +18,7 @@ const (
 	tick     = 10 * time.Millisecond
 	// longestTest ends a test that waits where no bound is, in the code under test for
 	// example. `go test` would wait for far longer, and for all tests together.
-	longestTest = 5 * patience
+	longestTest = 10 * patience
 	// testsAtOnce is more than there are processors: the tests wait for timeouts, and
 	// hardly compute.
 	testsAtOnce = 6
