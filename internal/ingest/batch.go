@@ -30,9 +30,7 @@ type BatchResult struct {
 // queue runs on a worker.
 func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 	items := make([]item, len(reqs))
-	for i := range reqs {
-		items[i].begin(d, &reqs[i])
-	}
+	d.planAll(items, reqs)
 	independent, queues := sortByEntity(items)
 	w := newWorkers(maxWorkers)
 	if len(queues) > 0 {
@@ -49,6 +47,24 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 		results[i] = BatchResult{Result: items[i].result, Err: items[i].err}
 	}
 	return results
+}
+
+// planAll decides what to do with each event. The events share an allowance. When the
+// gateway has no room to check one of them, its entity is not known, and an event behind
+// it could overtake it: so none behind it is tried.
+func (d *Door) planAll(items []item, reqs []Request) {
+	within := event.NewAllowance()
+	for i := range reqs {
+		items[i].begin(d, &reqs[i], within)
+		if problem := items[i].plan.Problem; problem == nil || problem.Kind != event.Overloaded {
+			continue
+		}
+		for j := i + 1; j < len(reqs); j++ {
+			items[j].door, items[j].req = d, &reqs[j]
+			items[j].plan.Problem = event.Refuse(event.Overloaded, "An earlier event of the batch could not be checked, because the gateway has too much to do, so this one was not tried.")
+		}
+		return
+	}
 }
 
 // item is one event of a batch, and the one behind it in its queue.

@@ -16,7 +16,7 @@ type free struct {
 	def *event.Definition
 }
 
-func (f free) Check(_, _ string, data []byte) (event.Checked, error) {
+func (f free) CheckWithin(_, _ string, data []byte, _ *event.Allowance) (event.Checked, error) {
 	key := string(data)
 	return event.Checked{Definition: f.def, Key: &key}, nil
 }

@@ -100,7 +100,7 @@ func (w *world) noteClaim(call string, c event.Claim) {
 
 type fakeCatalog struct{ *world }
 
-func (f fakeCatalog) Check(eventType, version string, data []byte) (event.Checked, error) {
+func (f fakeCatalog) CheckWithin(eventType, version string, data []byte, _ *event.Allowance) (event.Checked, error) {
 	f.note("check")
 	if f.check != nil {
 		return f.check(eventType, version, data)

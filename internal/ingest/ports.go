@@ -8,11 +8,12 @@ import (
 
 // Catalog knows the event types.
 type Catalog interface {
-	// Check validates data against the type's schema (version "": the newest)
+	// CheckWithin validates data against the type's schema (version "": the newest)
 	// and finds its entity key. Beside an error, the result carries the definition
 	// if the version is known, and the key if the data have one. Errors are
-	// *event.Error.
-	Check(eventType, version string, data []byte) (event.Checked, error)
+	// *event.Error. Events of one batch share what their checks may cost; nil: the event
+	// is alone.
+	CheckWithin(eventType, version string, data []byte, within *event.Allowance) (event.Checked, error)
 	// CheckTombstone decides whether a record without a value may be published under an
 	// entity key. Result and errors are as for Check.
 	CheckTombstone(eventType, version, key string) (event.Checked, error)

@@ -70,7 +70,7 @@ func BenchmarkOrdinaryOrder(b *testing.B) {
 	b.Run("accept", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := v.validate(doc.Root, len(ordinaryOrder)); err != nil {
+			if err := v.validate(doc.Root, len(ordinaryOrder), nil, bounds{}, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,9 +1,13 @@
 package schema
 
 import (
+	"math"
 	"reflect"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/budget"
+	"eventgateway/internal/event"
 )
 
 // A validation may cost so many units; one is about 10 ns of one core in the worst
@@ -33,11 +37,20 @@ const (
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 
-// run is one validation. What it may still cost is its own: validations share nothing and
-// do not wait for each other.
+// quickUnits is what a validation may cost in a slot for quick work: some 2 ms at worst.
+// Ordinary events of budget.QuickBytes cost less.
+const quickUnits = 250_000
+
+// run is one validation. What it may still cost is its own: validations share nothing but
+// the slots of the budget, and the allowance of one batch.
 type run struct {
 	left       int // units
-	rememberAt int // below this many units, verdicts are remembered
+	later      int // units that there are more in a slot for long work; 0: it has one
+	granted    int // units in all, so far
+	work       *budget.Work
+	within     *event.Allowance // nil: the event is alone in its request
+	crowded    bool             // it needed a slot for long work, and there was none
+	rememberAt int              // below this many units, verdicts are remembered
 	verdicts   map[verdictKey]verdict
 	texts      map[textKey]verdict // about long texts
 	scratch    []byte
@@ -60,10 +73,52 @@ func newRun(size int) run {
 	return run{left: units, rememberAt: units - min(units/2, 20_000+unitsPerByte*size/2)}
 }
 
+// under lets a run take part in what a request and the gateway may spend.
+func (r *run) under(work *budget.Work, within *event.Allowance, size int) {
+	r.work, r.within = work, within
+	ordinary := r.left - r.rememberAt
+	if within != nil {
+		r.left = min(r.left, max(0, within.Steps)+unitsPerByte*size)
+	}
+	r.granted = r.left
+	if work != nil && size <= budget.QuickBytes {
+		r.divide()
+	}
+	r.rememberAt = r.left - ordinary
+}
+
+// divide puts off what quick work may not cost.
+func (r *run) divide() {
+	if r.left > quickUnits {
+		r.left, r.later = quickUnits, r.left-quickUnits
+	}
+}
+
 // spend takes units and reports whether there were enough.
 func (r *run) spend(units int) bool {
 	r.left -= units
+	return r.left >= 0 || r.later > 0 && r.goOn()
+}
+
+// goOn lets a run that has cost more than quick ones do go on in a slot for long work, and
+// remember what it finds out. It reports whether that was enough.
+func (r *run) goOn() bool {
+	later := r.later
+	r.later = 0
+	if r.crowded = !r.work.Longer(); r.crowded {
+		return false
+	}
+	r.left += later
+	r.rememberAt = math.MaxInt
 	return r.left >= 0
+}
+
+// charge takes what a run has cost, beyond what is ordinary for data of so many bytes, from
+// the allowance of its request.
+func (r *run) charge(size int) {
+	if r.within != nil {
+		r.within.Steps -= max(0, r.granted-max(0, r.left)-r.later-unitsPerByte*size)
+	}
 }
 
 // identity is the address of an object or of a filled array; empty arrays have none of their

@@ -52,6 +52,10 @@ func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violat
 // type; without pointers there is no entity. The error is an *event.Error:
 // malformed-json or key-missing.
 func EntityKey(pointers []string, data []byte) (*string, error) {
+	return bounds{}.entityKey(pointers, data)
+}
+
+func (b bounds) entityKey(pointers []string, data []byte) (*string, error) {
 	parsed := make([]strictjson.Pointer, len(pointers))
 	for i, text := range pointers {
 		var err error
@@ -59,9 +63,14 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is not a JSON Pointer")
 		}
 	}
-	doc, err := parse(data)
+	work, err := b.budget.Begin(len(data))
 	if err != nil {
-		return nil, malformed(err)
+		return nil, err
+	}
+	defer work.End()
+	doc, err := b.parse(data, work)
+	if err != nil {
+		return nil, err
 	}
 	defer doc.Release()
 	key, missing := entityKey(parsed, doc.Root)
@@ -71,8 +80,10 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 	return key, nil
 }
 
-// Key is EntityKey, for callers that know event types as an interface.
-func (s *Set) Key(pointers []string, data []byte) (*string, error) { return EntityKey(pointers, data) }
+// Key is EntityKey within the bounds of the set.
+func (s *Set) Key(pointers []string, data []byte) (*string, error) {
+	return s.bounds.entityKey(pointers, data)
+}
 
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 
