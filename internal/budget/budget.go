@@ -12,6 +12,9 @@ const (
 	reserveShare = 4
 	// leastReserve, in bytes, is what one large event may take while it is checked.
 	leastReserve = 16 << 20
+	// smallShare of the bytes is for bodies that are not large: those must not be refused
+	// because large ones wait for their turn.
+	smallShare = 8
 	// slotWait is how long work waits for a slot.
 	slotWait = 5 * time.Second
 )
@@ -49,6 +52,9 @@ func New(bytes int64) *Budget {
 // Take reserves n bytes and reports whether they fit.
 func (b *Budget) Take(n int64) bool { return b == nil || b.take(n, b.limit) }
 
+// TakeLarge is Take for a body of more than QuickBytes: it leaves room for small ones.
+func (b *Budget) TakeLarge(n int64) bool { return b == nil || b.take(n, b.limit-b.limit/smallShare) }
+
 func (b *Budget) take(n, limit int64) bool {
 	for {
 		held := b.held.Load()
@@ -70,8 +76,8 @@ func (b *Budget) Force(n int64) {
 	}
 }
 
-// Room reports whether n more bytes would fit now.
-func (b *Budget) Room(n int64) bool { return b == nil || n <= b.limit-b.held.Load() }
+// Room reports whether a large body of n bytes would fit now.
+func (b *Budget) Room(n int64) bool { return b == nil || n <= b.limit-b.limit/smallShare-b.held.Load() }
 
 // Give returns n reserved bytes.
 func (b *Budget) Give(n int64) {

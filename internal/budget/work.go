@@ -86,6 +86,26 @@ func (b *Budget) Full() *event.Error {
 	return event.Refuse(event.Overloaded, "The gateway holds as many bytes of requests as it may, %d. Send it again shortly.", b.limit)
 }
 
+// Long reports whether the work has a slot for long work. Without a budget it may take as
+// long as it likes.
+func (w *Work) Long() bool { return w == nil || w.slots == w.budget.long }
+
+// Held is how many bytes have been taken.
+func (w *Work) Held() int64 {
+	if w == nil {
+		return 0
+	}
+	return w.held
+}
+
+// Keep gives back what was taken beyond so many bytes.
+func (w *Work) Keep(bytes int64) {
+	if w != nil && w.held > bytes {
+		w.budget.Give(w.held - bytes)
+		w.held = bytes
+	}
+}
+
 // Take reserves n bytes until End and reports whether they fit.
 func (w *Work) Take(n int) bool {
 	if w == nil {

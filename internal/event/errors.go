@@ -59,7 +59,12 @@ type Allowance struct {
 	Violations int // that may still be listed
 	Bytes      int // of their texts
 	Steps      int // of work beyond what events of their size usually cost
+	Quick      int // of these, in a slot for quick work
+	Slot       Slot
 }
+
+// Slot is the turn in which events are checked; it ends when they are.
+type Slot interface{ End() }
 
 // What is listed of one request: more helps nobody, and an answer must not be many times
 // larger than the request.
@@ -67,15 +72,6 @@ const (
 	MaxViolations     = 1_000
 	MaxViolationBytes = 256 << 10
 )
-
-// maxSteps lets a thousand events have a violation each, and is less than 200 ms of one
-// core.
-const maxSteps = 16_000_000
-
-// NewAllowance is that of one request.
-func NewAllowance() *Allowance {
-	return &Allowance{Violations: MaxViolations, Bytes: MaxViolationBytes, Steps: maxSteps}
-}
 
 // Error is an error that a caller may see. Detail is for that caller, Err is the cause,
 // for the log only.

@@ -49,21 +49,33 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 	return results
 }
 
-// planAll decides what to do with each event. The events share an allowance. When the
-// gateway has no room to check one of them, its entity is not known, and an event behind
-// it could overtake it: so none behind it is tried.
+// planAll decides what to do with each event, in one turn. When the gateway has no room to
+// check one of them, its entity is not known, and an event behind it could overtake it: so
+// none behind it is tried.
 func (d *Door) planAll(items []item, reqs []Request) {
-	within := event.NewAllowance()
+	bytes := 0
+	for i := range reqs {
+		bytes += len(reqs[i].Data)
+	}
+	within, err := d.catalog.Together(bytes)
+	if err != nil {
+		refuseAll(d, items, reqs, asError(err))
+		return
+	}
+	defer within.Slot.End()
 	for i := range reqs {
 		items[i].begin(d, &reqs[i], within)
-		if problem := items[i].plan.Problem; problem == nil || problem.Kind != event.Overloaded {
-			continue
+		if problem := items[i].plan.Problem; problem != nil && problem.Kind == event.Overloaded {
+			refuseAll(d, items[i+1:], reqs[i+1:], event.Refuse(event.Overloaded,
+				"An earlier event of the batch could not be checked, because the gateway has too much to do, so this one was not tried."))
+			return
 		}
-		for j := i + 1; j < len(reqs); j++ {
-			items[j].door, items[j].req = d, &reqs[j]
-			items[j].plan.Problem = event.Refuse(event.Overloaded, "An earlier event of the batch could not be checked, because the gateway has too much to do, so this one was not tried.")
-		}
-		return
+	}
+}
+
+func refuseAll(d *Door, items []item, reqs []Request, problem *event.Error) {
+	for i := range items {
+		items[i].door, items[i].req, items[i].plan.Problem = d, &reqs[i], problem
 	}
 }
 

@@ -66,7 +66,7 @@ func check(catalog Catalog, req *Request, within *event.Allowance) (event.Checke
 	}
 	checked, err := catalog.CheckWithin(req.Type, req.Version, req.Data, within)
 	if req.Key != nil && checked.Definition != nil && (err == nil || asError(err).Kind == event.KeyMissing) {
-		checked.Key, err = catalog.Key(req.Key.Pointers, req.Data)
+		checked.Key, err = catalog.Key(req.Key.Pointers, req.Data, within)
 	}
 	if req.Fault != nil {
 		err = req.Fault

@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 )
 
@@ -235,7 +236,11 @@ func (b *Body) Hold(n int) error {
 }
 
 func (b *Body) admit(n int) bool {
-	if !b.intake.budget.Take(int64(n)) {
+	take := b.intake.budget.Take
+	if n > budget.QuickBytes {
+		take = b.intake.budget.TakeLarge
+	}
+	if !take(int64(n)) {
 		return false
 	}
 	b.held += n

@@ -200,9 +200,14 @@ func (c *Catalog) CheckWithin(eventType, version string, data []byte, within *ev
 	return c.set.Load().CheckWithin(eventType, version, data, within)
 }
 
+// Together is Set.Together on the current set.
+func (c *Catalog) Together(bytes int) (*event.Allowance, error) {
+	return c.set.Load().Together(bytes)
+}
+
 // Key is Set.Key on the current set.
-func (c *Catalog) Key(pointers []string, data []byte) (*string, error) {
-	return c.set.Load().Key(pointers, data)
+func (c *Catalog) Key(pointers []string, data []byte, within *event.Allowance) (*string, error) {
+	return c.set.Load().Key(pointers, data, within)
 }
 
 // Lookup is Set.Lookup on the current set.

@@ -37,9 +37,14 @@ const (
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 
-// quickUnits is what a validation may cost in a slot for quick work: some 2 ms at worst.
-// Ordinary events of budget.QuickBytes cost less.
-const quickUnits = 250_000
+// quickUnits is what a validation may cost in a slot for quick work, a millisecond at worst,
+// and batchUnits what all of a batch may cost beyond what is ordinary, in any slot, less
+// than 200 ms. Ordinary events of budget.QuickBytes cost less than quickUnits, and a
+// thousand events with a violation each less than batchUnits.
+const (
+	quickUnits = 100_000
+	batchUnits = 16_000_000
+)
 
 // run is one validation. What it may still cost is its own: validations share nothing but
 // the slots of the budget, and the allowance of one batch.
@@ -81,16 +86,21 @@ func (r *run) under(work *budget.Work, within *event.Allowance, size int) {
 		r.left = min(r.left, max(0, within.Steps)+unitsPerByte*size)
 	}
 	r.granted = r.left
-	if work != nil && size <= budget.QuickBytes {
-		r.divide()
-	}
+	r.divide()
 	r.rememberAt = r.left - ordinary
 }
 
 // divide puts off what quick work may not cost.
 func (r *run) divide() {
-	if r.left > quickUnits {
-		r.left, r.later = quickUnits, r.left-quickUnits
+	if r.work.Long() {
+		return
+	}
+	quick := quickUnits
+	if r.within != nil {
+		quick = max(0, r.within.Quick)
+	}
+	if r.left > quick {
+		r.left, r.later = quick, r.left-quick
 	}
 }
 
@@ -113,11 +123,13 @@ func (r *run) goOn() bool {
 	return r.left >= 0
 }
 
-// charge takes what a run has cost, beyond what is ordinary for data of so many bytes, from
-// the allowance of its request.
+// charge takes what a run has cost, for data of so many bytes, from the allowance of its
+// request.
 func (r *run) charge(size int) {
 	if r.within != nil {
-		r.within.Steps -= max(0, r.granted-max(0, r.left)-r.later-unitsPerByte*size)
+		cost := r.granted - max(0, r.left) - r.later
+		r.within.Quick -= cost
+		r.within.Steps -= max(0, cost-unitsPerByte*size)
 	}
 }
 

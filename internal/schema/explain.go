@@ -55,7 +55,7 @@ func (p *location) item(i int) *location         { return &location{parent: p, i
 // explain returns the library's errors for a value that a does not accept. done is false
 // if there was too much to do; then the errors are some of them, or none.
 func (r *run) explain(a *acceptor, v any, size int) (root *jsonschema.ValidationError, done bool) {
-	remembers, quick := r.left <= r.rememberAt, r.later > 0
+	remembers := r.left <= r.rememberAt
 	more := explainFreeUnits
 	if r.within != nil {
 		more = min(more, max(0, r.within.Steps))
@@ -66,11 +66,8 @@ func (r *run) explain(a *acceptor, v any, size int) (root *jsonschema.Validation
 	if r.rememberAt = r.left - explainFreeUnits/4; remembers {
 		r.rememberAt = math.MaxInt
 	}
-	if quick {
-		r.divide()
-		if !remembers {
-			r.rememberAt = 0 // not before it goes on
-		}
+	if r.divide(); r.later > 0 && !remembers {
+		r.rememberAt = -1 // not before it goes on
 	}
 	e := &explainer{
 		run: r, most: r.violations(), explained: map[verdictKey][]*jsonschema.ValidationError{},

@@ -52,10 +52,10 @@ func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violat
 // type; without pointers there is no entity. The error is an *event.Error:
 // malformed-json or key-missing.
 func EntityKey(pointers []string, data []byte) (*string, error) {
-	return bounds{}.entityKey(pointers, data)
+	return bounds{}.entityKey(pointers, data, nil)
 }
 
-func (b bounds) entityKey(pointers []string, data []byte) (*string, error) {
+func (b bounds) entityKey(pointers []string, data []byte, within *event.Allowance) (*string, error) {
 	parsed := make([]strictjson.Pointer, len(pointers))
 	for i, text := range pointers {
 		var err error
@@ -63,11 +63,11 @@ func (b bounds) entityKey(pointers []string, data []byte) (*string, error) {
 			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is not a JSON Pointer")
 		}
 	}
-	work, err := b.budget.Begin(len(data))
+	work, err := b.begin(len(data), within)
 	if err != nil {
 		return nil, err
 	}
-	defer work.End()
+	defer b.end(work, within, work.Held())
 	doc, err := b.parse(data, work)
 	if err != nil {
 		return nil, err
@@ -80,9 +80,9 @@ func (b bounds) entityKey(pointers []string, data []byte) (*string, error) {
 	return key, nil
 }
 
-// Key is EntityKey within the bounds of the set.
-func (s *Set) Key(pointers []string, data []byte) (*string, error) {
-	return s.bounds.entityKey(pointers, data)
+// Key is EntityKey within the bounds of the set, and of a request; nil: the event is alone.
+func (s *Set) Key(pointers []string, data []byte, within *event.Allowance) (*string, error) {
+	return s.bounds.entityKey(pointers, data, within)
 }
 
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")

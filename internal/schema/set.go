@@ -87,6 +87,19 @@ func (s *Set) CheckWithin(eventType, version string, data []byte, within *event.
 	return v.check(data, s.bounds, within)
 }
 
+// Together waits for a slot in which several events of one request, of so many bytes
+// together, are checked one after the other. They share what it returns, whose Slot must
+// be ended. The error is an *event.Error, overloaded.
+func (s *Set) Together(bytes int) (*event.Allowance, error) {
+	work, err := s.bounds.budget.Begin(bytes)
+	if err != nil {
+		return nil, err
+	}
+	return &event.Allowance{
+		Violations: event.MaxViolations, Bytes: event.MaxViolationBytes, Steps: batchUnits, Quick: quickUnits, Slot: work,
+	}, nil
+}
+
 // Lookup returns the definition of a version ("" is the newest). The error is
 // an *event.Error, unknown-event-type.
 func (s *Set) Lookup(eventType, version string) (*event.Definition, error) {

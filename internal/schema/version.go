@@ -35,6 +35,24 @@ type bounds struct {
 	tokens int            // of one event's data; 0: no limit
 }
 
+// begin waits for a slot, unless the request has one for all its events.
+func (b bounds) begin(size int, within *event.Allowance) (*budget.Work, error) {
+	if within == nil {
+		return b.budget.Begin(size)
+	}
+	work, _ := within.Slot.(*budget.Work)
+	return work, nil
+}
+
+// end undoes begin, and gives back what was taken since then.
+func (b bounds) end(work *budget.Work, within *event.Allowance, held int64) {
+	if within == nil {
+		work.End()
+		return
+	}
+	work.Keep(held)
+}
+
 // validationBytes is what the validation of a large event may hold beside its tree: what is
 // known about arrays and objects, texts that are compared, and violations.
 const validationBytes = 12 << 20
@@ -45,11 +63,11 @@ func (v *version) check(data []byte, b bounds, within *event.Allowance) (event.C
 	if v.def.BodyLimit > 0 && len(data) > v.def.BodyLimit {
 		return checked, event.Refuse(event.EventTooLarge, "The data has %d bytes; events of type %s may have %d.", len(data), v.def.Type, v.def.BodyLimit)
 	}
-	work, err := b.budget.Begin(len(data))
+	work, err := b.begin(len(data), within)
 	if err != nil {
 		return checked, err
 	}
-	defer work.End()
+	defer b.end(work, within, work.Held())
 	if len(data) > budget.QuickBytes && !work.Take(validationBytes) {
 		return checked, b.budget.Full()
 	}
@@ -132,7 +150,7 @@ func (v *version) violation(invalid *jsonschema.ValidationError, tree any, all b
 func (r *run) list(all []event.Violation) (listed []event.Violation, example bool) {
 	within := r.within
 	if within == nil {
-		within = event.NewAllowance()
+		within = &event.Allowance{Violations: event.MaxViolations, Bytes: event.MaxViolationBytes}
 	}
 	for i, each := range all {
 		size := len(each.Pointer) + len(each.Keyword) + len(each.Message)
