@@ -40,7 +40,7 @@ func (s *Server) parseBatch(c *fiber.Ctx, text []byte) ([]cloudevent.Item, error
 
 // linear is how many times longer a text may be that is only read through, without a
 // tree, to take as long as one that is checked.
-const linear = 16
+const linear = 4
 
 // holdBase64 reserves the memory for data that come in base64 inside a text.
 func holdBase64(body *intake.Body, text []byte) error {

@@ -27,13 +27,11 @@ const (
 // fitMemory finds out how much memory the process may use, tells Go's collector, and lowers
 // http.in_flight_limit to what fits. It returns the limit.
 func fitMemory(cfg *config.Config, logger *slog.Logger) config.Size {
-	var limit config.Size
-	var from string
-	if cfg.Memory.Limit == 0 && os.Getenv("GOMEMLIMIT") != "" {
-		limit, from = config.Size(debug.SetMemoryLimit(-1))*10/collectorShare, "GOMEMLIMIT"
-	} else {
-		limit, from = memoryLimit(cfg, config.Size(containerMemory("/")))
-		debug.SetMemoryLimit(int64(limit) * collectorShare / 10)
+	limit, from := memoryLimit(cfg, config.Size(containerMemory("/")))
+	if cfg.Memory.Limit > 0 || os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(limit) / 10 * collectorShare)
+	} else if told := debug.SetMemoryLimit(-1); told < math.MaxInt64 { // not GOMEMLIMIT=off
+		limit, from = config.Size(told/collectorShare*10), "GOMEMLIMIT"
 	}
 	logger.Info("memory limit", "bytes", int64(limit), "from", from)
 	if most := max(limit/requestShare, cfg.HTTP.BodyLimit); cfg.HTTP.InFlightLimit > most {
@@ -44,17 +42,17 @@ func fitMemory(cfg *config.Config, logger *slog.Logger) config.Size {
 	return limit
 }
 
-// memoryLimit is memory.limit; or else that of the container, 0 for none, as far as the other
-// settings need it.
+// memoryLimit is memory.limit, or what the other settings need, but not more than the limit
+// of the container, 0 for none.
 func memoryLimit(cfg *config.Config, container config.Size) (limit config.Size, from string) {
+	limit, from = max(defaultMemory, requestShare*cfg.HTTP.InFlightLimit), "default"
 	if cfg.Memory.Limit > 0 {
-		return cfg.Memory.Limit, "memory.limit"
+		limit, from = cfg.Memory.Limit, "memory.limit"
 	}
-	needed := max(defaultMemory, requestShare*cfg.HTTP.InFlightLimit)
-	if container > 0 && container < needed {
+	if container > 0 && container < limit {
 		return container, "container"
 	}
-	return needed, "default"
+	return limit, from
 }
 
 // containerMemory is the least memory limit of the control groups that this process is in,

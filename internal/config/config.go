@@ -200,7 +200,7 @@ const (
 
 // Memory is what the process may use.
 type Memory struct {
-	Limit Size `yaml:"limit"` // 0: the container's limit, and at most what the other settings need
+	Limit Size `yaml:"limit"` // 0: what the other settings need; never more than the container's limit
 }
 
 // Log is the gateway's own log.

@@ -37,12 +37,14 @@ const (
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 
-// quickUnits is what a validation may cost in a slot for quick work, a millisecond at worst,
-// and batchUnits what all of a batch may cost beyond what is ordinary, in any slot, less
-// than 200 ms. Ordinary events of budget.QuickBytes cost less than quickUnits, and a
-// thousand events with a violation each less than batchUnits.
 const (
+	// quickUnits is what a validation may cost in a slot for quick work: a millisecond at
+	// worst. Ordinary events of budget.QuickBytes cost less.
 	quickUnits = 100_000
+	// ordinaryUnits, and unitsPerByte, are what each event of a batch may cost at least. One
+	// with a mistake or two costs less.
+	ordinaryUnits = 5_000
+	// batchUnits is what all of them may cost beyond that: less than 200 ms.
 	batchUnits = 16_000_000
 )
 
@@ -83,7 +85,7 @@ func (r *run) under(work *budget.Work, within *event.Allowance, size int) {
 	r.work, r.within = work, within
 	ordinary := r.left - r.rememberAt
 	if within != nil {
-		r.left = min(r.left, max(0, within.Steps)+unitsPerByte*size)
+		r.left = min(r.left, max(0, within.Steps)+ordinaryUnits+unitsPerByte*size)
 	}
 	r.granted = r.left
 	r.divide()
@@ -129,7 +131,7 @@ func (r *run) charge(size int) {
 	if r.within != nil {
 		cost := r.granted - max(0, r.left) - r.later
 		r.within.Quick -= cost
-		r.within.Steps -= max(0, cost-unitsPerByte*size)
+		r.within.Steps -= max(0, cost-ordinaryUnits-unitsPerByte*size)
 	}
 }
 

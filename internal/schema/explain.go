@@ -58,7 +58,7 @@ func (r *run) explain(a *acceptor, v any, size int) (root *jsonschema.Validation
 	remembers := r.left <= r.rememberAt
 	more := explainFreeUnits
 	if r.within != nil {
-		more = min(more, max(0, r.within.Steps))
+		more = min(more, max(0, r.within.Steps)+ordinaryUnits)
 	}
 	more += explainPerByte * size
 	r.granted += more - min(r.left, 0)
