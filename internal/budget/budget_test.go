@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +20,7 @@ func small(bytes int64) *Budget {
 func requireOverloaded(t *testing.T, err error) {
 	t.Helper()
 	var e *event.Error
-	require.True(t, errors.As(err, &e), "%v", err)
+	require.ErrorAs(t, err, &e)
 	require.Equal(t, event.Overloaded, e.Kind)
 	require.Equal(t, event.NotWritten, e.Outcome)
 }

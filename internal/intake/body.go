@@ -236,11 +236,11 @@ func (b *Body) Hold(n int) error {
 }
 
 func (b *Body) admit(n int) bool {
-	take := b.intake.budget.Take
 	if n > budget.QuickBytes {
-		take = b.intake.budget.TakeLarge
-	}
-	if !take(int64(n)) {
+		if !b.intake.budget.TakeLarge(int64(n)) {
+			return false
+		}
+	} else if !b.intake.budget.Take(int64(n)) {
 		return false
 	}
 	b.held += n
