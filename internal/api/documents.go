@@ -107,6 +107,7 @@ func (s *site) getOpenAPI(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	f.kept = false
 	return f.send(c)
 }
 

@@ -26,6 +26,9 @@ type exchange struct {
 	// keyed says that a retry is safe, even if the outcome is unknown: the gateway
 	// recognises it, or it writes nothing.
 	keyed bool
+	// shared says that the answer's bytes are the same for all callers, and are kept
+	// anyway.
+	shared bool
 }
 
 // exchanges pools the states of requests.

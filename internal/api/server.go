@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
@@ -36,8 +37,9 @@ type Catalog interface {
 // Config sets the server up.
 type Config struct {
 	intake.Limits
-	TLS       *tls.Config // nil: plain HTTP
-	PublicURL string      // where clients reach the gateway; empty: as their requests say
+	Budget    *budget.Budget // what requests may cost together; nil: one of Limits.InFlight
+	TLS       *tls.Config    // nil: plain HTTP
+	PublicURL string         // where clients reach the gateway; empty: as their requests say
 	OpenAPI   *describe.Base
 	Webhooks  map[string]Webhook // by name
 	Auth      Authenticator      // nil: everybody is the same client, "anonymous"
@@ -60,6 +62,8 @@ type Server struct {
 	app     *fiber.App
 	intake  *intake.Intake
 
+	budget    *budget.Budget
+	answers   *answers
 	exchanges exchanges
 	access    *access
 	origins   *origins
@@ -71,10 +75,14 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg), reporter: reporter{logger}}
+	if s.budget = cfg.Budget; s.budget == nil {
+		s.budget = budget.New(cfg.InFlight)
+	}
+	s.answers = newAnswers(s.budget)
 	s.access = newAccess(cfg, s.metrics, logger)
 	s.origins = newOrigins(cfg, s.access)
 	s.site = newSite(cfg, catalog, s.access)
-	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
+	s.webhooks = &webhooks{cfg.Webhooks, s.budget, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "event gateway",
 		DisableStartupMessage: true,
@@ -85,7 +93,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 	s.routes()
 	s.origins.patterns = routePatterns(s.app)
 	s.intake = intake.New(intake.Config{
-		Limits: cfg.Limits, TLS: cfg.TLS, Handler: s.app.Handler(), Methods: s.app.Config().RequestMethods,
+		Limits: cfg.Limits, Budget: s.budget, TLS: cfg.TLS, Handler: s.app.Handler(), Methods: s.app.Config().RequestMethods,
 		Refuse: s.refuse, ConnectionRefused: func(limit string) { s.metrics.unconnected.WithLabelValues(limit).Inc() }, Logger: logger,
 	})
 	s.observeIntake(reg)

@@ -15,6 +15,7 @@ import (
 	"eventgateway/internal/admin"
 	"eventgateway/internal/api"
 	"eventgateway/internal/auth"
+	"eventgateway/internal/budget"
 	"eventgateway/internal/config"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
@@ -41,6 +42,7 @@ type App struct {
 	cfg      *config.Config
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	budget   *budget.Budget
 	catalog  *schema.Catalog
 	producer *publish.Log
 	rdb      redis.Client
@@ -120,9 +122,10 @@ func (a *App) buildStores() error {
 		a.producer.Close(ctx)
 		return nil
 	})
+	a.budget = budget.New(cfg.HTTP.InFlightLimit.Bytes())
 	a.catalog, err = schema.New(schema.Config{
 		Dir: cfg.Schemas.Dir, Watch: cfg.Schemas.Watch,
-		OnChange: a.schemasChanged,
+		OnChange: a.schemasChanged, Budget: a.budget, TokenLimit: cfg.HTTP.TokenLimit,
 	}, a.logger, a.registry)
 	if err != nil {
 		return fmt.Errorf("schemas: %w", err)
@@ -149,10 +152,10 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 	})
 	public := api.Config{
 		Limits: intake.Limits{
-			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
+			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
 			Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		},
-		TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
+		Budget: a.budget, TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, OriginHeaders: cfg.HTTP.CORS.Headers, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
 	}
 	a.taken = &readiness{

@@ -16,6 +16,7 @@ type Config struct {
 	Idempotency Idempotency `yaml:"idempotency"`
 	Webhooks    []Webhook   `yaml:"webhooks"`
 	Log         Log         `yaml:"log"`
+	Memory      Memory      `yaml:"memory"`
 
 	// SoleWriter says that no other gateway has ever written to this Kafka, so a
 	// start does not wait for another gateway's records. It is not in the file: only
@@ -37,6 +38,7 @@ func Defaults() *Config {
 		HTTP: HTTP{
 			Listen:         "0.0.0.0:8080",
 			BodyLimit:      900 * KiB, // below the 1 MB that brokers take by default, with room for headers
+			TokenLimit:     500_000,
 			InFlightLimit:  256 * MiB,
 			ReadTimeout:    10 * time.Second,
 			IdleTimeout:    2 * time.Minute,
@@ -72,7 +74,8 @@ type HTTP struct {
 	Listen        string        `yaml:"listen"`          // host:port; port 0 picks a free one
 	PublicURL     string        `yaml:"public_url"`      // absolute, without a final slash; "" if unknown
 	BodyLimit     Size          `yaml:"body_limit"`      // of one request
-	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
+	TokenLimit    int           `yaml:"token_limit"`     // of one event's data: names, values, brackets
+	InFlightLimit Size          `yaml:"in_flight_limit"` // what all requests may hold together
 	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
 	IdleTimeout   time.Duration `yaml:"idle_timeout"`    // between two requests of a connection
 
@@ -194,6 +197,11 @@ const (
 	StoreFailureReject  StoreFailurePolicy = "reject"
 	StoreFailurePublish StoreFailurePolicy = "publish"
 )
+
+// Memory is what the process may use.
+type Memory struct {
+	Limit Size `yaml:"limit"` // 0: what the other settings need; never more than the container's limit
+}
 
 // Log is the gateway's own log.
 type Log struct {

@@ -39,6 +39,7 @@ func (v validator) http() {
 	v.check(h.BodyLimit <= maxBodyLimit, "http.body_limit", "must be at most "+maxBodyLimit.String(), "write for example 900KiB; keep large files elsewhere and publish their address")
 	v.check(h.BodyLimit <= h.InFlightLimit || v.known.has("http.in_flight_limit"), "http.body_limit",
 		fmt.Sprintf("is more than http.in_flight_limit (%s), so the largest body would never be let in", h.InFlightLimit), "lower it or raise the other")
+	v.check(h.TokenLimit > 0, "http.token_limit", "must be more than 0", "write for example 500000")
 	v.check((h.TLS.Cert == "") == (h.TLS.Key == ""), "http.tls", "has one of cert and key", "give both, or neither for plain HTTP")
 	v.check(h.TLS.ClientCA == "" || h.TLS.Enabled(), "http.tls.client_ca", "is given without cert and key: clients show certificates over TLS only", "give those too, or remove it")
 	v.check(h.MaxConnections >= 0, "http.max_connections", "is negative", "write for example 10000, or 0 for no limit")

@@ -150,7 +150,7 @@ func TestCheckSurvivesPanic(t *testing.T) {
 		def:    &event.Definition{Type: "t", Version: "v1"},
 		accept: &acceptor{types: anyType, format: &boundedFormat{check: func(any) bool { panic("a conversion") }}},
 	}
-	checked, err := v.check([]byte(`"a"`))
+	checked, err := v.check([]byte(`"a"`), bounds{}, nil)
 	refused := refusal(t, err)
 	require.Equal(t, event.Internal, refused.Kind)
 	require.ErrorContains(t, refused.Err, "panic: a conversion")

@@ -19,7 +19,8 @@ type Set struct {
 	names  []string // sorted
 	topics []string // sorted, each once
 
-	files *schemaFiles
+	files  *schemaFiles
+	bounds bounds
 }
 
 type eventType struct {
@@ -73,11 +74,30 @@ func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }
 // known, the result has its Definition, and the key if the data have one, even beside
 // an error. Check does not keep data.
 func (s *Set) Check(eventType, version string, data []byte) (event.Checked, error) {
+	return s.CheckWithin(eventType, version, data, nil)
+}
+
+// CheckWithin is Check of an event that shares an allowance with others of its request;
+// nil: it is alone. Where the set has a budget, a further error is overloaded.
+func (s *Set) CheckWithin(eventType, version string, data []byte, within *event.Allowance) (event.Checked, error) {
 	v, err := s.version(eventType, version)
 	if err != nil {
 		return event.Checked{}, err
 	}
-	return v.check(data)
+	return v.check(data, s.bounds, within)
+}
+
+// Together waits for a slot in which several events of one request, of so many bytes
+// together, are checked one after the other. They share what it returns, whose Slot must
+// be ended. The error is an *event.Error, overloaded.
+func (s *Set) Together(bytes int) (*event.Allowance, error) {
+	work, err := s.bounds.budget.Begin(bytes)
+	if err != nil {
+		return nil, err
+	}
+	return &event.Allowance{
+		Violations: event.MaxViolations, Bytes: event.MaxViolationBytes, Steps: batchUnits, Quick: quickUnits, Slot: work,
+	}, nil
 }
 
 // Lookup returns the definition of a version ("" is the newest). The error is
@@ -165,7 +185,9 @@ func (s *Set) Only(see func(eventType string) bool) *Set {
 	if len(types) == len(s.types) {
 		return s
 	}
-	return newSet(s.dir, types, s.files)
+	only := newSet(s.dir, types, s.files)
+	only.bounds = s.bounds
+	return only
 }
 
 // Topics returns the topics of all versions of all types, ordered by name.
