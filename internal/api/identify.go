@@ -142,6 +142,7 @@ func (a *access) caller(c *fiber.Ctx) *auth.Caller {
 // that name or not.
 func (a *access) permit(c *fiber.Ctx, caller *auth.Caller, eventType string) error {
 	if caller.May(eventType) {
+		exchangeOf(c).eventType = eventType
 		return nil
 	}
 	a.refused(c, caller.Name, string(event.Forbidden), nil)

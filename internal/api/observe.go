@@ -68,7 +68,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	err := s.next(c, x)
 	if err != nil {
 		s.allowDelete(c)
-		err = s.reporter.write(c, problemOf(c, x, err), x.keyed)
+		err = s.reporter.write(c, s.site.suggest(c, problemOf(c, x, err)), x.keyed)
 	}
 	cacheHeaders(c, x)
 	route := c.Route().Path

@@ -28,8 +28,6 @@ type Door interface {
 // Catalog knows the event types.
 type Catalog interface {
 	Lookup(eventType, version string) (*event.Definition, error)
-	Types() []schema.EventType
-	Schema(eventType, version string) ([]byte, error)
 	Set() *schema.Set // the event types at this moment
 }
 
@@ -117,8 +115,8 @@ func (s *Server) routes() {
 	s.app.Get("/docs", access.identifyReader, site.getDocs)
 	s.app.Get("/docs/assets/:file", site.getAsset)
 	s.app.Get("/openapi.json", access.identifyReader, site.getOpenAPI)
-	s.app.Get("/openapi.yaml", access.identifyReader, site.sendDocument(func(d described) (file, error) { return d.openYAML() }))
-	s.app.Get("/asyncapi.json", access.identifyReader, site.sendDocument(func(d described) (file, error) { return d.async() }))
+	s.app.Get("/openapi.yaml", access.identifyReader, site.sendDocument((*seen).openYAML))
+	s.app.Get("/asyncapi.json", access.identifyReader, site.sendDocument((*seen).async))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.
