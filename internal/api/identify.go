@@ -12,6 +12,7 @@ import (
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/event"
+	"eventgateway/internal/rate"
 )
 
 // Authenticator says who a caller is. The error is an *auth.Refusal.
@@ -31,14 +32,19 @@ type access struct {
 	auth      Authenticator // nil: everybody is anonymous
 	rates     Limiter       // nil: clients may call as often as they like
 	anonymous *auth.Caller
-	addresses addresses
-	metrics   *metrics
-	logger    *slog.Logger
+	// strangers and deliveries limit calls without valid credentials, and those of webhooks,
+	// by address.
+	strangers, deliveries *rate.Addresses
+	serving               context.Context //nolint:containedctx // it ends when the server stops, for calls that wait
+	addresses             addresses
+	metrics               *metrics
+	logger                *slog.Logger
 }
 
-func newAccess(cfg Config, m *metrics, logger *slog.Logger) *access {
+func newAccess(serving context.Context, cfg Config, m *metrics, logger *slog.Logger) *access {
 	return &access{
-		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger,
+		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger, serving: serving,
+		strangers: rate.NewAddresses(cfg.StrangerRate), deliveries: rate.NewAddresses(cfg.WebhookRate),
 		addresses: addresses{trusted: cfg.TrustedProxies, publicURL: cfg.PublicURL},
 	}
 }
@@ -68,6 +74,9 @@ func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge st
 			return err
 		}
 		a.refused(c, "", string(refusal.Reason), refusal.Err)
+		if err := a.stranger(c); err != nil {
+			return err
+		}
 		c.Set(fiber.HeaderWWWAuthenticate, challenge)
 		return event.Refuse(event.Unauthenticated,
 			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once; or an API key as X-API-Key or as the password of Basic, with any user name.")

@@ -15,6 +15,7 @@ import (
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/intake"
+	"eventgateway/internal/rate"
 	"eventgateway/internal/schema"
 )
 
@@ -44,6 +45,9 @@ type Config struct {
 	// OriginHeaders are headers that those pages may send besides the usual ones; "*"
 	// alone: all.
 	OriginHeaders []string
+	// StrangerRate limits calls without valid credentials, WebhookRate those of webhooks, of
+	// each address. Zero: no limit.
+	StrangerRate, WebhookRate rate.Limit
 	// TrustedProxies may say, in X-Forwarded-… headers, who calls.
 	TrustedProxies []netip.Prefix
 }
@@ -57,6 +61,7 @@ type Server struct {
 	metrics *metrics
 	app     *fiber.App
 	intake  *intake.Intake
+	stop    context.CancelFunc // of calls that wait for their rate
 
 	exchanges exchanges
 	access    *access
@@ -69,7 +74,9 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg), reporter: reporter{logger}}
-	s.access = newAccess(cfg, s.metrics, logger)
+	var serving context.Context
+	serving, s.stop = context.WithCancel(context.Background())
+	s.access = newAccess(serving, cfg, s.metrics, logger)
 	s.origins = newOrigins(cfg, s.access)
 	s.site = newSite(cfg, catalog, s.access)
 	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
@@ -97,26 +104,26 @@ func (s *Server) routes() {
 	s.app.Use(s.observe, securityHeaders(s.cfg), s.origins.crossOrigin)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events", access.identify, access.limit, s.publish(s.postCloudEvent))
-	v1.Options("/events", handshake)
+	v1.Options("/events", access.limitStrangers, handshake)
 	v1.Post("/events/:type", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Post("/events/:type/:version", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Delete("/events/:type/:version", access.identify, access.limit, s.publish(s.deleteEntity))
-	v1.Post("/webhooks/:source", s.publish(s.webhooks.post)) // identified by its signature
-	v1.Options("/webhooks/:source", s.webhooks.handshake)
-	v1.Get("/webhooks/:source", s.webhooks.register)                 // and HEAD
-	v1.Get("/receipts", access.identify, access.limit, s.getReceipt) // may read Kafka; other GETs are answered from memory
-	v1.Get("/event-types", access.identify, site.listEventTypes)
-	v1.Get("/event-types/:type", access.identify, site.getEventType)
-	v1.Get("/event-types/:type/schema", access.identifyReader, site.getSchema)
+	v1.Post("/webhooks/:source", access.limitWebhooks, s.publish(s.webhooks.post)) // identified by its signature
+	v1.Options("/webhooks/:source", access.limitWebhooks, s.webhooks.handshake)
+	v1.Get("/webhooks/:source", access.limitWebhooks, s.webhooks.register) // and HEAD
+	v1.Get("/receipts", access.identify, access.limit, s.getReceipt)       // may read Kafka; other GETs are reads
+	v1.Get("/event-types", access.identify, access.limitReads, site.listEventTypes)
+	v1.Get("/event-types/:type", access.identify, access.limitReads, site.getEventType)
+	v1.Get("/event-types/:type/schema", access.identifyReader, access.limitReads, site.getSchema)
 	v1.Post("/event-types/:type/validate", access.identify, access.limit, s.validate)
-	s.app.Get("/problems", listProblems)
-	s.app.Get("/problems/:slug", getProblem)
-	s.app.Get("/", access.identifyReader, site.getLanding)
-	s.app.Get("/docs", access.identifyReader, site.getDocs)
-	s.app.Get("/docs/assets/:file", site.getAsset)
-	s.app.Get("/openapi.json", access.identifyReader, site.getOpenAPI)
-	s.app.Get("/openapi.yaml", access.identifyReader, site.sendDocument((*seen).openYAML))
-	s.app.Get("/asyncapi.json", access.identifyReader, site.sendDocument((*seen).async))
+	s.app.Get("/problems", access.limitStrangers, listProblems)
+	s.app.Get("/problems/:slug", access.limitStrangers, getProblem)
+	s.app.Get("/", access.identifyReader, access.limitReads, site.getLanding)
+	s.app.Get("/docs", access.identifyReader, access.limitReads, site.getDocs)
+	s.app.Get("/docs/assets/:file", access.limitStrangers, site.getAsset)
+	s.app.Get("/openapi.json", access.identifyReader, access.limitReads, site.getOpenAPI)
+	s.app.Get("/openapi.yaml", access.identifyReader, access.limitReads, site.sendDocument((*seen).openYAML))
+	s.app.Get("/asyncapi.json", access.identifyReader, access.limitReads, site.sendDocument((*seen).async))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.
@@ -124,7 +131,10 @@ func (s *Server) Serve(ln net.Listener) error { return s.intake.Serve(ln) }
 
 // Shutdown stops accepting and waits for requests in progress until ctx ends. It may
 // come before Serve, which then returns at once.
-func (s *Server) Shutdown(ctx context.Context) error { return s.intake.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	return s.intake.Shutdown(ctx)
+}
 
 // refuse answers and counts a request that reaches no route.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *event.Error) {

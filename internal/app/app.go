@@ -154,6 +154,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		},
 		TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, OriginHeaders: cfg.HTTP.CORS.Headers, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
+		StrangerRate: rate.Limit(cfg.HTTP.Rates.Strangers), WebhookRate: rate.Limit(cfg.HTTP.Rates.Webhooks),
 	}
 	a.taken = &readiness{
 		definitions: func() []event.Definition { return definitions(a.catalog.Set()) },
