@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -32,6 +33,7 @@ type access struct {
 	auth      Authenticator // nil: everybody is anonymous
 	rates     Limiter       // nil: clients may call as often as they like
 	anonymous *auth.Caller
+	trusts    func(chains [][]*x509.Certificate) bool // nil: what was good when the client connected is good
 	// strangers and deliveries limit calls without valid credentials, and those of webhooks,
 	// by address.
 	strangers, deliveries *rate.Addresses
@@ -43,7 +45,7 @@ type access struct {
 
 func newAccess(serving context.Context, cfg Config, m *metrics, logger *slog.Logger) *access {
 	return &access{
-		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger, serving: serving,
+		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger, serving: serving, trusts: cfg.TrustsClient,
 		strangers: rate.NewAddresses(cfg.StrangerRate), deliveries: rate.NewAddresses(cfg.WebhookRate),
 		addresses: addresses{trusted: cfg.TrustedProxies, publicURL: cfg.PublicURL},
 	}
@@ -54,7 +56,7 @@ func (a *access) identify(c *fiber.Ctx) error {
 	if a.auth == nil {
 		return c.Next()
 	}
-	return a.authenticate(c, credentials(c), bearer)
+	return a.authenticate(c, a.credentials(c), bearer)
 }
 
 // identifyReader is identify for what browsers ask for: the challenge makes them ask for
@@ -63,7 +65,7 @@ func (a *access) identifyReader(c *fiber.Ctx) error {
 	if a.auth == nil {
 		return c.Next()
 	}
-	return a.authenticate(c, credentials(c), basic)
+	return a.authenticate(c, a.credentials(c), basic)
 }
 
 func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
@@ -101,7 +103,7 @@ func (a *access) refused(c *fiber.Ctx, client, reason string, cause error) {
 // credentials are those that the request shows, copied. An API key may come in X-API-Key
 // or as a password: that is as if it had come as Authorization: Bearer. X-API-Key counts
 // only without Authorization, because API gateways in front leave their own there.
-func credentials(c *fiber.Ctx) auth.Credentials {
+func (a *access) credentials(c *fiber.Ctx) auth.Credentials {
 	var shown auth.Credentials
 	h := &c.Request().Header
 	for _, value := range h.PeekAll(fiber.HeaderAuthorization) {
@@ -118,7 +120,10 @@ func credentials(c *fiber.Ctx) auth.Credentials {
 		}
 	}
 	if tls := c.Context().TLSConnectionState(); tls != nil && len(tls.VerifiedChains) > 0 {
-		shown.Certificate = tls.VerifiedChains[0][0]
+		if a.trusts == nil || a.trusts(tls.VerifiedChains) {
+			shown.Certificate = tls.VerifiedChains[0][0]
+		}
+		shown.Lapsed = shown.Certificate == nil
 	}
 	return shown
 }

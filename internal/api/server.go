@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -35,13 +36,16 @@ type Catalog interface {
 // Config sets the server up.
 type Config struct {
 	intake.Limits
-	TLS       *tls.Config // nil: plain HTTP
-	PublicURL string      // where clients reach the gateway; empty: as their requests say
-	OpenAPI   *describe.Base
-	Webhooks  map[string]Webhook // by name
-	Auth      Authenticator      // nil: everybody is the same client, "anonymous"
-	Rates     Limiter            // nil: clients may call as often as they like
-	Origins   []string           // whose pages may call from a browser; "*" alone: all
+	TLS *tls.Config // nil: plain HTTP
+	// TrustsClient says whether one of the chains that were verified when a client connected
+	// is still good: authorities change, and certificates expire. nil: always.
+	TrustsClient func(chains [][]*x509.Certificate) bool
+	PublicURL    string // where clients reach the gateway; empty: as their requests say
+	OpenAPI      *describe.Base
+	Webhooks     map[string]Webhook // by name
+	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
+	Rates        Limiter            // nil: clients may call as often as they like
+	Origins      []string           // whose pages may call from a browser; "*" alone: all
 	// OriginHeaders are headers that those pages may send besides the usual ones; "*"
 	// alone: all.
 	OriginHeaders []string

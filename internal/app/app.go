@@ -166,6 +166,9 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		a.watch = newPreflightWatch(cfg, a.catalog, a.producer, a.logger, newPreflightMetrics(a.registry))
 	}
 	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.taken.redisReady, "claims": a.taken.claimsReady}
+	if a.certificates != nil {
+		public.TrustsClient = a.certificates.trusts
+	}
 	if a.auth != nil {
 		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
