@@ -37,6 +37,8 @@ type Catalog interface {
 type Config struct {
 	intake.Limits
 	TLS *tls.Config // nil: plain HTTP
+	// AllowsHost says whether a Host header names this gateway; nil: every one does.
+	AllowsHost func(host string) bool
 	// TrustsClient says whether one of the chains that were verified when a client connected
 	// is still good: authorities change, and certificates expire. nil: always.
 	TrustsClient func(chains [][]*x509.Certificate) bool
@@ -105,7 +107,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 // compares the two. Only handlers behind publish can pass events to the door.
 func (s *Server) routes() {
 	access, site := s.access, s.site
-	s.app.Use(s.observe, securityHeaders(s.cfg), s.origins.crossOrigin)
+	s.app.Use(s.observe, securityHeaders(s.cfg), s.checkHost, s.origins.crossOrigin)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events", access.identify, access.limit, s.publish(s.postCloudEvent))
 	v1.Options("/events", access.limitStrangers, handshake)

@@ -166,6 +166,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		a.watch = newPreflightWatch(cfg, a.catalog, a.producer, a.logger, newPreflightMetrics(a.registry))
 	}
 	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.taken.redisReady, "claims": a.taken.claimsReady}
+	public.AllowsHost = publicHosts(cfg)
 	if a.certificates != nil {
 		public.TrustsClient = a.certificates.trusts
 	}
@@ -174,7 +175,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
+	a.admin = admin.New(admin.Config{AllowsHost: adminHosts(cfg), Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
 }
 
 func (a *App) listen() error {
