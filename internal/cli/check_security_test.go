@@ -40,7 +40,7 @@ func TestCheckWarnsOfWhatLetsOthersIn(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "gateway.yaml")
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte(strong), 0o600))
-			require.NoError(t, os.Chmod(filepath.Join(dir, "secret"), 0o644)) //nolint:gosec // that is what is warned of
+			require.NoError(t, os.Chmod(filepath.Join(dir, "secret"), 0o644))
 			require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(c.yaml, "DIR", dir)), 0o600))
 			require.NoError(t, os.Chmod(file, c.mode))
 			cfg, err := config.Examine(file, nil)
