@@ -42,11 +42,15 @@ func newHosts(listen string, named []string) hosts {
 	if own, err := os.Hostname(); err == nil {
 		named = append(named, own)
 	}
-	for _, name := range named {
+	for _, name := range append(named, documentHosts...) {
 		h[strings.ToLower(strings.TrimSuffix(name, "."))] = true
 	}
 	return h
 }
+
+// documentHosts are for documents (RFC 2606 §3), whose requests people copy: nobody can
+// rebind them.
+var documentHosts = []string{"example.com", "example.net", "example.org"}
 
 // localEndings end names that are never in the public DNS (RFC 6761, ICANN's reserved
 // .internal) or are those of a cluster's services.

@@ -20,7 +20,7 @@ func TestHosts(t *testing.T) {
 		"10.3.2.1:9090": {true, true}, "": {true, true}, "gateway:8080": {true, true}, "gateway.default.svc": {true, true}, "gateway.default.svc.cluster.local:8080": {true, true},
 		"host.docker.internal": {true, true}, "events.example.com": {true, false}, "events.example.com.:443": {true, false}, "gateway.example.org:8080": {true, false},
 		"lan.example.net": {true, false}, "metrics.example.org": {false, true},
-		"evil.example": {}, "evil.example:8080": {}, "EVIL.example": {}, "127.0.0.1.evil.example": {}, "localhost.evil.example": {}, "events.example.com.evil.example": {},
+		"example.com": {true, true}, "evil.example.com": {}, "evil.example": {}, "evil.example:8080": {}, "EVIL.example": {}, "127.0.0.1.evil.example": {}, "localhost.evil.example": {}, "events.example.com.evil.example": {},
 		"xevents.example.com": {}, "evil.example.": {}, "evil.local": {},
 	} {
 		require.Equal(t, want.public, public(host), host)
