@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 func TestLogsAreSampled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out logBuffer
 		logger := newLogger(config.Log{Format: config.LogText, Level: config.LogInfo}, &out)
 		for port := range 5000 {
 			logger.Warn("call refused", "reason", "missing", "remote", fmt.Sprintf("192.0.2.1:%d", port+1))
@@ -46,7 +47,7 @@ func TestLogsAreSampled(t *testing.T) {
 func TestLogsOfManyAddresses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out logBuffer
 		logger := newLogger(config.Log{Format: config.LogJSON, Level: config.LogInfo}, &out)
 		for i := range 3 * maxLogKinds {
 			logger.Warn("call refused", "remote", fmt.Sprintf("2001:db8:%x::1", i))
@@ -55,4 +56,28 @@ func TestLogsOfManyAddresses(t *testing.T) {
 		require.Equal(t, maxLogKinds+maxLinesOfAddress, lines)
 		time.Sleep(logWindow + time.Second)
 	})
+}
+
+// logBuffer is a buffer that the end of a window may write to.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *logBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
 }
