@@ -67,7 +67,7 @@ func (s *Server) postBatch(c *fiber.Ctx, p publication) error {
 	if err != nil {
 		return err
 	}
-	if err := s.access.charge(c, len(items)-1); err != nil { // limit has charged one
+	if err := s.access.chargeBatch(c, len(items)); err != nil {
 		return err
 	}
 	reqs := make([]ingest.Request, len(items))

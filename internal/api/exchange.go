@@ -20,6 +20,8 @@ const exchangeLocal = "exchange"
 type exchange struct {
 	caller *auth.Caller // nil until the caller is identified, and on routes that do not ask
 	body   *intake.Body
+	// eventType is the one that the caller asked for, and may use, whether it exists or not.
+	eventType string
 	// uncertain is set when an event is passed to the door. From then on, an internal
 	// error has an unknown outcome; before, nothing can have been written.
 	uncertain bool

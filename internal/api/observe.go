@@ -80,7 +80,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	err := s.next(c, x)
 	if err != nil {
 		s.allowDelete(c)
-		refused := problemOf(c, x, err)
+		refused := s.site.suggest(c, problemOf(c, x, err))
 		if err = s.reporter.write(c, refused, x.keyed); err == nil {
 			err = s.countAnswer(c, x, refused)
 		}

@@ -157,6 +157,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		},
 		Budget: a.budget, TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, OriginHeaders: cfg.HTTP.CORS.Headers, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
+		StrangerRate: rate.Limit(cfg.HTTP.Rates.Strangers), WebhookRate: rate.Limit(cfg.HTTP.Rates.Webhooks),
 	}
 	a.taken = &readiness{
 		definitions: func() []event.Definition { return definitions(a.catalog.Set()) },
@@ -168,12 +169,16 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		a.watch = newPreflightWatch(cfg, a.catalog, a.producer, a.logger, newPreflightMetrics(a.registry))
 	}
 	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.taken.redisReady, "claims": a.taken.claimsReady}
+	public.AllowsHost = publicHosts(cfg)
+	if a.certificates != nil {
+		public.TrustsClient = a.certificates.trusts
+	}
 	if a.auth != nil {
 		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
 	}
 	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
+	a.admin = admin.New(admin.Config{AllowsHost: adminHosts(cfg), Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: a.taken.judge})
 }
 
 func (a *App) listen() error {

@@ -102,5 +102,5 @@ func (c *checker) findings(ctx context.Context) []preflight.Finding {
 		})
 	}
 	looking.Wait()
-	return slices.Concat(list, kafka, redis)
+	return slices.Concat(list, kafka, redis, c.security(cfg, wrong))
 }

@@ -43,9 +43,11 @@ func Defaults() *Config {
 			ReadTimeout:    10 * time.Second,
 			IdleTimeout:    2 * time.Minute,
 			MaxConnections: 10_000, // no limit per address: behind a proxy all come from one
-			CORS:           HTTPCORS{Origins: []string{}, Headers: []string{}}, TrustedProxies: []string{},
+			TLS:            HTTPTLS{ClientNames: []string{CertificateDNS}},
+			Rates:          HTTPRates{Strangers: Rate{500, time.Second}, Webhooks: Rate{2000, time.Second}},
+			CORS:           HTTPCORS{Origins: []string{}, Headers: []string{}}, TrustedProxies: []string{}, Hosts: []string{},
 		},
-		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Admin: Admin{Listen: "127.0.0.1:9090", Hosts: []string{}},
 		Kafka: Kafka{
 			Brokers:               []string{"127.0.0.1:9092"},
 			Client:                KafkaClientAuto,
@@ -82,10 +84,20 @@ type HTTP struct {
 	MaxConnections           int `yaml:"max_connections"`             // open at once; 0: no limit
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // of them of one IPv4 address or IPv6 /64; 0: no limit
 
-	TLS  HTTPTLS  `yaml:"tls"`
-	CORS HTTPCORS `yaml:"cors"`
+	TLS   HTTPTLS   `yaml:"tls"`
+	Rates HTTPRates `yaml:"rates"`
+	CORS  HTTPCORS  `yaml:"cors"`
 	// TrustedProxies are ranges of addresses whose X-Forwarded-… headers are trusted.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Hosts are names by which callers reach the gateway, besides that of PublicURL. They
+	// are compared where Auth is none.
+	Hosts []string `yaml:"hosts"`
+}
+
+// HTTPRates limit the calls of each address, in each gateway. Zero: no limit.
+type HTTPRates struct {
+	Strangers Rate `yaml:"strangers"` // calls without valid credentials
+	Webhooks  Rate `yaml:"webhooks"`
 }
 
 // HTTPTLS encrypts the public listener. All files are PEM, and are read again when
@@ -94,14 +106,24 @@ type HTTPTLS struct {
 	Cert     string `yaml:"cert"`      // with Key, or plain HTTP
 	Key      string `yaml:"key"`       // file of the certificate's key
 	ClientCA string `yaml:"client_ca"` // authorities for client certificates; "": clients are not asked for one
+	// ClientNames are the kinds of names in a client's certificate that may name it.
+	ClientNames []string `yaml:"client_names"`
 }
+
+// The kinds of subject alternative names (RFC 5280 §4.2.1.6).
+const (
+	CertificateDNS   = "dns"
+	CertificateURI   = "uri"
+	CertificateEmail = "email"
+)
 
 // Enabled reports whether the listener is encrypted.
 func (t HTTPTLS) Enabled() bool { return t.Cert != "" }
 
 // Admin is the second listener: health and metrics, not for the public.
 type Admin struct {
-	Listen string `yaml:"listen"` // host:port; port 0 picks a free one
+	Listen string   `yaml:"listen"` // host:port; port 0 picks a free one
+	Hosts  []string `yaml:"hosts"`  // names by which it is reached, besides addresses and names of this machine
 }
 
 // Auth says who may call. It has no default: somebody must write down that the gateway

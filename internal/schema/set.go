@@ -138,18 +138,33 @@ func (s *Set) Schema(eventType, version string) ([]byte, error) {
 func (s *Set) Types() []EventType {
 	list := make([]EventType, 0, len(s.names))
 	for _, name := range s.names {
-		t := s.types[name]
-		v := t.newest()
-		described := EventType{
-			Name: name, Title: v.title, Description: v.description,
-			Newest: v.def, Examples: slices.Clone(v.examples),
-		}
-		for _, each := range t.versions {
-			described.Versions = append(described.Versions, each.def.Version)
-		}
-		list = append(list, described)
+		list = append(list, s.types[name].described())
 	}
 	return list
+}
+
+// Type describes one event type; ok is false if there is none of this name.
+func (s *Set) Type(name string) (t EventType, ok bool) {
+	found, ok := s.types[name]
+	if !ok {
+		return EventType{}, false
+	}
+	return found.described(), true
+}
+
+// Names returns the names of all event types, ordered. The caller must not change them.
+func (s *Set) Names() []string { return s.names }
+
+func (t *eventType) described() EventType {
+	v := t.newest()
+	d := EventType{
+		Name: t.name, Title: v.title, Description: v.description,
+		Newest: v.def, Examples: slices.Clone(v.examples),
+	}
+	for _, each := range t.versions {
+		d.Versions = append(d.Versions, each.def.Version)
+	}
+	return d
 }
 
 // Version describes one version of an event type.
@@ -196,7 +211,7 @@ func (s *Set) Topics() []string { return slices.Clone(s.topics) }
 func (s *Set) version(eventType, version string) (*version, error) {
 	t, ok := s.types[eventType]
 	if !ok {
-		return nil, s.unknownType(eventType)
+		return nil, unknownType(eventType)
 	}
 	if version == "" {
 		return t.newest(), nil
@@ -208,18 +223,42 @@ func (s *Set) version(eventType, version string) (*version, error) {
 	return v, nil
 }
 
-// maxListed bounds the names in an error's detail.
-const maxListed = 10
+const (
+	// maxListed bounds the names in an error's detail.
+	maxListed = 10
+	// maxCompared bounds the names that a misspelt one is compared with: each costs some
+	// microseconds, and whoever may call can ask again and again.
+	maxCompared = 64
+)
 
-func (s *Set) unknownType(name string) error {
-	hint := didYouMean(name, s.names)
-	if hint == "" {
-		hint = "; there are " + strings.Join(s.names[:min(maxListed, len(s.names))], ", ")
-		if more := len(s.names) - maxListed; more > 0 {
-			hint += fmt.Sprintf(" and %d more", more)
-		}
+// unknownType names no other types: the set may have some that the caller must not know
+// of. [Set.Suggest] has the names of a set of those that it may.
+func unknownType(name string) error {
+	return event.Refuse(event.UnknownEventType, "there is no event type %s", quoted(name))
+}
+
+// Suggest ends a sentence about a name that the set does not have: with the names that
+// may be meant, or else with the first of all names. It looks at the names that are
+// closest in the alphabet, and at few of them.
+func (s *Set) Suggest(name string) string {
+	if hint := didYouMean(name, s.near(name)); hint != "" {
+		return hint
 	}
-	return event.Refuse(event.UnknownEventType, "there is no event type %s%s", quoted(name), hint)
+	if len(s.names) == 0 {
+		return ""
+	}
+	hint := "; there are " + strings.Join(s.names[:min(maxListed, len(s.names))], ", ")
+	if more := len(s.names) - maxListed; more > 0 {
+		hint += fmt.Sprintf(" and %d more", more)
+	}
+	return hint
+}
+
+// near returns the names on both sides of where name would be, at most maxCompared.
+func (s *Set) near(name string) []string {
+	at, _ := slices.BinarySearch(s.names, strings.ToLower(name))
+	first := max(0, min(at-maxCompared/2, len(s.names)-maxCompared))
+	return s.names[first:min(len(s.names), first+maxCompared)]
 }
 
 func (t *eventType) unknownVersion(name string) error {
