@@ -61,7 +61,7 @@ func New(cfg Config) *Server {
 func checkHost(allows func(string) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if allows != nil && r.URL.Path != "/livez" && !allows(r.Host) {
-			http.Error(w, "the Host header does not name this listener; admin.hosts lists further names", http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("The Host header, %.100q, does not name this listener. If programs reach it by this name, add the name to admin.hosts.", r.Host), http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -60,6 +61,7 @@ func (s *Server) checkHost(c *fiber.Ctx) error {
 	if s.cfg.AllowsHost == nil || s.cfg.AllowsHost(string(c.Request().Host())) || strings.HasPrefix(c.Path(), "/v1/webhooks/") {
 		return c.Next()
 	}
-	s.access.refused(c, "", "host", nil)
-	return event.Refuse(event.Forbidden, "The Host header does not name this gateway. If programs reach it by this name, the operator adds it to http.hosts, or sets http.public_url.")
+	host := string(c.Request().Host())
+	s.access.refused(c, "", "host", fmt.Errorf("the Host header is %.100q, which neither http.hosts nor http.public_url names", host))
+	return event.Refuse(event.Forbidden, "The Host header, %.100q, does not name this gateway. If programs reach it by this name, the operator adds the name to http.hosts, or sets http.public_url.", host)
 }

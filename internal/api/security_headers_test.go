@@ -121,7 +121,7 @@ func TestOtherHostsAreRefused(t *testing.T) {
 		{http.MethodPost, "/v1/events/orders.placed"}, {http.MethodGet, "/"}, {http.MethodGet, "/docs"}, {http.MethodGet, "/v1/event-types"}, {http.MethodGet, "/openapi.json"}, {http.MethodGet, "/problems"},
 	} {
 		require.Less(t, ask(c.method, c.path, "gateway.example").StatusCode, 300, c.path)
-		requireRefused(t, ask(c.method, c.path, "evil.example:8080"), event.Forbidden, "does not name this gateway")
+		requireRefused(t, ask(c.method, c.path, "evil.example:8080"), event.Forbidden, `The Host header, "evil.example:8080", does not name this gateway. If programs reach it by this name, the operator adds the name to http.hosts`)
 	}
 	requireRefused(t, ask(http.MethodPost, "/v1/webhooks/stripe", "tunnel.example"), event.Unauthenticated, "")
 }
