@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "gateway_http_connections_refused_total", Help: "Connections that were closed at once, by the limit that they were over.",
 		}, []string{"limit"}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "gateway_refused_calls_total", Help: "Calls without valid credentials, or for an event type that the client may not use, by reason.",
+			Name: "gateway_refused_calls_total", Help: "Calls without valid credentials, for an event type that the client may not use, by the name of another host, or beyond the rate of their address, by reason.",
 		}, []string{"reason"}),
 		rejected: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_webhook_rejections_total", Help: "Webhook deliveries that were not believed, by source and reason.",

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"time"
@@ -101,10 +102,17 @@ func refuseOften(d rate.Decision, format string) error {
 // limitStrangers limits the calls of each address to routes that do not ask who calls.
 func (a *access) limitStrangers(c *fiber.Ctx) error {
 	if err := a.stranger(c); err != nil {
+		a.refused(c, "", string(event.RateLimited), errStrangerRate)
 		return err
 	}
 	return c.Next()
 }
+
+// What the operator reads: behind a proxy that is not trusted, all callers are one address.
+var (
+	errStrangerRate = errors.New("calls without credentials from this address exceed http.rates.strangers; if it is a proxy, add it to http.trusted_proxies")
+	errWebhookRate  = errors.New("deliveries from this address exceed http.rates.webhooks; if it is a proxy, add it to http.trusted_proxies")
+)
 
 // stranger charges a call that nobody has answered for to its address.
 func (a *access) stranger(c *fiber.Ctx) error {
@@ -114,6 +122,7 @@ func (a *access) stranger(c *fiber.Ctx) error {
 // limitWebhooks limits the deliveries of each address, before the body is read.
 func (a *access) limitWebhooks(c *fiber.Ctx) error {
 	if err := a.ofAddress(c, a.deliveries); err != nil {
+		a.refused(c, "", string(event.RateLimited), errWebhookRate)
 		return err
 	}
 	return c.Next()
