@@ -4,7 +4,8 @@
 # librdkafka is linked in, by cgo, from the static library for glibc that
 # confluent-kafka-go carries. What stays dynamic is libc and libm, so the build
 # needs a C compiler and the result a base with a glibc that is not older: both
-# are Debian 12. The base has no shell, no package manager and no OpenSSL
+# are Debian 12. For builds that can be repeated, pin both with a digest (name:tag@sha256:…),
+# and raise it for updates. The base has no shell, no package manager and no OpenSSL
 # (librdkafka brings its own), but authorities' certificates and time zones.
 ARG GO_IMAGE=docker.io/library/golang:1.26-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/base-nossl-debian12:nonroot
@@ -14,6 +15,13 @@ WORKDIR /src
 # Where modules come from, if not from Go's default; nothing of it gets into the image.
 ARG GOPROXY
 COPY go.mod go.sum ./
+# The toolchain of go.mod is the oldest Go without known vulnerabilities, and the images' Go
+# does not fetch another (GOTOOLCHAIN=local): refuse to build with an older one.
+ARG ALLOW_OLDER_GO=no
+RUN want="$(sed -n 's/^toolchain //p' go.mod)"; have="$(go env GOVERSION)"; \
+    if [ "$(printf '%s\n' "$want" "$have" | sort -V | head -n 1)" != "$want" ] && [ "$ALLOW_OLDER_GO" != yes ]; then \
+      echo "$have is older than $want, which go.mod asks for; take a newer GO_IMAGE" >&2; exit 1; \
+    fi
 RUN go mod download
 COPY . .
 ARG VERSION=dev

@@ -10,7 +10,7 @@ BIN := bin
 SERVICES := go run ./test/services/cmd/services
 FUZZTIME ?= 30s
 
-.PHONY: help dev build unit test lint fuzz bench soak torture pages-test cloudevents-test contract-test vulncheck image image-test services-up services-down
+.PHONY: help dev build unit test lint fuzz bench soak hostile torture pages-test cloudevents-test contract-test vulncheck image image-test services-up services-down
 
 help: ## Explain each target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ bench: build ## Benchmark: a table of cells beside a minimal server, near and fa
 soak: build ## Run ten minutes of load, Kafka and Redis 2 ms away; check that memory, goroutines and descriptors stay flat
 	@test/with-services go run ./test/bench/cmd/bench soak --gateway bin/gateway --duration 10m --connections 64 \
 	  --distance 2ms --redis-distance 2ms --idempotency-ttl 2m
+
+hostile: ## Send hostile requests for five minutes beside an honest client: memory stays under its figure, the client is not slowed down
+	@GATEWAY_E2E_HOSTILE=5m test/with-services go test -tags integration -run TestHonestClientBesideHostileOnes -timeout 30m -v ./test/e2e
 
 torture: ## Kill, pause and cut off processes for hours; check every event (TORTURE="-seed 1" for flags)
 	@test/torture/run $(TORTURE)

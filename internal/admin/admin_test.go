@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -219,7 +220,39 @@ func TestAdminPages(t *testing.T) {
 	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- a.Serve(ln) }()
-	require.Eventually(t, func() bool { return a.get(t.Context(), "/debug/pprof/").Code == http.StatusOK }, 10*time.Second, time.Millisecond)
+	ask := func(method string, headers ...string) int {
+		r := httptest.NewRequestWithContext(t.Context(), method, "/debug/pprof/", nil)
+		for _, each := range headers {
+			name, value, _ := strings.Cut(each, ": ")
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		a.server.Handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	require.Eventually(t, func() bool { return ask(http.MethodPost) == http.StatusOK }, 10*time.Second, time.Millisecond)
+	require.Equal(t, http.StatusOK, ask(http.MethodGet, ProfileHeader+": 1"))
+	require.Equal(t, http.StatusMethodNotAllowed, ask(http.MethodGet), "what a page can send")
+	require.Equal(t, http.StatusForbidden, ask(http.MethodPost, "Origin: http://evil.example"), "what a page can send")
+	require.Equal(t, http.StatusForbidden, ask(http.MethodPost, "Sec-Fetch-Site: same-origin"), "what a page with a rebound name can send")
 	a.Shutdown(t.Context())
 	require.NoError(t, <-served)
+}
+
+// A rebound name reads nothing; probes by address pass.
+func TestOtherHostsAreRefused(t *testing.T) {
+	t.Parallel()
+	a := New(Config{Metrics: prometheus.NewRegistry(), Ready: func() bool { return true }, AllowsHost: func(host string) bool { return host == "10.0.0.7:9090" }})
+	for path, elsewhere := range map[string]int{"/metrics": http.StatusForbidden, "/readyz": http.StatusForbidden, "/debug/pprof/": http.StatusForbidden, "/livez": http.StatusOK} {
+		for host, want := range map[string]int{"evil.example:9090": elsewhere, "10.0.0.7:9090": http.StatusOK} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			a.server.Handler.ServeHTTP(w, r)
+			if want == http.StatusOK && path == "/debug/pprof/" {
+				want = http.StatusNotFound // it does not serve on loopback
+			}
+			require.Equal(t, want, w.Code, "%s %s", host, path)
+		}
+	}
 }

@@ -14,6 +14,10 @@ import (
 // W3C Trace Context §3.2.
 var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
+// traceState is what the values and separators of W3C Trace Context §3.3 are made of. It
+// becomes a record header, and other bytes would not be text.
+var traceState = regexp.MustCompile(`^[\x20-\x7e\t]{0,512}$`)
+
 // attributes are those of an event whose type and version are in the path.
 func attributes(h *fasthttp.RequestHeader, eventType string) (event.Attributes, error) {
 	e, err := envelope(h)
@@ -62,7 +66,7 @@ func envelope(h *fasthttp.RequestHeader) (cloudevent.Event, error) {
 func setTrace(a *event.Attributes, h *fasthttp.RequestHeader) {
 	if tp := string(h.Peek("traceparent")); traceParent.MatchString(tp) {
 		a.TraceParent = tp
-		if ts := string(h.Peek("tracestate")); len(ts) <= 512 {
+		if ts := string(h.Peek("tracestate")); traceState.MatchString(ts) {
 			a.TraceState = ts
 		}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -12,10 +13,48 @@ import (
 	"eventgateway/internal/cloudevent"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
+	"eventgateway/internal/intake"
 )
+
+// itemBytes is what an event of a batch takes beside its data, until the batch is
+// answered: its request, its attempt, and its part of the answer.
+const itemBytes = 2 << 10
+
+// parseBatch reads a batch, and reserves the memory that its events take.
+func (s *Server) parseBatch(c *fiber.Ctx, text []byte) ([]cloudevent.Item, error) {
+	work, err := s.budget.Begin(len(text) / linear)
+	if err != nil {
+		return nil, err
+	}
+	defer work.End()
+	body := exchangeOf(c).body
+	if err := holdBase64(body, text); err != nil {
+		return nil, err
+	}
+	items, err := cloudevent.ParseBatch(text)
+	if err == nil {
+		err = body.Hold(itemBytes * len(items))
+	}
+	return items, err
+}
+
+// linear is how many times longer a text may be that is only read through, without a
+// tree, to take as long as one that is checked.
+const linear = 4
+
+// holdBase64 reserves the memory for data that come in base64 inside a text.
+func holdBase64(body *intake.Body, text []byte) error {
+	if len(text) <= smallAnswer || !bytes.Contains(text, []byte("data_base64")) {
+		return nil
+	}
+	return body.Hold(len(text) * 3 / 4)
+}
 
 // postBatch publishes each event of a batch on its own.
 func (s *Server) postBatch(c *fiber.Ctx, p publication) error {
+	if err := s.mayAnswer(c); err != nil {
+		return err
+	}
 	key, err := batchKey(&c.Request().Header)
 	if err != nil {
 		return err
@@ -24,11 +63,11 @@ func (s *Server) postBatch(c *fiber.Ctx, p publication) error {
 	if err != nil {
 		return err
 	}
-	items, err := cloudevent.ParseBatch(text)
+	items, err := s.parseBatch(c, text)
 	if err != nil {
 		return err
 	}
-	if err := s.access.charge(c, len(items)-1); err != nil { // limit has charged one
+	if err := s.access.chargeBatch(c, len(items)); err != nil {
 		return err
 	}
 	reqs := make([]ingest.Request, len(items))

@@ -45,6 +45,19 @@ func (a addresses) client(c *fiber.Ctx) string {
 	return last.String()
 }
 
+// address is client without a port; invalid if it is not an address.
+func (a addresses) address(c *fiber.Ctx) netip.Addr {
+	if len(a.trusted) == 0 { // spares parsing
+		tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+		if !ok {
+			return netip.Addr{}
+		}
+		return tcp.AddrPort().Addr()
+	}
+	address, _ := parseHop(a.client(c))
+	return address
+}
+
 // proxy is the address that the connection comes from, and whether it is that of a
 // trusted proxy.
 func (a addresses) proxy(c *fiber.Ctx) (netip.Addr, bool) {

@@ -41,7 +41,7 @@ func (s *Server) postStructured(c *fiber.Ctx, p publication) error {
 	if err != nil {
 		return err
 	}
-	e, err := cloudevent.Parse(text)
+	e, err := s.parseStructured(c, text)
 	setTrace(&e.Attributes, h)
 	req, err := s.cloudEventRequest(c, e, err)
 	if err != nil {
@@ -51,6 +51,19 @@ func (s *Server) postStructured(c *fiber.Ctx, p publication) error {
 		return err
 	}
 	return writeAccepted(c, p, req)
+}
+
+// parseStructured reads an event when it is its turn.
+func (s *Server) parseStructured(c *fiber.Ctx, text []byte) (cloudevent.Event, error) {
+	work, err := s.budget.Begin(len(text) / linear)
+	if err != nil {
+		return cloudevent.Event{}, err
+	}
+	defer work.End()
+	if err := holdBase64(exchangeOf(c).body, text); err != nil {
+		return cloudevent.Event{}, err
+	}
+	return cloudevent.Parse(text)
 }
 
 // postBinary takes an event whose attributes are headers and whose data is the body.

@@ -71,11 +71,14 @@ func headersKept(def *event.Definition) map[string]string {
 
 // listEventTypes is GET /v1/event-types.
 func (s *site) listEventTypes(c *fiber.Ctx) error {
-	views := []eventTypeView{}
-	for _, t := range s.view(c).set.Types() {
-		views = append(views, view(t))
+	f, err := s.view(c).list()
+	if err != nil {
+		return err
 	}
-	return writeJSON(c, fiber.StatusOK, map[string]any{"event_types": views})
+	c.Status(fiber.StatusOK)
+	c.Response().Header.SetContentType(f.mediaType)
+	c.Response().SetBodyRaw(f.plain)
+	return nil
 }
 
 // getEventType is GET /v1/event-types/{type}.
@@ -84,22 +87,19 @@ func (s *site) getEventType(c *fiber.Ctx) error {
 	if err := s.access.permit(c, s.access.caller(c), name); err != nil {
 		return err
 	}
-	for _, t := range s.catalog.Types() {
-		if t.Name == name {
-			examples := t.Examples
-			if examples == nil {
-				examples = []json.RawMessage{}
-			}
-			return writeJSON(c, fiber.StatusOK, eventTypeDetail{
-				view(t), contentMode(t.Newest), limitOf(t.Newest, s.bodyLimit), headersKept(t.Newest), t.Newest.Tombstones, examples,
-			})
-		}
+	set := s.view(c).set
+	t, ok := set.Type(name)
+	if !ok {
+		_, err := set.Lookup(name, "")
+		return err
 	}
-	_, err := s.catalog.Lookup(name, "")
-	if err == nil { // loaded in between
-		err = event.Refuse(event.UnknownEventType, "The event type is just being loaded; ask again.")
+	examples := t.Examples
+	if examples == nil {
+		examples = []json.RawMessage{}
 	}
-	return err
+	return writeJSON(c, fiber.StatusOK, eventTypeDetail{
+		view(t), contentMode(t.Newest), limitOf(t.Newest, s.bodyLimit), headersKept(t.Newest), t.Newest.Tombstones, examples,
+	})
 }
 
 // getSchema is GET /v1/event-types/{type}/schema[?version=].
@@ -111,7 +111,7 @@ func (s *site) getSchema(c *fiber.Ctx) error {
 	if err := s.access.permit(c, s.access.caller(c), c.Params("type")); err != nil {
 		return err
 	}
-	raw, err := s.catalog.Schema(c.Params("type"), v)
+	raw, err := s.view(c).set.Schema(c.Params("type"), v)
 	if err != nil {
 		return err
 	}
@@ -144,4 +144,21 @@ func (s *Server) validate(c *fiber.Ctx) error {
 		return plan.Problem
 	}
 	return writeJSON(c, fiber.StatusOK, acceptable{true, plan.Definition.Type, plan.Definition.Version, plan.Topic, plan.Key})
+}
+
+// suggest adds to the problem of an unknown event type which ones the caller may have
+// meant, of those that it sees. It is only for a request about one event type: a batch
+// would cost a search for each of its events.
+func (s *site) suggest(c *fiber.Ctx, e *event.Error) *event.Error {
+	asked := exchangeOf(c).eventType
+	if e.Kind != event.UnknownEventType || asked == "" {
+		return e
+	}
+	set := s.view(c).set
+	if _, exists := set.Type(asked); exists { // it is a version that is unknown
+		return e
+	}
+	hinted := *e
+	hinted.Detail += set.Suggest(asked)
+	return &hinted
 }

@@ -20,12 +20,17 @@ const exchangeLocal = "exchange"
 type exchange struct {
 	caller *auth.Caller // nil until the caller is identified, and on routes that do not ask
 	body   *intake.Body
+	// eventType is the one that the caller asked for, and may use, whether it exists or not.
+	eventType string
 	// uncertain is set when an event is passed to the door. From then on, an internal
 	// error has an unknown outcome; before, nothing can have been written.
 	uncertain bool
 	// keyed says that a retry is safe, even if the outcome is unknown: the gateway
 	// recognises it, or it writes nothing.
 	keyed bool
+	// shared says that the answer's bytes are the same for all callers, and are kept
+	// anyway.
+	shared bool
 }
 
 // exchanges pools the states of requests.

@@ -16,6 +16,7 @@ type file struct {
 	mediaType     string
 	plain, zipped []byte
 	etag          string // of both: weak
+	kept          bool   // for all callers; otherwise made for one
 }
 
 func newFile(mediaType string, plain []byte) (file, error) {
@@ -27,7 +28,7 @@ func newFile(mediaType string, plain []byte) (file, error) {
 	if err := w.Close(); err != nil {
 		return file{}, fmt.Errorf("compress file: %w", err)
 	}
-	return file{mediaType, plain, zipped.Bytes(), etagOf(plain)}, nil
+	return file{mediaType, plain, zipped.Bytes(), etagOf(plain), true}, nil
 }
 
 // zippedFile is a file that comes compressed.
@@ -40,7 +41,7 @@ func zippedFile(mediaType string, zipped []byte) (file, error) {
 	if err != nil {
 		return file{}, fmt.Errorf("decompress file: %w", err)
 	}
-	return file{mediaType, plain, zipped, etagOf(plain)}, nil
+	return file{mediaType, plain, zipped, etagOf(plain), true}, nil
 }
 
 func etagOf(text []byte) string {
@@ -57,6 +58,7 @@ func (f file) send(c *fiber.Ctx) error {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Response().Header.SetContentType(f.mediaType)
+	exchangeOf(c).shared = f.kept
 	if c.Get(fiber.HeaderAcceptEncoding) != "" && c.AcceptsEncodings("gzip", "identity") == "gzip" {
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		c.Response().SetBodyRaw(f.zipped)

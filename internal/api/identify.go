@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"eventgateway/internal/auth"
 	"eventgateway/internal/event"
+	"eventgateway/internal/rate"
 )
 
 // Authenticator says who a caller is. The error is an *auth.Refusal.
@@ -31,14 +33,20 @@ type access struct {
 	auth      Authenticator // nil: everybody is anonymous
 	rates     Limiter       // nil: clients may call as often as they like
 	anonymous *auth.Caller
-	addresses addresses
-	metrics   *metrics
-	logger    *slog.Logger
+	trusts    func(chains [][]*x509.Certificate) bool // nil: what was good when the client connected is good
+	// strangers and deliveries limit calls without valid credentials, and those of webhooks,
+	// by address.
+	strangers, deliveries *rate.Addresses
+	serving               context.Context //nolint:containedctx // it ends when the server stops, for calls that wait
+	addresses             addresses
+	metrics               *metrics
+	logger                *slog.Logger
 }
 
-func newAccess(cfg Config, m *metrics, logger *slog.Logger) *access {
+func newAccess(serving context.Context, cfg Config, m *metrics, logger *slog.Logger) *access {
 	return &access{
-		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger,
+		auth: cfg.Auth, rates: cfg.Rates, anonymous: auth.Anonymous(), metrics: m, logger: logger, serving: serving, trusts: cfg.TrustsClient,
+		strangers: rate.NewAddresses(cfg.StrangerRate), deliveries: rate.NewAddresses(cfg.WebhookRate),
 		addresses: addresses{trusted: cfg.TrustedProxies, publicURL: cfg.PublicURL},
 	}
 }
@@ -48,7 +56,7 @@ func (a *access) identify(c *fiber.Ctx) error {
 	if a.auth == nil {
 		return c.Next()
 	}
-	return a.authenticate(c, credentials(c), bearer)
+	return a.authenticate(c, a.credentials(c), bearer)
 }
 
 // identifyReader is identify for what browsers ask for: the challenge makes them ask for
@@ -57,7 +65,7 @@ func (a *access) identifyReader(c *fiber.Ctx) error {
 	if a.auth == nil {
 		return c.Next()
 	}
-	return a.authenticate(c, credentials(c), basic)
+	return a.authenticate(c, a.credentials(c), basic)
 }
 
 func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge string) error {
@@ -68,6 +76,9 @@ func (a *access) authenticate(c *fiber.Ctx, shown auth.Credentials, challenge st
 			return err
 		}
 		a.refused(c, "", string(refusal.Reason), refusal.Err)
+		if err := a.stranger(c); err != nil {
+			return err
+		}
 		c.Set(fiber.HeaderWWWAuthenticate, challenge)
 		return event.Refuse(event.Unauthenticated,
 			"The request has no credentials that are valid here. Send an API key or a token as Authorization: Bearer …, once; or an API key as X-API-Key or as the password of Basic, with any user name.")
@@ -92,7 +103,7 @@ func (a *access) refused(c *fiber.Ctx, client, reason string, cause error) {
 // credentials are those that the request shows, copied. An API key may come in X-API-Key
 // or as a password: that is as if it had come as Authorization: Bearer. X-API-Key counts
 // only without Authorization, because API gateways in front leave their own there.
-func credentials(c *fiber.Ctx) auth.Credentials {
+func (a *access) credentials(c *fiber.Ctx) auth.Credentials {
 	var shown auth.Credentials
 	h := &c.Request().Header
 	for _, value := range h.PeekAll(fiber.HeaderAuthorization) {
@@ -109,7 +120,10 @@ func credentials(c *fiber.Ctx) auth.Credentials {
 		}
 	}
 	if tls := c.Context().TLSConnectionState(); tls != nil && len(tls.VerifiedChains) > 0 {
-		shown.Certificate = tls.VerifiedChains[0][0]
+		if a.trusts == nil || a.trusts(tls.VerifiedChains) {
+			shown.Certificate = tls.VerifiedChains[0][0]
+		}
+		shown.Lapsed = shown.Certificate == nil
 	}
 	return shown
 }
@@ -142,6 +156,7 @@ func (a *access) caller(c *fiber.Ctx) *auth.Caller {
 // that name or not.
 func (a *access) permit(c *fiber.Ctx, caller *auth.Caller, eventType string) error {
 	if caller.May(eventType) {
+		exchangeOf(c).eventType = eventType
 		return nil
 	}
 	a.refused(c, caller.Name, string(event.Forbidden), nil)

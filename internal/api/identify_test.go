@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,6 +276,34 @@ func TestCertificatesIdentify(t *testing.T) {
 		require.Equal(t, http.StatusAccepted, body.StatusCode, string(body.body))
 		require.Equal(t, "mobile", (<-seen).Client)
 	}
+}
+
+// A certificate that is not good any more ends nothing but its own use, on a connection
+// that stays.
+func TestLapsedCertificates(t *testing.T) {
+	t.Parallel()
+	a, err := auth.New(t.Context(), auth.Config{Clients: []auth.Client{{Name: "mobile", Certificates: []string{"example.com"}, Events: []string{"*"}}}}, nil)
+	require.NoError(t, err)
+	pair, roots := selfSigned(t)
+	var good atomic.Bool
+	good.Store(true)
+	server := &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: roots, MinVersion: tls.VersionTLS12}
+	g := start(t, accepting, func(c *Config, _ *Catalog) {
+		c.Auth, c.TLS = a, server
+		c.TrustsClient = func(chains [][]*x509.Certificate) bool { return len(chains) == 1 && good.Load() }
+	})
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com", Certificates: []tls.Certificate{pair}}, MaxConnsPerHost: 1}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := http.Client{Transport: transport, Timeout: patience}
+	post := func() answer {
+		resp, err := client.Post("https://"+g.addr+"/v1/events/orders.placed", "application/json", strings.NewReader("{}"))
+		require.NoError(t, err)
+		return read(t, resp)
+	}
+	require.Equal(t, http.StatusAccepted, post().StatusCode)
+	good.Store(false)
+	requireRefused(t, post(), event.Unauthenticated, "")
+	require.Contains(t, g.log.String(), `"reason":"lapsed-certificate"`)
 }
 
 // selfSigned is a certificate of example.com, for both sides, and who vouches for it.

@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "gateway_http_connections_refused_total", Help: "Connections that were closed at once, by the limit that they were over.",
 		}, []string{"limit"}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "gateway_refused_calls_total", Help: "Calls without valid credentials, or for an event type that the client may not use, by reason.",
+			Name: "gateway_refused_calls_total", Help: "Calls without valid credentials, for an event type that the client may not use, by the name of another host, or beyond the rate of their address, by reason.",
 		}, []string{"reason"}),
 		rejected: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_webhook_rejections_total", Help: "Webhook deliveries that were not believed, by source and reason.",
@@ -53,8 +53,20 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 func (s *Server) observeIntake(reg prometheus.Registerer) {
 	f := promauto.With(reg)
 	f.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gateway_http_body_bytes", Help: "Bytes of request bodies that are admitted, of http.in_flight_limit.",
-	}, func() float64 { return float64(s.intake.BodyBytes()) })
+		Name: "gateway_http_body_bytes", Help: "Bytes that requests hold, of http.in_flight_limit: bodies, what is made of them, and answers.",
+	}, func() float64 { return float64(s.budget.Held()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_checks_waiting", Help: "Events that wait for their turn to be checked.",
+	}, func() float64 { return float64(s.budget.Waiting()) })
+	for reason, count := range map[string]func() uint64{
+		"memory": func() uint64 { memory, _ := s.budget.Refused(); return memory },
+		"slots":  func() uint64 { _, slots := s.budget.Refused(); return slots },
+	} {
+		f.NewCounterFunc(prometheus.CounterOpts{
+			Name: "gateway_overloaded_total", Help: "How often a request found no memory, or an event no turn in time, and was refused or answered more briefly.",
+			ConstLabels: prometheus.Labels{"reason": reason},
+		}, func() float64 { return float64(count()) })
+	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gateway_http_connections", Help: "Open connections of the public listener.",
 	}, func() float64 { return float64(s.intake.OpenConnections()) })
@@ -68,7 +80,12 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	err := s.next(c, x)
 	if err != nil {
 		s.allowDelete(c)
-		err = s.reporter.write(c, problemOf(c, x, err), x.keyed)
+		refused := s.site.suggest(c, problemOf(c, x, err))
+		if err = s.reporter.write(c, refused, x.keyed); err == nil {
+			err = s.countAnswer(c, x, refused)
+		}
+	} else {
+		err = s.countAnswer(c, x, nil)
 	}
 	cacheHeaders(c, x)
 	route := c.Route().Path

@@ -47,6 +47,9 @@ var (
 
 	reading = append([]event.Kind{event.Unauthenticated}, everywhere...)
 
+	// large answers are counted.
+	readingMuch = append([]event.Kind{event.Overloaded}, reading...)
+
 	publishing = append([]event.Kind{
 		event.Unauthenticated, event.Forbidden, event.RateLimited, event.MalformedJSON, event.IdempotencyKeyMissing, event.UnknownEventType, event.RequestInProgress,
 		event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing, event.IdempotencyKeyReused,
@@ -66,7 +69,7 @@ var (
 		})...),
 		"POST /v1/event-types/{type}/validate": append([]event.Kind{
 			event.MalformedJSON, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation, event.KeyMissing,
-			event.Unauthenticated, event.Forbidden, event.RateLimited,
+			event.Unauthenticated, event.Forbidden, event.RateLimited, event.Overloaded,
 		}, everywhere...),
 		"POST /v1/webhooks/{source}": append([]event.Kind{
 			event.MalformedJSON, event.Unauthenticated, event.UnknownSource, event.UnknownEventType, event.UnsupportedMediaType, event.SchemaViolation,
@@ -77,15 +80,15 @@ var (
 		"GET /v1/receipts": append([]event.Kind{
 			event.Unauthenticated, event.RateLimited, event.NotFound, event.RequestInProgress, event.IdempotencyStoreUnavailable, event.OutcomeUnknown,
 		}, everywhere...),
-		"GET /v1/event-types":               reading,
-		"GET /v1/event-types/{type}":        append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
-		"GET /v1/event-types/{type}/schema": append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
+		"GET /v1/event-types":               readingMuch,
+		"GET /v1/event-types/{type}":        append([]event.Kind{event.UnknownEventType, event.Forbidden}, readingMuch...),
+		"GET /v1/event-types/{type}/schema": append([]event.Kind{event.UnknownEventType, event.Forbidden}, readingMuch...),
 		"GET /problems":                     everywhere,
 		"GET /problems/{slug}":              append([]event.Kind{event.NotFound}, everywhere...),
-		"GET /":                             reading,
-		"GET /docs":                         reading,
+		"GET /":                             readingMuch,
+		"GET /docs":                         readingMuch,
 		"GET /docs/assets/{file}":           append([]event.Kind{event.NotFound}, everywhere...),
-		"GET /openapi.json":                 append([]event.Kind{event.UnknownEventType, event.Forbidden}, reading...),
+		"GET /openapi.json":                 append([]event.Kind{event.UnknownEventType, event.Forbidden}, readingMuch...),
 		"GET /openapi.yaml":                 reading,
 		"GET /asyncapi.json":                reading,
 	}
@@ -134,6 +137,9 @@ func TestOpenAPIHasExactlyTheProblems(t *testing.T) {
 		}
 		for _, kind := range kindsOf[name] {
 			want = append(want, string(kind))
+		}
+		if limited := string(event.RateLimited); !slices.Contains(want, limited) { // every call has a rate
+			want = append(want, limited)
 		}
 		require.ElementsMatch(t, want, got, name)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	swaggerui "github.com/swaggest/swgui/v5/static"
 
-	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/schema"
 )
@@ -101,7 +100,7 @@ const manyTypes = 40
 
 // getDocs is GET /docs[?type=].
 func (s *site) getDocs(c *fiber.Ctx) error {
-	types := len(s.view(c).set.Types())
+	types := len(s.view(c).set.Names())
 	name := c.Query("type")
 	page := struct {
 		Document string
@@ -152,22 +151,17 @@ type landingVersion struct{ Name, Schema string }
 
 // getLanding is GET /: what there is, for browsers a page.
 func (s *site) getLanding(c *fiber.Ctx) error {
-	set := s.view(c).set
-	anchors := describe.Anchors(set)
-	origin := s.addresses.origin(c)
-	var types []landingType
-	all := set.Types()
-	for _, t := range all {
-		docs := "/docs"
-		if len(all) >= manyTypes {
-			docs += "?type=" + t.Name
-		}
-		types = append(types, landing(t, origin, docs+"#"+anchors[t.Name], !s.open))
+	c.Vary(fiber.HeaderAccept)
+	if c.Accepts(mediaTypeJSON, fiber.MIMETextHTML) != fiber.MIMETextHTML {
+		return writeJSON(c, fiber.StatusOK, map[string]string{
+			"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",
+		})
 	}
-	index := map[string]string{
-		"docs": "/docs", "event_types": "/v1/event-types", "openapi": "/openapi.json", "asyncapi": "/asyncapi.json", "problems": "/problems",
+	page, err := s.view(c).landing(s.addresses.origin(c), !s.open)
+	if err != nil {
+		return err
 	}
-	return writePage(c, index, landingTemplate, map[string]any{"Types": types})
+	return sendPage(c, page)
 }
 
 func landing(t schema.EventType, origin, docs string, asked bool) landingType {

@@ -88,7 +88,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.EventTooLarge: {
 		status: fiber.StatusRequestEntityTooLarge, title: "The event is too large", outcomes: notWritten,
-		meaning: "The body, or what it inflates to, is larger than the gateway, the event type, or the Kafka topic accepts, or a batch has too many events: detail names the limit.",
+		meaning: "The body, or what it inflates to, is larger than the gateway, the event type, or the Kafka topic accepts, its data has too many names and values, or a batch has too many events: detail names the limit.",
 		action:  "Send a batch in parts. Publish a reference to large data instead of the data. The operator can raise http.body_limit together with the topic's max.message.bytes.",
 	},
 	event.UnsupportedMediaType: {
@@ -128,7 +128,7 @@ var problems = map[event.Kind]problem{
 	},
 	event.Overloaded: {
 		status: fiber.StatusServiceUnavailable, title: "The gateway has too much to do", outcomes: notWritten, retryable: true, retryAfter: time.Second,
-		meaning: "So many bytes of requests are being read or wait for Kafka or the idempotency store that the gateway takes no more (http.in_flight_limit).",
+		meaning: "Requests hold as many bytes as they may (http.in_flight_limit): they are being read, wait for Kafka or the idempotency store, or their answers are not read. Or so many events are being checked that this one waited in vain for its turn.",
 		action:  "Send it again after Retry-After, with a pause that grows and a little chance in it.",
 	},
 	event.LogUnavailable: {

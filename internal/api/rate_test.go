@@ -20,6 +20,8 @@ type purse struct {
 	left  int
 	asked []int
 	names []string
+	reads int
+	wait  time.Duration // of what is reserved
 }
 
 func (p *purse) Take(client string, _ bool, n int) rate.Decision {
@@ -32,6 +34,31 @@ func (p *purse) Take(client string, _ bool, n int) rate.Decision {
 	}
 	d.Remaining = p.left
 	return d
+}
+
+func (p *purse) TakeRead(client string, byToken bool) rate.Decision {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reads++
+	return rate.Decision{Limit: rate.Limit{Count: 90, Per: time.Minute}, Allowed: p.reads <= 2, RetryAfter: 1200 * time.Millisecond}
+}
+
+// Reserve is Take, but more than the limit's Largest never pass.
+func (p *purse) Reserve(client string, byToken bool, n, paid int) rate.Decision {
+	if limit := (rate.Limit{Count: 90, Per: time.Minute}); n > limit.Largest() {
+		return rate.Decision{Limit: limit}
+	}
+	d := p.Take(client, byToken, n-paid)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d.Wait = p.wait
+	return d
+}
+
+func (p *purse) set(wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wait = wait
 }
 
 func withRate(p *purse) option { return func(c *Config, _ *Catalog) { c.Rates = p } }
@@ -111,14 +138,109 @@ func TestBatchThatIsTooMuch(t *testing.T) {
 	p := &purse{left: 2}
 	d, seen := recording()
 	g := start(t, d, with, withRate(p))
-	one := "{" + context1 + `,"data":1}`
-	a := g.do(t, http.MethodPost, "/v1/events", "["+one+","+one+","+one+"]", "Authorization: Bearer "+good, batchType)
-	requireRefused(t, a, event.RateLimited, "an event of a batch counts as one")
-	require.Empty(t, seen, "nothing of it is written")
+	batch := func(n int) answer {
+		one := "{" + context1 + `,"data":1}`
+		return g.do(t, http.MethodPost, "/v1/events", "["+strings.Repeat(one+",", n-1)+one+"]", "Authorization: Bearer "+good, batchType)
+	}
+	requireRefused(t, batch(4), event.RateLimited, "an event of a batch counts as one")
+	p.mu.Lock()
+	p.left = 1000
+	p.mu.Unlock()
+	a := batch(50)
+	requireRefused(t, a, event.EventTooLarge, "at most 17 events, and this one has 50")
+	require.False(t, a.problem(t).Retryable)
+	openAPI(t).requireDocumented(t, "POST /v1/events", a)
+	require.Empty(t, seen, "nothing of them is written")
 }
 
-// Strangers and webhooks have no rate.
-func TestWhoHasNoRate(t *testing.T) {
+// A batch waits before its events are taken, and not beyond the server's end.
+func TestBatchesWait(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	p := &purse{left: 100, wait: 50 * time.Millisecond}
+	d, seen := recording()
+	g := start(t, d, with, withRate(p))
+	one := "{" + context1 + `,"data":1}`
+	send := func() answer {
+		return g.do(t, http.MethodPost, "/v1/events", "["+one+","+one+"]", "Authorization: Bearer "+good, batchType)
+	}
+	begun := time.Now()
+	require.Equal(t, http.StatusAccepted, send().StatusCode)
+	require.GreaterOrEqual(t, time.Since(begun), 50*time.Millisecond)
+	require.Len(t, seen, 2)
+
+	p.set(time.Hour)
+	waiting := make(chan answer, 1)
+	go func() { waiting <- send() }()
+	require.Eventually(t, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.asked) == 4
+	}, patience, time.Millisecond)
+	g.stop()
+	requireRefused(t, <-waiting, event.Overloaded, "stopping")
+	require.Len(t, seen, 2, "nothing of it is written")
+}
+
+func TestReadsHaveARate(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	for operation, path := range map[string]string{
+		"GET /": "/", "GET /docs": "/docs", "GET /openapi.json": "/openapi.json", "GET /openapi.yaml": "/openapi.yaml", "GET /asyncapi.json": "/asyncapi.json",
+		"GET /v1/event-types": "/v1/event-types", "GET /v1/event-types/{type}": "/v1/event-types/orders.placed", "GET /v1/event-types/{type}/schema": "/v1/event-types/orders.placed/schema",
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			p := &purse{}
+			g := start(t, accepting, with, withRate(p))
+			ask := func() answer { return g.do(t, http.MethodGet, path, "", "Authorization: Bearer "+good) }
+			require.Equal(t, http.StatusOK, ask().StatusCode)
+			require.Equal(t, http.StatusOK, ask().StatusCode)
+			a := ask()
+			requireRefused(t, a, event.RateLimited, "may read 90 times in a minute")
+			openAPI(t).requireDocumented(t, operation, a)
+			require.Empty(t, p.asked, "reads are counted apart")
+		})
+	}
+}
+
+// Who is no client has a rate by address, before its body is read.
+func TestStrangersAndWebhooksHaveARate(t *testing.T) {
+	t.Parallel()
+	with, good := withAuth(t)
+	limits := func(c *Config, _ *Catalog) {
+		c.StrangerRate, c.WebhookRate = rate.Limit{Count: 1, Per: time.Hour}, rate.Limit{Count: 1, Per: time.Hour}
+	}
+	for name, c := range map[string]struct{ operation, path string }{
+		"no credentials": {"POST /v1/events/{type}", "/v1/events/orders.placed"},
+		"problems":       {"GET /problems", "/problems"},
+		"a problem":      {"GET /problems/{slug}", "/problems/internal"},
+		"assets":         {"GET /docs/assets/{file}", "/docs/assets/page.css"},
+		"handshake":      {"OPTIONS /v1/events", "/v1/events"},
+		"webhook":        {"POST /v1/webhooks/{source}", "/v1/webhooks/stripe"},
+		"URL check":      {"GET /v1/webhooks/{source}", "/v1/webhooks/stripe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, accepting, with, withWebhooks(t), limits)
+			method, _, _ := strings.Cut(c.operation, " ")
+			require.NotEqual(t, http.StatusTooManyRequests, g.do(t, method, c.path, "").StatusCode)
+			a := g.do(t, method, c.path, "")
+			requireRefused(t, a, event.RateLimited, "in an hour from one address")
+			if c.path != "/v1/events/orders.placed" { // its log line says that it has no credentials
+				require.Contains(t, g.log.String(), "exceed http.rates.")
+			}
+			require.NotEmpty(t, a.Header.Get("Retry-After"))
+			if method != http.MethodOptions {
+				openAPI(t).requireDocumented(t, c.operation, a)
+			}
+			require.Equal(t, http.StatusAccepted, g.post(t, "Authorization: Bearer "+good).StatusCode, "clients are not strangers")
+		})
+	}
+}
+
+// Strangers and webhooks do not count as a client.
+func TestWhoIsNoClient(t *testing.T) {
 	t.Parallel()
 	with, _ := withAuth(t)
 	p := &purse{}

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"eventgateway/internal/event"
 )
 
 // strictTransport makes browsers come back by https only, for a year (RFC 6797 §6.1).
@@ -49,4 +52,16 @@ func cacheHeaders(c *fiber.Ctx, x *exchange) {
 
 func reads(c *fiber.Ctx) bool {
 	return c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
+}
+
+// checkHost refuses requests that name another host: a page in a browser on this machine
+// could have rebound its name to the gateway's address. The signature of a webhook decides
+// whoever it was sent to.
+func (s *Server) checkHost(c *fiber.Ctx) error {
+	if s.cfg.AllowsHost == nil || s.cfg.AllowsHost(string(c.Request().Host())) || strings.HasPrefix(c.Path(), "/v1/webhooks/") {
+		return c.Next()
+	}
+	host := string(c.Request().Host())
+	s.access.refused(c, "", "host", fmt.Errorf("the Host header is %.100q, which neither http.hosts nor http.public_url names", host))
+	return event.Refuse(event.Forbidden, "The Host header, %.100q, does not name this gateway. If programs reach it by this name, the operator adds the name to http.hosts, or sets http.public_url.", host)
 }

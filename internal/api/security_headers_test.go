@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/event"
 )
 
 func TestHeadersOfPages(t *testing.T) {
@@ -99,4 +101,27 @@ func TestCaching(t *testing.T) {
 
 func varies(a answer, name string) bool {
 	return strings.Contains(strings.Join(a.Header.Values("Vary"), ", "), name)
+}
+
+// A rebound name reaches nothing but webhooks, whose signature decides.
+func TestOtherHostsAreRefused(t *testing.T) {
+	t.Parallel()
+	g := start(t, accepting, withWebhooks(t), func(c *Config, _ *Catalog) {
+		c.AllowsHost = func(host string) bool { return host == "gateway.example" }
+	})
+	ask := func(method, path, host string) answer {
+		req, err := http.NewRequest(method, "http://"+g.addr+path, strings.NewReader("{}"))
+		require.NoError(t, err)
+		req.Host = host
+		resp, err := g.client.Do(req)
+		require.NoError(t, err)
+		return read(t, resp)
+	}
+	for _, c := range []struct{ method, path string }{
+		{http.MethodPost, "/v1/events/orders.placed"}, {http.MethodGet, "/"}, {http.MethodGet, "/docs"}, {http.MethodGet, "/v1/event-types"}, {http.MethodGet, "/openapi.json"}, {http.MethodGet, "/problems"},
+	} {
+		require.Less(t, ask(c.method, c.path, "gateway.example").StatusCode, 300, c.path)
+		requireRefused(t, ask(c.method, c.path, "evil.example:8080"), event.Forbidden, `The Host header, "evil.example:8080", does not name this gateway. If programs reach it by this name, the operator adds the name to http.hosts`)
+	}
+	requireRefused(t, ask(http.MethodPost, "/v1/webhooks/stripe", "tunnel.example"), event.Unauthenticated, "")
 }

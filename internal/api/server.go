@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,10 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/intake"
+	"eventgateway/internal/rate"
 	"eventgateway/internal/schema"
 )
 
@@ -28,24 +31,31 @@ type Door interface {
 // Catalog knows the event types.
 type Catalog interface {
 	Lookup(eventType, version string) (*event.Definition, error)
-	Types() []schema.EventType
-	Schema(eventType, version string) ([]byte, error)
 	Set() *schema.Set // the event types at this moment
 }
 
 // Config sets the server up.
 type Config struct {
 	intake.Limits
-	TLS       *tls.Config // nil: plain HTTP
-	PublicURL string      // where clients reach the gateway; empty: as their requests say
-	OpenAPI   *describe.Base
-	Webhooks  map[string]Webhook // by name
-	Auth      Authenticator      // nil: everybody is the same client, "anonymous"
-	Rates     Limiter            // nil: clients may call as often as they like
-	Origins   []string           // whose pages may call from a browser; "*" alone: all
+	Budget *budget.Budget // what requests may cost together; nil: one of Limits.InFlight
+	TLS    *tls.Config    // nil: plain HTTP
+	// AllowsHost says whether a Host header names this gateway; nil: every one does.
+	AllowsHost func(host string) bool
+	// TrustsClient says whether one of the chains that were verified when a client connected
+	// is still good: authorities change, and certificates expire. nil: always.
+	TrustsClient func(chains [][]*x509.Certificate) bool
+	PublicURL    string // where clients reach the gateway; empty: as their requests say
+	OpenAPI      *describe.Base
+	Webhooks     map[string]Webhook // by name
+	Auth         Authenticator      // nil: everybody is the same client, "anonymous"
+	Rates        Limiter            // nil: clients may call as often as they like
+	Origins      []string           // whose pages may call from a browser; "*" alone: all
 	// OriginHeaders are headers that those pages may send besides the usual ones; "*"
 	// alone: all.
 	OriginHeaders []string
+	// StrangerRate limits calls without valid credentials, WebhookRate those of webhooks, of
+	// each address. Zero: no limit.
+	StrangerRate, WebhookRate rate.Limit
 	// TrustedProxies may say, in X-Forwarded-… headers, who calls.
 	TrustedProxies []netip.Prefix
 }
@@ -59,7 +69,10 @@ type Server struct {
 	metrics *metrics
 	app     *fiber.App
 	intake  *intake.Intake
+	stop    context.CancelFunc // of calls that wait for their rate
 
+	budget    *budget.Budget
+	answers   *answers
 	exchanges exchanges
 	access    *access
 	origins   *origins
@@ -71,10 +84,16 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg prometheus.Registerer) *Server {
 	s := &Server{cfg: cfg, door: door, catalog: catalog, logger: logger, metrics: newMetrics(reg), reporter: reporter{logger}}
-	s.access = newAccess(cfg, s.metrics, logger)
+	if s.budget = cfg.Budget; s.budget == nil {
+		s.budget = budget.New(cfg.InFlight)
+	}
+	s.answers = newAnswers(s.budget)
+	var serving context.Context
+	serving, s.stop = context.WithCancel(context.Background())
+	s.access = newAccess(serving, cfg, s.metrics, logger)
 	s.origins = newOrigins(cfg, s.access)
 	s.site = newSite(cfg, catalog, s.access)
-	s.webhooks = &webhooks{cfg.Webhooks, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
+	s.webhooks = &webhooks{cfg.Webhooks, s.budget, cfg.BodyLimit, s.access.addresses, s.metrics, logger, s.reporter}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "event gateway",
 		DisableStartupMessage: true,
@@ -85,7 +104,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 	s.routes()
 	s.origins.patterns = routePatterns(s.app)
 	s.intake = intake.New(intake.Config{
-		Limits: cfg.Limits, TLS: cfg.TLS, Handler: s.app.Handler(), Methods: s.app.Config().RequestMethods,
+		Limits: cfg.Limits, Budget: s.budget, TLS: cfg.TLS, Handler: s.app.Handler(), Methods: s.app.Config().RequestMethods,
 		Refuse: s.refuse, ConnectionRefused: func(limit string) { s.metrics.unconnected.WithLabelValues(limit).Inc() }, Logger: logger,
 	})
 	s.observeIntake(reg)
@@ -96,29 +115,29 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 // compares the two. Only handlers behind publish can pass events to the door.
 func (s *Server) routes() {
 	access, site := s.access, s.site
-	s.app.Use(s.observe, securityHeaders(s.cfg), s.origins.crossOrigin)
+	s.app.Use(s.observe, securityHeaders(s.cfg), s.checkHost, s.origins.crossOrigin)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events", access.identify, access.limit, s.publish(s.postCloudEvent))
-	v1.Options("/events", handshake)
+	v1.Options("/events", access.limitStrangers, handshake)
 	v1.Post("/events/:type", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Post("/events/:type/:version", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Delete("/events/:type/:version", access.identify, access.limit, s.publish(s.deleteEntity))
-	v1.Post("/webhooks/:source", s.publish(s.webhooks.post)) // identified by its signature
-	v1.Options("/webhooks/:source", s.webhooks.handshake)
-	v1.Get("/webhooks/:source", s.webhooks.register)                 // and HEAD
-	v1.Get("/receipts", access.identify, access.limit, s.getReceipt) // may read Kafka; other GETs are answered from memory
-	v1.Get("/event-types", access.identify, site.listEventTypes)
-	v1.Get("/event-types/:type", access.identify, site.getEventType)
-	v1.Get("/event-types/:type/schema", access.identifyReader, site.getSchema)
+	v1.Post("/webhooks/:source", access.limitWebhooks, s.publish(s.webhooks.post)) // identified by its signature
+	v1.Options("/webhooks/:source", access.limitWebhooks, s.webhooks.handshake)
+	v1.Get("/webhooks/:source", access.limitWebhooks, s.webhooks.register) // and HEAD
+	v1.Get("/receipts", access.identify, access.limit, s.getReceipt)       // may read Kafka; other GETs are reads
+	v1.Get("/event-types", access.identify, access.limitReads, site.listEventTypes)
+	v1.Get("/event-types/:type", access.identify, access.limitReads, site.getEventType)
+	v1.Get("/event-types/:type/schema", access.identifyReader, access.limitReads, site.getSchema)
 	v1.Post("/event-types/:type/validate", access.identify, access.limit, s.validate)
-	s.app.Get("/problems", listProblems)
-	s.app.Get("/problems/:slug", getProblem)
-	s.app.Get("/", access.identifyReader, site.getLanding)
-	s.app.Get("/docs", access.identifyReader, site.getDocs)
-	s.app.Get("/docs/assets/:file", site.getAsset)
-	s.app.Get("/openapi.json", access.identifyReader, site.getOpenAPI)
-	s.app.Get("/openapi.yaml", access.identifyReader, site.sendDocument(func(d described) (file, error) { return d.openYAML() }))
-	s.app.Get("/asyncapi.json", access.identifyReader, site.sendDocument(func(d described) (file, error) { return d.async() }))
+	s.app.Get("/problems", access.limitStrangers, listProblems)
+	s.app.Get("/problems/:slug", access.limitStrangers, getProblem)
+	s.app.Get("/", access.identifyReader, access.limitReads, site.getLanding)
+	s.app.Get("/docs", access.identifyReader, access.limitReads, site.getDocs)
+	s.app.Get("/docs/assets/:file", access.limitStrangers, site.getAsset)
+	s.app.Get("/openapi.json", access.identifyReader, access.limitReads, site.getOpenAPI)
+	s.app.Get("/openapi.yaml", access.identifyReader, access.limitReads, site.sendDocument((*seen).openYAML))
+	s.app.Get("/asyncapi.json", access.identifyReader, access.limitReads, site.sendDocument((*seen).async))
 }
 
 // Serve answers on ln, which it closes, until Shutdown. Call it once.
@@ -126,7 +145,10 @@ func (s *Server) Serve(ln net.Listener) error { return s.intake.Serve(ln) }
 
 // Shutdown stops accepting and waits for requests in progress until ctx ends. It may
 // come before Serve, which then returns at once.
-func (s *Server) Shutdown(ctx context.Context) error { return s.intake.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	return s.intake.Shutdown(ctx)
+}
 
 // refuse answers and counts a request that reaches no route.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, e *event.Error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/webhook"
@@ -31,7 +32,8 @@ type Webhook struct {
 // webhooks takes deliveries of third parties.
 type webhooks struct {
 	sources   map[string]Webhook // by name
-	bodyLimit int                // bytes
+	budget    *budget.Budget
+	bodyLimit int // bytes
 	addresses addresses
 	metrics   *metrics
 	logger    *slog.Logger
@@ -52,7 +54,7 @@ func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 		return err
 	}
 	request := webhook.Request{Method: fiber.MethodPost, URL: string(c.Request().RequestURI()), Header: headers(c), Body: text, Limit: w.bodyLimit}
-	received, err := source.Source.Receive(request, time.Now())
+	received, err := w.receive(c, source, request)
 	var rejection *webhook.Rejection
 	switch {
 	case errors.As(err, &rejection):
@@ -68,6 +70,22 @@ func (w *webhooks) post(c *fiber.Ctx, p publication) error {
 		reqs[i] = source.Request(name, d, request.Header)
 	}
 	return w.accept(c, p, source.Source.Reply(), reqs)
+}
+
+// receive verifies and maps a delivery, when it is its turn. What is made of the body, a
+// form's fields as JSON or the deliveries of a list, may be as large as the body again.
+func (w *webhooks) receive(c *fiber.Ctx, source Webhook, request webhook.Request) (webhook.Intake, error) {
+	work, err := w.budget.Begin(len(request.Body) / linear)
+	if err != nil {
+		return webhook.Intake{}, err
+	}
+	defer work.End()
+	if len(request.Body) > smallAnswer {
+		if err := exchangeOf(c).body.Hold(len(request.Body)); err != nil {
+			return webhook.Intake{}, err
+		}
+	}
+	return source.Source.Receive(request, time.Now())
 }
 
 func writeAnswer(c *fiber.Ctx, a *webhook.Answer) {

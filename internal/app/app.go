@@ -15,6 +15,7 @@ import (
 	"eventgateway/internal/admin"
 	"eventgateway/internal/api"
 	"eventgateway/internal/auth"
+	"eventgateway/internal/budget"
 	"eventgateway/internal/config"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
@@ -42,6 +43,7 @@ type App struct {
 	cfg      *config.Config
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	budget   *budget.Budget
 	catalog  *schema.Catalog
 	producer *publish.Log
 	rdb      redis.Client
@@ -133,9 +135,10 @@ func (a *App) buildStores() error {
 		a.producer.Close(ctx)
 		return nil
 	})
+	a.budget = budget.New(cfg.HTTP.InFlightLimit.Bytes())
 	a.catalog, err = schema.New(schema.Config{
 		Dir: cfg.Schemas.Dir, Watch: cfg.Schemas.Watch,
-		OnChange: a.schemasChanged,
+		OnChange: a.schemasChanged, Budget: a.budget, TokenLimit: cfg.HTTP.TokenLimit,
 	}, a.logger, a.registry)
 	if err != nil {
 		return fmt.Errorf("schemas: %w", err)
@@ -163,11 +166,12 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 	a.buildRelays(door)
 	public := api.Config{
 		Limits: intake.Limits{
-			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), InFlight: cfg.HTTP.InFlightLimit.Bytes(), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
+			BodyLimit: int(cfg.HTTP.BodyLimit.Bytes()), ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: writeTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
 			Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerAddress,
 		},
-		TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
+		Budget: a.budget, TLS: a.certificates.serverConfig(), PublicURL: cfg.HTTP.PublicURL, OpenAPI: description, Webhooks: webhooks,
 		Origins: cfg.HTTP.CORS.Origins, OriginHeaders: cfg.HTTP.CORS.Headers, TrustedProxies: prefixes(cfg.HTTP.TrustedProxies),
+		StrangerRate: rate.Limit(cfg.HTTP.Rates.Strangers), WebhookRate: rate.Limit(cfg.HTTP.Rates.Webhooks),
 	}
 	a.taken = &readiness{
 		definitions: func() []event.Definition { return definitions(a.catalog.Set()) },
@@ -179,6 +183,10 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		a.watch = newPreflightWatch(cfg, a.catalog, a.producer, a.logger, newPreflightMetrics(a.registry))
 	}
 	checks := map[string]admin.Check{"kafka": a.producer.Ping, "redis": a.taken.redisReady, "claims": a.taken.claimsReady}
+	public.AllowsHost = publicHosts(cfg)
+	if a.certificates != nil {
+		public.TrustsClient = a.certificates.trusts
+	}
 	if a.auth != nil {
 		public.Auth, public.Rates = a.auth, a.rates
 		checks["auth"] = a.auth.Ready
@@ -189,7 +197,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		judge = a.judgeRelays
 	}
 	a.api = api.New(public, door, a.catalog, a.logger, a.registry)
-	a.admin = admin.New(admin.Config{Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: judge})
+	a.admin = admin.New(admin.Config{AllowsHost: adminHosts(cfg), Metrics: a.registry, Ready: a.ready.Load, Checks: checks, Judge: judge})
 }
 
 func (a *App) listen() error {

@@ -34,7 +34,7 @@ func (a *App) authenticate() error {
 		return nil
 	})
 	var err error
-	a.auth, err = auth.New(ctx, auth.Config{Clients: clientsOf(a.cfg.Auth), Tokens: tokensOf(a.cfg.Auth)}, a.logger)
+	a.auth, err = auth.New(ctx, auth.Config{Clients: clientsOf(a.cfg.Auth), Tokens: tokensOf(a.cfg.Auth), CertificateNames: a.cfg.HTTP.TLS.ClientNames}, a.logger)
 	if err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -72,6 +74,7 @@ type certificates struct {
 	logger  *slog.Logger
 	seen    filewatch.Stamp // before the files were read
 	current atomic.Pointer[tls.Config]
+	clients atomic.Pointer[map[string]bool] // the authorities of clients, by their DER encoding
 }
 
 // loadCertificates reads the files; it returns nil for plain HTTP.
@@ -87,6 +90,33 @@ func loadCertificates(files config.HTTPTLS, logger *slog.Logger) (*certificates,
 	}
 	c.current.Store(first)
 	return c, nil
+}
+
+// trusts reports whether one of the chains that were verified at a handshake is still good:
+// none of its certificates has expired, and it ends at an authority that is in the file
+// now. Signatures cannot change, so they are not verified again.
+func (c *certificates) trusts(chains [][]*x509.Certificate) bool {
+	known, now := c.clients.Load(), time.Now()
+	return known != nil && slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool {
+		expired := slices.ContainsFunc(chain, func(cert *x509.Certificate) bool { return now.Before(cert.NotBefore) || now.After(cert.NotAfter) })
+		return !expired && len(chain) > 0 && (*known)[string(chain[len(chain)-1].Raw)]
+	})
+}
+
+// encodings returns the DER encodings of the certificates in a PEM file.
+func encodings(file string) (map[string]bool, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("read client_ca: %w", err)
+	}
+	known := map[string]bool{}
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return known, nil
+		}
+		known[string(block.Bytes)] = true
+	}
 }
 
 // serverConfig encrypts the public listener; nil for plain HTTP.
@@ -131,6 +161,11 @@ func (c *certificates) load() (*tls.Config, error) {
 		return nil, err
 	}
 	if t.ClientCAs != nil {
+		known, err := encodings(c.files.ClientCA)
+		if err != nil {
+			return nil, err
+		}
+		c.clients.Store(&known)
 		// A key or a token is enough; a certificate that is shown must be valid.
 		t.ClientAuth = tls.VerifyClientCertIfGiven
 	}

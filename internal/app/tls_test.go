@@ -179,3 +179,34 @@ func TestPublicTLSFails(t *testing.T) {
 		require.ErrorContains(t, err, "http.tls", name)
 	}
 }
+
+// A client's certificate counts no longer when its authority has been replaced, nor when
+// it has expired.
+func TestClientCertificatesAreLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	files := tlsFolder(t, a, 7)
+	loaded, err := loadCertificates(files, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
+	cert, key := a.issue(t, 8, "mobile.example.com")
+	pair, err := tls.X509KeyPair(cert, key)
+	require.NoError(t, err)
+	state, _, err := shake(t, loaded.serverConfig(), &tls.Config{RootCAs: roots, ServerName: "gateway.example.com", MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}})
+	require.NoError(t, err)
+	require.True(t, loaded.trusts(state.VerifiedChains))
+	require.False(t, loaded.trusts(nil))
+
+	expired := *state.VerifiedChains[0][0]
+	expired.NotAfter = time.Now().Add(-time.Second)
+	require.False(t, loaded.trusts([][]*x509.Certificate{{&expired, a.cert}}))
+
+	other := newAuthority(t)
+	require.NoError(t, os.WriteFile(files.ClientCA, append(other.pem, a.pem...), 0o600))
+	loaded.reload()
+	require.True(t, loaded.trusts(state.VerifiedChains), "another one beside it")
+	require.NoError(t, os.WriteFile(files.ClientCA, other.pem, 0o600))
+	loaded.reload()
+	require.False(t, loaded.trusts(state.VerifiedChains), "replaced")
+}

@@ -15,18 +15,32 @@ import (
 type Config struct {
 	Clients []Client
 	Tokens  []TokenConfig // one for each issuer; none: no JSON Web Tokens
+	// CertificateNames are the kinds of names in a client's certificate that may name it;
+	// none: CertificateDNS.
+	CertificateNames []string
 }
+
+// The kinds of subject alternative names (RFC 5280 §4.2.1.6).
+const (
+	CertificateDNS   = "dns"
+	CertificateURI   = "uri"
+	CertificateEmail = "email"
+)
 
 // Authenticator finds out who calls. It is safe for concurrent use.
 type Authenticator struct {
 	clients atomic.Pointer[clientIndex]
 	tokens  *tokens // nil: none are accepted
+	names   []string
 }
 
 // New returns an Authenticator. With tokens it fetches their keys in the background
 // until ctx ends (see Wait), and logs fetches that fail and keys that cannot be used.
 func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Authenticator, error) {
-	a := &Authenticator{}
+	a := &Authenticator{names: cfg.CertificateNames}
+	if len(a.names) == 0 {
+		a.names = []string{CertificateDNS}
+	}
 	a.Replace(cfg.Clients)
 	if len(cfg.Tokens) > 0 {
 		var err error
@@ -63,6 +77,8 @@ type Credentials struct {
 	// Certificate is the client's, already verified against the trusted authorities; nil if
 	// the client showed none.
 	Certificate *x509.Certificate
+	// Lapsed says that the client's certificate was good when it connected and is not now.
+	Lapsed bool
 }
 
 // Authenticate says who the caller is. The error is a *Refusal.
@@ -78,6 +94,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials, now tim
 		return a.bySecret(ctx, secret, now)
 	case c.Certificate != nil:
 		return a.byCertificate(c.Certificate)
+	case c.Lapsed:
+		return nil, &Refusal{Reason: LapsedCertificate}
 	}
 	return nil, &Refusal{Reason: Missing}
 }
@@ -124,16 +142,30 @@ func (a *Authenticator) byToken(ctx context.Context, token string, now time.Time
 
 func (a *Authenticator) byCertificate(cert *x509.Certificate) (*Caller, error) {
 	clients := a.clients.Load()
-	names := append([]string{}, cert.DNSNames...)
-	for _, uri := range cert.URIs {
-		names = append(names, uri.String())
-	}
-	for _, name := range append(names, cert.EmailAddresses...) {
+	for _, name := range a.namesIn(cert) {
 		if caller, ok := clients.certificates[name]; ok {
 			return caller, nil
 		}
 	}
 	return nil, &Refusal{Reason: UnknownCertificate}
+}
+
+// namesIn returns the names in a certificate that count.
+func (a *Authenticator) namesIn(cert *x509.Certificate) []string {
+	var names []string
+	for _, kind := range a.names {
+		switch kind {
+		case CertificateDNS:
+			names = append(names, cert.DNSNames...)
+		case CertificateURI:
+			for _, uri := range cert.URIs {
+				names = append(names, uri.String())
+			}
+		case CertificateEmail:
+			names = append(names, cert.EmailAddresses...)
+		}
+	}
+	return names
 }
 
 // Refusal says why a caller was not authenticated. It is for the operator: callers are
@@ -164,6 +196,7 @@ const (
 	UnknownKey         Reason = "unknown-key"
 	ExpiredKey         Reason = "expired-key"
 	UnknownCertificate Reason = "unknown-certificate"
+	LapsedCertificate  Reason = "lapsed-certificate"
 	BadToken           Reason = "bad-token"
 	ExpiredToken       Reason = "expired-token"
 )

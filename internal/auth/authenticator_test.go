@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -138,7 +139,7 @@ func TestReplacedClients(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 	list, good, _ := clients(t)
-	a, err := New(t.Context(), Config{Clients: list}, nil)
+	a, err := New(t.Context(), Config{Clients: list, CertificateNames: []string{CertificateDNS, CertificateURI}}, nil)
 	require.NoError(t, err)
 	id, err := url.Parse("spiffe://example.com/mobile")
 	require.NoError(t, err)
@@ -386,4 +387,35 @@ func FuzzAuthenticate(f *testing.F) {
 			require.Nil(t, caller)
 		}
 	})
+}
+
+// Only the kinds of names that are configured name a client: an authority that verifies
+// domains may let anybody write an e-mail address.
+func TestCertificateNames(t *testing.T) {
+	t.Parallel()
+	const name = "mobile@example.com"
+	id, err := url.Parse("spiffe://example.com/mobile")
+	require.NoError(t, err)
+	certs := map[string]*x509.Certificate{
+		CertificateDNS: {DNSNames: []string{"mobile.example.com"}}, CertificateURI: {URIs: []*url.URL{id}}, CertificateEmail: {EmailAddresses: []string{name}},
+	}
+	for _, c := range []struct{ configured, count []string }{
+		{nil, []string{CertificateDNS}},
+		{[]string{CertificateURI}, []string{CertificateURI}},
+		{[]string{CertificateEmail, CertificateDNS}, []string{CertificateDNS, CertificateEmail}},
+	} {
+		list := []Client{{Name: "mobile", Certificates: []string{"mobile.example.com", id.String(), name}}}
+		a, err := New(t.Context(), Config{Clients: list, CertificateNames: c.configured}, nil)
+		require.NoError(t, err)
+		for kind, cert := range certs {
+			_, err := a.Authenticate(t.Context(), Credentials{Certificate: cert}, testNow)
+			if slices.Contains(c.count, kind) {
+				require.NoError(t, err, "%s of %v", kind, c.configured)
+			} else {
+				requireRefusal(t, err, UnknownCertificate)
+			}
+		}
+		_, err = a.Authenticate(t.Context(), Credentials{Lapsed: true}, testNow)
+		requireRefusal(t, err, LapsedCertificate)
+	}
 }

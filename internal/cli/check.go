@@ -112,5 +112,5 @@ func (c *checker) findings(ctx context.Context) []preflight.Finding {
 		}
 	}
 	looking.Wait()
-	return slices.Concat(list, kafka, redis, outboxes)
+	return slices.Concat(list, kafka, redis, outboxes, c.security(cfg, wrong))
 }

@@ -31,7 +31,7 @@ func ownRedis(t *testing.T, args ...string) (addr, yaml string) {
 	server, err := services.StartRedis(t.Context(), services.RedisConfig{Dir: t.TempDir(), Args: args})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Kill()) })
-	return server.Addr(), fmt.Sprintf("auth: none\nredis: {addresses: [%q]}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\nidempotency: {installation: test}\n", server.Addr())
+	return server.Addr(), fmt.Sprintf("auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nredis: {addresses: [%q]}\nkafka: {brokers: [\"127.0.0.1:1\"]}\nschemas: {dir: ../../schemas}\nidempotency: {installation: test}\n", server.Addr())
 }
 
 // storeOn is a gateway's store on an empty Redis that is marked ready.

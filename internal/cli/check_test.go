@@ -52,7 +52,7 @@ func TestCheckText(t *testing.T) {
 	const some = ": some events will be refused, or the promise does not hold, until the errors are fixed\n"
 	for name, c := range map[string]struct{ yaml, want, err string }{
 		"no Redis": {
-			"auth: none\n" + nowhere,
+			"auth: none\nhttp: {listen: \"127.0.0.1:0\"}\n" + nowhere,
 			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" + schemasOK + "\n" + redisAway + "\n1 error, 0 warnings" + some,
 			"1 error",
 		},
@@ -98,7 +98,7 @@ func TestCheckText(t *testing.T) {
 			"1 error",
 		},
 		"schemas that may not mean what they say": {
-			"auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: %DIR%/odd}\n",
+			"auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: %DIR%/odd}\n",
 			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" +
 				"schemas\n  ok       schemas.load %DIR%/odd: event types: 1, in 1 versions; topics: 1\n" +
 				"  warning  schemas.warnings %DIR%/odd: schemas may not mean what they say: t/v1.json:1: /requried: is ignored: \"requried\" is not a keyword of JSON Schema; did you mean required?\n" +
@@ -107,7 +107,7 @@ func TestCheckText(t *testing.T) {
 			"1 error",
 		},
 		"schemas that are wrong": {
-			"auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: %DIR%/broken}\n",
+			"auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: %DIR%/broken}\n",
 			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" +
 				"schemas\n  ERROR    schemas.load orders.placed/v1.json:2: column 1: the data ends inside a JSON value\n" +
 				"           do: correct the file: a gateway does not start with it, and one that runs keeps the types it has\n\n" +
@@ -159,7 +159,7 @@ func TestCheckReport(t *testing.T) {
 // limit and the event types.
 func TestCheckKafka(t *testing.T) {
 	t.Parallel()
-	const yaml = "auth: none\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: "
+	const yaml = "auth: none\nhttp: {listen: \"127.0.0.1:0\"}\nredis: {addresses: [\"127.0.0.1:1\"]}\nschemas: {dir: "
 	found := preflight.Finding{Severity: preflight.OK, Check: "kafka.brokers", What: "3 brokers"}
 	for _, c := range []struct {
 		dir  string

@@ -53,7 +53,7 @@ func inSections(path string, sections ...string) bool {
 func newLogger(cfg config.Log, out io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: cfg.Level.Slog()}
 	if cfg.Format == config.LogText {
-		return slog.New(slog.NewTextHandler(out, opts))
+		return slog.New(newSampledLog(slog.NewTextHandler(out, opts)))
 	}
-	return slog.New(slog.NewJSONHandler(out, opts))
+	return slog.New(newSampledLog(slog.NewJSONHandler(out, opts)))
 }

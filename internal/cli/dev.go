@@ -60,11 +60,12 @@ func runDev(ctx context.Context, f devFlags, out, errOut io.Writer) error {
 	}
 	logger := newLogger(cfg.Log, errOut)
 	redis.RouteLogs(logger)
+	memory := fitMemory(cfg, logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err
 	}
-	fitCollector()
+	fitCollector(memory, logger)
 	stopped := make(chan error, 1)
 	go func() { stopped <- gateway.Run(ctx) }()
 	// Wait until the first pasted curl line finds its topic, and Redis knows what the

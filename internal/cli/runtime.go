@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"eventgateway/internal/config"
 )
 
 const (
@@ -32,15 +35,19 @@ func addProcessor() {
 
 // fitCollector sets the percentage of garbage collection by the heap that is live once
 // the event types are loaded, and returns the memory that loading took to the system.
-// An environment with GOGC overrides.
-func fitCollector() {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
+// An environment with GOGC overrides. memory is the limit of the process: if event types
+// take most of it, the log says so, because the collector would do nothing else.
+func fitCollector(memory config.Size, logger *slog.Logger) {
 	debug.FreeOSMemory() // collects first
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	debug.SetGCPercent(gcPercentFor(m.HeapAlloc))
+	if m.HeapAlloc > uint64(memory)/4 { //nolint:gosec // not negative
+		logger.Warn("the event types take more than a quarter of the memory limit: raise memory.limit, or the container's",
+			"memory_limit", int64(memory), "taken", m.HeapAlloc)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercentFor(m.HeapAlloc))
+	}
 }
 
 const (

@@ -43,11 +43,12 @@ func runServe(ctx context.Context, f serveFlags, errOut io.Writer) error {
 	addProcessor()
 	logger := newLogger(cfg.Log, errOut)
 	redis.RouteLogs(logger)
+	memory := fitMemory(cfg, logger)
 	gateway, err := app.New(cfg, eventgateway.OpenAPI, logger)
 	if err != nil {
 		return err
 	}
-	fitCollector()
+	fitCollector(memory, logger)
 	return gateway.Run(ctx)
 }
 

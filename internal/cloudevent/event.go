@@ -15,6 +15,12 @@ import (
 const (
 	MaxAttributeBytes = 2048
 	maxExtensions     = 32
+	// maxExtensionBytes bounds the names and values of an event's extensions together. In
+	// binary mode the headers are bounded before (intake.HeaderLimit).
+	maxExtensionBytes = 16 << 10
+	// maxTimeDigits bounds the fraction of a second. Clocks have at most 9 digits; more are
+	// kept as they are sent.
+	maxTimeDigits = 32
 	// MaxBatch is how many events a batch may have.
 	MaxBatch = 1000
 )
@@ -24,7 +30,7 @@ var (
 	// timestamp is the syntax of RFC 3339 §5.6, in which T and Z may be small letters.
 	// time.Parse alone accepts more (hours of one digit, a comma for the point, offsets
 	// of a day), but also checks the values.
-	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,` + strconv.Itoa(maxTimeDigits) + `})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 )
 
 // Event is a CloudEvent as sent. Attributes that are not set are empty.
@@ -91,6 +97,13 @@ func (e *Event) setExtension(name, value string, literal bool) (wrong string) {
 	}
 	if len(e.Extensions) == maxExtensions {
 		return "makes more than 32 extensions"
+	}
+	size := len(name) + len(value)
+	for _, other := range e.Extensions {
+		size += len(other.Name) + len(other.Value)
+	}
+	if size > maxExtensionBytes {
+		return "makes the extensions larger than 16384 bytes together, which is the gateway's limit"
 	}
 	e.Extensions = append(e.Extensions, event.Extension{Name: name, Value: value, Literal: literal})
 	return ""

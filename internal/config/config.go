@@ -17,6 +17,7 @@ type Config struct {
 	Webhooks    []Webhook   `yaml:"webhooks"`
 	Outbox      []Outbox    `yaml:"outbox"`
 	Log         Log         `yaml:"log"`
+	Memory      Memory      `yaml:"memory"`
 
 	// SoleWriter says that no other gateway has ever written to this Kafka, so a
 	// start does not wait for another gateway's records. It is not in the file: only
@@ -38,13 +39,16 @@ func Defaults() *Config {
 		HTTP: HTTP{
 			Listen:         "0.0.0.0:8080",
 			BodyLimit:      900 * KiB, // below the 1 MB that brokers take by default, with room for headers
+			TokenLimit:     500_000,
 			InFlightLimit:  256 * MiB,
 			ReadTimeout:    10 * time.Second,
 			IdleTimeout:    2 * time.Minute,
 			MaxConnections: 10_000, // no limit per address: behind a proxy all come from one
-			CORS:           HTTPCORS{Origins: []string{}, Headers: []string{}}, TrustedProxies: []string{},
+			TLS:            HTTPTLS{ClientNames: []string{CertificateDNS}},
+			Rates:          HTTPRates{Strangers: Rate{500, time.Second}, Webhooks: Rate{2000, time.Second}},
+			CORS:           HTTPCORS{Origins: []string{}, Headers: []string{}}, TrustedProxies: []string{}, Hosts: []string{},
 		},
-		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Admin: Admin{Listen: "127.0.0.1:9090", Hosts: []string{}},
 		Kafka: Kafka{
 			Brokers:               []string{"127.0.0.1:9092"},
 			Client:                KafkaClientAuto,
@@ -73,17 +77,28 @@ type HTTP struct {
 	Listen        string        `yaml:"listen"`          // host:port; port 0 picks a free one
 	PublicURL     string        `yaml:"public_url"`      // absolute, without a final slash; "" if unknown
 	BodyLimit     Size          `yaml:"body_limit"`      // of one request
-	InFlightLimit Size          `yaml:"in_flight_limit"` // bodies of all requests together
+	TokenLimit    int           `yaml:"token_limit"`     // of one event's data: names, values, brackets
+	InFlightLimit Size          `yaml:"in_flight_limit"` // what all requests may hold together
 	ReadTimeout   time.Duration `yaml:"read_timeout"`    // for a whole request to arrive
 	IdleTimeout   time.Duration `yaml:"idle_timeout"`    // between two requests of a connection
 
 	MaxConnections           int `yaml:"max_connections"`             // open at once; 0: no limit
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"` // of them of one IPv4 address or IPv6 /64; 0: no limit
 
-	TLS  HTTPTLS  `yaml:"tls"`
-	CORS HTTPCORS `yaml:"cors"`
+	TLS   HTTPTLS   `yaml:"tls"`
+	Rates HTTPRates `yaml:"rates"`
+	CORS  HTTPCORS  `yaml:"cors"`
 	// TrustedProxies are ranges of addresses whose X-Forwarded-… headers are trusted.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Hosts are names by which callers reach the gateway, besides that of PublicURL. They
+	// are compared where Auth is none.
+	Hosts []string `yaml:"hosts"`
+}
+
+// HTTPRates limit the calls of each address, in each gateway. Zero: no limit.
+type HTTPRates struct {
+	Strangers Rate `yaml:"strangers"` // calls without valid credentials
+	Webhooks  Rate `yaml:"webhooks"`
 }
 
 // HTTPTLS encrypts the public listener. All files are PEM, and are read again when
@@ -92,14 +107,24 @@ type HTTPTLS struct {
 	Cert     string `yaml:"cert"`      // with Key, or plain HTTP
 	Key      string `yaml:"key"`       // file of the certificate's key
 	ClientCA string `yaml:"client_ca"` // authorities for client certificates; "": clients are not asked for one
+	// ClientNames are the kinds of names in a client's certificate that may name it.
+	ClientNames []string `yaml:"client_names"`
 }
+
+// The kinds of subject alternative names (RFC 5280 §4.2.1.6).
+const (
+	CertificateDNS   = "dns"
+	CertificateURI   = "uri"
+	CertificateEmail = "email"
+)
 
 // Enabled reports whether the listener is encrypted.
 func (t HTTPTLS) Enabled() bool { return t.Cert != "" }
 
 // Admin is the second listener: health and metrics, not for the public.
 type Admin struct {
-	Listen string `yaml:"listen"` // host:port; port 0 picks a free one
+	Listen string   `yaml:"listen"` // host:port; port 0 picks a free one
+	Hosts  []string `yaml:"hosts"`  // names by which it is reached, besides addresses and names of this machine
 }
 
 // Auth says who may call. It has no default: somebody must write down that the gateway
@@ -195,6 +220,11 @@ const (
 	StoreFailureReject  StoreFailurePolicy = "reject"
 	StoreFailurePublish StoreFailurePolicy = "publish"
 )
+
+// Memory is what the process may use.
+type Memory struct {
+	Limit Size `yaml:"limit"` // 0: what the other settings need; never more than the container's limit
+}
 
 // Log is the gateway's own log.
 type Log struct {

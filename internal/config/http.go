@@ -39,13 +39,28 @@ func (v validator) http() {
 	v.check(h.BodyLimit <= maxBodyLimit, "http.body_limit", "must be at most "+maxBodyLimit.String(), "write for example 900KiB; keep large files elsewhere and publish their address")
 	v.check(h.BodyLimit <= h.InFlightLimit || v.known.has("http.in_flight_limit"), "http.body_limit",
 		fmt.Sprintf("is more than http.in_flight_limit (%s), so the largest body would never be let in", h.InFlightLimit), "lower it or raise the other")
+	v.check(h.TokenLimit > 0, "http.token_limit", "must be more than 0", "write for example 500000")
 	v.check((h.TLS.Cert == "") == (h.TLS.Key == ""), "http.tls", "has one of cert and key", "give both, or neither for plain HTTP")
 	v.check(h.TLS.ClientCA == "" || h.TLS.Enabled(), "http.tls.client_ca", "is given without cert and key: clients show certificates over TLS only", "give those too, or remove it")
+	v.check(len(h.TLS.ClientNames) > 0, "http.tls.client_names", "is empty, so no certificate could name a client", "write [dns]")
+	for i, kind := range h.TLS.ClientNames {
+		oneOf(v, fmt.Sprintf("http.tls.client_names[%d]", i), kind, CertificateDNS, CertificateURI, CertificateEmail)
+	}
+	v.hosts("http.hosts", h.Hosts)
+	v.hosts("admin.hosts", admin.Hosts)
 	v.check(h.MaxConnections >= 0, "http.max_connections", "is negative", "write for example 10000, or 0 for no limit")
 	v.check(h.MaxConnectionsPerAddress >= 0, "http.max_connections_per_address", "is negative", "write for example 100, or 0 for no limit")
 	v.check(h.ReadTimeout > 0, "http.read_timeout", "must be more than 0", "write for example 10s")
 	v.check(h.IdleTimeout > 0, "http.idle_timeout", "must be more than 0", "write for example 2m, or 620s behind Google's load balancers")
 	v.check(h.IdleTimeout <= maxIdleTimeout, "http.idle_timeout", "must be at most "+maxIdleTimeout.String(), "write for example 2m, or 620s behind Google's load balancers")
+}
+
+// hosts checks names that a Host header may have.
+func (v validator) hosts(path string, names []string) {
+	for i, name := range names {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		v.check(hostname.MatchString(name), at, v.show(at, name)+" is not the name of a host", "write it without scheme and port, for example events.example.com")
+	}
 }
 
 func checkPublicURL(text, shown string) (problem, fix string) {

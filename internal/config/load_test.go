@@ -24,8 +24,8 @@ func loadText(t *testing.T, text string, environ ...string) *Config {
 func TestLoadReadsEveryKey(t *testing.T) {
 	t.Parallel()
 	cfg := loadText(t, `
-http: { listen: ":80", public_url: https://events.example.com, body_limit: 1MB, in_flight_limit: 1GiB, read_timeout: 3s, idle_timeout: 620s, max_connections: 500, max_connections_per_address: 50, cors: { origins: ["https://a.example", "http://b.example:81", "capacitor://localhost"], headers: [X-Tenant-Id] }, trusted_proxies: ["10.0.0.0/8", "::1/128"] }
-admin: { listen: "[::1]:9999" }
+http: { listen: ":80", public_url: https://events.example.com, body_limit: 1MB, token_limit: 1000, in_flight_limit: 1GiB, read_timeout: 3s, idle_timeout: 620s, max_connections: 500, max_connections_per_address: 50, tls: { client_names: [uri, email] }, rates: { strangers: 3/m, webhooks: off }, hosts: [gateway.example], cors: { origins: ["https://a.example", "http://b.example:81", "capacitor://localhost"], headers: [X-Tenant-Id] }, trusted_proxies: ["10.0.0.0/8", "::1/128"] }
+admin: { listen: "[::1]:9999", hosts: [metrics.example] }
 auth: none
 kafka:
   brokers: [ "a:1", "[::2]:2" ]
@@ -45,13 +45,15 @@ redis:
 schemas: { dir: types, watch: false }
 idempotency: { ttl: 1h, lease: 8s, on_store_failure: publish, on_store_loss: publish }
 log: { format: text, level: debug }
+memory: { limit: 2GiB }
 `)
 	want := &Config{
 		HTTP: HTTP{
-			Listen: ":80", PublicURL: "https://events.example.com", BodyLimit: 1000000, InFlightLimit: GiB, ReadTimeout: 3 * time.Second, IdleTimeout: 620 * time.Second, MaxConnections: 500, MaxConnectionsPerAddress: 50,
+			Listen: ":80", PublicURL: "https://events.example.com", BodyLimit: 1000000, TokenLimit: 1000, InFlightLimit: GiB, ReadTimeout: 3 * time.Second, IdleTimeout: 620 * time.Second, MaxConnections: 500, MaxConnectionsPerAddress: 50,
+			TLS: HTTPTLS{ClientNames: []string{CertificateURI, CertificateEmail}}, Rates: HTTPRates{Strangers: Rate{3, time.Minute}}, Hosts: []string{"gateway.example"},
 			CORS: HTTPCORS{Origins: []string{"https://a.example", "http://b.example:81", "capacitor://localhost"}, Headers: []string{"X-Tenant-Id"}}, TrustedProxies: []string{"10.0.0.0/8", "::1/128"},
 		},
-		Admin: Admin{Listen: "[::1]:9999"},
+		Admin: Admin{Listen: "[::1]:9999", Hosts: []string{"metrics.example"}},
 		Auth:  Auth{None: true},
 		Kafka: Kafka{
 			Brokers: []string{"a:1", "[::2]:2"}, Client: KafkaClientLibrdkafka, Guarantee: GuaranteeTransactional, DeliveryTimeout: 5 * time.Second,
@@ -66,6 +68,7 @@ log: { format: text, level: debug }
 		Schemas:     Schemas{Dir: "types"},
 		Idempotency: Idempotency{TTL: time.Hour, Lease: 8 * time.Second, OnStoreFailure: StoreFailurePublish, OnStoreLoss: StoreFailurePublish},
 		Log:         Log{Format: LogText, Level: LogDebug},
+		Memory:      Memory{Limit: 2 * GiB},
 		origins:     cfg.origins,
 	}
 	require.Equal(t, want, cfg)

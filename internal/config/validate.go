@@ -34,6 +34,9 @@ func (c *Config) Validate() error {
 	return errs.err()
 }
 
+// minMemory is less than any gateway does with.
+const minMemory = 128 * MiB
+
 // validate adds its errors to those of decoding, and skips the keys that have one.
 func (c *Config) validate(errs *collector) {
 	v := validator{c: c, errs: errs, known: &collector{list: slices.Clone(errs.list)}}
@@ -46,6 +49,7 @@ func (c *Config) validate(errs *collector) {
 	v.idempotency()
 	v.webhooks()
 	v.outboxes()
+	v.check(v.c.Memory.Limit == 0 || v.c.Memory.Limit >= minMemory, "memory.limit", "must be at least "+minMemory.String(), "write for example 512MiB, or 0 for the container's limit")
 	oneOf(v, "log.format", c.Log.Format, LogJSON, LogText)
 	oneOf(v, "log.level", c.Log.Level, LogDebug, LogInfo, LogWarn, LogError)
 }

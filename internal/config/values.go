@@ -172,8 +172,14 @@ type Rate struct {
 // maxRate is more than a gateway can serve in a second, and small enough to count with.
 const maxRate = 1_000_000_000
 
-// ParseRate reads "500/s", "100/m" or "5000/h".
+// rateOff is no limit, where there is one by default.
+const rateOff = "off"
+
+// ParseRate reads "500/s", "100/m", "5000/h" or "off".
 func ParseRate(text string) (Rate, error) {
+	if text == rateOff {
+		return Rate{}, nil
+	}
 	digits, unit, _ := strings.Cut(text, "/")
 	per, ok := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
 	n, err := strconv.Atoi(digits)

@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -39,14 +43,23 @@ func recordLine(r *kgo.Record) string {
 	for _, h := range r.Headers {
 		switch h.Key {
 		case "ce_id":
-			id = string(h.Value)
+			id = printable(string(h.Value))
 		case "gw_problem": // of a dead letter
-			problem = "  problem=" + string(h.Value)
+			problem = "  problem=" + printable(string(h.Value))
 		}
 	}
 	key := "(none)"
 	if r.Key != nil {
-		key = string(r.Key)
+		key = printable(string(r.Key))
 	}
 	return fmt.Sprintf("%s  %s[%d]@%d  key=%s  id=%s%s\n", r.Timestamp.Format("15:04:05.000"), r.Topic, r.Partition, r.Offset, key, id, problem)
+}
+
+// printable is what a stranger sent, as a terminal may show it: text with characters that
+// control the terminal or turn the direction of writing comes in Go's quotes.
+func printable(text string) string {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }

@@ -53,6 +53,26 @@ type Violation struct {
 	Message string `json:"message"`
 }
 
+// Allowance is what checking the events of one request may cost, all together. Each check
+// takes its part. A single event needs none: its check has bounds of its own.
+type Allowance struct {
+	Violations int // that may still be listed
+	Bytes      int // of their texts
+	Steps      int // of work beyond what events of their size usually cost
+	Quick      int // of these, in a slot for quick work
+	Slot       Slot
+}
+
+// Slot is the turn in which events are checked; it ends when they are.
+type Slot interface{ End() }
+
+// What is listed of one request: more helps nobody, and an answer must not be many times
+// larger than the request.
+const (
+	MaxViolations     = 1_000
+	MaxViolationBytes = 256 << 10
+)
+
 // Error is an error that a caller may see. Detail is for that caller, Err is the cause,
 // for the log only.
 type Error struct {

@@ -232,3 +232,15 @@ func FuzzParseRecord(f *testing.F) {
 		require.GreaterOrEqual(t, s.LeaseLeft, time.Duration(0))
 	})
 }
+
+// What a settled event leaves in Redis does not grow with what its sender wrote.
+func TestSettledRecordsDoNotGrow(t *testing.T) {
+	t.Parallel()
+	key := strings.Repeat("\x01", 1024)
+	r := event.Receipt{
+		ID: strings.Repeat("i", 2048), Type: "t", Version: "v1", Topic: "t", Partition: 2047, Offset: 1 << 40, Key: &key,
+		Time: "2026-01-31T12:00:00." + strings.Repeat("1", 2000) + "Z",
+	}
+	record := settledRecord(event.Fingerprint{1}, event.KeepReceipt(r, r.AppendJSON(nil)))
+	require.LessOrEqual(t, len(record), 44)
+}

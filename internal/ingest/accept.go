@@ -35,7 +35,7 @@ func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
 	own, _ := d.requests.Get().(*Request)
 	*own = req
 	var a attempt
-	a.begin(d, own)
+	a.begin(d, own, nil)
 	a.run(ctx)
 	a.finish()
 	*own = Request{}
@@ -44,9 +44,9 @@ func (d *Door) Accept(ctx context.Context, req Request) (Result, error) {
 }
 
 // begin decides what to do with an event, and times that.
-func (a *attempt) begin(d *Door, req *Request) {
+func (a *attempt) begin(d *Door, req *Request, within *event.Allowance) {
 	start := d.now()
-	a.door, a.req, a.plan = d, req, NewPlan(d.catalog, req)
+	a.door, a.req, a.plan = d, req, newPlan(d.catalog, req, within)
 	d.metrics.parse.Observe(d.now().Sub(start).Seconds())
 }
 

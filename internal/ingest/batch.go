@@ -33,9 +33,7 @@ type BatchResult struct {
 // queue runs on a worker.
 func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 	items := make([]item, len(reqs))
-	for i := range reqs {
-		items[i].begin(d, &reqs[i])
-	}
+	d.planAll(items, reqs)
 	independent, queues := sortByEntity(items)
 	w := newWorkers(maxWorkers)
 	if len(queues) > 0 {
@@ -52,6 +50,36 @@ func (d *Door) AcceptBatch(ctx context.Context, reqs []Request) []BatchResult {
 		results[i] = BatchResult{Result: items[i].result, Err: items[i].err}
 	}
 	return results
+}
+
+// planAll decides what to do with each event, in one turn. When the gateway has no room to
+// check one of them, its entity is not known, and an event behind it could overtake it: so
+// none behind it is tried.
+func (d *Door) planAll(items []item, reqs []Request) {
+	bytes := 0
+	for i := range reqs {
+		bytes += len(reqs[i].Data)
+	}
+	within, err := d.catalog.Together(bytes)
+	if err != nil {
+		refuseAll(d, items, reqs, asError(err))
+		return
+	}
+	defer within.Slot.End()
+	for i := range reqs {
+		items[i].begin(d, &reqs[i], within)
+		if problem := items[i].plan.Problem; problem != nil && problem.Kind == event.Overloaded {
+			refuseAll(d, items[i+1:], reqs[i+1:], event.Refuse(event.Overloaded,
+				"An earlier event of the batch could not be checked, because the gateway has too much to do, so this one was not tried."))
+			return
+		}
+	}
+}
+
+func refuseAll(d *Door, items []item, reqs []Request, problem *event.Error) {
+	for i := range items {
+		items[i].door, items[i].req, items[i].plan.Problem = d, &reqs[i], problem
+	}
 }
 
 // item is one event of a batch, and the one behind it in its queue.

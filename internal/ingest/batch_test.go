@@ -252,3 +252,25 @@ func TestBatchCountsByExistingTypes(t *testing.T) {
 	require.InDelta(t, 1, testutil.ToFloat64(events.WithLabelValues("orders.placed", "held-back")), 0)
 	require.InDelta(t, 1, testutil.ToFloat64(events.WithLabelValues("", "malformed-request")), 0)
 }
+
+// Without a turn, nothing of a batch is tried. When there is no room for one of its events,
+// its entity is not known: none behind it may overtake it.
+func TestBatchesThatCannotBeChecked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crowded = true
+	overloaded := string(event.Overloaded)
+	require.Equal(t, []string{overloaded, overloaded}, batch(t, w.door(Config{}, nil), of("a", 0), of("b", 1)))
+	require.Empty(t, w.calls)
+
+	w = batchWorld(t)
+	understood, n := w.check, 0
+	w.check = func(eventType, version string, data []byte) (event.Checked, error) {
+		if n++; n == 2 {
+			return event.Checked{}, event.Refuse(event.Overloaded, "no room")
+		}
+		return understood(eventType, version, data)
+	}
+	require.Equal(t, []string{"ok", overloaded, overloaded}, batch(t, w.door(Config{}, nil), of("a", 0), of("b", 1), of("c", 2)))
+	require.Equal(t, 2, n, "the third is not looked at")
+}

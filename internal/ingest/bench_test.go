@@ -16,7 +16,11 @@ type free struct {
 	def *event.Definition
 }
 
-func (f free) Check(_, _ string, data []byte) (event.Checked, error) {
+func (free) Together(int) (*event.Allowance, error) {
+	return &event.Allowance{Slot: endless{}}, nil
+}
+
+func (f free) CheckWithin(_, _ string, data []byte, _ *event.Allowance) (event.Checked, error) {
 	key := string(data)
 	return event.Checked{Definition: f.def, Key: &key}, nil
 }
@@ -25,7 +29,7 @@ func (f free) CheckTombstone(_, _, key string) (event.Checked, error) {
 	return event.Checked{Definition: f.def, Key: &key}, nil
 }
 
-func (free) Key([]string, []byte) (*string, error) { return nil, nil }
+func (free) Key([]string, []byte, *event.Allowance) (*string, error) { return nil, nil }
 
 func (free) Place(topic string, _ []byte, _ uint64) (event.Placement, error) {
 	return event.Placement{Topic: topic, Partition: 3, Owner: "gw-1"}, nil

@@ -48,6 +48,7 @@ type world struct {
 	// What the fakes answer. Each has a default if nil.
 	check     func(eventType, version string, data []byte) (event.Checked, error)
 	tombstone func(key string) (event.Checked, error)
+	crowded   bool // no batch gets its turn
 	key       func(pointers []string, data []byte) (*string, error)
 	claim     func(ctx context.Context, c event.Claim) (event.ClaimResult, error)
 	takeOver  func(ctx context.Context, c event.Claim, prior event.AbandonedClaim) (event.ClaimResult, error)
@@ -102,12 +103,24 @@ func (w *world) noteClaim(call string, c event.Claim) {
 
 type fakeCatalog struct{ *world }
 
-func (f fakeCatalog) Check(eventType, version string, data []byte) (event.Checked, error) {
+func (f fakeCatalog) CheckWithin(eventType, version string, data []byte, _ *event.Allowance) (event.Checked, error) {
 	f.note("check")
 	if f.check != nil {
 		return f.check(eventType, version, data)
 	}
 	return checked(), nil
+}
+
+// endless is the slot of a catalog that has no budget.
+type endless struct{}
+
+func (endless) End() {}
+
+func (f fakeCatalog) Together(int) (*event.Allowance, error) {
+	if f.crowded {
+		return nil, event.Refuse(event.Overloaded, "crowded")
+	}
+	return &event.Allowance{Slot: endless{}}, nil
 }
 
 func (f fakeCatalog) CheckTombstone(_, _, key string) (event.Checked, error) {
@@ -120,7 +133,7 @@ func (f fakeCatalog) CheckTombstone(_, _, key string) (event.Checked, error) {
 	return found, nil
 }
 
-func (f fakeCatalog) Key(pointers []string, data []byte) (*string, error) {
+func (f fakeCatalog) Key(pointers []string, data []byte, _ *event.Allowance) (*string, error) {
 	f.note("key " + strings.Join(pointers, ","))
 	if f.key != nil {
 		return f.key(pointers, data)

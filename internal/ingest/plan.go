@@ -28,10 +28,13 @@ type Plan struct {
 	entity *string
 }
 
-// NewPlan decides what to do with an event. It writes nothing and waits for
-// nothing.
-func NewPlan(catalog Catalog, req *Request) Plan {
-	checked, err := check(catalog, req)
+// NewPlan decides what to do with an event. It writes nothing, and waits for nothing but
+// its turn to be checked.
+func NewPlan(catalog Catalog, req *Request) Plan { return newPlan(catalog, req, nil) }
+
+// newPlan is NewPlan of an event that shares an allowance with others of its batch.
+func newPlan(catalog Catalog, req *Request, within *event.Allowance) Plan {
+	checked, err := check(catalog, req, within)
 	p := Plan{Definition: checked.Definition, entity: checked.Key}
 	if !req.Identity.IsZero() {
 		p.ClaimID = req.Identity.ClaimID(req.Client)
@@ -53,7 +56,7 @@ func NewPlan(catalog Catalog, req *Request) Plan {
 
 // check validates the data, and finds the key where the request says it is. A
 // request's own fault comes before what the catalog says.
-func check(catalog Catalog, req *Request) (event.Checked, error) {
+func check(catalog Catalog, req *Request, within *event.Allowance) (event.Checked, error) {
 	if req.Tombstone != nil {
 		checked, err := catalog.CheckTombstone(req.Type, req.Version, *req.Tombstone)
 		if req.Fault != nil {
@@ -61,9 +64,9 @@ func check(catalog Catalog, req *Request) (event.Checked, error) {
 		}
 		return checked, err
 	}
-	checked, err := catalog.Check(req.Type, req.Version, req.Data)
+	checked, err := catalog.CheckWithin(req.Type, req.Version, req.Data, within)
 	if req.Key != nil && checked.Definition != nil && (err == nil || asError(err).Kind == event.KeyMissing) {
-		checked.Key, err = catalog.Key(req.Key.Pointers, req.Data)
+		checked.Key, err = catalog.Key(req.Key.Pointers, req.Data, within)
 	}
 	if want := req.Entity; err == nil && want != nil && checked.Key != nil && *checked.Key != *want {
 		err = event.Refuse(event.KeyMissing, "The entity key in the data is %q, but the event says that it belongs to the entity %q.", *checked.Key, *want)

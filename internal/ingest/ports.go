@@ -8,17 +8,21 @@ import (
 
 // Catalog knows the event types.
 type Catalog interface {
-	// Check validates data against the type's schema (version "": the newest)
+	// CheckWithin validates data against the type's schema (version "": the newest)
 	// and finds its entity key. Beside an error, the result carries the definition
 	// if the version is known, and the key if the data have one. Errors are
-	// *event.Error.
-	Check(eventType, version string, data []byte) (event.Checked, error)
+	// *event.Error. Events of one batch share what Together returned; nil: the event is
+	// alone.
+	CheckWithin(eventType, version string, data []byte, within *event.Allowance) (event.Checked, error)
+	// Together waits until several events, of so many bytes together, can be checked, and
+	// returns what they share. Its Slot must be ended. Errors are *event.Error.
+	Together(bytes int) (*event.Allowance, error)
 	// CheckTombstone decides whether a record without a value may be published under an
 	// entity key. Result and errors are as for Check.
 	CheckTombstone(eventType, version, key string) (event.Checked, error)
 	// Key finds the entity key by other pointers than the type's. No pointers: no
-	// entity. Errors are *event.Error.
-	Key(pointers []string, data []byte) (*string, error)
+	// entity. The allowance and the errors are those of CheckWithin.
+	Key(pointers []string, data []byte, within *event.Allowance) (*string, error)
 }
 
 // Claims is the idempotency store, on the latency path.

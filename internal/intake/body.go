@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 )
 
@@ -112,7 +113,7 @@ func (b *Body) readAll(limit int) ([]byte, error) {
 	if n > firstGrown {
 		// Grow as it comes, so that a client that declares much and sends nothing
 		// holds next to nothing.
-		if !b.intake.admission.room(n) {
+		if !b.intake.budget.Room(int64(n)) {
 			return nil, errOverloaded
 		}
 		return b.readGrowing((*bodyReader)(b), b.small[:], smallBody, n)
@@ -225,8 +226,21 @@ func (b *Body) release(buf []byte) {
 	}
 }
 
+// Hold admits n bytes that the handler makes of the body and holds until it returns. The
+// error is an *event.Error, overloaded.
+func (b *Body) Hold(n int) error {
+	if !b.admit(n) {
+		return b.intake.budget.Full()
+	}
+	return nil
+}
+
 func (b *Body) admit(n int) bool {
-	if !b.intake.admission.take(n) {
+	if n > budget.QuickBytes {
+		if !b.intake.budget.TakeLarge(int64(n)) {
+			return false
+		}
+	} else if !b.intake.budget.Take(int64(n)) {
 		return false
 	}
 	b.held += n
@@ -235,7 +249,7 @@ func (b *Body) admit(n int) bool {
 
 func (b *Body) dismiss(n int) {
 	b.held -= n
-	b.intake.admission.give(n)
+	b.intake.budget.Give(int64(n))
 }
 
 // problem is what the client is told about a body that could not be read.
@@ -246,7 +260,7 @@ func (b *Body) problem(err error, limit int) *event.Error {
 	case errors.Is(err, errOverLimit):
 		return b.intake.tooLarge("body", limit)
 	case errors.Is(err, errOverloaded):
-		return event.Refuse(event.Overloaded, "The gateway holds as many bytes of requests as it may, %d. Send it again shortly.", b.intake.admission.limit)
+		return b.intake.budget.Full()
 	case errors.As(err, &broken):
 		return event.Refuse(event.MalformedRequest, "The request is not well-formed HTTP: %s.", broken.what)
 	case errors.As(err, &network) && network.Timeout():

@@ -10,11 +10,11 @@
 // Invariants:
 //   - Decide everything the headers allow, reserve memory, then read. Unread bytes are
 //     never parsed as a request.
-//   - The bytes of all bodies together stay within [Limits.InFlight], from before they
+//   - The bytes of all bodies together are taken from a [budget.Budget], from before they
 //     are read until the answer is made.
 //   - A body is valid until its handler returns.
 //   - Errors are *event.Error; a panic of the handler is answered, never an exit.
 //
-// Of this project it imports only internal/event, and it knows no routes, no problem
+// Of this project it imports only internal/budget and internal/event, and it knows no routes, no problem
 // documents and no HTTP statuses.
 package intake

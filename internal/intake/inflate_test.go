@@ -132,8 +132,8 @@ func FuzzInflate(f *testing.F) {
 		for _, buf := range b.bufs {
 			s.buffers.put(buf)
 		}
-		s.admission.give(b.held)
-		require.Zero(t, s.admission.held.Load())
+		s.budget.Give(int64(b.held))
+		require.Zero(t, s.budget.Held())
 	})
 }
 

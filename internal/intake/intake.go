@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 )
 
@@ -30,7 +31,7 @@ const (
 // Limits bound what clients can send, hold and delay.
 type Limits struct {
 	BodyLimit    int           // bytes of one request's body, both as sent and as decoded
-	InFlight     int64         // bytes of the bodies of all requests in progress
+	InFlight     int64         // bytes that all requests in progress may hold; without a budget
 	Connections  int           // open at once; 0: no limit
 	PerAddress   int           // open at once from one IPv4 address or IPv6 /64; 0: no limit
 	ReadTimeout  time.Duration // for a whole request to arrive
@@ -41,7 +42,8 @@ type Limits struct {
 // Config is what an Intake needs.
 type Config struct {
 	Limits
-	TLS *tls.Config // nil: plain HTTP
+	Budget *budget.Budget // from which the bytes of bodies are taken; nil: one of Limits.InFlight
+	TLS    *tls.Config    // nil: plain HTTP
 	// Handler answers requests. Nothing of a request is valid after it has returned.
 	Handler fasthttp.RequestHandler
 	// Methods are the HTTP methods that Handler knows. A request with another one
@@ -62,7 +64,7 @@ type Intake struct {
 	serve   func(net.Listener) error // of server
 	methods map[string]bool
 
-	admission   admission
+	budget      *budget.Budget
 	bodies      sync.Pool // of *Body
 	buffers     buffers
 	inflaters   inflaters
@@ -79,7 +81,9 @@ func New(cfg Config) *Intake {
 	for _, m := range cfg.Methods {
 		i.methods[m] = true
 	}
-	i.admission.limit = cfg.InFlight
+	if i.budget = cfg.Budget; i.budget == nil {
+		i.budget = budget.New(cfg.InFlight)
+	}
 	i.connections.most, i.connections.mostPerAddress = cfg.Connections, cfg.PerAddress
 	i.server = &fasthttp.Server{
 		Handler:                      i.handle,
@@ -148,8 +152,9 @@ func (i *Intake) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// BodyBytes is how many bytes of request bodies are admitted now.
-func (i *Intake) BodyBytes() int64 { return i.admission.held.Load() }
+// BodyBytes is how many bytes are taken from the budget now, for request bodies and
+// whatever else is.
+func (i *Intake) BodyBytes() int64 { return i.budget.Held() }
 
 // OpenConnections is how many connections are open now.
 func (i *Intake) OpenConnections() int { return i.connections.count() }

@@ -3,35 +3,7 @@ package intake
 import (
 	"math/bits"
 	"sync"
-	"sync/atomic"
 )
-
-// admission bounds the bytes of request bodies that are held at once, over all
-// requests: from before they are read until the answer is made. It is the only place
-// that counts them.
-type admission struct {
-	limit int64
-	held  atomic.Int64
-}
-
-// take reserves n bytes and reports whether they fit.
-func (a *admission) take(n int) bool {
-	for {
-		held := a.held.Load()
-		if int64(n) > a.limit-held {
-			return false
-		}
-		if a.held.CompareAndSwap(held, held+int64(n)) {
-			return true
-		}
-	}
-}
-
-// room reports whether n more bytes would fit now.
-func (a *admission) room(n int) bool { return int64(n) <= a.limit-a.held.Load() }
-
-// give returns n reserved bytes.
-func (a *admission) give(n int) { a.held.Add(-int64(n)) }
 
 // Buffers are pooled from the size that a Body has room for itself, smallBody, up to
 // the usual size of a record. Larger ones are rare.

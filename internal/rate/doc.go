@@ -14,6 +14,9 @@
 // what the guard refuses, and the guard decides alone while Redis is away or slow. No
 // call waits for Redis longer than [Config.Wait].
 //
+// A call of several tokens, a batch, may be larger than the burst: [Limiter.Reserve] takes the
+// tokens that are still to come, and says how long the call has to wait for them.
+//
 // How exact it is, for n gateways together:
 //   - over any time, at most burst + rate × time + n × 2 chunks: a gateway can hold
 //     a chunk and the next when the time begins. One gateway alone never exceeds

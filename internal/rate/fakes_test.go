@@ -56,9 +56,30 @@ func (m *memory) Take(ctx context.Context, client string, l Limit, n, partial in
 	if ok, _ := g.take(now, n); ok {
 		return Grant{Tokens: n, Left: int(g.tokens)}, nil
 	}
-	take := min(int(g.tokens), partial)
+	take := max(min(int(g.tokens), partial), 0)
 	g.tokens -= float64(take)
 	return Grant{Tokens: take, Left: int(g.tokens), Wait: max(l.span(1-(g.tokens-float64(int(g.tokens)))), 1)}, nil
+}
+
+func (m *memory) Reserve(_ context.Context, client string, l Limit, n int) (time.Duration, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return 0, errors.New("connection refused")
+	}
+	if m.guards == nil {
+		m.guards = map[string]*guard{}
+	}
+	g, ok := m.guards[client]
+	if !ok {
+		g = &guard{limit: l, tokens: float64(l.Burst()), at: time.Now()}
+		m.guards[client] = g
+	}
+	wait, ok := g.reserve(time.Now(), n)
+	if !ok {
+		wait += LongestWait
+	}
+	return wait, nil
 }
 
 func (m *memory) set(f func(*memory)) {

@@ -28,6 +28,9 @@ type Store interface {
 	// Take takes n tokens of a client; if there are fewer, as many as there are, up to
 	// partial. n is at most the limit's burst.
 	Take(ctx context.Context, client string, l Limit, n, partial int) (Grant, error)
+	// Reserve takes n tokens of a client, some of which may still have to come, and returns
+	// how long that takes. If it takes longer than LongestWait, it takes none.
+	Reserve(ctx context.Context, client string, l Limit, n int) (time.Duration, error)
 }
 
 // Grant is a Store's answer.
@@ -64,6 +67,7 @@ type Decision struct {
 	Remaining  int           // calls that would be let through now
 	More       time.Duration // until there will be more; 0: all are there
 	RetryAfter time.Duration // if it is not allowed
+	Wait       time.Duration // before it may go on, if it is allowed: until then its tokens come
 }
 
 // Config sets how a Limiter treats a slow store.
@@ -135,10 +139,26 @@ func (l *Limiter) Close() {
 	l.tasks.Wait()
 }
 
-// Take decides about a call that costs n tokens. A cost above the burst counts as the
-// burst, because the call could never pass otherwise.
+// Take decides about a call that costs n tokens, at most the burst: see Reserve.
 func (l *Limiter) Take(name string, byToken bool, n int) Decision {
+	return l.takeOf(name, l.limits.Load().of(name, byToken), n)
+}
+
+// minReads is the least rate of reads: a browser that opens the pages asks for several
+// files at once.
+const minReads = 10
+
+// TakeRead decides about a call that only reads. Reads are counted apart from other
+// calls, and may be as many, but at least 10 a second.
+func (l *Limiter) TakeRead(name string, byToken bool) Decision {
 	limit := l.limits.Load().of(name, byToken)
+	if !limit.IsZero() && limit.over(time.Second) < minReads {
+		limit = Limit{minReads, time.Second}
+	}
+	return l.takeOf("\x00read\x00"+name, limit, 1)
+}
+
+func (l *Limiter) takeOf(name string, limit Limit, n int) Decision {
 	if limit.IsZero() {
 		return Decision{Allowed: true}
 	}

@@ -209,3 +209,24 @@ func TestRedisPermissions(t *testing.T) {
 		require.Equal(t, 1, g.Tokens)
 	}
 }
+
+// Calls of several tokens that have to come first, in Redis.
+func TestRedisReserves(t *testing.T) {
+	t.Parallel()
+	rdb := goredis.NewClient(&goredis.Options{Addr: services.Shared(t).Redis})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	store, l, name := NewRedis(rdb, inTest), Limit{60, time.Minute}, rand.Text()
+	wait, err := store.Reserve(t.Context(), name, l, 6)
+	require.NoError(t, err)
+	require.InDelta(t, 5, wait.Seconds(), 1, "one is there")
+	g, err := store.Take(t.Context(), name, l, 1, 1)
+	require.NoError(t, err)
+	require.Zero(t, g.Tokens, "none are left until then")
+	require.Greater(t, g.Wait, 2*time.Second)
+	wait, err = store.Reserve(t.Context(), name, l, 11)
+	require.NoError(t, err)
+	require.Greater(t, wait, LongestWait)
+	again, err := store.Reserve(t.Context(), name, l, 11)
+	require.NoError(t, err)
+	require.LessOrEqual(t, again, wait, "what is refused is not taken")
+}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"eventgateway/internal/budget"
 )
 
 // sample is the first example of orders.placed, about 200 bytes.
@@ -19,6 +21,18 @@ func sample(tb testing.TB) (*Set, *version, []byte) {
 func BenchmarkCheck(b *testing.B) {
 	set, _, data := sample(b)
 	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := set.Check("orders.placed", "", data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// As in a gateway, with a budget.
+func BenchmarkCheckInTurn(b *testing.B) {
+	set, _, data := sample(b)
+	set.bounds = bounds{budget.New(256 << 20), 500_000}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := set.Check("orders.placed", "", data); err != nil {
@@ -70,7 +84,7 @@ func BenchmarkOrdinaryOrder(b *testing.B) {
 	b.Run("accept", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := v.validate(doc.Root, len(ordinaryOrder)); err != nil {
+			if err := v.validate(doc.Root, len(ordinaryOrder), nil, bounds{}, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventgateway/internal/backoff"
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 )
 
@@ -35,7 +36,12 @@ type Config struct {
 	// was in use until then and the new one, which is in use already. It is not
 	// called for the set that New has loaded.
 	OnChange func(before, after *Set)
+
+	Budget     *budget.Budget // what checks may cost together; nil: no limit
+	TokenLimit int            // tokens of one event's data; 0: no limit
 }
+
+func (c Config) bounds() bounds { return bounds{c.Budget, c.TokenLimit} }
 
 // Catalog is the current set of event types, reloaded when the folder changes.
 type Catalog struct {
@@ -66,6 +72,7 @@ func New(cfg Config, logger *slog.Logger, registerer prometheus.Registerer) (*Ca
 	if err != nil {
 		return nil, err
 	}
+	set.bounds = cfg.bounds()
 	m, err := newMetrics(registerer)
 	if err != nil {
 		return nil, err
@@ -142,6 +149,7 @@ func (c *Catalog) reload(f folder) {
 		c.log.Error("schemas refused, the last good ones stay in use", "dir", c.cfg.Dir, "problems", problemLines(err))
 		return
 	}
+	set.bounds = c.cfg.bounds()
 	w.loaded, w.refused = content, digest{}
 	before := c.set.Swap(set)
 	c.metrics.reloads.WithLabelValues("loaded").Inc()
@@ -187,9 +195,19 @@ func (c *Catalog) Check(eventType, version string, data []byte) (event.Checked, 
 	return c.set.Load().Check(eventType, version, data)
 }
 
-// Key is EntityKey.
-func (c *Catalog) Key(pointers []string, data []byte) (*string, error) {
-	return EntityKey(pointers, data)
+// CheckWithin is Set.CheckWithin on the current set.
+func (c *Catalog) CheckWithin(eventType, version string, data []byte, within *event.Allowance) (event.Checked, error) {
+	return c.set.Load().CheckWithin(eventType, version, data, within)
+}
+
+// Together is Set.Together on the current set.
+func (c *Catalog) Together(bytes int) (*event.Allowance, error) {
+	return c.set.Load().Together(bytes)
+}
+
+// Key is Set.Key on the current set.
+func (c *Catalog) Key(pointers []string, data []byte, within *event.Allowance) (*string, error) {
+	return c.set.Load().Key(pointers, data, within)
 }
 
 // Lookup is Set.Lookup on the current set.

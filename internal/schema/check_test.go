@@ -109,12 +109,8 @@ func TestUnknownEventType(t *testing.T) {
 	set, err := f.load(t)
 	require.NoError(t, err)
 	for name, tc := range map[string]struct{ eventType, version, want string }{
-		"typo":           {"orders.plased", "", `no event type "orders.plased"; did you mean orders.placed?`},
-		"case":           {"Orders.Placed", "", `did you mean orders.placed?`},
-		"start":          {"orders", "", `did you mean orders.placed?`},
-		"nothing near":   {"completely.else", "", `; there are orders.placed, zz00, zz01`},
-		"many":           {"completely.else", "", ` and 3 more`},
-		"empty":          {"", "", `no event type ""; there are`},
+		"typo":           {"orders.plased", "", `no event type "orders.plased"`},
+		"empty":          {"", "", `no event type ""`},
 		"overlong":       {strings.Repeat("x", 5000), "", "…"},
 		"version":        {"orders.placed", "v2", `orders.placed has no version "v2"; there is v1, v9, v10`},
 		"bare number":    {"orders.placed", "1", `has no version "1"`},
@@ -135,12 +131,43 @@ func TestUnknownEventType(t *testing.T) {
 			require.Equal(t, event.UnknownEventType, refusal(t, err).Kind)
 		})
 	}
+	for name, tc := range map[string]struct{ eventType, want string }{
+		"typo":         {"orders.plased", `; did you mean orders.placed?`},
+		"case":         {"Orders.Placed", `; did you mean orders.placed?`},
+		"start":        {"orders", `; did you mean orders.placed?`},
+		"nothing near": {"completely.else", `; there are orders.placed, zz00, zz01`},
+		"many":         {"completely.else", ` and 3 more`},
+		"overlong":     {strings.Repeat("x", 5000), "; there are"},
+	} {
+		t.Run("suggested for "+name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, set.Suggest(tc.eventType), tc.want)
+			_, err := set.Lookup(tc.eventType, "")
+			require.NotContains(t, refusal(t, err).Detail, "zz0", "an error names no other types: a caller may not know of them")
+		})
+	}
+	require.Empty(t, new(Set).Suggest("x"))
 	t.Run("newest", func(t *testing.T) {
 		t.Parallel()
 		def, err := set.Lookup("orders.placed", "")
 		require.NoError(t, err)
 		require.Equal(t, "v10", def.Version)
 	})
+}
+
+// A name is compared with few others, however many there are.
+func TestSuggestionsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := files{}
+	for i := range 3 * maxCompared {
+		f[fmt.Sprintf("type-%03d/v1.json", i)] = keyed(`null`)
+	}
+	set, err := f.load(t)
+	require.NoError(t, err)
+	for _, name := range []string{"", "a", "type-0001", "type-1000", "type-1910", "zzz", strings.Repeat("type-", 12)} {
+		require.Len(t, set.near(name), maxCompared, name)
+	}
+	require.Contains(t, set.Suggest("type-1911"), "did you mean type-191 ")
 }
 
 // A panic in the library, or in a format, becomes an error of the caller's.
@@ -150,7 +177,7 @@ func TestCheckSurvivesPanic(t *testing.T) {
 		def:    &event.Definition{Type: "t", Version: "v1"},
 		accept: &acceptor{types: anyType, format: &boundedFormat{check: func(any) bool { panic("a conversion") }}},
 	}
-	checked, err := v.check([]byte(`"a"`))
+	checked, err := v.check([]byte(`"a"`), bounds{}, nil)
 	refused := refusal(t, err)
 	require.Equal(t, event.Internal, refused.Kind)
 	require.ErrorContains(t, refused.Err, "panic: a conversion")

@@ -1,9 +1,13 @@
 package schema
 
 import (
+	"math"
 	"reflect"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"eventgateway/internal/budget"
+	"eventgateway/internal/event"
 )
 
 // A validation may cost so many units; one is about 10 ns of one core in the worst
@@ -33,11 +37,27 @@ const (
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 
-// run is one validation. What it may still cost is its own: validations share nothing and
-// do not wait for each other.
+const (
+	// quickUnits is what a validation may cost in a slot for quick work: a millisecond at
+	// worst. Ordinary events of budget.QuickBytes cost less.
+	quickUnits = 100_000
+	// ordinaryUnits, and unitsPerByte, are what each event of a batch may cost at least. One
+	// with a mistake or two costs less.
+	ordinaryUnits = 5_000
+	// batchUnits is what all of them may cost beyond that: less than 200 ms.
+	batchUnits = 16_000_000
+)
+
+// run is one validation. What it may still cost is its own: validations share nothing but
+// the slots of the budget, and the allowance of one batch.
 type run struct {
 	left       int // units
-	rememberAt int // below this many units, verdicts are remembered
+	later      int // units that there are more in a slot for long work; 0: it has one
+	granted    int // units in all, so far
+	work       *budget.Work
+	within     *event.Allowance // nil: the event is alone in its request
+	crowded    bool             // it needed a slot for long work, and there was none
+	rememberAt int              // below this many units, verdicts are remembered
 	verdicts   map[verdictKey]verdict
 	texts      map[textKey]verdict // about long texts
 	scratch    []byte
@@ -60,10 +80,59 @@ func newRun(size int) run {
 	return run{left: units, rememberAt: units - min(units/2, 20_000+unitsPerByte*size/2)}
 }
 
+// under lets a run take part in what a request and the gateway may spend.
+func (r *run) under(work *budget.Work, within *event.Allowance, size int) {
+	r.work, r.within = work, within
+	ordinary := r.left - r.rememberAt
+	if within != nil {
+		r.left = min(r.left, max(0, within.Steps)+ordinaryUnits+unitsPerByte*size)
+	}
+	r.granted = r.left
+	r.divide()
+	r.rememberAt = r.left - ordinary
+}
+
+// divide puts off what quick work may not cost.
+func (r *run) divide() {
+	if r.work.Long() {
+		return
+	}
+	quick := quickUnits
+	if r.within != nil {
+		quick = max(0, r.within.Quick)
+	}
+	if r.left > quick {
+		r.left, r.later = quick, r.left-quick
+	}
+}
+
 // spend takes units and reports whether there were enough.
 func (r *run) spend(units int) bool {
 	r.left -= units
+	return r.left >= 0 || r.later > 0 && r.goOn()
+}
+
+// goOn lets a run that has cost more than quick ones do go on in a slot for long work, and
+// remember what it finds out. It reports whether that was enough.
+func (r *run) goOn() bool {
+	later := r.later
+	r.later = 0
+	if r.crowded = !r.work.Longer(); r.crowded {
+		return false
+	}
+	r.left += later
+	r.rememberAt = math.MaxInt
 	return r.left >= 0
+}
+
+// charge takes what a run has cost, for data of so many bytes, from the allowance of its
+// request.
+func (r *run) charge(size int) {
+	if r.within != nil {
+		cost := r.granted - max(0, r.left) - r.later
+		r.within.Quick -= cost
+		r.within.Steps -= max(0, cost-ordinaryUnits-unitsPerByte*size)
+	}
 }
 
 // identity is the address of an object or of a filled array; empty arrays have none of their

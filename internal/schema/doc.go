@@ -2,7 +2,7 @@
 // schemas/<event type>/<version>.json, checks data against their JSON Schemas
 // and finds the entity key. It also says what changed between two sets, or between
 // two versions of an event type. It is the only user of the jsonschema library. Of
-// internal/ it imports only backoff, event, filewatch, schema/compat, schema/ecma,
+// internal/ it imports only backoff, budget, event, filewatch, schema/compat, schema/ecma,
 // schema/formats, spelling and strictjson.
 //
 // # The folder

@@ -1,11 +1,13 @@
 package schema
 
 import (
+	"math"
 	"net/url"
 	"strconv"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"eventgateway/internal/event"
 	"eventgateway/internal/strictjson"
 )
 
@@ -19,15 +21,13 @@ import (
 // that are shown.
 type explainer struct {
 	*run
+	most  int  // violations that are looked for
 	found int  // violations so far
 	bytes int  // of their pointers
 	open  bool // something is undecided, because there were no units left
 	// what is known about arrays and objects, in their places and without a place
 	explained, counted map[verdictKey][]*jsonschema.ValidationError
 }
-
-// maxViolationBytes bounds the pointers of one event's violations together.
-const maxViolationBytes = 256 << 10
 
 // location is where a value is in the data.
 type location struct {
@@ -55,10 +55,22 @@ func (p *location) item(i int) *location         { return &location{parent: p, i
 // explain returns the library's errors for a value that a does not accept. done is false
 // if there was too much to do; then the errors are some of them, or none.
 func (r *run) explain(a *acceptor, v any, size int) (root *jsonschema.ValidationError, done bool) {
-	r.left = max(r.left, 0) + explainFreeUnits + explainPerByte*size
-	r.rememberAt = max(r.rememberAt, r.left-explainFreeUnits/4)
+	remembers := r.left <= r.rememberAt
+	more := explainFreeUnits
+	if r.within != nil {
+		more = min(more, max(0, r.within.Steps)+ordinaryUnits)
+	}
+	more += explainPerByte * size
+	r.granted += more - min(r.left, 0)
+	r.left, r.later = max(r.left, 0)+r.later+more, 0
+	if r.rememberAt = r.left - explainFreeUnits/4; remembers {
+		r.rememberAt = math.MaxInt
+	}
+	if r.divide(); r.later > 0 && !remembers {
+		r.rememberAt = -1 // not before it goes on
+	}
 	e := &explainer{
-		run: r, explained: map[verdictKey][]*jsonschema.ValidationError{},
+		run: r, most: r.violations(), explained: map[verdictKey][]*jsonschema.ValidationError{},
 		counted: map[verdictKey][]*jsonschema.ValidationError{},
 	}
 	r.settle = func(a *acceptor, v any) verdict {
@@ -79,9 +91,18 @@ func (r *run) explain(a *acceptor, v any, size int) (root *jsonschema.Validation
 	return &jsonschema.ValidationError{Message: "the root", Causes: causes}, !e.full()
 }
 
+// violations is how many of them are looked for. Whether there is one must be known even if
+// none will be listed.
+func (r *run) violations() int {
+	if r.within != nil {
+		return max(1, min(maxViolations, r.within.Violations))
+	}
+	return maxViolations
+}
+
 // full reports whether enough is known, or has been spent.
 func (e *explainer) full() bool {
-	return e.left < 0 || e.found > maxViolations || e.bytes > maxViolationBytes
+	return e.left < 0 || e.found > e.most || e.bytes > event.MaxViolationBytes
 }
 
 // check decides about a value, with the errors if a refuses it.

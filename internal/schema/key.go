@@ -52,6 +52,10 @@ func entityKey(pointers []strictjson.Pointer, tree any) (*string, []event.Violat
 // type; without pointers there is no entity. The error is an *event.Error:
 // malformed-json or key-missing.
 func EntityKey(pointers []string, data []byte) (*string, error) {
+	return bounds{}.entityKey(pointers, data, nil)
+}
+
+func (b bounds) entityKey(pointers []string, data []byte, within *event.Allowance) (*string, error) {
 	parsed := make([]strictjson.Pointer, len(pointers))
 	for i, text := range pointers {
 		var err error
@@ -59,9 +63,14 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 			return nil, event.RefuseCause(event.KeyMissing, err, "the entity key's pointer is not a JSON Pointer")
 		}
 	}
-	doc, err := parse(data)
+	work, err := b.begin(len(data), within)
 	if err != nil {
-		return nil, malformed(err)
+		return nil, err
+	}
+	defer b.end(work, within, work.Held())
+	doc, err := b.parse(data, work)
+	if err != nil {
+		return nil, err
 	}
 	defer doc.Release()
 	key, missing := entityKey(parsed, doc.Root)
@@ -71,8 +80,10 @@ func EntityKey(pointers []string, data []byte) (*string, error) {
 	return key, nil
 }
 
-// Key is EntityKey, for callers that know event types as an interface.
-func (s *Set) Key(pointers []string, data []byte) (*string, error) { return EntityKey(pointers, data) }
+// Key is EntityKey within the bounds of the set, and of a request; nil: the event is alone.
+func (s *Set) Key(pointers []string, data []byte, within *event.Allowance) (*string, error) {
+	return s.bounds.entityKey(pointers, data, within)
+}
 
 var keyEscapes = strings.NewReplacer("%", "%25", ":", "%3A")
 

@@ -201,7 +201,7 @@ func checkExamples(v *version, s *source) []Problem {
 	var problems []Problem
 	for i, example := range v.examples {
 		at := "/examples/" + strconv.Itoa(i)
-		_, err := v.check(example)
+		_, err := v.check(example, bounds{}, nil)
 		if err == nil {
 			continue
 		}

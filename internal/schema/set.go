@@ -19,7 +19,8 @@ type Set struct {
 	names  []string // sorted
 	topics []string // sorted, each once
 
-	files *schemaFiles
+	files  *schemaFiles
+	bounds bounds
 }
 
 type eventType struct {
@@ -73,11 +74,30 @@ func (t *eventType) newest() *version { return t.versions[len(t.versions)-1] }
 // known, the result has its Definition, and the key if the data have one, even beside
 // an error. Check does not keep data.
 func (s *Set) Check(eventType, version string, data []byte) (event.Checked, error) {
+	return s.CheckWithin(eventType, version, data, nil)
+}
+
+// CheckWithin is Check of an event that shares an allowance with others of its request;
+// nil: it is alone. Where the set has a budget, a further error is overloaded.
+func (s *Set) CheckWithin(eventType, version string, data []byte, within *event.Allowance) (event.Checked, error) {
 	v, err := s.version(eventType, version)
 	if err != nil {
 		return event.Checked{}, err
 	}
-	return v.check(data)
+	return v.check(data, s.bounds, within)
+}
+
+// Together waits for a slot in which several events of one request, of so many bytes
+// together, are checked one after the other. They share what it returns, whose Slot must
+// be ended. The error is an *event.Error, overloaded.
+func (s *Set) Together(bytes int) (*event.Allowance, error) {
+	work, err := s.bounds.budget.Begin(bytes)
+	if err != nil {
+		return nil, err
+	}
+	return &event.Allowance{
+		Violations: event.MaxViolations, Bytes: event.MaxViolationBytes, Steps: batchUnits, Quick: quickUnits, Slot: work,
+	}, nil
 }
 
 // Lookup returns the definition of a version ("" is the newest). The error is
@@ -118,18 +138,33 @@ func (s *Set) Schema(eventType, version string) ([]byte, error) {
 func (s *Set) Types() []EventType {
 	list := make([]EventType, 0, len(s.names))
 	for _, name := range s.names {
-		t := s.types[name]
-		v := t.newest()
-		described := EventType{
-			Name: name, Title: v.title, Description: v.description,
-			Newest: v.def, Examples: slices.Clone(v.examples),
-		}
-		for _, each := range t.versions {
-			described.Versions = append(described.Versions, each.def.Version)
-		}
-		list = append(list, described)
+		list = append(list, s.types[name].described())
 	}
 	return list
+}
+
+// Type describes one event type; ok is false if there is none of this name.
+func (s *Set) Type(name string) (t EventType, ok bool) {
+	found, ok := s.types[name]
+	if !ok {
+		return EventType{}, false
+	}
+	return found.described(), true
+}
+
+// Names returns the names of all event types, ordered. The caller must not change them.
+func (s *Set) Names() []string { return s.names }
+
+func (t *eventType) described() EventType {
+	v := t.newest()
+	d := EventType{
+		Name: t.name, Title: v.title, Description: v.description,
+		Newest: v.def, Examples: slices.Clone(v.examples),
+	}
+	for _, each := range t.versions {
+		d.Versions = append(d.Versions, each.def.Version)
+	}
+	return d
 }
 
 // Version describes one version of an event type.
@@ -165,7 +200,9 @@ func (s *Set) Only(see func(eventType string) bool) *Set {
 	if len(types) == len(s.types) {
 		return s
 	}
-	return newSet(s.dir, types, s.files)
+	only := newSet(s.dir, types, s.files)
+	only.bounds = s.bounds
+	return only
 }
 
 // Topics returns the topics of all versions of all types, ordered by name.
@@ -174,7 +211,7 @@ func (s *Set) Topics() []string { return slices.Clone(s.topics) }
 func (s *Set) version(eventType, version string) (*version, error) {
 	t, ok := s.types[eventType]
 	if !ok {
-		return nil, s.unknownType(eventType)
+		return nil, unknownType(eventType)
 	}
 	if version == "" {
 		return t.newest(), nil
@@ -186,18 +223,42 @@ func (s *Set) version(eventType, version string) (*version, error) {
 	return v, nil
 }
 
-// maxListed bounds the names in an error's detail.
-const maxListed = 10
+const (
+	// maxListed bounds the names in an error's detail.
+	maxListed = 10
+	// maxCompared bounds the names that a misspelt one is compared with: each costs some
+	// microseconds, and whoever may call can ask again and again.
+	maxCompared = 64
+)
 
-func (s *Set) unknownType(name string) error {
-	hint := didYouMean(name, s.names)
-	if hint == "" {
-		hint = "; there are " + strings.Join(s.names[:min(maxListed, len(s.names))], ", ")
-		if more := len(s.names) - maxListed; more > 0 {
-			hint += fmt.Sprintf(" and %d more", more)
-		}
+// unknownType names no other types: the set may have some that the caller must not know
+// of. [Set.Suggest] has the names of a set of those that it may.
+func unknownType(name string) error {
+	return event.Refuse(event.UnknownEventType, "there is no event type %s", quoted(name))
+}
+
+// Suggest ends a sentence about a name that the set does not have: with the names that
+// may be meant, or else with the first of all names. It looks at the names that are
+// closest in the alphabet, and at few of them.
+func (s *Set) Suggest(name string) string {
+	if hint := didYouMean(name, s.near(name)); hint != "" {
+		return hint
 	}
-	return event.Refuse(event.UnknownEventType, "there is no event type %s%s", quoted(name), hint)
+	if len(s.names) == 0 {
+		return ""
+	}
+	hint := "; there are " + strings.Join(s.names[:min(maxListed, len(s.names))], ", ")
+	if more := len(s.names) - maxListed; more > 0 {
+		hint += fmt.Sprintf(" and %d more", more)
+	}
+	return hint
+}
+
+// near returns the names on both sides of where name would be, at most maxCompared.
+func (s *Set) near(name string) []string {
+	at, _ := slices.BinarySearch(s.names, strings.ToLower(name))
+	first := max(0, min(at-maxCompared/2, len(s.names)-maxCompared))
+	return s.names[first:min(len(s.names), first+maxCompared)]
 }
 
 func (t *eventType) unknownVersion(name string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 	"eventgateway/internal/strictjson"
 )
@@ -31,6 +32,28 @@ func parse(data []byte) (*strictjson.Document, error) {
 		return nil, explain(data, err)
 	}
 	return doc, nil
+}
+
+// parse reads the data of an event within the bounds. The error is an *event.Error.
+func (b bounds) parse(data []byte, work *budget.Work) (*strictjson.Document, error) {
+	limits := strictjson.Limits{Tokens: b.tokens}
+	if work != nil {
+		limits.Memory = work
+	}
+	doc, err := strictjson.ParseWithin(data, limits)
+	if err == nil {
+		return doc, nil
+	}
+	var wrong *strictjson.Error
+	if errors.As(err, &wrong) {
+		switch wrong.Kind {
+		case strictjson.NoMemory:
+			return nil, b.budget.Full()
+		case strictjson.TooManyTokens:
+			return nil, event.Refuse(event.EventTooLarge, "The data has more than %d tokens (names, values, and brackets), which is what an event may have (http.token_limit). Send it in parts.", b.tokens)
+		}
+	}
+	return nil, malformed(explain(data, err))
 }
 
 // explain words an error of the strict parse.

@@ -33,7 +33,7 @@ func TestCheckTombstone(t *testing.T) {
 		"two parts, escaped":          {"two", "", "a%3A%25:b", "", ""},
 		"a version without":           {"one", "v1", "o-1", event.MethodNotAllowed, `"tombstones": true`},
 		"a type without":              {"off", "", "o-1", event.MethodNotAllowed, "off cannot be deleted by key"},
-		"no such type":                {"on", "", "o-1", event.UnknownEventType, "did you mean"},
+		"no such type":                {"on", "", "o-1", event.UnknownEventType, "no event type"},
 		"no such version":             {"one", "v3", "o-1", event.UnknownEventType, "v2"},
 		"empty":                       {"one", "", "", event.KeyMissing, "is empty"},
 		"not UTF-8":                   {"one", "", "\xff", event.KeyMissing, "not UTF-8"},

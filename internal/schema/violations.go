@@ -14,7 +14,7 @@ import (
 
 // maxViolations is how many violations of one event are reported. The search for them stops
 // at the first one more.
-const maxViolations = 1_000
+const maxViolations = event.MaxViolations
 
 // literals finds the value of a keyword in the schema files by the library's absolute
 // keyword location.

@@ -26,11 +26,14 @@ const (
 	LongNumber                // longer than MaxNumberLength
 	HugeExponent              // beyond ±MaxExponent
 	LongPaths                 // all member names on the way to all values are too long together
+	TooManyTokens             // more than Limits.Tokens
+	NoMemory                  // Limits.Memory has no more
 )
 
 var kinds = [...]string{
 	"not JSON", "empty", "byte order mark", "ends inside a value", "trailing data", "duplicate name",
 	"a name is not a string", "too deep", "number too long", "exponent too large", "paths too long",
+	"too many tokens", "no memory",
 }
 
 // Error says why and where a text is not strict JSON.

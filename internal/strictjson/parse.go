@@ -3,6 +3,7 @@ package strictjson
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strings"
 	"sync"
 
@@ -23,6 +24,38 @@ const (
 	maxPathFactor = 64
 	pathFloor     = 1 << 20
 )
+
+// What a tree takes, in bytes, as Go 1.26 allocates it: maps are Swiss tables, whose groups
+// have eight slots of 32 bytes. TestTreesTakeWhatIsEstimated compares it with the heap.
+const (
+	objectBytes = 72  // an empty map, and what remembers it
+	groupBytes  = 288 // the first member of an object
+	tableBytes  = 700 // the ninth: the group becomes a table
+	memberBytes = 160 // each further one: a slot, at less than half load
+	nameBytes   = 64  // of those, what the decoder keeps to find duplicates
+	arrayBytes  = 24
+	itemBytes   = 56 // where it stays, and the stack on which it waits for that
+	scalarBytes = 16 // a text or number in an interface
+
+	// freeBytes of a tree are not asked for, and the rest in steps of stepBytes.
+	freeBytes = 64 << 10
+	stepBytes = 256 << 10
+)
+
+// Limits bound one parse. The zero Limits are none.
+type Limits struct {
+	// Tokens is how many tokens the text may have: names, values, and the brackets of
+	// arrays and objects; 0 is any number.
+	Tokens int
+	// Memory, if not nil, is asked for the bytes of the tree before they are spent. The
+	// caller gives them back when the document is released.
+	Memory Memory
+}
+
+// Memory is what a parse takes bytes from.
+type Memory interface {
+	Take(bytes int) bool
+}
 
 // Limits of what a document keeps between two uses, so that one large text does
 // not leave its memory behind in the pool forever.
@@ -50,6 +83,10 @@ type Document struct {
 	stack []any // items of the arrays that are still open
 	items []any // items of finished arrays
 	quote []byte
+
+	limits Limits
+	tokens int // that the text may still have
+	room   int // bytes that may still be spent before more are asked for
 }
 
 var documents = sync.Pool{New: func() any {
@@ -61,12 +98,19 @@ var documents = sync.Pool{New: func() any {
 // Parse reads data, which must be one strict JSON value. The tree is valid until
 // the document is released; a document that is never released keeps its tree.
 // The error is an *Error.
-func Parse(data []byte) (*Document, error) {
+func Parse(data []byte) (*Document, error) { return ParseWithin(data, Limits{}) }
+
+// ParseWithin is Parse within limits.
+func ParseWithin(data []byte, limits Limits) (*Document, error) {
 	d := documents.Get().(*Document)
 	d.in = *bytes.NewBuffer(data) // the decoder reads in place and never writes
 	d.dec.Reset(&d.in)
-	d.data, d.text, d.pos = data, string(data), 0
+	d.data, d.pos = data, 0
 	d.paths = maxPathFactor*len(data) + pathFloor
+	d.limits, d.tokens, d.room = limits, limits.Tokens, freeBytes-len(data)
+	if limits.Tokens == 0 {
+		d.tokens = math.MaxInt
+	}
 	var err error
 	if d.Root, err = d.parse(); err != nil {
 		d.Release()
@@ -99,7 +143,7 @@ func (d *Document) Release() {
 	if cap(d.quote) > keptItems {
 		d.quote = nil
 	}
-	d.Root, d.data, d.text = nil, nil, ""
+	d.Root, d.data, d.text, d.limits = nil, nil, "", Limits{}
 	d.in = bytes.Buffer{}
 	d.dec.Reset(&d.in)
 	documents.Put(d)
@@ -109,6 +153,10 @@ func (d *Document) parse() (any, error) {
 	if err := checkStart(d.data); err != nil {
 		return nil, err
 	}
+	if d.room < 0 && !d.more() {
+		return nil, &Error{Kind: NoMemory}
+	}
+	d.text = string(d.data)
 	kind, start, err := d.next()
 	if err != nil {
 		return nil, err
@@ -139,7 +187,27 @@ func (d *Document) next() (jsontext.Kind, int, error) {
 		break
 	}
 	d.pos = int(d.dec.InputOffset())
+	if d.tokens--; d.tokens < 0 {
+		return 0, 0, &Error{Kind: TooManyTokens, Offset: start}
+	}
+	if d.room < 0 && !d.more() {
+		return 0, 0, &Error{Kind: NoMemory, Offset: start}
+	}
 	return token.Kind(), start, nil
+}
+
+// more asks for the bytes that have been spent, or are about to be, and some beyond.
+func (d *Document) more() bool {
+	if d.limits.Memory == nil {
+		d.room = math.MaxInt
+		return true
+	}
+	step := stepBytes - d.room
+	if !d.limits.Memory.Take(step) {
+		return false
+	}
+	d.room += step
+	return true
 }
 
 // value reads the value that starts with a token. depth is its nesting, path the
@@ -150,8 +218,10 @@ func (d *Document) value(kind jsontext.Kind, start, depth, path int) (any, error
 	}
 	switch kind {
 	case jsontext.KindString:
+		d.room -= scalarBytes
 		return d.string(start)
 	case jsontext.KindNumber:
+		d.room -= scalarBytes
 		return d.number(start)
 	case jsontext.KindTrue:
 		return true, nil
@@ -170,14 +240,23 @@ func (d *Document) value(kind jsontext.Kind, start, depth, path int) (any, error
 }
 
 func (d *Document) object(depth, path int) (any, error) {
+	d.room -= objectBytes
 	m := d.newMap()
-	for {
+	for n := 0; ; n++ {
 		kind, start, err := d.next()
 		if err != nil {
 			return nil, err
 		}
 		if kind == jsontext.KindEndObject {
 			return m, nil
+		}
+		switch {
+		case n == 0:
+			d.room -= groupBytes
+		case n == 8:
+			d.room -= tableBytes
+		case n > 8:
+			d.room -= memberBytes + nameBytes
 		}
 		name, err := d.string(start)
 		if err != nil {
@@ -195,6 +274,7 @@ func (d *Document) object(depth, path int) (any, error) {
 }
 
 func (d *Document) array(depth, path int) (any, error) {
+	d.room -= arrayBytes
 	base := len(d.stack)
 	for {
 		kind, start, err := d.next()
@@ -208,6 +288,7 @@ func (d *Document) array(depth, path int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		d.room -= itemBytes
 		d.stack = append(d.stack, value)
 	}
 	finished := d.keep(d.stack[base:])
@@ -238,6 +319,9 @@ func (d *Document) string(start int) (string, error) {
 	raw := d.text[start:d.pos]
 	if strings.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1], nil
+	}
+	if d.room -= 2 * len(raw); d.room < 0 && !d.more() { // the text, and the buffer
+		return "", &Error{Kind: NoMemory, Offset: start}
 	}
 	var err error
 	if d.quote, err = jsontext.AppendUnquote(d.quote[:0], raw); err != nil {

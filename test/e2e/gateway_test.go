@@ -32,6 +32,7 @@ type options struct {
 	publicURL       string
 	bodyLimit       string
 	maxConnections  int
+	memoryLimit     string
 	plain           bool // without the race detector, where memory counts
 	readTimeout     time.Duration
 	deliveryTimeout time.Duration
@@ -93,8 +94,12 @@ func (o options) config(t *testing.T) map[string]any {
 	if o.auth == nil {
 		o.auth = "none"
 	}
+	memory := map[string]any{}
+	if o.memoryLimit != "" {
+		memory["limit"] = o.memoryLimit
+	}
 	return map[string]any{
-		"webhooks": o.webhooks, "outbox": o.outbox,
+		"memory": memory, "webhooks": o.webhooks, "outbox": o.outbox,
 		"auth": o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
 		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
 		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,

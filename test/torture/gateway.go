@@ -232,7 +232,7 @@ func (g *gateway) ready(ctx context.Context) error {
 // goroutines returns the stacks of all goroutines, or the error of asking for them.
 func (g *gateway) goroutines() []byte {
 	client := http.Client{Timeout: 5 * time.Second}
-	resp, err := client.Get("http://" + g.admin + "/debug/pprof/goroutine?debug=2")
+	resp, err := client.Post("http://"+g.admin+"/debug/pprof/goroutine?debug=2", "", nil)
 	if err != nil {
 		return []byte(err.Error())
 	}

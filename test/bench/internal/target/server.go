@@ -144,6 +144,7 @@ func Get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", url, err)
 	}
+	req.Header.Set("X-Gateway-Profile", "1") // the admin listener asks for it
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err) // the error names the URL

@@ -1,0 +1,134 @@
+package budget
+
+import (
+	"sync"
+	"time"
+
+	"eventgateway/internal/event"
+)
+
+// QuickBytes is the size, in bytes, of the largest text whose parse and validation count as
+// quick at first: that takes a few milliseconds at most.
+const QuickBytes = 64 << 10
+
+// Work is a slot, and the bytes that were taken while it was held. It belongs to one
+// goroutine.
+type Work struct {
+	budget *Budget
+	slots  chan struct{} // of which it holds one; nil: none
+	held   int64
+}
+
+var works = sync.Pool{New: func() any { return new(Work) }}
+
+// Begin waits for a slot to work on a text of so many bytes. A text of up to QuickBytes
+// gets a slot for quick work, which holds no longer than [Work.Longer] is called; longer
+// ones share the slots for long work. End must be called. The error is an *event.Error,
+// overloaded.
+func (b *Budget) Begin(size int) (*Work, error) {
+	if b == nil {
+		return nil, nil
+	}
+	slots := b.quick
+	if size > QuickBytes {
+		slots = b.long
+	}
+	if !b.enter(slots) {
+		return nil, b.Busy()
+	}
+	w, _ := works.Get().(*Work)
+	*w = Work{budget: b, slots: slots}
+	return w, nil
+}
+
+// enter takes a slot, and reports whether there was one in time.
+func (b *Budget) enter(slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	default:
+	}
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
+	timer := time.NewTimer(b.wait)
+	defer timer.Stop()
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		b.refused[noSlot].Add(1)
+		return false
+	}
+}
+
+// Longer says that the work takes longer than quick work does: it goes on in a slot for
+// long work, for which it waits. False: there was none in time, and the work must end.
+func (w *Work) Longer() bool {
+	if w == nil || w.slots == w.budget.long {
+		return true
+	}
+	<-w.slots
+	w.slots = nil
+	if !w.budget.enter(w.budget.long) {
+		return false
+	}
+	w.slots = w.budget.long
+	return true
+}
+
+// Busy is the error for work that got no slot, or has ended because Longer was false.
+func (b *Budget) Busy() *event.Error {
+	return event.Refuse(event.Overloaded, "The gateway checks as many events at once as it may, and this one has waited %s. Send it again shortly.", b.wait)
+}
+
+// Full is the error for work that has ended because Take was false.
+func (b *Budget) Full() *event.Error {
+	return event.Refuse(event.Overloaded, "The gateway holds as many bytes of requests as it may, %d. Send it again shortly.", b.limit)
+}
+
+// Long reports whether the work has a slot for long work. Without a budget it may take as
+// long as it likes.
+func (w *Work) Long() bool { return w == nil || w.slots == w.budget.long }
+
+// Held is how many bytes have been taken.
+func (w *Work) Held() int64 {
+	if w == nil {
+		return 0
+	}
+	return w.held
+}
+
+// Keep gives back what was taken beyond so many bytes.
+func (w *Work) Keep(bytes int64) {
+	if w != nil && w.held > bytes {
+		w.budget.Give(w.held - bytes)
+		w.held = bytes
+	}
+}
+
+// Take reserves n bytes until End and reports whether they fit.
+func (w *Work) Take(n int) bool {
+	if w == nil {
+		return true
+	}
+	if !w.budget.take(int64(n), w.budget.limit+w.budget.reserve) {
+		return false
+	}
+	w.held += int64(n)
+	return true
+}
+
+// End gives the slot and the bytes back. The Work must not be used afterwards.
+func (w *Work) End() {
+	if w == nil {
+		return
+	}
+	if w.slots != nil {
+		<-w.slots
+	}
+	if w.held > 0 {
+		w.budget.Give(w.held)
+	}
+	*w = Work{}
+	works.Put(w)
+}
