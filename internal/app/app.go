@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"eventgateway/internal/api"
 	"eventgateway/internal/auth"
 	"eventgateway/internal/config"
+	"eventgateway/internal/delivery"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
@@ -51,7 +53,14 @@ type App struct {
 	admin    *admin.Server
 	ready    atomic.Bool // started, and not stopping
 	taken    *readiness
-	watch    *preflightWatch // nil: Kafka and Redis are embedded
+	pushes   *delivery.Set
+	// pushRates are the rates of subscriptions.
+	pushRates *subscriptionRates
+	// subscriptions is the configuration with the subscriptions of a reload; nil: cfg.
+	subscriptions   *config.Config
+	subscriptionsMu sync.Mutex
+
+	watch *preflightWatch // nil: Kafka and Redis are embedded
 	// settled says that no claim of this process is unsettled, so that it may leave the
 	// registry of gateways.
 	settled func() bool
@@ -128,6 +137,9 @@ func (a *App) buildStores() error {
 		return fmt.Errorf("schemas: %w", err)
 	}
 	setTopics(a.producer, cfg, a.catalog.Set())
+	if err := a.buildSubscriptions(); err != nil {
+		return err
+	}
 	a.store = idempotency.New(storeConfig(cfg, a.installation), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	a.settled = func() bool { return false } // the store does not know which of its claims are unsettled
 	return nil

@@ -82,6 +82,7 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 		}
 	}
 	needDeadLetters(cfg, needs)
+	needSubscriptionDeadLetters(cfg, set, needs)
 	return needs
 }
 

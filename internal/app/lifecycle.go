@@ -121,6 +121,7 @@ func (a *App) start() {
 		a.watchClients,
 		a.certificates.watch,
 	)
+	s.run("subscriptions", a.pushes.Run, a.watchSubscriptions)
 	s.serve(func() error { return a.api.Serve(a.public) })
 	s.add("requests", func(ctx context.Context) error {
 		if err := a.api.Shutdown(ctx); err != nil { // a slow client is not a fault of the gateway

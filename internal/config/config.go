@@ -7,15 +7,16 @@ import (
 
 // Config is the whole configuration. docs/configuration.md describes each key.
 type Config struct {
-	HTTP        HTTP        `yaml:"http"`
-	Admin       Admin       `yaml:"admin"`
-	Auth        Auth        `yaml:"auth"`
-	Kafka       Kafka       `yaml:"kafka"`
-	Redis       Redis       `yaml:"redis"`
-	Schemas     Schemas     `yaml:"schemas"`
-	Idempotency Idempotency `yaml:"idempotency"`
-	Webhooks    []Webhook   `yaml:"webhooks"`
-	Log         Log         `yaml:"log"`
+	HTTP          HTTP           `yaml:"http"`
+	Admin         Admin          `yaml:"admin"`
+	Auth          Auth           `yaml:"auth"`
+	Kafka         Kafka          `yaml:"kafka"`
+	Redis         Redis          `yaml:"redis"`
+	Schemas       Schemas        `yaml:"schemas"`
+	Idempotency   Idempotency    `yaml:"idempotency"`
+	Webhooks      []Webhook      `yaml:"webhooks"`
+	Subscriptions []Subscription `yaml:"subscriptions"`
+	Log           Log            `yaml:"log"`
 
 	// SoleWriter says that no other gateway has ever written to this Kafka, so a
 	// start does not wait for another gateway's records. It is not in the file: only

@@ -45,6 +45,7 @@ func (c *Config) validate(errs *collector) {
 	v.check(c.Schemas.Dir != "", "schemas.dir", "is empty", "name the folder of the event types, for example schemas")
 	v.idempotency()
 	v.webhooks()
+	v.subscriptions()
 	oneOf(v, "log.format", c.Log.Format, LogJSON, LogText)
 	oneOf(v, "log.level", c.Log.Level, LogDebug, LogInfo, LogWarn, LogError)
 }

@@ -19,7 +19,7 @@ type Config struct {
 	Ordered  bool // per entity
 
 	Concurrency     int
-	Start           Start
+	Start           kafka.Start // of a subscription that has committed nothing
 	Retry           Retry
 	HoldEntity      bool   // after a dead letter, the entity's events wait for a release
 	WhenFull        Full   // what a full window does
@@ -27,12 +27,6 @@ type Config struct {
 	DeadLetterTopic string // "": <topic>.<subscription>.dlt
 	Session         time.Duration
 	ServerSide      bool // group.protocol=consumer
-}
-
-// Start is where a new subscription begins.
-type Start struct {
-	Set bool // a subscription that has committed nothing needs one
-	kafka.Start
 }
 
 // Retry bounds the attempts for one event.

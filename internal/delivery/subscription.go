@@ -151,7 +151,7 @@ func (s *Subscription) prepare(ctx context.Context, admin *kafka.GroupAdmin) err
 	}
 	starts := map[string]kafka.Start{}
 	for topic := range exist {
-		starts[topic] = s.cfg.Start.Start
+		starts[topic] = s.cfg.Start
 	}
 	return admin.CommitStarts(ctx, Group(s.cfg.Name), starts)
 }
