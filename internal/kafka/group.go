@@ -114,12 +114,9 @@ func (g *Group) assigned(ctx context.Context, starts map[string]map[int32]kgo.Of
 	}
 	ctx, cancel := context.WithTimeout(ctx, groupRequest)
 	defer cancel()
-	commits, err := g.admin.FetchOffsets(ctx, g.cfg.Name)
-	if err == nil {
-		err = commits.Error()
-	}
+	commits, err := fetchOffsets(ctx, g.admin, g.cfg.Name)
 	if err != nil {
-		return nil, fmt.Errorf("fetch the offsets of group %s: %w", g.cfg.Name, err)
+		return nil, err
 	}
 	all := map[Partition]Committed{}
 	for topic, partitions := range starts {
@@ -307,6 +304,21 @@ func (a *GroupAdmin) Topics(ctx context.Context, names ...string) (map[string]in
 	return exist, nil
 }
 
+// fetchOffsets returns what a group has committed; nothing, if there is no such group.
+func fetchOffsets(ctx context.Context, admin *kadm.Client, group string) (kadm.OffsetResponses, error) {
+	commits, err := admin.FetchOffsets(ctx, group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = commits.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
+	}
+	return commits, nil
+}
+
 // CommitStarts commits where a group begins, for all partitions of those topics of which
 // it has committed nothing. starts has each topic's. It must be called before a member
 // joins: Kafka refuses commits from outside while there are members, and then one of them
@@ -316,12 +328,9 @@ func (a *GroupAdmin) CommitStarts(ctx context.Context, group string, starts map[
 	if err != nil {
 		return err
 	}
-	known, err := admin.FetchOffsets(ctx, group)
-	if err == nil {
-		err = known.Error()
-	}
+	known, err := fetchOffsets(ctx, admin, group)
 	if err != nil {
-		return fmt.Errorf("fetch the offsets of group %s: %w", group, err)
+		return err
 	}
 	offsets := kadm.Offsets{}
 	for topic, start := range starts {

@@ -56,12 +56,9 @@ func (a *GroupAdmin) State(ctx context.Context, group string, topics ...string) 
 			}
 		}
 	}
-	commits, err := admin.FetchOffsets(ctx, group)
-	if err == nil {
-		err = commits.Error()
-	}
+	commits, err := fetchOffsets(ctx, admin, group)
 	if err != nil {
-		return GroupState{}, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
+		return GroupState{}, err
 	}
 	if len(topics) == 0 {
 		return state, nil
