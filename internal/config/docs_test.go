@@ -62,7 +62,7 @@ func TestDocumentedDefaults(t *testing.T) {
 }
 
 // itemRow matches | `webhooks[].key` | type | default | meaning |.
-var itemRow = regexp.MustCompile("^\\| `((?:webhooks|subscriptions|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
+var itemRow = regexp.MustCompile("^\\| `((?:webhooks|subscriptions|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z0-9_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
 
 // itemPaths are the keys below a list or an optional mapping.
 func itemPaths(t reflect.Type, prefix string) (paths []string) {
