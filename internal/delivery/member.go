@@ -18,11 +18,13 @@ const (
 	windowBytes = 32 << 20
 	// pollRecords are taken at a time.
 	pollRecords = 1000
-	// A commit begins when so many events are finished, or so long after the one before:
-	// what a killed process delivers again is bounded by it.
-	commitEvents   = 100
+	// A commit begins when so many events are finished, or so long after the one before.
+	// No attempt begins while maxUnsaved are finished and not committed: what is delivered
+	// again after a kill is at most that, and what was in flight.
+	commitEvents   = 50
+	maxUnsaved     = 200
 	commitInterval = 100 * time.Millisecond
-	commitTimeout  = 10 * time.Second
+	commitTimeout  = 5 * time.Second
 	// settleOnRevoke is how long a partition that is given up waits for its attempts; all
 	// members wait for it.
 	settleOnRevoke = 100 * time.Millisecond
@@ -49,24 +51,26 @@ type member struct {
 	polled chan []*kafka.Record
 	ended  chan struct{}
 
-	windows  map[kafka.Partition]*window
-	order    []*window // whose turn it is
-	turn     int
-	fresh    bool // whether the next attempt prefers an event that has not failed
-	waiting  waitingHeap
-	breaker  *breaker
-	inFlight int
-	after    time.Time // no attempt before, by Retry-After
-	unsaved  int       // events finished since the last commit
-	saved    time.Time
-	saving   bool
-	bytes    int64
-	stopping bool
-	leaveBy  time.Time // while stopping: attempts are waited for until then
-	reported time.Time
-	active   bool // something happened since
-	warned   bool // of retention
-	restart  bool // the member is to leave and join again
+	windows      map[kafka.Partition]*window
+	order        []*window // whose turn it is
+	turn         int
+	fresh        bool // whether the next attempt prefers an event that has not failed
+	waiting      waitingHeap
+	breaker      *breaker
+	inFlight     int
+	after        time.Time // no attempt before, by Retry-After
+	unsaved      int       // events finished since the last commit
+	saved        time.Time
+	saving       bool
+	commitFailed bool // the last one: the next waits for its time
+	savingOf     int  // events whose end the commit that is on says
+	bytes        int64
+	stopping     bool
+	leaveBy      time.Time // while stopping: attempts are waited for until then
+	reported     time.Time
+	active       bool // something happened since
+	warned       bool // of retention
+	restart      bool // the member is to leave and join again
 }
 
 func newMember(s *Subscription) *member {
@@ -335,7 +339,7 @@ func (m *member) dispatch(now time.Time) {
 	if m.breaker.state != state {
 		m.breakerChanged()
 	}
-	for m.inFlight < limit {
+	for m.inFlight < limit && m.unsaved+m.savingOf < maxUnsaved {
 		e := m.pick()
 		if e == nil {
 			return
@@ -487,7 +491,7 @@ func (m *member) wake(now time.Time) {
 
 // commit begins a commit if one is due; one is on at a time.
 func (m *member) commit(ctx context.Context, now time.Time) {
-	if m.saving || m.unsaved < commitEvents && now.Sub(m.saved) < commitInterval {
+	if m.saving || (m.unsaved < commitEvents || m.commitFailed) && now.Sub(m.saved) < commitInterval {
 		return
 	}
 	commits := map[kafka.Partition]kafka.Committed{}
@@ -501,19 +505,23 @@ func (m *member) commit(ctx context.Context, now time.Time) {
 	if len(commits) == 0 {
 		return
 	}
-	m.saving, m.saved, m.unsaved = true, now, 0
+	m.saving, m.saved, m.savingOf, m.unsaved = true, now, m.unsaved, 0
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()
 		err := m.group.Commit(ctx, commits)
 		m.send(func() {
-			m.saving = false
+			of := m.savingOf
+			m.saving, m.savingOf, m.commitFailed = false, 0, err != nil
 			if err == nil {
 				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "done").Inc()
 				return
 			}
-			m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "failed").Inc()
-			m.logger.Warn("a commit failed, and is tried again", "error", err)
+			m.unsaved += of
+			if !kafka.Rebalancing(err) {
+				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "failed").Inc()
+				m.logger.Warn("a commit failed, and is tried again", "error", err)
+			}
 			for part := range commits {
 				if w := m.windows[part]; w != nil {
 					w.dirty = true

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 const (
@@ -26,6 +27,8 @@ const (
 	// groupFetchBytes bounds what one broker's answer holds; groupPartitionBytes is of it
 	// for each partition. A larger record is fetched alone.
 	groupFetchBytes, groupPartitionBytes = 4 << 20, 512 << 10
+	// offsetCommitVersion is the newest in which topics have names, and not ids.
+	offsetCommitVersion = 9
 	// groupRequest bounds one question of a group's members.
 	groupRequest = 10 * time.Second
 )
@@ -71,6 +74,9 @@ type Group struct {
 	client  *kgo.Client
 	admin   *kadm.Client
 	handler GroupHandler
+
+	committing sync.Mutex // held during a commit
+	owned      map[Partition]bool
 }
 
 // JoinGroup makes a member; partitions come while [Group.Poll] is called.
@@ -82,9 +88,11 @@ func (c Connection) JoinGroup(cfg GroupConfig, handler GroupHandler, logger *slo
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("join group %s: %s", cfg.Name, onlyLibrdkafka(missing))
 	}
-	g := &Group{cfg: cfg, handler: handler}
+	g := &Group{cfg: cfg, handler: handler, owned: map[Partition]bool{}}
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(int16(kmsg.OffsetCommit), offsetCommitVersion)
 	opts = append(opts,
-		kgo.WithLogger(FranzLogger(logger)),
+		kgo.WithLogger(FranzLogger(logger)), kgo.MaxVersions(versions),
 		kgo.ConsumerGroup(cfg.Name), kgo.ConsumeTopics(cfg.Topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(cfg.Session), kgo.HeartbeatInterval(groupHeartbeat), kgo.RebalanceTimeout(groupRebalance),
@@ -130,6 +138,11 @@ func (g *Group) assigned(ctx context.Context, starts map[string]map[int32]kgo.Of
 			all[Partition{topic, number}] = from
 		}
 	}
+	g.committing.Lock()
+	for p := range all {
+		g.owned[p] = true
+	}
+	g.committing.Unlock()
 	g.handler.Assigned(all)
 	return starts, nil
 }
@@ -190,46 +203,62 @@ func byTopic(parts []Partition) map[string][]int32 {
 	return m
 }
 
-// Commit commits offsets with their metadata. It waits while a rebalance is on, but
-// not within [GroupHandler.Revoked].
+// Commit commits offsets with their metadata; partitions that this member no longer has
+// are left out. Unlike franz-go's own commit it does not wait for a rebalance: Kafka takes
+// commits until all members have joined again, and a member that died is waited for as
+// long as its session lasts.
 func (g *Group) Commit(ctx context.Context, commits map[Partition]Committed) error {
-	if len(commits) == 0 {
-		return nil
-	}
-	offsets := map[string]map[int32]kgo.EpochOffset{}
+	g.committing.Lock() // one at a time, so that an older one never comes last
+	defer g.committing.Unlock()
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group = g.cfg.Name
+	req.MemberID, req.Generation = g.client.GroupMetadata()
+	topics := map[string][]kmsg.OffsetCommitRequestTopicPartition{}
 	for p, c := range commits {
-		if offsets[p.Topic] == nil {
-			offsets[p.Topic] = map[int32]kgo.EpochOffset{}
+		if !g.owned[p] {
+			continue
 		}
-		offsets[p.Topic][p.Number] = kgo.EpochOffset{Epoch: -1, Offset: c.Offset}
+		one := kmsg.NewOffsetCommitRequestTopicPartition()
+		one.Partition, one.Offset, one.Metadata = p.Number, c.Offset, &c.Metadata
+		topics[p.Topic] = append(topics[p.Topic], one)
 	}
-	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
-		for i, t := range req.Topics {
-			for j, p := range t.Partitions {
-				metadata := commits[Partition{t.Topic, p.Partition}].Metadata
-				req.Topics[i].Partitions[j].Metadata = &metadata
-			}
-		}
+	if len(topics) == 0 {
 		return nil
-	})
-	var failed error
-	g.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
-		failed = err
-		if err != nil {
-			return
-		}
+	}
+	for topic, partitions := range topics {
+		t := kmsg.NewOffsetCommitRequestTopic()
+		t.Topic, t.Partitions = topic, partitions
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, g.client)
+	if err == nil {
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
-				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-					failed = errors.Join(failed, PartitionError{Partition{t.Topic, p.Partition}, err})
+				if e := kerr.ErrorForCode(p.ErrorCode); e != nil {
+					err = errors.Join(err, PartitionError{Partition{t.Topic, p.Partition}, e})
 				}
 			}
 		}
-	})
-	if failed != nil {
-		return fmt.Errorf("commit offsets of group %s: %w", g.cfg.Name, failed)
+	}
+	if err != nil {
+		return fmt.Errorf("commit offsets of group %s: %w", g.cfg.Name, err)
 	}
 	return nil
+}
+
+// Rebalancing reports whether a commit failed only because a rebalance was on: it can be
+// done again soon.
+func Rebalancing(err error) bool {
+	return errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration)
+}
+
+// disown ends the right to commit partitions. It waits for a commit that is on.
+func (g *Group) disown(parts []Partition) {
+	g.committing.Lock()
+	defer g.committing.Unlock()
+	for _, p := range parts {
+		delete(g.owned, p)
+	}
 }
 
 // Close leaves the group: Revoked is called, then the partitions go to others.

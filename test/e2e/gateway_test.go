@@ -42,6 +42,7 @@ type options struct {
 	auth            any  // nil: none
 	lost            bool // Redis may have lost claims: no rebuild declares it new
 	webhooks        []map[string]any
+	subscriptions   []map[string]any
 }
 
 // config is the gateway's configuration file. Ports are chosen by the kernel.
@@ -85,8 +86,8 @@ func (o options) config(t *testing.T) map[string]any {
 		o.auth = "none"
 	}
 	return map[string]any{
-		"webhooks": o.webhooks,
-		"auth":     o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
+		"webhooks": o.webhooks, "subscriptions": o.subscriptions,
+		"auth": o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
 		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
 		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,
 	}
