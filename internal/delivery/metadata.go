@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"eventgateway/internal/kafka"
 )
 
 // What a partition's window may hold is bounded so that the metadata of a commit never
@@ -163,4 +165,19 @@ func decodeProgress(base int64, metadata string) (progress, error) {
 		}
 	}
 	return p, nil
+}
+
+// Progress is what a commit says: how many records beyond its offset are finished, how
+// many have failed, and how many of these are held back behind their dead letter.
+func Progress(c kafka.Committed) (finished, failing, held int) {
+	p, err := decodeProgress(c.Offset, c.Metadata)
+	if err != nil {
+		return 0, 0, 0
+	}
+	for _, f := range p.failures {
+		if f.attempts == heldAttempts {
+			held++
+		}
+	}
+	return len(p.finished), len(p.failures) - held, held
 }

@@ -198,7 +198,11 @@ func TestSickEndpointsEndAtTheDeadline(t *testing.T) {
 	t.Run("the gateway stops", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
-		url := serve(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); cancel(); <-r.Context().Done() })
+		url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body)
+			cancel()
+			<-r.Context().Done()
+		})
 		require.Equal(t, Canceled, dial(t, url).Send(ctx, event).Class)
 	})
 }
