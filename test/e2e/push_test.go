@@ -126,6 +126,7 @@ func deadSequences(t *testing.T, broker, topic string) (dead map[string][]int, n
 		require.Equal(t, data.Entity, string(r.Key))
 		dead[data.Entity] = append(dead[data.Entity], data.Seq)
 		n++
+		t.Logf("dead letter: %s/%d: %s, class %s, status %s, attempts %s", data.Entity, data.Seq, header(r, "gw_dead_reason"), header(r, "gw_dead_class"), header(r, "gw_dead_status"), header(r, "gw_dead_attempts"))
 	}
 	return dead, n
 }
