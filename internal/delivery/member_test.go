@@ -206,8 +206,13 @@ func TestPoisonKinds(t *testing.T) {
 		&kgo.Record{Key: []byte("binary"), Value: []byte{0, 1, 0xff}},
 		&kgo.Record{Key: []byte("empty"), Value: []byte{}},
 		&kgo.Record{Key: []byte("foreign"), Value: []byte(`{}`), Headers: []kgo.RecordHeader{
-			{Key: "ce_id", Value: []byte{0xff}}, {Key: "ce_Bad Name", Value: []byte("x")}, {Key: "", Value: nil}, {Key: "traceparent", Value: []byte("a\r\nb: c")},
-			{Key: "content-type", Value: []byte("text/plain")}, {Key: "ce_ext", Value: []byte("1")}, {Key: "ce_ext", Value: []byte("2")},
+			{Key: "ce_id", Value: []byte{0xff}},
+			{Key: "ce_Bad Name", Value: []byte("x")},
+			{Key: "", Value: nil},
+			{Key: "traceparent", Value: []byte("a\r\nb: c")},
+			{Key: "content-type", Value: []byte("text/plain")},
+			{Key: "ce_ext", Value: []byte("1")},
+			{Key: "ce_ext", Value: []byte("2")},
 		}},
 	)
 	w.start(w.config())

@@ -66,11 +66,11 @@ func (p progress) encode() string {
 	}
 	b := make([]byte, headerBytes, 512)
 	b[0] = metadataVersion
-	binary.BigEndian.PutUint32(b[2:], uint32(p.base))                        //nolint:gosec // the low bits
-	binary.BigEndian.PutUint16(b[6:], uint16(min(len(p.failures), 1<<16-1))) //nolint:gosec // at most maxFailing
+	binary.BigEndian.PutUint32(b[2:], uint32(p.base)) //nolint:gosec // the low bits
+	binary.BigEndian.PutUint16(b[6:], uint16(min(len(p.failures), 1<<16-1)))
 	for _, f := range p.failures {
-		b = binary.AppendUvarint(b, uint64(f.offset-p.base)) //nolint:gosec // not negative
-		b = append(b, byte(f.attempts))
+		b = binary.AppendUvarint(b, uint64(f.offset-p.base))         //nolint:gosec // not negative
+		b = append(b, byte(f.attempts))                              //nolint:gosec // at most heldAttempts
 		b = binary.BigEndian.AppendUint32(b, uint32(f.first.Unix())) //nolint:gosec // until 2106
 	}
 	runs, bits := p.runs(), p.bitmap()

@@ -171,18 +171,13 @@ func (w *window) makeReady(e *entry) {
 	}
 }
 
-// startable reports whether take would return an entry.
-func (w *window) startable() bool {
-	return len(w.retries) > 0 || len(w.fresh) > 0 && w.slots < maxFailing
-}
-
 // take returns the next entry to attempt, nil if there is none now: one that failed
 // before others, unless it is the turn of the others.
 func (w *window) take(freshFirst bool) *entry {
 	var e *entry
 	fresh := len(w.fresh) > 0 && w.slots < maxFailing
 	switch {
-	case len(w.retries) > 0 && !(freshFirst && fresh):
+	case len(w.retries) > 0 && (!freshFirst || !fresh):
 		e, w.retries = w.retries[0], w.retries[1:]
 	case fresh:
 		e, w.fresh = w.fresh[0], w.fresh[1:]

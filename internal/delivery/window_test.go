@@ -109,7 +109,7 @@ func TestRandomCompletions(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			randomCompletions(t, rand.New(rand.NewPCG(seed, 21))) //nolint:gosec // a test
+			randomCompletions(t, rand.New(rand.NewPCG(seed, 21)))
 		})
 	}
 }

@@ -102,8 +102,12 @@ func (c Connection) JoinGroup(cfg GroupConfig, handler GroupHandler, logger *slo
 		kgo.AdjustFetchOffsetsFn(g.assigned),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
 			handler.Revoked(ctx, partitionList(parts))
+			g.disown(partitionList(parts))
 		}),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { handler.Lost(partitionList(parts)) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			g.disown(partitionList(parts))
+			handler.Lost(partitionList(parts))
+		}),
 	)
 	if cfg.ServerSide {
 		opts = append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))

@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"eventgateway/internal/backoff"
 )
 
 const (
@@ -19,6 +21,7 @@ const (
 	tableFetchWait    = 5 * time.Second
 	tableFetchBytes   = 1 << 20
 	tableTimeout      = 10 * time.Second
+	tablePause        = 200 * time.Millisecond
 )
 
 // Table is a small compacted topic with one partition, as a table of values by key: for
@@ -34,7 +37,7 @@ type Table struct {
 func (c Connection) NewTable(topic string, replication int, logger *slog.Logger) *Table {
 	t := &Table{topic: topic, replication: -1, conn: c, logger: logger}
 	if replication > 0 {
-		t.replication = int16(min(replication, 1<<15-1)) //nolint:gosec // bounded
+		t.replication = int16(min(replication, 1<<15-1))
 	}
 	return t
 }
@@ -180,10 +183,8 @@ func (t *Table) end(ctx context.Context, client *kgo.Client) (int64, error) {
 		if o, ok := listed.Lookup(t.topic, 0); err == nil && ok {
 			return o.Offset, nil
 		}
-		select { // a topic that was just created has no leader yet
-		case <-asking.Done():
+		if !backoff.Sleep(asking, tablePause) { // a topic that was just created has no leader yet
 			return 0, fmt.Errorf("ask kafka for the end of %s: %w", t.topic, errors.Join(err, asking.Err()))
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }

@@ -73,12 +73,12 @@ func (e *pushEndpoint) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if e.slowest > 0 {
-		time.Sleep(rand.N(e.slowest)) //nolint:gosec // a test
+		time.Sleep(rand.N(e.slowest))
 	}
 	switch {
 	case e.away.Load():
 		w.WriteHeader(http.StatusNotFound)
-	case rand.Float64() < e.fails: //nolint:gosec // a test
+	case rand.Float64() < e.fails:
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
 		e.check.take(event.Data.Entity, event.Data.Seq)
@@ -166,8 +166,8 @@ func TestPushSurvivesKills(t *testing.T) {
 	for i := range gateways {
 		gateways[i] = launchGateway(t, file)
 	}
-	seed := uint64(envInt("PUSH_SEED", 21)) //nolint:gosec // a test
-	rng := rand.New(rand.NewPCG(seed, 1))   //nolint:gosec // a test
+	seed := uint64(envInt("PUSH_SEED", 21))
+	rng := rand.New(rand.NewPCG(seed, 1))
 	begun := time.Now()
 	await := func(share float64) {
 		eventually(t, 10*time.Minute, "events arrive", func() error {
