@@ -431,13 +431,12 @@ func (m *member) note(now time.Time, e *entry, failed bool) bool {
 	return counts
 }
 
-// forgive lets the time of events that failed begin anew: it went by while the endpoint
-// was sick.
+// forgive lets the time of events that failed begin anew: it went by while nobody tried.
 func (m *member) forgive(now time.Time) {
 	for _, w := range m.order {
 		for _, e := range w.entries {
-			if e.state != stateFinished && e.attempts > 0 {
-				e.first, w.dirty = now.Truncate(time.Second), true
+			if !e.since.IsZero() {
+				e.since = now
 			}
 		}
 	}
@@ -456,7 +455,7 @@ func (m *member) exhausted(e *entry, r endpoint.Result, now time.Time) string {
 		return "refused"
 	case e.attempts >= m.cfg.Retry.Attempts:
 		return "attempts"
-	case m.cfg.Retry.Total > 0 && now.Sub(e.first) >= m.cfg.Retry.Total:
+	case m.cfg.Retry.Total > 0 && now.Sub(e.since) >= m.cfg.Retry.Total:
 		return "time"
 	}
 	return ""

@@ -77,7 +77,7 @@ func (s *Subscription) paused() bool { return s.pause.Load() }
 // setPaused pauses or resumes attempts; the member stays in its group.
 func (s *Subscription) setPaused(paused bool) {
 	if s.pause.Swap(paused) != paused {
-		s.wakeUp(func(*member) {})
+		s.wakeUp(func(m *member) { m.forgive(time.Now()) })
 	}
 }
 

@@ -29,8 +29,11 @@ type entry struct {
 	slot     bool // it counts as failing
 	attempts int  // that failed
 	first    time.Time
-	due      time.Time // of the next attempt, while waiting
-	reason   deadReason
+	// since is when Retry.Total began: at the first failure, and anew when a gateway takes
+	// the partition over, the breaker closes or a pause ends. Nobody tried until then.
+	since  time.Time
+	due    time.Time // of the next attempt, while waiting
+	reason deadReason
 }
 
 // entity is the records of one key that are admitted and unfinished, in order.
@@ -219,6 +222,9 @@ func (w *window) rotate(e *entry) {
 func (w *window) fail(e *entry, now time.Time) {
 	if e.attempts == 0 {
 		e.first = now.Truncate(time.Second)
+	}
+	if e.since.IsZero() {
+		e.since = now
 	}
 	e.attempts = min(e.attempts+1, maxAttempts)
 	w.dirty = true

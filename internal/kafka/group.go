@@ -75,7 +75,8 @@ type Group struct {
 	admin   *kadm.Client
 	handler GroupHandler
 
-	committing sync.Mutex // held during a commit
+	made       chan struct{} // closed when client is set: it may have partitions before
+	committing sync.Mutex    // held during a commit
 	owned      map[Partition]bool
 }
 
@@ -88,7 +89,7 @@ func (c Connection) JoinGroup(cfg GroupConfig, handler GroupHandler, logger *slo
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("join group %s: %s", cfg.Name, onlyLibrdkafka(missing))
 	}
-	g := &Group{cfg: cfg, handler: handler, owned: map[Partition]bool{}}
+	g := &Group{cfg: cfg, handler: handler, owned: map[Partition]bool{}, made: make(chan struct{})}
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(int16(kmsg.OffsetCommit), offsetCommitVersion)
 	opts = append(opts,
@@ -116,11 +117,13 @@ func (c Connection) JoinGroup(cfg GroupConfig, handler GroupHandler, logger *slo
 		return nil, fmt.Errorf("join group %s: %w", cfg.Name, err)
 	}
 	g.admin = kadm.NewClient(g.client)
+	close(g.made)
 	return g, nil
 }
 
 // assigned asks for the commits once more: franz-go leaves out their metadata.
 func (g *Group) assigned(ctx context.Context, starts map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-g.made
 	if len(starts) == 0 {
 		return starts, nil
 	}
