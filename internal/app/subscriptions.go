@@ -262,7 +262,10 @@ func (a *App) watchSubscriptions(ctx context.Context) {
 }
 
 func (a *App) reloadSubscriptions() {
-	cfg, err := config.Load(a.cfg.File, os.Environ())
+	cfg, err := config.Examine(a.cfg.File, os.Environ())
+	if a.cfg.SoleWriter && cfg != nil && !concernsSubscriptions(err) {
+		err = nil // `gateway dev` starts with a file that lacks auth, for example
+	}
 	if err == nil {
 		err = CheckSubscriptions(cfg)
 	}
@@ -277,6 +280,12 @@ func (a *App) reloadSubscriptions() {
 	a.subscriptionsMu.Unlock()
 	a.pushRates.replace(cfg)
 	a.replaceSubscriptions(a.catalog.Set())
+}
+
+// concernsSubscriptions reports whether one of the errors is about the subscriptions.
+func concernsSubscriptions(err error) bool {
+	var wrong config.Errors
+	return errors.As(err, &wrong) && slices.ContainsFunc(wrong, func(e *config.Error) bool { return strings.HasPrefix(e.Path, "subscriptions") })
 }
 
 // replaceSubscriptions lets the subscriptions be as the file and the event types say now.
