@@ -57,9 +57,11 @@ type member struct {
 	fresh        bool // whether the next attempt prefers an event that has not failed
 	waiting      waitingHeap
 	breaker      *breaker
+	pace         pace
 	inFlight     int
-	after        time.Time // no attempt before, by Retry-After
-	unsaved      int       // events finished since the last commit
+	paced        time.Duration // until the pace lets the next attempt begin
+	after        time.Time     // no attempt before, by Retry-After
+	unsaved      int           // events finished since the last commit
 	saved        time.Time
 	saving       bool
 	commitFailed bool // the last one: the next waits for its time
@@ -77,6 +79,7 @@ func newMember(s *Subscription) *member {
 	return &member{
 		sub: s, cfg: s.cfg, logger: s.logger, todo: make(chan func(), drain), polled: make(chan []*kafka.Record),
 		ended: make(chan struct{}), windows: map[kafka.Partition]*window{}, breaker: newBreaker(s.cfg.Concurrency),
+		pace: pace{least: float64(s.cfg.Concurrency)},
 	}
 }
 
@@ -339,13 +342,32 @@ func (m *member) dispatch(now time.Time) {
 	if m.breaker.state != state {
 		m.breakerChanged()
 	}
+	m.pace.measure(now)
+	m.paced = 0
 	for m.inFlight < limit && m.unsaved+m.savingOf < maxUnsaved {
+		if m.pace.limit > 0 && m.caughtUp() {
+			m.pace.end()
+		}
+		if m.paced = m.pace.wait(now); m.paced > 0 {
+			return
+		}
 		e := m.pick()
 		if e == nil {
+			m.pace.giveBack()
 			return
 		}
 		m.start(e)
 	}
+}
+
+// caughtUp reports whether no event waits but for those that fail or are in flight.
+func (m *member) caughtUp() bool {
+	for _, w := range m.order {
+		if w.unfinished > w.slots || len(w.backlog) > 0 || w.paused {
+			return false
+		}
+	}
+	return true
 }
 
 // pick returns the next event to attempt; the partitions take turns.
@@ -401,6 +423,7 @@ func (m *member) settled(e *entry, r endpoint.Result, took time.Duration) {
 		m.sub.gone()
 	case endpoint.Delivered:
 		m.note(now, e, false)
+		m.pace.delivered(now)
 		m.sub.metrics.delivered(m.cfg.Name, e.record.Timestamp, now)
 		m.finish(e)
 	default:
@@ -426,6 +449,9 @@ func (m *member) note(now time.Time, e *entry, failed bool) bool {
 		m.breakerChanged()
 		if m.breaker.state == breakerClosed {
 			m.forgive(now)
+			m.pace.resume(now)
+		} else {
+			m.pace.begin(now)
 		}
 	}
 	return counts
@@ -552,6 +578,9 @@ func (m *member) next(now time.Time) time.Duration {
 	}
 	if m.after.After(now) {
 		sooner(m.after)
+	}
+	if m.paced > 0 {
+		sooner(now.Add(m.paced))
 	}
 	if m.leaveBy.After(now) {
 		sooner(m.leaveBy)
