@@ -25,16 +25,20 @@ import (
 	"eventgateway/internal/kafka"
 )
 
+var quietLogger = slog.New(slog.DiscardHandler)
+
 const patience = 60 * time.Second
 
 // world is an embedded Kafka, an endpoint and a place for dead letters.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	kafka  *dev.Services
 	client *kgo.Client
 	url    string
 
 	mu      sync.Mutex
+	quiet   bool // calls are counted, and not kept
+	n       int
 	calls   []call
 	answer  func(call) int
 	letters []event.Record
@@ -49,7 +53,7 @@ type call struct {
 	Body             []byte
 }
 
-func newWorld(t *testing.T, partitions int32) *world {
+func newWorld(t testing.TB, partitions int32) *world {
 	t.Helper()
 	services, err := dev.Start(dev.Config{KafkaListen: "127.0.0.1:0"})
 	require.NoError(t, err)
@@ -69,10 +73,15 @@ func newWorld(t *testing.T, partitions int32) *world {
 func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	c := call{ID: r.Header.Get("Webhook-Id"), Attempt: r.Header.Get("Gateway-Attempt"), Header: r.Header}
 	c.Body, _ = io.ReadAll(r.Body)
-	_ = json.Unmarshal(c.Body, &c.Event)
+	if !w.quiet {
+		_ = json.Unmarshal(c.Body, &c.Event)
+	}
 	c.Key, _ = c.Event["partitionkey"].(string)
 	w.mu.Lock()
-	w.calls = append(w.calls, c)
+	w.n++
+	if !w.quiet {
+		w.calls = append(w.calls, c)
+	}
 	answer := w.answer
 	w.mu.Unlock()
 	rw.WriteHeader(answer(c))
@@ -99,7 +108,7 @@ func (w *world) of(key string) (list []call) {
 func (w *world) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.calls)
+	return w.n
 }
 
 func (w *world) dead() []event.Record {
@@ -159,14 +168,14 @@ func (w *world) connection() kafka.Connection {
 }
 
 func (w *world) table() *kafka.Table {
-	return w.connection().NewTable(StateTopic("t"), 1, slog.New(slog.DiscardHandler))
+	return w.connection().NewTable(StateTopic("t"), 1, quietLogger)
 }
 
 // start runs a gateway's subscriptions until stop is called, or the test ends.
 func (w *world) start(configs ...Config) (set *Set, stop func()) {
 	w.t.Helper()
 	set = NewSet(configs, w.table(), Deps{
-		Kafka: w.connection(), DeadLetters: w, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Kafka: w.connection(), DeadLetters: w, Logger: quietLogger, Metrics: NewMetrics(prometheus.NewRegistry()),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
