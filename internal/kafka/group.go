@@ -27,6 +27,8 @@ const (
 	// groupFetchBytes bounds what one broker's answer holds; groupPartitionBytes is of it
 	// for each partition. A larger record is fetched alone.
 	groupFetchBytes, groupPartitionBytes = 4 << 20, 512 << 10
+	// groupLeave bounds leaving a group.
+	groupLeave = 5 * time.Second
 	// offsetCommitVersion is the newest in which topics have names, and not ids.
 	offsetCommitVersion = 9
 	// groupRequest bounds one question of a group's members.
@@ -268,8 +270,14 @@ func (g *Group) disown(parts []Partition) {
 	}
 }
 
-// Close leaves the group: Revoked is called, then the partitions go to others.
-func (g *Group) Close() { g.client.Close() }
+// Close leaves the group: Revoked is called, then the partitions go to others. If Kafka is
+// away, they go when the session is over.
+func (g *Group) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), groupLeave)
+	defer cancel()
+	_ = g.client.LeaveGroupContext(ctx) // a group that was not left is left by its session
+	g.client.Close()
+}
 
 // Start says where a group begins in a topic of which it has committed nothing.
 type Start struct {
