@@ -16,6 +16,7 @@ const (
 type pace struct {
 	least   float64 // attempts per second that are always allowed
 	rate    float64 // successes per second, smoothed
+	known   bool    // it was measured
 	counted int
 	since   time.Time
 	limit   float64 // attempts per second; 0: none
@@ -38,14 +39,19 @@ func (p *pace) measure(now time.Time) {
 		return
 	}
 	if p.limit == 0 {
-		p.rate = 0.5*p.rate + 0.5*float64(p.counted)/took.Seconds()
+		now := float64(p.counted) / took.Seconds()
+		if p.known {
+			now = 0.5*p.rate + 0.5*now
+		}
+		p.rate, p.known = now, true
 	}
 	p.counted, p.since = 0, now
 }
 
-// begin bounds the rate, after an outage.
+// begin bounds the rate, after an outage. A gateway that has just begun has no rate to
+// compare with.
 func (p *pace) begin(now time.Time) {
-	if p.limit == 0 {
+	if p.limit == 0 && p.known {
 		p.limit, p.raise, p.next = max(paceFactor*p.rate, p.least), now.Add(paceDoubles), now
 	}
 }

@@ -39,7 +39,10 @@ func TestPaceAfterAnOutage(t *testing.T) {
 	for range 100 {
 		require.Zero(t, p.wait(now))
 	}
-	idle := pace{least: 10}
+	fresh := pace{least: 10}
+	fresh.begin(now)
+	require.Zero(t, fresh.limit, "a gateway that has just begun")
+	idle := pace{least: 10, known: true}
 	idle.begin(now)
 	require.InDelta(t, 10, idle.limit, 0.1, "an endpoint that had no events before")
 }
