@@ -189,9 +189,7 @@ const (
 	maxRetries     = 100
 )
 
-var (
-	subscriptionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`) // part of a topic's name
-)
+var subscriptionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`) // part of a topic's name
 
 func (v validator) subscriptions() {
 	first := map[string]int{}
