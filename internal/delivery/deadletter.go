@@ -74,20 +74,23 @@ func (m *member) dead(e *entry) {
 	m.finish(e)
 }
 
-// makeRoom gives up the oldest event of a full window that fails, or lets go of one that
-// is held. One at a time: room may come with it.
+// makeRoom gives up an event of a full window, or lets go of an entity that is held, one
+// at a time: room may come with it. A window in which fresh events wait is not full: it is
+// only behind.
 func (m *member) makeRoom(w *window) {
-	for _, e := range w.entries {
-		switch e.state {
-		case stateDying:
-			return
-		case stateHeld:
-			m.finish(e)
-			return
-		case stateWaiting:
-			m.die(e, deadReason{Why: "full"})
-			return
-		}
+	var e *entry
+	switch {
+	case w.stuck():
+		e = w.entries[0]
+	case w.crowded():
+		e = w.oldestFailing()
+	}
+	switch {
+	case e == nil:
+	case e.state == stateHeld:
+		m.finish(e)
+	case e.state == stateWaiting:
+		m.die(e, deadReason{Why: "full"})
 	}
 }
 

@@ -64,6 +64,7 @@ type member struct {
 	unsaved      int           // events finished since the last commit
 	saved        time.Time
 	saving       bool
+	commits      uint64 // how many have begun
 	commitFailed bool // the last one: the next waits for its time
 	savingOf     int  // events whose end the commit that is on says
 	bytes        int64
@@ -161,17 +162,16 @@ func (m *member) run(ctx context.Context) {
 func (m *member) poll(ctx context.Context) {
 	pause := backoff.NewExponential(100*time.Millisecond, 5*time.Second)
 	for ctx.Err() == nil {
-		records, failed := m.group.Poll(ctx, pollRecords)
-		for _, f := range failed {
-			m.sub.readFailed(ctx, m, f)
-		}
-		if len(records) > 0 {
+		n, failed := m.group.Poll(ctx, pollRecords, func(records []*kafka.Record) {
 			select {
 			case m.polled <- records:
 			case <-ctx.Done():
 			}
+		})
+		for _, f := range failed {
+			m.sub.readFailed(ctx, m, f)
 		}
-		if len(failed) > 0 && len(records) == 0 {
+		if len(failed) > 0 && n == 0 {
 			backoff.Sleep(ctx, pause.Next())
 		} else {
 			pause.Reset()
@@ -183,6 +183,10 @@ func (m *member) poll(ctx context.Context) {
 func (m *member) Assigned(parts map[kafka.Partition]kafka.Committed) {
 	m.call(func() {
 		for part, c := range parts {
+			if w := m.windows[part]; w != nil { // assigned twice: nothing came between
+				m.release(w)
+			}
+			m.group.Resume(part) // franz-go remembers a pause over assignments
 			p, err := decodeProgress(max(c.Offset, 0), c.Metadata)
 			if err != nil {
 				m.sub.metrics.foreignMetadata.WithLabelValues(m.cfg.Name).Inc()
@@ -200,7 +204,9 @@ func (m *member) Assigned(parts map[kafka.Partition]kafka.Committed) {
 // Revoked implements kafka.GroupHandler: it waits a little for the attempts that are on,
 // commits, and abandons the rest.
 func (m *member) Revoked(ctx context.Context, parts []kafka.Partition) {
+	begun := uint64(0) // the last commit that may have these partitions
 	m.call(func() {
+		begun = m.commits
 		for _, p := range parts {
 			if w := m.windows[p]; w != nil {
 				w.closing = true
@@ -220,11 +226,20 @@ func (m *member) Revoked(ctx context.Context, parts []kafka.Partition) {
 		return on == 0
 	})
 	cancel()
+	committing, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitOnRevoke)
+	defer cancel()
+	// A commit that is on has an older state: it must not come last, and if it fails there
+	// is something to commit again.
+	backoff.Poll(committing, 2*time.Millisecond, func() bool {
+		over := true
+		m.call(func() { over = !m.saving || m.commits != begun })
+		return over
+	})
 	commits := map[kafka.Partition]kafka.Committed{}
 	m.call(func() {
 		for _, p := range parts {
 			if w := m.windows[p]; w != nil {
-				if w.dirty {
+				if w.dirty || m.saving && m.commits == begun {
 					done := w.progress()
 					commits[p] = kafka.Committed{Offset: done.base, Metadata: done.encode()}
 				}
@@ -233,8 +248,6 @@ func (m *member) Revoked(ctx context.Context, parts []kafka.Partition) {
 			}
 		}
 	})
-	committing, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitOnRevoke)
-	defer cancel()
 	if err := m.group.Commit(committing, commits); err != nil {
 		m.logger.Warn("the commit of partitions that were revoked failed: their last events will be delivered again", "error", err)
 		m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "failed").Inc()
@@ -307,7 +320,7 @@ func (m *member) admit() {
 			w.paused = false
 			resume = append(resume, w.part)
 		}
-		if len(w.backlog) > 0 && m.cfg.WhenFull == FullDeadLetter && !w.fits(w.backlog[0].Offset) || w.slots >= maxFailing && m.cfg.WhenFull == FullDeadLetter {
+		if m.cfg.WhenFull == FullDeadLetter && m.breaker.state == breakerClosed && !m.sub.paused() {
 			m.makeRoom(w)
 		}
 	}
@@ -328,7 +341,9 @@ func (m *member) admitOne(w *window, r *kafka.Record) {
 		w.skip(r)
 		m.sub.metrics.skipped.WithLabelValues(m.cfg.Name).Inc()
 	default:
-		w.admit(r)
+		if e := w.admit(r); e != nil && e.attempts == heldAttempts && !m.cfg.HoldEntity {
+			w.finish(e) // held by an earlier configuration; admit counts the bytes
+		}
 	}
 }
 
@@ -531,6 +546,7 @@ func (m *member) commit(ctx context.Context, now time.Time) {
 		return
 	}
 	m.saving, m.saved, m.savingOf, m.unsaved = true, now, m.unsaved, 0
+	m.commits++
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()

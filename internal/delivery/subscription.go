@@ -164,6 +164,9 @@ func (s *Subscription) attempt(ctx context.Context, r *kafka.Record, number int)
 			if allowed {
 				break
 			}
+			if s.paused() { // since it began to wait
+				return endpoint.Result{Class: endpoint.Canceled, Err: context.Canceled}
+			}
 			if !backoff.Sleep(ctx, max(after, time.Millisecond)) {
 				return endpoint.Result{Class: endpoint.Canceled, Err: ctx.Err()}
 			}

@@ -97,6 +97,29 @@ func (w *window) fits(offset int64) bool {
 	return len(w.entries) == 0 || offset-w.base() < maxSpan
 }
 
+// stuck reports whether the window takes no more records, and its first one is what
+// everything waits for.
+func (w *window) stuck() bool {
+	return len(w.entries) > 0 && len(w.backlog) > 0 && len(w.fresh) == 0
+}
+
+// crowded reports whether fresh records cannot be attempted because so many others have
+// failed. Records in flight have slots as well, and give them back soon.
+func (w *window) crowded() bool {
+	return len(w.fresh) > 0 && w.slots >= maxFailing && w.slots-w.inFlight >= maxFailing/2
+}
+
+// oldestFailing is the first record that waits for another attempt, is held, or becomes
+// a dead letter.
+func (w *window) oldestFailing() *entry {
+	for _, e := range w.entries {
+		if e.state == stateWaiting || e.state == stateHeld || e.state == stateDying {
+			return e
+		}
+	}
+	return nil
+}
+
 // skip passes a record that is not to be delivered.
 func (w *window) skip(r *kafka.Record) {
 	w.remembered(r.Offset)

@@ -100,7 +100,7 @@ func (c Connection) JoinGroup(cfg GroupConfig, handler GroupHandler, logger *slo
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(cfg.Session), kgo.HeartbeatInterval(groupHeartbeat), kgo.RebalanceTimeout(groupRebalance),
 		kgo.DisableAutoCommit(), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.BlockRebalanceOnPoll(),
 		kgo.FetchMaxWait(groupFetchWait), kgo.FetchMaxBytes(groupFetchBytes), kgo.FetchMaxPartitionBytes(groupPartitionBytes),
 		kgo.AdjustFetchOffsetsFn(g.assigned),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
@@ -185,16 +185,23 @@ func (e PartitionError) Unwrap() error { return e.Err }
 // committed offset: it was deleted, or the topic was made anew.
 func (e PartitionError) OutOfRange() bool { return errors.Is(e.Err, kerr.OffsetOutOfRange) }
 
-// Poll waits for records, at most so many, until there are some or ctx ends. The records
-// of a partition are in order.
-func (g *Group) Poll(ctx context.Context, most int) (records []*Record, failed []PartitionError) {
+// Poll waits for records, at most so many, until there are some or ctx ends, and gives
+// them to take. The records of a partition are in order. No partition is revoked or lost
+// until take has returned: otherwise records of an earlier assignment could come into a
+// later one, before the records that it begins with.
+func (g *Group) Poll(ctx context.Context, most int, take func([]*Record)) (n int, failed []PartitionError) {
+	defer g.client.AllowRebalance()
 	fetches := g.client.PollRecords(ctx, most)
 	fetches.EachError(func(topic string, number int32, err error) {
 		if ctx.Err() == nil {
 			failed = append(failed, PartitionError{Partition{topic, number}, err})
 		}
 	})
-	return fetches.Records(), failed
+	records := fetches.Records()
+	if len(records) > 0 {
+		take(records)
+	}
+	return len(records), failed
 }
 
 // Pause stops fetching partitions. What was fetched of them and not polled is fetched
@@ -258,7 +265,7 @@ func (g *Group) Commit(ctx context.Context, commits map[Partition]Committed) err
 // Rebalancing reports whether a commit failed only because a rebalance was on: it can be
 // done again soon.
 func Rebalancing(err error) bool {
-	return errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration)
+	return errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.StaleMemberEpoch)
 }
 
 // disown ends the right to commit partitions. It waits for a commit that is on.
@@ -276,7 +283,7 @@ func (g *Group) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), groupLeave)
 	defer cancel()
 	_ = g.client.LeaveGroupContext(ctx) // a group that was not left is left by its session
-	g.client.Close()
+	g.client.CloseAllowingRebalance()
 }
 
 // Start says where a group begins in a topic of which it has committed nothing.
