@@ -101,7 +101,10 @@ func TestHeldEntityGoesOnWithoutHoldEntity(t *testing.T) {
 	w.write(record("bad", `{"n":1}`), record("bad", `{"n":2}`))
 	cfg := w.config(func(c *Config) { c.HoldEntity = true })
 	set, _ := w.start(cfg)
-	w.eventually("it is held", func() bool { p := w.committed(0); return len(p.failures) == 1 && p.failures[0].attempts == heldAttempts })
+	w.eventually("it is held", func() bool {
+		p := w.committed(0)
+		return len(p.failures) == 1 && p.failures[0].attempts == heldAttempts
+	})
 	cfg.HoldEntity = false
 	set.Replace([]Config{cfg})
 	w.eventually("all is committed", func() bool { return w.committed(0).base == 2 })

@@ -65,8 +65,8 @@ type member struct {
 	saved        time.Time
 	saving       bool
 	commits      uint64 // how many have begun
-	commitFailed bool // the last one: the next waits for its time
-	savingOf     int  // events whose end the commit that is on says
+	commitFailed bool   // the last one: the next waits for its time
+	savingOf     int    // events whose end the commit that is on says
 	bytes        int64
 	stopping     bool
 	leaveBy      time.Time // while stopping: attempts are waited for until then
