@@ -189,6 +189,43 @@ func needSubscriptionDeadLetters(cfg *config.Config, set *schema.Set, needs []pr
 	}
 }
 
+// subscriptionNeeds is what the subscriptions need of Kafka.
+func subscriptionNeeds(cfg *config.Config, set *schema.Set) (needs []preflight.SubscriptionNeeds) {
+	for _, s := range cfg.Subscriptions {
+		n := preflight.SubscriptionNeeds{
+			Name: s.Name, Group: delivery.Group(s.Name), Topics: subscriptionTopics(s, set), RetryTotal: s.Retry.Total,
+			Session: s.SessionTimeout, Metadata: delivery.MaxMetadata,
+		}
+		if s.GroupProtocol == config.GroupConsumer {
+			n.Session = 0
+		}
+		needs = append(needs, n)
+	}
+	return needs
+}
+
+// groupsTimeout bounds the questions about the groups of subscriptions.
+const groupsTimeout = 10 * time.Second
+
+// subscriptionGroups asks whether this user may use the groups of the subscriptions.
+func subscriptionGroups(ctx context.Context, cfg *config.Config) (facts []preflight.GroupFacts) {
+	if len(cfg.Subscriptions) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, groupsTimeout)
+	defer cancel()
+	admin := connection(cfg).GroupAdmin(slog.New(slog.DiscardHandler))
+	defer admin.Close()
+	for _, s := range cfg.Subscriptions {
+		g := preflight.GroupFacts{Group: delivery.Group(s.Name)}
+		if err := admin.MayUse(ctx, g.Group); err != nil {
+			g.Refused = err.Error()
+		}
+		facts = append(facts, g)
+	}
+	return facts
+}
+
 // StateTable is where the pauses of subscriptions are kept.
 func StateTable(cfg *config.Config, logger *slog.Logger) *kafka.Table {
 	replication := 0

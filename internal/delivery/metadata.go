@@ -22,8 +22,8 @@ const (
 	maxSpan = 8192
 	// maxFailing is the records that are in flight, or have failed and are not finished.
 	maxFailing = 256
-	// maxMetadata is the characters that result.
-	maxMetadata = 3766
+	// MaxMetadata is the characters that result: brokers must take as many.
+	MaxMetadata = 3766
 
 	metadataVersion = 0xE1
 	headerBytes     = 8

@@ -54,7 +54,7 @@ func TestTheWorstMetadataFits(t *testing.T) {
 		p.failures = append(p.failures, failure{offset: p.base + maxSpan - 2*maxFailing + int64(2*i), attempts: maxAttempts, first: time.Unix(1<<32-1, 0)})
 	}
 	text := p.encode()
-	require.LessOrEqual(t, len(text), maxMetadata)
+	require.LessOrEqual(t, len(text), MaxMetadata)
 	got, err := decodeProgress(p.base, text)
 	require.NoError(t, err)
 	require.Equal(t, p, got)
@@ -199,7 +199,7 @@ func randomCompletions(t *testing.T, rng *rand.Rand) {
 				done := w.progress()
 				text := done.encode()
 				largest = max(largest, len(text))
-				if len(text) > maxMetadata || w.slots > maxFailing || done.base < committed.Offset {
+				if len(text) > MaxMetadata || w.slots > maxFailing || done.base < committed.Offset {
 					require.FailNow(t, "a commit out of bounds", "%d characters, %d slots, from %d to %d", len(text), w.slots, committed.Offset, done.base)
 				}
 				committed = kafka.Committed{Offset: done.base, Metadata: text}

@@ -2,11 +2,15 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // GroupState is what Kafka knows of a consumer group.
@@ -40,21 +44,9 @@ func (a *GroupAdmin) State(ctx context.Context, group string, topics ...string) 
 	if err != nil {
 		return GroupState{}, err
 	}
-	described, err := admin.DescribeGroups(ctx, group)
+	state, hosts, err := describeGroup(ctx, admin, group)
 	if err != nil {
-		return GroupState{}, fmt.Errorf("describe group %s: %w", group, err)
-	}
-	d := described[group]
-	state := GroupState{State: d.State, Members: len(d.Members)}
-	hosts := map[Partition]string{}
-	for _, m := range d.Members {
-		if assigned, ok := m.Assigned.AsConsumer(); ok {
-			for _, t := range assigned.Topics {
-				for _, n := range t.Partitions {
-					hosts[Partition{t.Topic, n}] = strings.TrimPrefix(m.ClientHost, "/")
-				}
-			}
-		}
+		return GroupState{}, err
 	}
 	commits, err := fetchOffsets(ctx, admin, group)
 	if err != nil {
@@ -76,6 +68,57 @@ func (a *GroupAdmin) State(ctx context.Context, group string, topics ...string) 
 		state.Partitions = append(state.Partitions, one)
 	}
 	return state, nil
+}
+
+// MayUse returns why Kafka does not let this user read the offsets of a group; nil if it
+// does, or if it does not answer.
+func (a *GroupAdmin) MayUse(ctx context.Context, group string) error {
+	admin, err := a.client()
+	if err != nil {
+		return nil //nolint:nilerr // the connection is checked elsewhere
+	}
+	if _, err = fetchOffsets(ctx, admin, group); errors.Is(err, kerr.GroupAuthorizationFailed) {
+		return err
+	}
+	return nil
+}
+
+// describeGroup returns the state of a group of either protocol, and which host has which
+// partition.
+func describeGroup(ctx context.Context, admin *kadm.Client, group string) (GroupState, map[Partition]string, error) {
+	hosts := map[Partition]string{}
+	described, err := admin.DescribeGroups(ctx, group)
+	if err != nil {
+		return GroupState{}, nil, fmt.Errorf("describe group %s: %w", group, err)
+	}
+	d := described[group]
+	for _, m := range d.Members {
+		if assigned, ok := m.Assigned.AsConsumer(); ok {
+			for _, t := range assigned.Topics {
+				for _, n := range t.Partitions {
+					hosts[Partition{t.Topic, n}] = strings.TrimPrefix(m.ClientHost, "/")
+				}
+			}
+		}
+	}
+	if d.Err == nil && d.State != "Dead" {
+		return GroupState{State: d.State, Members: len(d.Members)}, hosts, nil
+	}
+	// Kafka answers so for a group of the protocol "consumer" (KIP-848), too. Brokers before
+	// 4.0 do not know the next question, and have no such groups.
+	servers, err := admin.DescribeConsumerGroups(ctx, group)
+	s, ok := servers[group]
+	if err != nil || !ok || s.Err != nil {
+		return GroupState{State: d.State}, hosts, nil //nolint:nilerr // the answer before says it
+	}
+	for _, m := range s.Members {
+		for topic, numbers := range m.Assignment {
+			for n := range numbers {
+				hosts[Partition{topic, n}] = strings.TrimPrefix(m.ClientHost, "/")
+			}
+		}
+	}
+	return GroupState{State: s.State, Members: len(s.Members)}, hosts, nil
 }
 
 func splitComma(text string) []string {
