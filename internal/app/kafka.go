@@ -26,8 +26,8 @@ func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []pref
 
 func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
 	return preflight.KafkaNeeds{
-		Bootstrap:   strings.Join(cfg.Kafka.Brokers, ","),
-		Topics:      topicNeeds(cfg, set), Subscriptions: subscriptionNeeds(cfg, set),
+		Bootstrap: strings.Join(cfg.Kafka.Brokers, ","),
+		Topics:    topicNeeds(cfg, set), Subscriptions: subscriptionNeeds(cfg, set),
 		Compression: kafka.Connection{Properties: cfg.Kafka.Properties}.Compression(),
 		KeyWindow:   cfg.Idempotency.TTL,
 		Partitions:  cfg.Kafka.CreateTopics.Partitions, Replication: cfg.Kafka.CreateTopics.Replication,

@@ -119,7 +119,7 @@ func subscriptionConfigs(cfg *config.Config, set *schema.Set, logger *slog.Logge
 			Endpoint: endpointConfig(s), Binary: s.Mode == config.ModeBinary, Ordered: s.Ordering == config.OrderingKey,
 			Concurrency: s.Concurrency, Start: kafka.Start{Earliest: s.Start.Earliest, Time: s.Start.Time},
 			Retry:      delivery.Retry{Attempts: s.Retry.Attempts, Initial: s.Retry.Initial, Max: s.Retry.Max, Total: s.Retry.Total},
-			HoldEntity: s.OnDead == config.OnDeadHoldEntity, WhenFull: delivery.Full(s.WhenFull), OnLost: delivery.OnLost(s.OnLost),
+			HoldEntity: s.OnDead == config.OnDeadHoldEntity, WhenFull: delivery.Full(s.WhenFull), OnLost: delivery.OnLost(s.OnLost), OnExpiring: delivery.OnExpiring(s.OnExpiring),
 			DeadLetterTopic: s.DeadLetterTopic, Session: s.SessionTimeout, ServerSide: s.GroupProtocol == config.GroupConsumer,
 			Filter: delivery.Filter{Types: s.Filter.Types, Keys: s.Filter.Keys},
 		}

@@ -30,6 +30,7 @@ type Subscription struct {
 	Start           SubscriptionStart   `yaml:"start"`
 	OnDead          OnDead              `yaml:"on_dead"`
 	WhenFull        WhenFull            `yaml:"when_full"`
+	OnExpiring      OnExpiring          `yaml:"on_expiring"`
 	OnLost          OnLost              `yaml:"on_lost"`
 	DeadLetterTopic string              `yaml:"dead_letter_topic"` // "": <topic>.<name>.dlt
 	Headers         SecretHeaders       `yaml:"headers"`
@@ -88,6 +89,8 @@ type (
 	OnDead string
 	// WhenFull says what a full window does.
 	WhenFull string
+	// OnExpiring says what happens when Kafka is about to delete events that wait.
+	OnExpiring string
 	// OnLost says what happens when Kafka has deleted events that wait.
 	OnLost string
 	// GroupProtocol is Kafka's group.protocol.
@@ -107,6 +110,9 @@ const (
 
 	WhenFullWait       WhenFull = "wait"
 	WhenFullDeadLetter WhenFull = "dead-letter"
+
+	OnExpiringWait       OnExpiring = "wait"
+	OnExpiringDeadLetter OnExpiring = "dead-letter"
 
 	OnLostStop     OnLost = "stop"
 	OnLostEarliest OnLost = "earliest"
@@ -143,7 +149,7 @@ func (s *Subscription) setDefaults() { *s = newSubscription() }
 func newSubscription() Subscription {
 	return Subscription{
 		Mode: ModeStructured, Ordering: OrderingKey, Concurrency: 16, Timeout: 10 * time.Second,
-		OnDead: OnDeadContinue, WhenFull: WhenFullWait, OnLost: OnLostStop,
+		OnDead: OnDeadContinue, WhenFull: WhenFullWait, OnExpiring: OnExpiringWait, OnLost: OnLostStop,
 		Retry:         SubscriptionRetry{Attempts: 8, Initial: 500 * time.Millisecond, Max: 30 * time.Second, Total: 2 * time.Minute},
 		GroupProtocol: GroupClassic, SessionTimeout: 10 * time.Second,
 	}
@@ -224,6 +230,7 @@ func (v validator) subscription(at string, s Subscription) {
 	oneOf(v, at+".on_dead", s.OnDead, OnDeadContinue, OnDeadHoldEntity)
 	v.check(s.OnDead != OnDeadHoldEntity || s.Ordering == OrderingKey, at+".on_dead", "is hold-entity, but ordering is not key", "write ordering: key, or on_dead: continue")
 	oneOf(v, at+".when_full", s.WhenFull, WhenFullWait, WhenFullDeadLetter)
+	oneOf(v, at+".on_expiring", s.OnExpiring, OnExpiringWait, OnExpiringDeadLetter)
 	oneOf(v, at+".on_lost", s.OnLost, OnLostStop, OnLostEarliest)
 	oneOf(v, at+".group_protocol", s.GroupProtocol, GroupClassic, GroupConsumer)
 	v.check(s.SessionTimeout >= 6*time.Second && s.SessionTimeout <= 5*time.Minute, at+".session_timeout", "must be at least 6s, the least that brokers allow by default, and at most 5m", "write for example 10s")

@@ -21,8 +21,9 @@ type Config struct {
 	Concurrency     int
 	Start           kafka.Start // of a subscription that has committed nothing
 	Retry           Retry
-	HoldEntity      bool   // after a dead letter, the entity's events wait for a release
-	WhenFull        Full   // what a full window does
+	HoldEntity      bool // after a dead letter, the entity's events wait for a release
+	WhenFull        Full // what a full window does
+	OnExpiring      OnExpiring
 	OnLost          OnLost // what happens when Kafka no longer has the next record
 	DeadLetterTopic string // "": <topic>.<subscription>.dlt
 	Session         time.Duration
@@ -43,6 +44,15 @@ type Full string
 const (
 	FullWait       Full = "wait"
 	FullDeadLetter Full = "dead-letter" // of the event that has failed longest
+)
+
+// OnExpiring says what happens when Kafka is about to delete records that wait.
+type OnExpiring string
+
+// The policies.
+const (
+	ExpiringWait       OnExpiring = "wait" // with a warning
+	ExpiringDeadLetter OnExpiring = "dead-letter"
 )
 
 // OnLost says what happens when records were deleted before they were delivered.

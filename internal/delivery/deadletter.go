@@ -39,9 +39,12 @@ const (
 
 const deadWriteTimeout = 30 * time.Second
 
+// Reasons that are no fault of the event: they hold no entity back.
+const whyFull, whyExpiring = "full", "expiring"
+
 // deadReason is why an event is given up.
 type deadReason struct {
-	Why    string // attempts, time, refused, full
+	Why    string // attempts, time, refused, full, expiring
 	Class  endpoint.Class
 	Status int
 }
@@ -67,11 +70,12 @@ func (m *member) dead(e *entry) {
 	m.sub.metrics.deadLetters.WithLabelValues(m.cfg.Name, e.reason.Why).Inc()
 	m.logger.Warn("event given up", "topic", e.record.Topic, "partition", e.record.Partition, "offset", e.record.Offset,
 		"reason", e.reason.Why, "status", e.reason.Status, "attempts", e.attempts, "dead_letter_topic", m.cfg.DeadLetters(e.record.Topic))
-	if m.cfg.HoldEntity && e.entity != nil && e.reason.Why != "full" {
+	if m.cfg.HoldEntity && e.entity != nil && e.reason.Why != whyFull && e.reason.Why != whyExpiring {
 		e.state, e.attempts, e.part.dirty = stateHeld, heldAttempts, true
 		return
 	}
 	m.finish(e)
+	m.expireAgain = m.expireAgain || e.reason.Why == whyExpiring // the next of its entity
 }
 
 // makeRoom gives up an event of a full window, or lets go of an entity that is held, one
@@ -90,7 +94,7 @@ func (m *member) makeRoom(w *window) {
 	case e.state == stateHeld:
 		m.finish(e)
 	case e.state == stateWaiting:
-		m.die(e, deadReason{Why: "full"})
+		m.die(e, deadReason{Why: whyFull})
 	}
 }
 

@@ -73,6 +73,7 @@ type member struct {
 	reported     time.Time
 	active       bool // something happened since
 	warned       bool // of retention
+	expireAgain  bool // an event that was about to be deleted has ended
 	restart      bool // the member is to leave and join again
 }
 
@@ -125,6 +126,9 @@ func (m *member) run(ctx context.Context) {
 			go func() { m.group.Close(); close(closed) }()
 		}
 		m.wake(now)
+		if m.expireAgain {
+			m.expire(now)
+		}
 		m.admit()
 		m.dispatch(now)
 		m.commit(ctx, now)

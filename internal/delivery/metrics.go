@@ -85,7 +85,7 @@ func (m *Metrics) begin(name string) {
 	for _, class := range endpoint.Classes() {
 		m.attempts.WithLabelValues(name, string(class))
 	}
-	for _, why := range []string{"attempts", "time", "refused", "full"} {
+	for _, why := range []string{"attempts", "time", "refused", whyFull, whyExpiring} {
 		m.deadLetters.WithLabelValues(name, why)
 	}
 	for _, result := range []string{"done", "failed"} {

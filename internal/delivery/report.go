@@ -68,6 +68,7 @@ func (m *member) report() {
 	x.retryAge.WithLabelValues(name).Set(age(first))
 	x.margin.WithLabelValues(name).Set(margin)
 	m.warnOfRetention(margin)
+	m.expire(now)
 }
 
 // warnOfRetention logs when what waits is about to be deleted: once, and again when it
