@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	exampleSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr" //nolint:gosec // of this test only
+	exampleSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
 	examplesDir   = "../../examples/consumers"
 )
 
@@ -56,7 +56,7 @@ func startExample(t *testing.T, store string, args ...string) *example {
 
 func (e *example) start() {
 	e.t.Helper()
-	cmd := exec.Command(e.args[0], e.args[1:]...) //nolint:gosec // the examples of this repository
+	cmd := exec.Command(e.args[0], e.args[1:]...)
 	cmd.Env, cmd.Stderr = e.env, e.t.Output()
 	out, err := cmd.StdoutPipe()
 	require.NoError(e.t, err)

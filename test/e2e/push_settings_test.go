@@ -49,7 +49,7 @@ func newPushTest(t *testing.T, set map[string]any) *pushTest {
 func (p *pushTest) command(args ...string) string {
 	p.t.Helper()
 	args = append([]string{"subscriptions", args[0], "-c", p.file}, args[1:]...)
-	out, err := exec.CommandContext(p.t.Context(), suite.binary, args...).Output() //nolint:gosec // this test's
+	out, err := exec.CommandContext(p.t.Context(), suite.binary, args...).Output()
 	require.NoError(p.t, err, "%v: %s", args, out)
 	return string(out)
 }
