@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"eventgateway/internal/auth"
 	"eventgateway/internal/budget"
 	"eventgateway/internal/config"
+	"eventgateway/internal/delivery"
 	"eventgateway/internal/describe"
 	"eventgateway/internal/event"
 	"eventgateway/internal/idempotency"
@@ -54,7 +56,14 @@ type App struct {
 	admin    *admin.Server
 	ready    atomic.Bool // started, and not stopping
 	taken    *readiness
-	watch    *preflightWatch // nil: Kafka and Redis are embedded
+	pushes   *delivery.Set
+	// pushRates are the rates of subscriptions.
+	pushRates *subscriptionRates
+	// subscriptions is the configuration with the subscriptions of a reload; nil: cfg.
+	subscriptions   *config.Config
+	subscriptionsMu sync.Mutex
+
+	watch *preflightWatch // nil: Kafka and Redis are embedded
 	// settled says that no claim of this process is unsettled, so that it may leave the
 	// registry of gateways.
 	settled func() bool
@@ -146,6 +155,9 @@ func (a *App) buildStores() error {
 	setTopics(a.producer, cfg, a.catalog.Set())
 	a.store = idempotency.New(storeConfig(cfg, a.installation, generationsOf(cfg, a.producer)), a.rdb, a.logger, idempotency.NewMetrics(a.registry))
 	a.settled = a.store.Settled
+	if err := a.buildSubscriptions(); err != nil {
+		return err
+	}
 	return nil
 }
 

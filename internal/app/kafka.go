@@ -18,13 +18,16 @@ import (
 // takes some seconds, half a minute if brokers do not answer.
 func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []preflight.Finding {
 	facts := publish.Inspect(ctx, producerConfig(cfg), topics(cfg, set))
+	if facts.Unreachable == nil {
+		facts.Groups = subscriptionGroups(ctx, cfg)
+	}
 	return preflight.Kafka(facts, kafkaNeeds(cfg, set))
 }
 
 func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
 	return preflight.KafkaNeeds{
-		Bootstrap:   strings.Join(cfg.Kafka.Brokers, ","),
-		Topics:      topicNeeds(cfg, set),
+		Bootstrap: strings.Join(cfg.Kafka.Brokers, ","),
+		Topics:    topicNeeds(cfg, set), Subscriptions: subscriptionNeeds(cfg, set),
 		Compression: kafka.Connection{Properties: cfg.Kafka.Properties}.Compression(),
 		KeyWindow:   cfg.Idempotency.TTL,
 		Partitions:  cfg.Kafka.CreateTopics.Partitions, Replication: cfg.Kafka.CreateTopics.Replication,
@@ -82,6 +85,7 @@ func topicNeeds(cfg *config.Config, set *schema.Set) []preflight.TopicNeeds {
 		}
 	}
 	needDeadLetters(cfg, needs)
+	needSubscriptionDeadLetters(cfg, set, needs)
 	return needs
 }
 

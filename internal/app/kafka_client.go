@@ -33,7 +33,7 @@ func KafkaClient(cfg *config.Config) (kafka.ClientChoice, error) {
 func CheckConfig(cfg *config.Config) error {
 	var all, wrong config.Errors
 	_, err := KafkaClient(cfg)
-	for _, err := range []error{err, CheckWebhooks(cfg)} {
+	for _, err := range []error{err, CheckWebhooks(cfg), CheckSubscriptions(cfg)} {
 		if errors.As(err, &wrong) {
 			all = append(all, wrong...)
 		}

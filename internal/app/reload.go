@@ -23,7 +23,7 @@ func (a *App) watchSchemas(ctx context.Context) {
 // schemasChanged is called after every reload. Topics come first, because events wait
 // for them.
 func (a *App) schemasChanged(before, after *schema.Set) {
-	setTopics(a.producer, a.cfg, after)
+	a.replaceSubscriptions(after)
 	warnOfBreakingChanges(a.logger, schema.Changes(before, after))
 }
 

@@ -119,6 +119,7 @@ func topics(cfg *config.Config, set *schema.Set) []string {
 			names = append(names, topic)
 		}
 	}
+	names = append(names, subscriptionDeadLetters(cfg, set)...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

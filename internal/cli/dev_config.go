@@ -50,6 +50,9 @@ func (f *devFlags) config(environ []string) (cfg *config.Config, ignored string,
 		if err == nil {
 			err = app.CheckWebhooks(cfg)
 		}
+		if err == nil {
+			err = app.CheckSubscriptions(cfg)
+		}
 		if err != nil {
 			return nil, "", wrapConfig(err)
 		}

@@ -7,17 +7,18 @@ import (
 
 // Config is the whole configuration. docs/configuration.md describes each key.
 type Config struct {
-	HTTP        HTTP        `yaml:"http"`
-	Admin       Admin       `yaml:"admin"`
-	Auth        Auth        `yaml:"auth"`
-	Kafka       Kafka       `yaml:"kafka"`
-	Redis       Redis       `yaml:"redis"`
-	Schemas     Schemas     `yaml:"schemas"`
-	Idempotency Idempotency `yaml:"idempotency"`
-	Webhooks    []Webhook   `yaml:"webhooks"`
-	Outbox      []Outbox    `yaml:"outbox"`
-	Log         Log         `yaml:"log"`
-	Memory      Memory      `yaml:"memory"`
+	HTTP          HTTP           `yaml:"http"`
+	Admin         Admin          `yaml:"admin"`
+	Auth          Auth           `yaml:"auth"`
+	Kafka         Kafka          `yaml:"kafka"`
+	Redis         Redis          `yaml:"redis"`
+	Schemas       Schemas        `yaml:"schemas"`
+	Idempotency   Idempotency    `yaml:"idempotency"`
+	Webhooks      []Webhook      `yaml:"webhooks"`
+	Outbox        []Outbox       `yaml:"outbox"`
+	Subscriptions []Subscription `yaml:"subscriptions"`
+	Log           Log            `yaml:"log"`
+	Memory        Memory         `yaml:"memory"`
 
 	// SoleWriter says that no other gateway has ever written to this Kafka, so a
 	// start does not wait for another gateway's records. It is not in the file: only

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func TestDocumentedDefaults(t *testing.T) {
 }
 
 // itemRow matches | `webhooks[].key` | type | default | meaning |.
-var itemRow = regexp.MustCompile("^\\| `((?:webhooks|outbox|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
+var itemRow = regexp.MustCompile("^\\| `((?:webhooks|subscriptions|outbox|auth)[a-z_.\\[\\]]*\\[\\]\\.[a-z0-9_.\\[\\]]+|auth\\.jwt\\.[a-z_]+)` \\| ([^|]+) \\| ([^|]+) \\| (.+) \\|$")
 
 // itemPaths are the keys below a list or an optional mapping.
 func itemPaths(t reflect.Type, prefix string) (paths []string) {
@@ -75,11 +76,43 @@ func itemPaths(t reflect.Type, prefix string) (paths []string) {
 			paths = append(paths, itemPaths(of.Elem(), prefix+name+".")...)
 		case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
 			paths = append(paths, itemPaths(of.Elem(), prefix+name+"[].")...)
+		case of.Kind() == reflect.Struct && hasKeys(of):
+			paths = append(paths, itemPaths(of, prefix+name+".")...)
 		default:
 			paths = append(paths, prefix+name)
 		}
 	}
 	return paths
+}
+
+func hasKeys(t reflect.Type) bool {
+	names, _ := fieldNames(t)
+	return len(names) > 0
+}
+
+// TestDocumentedDefaultsOfSubscriptions holds the table to what an item is before it is
+// read.
+func TestDocumentedDefaultsOfSubscriptions(t *testing.T) {
+	t.Parallel()
+	defaults := newSubscription()
+	want := map[string]string{
+		"mode": string(defaults.Mode), "ordering": string(defaults.Ordering), "concurrency": strconv.Itoa(defaults.Concurrency), "timeout": defaults.Timeout.String(),
+		"on_dead": string(defaults.OnDead), "when_full": string(defaults.WhenFull), "on_lost": string(defaults.OnLost),
+		"retry.attempts": strconv.Itoa(defaults.Retry.Attempts), "retry.initial": defaults.Retry.Initial.String(), "retry.max": defaults.Retry.Max.String(),
+		"retry.total": "2m", "group_protocol": string(defaults.GroupProtocol), "session_timeout": defaults.SessionTimeout.String(),
+	}
+	require.Equal(t, 2*time.Minute, defaults.Retry.Total)
+	for line := range strings.Lines(readText(t, docsFile)) {
+		row := itemRow.FindStringSubmatch(strings.TrimSpace(line))
+		if row == nil {
+			continue
+		}
+		if key, ok := strings.CutPrefix(row[1], "subscriptions[]."); ok && want[key] != "" {
+			require.Equal(t, "`"+want[key]+"`", row[3], key)
+			delete(want, key)
+		}
+	}
+	require.Empty(t, want)
 }
 
 // TestListsAreDocumented holds the tables of webhooks and clients to the structs.
@@ -93,6 +126,7 @@ func TestListsAreDocumented(t *testing.T) {
 	}
 	paths := append(itemPaths(reflect.TypeFor[Webhook](), "webhooks[]."), itemPaths(reflect.TypeFor[Auth](), "auth.")...)
 	paths = append(paths, itemPaths(reflect.TypeFor[Outbox](), "outbox[].")...)
+	paths = append(paths, itemPaths(reflect.TypeFor[Subscription](), "subscriptions[].")...)
 	require.ElementsMatch(t, paths, slices.Collect(maps.Keys(rows)))
 
 	defaults := newWebhook()
@@ -154,7 +188,7 @@ func TestExample(t *testing.T) {
 	want := Defaults()
 	want.Auth = Auth{None: true}
 	want.Kafka.Properties = Properties{"client.id": "eventgateway", "linger.ms": "5", "compression.type": "lz4"}
-	want.Webhooks, want.Outbox = []Webhook{}, []Outbox{}
+	want.Webhooks, want.Outbox, want.Subscriptions = []Webhook{}, []Outbox{}, []Subscription{}
 	want.origins, want.File = cfg.origins, cfg.File
 	require.Equal(t, want, cfg)
 

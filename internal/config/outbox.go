@@ -34,15 +34,6 @@ const (
 	OutboxWAL  OutboxReader = "wal"
 )
 
-// OnDead says what happens to the rows of an entity behind one that cannot be published.
-type OnDead string
-
-// Continue publishes them; hold-entity keeps them until the dead row is retried or dropped.
-const (
-	OnDeadContinue   OnDead = "continue"
-	OnDeadHoldEntity OnDead = "hold-entity"
-)
-
 // Columns are other names for the columns of an outbox table, by their usual names.
 type Columns map[string]string
 

@@ -1,7 +1,10 @@
 // Package kafka has what every Kafka client of the gateway shares: how to reach
 // the brokers, how to build a consumer, an admin client and a client that only asks,
-// the names of partitions, and the codes of errors. It writes no records: only
-// internal/publish does.
+// the names of partitions, and the codes of errors. It writes no events: only
+// internal/publish does. [Table] keeps the gateway's own state in a compacted topic.
+//
+// [Group] is a member of a consumer group (docs/adr/0030): it never resets an offset, and
+// commits only partitions that it still has.
 //
 // The operator's properties have librdkafka's names. [Connection.Settings] passes them
 // to librdkafka, [Connection.FranzOptions] translates them for franz-go, and

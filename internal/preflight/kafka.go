@@ -26,6 +26,7 @@ func Kafka(facts KafkaFacts, needs KafkaNeeds) []Finding {
 	for _, t := range facts.Own {
 		findings = append(findings, k.own(t)...)
 	}
+	findings = append(findings, k.groups()...)
 	if facts.Transactions != nil {
 		findings = append(findings, k.transactions())
 	}

@@ -18,6 +18,7 @@ type KafkaFacts struct {
 	ProducerRefused string
 	Topics          []TopicFacts
 	Own             []OwnTopic
+	Groups          []GroupFacts // of subscriptions
 	// Transactions is the result of initialising a transactional producer; nil with the
 	// idempotent guarantee.
 	Transactions *TransactionFacts
@@ -195,6 +196,8 @@ type KafkaNeeds struct {
 	// Compression is the codec of the records: none, gzip, snappy, lz4 or zstd.
 	Compression string
 	Topics      []TopicNeeds
+	// Subscriptions are those of the configuration.
+	Subscriptions []SubscriptionNeeds
 	// KeyWindow is idempotency.ttl: how far back recovery reads and rebuilds look.
 	KeyWindow time.Duration
 	// CreateTopics says that the gateway creates missing topics by itself.

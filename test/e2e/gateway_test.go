@@ -46,6 +46,7 @@ type options struct {
 	webhooks        []map[string]any
 	outbox          []map[string]any
 	ttl             time.Duration // 0: ten minutes
+	subscriptions   []map[string]any
 }
 
 // config is the gateway's configuration file. Ports are chosen by the kernel.
@@ -99,7 +100,7 @@ func (o options) config(t *testing.T) map[string]any {
 		memory["limit"] = o.memoryLimit
 	}
 	return map[string]any{
-		"memory": memory, "webhooks": o.webhooks, "outbox": o.outbox,
+		"memory": memory, "webhooks": o.webhooks, "outbox": o.outbox, "subscriptions": o.subscriptions,
 		"auth": o.auth, "http": httpSection, "admin": map[string]any{"listen": "127.0.0.1:0"},
 		"kafka": kafkaSection, "redis": map[string]any{"addresses": o.redis, "master": o.master},
 		"schemas": map[string]any{"dir": o.schemas}, "idempotency": idempotency,

@@ -40,7 +40,7 @@ func TestOutboxLargeTransaction(t *testing.T) {
 		insert(few, few+n)
 		inserted := time.Since(begun)
 		s.awaitEmpty(t, time.Duration(n)*2*time.Millisecond+2*patient)
-		after := relay.peakMemory(t)>>20
+		after := relay.peakMemory(t) >> 20
 		t.Logf("%d rows in one transaction: inserted in %v, relayed %v after the insert began, peak memory %d MiB before, %d MiB after",
 			n, inserted.Round(time.Second), time.Since(begun).Round(time.Second), before, after)
 		require.NotContains(t, relay.log.String(), "starts again")

@@ -1,0 +1,89 @@
+package delivery
+
+import "time"
+
+const (
+	// paceFactor times the rate before an outage is the most after it.
+	paceFactor = 2
+	// paceDoubles is how long until that doubles: what waits must not wait forever.
+	paceDoubles = time.Minute
+	// paceSample is how long successes are counted for one measurement of the rate.
+	paceSample = time.Second
+)
+
+// pace bounds how fast events that waited during an outage are sent after it, because an
+// endpoint that has just come back would go down again. Until then it measures the rate.
+type pace struct {
+	least   float64 // attempts per second that are always allowed
+	rate    float64 // successes per second, smoothed
+	known   bool    // it was measured
+	counted int
+	since   time.Time
+	limit   float64 // attempts per second; 0: none
+	raise   time.Time
+	next    time.Time // when the next attempt may begin
+}
+
+// delivered counts a success.
+func (p *pace) delivered(now time.Time) {
+	p.counted++
+	if p.since.IsZero() {
+		p.since = now
+	}
+}
+
+// measure brings the rate up to date, but not while it is bounded.
+func (p *pace) measure(now time.Time) {
+	took := now.Sub(p.since)
+	if p.since.IsZero() || took < paceSample {
+		return
+	}
+	if p.limit == 0 {
+		now := float64(p.counted) / took.Seconds()
+		if p.known {
+			now = 0.5*p.rate + 0.5*now
+		}
+		p.rate, p.known = now, true
+	}
+	p.counted, p.since = 0, now
+}
+
+// begin bounds the rate, after an outage. A gateway that has just begun has no rate to
+// compare with.
+func (p *pace) begin(now time.Time) {
+	if p.limit == 0 && p.known {
+		p.limit, p.raise, p.next = max(paceFactor*p.rate, p.least), now.Add(paceDoubles), now
+	}
+}
+
+// resume begins the time after which the bound doubles: the outage is over.
+func (p *pace) resume(now time.Time) { p.raise = now.Add(paceDoubles) }
+
+// giveBack takes back what wait let begin.
+func (p *pace) giveBack() {
+	if p.limit > 0 {
+		p.next = p.next.Add(-time.Duration(float64(time.Second) / p.limit))
+	}
+}
+
+// end lifts the bound: nothing waits any more.
+func (p *pace) end() { p.limit = 0 }
+
+// wait is how long the next attempt has to wait; 0 lets it begin, and counts it.
+func (p *pace) wait(now time.Time) time.Duration {
+	if p.limit == 0 {
+		return 0
+	}
+	if now.After(p.raise) {
+		p.limit, p.raise = 2*p.limit, now.Add(paceDoubles)
+	}
+	if p.next.After(now) {
+		return p.next.Sub(now)
+	}
+	const burst = 100 * time.Millisecond // of attempts may begin at once
+	if p.next.Before(now.Add(-burst)) {
+		p.next = now.Add(-burst)
+	}
+	p.next = p.next.Add(time.Duration(float64(time.Second) / p.limit))
+	return 0
+}
