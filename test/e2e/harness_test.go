@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,6 +38,12 @@ var suite struct {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Tests that are parallel wait for leases, timeouts and restarts, and hardly compute: there
+	// may be more of them than processors.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	status, err := runSuite(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

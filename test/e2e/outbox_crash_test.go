@@ -23,8 +23,12 @@ import (
 // dropped, while writers commit and roll back. Everything that was committed is in the
 // topic once, in order. OUTBOX_TRANSACTIONS, OUTBOX_KILLS and OUTBOX_SEED make it longer.
 func TestOutboxUnderFaults(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { relaysUnderFaults(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			relaysUnderFaults(t, read)
+		})
 	}
 }
 

@@ -28,8 +28,12 @@ func privatePostgres(t *testing.T) *services.Postgres {
 // TestOutboxDatabaseDies: the database is killed twice while rows are relayed. Its slot then
 // tells again of rows that were published and deleted.
 func TestOutboxDatabaseDies(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { databaseDies(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			databaseDies(t, read)
+		})
 	}
 }
 
@@ -69,6 +73,7 @@ func databaseDies(t *testing.T, read string) {
 // TestOutboxAfterFailover: the database shows another timeline, and rows are back that were
 // published and deleted, with claims that have expired. They are found in Kafka.
 func TestOutboxAfterFailover(t *testing.T) {
+	t.Parallel()
 	const n = 30
 	s := newShop(t, "poll", nil)
 	file := writeConfig(t, s.o.config(t))

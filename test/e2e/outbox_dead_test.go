@@ -29,8 +29,12 @@ func step(order string, n int) string { return fmt.Sprintf(`{"orderId": %q, "ste
 // TestOutboxDeadRows: rows that can never be published are set aside with the reason, do
 // not hold up others, and can be put back.
 func TestOutboxDeadRows(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { deadRows(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			deadRows(t, read)
+		})
 	}
 }
 
@@ -74,8 +78,12 @@ func deadRows(t *testing.T, read string) {
 // TestOutboxHoldsEntity: with on_dead: hold-entity, later rows of the entity of a dead row
 // wait until it is put right, also across a restart, and come behind it.
 func TestOutboxHoldsEntity(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { holdsEntity(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			holdsEntity(t, read)
+		})
 	}
 }
 

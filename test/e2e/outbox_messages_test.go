@@ -40,6 +40,7 @@ func (s *shop) awaitLog(t *testing.T, relay *relayProcess, text string) {
 // TestOutboxMessages: messages of committed transactions become events, once each and in the
 // order of the commits, while the relay is killed; those that cannot be read become dead rows.
 func TestOutboxMessages(t *testing.T) {
+	t.Parallel()
 	const n = 3000
 	s, file := emitting(t)
 	relay := startRelay(t, file)
@@ -106,6 +107,7 @@ func (s *shop) awaitMessages(t *testing.T, entity string) {
 // TestOutboxMessagesAreNotCopiedTwice: one transaction has more messages than are copied at
 // once, and the relay dies while it copies them.
 func TestOutboxMessagesAreNotCopiedTwice(t *testing.T) {
+	t.Parallel()
 	const n = 20_000
 	s, file := emitting(t)
 	relay := startRelay(t, file)
@@ -131,6 +133,7 @@ func TestOutboxMessagesAreNotCopiedTwice(t *testing.T) {
 // TestOutboxLostMessages: without its slot, messages may be lost. A relay says so and does
 // not go on until somebody accepts that.
 func TestOutboxLostMessages(t *testing.T) {
+	t.Parallel()
 	s, file := emitting(t)
 	emit := func(order string) {
 		execSQL(t, s.dsn, `SELECT outbox_emit('orders.step', $1, jsonb_build_object('orderId', $1::text, 'step', 0))`, order)

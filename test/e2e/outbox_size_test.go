@@ -89,7 +89,7 @@ func TestOutboxManyRowsWait(t *testing.T) {
 		status := s.run(t, file, "outbox", "status")
 		t.Logf("%d rows: peak memory %d MiB; status took %v:\n%s", n, relay.peakMemory(t)>>20, time.Since(begun).Round(time.Millisecond), status)
 		require.Contains(t, status, "pid ")
-		require.Less(t, relay.peakMemory(t)>>20, 250)
+		require.Less(t, relay.peakMemory(t), int64(250<<20))
 		relay.signal(t, syscall.SIGTERM)
 		require.Zero(t, relay.waitExit(t, patient))
 		require.NotContains(t, relay.log.String(), "starts again")
@@ -99,6 +99,7 @@ func TestOutboxManyRowsWait(t *testing.T) {
 // TestOutboxIdleBesideABusyDatabase: another database of the server writes about 2 MB/s and
 // this one nothing. The slot keeps at most 64 MB. OUTBOX_IDLE_SECONDS makes it longer.
 func TestOutboxIdleBesideABusyDatabase(t *testing.T) {
+	t.Parallel()
 	server := privatePostgres(t)
 	s := newShopOn(t, server.DSN(), "wal", nil)
 	file := writeConfig(t, s.o.config(t))

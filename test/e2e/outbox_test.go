@@ -11,8 +11,12 @@ import (
 // TestOutboxRelaysWhatWasCommitted: rows of committed transactions arrive once each and in
 // order, those of transactions that were rolled back never.
 func TestOutboxRelaysWhatWasCommitted(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { relaysWhatWasCommitted(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			relaysWhatWasCommitted(t, read)
+		})
 	}
 }
 

@@ -35,6 +35,7 @@ func (s *shop) with(t *testing.T, settings map[string]any) string {
 // TestOutboxSaysWhatToDo: what somebody took away from a running relay is named, with what
 // to do. When it is back, the relay goes on by itself, and no row is lost.
 func TestOutboxSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, breaks, repairs, says string }{
 		{"column renamed", `ALTER TABLE outbox RENAME type TO kind`, `ALTER TABLE outbox RENAME kind TO type`, "name the column under columns, as { type: other_name }"},
 		{"no grant to delete", `REVOKE DELETE ON outbox FROM %s`, `GRANT DELETE ON outbox TO %s`, "gateway outbox schema prints the grants"},
@@ -43,6 +44,7 @@ func TestOutboxSaysWhatToDo(t *testing.T) {
 		{"no table", `ALTER TABLE outbox RENAME TO hidden`, `ALTER TABLE hidden RENAME TO outbox`, "table outbox does not exist"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			bothReaders(t, func(t *testing.T, read string) {
 				t.Parallel()
 				s := newShop(t, read, nil)

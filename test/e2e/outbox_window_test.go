@@ -47,8 +47,12 @@ func (s *shop) awaitRecords(t *testing.T, n int) {
 // TestOutboxBeyondTheWindow: a relay dies between publishing and deleting, and the next one
 // comes when the claims have expired. It finds the rows in Kafka.
 func TestOutboxBeyondTheWindow(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { beyondTheWindow(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			beyondTheWindow(t, read)
+		})
 	}
 }
 
@@ -93,8 +97,12 @@ func beyondTheWindow(t *testing.T, read string) {
 // publishes and deletes the rows, and their claims expire. When the first goes on, it claims
 // them anew, and publishes none.
 func TestOutboxFrozenRelay(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { frozenRelay(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			frozenRelay(t, read)
+		})
 	}
 }
 
@@ -156,8 +164,12 @@ func forgetClaims(t *testing.T) {
 // TestOutboxRowThatIsGone: a row that leaves the table after a relay has read it, as when
 // another relay has published it meanwhile, is not published.
 func TestOutboxRowThatIsGone(t *testing.T) {
+	t.Parallel()
 	for _, read := range []string{"poll", "wal"} {
-		t.Run(read, func(t *testing.T) { rowThatIsGone(t, read) })
+		t.Run(read, func(t *testing.T) {
+			t.Parallel()
+			rowThatIsGone(t, read)
+		})
 	}
 }
 

@@ -100,6 +100,7 @@ func (p *pushTest) rewrite(text []byte) {
 // With group_protocol: consumer the broker assigns partitions. They move to a gateway that
 // is added, and back from one that is killed; nothing is lost, and the order is kept.
 func TestPushWithTheConsumerGroupProtocol(t *testing.T) {
+	t.Parallel()
 	p := newPushTest(t, map[string]any{"group_protocol": "consumer"})
 	written := writeSequences(t, p.broker, p.topic, 3000, 100)
 	p.endpoint.slowest = 20 * time.Millisecond
@@ -116,6 +117,7 @@ func TestPushWithTheConsumerGroupProtocol(t *testing.T) {
 
 // A rate is for all gateways together.
 func TestPushRateIsShared(t *testing.T) {
+	t.Parallel()
 	p := newPushTest(t, map[string]any{"rate": "20/s"})
 	writeSequences(t, p.broker, p.topic, 160, 100)
 	declareNew(t, p.file)
@@ -131,6 +133,7 @@ func TestPushRateIsShared(t *testing.T) {
 }
 
 func TestPushIsPausedAndReloaded(t *testing.T) {
+	t.Parallel()
 	p := newPushTest(t, nil)
 	g := startConfigured(t, p.options, p.file)
 	writeSequences(t, p.broker, p.topic, 50, 10)

@@ -152,6 +152,7 @@ func launchGateway(t *testing.T, file string) *gateway {
 //
 // PUSH_EVENTS, PUSH_KILLS and PUSH_AWAY make it longer.
 func TestPushSurvivesKills(t *testing.T) {
+	t.Parallel()
 	events, kills := envInt("PUSH_EVENTS", 20_000), envInt("PUSH_KILLS", 4)
 	broker, topic, name := services.Shared(t).Kafka, newTopicName(t), unique("push")
 	dead := topic + "." + name + ".dlt"
