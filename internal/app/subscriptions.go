@@ -235,10 +235,14 @@ func StateTable(cfg *config.Config, logger *slog.Logger) *kafka.Table {
 	return connection(cfg).NewTable(delivery.StateTopic(cfg.Kafka.TransactionalIDPrefix), replication, logger)
 }
 
+// pushRateWait bounds how long an attempt waits until it is counted in Redis. Nobody waits for
+// its answer, so that may take longer than for a call.
+const pushRateWait = time.Second
+
 // buildSubscriptions makes what pushes events to endpoints. It has no subscriptions if
 // the configuration has none: they may come with a reload.
 func (a *App) buildSubscriptions() error {
-	rates := &subscriptionRates{limiter: rate.New(rate.Config{Wait: rateWait}, rate.NewRedis(a.rdb, a.installationTag), a.logger, rate.NewMetrics(prometheus.NewRegistry()))}
+	rates := &subscriptionRates{limiter: rate.New(rate.Config{Wait: pushRateWait}, rate.NewRedis(a.rdb, a.installationTag), a.logger, rate.NewMetrics(prometheus.NewRegistry()))}
 	a.pushRates = rates
 	rates.replace(a.cfg)
 	a.stages.add("rates of subscriptions", func(context.Context) error {

@@ -296,7 +296,7 @@ func (p *publisher) confirm(ctx context.Context, rows []*Row, events []ingest.Re
 		return nil, fmt.Errorf("idempotency store: %w", err)
 	}
 	if !same {
-		return nil, errors.New("the idempotency store has lost claims, or another relay has taken over")
+		return nil, errors.New("the idempotency store has lost claims, or another relay has taken over; if this comes again and again, a relay on another database has an outbox of this name: give each outbox a name of its own")
 	}
 	if err := p.state.fresh(); err != nil {
 		return nil, err

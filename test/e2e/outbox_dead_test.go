@@ -72,7 +72,7 @@ func deadRows(t *testing.T, read string) {
 	require.Zero(t, s.count(t, "outbox_dead"))
 	r := g.readiness(t)
 	require.Equal(t, http.StatusOK, r.status)
-	require.True(t, r.Checks["outbox shop"].OK)
+	require.True(t, r.Checks["outbox "+s.name].OK)
 }
 
 // TestOutboxHoldsEntity: with on_dead: hold-entity, later rows of the entity of a dead row

@@ -28,6 +28,7 @@ var stepSchema = map[string]any{
 
 // shop is a database with an outbox, and what its relays need.
 type shop struct {
+	name  string // of the outbox
 	dsn   string // of the owner
 	relay string // of the gateway's user
 	topic string
@@ -46,8 +47,9 @@ func newShopOn(t *testing.T, server, read string, extra map[string]any) *shop {
 	name := strings.ReplaceAll(unique("shop"), "-", "_")
 	execSQL(t, server, "CREATE DATABASE "+name)
 	t.Cleanup(func() { dropDatabase(t, server, name) })
-	s := &shop{dsn: onDatabase(t, server, name, ""), relay: onDatabase(t, server, name, name+"_relay"), topic: newTopic(t), kafka: services.Shared(t).Kafka}
-	item := map[string]any{"name": "shop", "dsn": s.relay, "read": read}
+	outbox := strings.ReplaceAll(name, "_", "-") // claims know outboxes by their names, and tests share a Redis
+	s := &shop{name: outbox, dsn: onDatabase(t, server, name, ""), relay: onDatabase(t, server, name, name+"_relay"), topic: newTopic(t), kafka: services.Shared(t).Kafka}
+	item := map[string]any{"name": outbox, "dsn": s.relay, "read": read}
 	for key, value := range extra {
 		item[key] = value
 	}

@@ -34,8 +34,8 @@ func relaysWhatWasCommitted(t *testing.T, read string) {
 	for _, h := range records[0].Headers {
 		headers[h.Key] = string(h.Value)
 	}
-	require.Equal(t, "/outbox/shop", headers["ce_source"])
-	require.Equal(t, "shop", headers["gw_outbox"])
+	require.Equal(t, "/outbox/"+s.name, headers["ce_source"])
+	require.Equal(t, s.name, headers["gw_outbox"])
 	require.Len(t, headers["ce_id"], 36, "the row's uuid")
 	require.Len(t, headers["gw_claim"], 64)
 }
