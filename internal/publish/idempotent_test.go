@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -142,6 +143,31 @@ func TestNothingIsAskedOnceTheContextHasEnded(t *testing.T) {
 	p.topics.refreshSoon() // as refused requests do all the time
 	p.topics.run(ctx, func(time.Time, error) { require.Fail(t, "asked") })
 	p.Run(ctx)
+}
+
+// While records are acknowledged, only the client that asks is replaced.
+func TestStuckQuestionsAreAskedByAnotherClient(t *testing.T) {
+	t.Parallel()
+	p, err := New(Config{
+		Brokers: []string{"127.0.0.1:1"}, DeliveryTimeout: time.Second, InFlightLimit: 1 << 20, MaxEventBytes: 1 << 20,
+	}, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	require.NoError(t, err)
+	defer requireEnds(t, "Close", func() { p.Close(context.Background()) })
+	p.stuck = time.Minute
+	asking, writing := p.asking.Load(), running{Log: p}.current()
+	silent := func(since time.Duration) {
+		p.monitor.acked.Store(time.Now().UnixNano())
+		p.refreshed(time.Now().Add(-since), errors.New("no broker"))
+	}
+	silent(p.stuck - time.Second)
+	require.Same(t, asking, p.asking.Load())
+	p.refreshed(time.Now(), nil)
+	silent(0)
+	require.Same(t, asking, p.asking.Load(), "it has answered meanwhile")
+	p.refreshed(time.Now(), nil)
+	silent(p.stuck + time.Second)
+	require.NotSame(t, asking, p.asking.Load())
+	require.Same(t, writing, running{Log: p}.current())
 }
 
 // A client to which Kafka has not answered for long is replaced, again and again.

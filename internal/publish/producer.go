@@ -16,7 +16,8 @@ import (
 )
 
 // stuckAfter: after a network cut or a paused broker, some clients never reconnect
-// (test/torture). A new client costs nothing.
+// (test/torture). From an answer that names no broker, librdkafka learns that there is none
+// (https://github.com/confluentinc/librdkafka/issues/5301). A new client costs nothing.
 const stuckAfter = 15 * time.Second
 
 // Producer places records and writes them through its backend.
@@ -33,8 +34,9 @@ type Producer struct {
 
 	// stuck is how long Kafka may be away before the clients are taken for the cause.
 	// awaySince belongs to the goroutine that refreshes metadata.
-	stuck     time.Duration
-	awaySince time.Time
+	stuck           time.Duration
+	awaySince       time.Time
+	unansweredSince time.Time
 }
 
 // SetTopics says which topics events can be written to.
@@ -204,27 +206,42 @@ func (p *Producer) learn(known map[string]topic) {
 }
 
 // refreshed is called after each metadata request with its start and its error. When
-// Kafka has not answered for long, and no record was acknowledged either, its clients
-// are replaced.
+// Kafka has not answered for long, its clients are replaced: only the one that asks if records
+// were acknowledged meanwhile, else all of them.
 func (p *Producer) refreshed(begun time.Time, err error) {
-	switch {
-	case err == nil:
-		p.awaySince = time.Time{}
+	if err == nil {
+		p.unansweredSince, p.awaySince = time.Time{}, time.Time{}
 		p.monitor.up()
-	case p.monitor.noMetadata(begun, err):
+		return
+	}
+	alive := p.monitor.noMetadata(begun, err)
+	if p.unansweredSince.IsZero() {
+		p.unansweredSince = begun
+	}
+	if alive {
 		p.awaySince = time.Time{}
-	case p.awaySince.IsZero():
+	} else if p.awaySince.IsZero() {
 		p.awaySince = begun
-	case time.Since(p.awaySince) > p.stuck:
-		p.awaySince = time.Time{}
+	}
+	switch {
+	case !alive && time.Since(p.awaySince) > p.stuck:
+		p.unansweredSince, p.awaySince = time.Time{}, time.Time{}
 		p.renew("kafka has not answered for long")
+	case alive && time.Since(p.unansweredSince) > p.stuck:
+		p.unansweredSince = time.Time{}
+		p.logger.Warn("kafka acknowledges records, but has not answered questions for long: the client that asks is replaced", "error", err)
+		p.reconnect()
+	}
+}
+
+func (p *Producer) reconnect() {
+	if err := p.connect(); err != nil {
+		p.logger.Error("replacing the kafka client failed", "error", err)
 	}
 }
 
 func (p *Producer) renew(reason string) {
-	if err := p.connect(); err != nil {
-		p.logger.Error("replacing the kafka client failed", "error", err)
-	}
+	p.reconnect()
 	p.backend.renew(reason)
 }
 
