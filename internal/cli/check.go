@@ -80,6 +80,7 @@ func (c *checker) findings(ctx context.Context) []preflight.Finding {
 	cfg, wrong, list := c.configuration()
 	set, found := c.schemas(cfg, wrong)
 	list = append(list, found...)
+	list = append(list, c.subscriptions(cfg, wrong, set)...)
 
 	var kafka, redis []preflight.Finding
 	var looking sync.WaitGroup

@@ -56,6 +56,21 @@ func TestCheckText(t *testing.T) {
 			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" + schemasOK + "\n" + redisAway + "\n1 error, 0 warnings" + some,
 			"1 error",
 		},
+		"subscriptions": {
+			"auth: none\nhttp: {listen: \"127.0.0.1:0\"}\n" + nowhere +
+				"subscriptions:\n  - {name: mail, types: [orders.place, orders.placed], url: \"https://mail.example.com\", start: latest}\n",
+			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" + schemasOK +
+				"\nsubscriptions\n  ERROR    subscriptions.types mail: there is no event type orders.place: nothing of it is delivered\n" +
+				"           do: did you mean orders.placed?\n\n" + redisAway + "\n2 errors, 0 warnings" + some,
+			"2 errors",
+		},
+		"subscriptions to types that exist": {
+			"auth: none\nhttp: {listen: \"127.0.0.1:0\"}\n" + nowhere +
+				"subscriptions:\n  - {name: mail, types: [orders.placed], url: \"https://mail.example.com\", start: latest}\n",
+			"config\n  ok       config.file %DIR%/gateway.yaml: is valid\n\n" + schemasOK +
+				"\nsubscriptions\n  ok       subscriptions.types: subscriptions: 1; their event types exist\n\n" + redisAway + "\n1 error, 0 warnings" + some,
+			"1 error",
+		},
 		"a configuration that is wrong elsewhere": {
 			nowhere + "http: {body_limt: 1}\n",
 			"config\n" +
