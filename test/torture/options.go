@@ -39,6 +39,9 @@ type Options struct {
 	// Outbox makes the gateways relays of an outbox, with this reader: poll or wal. Writers
 	// take the place of the clients. "": gateways serve.
 	Outbox string
+	// Subscriptions lets the gateways push events to an endpoint. A writer takes the place of
+	// the clients.
+	Subscriptions bool
 
 	// A run ends when it has both Events and Faults, and at Duration at the
 	// latest, if that is not 0.
@@ -130,6 +133,7 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one, three or four")
 	fs.StringVar(&o.Redis, "redis", o.Redis, "single, replica or cluster")
 	fs.StringVar(&o.Outbox, "outbox", o.Outbox, "reader of the relays, poll or wal: gateways relay the outbox of a PostgreSQL, and transactions take the place of requests")
+	fs.BoolVar(&o.Subscriptions, "subscriptions", o.Subscriptions, "gateways push events to an endpoint, and a writer takes the place of the clients")
 	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
 	fs.IntVar(&o.Events, "events", o.Events, "accepted events that the run needs")
 	fs.IntVar(&o.Faults, "faults", o.Faults, "faults that the run needs")
@@ -181,6 +185,7 @@ func (o *Options) validate() error {
 	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
 	check(slices.Contains([]string{"", readPoll, readWAL}, o.Outbox), "outbox %q is neither poll nor wal", o.Outbox)
 	check(!o.Together || o.Outbox == "", "the faults of -together need requests: leave out -outbox")
+	check(!o.Subscriptions || o.Outbox == "" && !o.Together, "leave out -outbox and -together, or -subscriptions")
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
