@@ -13,17 +13,14 @@ import (
 	"eventgateway/internal/backoff"
 )
 
-const (
-	pushEntities = 1000
-	// onePoison in so many events can never be delivered.
-	onePoison = 1000
-)
+const pushEntities = 1000
 
 // pushWriter writes events for the subscription, past the gateways and the proxies: what is
 // in the topic is what has to be delivered.
 type pushWriter struct {
 	client  *kgo.Client
 	dice    *rand.Rand
+	poison  int // one in so many can never be delivered
 	next    map[string]int
 	written atomic.Int64
 	stop    context.CancelFunc
@@ -35,7 +32,7 @@ func newPushWriter(o *Options, brokers []string) (*pushWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write events: %w", err)
 	}
-	return &pushWriter{client: client, dice: rand.New(rand.NewPCG(o.Seed, 22)), next: map[string]int{}, done: make(chan struct{})}, nil
+	return &pushWriter{client: client, dice: rand.New(rand.NewPCG(o.Seed, 22)), poison: o.Poison, next: map[string]int{}, done: make(chan struct{})}, nil
 }
 
 // produce writes an event in the background.
@@ -73,7 +70,7 @@ func (pw *pushWriter) write() {
 	data := pushData{Entity: fmt.Sprintf("order-%d", entity)}
 	data.Seq = pw.next[data.Entity]
 	pw.next[data.Entity]++
-	if pw.dice.IntN(onePoison) == 0 {
+	if pw.dice.IntN(pw.poison) == 0 {
 		data.Poison = []int{500, 422}[pw.dice.IntN(2)]
 	}
 	pw.produce(context.Background(), data) // a run that ends does not take back what is on its way
