@@ -56,6 +56,7 @@ type member struct {
 	turn         int
 	fresh        bool // whether the next attempt prefers an event that has not failed
 	waiting      waitingHeap
+	uncommitted  []*entry // whose pause is over, and whose last failure no commit says yet
 	breaker      *breaker
 	pace         pace
 	inFlight     int
@@ -65,6 +66,7 @@ type member struct {
 	saved        time.Time
 	saving       bool
 	commits      uint64 // how many have begun
+	committed    uint64 // the number of the last one that Kafka has
 	commitFailed bool   // the last one: the next waits for its time
 	savingOf     int    // events whose end the commit that is on says
 	bytes        int64
@@ -451,6 +453,7 @@ func (m *member) settled(e *entry, r endpoint.Result, took time.Duration) {
 			return
 		}
 		w.fail(e, now)
+		e.noted = m.commits
 		if why := m.exhausted(e, r, now); why != "" {
 			m.die(e, deadReason{Why: why, Class: r.Class, Status: r.Status})
 			return
@@ -522,11 +525,16 @@ func (m *member) finish(e *entry) {
 	m.unsaved++
 }
 
-// wake makes events ready whose pause is over.
+// wake makes events ready whose pause is over. A failure is committed before the next attempt
+// begins: whoever kills this process forgets at most the attempt that is on.
 func (m *member) wake(now time.Time) {
 	for len(m.waiting) > 0 && !m.waiting[0].due.After(now) {
 		e := heap.Pop(&m.waiting).(*entry) //nolint:forcetypeassert // it holds nothing else
-		if e.state == stateWaiting && !e.part.lost {
+		switch {
+		case e.state != stateWaiting || e.part.lost:
+		case e.noted >= m.committed:
+			m.uncommitted = append(m.uncommitted, e)
+		default:
 			e.state = stateReady
 			e.part.retries = append(e.part.retries, e)
 		}
@@ -551,6 +559,7 @@ func (m *member) commit(ctx context.Context, now time.Time) {
 	}
 	m.saving, m.saved, m.savingOf, m.unsaved = true, now, m.unsaved, 0
 	m.commits++
+	number := m.commits
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()
@@ -560,6 +569,11 @@ func (m *member) commit(ctx context.Context, now time.Time) {
 			m.saving, m.savingOf, m.commitFailed = false, 0, err != nil
 			if err == nil {
 				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "done").Inc()
+				m.committed = number
+				for _, e := range m.uncommitted {
+					heap.Push(&m.waiting, e)
+				}
+				m.uncommitted = nil
 				return
 			}
 			m.unsaved += of

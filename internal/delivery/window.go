@@ -33,6 +33,7 @@ type entry struct {
 	// the partition over, the breaker closes or a pause ends. Nobody tried until then.
 	since  time.Time
 	due    time.Time // of the next attempt, while waiting
+	noted  uint64    // commits that had begun when it failed last: the next one says so
 	reason deadReason
 }
 

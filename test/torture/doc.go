@@ -65,6 +65,17 @@
 //	    loses claims) without help
 //	(g) no relay panics, races, or ends by itself
 //
+// With Options.Subscriptions the gateways push the events of a topic to an endpoint, which
+// fails 5 % of the attempts at random, is slow at random, and is in trouble at times. A writer
+// takes the place of the clients; it writes events of 1,000 entities past the gateways, a few
+// of which the endpoint never takes. [CheckPushes] has the rules (a) to (d) and (h); and
+//
+//	(e) when everything is healed, all commits are soon at the ends of their partitions, and
+//	    nothing is left to say beyond them
+//	(f) after a fault ends, new events are delivered within 30 s (60 s, if the endpoint was
+//	    in trouble) without help
+//	(g) no gateway panics, races, or ends by itself
+//
 // [Blast] is a measurement on the same processes: which partitions the loss of one of
 // four brokers harms.
 //

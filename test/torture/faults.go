@@ -21,6 +21,7 @@ const (
 	partStore
 	partTopics
 	partDatabase
+	partEndpoint
 )
 
 // faultKind is one way to break something.
@@ -57,9 +58,11 @@ type fault struct {
 
 func (k faultKind) suits(o *Options) bool {
 	switch {
+	case o.Subscriptions && pushWeight(k.name) == 0:
+		return false
 	case o.Outbox != "" && k.requests:
 		return false
-	case k.outlives && o.Guarantee != transactional:
+	case k.outlives && o.Guarantee != transactional && !o.Subscriptions:
 		return false
 	case k.repeats && o.tight() && o.Guarantee != transactional:
 		return false
@@ -72,7 +75,7 @@ func (k faultKind) suits(o *Options) bool {
 }
 
 func faultKinds() []faultKind {
-	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), livingStoreFaults(), restartFaults(), databaseFaults(), []faultKind{
+	return slices.Concat(gatewayFaults(), kafkaFaults(), networkFaults(), storeFaults(), livingStoreFaults(), restartFaults(), databaseFaults(), pushFaults(), []faultKind{
 		{name: "refusals", part: partTopics, requests: true, begin: refuse},
 	})
 }
@@ -126,6 +129,8 @@ func newScheduler(w *world) *scheduler {
 		s.suited = append(s.suited, k)
 		times := 4
 		switch {
+		case w.opts.Subscriptions:
+			times = pushWeight(k.name)
 		case k.rare:
 			times = 1
 		case k.relays && w.opts.Outbox != "":

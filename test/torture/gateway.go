@@ -164,7 +164,22 @@ func (g *gateway) kill() {
 	<-proc.done
 }
 
-// allowRestart lets a killed gateway start again.
+// leave ends the process in order; it stays down until allowRestart.
+func (g *gateway) leave() {
+	g.mu.Lock()
+	g.keepDown, g.expected = true, true
+	proc := g.proc
+	g.mu.Unlock()
+	if !proc.end(g.stopLimit) {
+		g.mu.Lock()
+		g.deaths = append(g.deaths, fmt.Sprintf("gateway %d did not stop within %v", g.index, g.stopLimit))
+		g.mu.Unlock()
+		proc.signal(syscall.SIGKILL)
+		<-proc.done
+	}
+}
+
+// allowRestart lets a gateway that is down start again.
 func (g *gateway) allowRestart() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

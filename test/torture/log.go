@@ -32,28 +32,32 @@ const settleLimit = 90 * time.Second
 //
 // It reads with franz-go, not with the driver that the gateway uses, so that an error
 // in one does not hide an error in the other.
-func readLog(ctx context.Context, o *Options, brokers, topic string) ([]Record, error) {
+func readLog(ctx context.Context, o *Options, brokers, topic string) (log []Record, err error) {
+	err = readRecords(ctx, o, brokers, topic, func(r *kgo.Record) { log = append(log, recordOf(r)) })
+	return log, err
+}
+
+// readRecords is readLog for records as they are.
+func readRecords(ctx context.Context, o *Options, brokers, topic string, each func(*kgo.Record)) error {
 	admin, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...))
 	if err != nil {
-		return nil, fmt.Errorf("read log: %w", err)
+		return fmt.Errorf("read log: %w", err)
 	}
 	defer admin.Close()
 	ends, err := stableEnds(ctx, kadm.NewClient(admin), topic)
 	if err != nil {
-		return nil, fmt.Errorf("read log: %w", err)
+		return fmt.Errorf("read log: %w", err)
 	}
 	starts := map[int32]kgo.Offset{}
-	var total int64
 	for partition, end := range ends {
 		if end == 0 {
 			delete(ends, partition)
 			continue
 		}
 		starts[partition] = kgo.NewOffset().At(0)
-		total += end
 	}
 	if len(ends) == 0 {
-		return nil, nil
+		return nil
 	}
 	consumer, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(o.isolation()),
@@ -62,27 +66,26 @@ func readLog(ctx context.Context, o *Options, brokers, topic string) ([]Record, 
 		kgo.KeepControlRecords(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}))
 	if err != nil {
-		return nil, fmt.Errorf("read log: %w", err)
+		return fmt.Errorf("read log: %w", err)
 	}
 	defer consumer.Close()
-	log := make([]Record, 0, total)
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	for len(ends) > 0 {
 		fetches := consumer.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("read log: the ends of partitions %v do not come: %w", ends, err)
+			return fmt.Errorf("read log: the ends of partitions %v do not come: %w", ends, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if end, ok := ends[r.Partition]; ok && r.Offset >= end-1 {
 				delete(ends, r.Partition)
 			}
 			if !r.Attrs.IsControl() {
-				log = append(log, recordOf(r))
+				each(r)
 			}
 		})
 	}
-	return log, nil
+	return nil
 }
 
 // stableEnds returns the high watermarks once nothing below them is undecided.

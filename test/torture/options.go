@@ -39,6 +39,10 @@ type Options struct {
 	// Outbox makes the gateways relays of an outbox, with this reader: poll or wal. Writers
 	// take the place of the clients. "": gateways serve.
 	Outbox string
+	// Subscriptions lets the gateways push events to an endpoint. A writer takes the place of
+	// the clients.
+	Subscriptions bool
+	Poison        int // of so many events of a subscription, one can never be delivered
 
 	// A run ends when it has both Events and Faults, and at Duration at the
 	// latest, if that is not 0.
@@ -87,7 +91,7 @@ func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
 		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Keyless: 15, Small: 15, Large: 1, Lease: 9 * time.Second, Window: time.Hour, Delivery: 2 * time.Second,
-		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Out: os.Stdout,
+		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Poison: 1000, Out: os.Stdout,
 	}
 }
 
@@ -130,6 +134,8 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Kafka, "kafka", o.Kafka, "brokers: one, three or four")
 	fs.StringVar(&o.Redis, "redis", o.Redis, "single, replica or cluster")
 	fs.StringVar(&o.Outbox, "outbox", o.Outbox, "reader of the relays, poll or wal: gateways relay the outbox of a PostgreSQL, and transactions take the place of requests")
+	fs.BoolVar(&o.Subscriptions, "subscriptions", o.Subscriptions, "gateways push events to an endpoint, and a writer takes the place of the clients")
+	fs.IntVar(&o.Poison, "poison", o.Poison, "of so many events of a subscription, one can never be delivered")
 	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
 	fs.IntVar(&o.Events, "events", o.Events, "accepted events that the run needs")
 	fs.IntVar(&o.Faults, "faults", o.Faults, "faults that the run needs")
@@ -181,12 +187,13 @@ func (o *Options) validate() error {
 	check(slices.Contains([]string{redisSingle, redisReplica, redisCluster}, o.Redis), "redis %q is none of single, replica, cluster", o.Redis)
 	check(slices.Contains([]string{"", readPoll, readWAL}, o.Outbox), "outbox %q is neither poll nor wal", o.Outbox)
 	check(!o.Together || o.Outbox == "", "the faults of -together need requests: leave out -outbox")
+	check(!o.Subscriptions || o.Outbox == "" && !o.Together, "leave out -outbox and -together, or -subscriptions")
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)
 	check(o.Keyless >= 0 && o.Small >= 0 && o.Keyless+o.Small <= 100, "keyless %d %%, small %d %%: more than 100 %% or less than 0", o.Keyless, o.Small)
 	check(o.Large >= 0 && o.Large <= 100, "large %d %%: more than 100 %% or less than 0", o.Large)
-	check(o.Clients > 0 && o.Rate > 0 && o.Refusals > 0, "clients, rate and refusals must be more than 0")
+	check(o.Clients > 0 && o.Rate > 0 && o.Refusals > 0 && o.Poison > 0, "clients, rate, refusals and poison must be more than 0")
 	check(!o.Together || o.Duration > 0, "faults together last for the duration of the run: give one")
 	check(o.Delivery >= time.Second, "delivery timeout %v: at least 1s", o.Delivery)
 	check(o.Lease >= o.Delivery+leaseOver, "lease %v: must be at least %v", o.Lease, o.Delivery+leaseOver)

@@ -42,6 +42,9 @@ func (w *world) awaitService(ctx context.Context, after string, limit time.Durat
 	if w.shop != nil {
 		return w.awaitRelay(ctx, after, limit)
 	}
+	if w.push != nil {
+		return w.awaitPushes(ctx, after, limit)
+	}
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, 2*limit)
 	defer cancel()

@@ -20,6 +20,9 @@ func (o *Options) setup() string {
 	if o.Outbox != "" {
 		text += ", outbox read by " + o.Outbox
 	}
+	if o.Subscriptions {
+		text += ", subscriptions"
+	}
 	return text
 }
 

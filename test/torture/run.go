@@ -75,6 +75,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if w.shop != nil {
 		return w.tortureOutbox(ctx)
 	}
+	if w.push != nil {
+		return w.torturePushes(ctx)
+	}
 	return w.torture(ctx)
 }
 

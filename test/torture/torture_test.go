@@ -54,3 +54,17 @@ func TestTortureOutboxShort(t *testing.T) {
 		})
 	}
 }
+
+// TestTortureSubscriptionsShort does the same with gateways that push events to an endpoint,
+// about half a minute.
+func TestTortureSubscriptionsShort(t *testing.T) {
+	o := Defaults()
+	o.Seed, o.Subscriptions, o.Gateways, o.Out = *seed, true, 3, t.Output()
+	o.Duration, o.Race, o.Rate = 12*time.Second, true, 200
+	o.Only = []string{"gateway-kill", "gateway-leave", "dead-letters-refused", "endpoint-404", "endpoint-resets", "kafka-cut"}
+	result, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, result.Violations, "repeat with -torture.seed=%d; see %s", result.Seed, result.Folder)
+	require.Greater(t, result.By["delivered"], 500, "the machine is too busy to prove anything")
+	require.NotEmpty(t, result.Faults)
+}

@@ -27,7 +27,8 @@ type world struct {
 	dir      string
 	kafka    *kafka
 	store    *store
-	shop     *shop // nil: no outbox
+	shop     *shop   // nil: no outbox
+	push     *pushes // nil: no subscriptions
 	gateways []*gateway
 	hooks    hooks
 	posters  []*poster
@@ -97,7 +98,7 @@ func startWorld(ctx context.Context, o *Options, dir string) (*world, error) {
 	if err := writeSchemas(filepath.Join(dir, "schemas"), o.blast); err != nil {
 		return w, err
 	}
-	if err := w.makeOutbox(ctx, binary); err != nil {
+	if err := errors.Join(w.makeOutbox(ctx, binary), w.startPushes(ctx)); err != nil {
 		return w, err
 	}
 	for i := range o.Gateways {
@@ -192,6 +193,9 @@ func (w *world) config(g *gateway) (map[string]any, error) {
 	if w.shop != nil {
 		cfg["outbox"] = w.shop.settings(o, g.index)
 	}
+	if w.push != nil {
+		cfg["subscriptions"] = w.push.settings()
+	}
 	if o.Client != "" {
 		cfg["kafka"].(map[string]any)["client"] = o.Client
 	}
@@ -230,6 +234,9 @@ func (w *world) healAll() {
 			p.heal()
 		}
 	}
+	if w.push != nil {
+		w.push.endpoint.calm()
+	}
 	for _, g := range w.gateways {
 		g.resume()
 		g.allowRestart()
@@ -261,6 +268,9 @@ func (w *world) close() {
 		g.mu.Unlock()
 		g.process().signal(9)
 		<-g.watched
+	}
+	if w.push != nil {
+		w.push.close()
 	}
 	if w.kafka != nil {
 		w.kafka.close()

@@ -2,6 +2,7 @@ package mutations
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"eventgateway/internal/failpoint"
@@ -32,7 +33,7 @@ type Edit struct{ File, Old, New string }
 
 // Table returns all mutations.
 func Table() []Mutation {
-	return append(outboxTable(), []Mutation{
+	return slices.Concat(outboxTable(), pushTable(), []Mutation{
 		{
 			Name: "no-recovery-read", Rule: "7: who takes over reads the log first",
 			Edits: []Edit{{
@@ -204,7 +205,7 @@ func Table() []Mutation {
 				o.Only = []string{"kafka-cut", "redis-cut", "gateway-kill"}
 			},
 		},
-	}...)
+	})
 }
 
 // outboxTable are those of the outbox's relay.
