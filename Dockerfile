@@ -4,8 +4,10 @@
 # librdkafka is linked in, by cgo, from the static library for glibc that
 # confluent-kafka-go carries. What stays dynamic is libc and libm, so the build
 # needs a C compiler and the result a base with a glibc that is not older: both
-# are Debian 12. For builds that can be repeated, pin both with a digest (name:tag@sha256:…),
-# and raise it for updates. The base has no shell, no package manager and no OpenSSL
+# are Debian 12. Neither is pinned by digest: one has to be read from the registry, and the
+# machines that this repository is tested on reach none. For builds that can be repeated, pin
+# both where you build (--build-arg GO_IMAGE=name:tag@sha256:…, BASE_IMAGE likewise), and
+# raise the digests for updates. The base has no shell, no package manager and no OpenSSL
 # (librdkafka brings its own), but authorities' certificates and time zones.
 ARG GO_IMAGE=docker.io/library/golang:1.26-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/base-nossl-debian12:nonroot

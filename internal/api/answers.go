@@ -47,7 +47,7 @@ func (a *answers) take(owner string, n int64, force bool) (*answerHold, bool) {
 	switch {
 	case force:
 		a.budget.Force(n)
-	case a.unread(owner) || !a.budget.Take(n):
+	case a.unread(owner) || !a.budget.TakeLarge(n):
 		return nil, false
 	}
 	a.mu.Lock()

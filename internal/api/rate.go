@@ -116,23 +116,31 @@ var (
 
 // stranger charges a call that nobody has answered for to its address.
 func (a *access) stranger(c *fiber.Ctx) error {
-	return a.ofAddress(c, a.strangers)
+	return a.ofAddress(c, a.strangers, "")
 }
 
-// limitWebhooks limits the deliveries of each address, before the body is read.
-func (a *access) limitWebhooks(c *fiber.Ctx) error {
-	if err := a.ofAddress(c, a.deliveries); err != nil {
-		a.refused(c, "", string(event.RateLimited), errWebhookRate)
-		return err
+// limitWebhooks limits the deliveries of each address to each source, before the body is
+// read: to verify one costs more than to refuse it. Deliveries to sources that do not exist
+// count as calls of strangers.
+func (a *access) limitWebhooks(sources map[string]Webhook) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		name := c.Params("source")
+		if _, ok := sources[name]; !ok {
+			return a.limitStrangers(c)
+		}
+		if err := a.ofAddress(c, a.deliveries, name); err != nil {
+			a.refused(c, "", string(event.RateLimited), errWebhookRate)
+			return err
+		}
+		return c.Next()
 	}
-	return c.Next()
 }
 
-func (a *access) ofAddress(c *fiber.Ctx, limits *rate.Addresses) error {
+func (a *access) ofAddress(c *fiber.Ctx, limits *rate.Addresses, purpose string) error {
 	if limits == nil {
 		return nil
 	}
-	if d := limits.Take(a.addresses.address(c)); !d.Allowed {
+	if d := limits.Take(a.addresses.address(c), purpose); !d.Allowed {
 		return refuseOften(d, "Calls like this one may come %d times in %s from one address.")
 	}
 	return nil

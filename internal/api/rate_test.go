@@ -239,6 +239,25 @@ func TestStrangersAndWebhooksHaveARate(t *testing.T) {
 	}
 }
 
+// Forged deliveries, and those to sources that do not exist, use up nothing of what a
+// provider may deliver: that is counted for each address and source.
+func TestStrangersDoNotUseUpASourcesRate(t *testing.T) {
+	t.Parallel()
+	once := func(c *Config, _ *Catalog) { c.WebhookRate = rate.Limit{Count: 1, Per: time.Hour} }
+	g := start(t, accepting, withWebhooks(t), withProxies("127.0.0.0/8"), once)
+	const body = `{"id":"evt_1","type":"charge.succeeded","data":{"object":{"id":"ch_1"}}}`
+	provider, stranger := "X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 203.0.113.9"
+	forged := func(source, from string) int {
+		return g.do(t, http.MethodPost, "/v1/webhooks/"+source, body, from).StatusCode
+	}
+	require.Equal(t, http.StatusUnauthorized, forged("stripe", stranger))
+	require.Equal(t, http.StatusTooManyRequests, forged("stripe", stranger))
+	require.Equal(t, http.StatusNotFound, forged("other", provider))
+	require.Equal(t, http.StatusUnauthorized, forged("slack", provider), "whoever shares the provider's address, at another source")
+	require.Equal(t, http.StatusAccepted, deliver(t, g, "stripe", body, provider).StatusCode)
+	require.Equal(t, http.StatusTooManyRequests, deliver(t, g, "stripe", body, provider).StatusCode)
+}
+
 // Strangers and webhooks do not count as a client.
 func TestWhoIsNoClient(t *testing.T) {
 	t.Parallel()

@@ -115,6 +115,7 @@ func New(cfg Config, door Door, catalog Catalog, logger *slog.Logger, reg promet
 // compares the two. Only handlers behind publish can pass events to the door.
 func (s *Server) routes() {
 	access, site := s.access, s.site
+	limitWebhooks := access.limitWebhooks(s.cfg.Webhooks)
 	s.app.Use(s.observe, securityHeaders(s.cfg), s.checkHost, s.origins.crossOrigin)
 	v1 := s.app.Group("/v1")
 	v1.Post("/events", access.identify, access.limit, s.publish(s.postCloudEvent))
@@ -122,9 +123,9 @@ func (s *Server) routes() {
 	v1.Post("/events/:type", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Post("/events/:type/:version", access.identify, access.limit, s.publish(s.postEvent))
 	v1.Delete("/events/:type/:version", access.identify, access.limit, s.publish(s.deleteEntity))
-	v1.Post("/webhooks/:source", access.limitWebhooks, s.publish(s.webhooks.post)) // identified by its signature
-	v1.Options("/webhooks/:source", access.limitWebhooks, s.webhooks.handshake)
-	v1.Get("/webhooks/:source", access.limitWebhooks, s.webhooks.register) // and HEAD
+	v1.Post("/webhooks/:source", limitWebhooks, s.publish(s.webhooks.post)) // identified by its signature
+	v1.Options("/webhooks/:source", limitWebhooks, s.webhooks.handshake)
+	v1.Get("/webhooks/:source", limitWebhooks, s.webhooks.register) // and HEAD
 	v1.Get("/receipts", access.identify, access.limit, s.getReceipt)       // may read Kafka; other GETs are reads
 	v1.Get("/event-types", access.identify, access.limitReads, site.listEventTypes)
 	v1.Get("/event-types/:type", access.identify, access.limitReads, site.getEventType)

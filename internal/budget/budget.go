@@ -12,8 +12,8 @@ const (
 	reserveShare = 4
 	// leastReserve, in bytes, is what one large event may take while it is checked.
 	leastReserve = 16 << 20
-	// smallShare of the bytes is for bodies that are not large: those must not be refused
-	// because large ones wait for their turn.
+	// smallShare of the bytes is for what is small: it must not be refused because large
+	// bodies wait for their turn, nor because of the work on one of them.
 	smallShare = 8
 	// slotWait is how long work waits for a slot.
 	slotWait = 5 * time.Second
@@ -23,7 +23,9 @@ const (
 type Budget struct {
 	limit   int64 // bytes that requests may hold
 	reserve int64 // bytes that work may take beyond that
+	share   int64 // bytes that are left to what is small, of limit and beyond reserve
 	held    atomic.Int64
+	working atomic.Int64 // of those, bytes that work has taken
 
 	quick, long chan struct{} // a token is a slot that is taken
 	wait        time.Duration
@@ -44,21 +46,27 @@ const (
 func New(bytes int64) *Budget {
 	processors := runtime.GOMAXPROCS(0)
 	return &Budget{
-		limit: bytes, reserve: max(leastReserve, bytes/reserveShare), wait: slotWait,
+		limit: bytes, reserve: max(leastReserve, bytes/reserveShare), share: bytes / smallShare, wait: slotWait,
 		quick: make(chan struct{}, processors), long: make(chan struct{}, max(1, processors/2)),
 	}
 }
 
-// Take reserves n bytes and reports whether they fit.
-func (b *Budget) Take(n int64) bool { return b == nil || b.take(n, b.limit) }
+// Take reserves n bytes of a body of at most QuickBytes and reports whether they fit.
+func (b *Budget) Take(n int64) bool { return b == nil || b.take(n, b.limit, b.most()) }
 
-// TakeLarge is Take for a body of more than QuickBytes: it leaves room for small ones.
-func (b *Budget) TakeLarge(n int64) bool { return b == nil || b.take(n, b.limit-b.limit/smallShare) }
+// TakeLarge is Take for whatever is larger: it leaves room for small bodies.
+func (b *Budget) TakeLarge(n int64) bool {
+	return b == nil || b.take(n, b.limit, b.limit-b.share)
+}
 
-func (b *Budget) take(n, limit int64) bool {
+// most is how many bytes may be held in all, those of work included.
+func (b *Budget) most() int64 { return b.limit + b.reserve + b.share }
+
+// take reserves n bytes if all but work then hold limit at most, and everything holds most.
+func (b *Budget) take(n, limit, most int64) bool {
 	for {
 		held := b.held.Load()
-		if n > limit-held {
+		if n > limit-(held-b.working.Load()) || n > most-held {
 			b.refused[noMemory].Add(1)
 			return false
 		}
@@ -77,7 +85,7 @@ func (b *Budget) Force(n int64) {
 }
 
 // Room reports whether a large body of n bytes would fit now.
-func (b *Budget) Room(n int64) bool { return b == nil || n <= b.limit-b.limit/smallShare-b.held.Load() }
+func (b *Budget) Room(n int64) bool { return b == nil || n <= b.limit-b.share-b.held.Load() }
 
 // Give returns n reserved bytes.
 func (b *Budget) Give(n int64) {

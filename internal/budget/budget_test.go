@@ -57,7 +57,7 @@ func TestWorkHasAReserve(t *testing.T) {
 	t.Parallel()
 	b := small(1000)
 	require.True(t, b.Take(1000))
-	w, err := b.Begin(1)
+	w, err := b.Begin(QuickBytes + 1)
 	require.NoError(t, err)
 	require.True(t, w.Take(leastReserve/2))
 	held := w.Held()
@@ -67,6 +67,30 @@ func TestWorkHasAReserve(t *testing.T) {
 	require.EqualValues(t, 1000+leastReserve/2, b.Held())
 	w.End()
 	require.EqualValues(t, 1000, b.Held())
+}
+
+// Large bodies and the work on one of them hold all that they may, and a small event must
+// get through all the same.
+func TestWorkLeavesRoomForSmallEvents(t *testing.T) {
+	t.Parallel()
+	b := small(800)
+	require.True(t, b.TakeLarge(700))
+	long, err := b.Begin(QuickBytes + 1)
+	require.NoError(t, err)
+	require.True(t, long.Take(leastReserve+100))
+	require.False(t, long.Take(1))
+	require.True(t, b.Take(50))
+	quick, err := b.Begin(QuickBytes)
+	require.NoError(t, err)
+	require.True(t, quick.Take(50))
+	require.False(t, quick.Take(1))
+	quick.End()
+	require.True(t, b.Take(50))
+	require.False(t, b.Take(1))
+	long.End()
+	require.False(t, b.Take(1), "bodies have their own limit")
+	require.EqualValues(t, 800, b.Held())
+	require.Zero(t, b.working.Load())
 }
 
 func TestSlots(t *testing.T) {

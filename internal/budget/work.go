@@ -101,8 +101,7 @@ func (w *Work) Held() int64 {
 // Keep gives back what was taken beyond so many bytes.
 func (w *Work) Keep(bytes int64) {
 	if w != nil && w.held > bytes {
-		w.budget.Give(w.held - bytes)
-		w.held = bytes
+		w.give(w.held - bytes)
 	}
 }
 
@@ -111,11 +110,24 @@ func (w *Work) Take(n int) bool {
 	if w == nil {
 		return true
 	}
-	if !w.budget.take(int64(n), w.budget.limit+w.budget.reserve) {
+	b := w.budget
+	most := b.most()
+	if w.Long() {
+		most -= b.share
+	}
+	b.working.Add(int64(n))
+	if !b.take(int64(n), most, most) {
+		b.working.Add(-int64(n))
 		return false
 	}
 	w.held += int64(n)
 	return true
+}
+
+func (w *Work) give(n int64) {
+	w.budget.Give(n)
+	w.budget.working.Add(-n)
+	w.held -= n
 }
 
 // End gives the slot and the bytes back. The Work must not be used afterwards.
@@ -127,7 +139,7 @@ func (w *Work) End() {
 		<-w.slots
 	}
 	if w.held > 0 {
-		w.budget.Give(w.held)
+		w.give(w.held)
 	}
 	*w = Work{}
 	works.Put(w)

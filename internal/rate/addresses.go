@@ -29,12 +29,13 @@ func NewAddresses(limit Limit) *Addresses {
 	return &Addresses{limit: limit, seed: maphash.MakeSeed(), guards: make([]guard, addressSlots)}
 }
 
-// Take decides about a call from an address. An invalid one counts like any other.
-func (a *Addresses) Take(address netip.Addr) Decision {
+// Take decides about a call from an address. An invalid one counts like any other. Calls for
+// different purposes are counted apart: callers must not be able to invent one.
+func (a *Addresses) Take(address netip.Addr, purpose string) Decision {
 	if a == nil {
 		return Decision{Allowed: true}
 	}
-	slot := maphash.Comparable(a.seed, Subscriber(address)) % addressSlots
+	slot := maphash.Comparable(a.seed, addressKey{Subscriber(address), purpose}) % addressSlots
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -44,6 +45,11 @@ func (a *Addresses) Take(address netip.Addr) Decision {
 	}
 	ok, after := g.take(now, 1)
 	return Decision{Limit: a.limit, Allowed: ok, RetryAfter: after}
+}
+
+type addressKey struct {
+	subscriber netip.Prefix
+	purpose    string
 }
 
 // Subscriber is the prefix that an address is counted under.

@@ -3,6 +3,7 @@ package rate
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,9 +91,9 @@ func TestAddresses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAddresses(perSecond(3))
-		spend := func(address string) (passed int) {
+		spend := func(address string, purpose ...string) (passed int) {
 			for range 10 {
-				if d := a.Take(netip.MustParseAddr(address)); d.Allowed {
+				if d := a.Take(netip.MustParseAddr(address), strings.Join(purpose, "")); d.Allowed {
 					passed++
 				} else {
 					require.Positive(t, d.RetryAfter)
@@ -102,11 +103,12 @@ func TestAddresses(t *testing.T) {
 		}
 		require.Equal(t, 3, spend("192.0.2.1"))
 		require.Zero(t, spend("::ffff:192.0.2.1"), "the same address")
+		require.Equal(t, 3, spend("192.0.2.1", "stripe"), "counted apart")
 		require.Equal(t, 3, spend("2001:db8::1"))
 		require.Zero(t, spend("2001:db8::ffff:1"), "the same /64")
 		time.Sleep(time.Second)
 		require.Equal(t, 3, spend("192.0.2.1"))
 		require.Len(t, a.guards, addressSlots, "however many addresses there are")
-		require.True(t, NewAddresses(Limit{}).Take(netip.Addr{}).Allowed)
+		require.True(t, NewAddresses(Limit{}).Take(netip.Addr{}, "").Allowed)
 	})
 }

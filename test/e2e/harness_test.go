@@ -38,6 +38,13 @@ var suite struct {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(attackVariable) != "" {
+		if err := runAttack(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "attack:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	// Tests that are parallel wait for leases, timeouts and restarts, and hardly compute: there
 	// may be more of them than processors.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -94,72 +93,6 @@ func hostileGateway(t *testing.T, o options) *gateway {
 	return startGateway(t, o)
 }
 
-// bombardment sends a request again and again on several connections, until it is stopped.
-type bombardment struct {
-	stop    chan struct{}
-	running sync.WaitGroup
-	mu      sync.Mutex
-	answers map[int]int // by status; 0: none
-	bytes   int         // of the largest answer
-}
-
-func newBombardment() *bombardment {
-	return &bombardment{stop: make(chan struct{}), answers: map[int]int{}}
-}
-
-func (b *bombardment) stopped() bool {
-	select {
-	case <-b.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-func (b *bombardment) end() {
-	close(b.stop)
-	b.running.Wait()
-}
-
-// send posts text on n connections, each time count is not exhausted; 0: until the end.
-func (b *bombardment) send(addr, text string, n, count int) {
-	for range n {
-		b.running.Go(func() {
-			for i := 0; (count == 0 || i < count) && !b.stopped(); i++ {
-				a, err := exchange(addr, text, true, patient)
-				b.mu.Lock()
-				if err != nil {
-					a.status = 0
-				}
-				b.answers[a.status]++
-				b.bytes = max(b.bytes, len(a.body))
-				b.mu.Unlock()
-			}
-		})
-	}
-}
-
-// ignore posts text on n connections and reads no answer, until the gateway gives up.
-func (b *bombardment) ignore(addr, text string, n int) {
-	for range n {
-		b.running.Go(func() {
-			for !b.stopped() {
-				conn, err := net.Dial("tcp", addr)
-				if err != nil {
-					continue
-				}
-				_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-				_, _ = io.WriteString(conn, text)
-				select {
-				case <-b.stop:
-				case <-time.After(10 * time.Second):
-				}
-				_ = conn.Close()
-			}
-		})
-	}
-}
-
 // TestCostOfOneKind: each kind alone, as often as once did harm.
 func TestCostOfOneKind(t *testing.T) {
 	for _, c := range []struct {
@@ -191,7 +124,7 @@ func TestCostOfOneKind(t *testing.T) {
 			}
 			require.Less(t, peak, int64(statedMemory))
 			require.Less(t, took, c.cpu)
-			require.Less(t, all.bytes, 2<<20, "the largest answer")
+			require.Less(t, all.bytes, int64(2<<20), "the largest answer")
 			g.holdsNothing(t)
 		})
 	}
@@ -241,15 +174,14 @@ func TestHonestClientBesideHostileOnes(t *testing.T) {
 			honest := newHonest(t, g)
 			honest.measure(t, 2*time.Second) // the first is slow
 			quiet := honest.measure(t, span/4)
-			all := newBombardment()
-			all.sendAllKinds(t, g.addr)
+			end := allKinds(t, g.addr).start(t)
 			during := honest.measure(t, span)
-			all.end()
+			others := end()
 			g.holdsNothing(t)
 			again := honest.measure(t, span/4)
 			peak, reference := g.peakMemory(t), max(quiet.p99, again.p99)
 			t.Logf("honest client: quiet %v, and again %v; beside the others %v, p99 %.1f times as long", quiet, again, during, float64(during.p99)/float64(reference))
-			t.Logf("others: answers %v of at most %d bytes; memory at most %d MiB", all.answers, all.bytes, peak>>20)
+			t.Logf("others: answers %v of at most %d bytes, CPU %v of their own; memory at most %d MiB", others.Answers, others.Bytes, others.CPU, peak>>20)
 			require.Less(t, peak, c.memory)
 			require.Empty(t, quiet.refused)
 			require.Empty(t, again.refused)
@@ -277,17 +209,6 @@ func (g *gateway) holdsNothing(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-func (b *bombardment) sendAllKinds(t *testing.T, addr string) {
-	t.Helper()
-	kinds := hostileKinds(t)
-	b.send(addr, kinds["objects of one member"], 50, 0)
-	b.send(addr, kinds["290,000 objects"], 20, 0)
-	b.send(addr, kinds["many violations"], 16, 0)
-	b.send(addr, kinds["a large answer"], 5, 0)
-	b.send(addr, kinds["a recursive schema"], 3, 0)
-	b.ignore(addr, kinds["a large answer"], 25)
 }
 
 // honest posts keyed orders at a steady pace.
