@@ -20,9 +20,11 @@ const (
 	pollRecords = 1000
 	// A commit begins when so many events are finished, or so long after the one before.
 	// No attempt begins while maxUnsaved are finished and not committed: what is delivered
-	// again after a kill is at most that, and what was in flight.
+	// again after a kill is at most that, and what was in flight. While Kafka is slow, or
+	// refuses commits, it is maxUnsavedSlow.
 	commitEvents   = 50
-	maxUnsaved     = 200
+	maxUnsaved     = 1000
+	maxUnsavedSlow = 200
 	commitInterval = 100 * time.Millisecond
 	commitTimeout  = 5 * time.Second
 	// settleOnRevoke is how long a partition that is given up waits for its attempts; all
@@ -365,7 +367,7 @@ func (m *member) dispatch(now time.Time) {
 	}
 	m.pace.measure(now)
 	m.paced = 0
-	for m.inFlight < limit && m.unsaved+m.savingOf < maxUnsaved {
+	for m.inFlight < limit && m.unsaved+m.savingOf < m.mostUnsaved(now) {
 		if m.pace.limit > 0 && m.caughtUp() {
 			m.pace.end()
 		}
@@ -379,6 +381,14 @@ func (m *member) dispatch(now time.Time) {
 		}
 		m.start(e)
 	}
+}
+
+// mostUnsaved is how many events may be finished and not committed.
+func (m *member) mostUnsaved(now time.Time) int {
+	if m.commitFailed || m.saving && now.Sub(m.saved) > commitInterval {
+		return maxUnsavedSlow
+	}
+	return maxUnsaved
 }
 
 // caughtUp reports whether no event waits but for those that fail or are in flight.

@@ -3,8 +3,9 @@ package delivery
 import "time"
 
 const (
-	// paceFactor times the rate before an outage is the most after it.
-	paceFactor = 2
+	// paceFactor times the rate before an outage is the rate after it: with what may begin at
+	// once, less than twice as many attempts in any second.
+	paceFactor = 1.9
 	// paceDoubles is how long until that doubles: what waits must not wait forever.
 	paceDoubles = time.Minute
 	// paceSample is how long successes are counted for one measurement of the rate.
@@ -19,8 +20,8 @@ type pace struct {
 	known   bool    // it was measured
 	counted int
 	since   time.Time
-	limit   float64 // attempts per second; 0: none
-	raise   time.Time
+	limit   float64   // attempts per second; 0: none
+	raise   time.Time // when limit doubles; zero while the outage lasts
 	next    time.Time // when the next attempt may begin
 }
 
@@ -52,8 +53,9 @@ func (p *pace) measure(now time.Time) {
 // compare with.
 func (p *pace) begin(now time.Time) {
 	if p.limit == 0 && p.known {
-		p.limit, p.raise, p.next = max(paceFactor*p.rate, p.least), now.Add(paceDoubles), now
+		p.limit, p.next = max(paceFactor*p.rate, p.least), now
 	}
+	p.raise = time.Time{}
 }
 
 // resume begins the time after which the bound doubles: the outage is over.
@@ -74,13 +76,13 @@ func (p *pace) wait(now time.Time) time.Duration {
 	if p.limit == 0 {
 		return 0
 	}
-	if now.After(p.raise) {
+	if !p.raise.IsZero() && now.After(p.raise) {
 		p.limit, p.raise = 2*p.limit, now.Add(paceDoubles)
 	}
 	if p.next.After(now) {
 		return p.next.Sub(now)
 	}
-	const burst = 100 * time.Millisecond // of attempts may begin at once
+	const burst = 50 * time.Millisecond // of attempts may begin at once
 	if p.next.Before(now.Add(-burst)) {
 		p.next = now.Add(-burst)
 	}

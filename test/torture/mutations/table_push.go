@@ -71,9 +71,13 @@ func pushTable() []Mutation {
 			Name: "push-unbounded-without-a-commit", Rule: "no attempt begins while many are finished and not committed", Breaks: "b",
 			Edits: []Edit{{
 				File: "internal/delivery/member.go",
-				Old:  "maxUnsaved     = 200\n",
+				Old:  "maxUnsaved     = 1000\n",
 				New:  "maxUnsaved     = 1 << 20\n",
-			}, rareCommits("100")},
+			}, {
+				File: "internal/delivery/member.go",
+				Old:  "maxUnsavedSlow = 200\n",
+				New:  "maxUnsavedSlow = 1 << 20\n",
+			}, rareCommits("300")},
 			Options: run(4, "gateway-kill"),
 		},
 	}
