@@ -38,6 +38,8 @@ const (
 	idleTick = time.Minute
 	// ageTick is between two looks at the ages of events that wait.
 	ageTick = 5 * time.Second
+	// attemptIdle is how long a goroutine waits for another attempt to make.
+	attemptIdle = time.Second
 	// drain is how many messages the loop takes before it looks what they make possible.
 	drain = 256
 )
@@ -51,7 +53,9 @@ type member struct {
 	group  *kafka.Group
 	todo   chan func()
 	polled chan []*kafka.Record
-	ended  chan struct{}
+	// attempts are for goroutines that have none at the moment.
+	attempts chan attempt
+	ended    chan struct{}
 
 	windows      map[kafka.Partition]*window
 	order        []*window // whose turn it is
@@ -83,7 +87,7 @@ type member struct {
 
 func newMember(s *Subscription) *member {
 	return &member{
-		sub: s, cfg: s.cfg, logger: s.logger, todo: make(chan func(), drain), polled: make(chan []*kafka.Record),
+		sub: s, cfg: s.cfg, logger: s.logger, todo: make(chan func(), drain), polled: make(chan []*kafka.Record), attempts: make(chan attempt),
 		ended: make(chan struct{}), windows: map[kafka.Partition]*window{}, breaker: newBreaker(s.cfg.Concurrency),
 		pace: pace{least: float64(s.cfg.Concurrency)},
 	}
@@ -421,14 +425,43 @@ func (m *member) pick() *entry {
 	return nil
 }
 
+// attempt is one that begins.
+type attempt struct {
+	entry  *entry
+	ctx    context.Context // ends when the partition is given up
+	record *kafka.Record
+	number int
+}
+
 func (m *member) start(e *entry) {
 	m.inFlight++
-	ctx, record, attempt := e.part.ctx, e.record, e.attempts+1
-	go func() {
+	a := attempt{entry: e, ctx: e.part.ctx, record: e.record, number: e.attempts + 1}
+	select {
+	case m.attempts <- a:
+	default:
+		go m.attempt(a)
+	}
+}
+
+// attempt makes attempts, one after the other, until there was none for a while: a new
+// goroutine for each would grow its stack each time.
+func (m *member) attempt(a attempt) {
+	idle := time.NewTimer(attemptIdle)
+	defer idle.Stop()
+	for {
 		begun := time.Now()
-		result := m.sub.attempt(ctx, record, attempt)
+		result := m.sub.attempt(a.ctx, a.record, a.number)
+		e := a.entry
 		m.send(func() { m.settled(e, result, time.Since(begun)) })
-	}()
+		idle.Reset(attemptIdle)
+		select {
+		case a = <-m.attempts:
+		case <-idle.C:
+			return
+		case <-m.ended:
+			return
+		}
+	}
 }
 
 // settled takes the result of an attempt.
@@ -458,6 +491,7 @@ func (m *member) settled(e *entry, r endpoint.Result, took time.Duration) {
 		m.sub.metrics.delivered(m.cfg.Name, e.record.Timestamp, now)
 		m.finish(e)
 	default:
+		m.pace.failed++
 		if !m.note(now, e, true) {
 			w.rotate(e)
 			return

@@ -8,6 +8,9 @@ const (
 	paceFactor = 1.9
 	// paceDoubles is how long until that doubles: what waits must not wait forever.
 	paceDoubles = time.Minute
+	// paceFailing is the number of successes for each failure below which the rate is not
+	// measured.
+	paceFailing = 4
 	// paceSample is how long successes are counted for one measurement of the rate.
 	paceSample = time.Second
 )
@@ -19,6 +22,7 @@ type pace struct {
 	rate    float64 // successes per second, smoothed
 	known   bool    // it was measured
 	counted int
+	failed  int // attempts, in the same time
 	since   time.Time
 	limit   float64   // attempts per second; 0: none
 	raise   time.Time // when limit doubles; zero while the outage lasts
@@ -39,14 +43,15 @@ func (p *pace) measure(now time.Time) {
 	if p.since.IsZero() || took < paceSample {
 		return
 	}
-	if p.limit == 0 {
+	// While much fails, the rate is that of an endpoint that falls ill.
+	if p.limit == 0 && paceFailing*p.failed <= p.counted {
 		now := float64(p.counted) / took.Seconds()
 		if p.known {
 			now = 0.5*p.rate + 0.5*now
 		}
 		p.rate, p.known = now, true
 	}
-	p.counted, p.since = 0, now
+	p.counted, p.failed, p.since = 0, 0, now
 }
 
 // begin bounds the rate, after an outage. A gateway that has just begun has no rate to

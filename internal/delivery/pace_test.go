@@ -20,6 +20,14 @@ func TestPaceAfterAnOutage(t *testing.T) {
 		p.measure(now)
 	}
 	require.InDelta(t, 100, p.rate, 5)
+	for range 10 { // a third fails, which takes long
+		p.delivered(now)
+		p.delivered(now)
+		p.failed++
+		now = now.Add(paceSample)
+		p.measure(now)
+	}
+	require.InDelta(t, 100, p.rate, 5, "a sick endpoint's rate")
 	p.begin(now)
 	now = now.Add(2 * paceDoubles) // an outage
 	p.wait(now)
