@@ -6,8 +6,9 @@ const (
 	// paceFactor times the rate before an outage is the rate after it: with what may begin at
 	// once, less than twice as many attempts in any second.
 	paceFactor = 1.9
-	// paceDoubles is how long until that doubles: what waits must not wait forever.
-	paceDoubles = time.Minute
+	// paceDoubles is how long until that doubles: what waits must not wait forever. What an
+	// outage of a minute leaves behind is delivered before.
+	paceDoubles = 3 * time.Minute
 	// paceFailing is the number of successes for each failure below which the rate is not
 	// measured.
 	paceFailing = 4
