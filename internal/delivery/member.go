@@ -614,10 +614,7 @@ func (m *member) commit(ctx context.Context, now time.Time) {
 			if err == nil {
 				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "done").Inc()
 				m.committed = number
-				for _, e := range m.uncommitted {
-					heap.Push(&m.waiting, e)
-				}
-				m.uncommitted = nil
+				m.reviewUncommitted()
 				return
 			}
 			m.unsaved += of
@@ -632,6 +629,14 @@ func (m *member) commit(ctx context.Context, now time.Time) {
 			}
 		})
 	}()
+}
+
+// reviewUncommitted looks again at the events that waited for a commit.
+func (m *member) reviewUncommitted() {
+	for _, e := range m.uncommitted {
+		heap.Push(&m.waiting, e)
+	}
+	m.uncommitted = nil
 }
 
 // next is how long the loop may sleep.
