@@ -12,6 +12,8 @@ const (
 	// paceFailing is the number of successes for each failure below which the rate is not
 	// measured.
 	paceFailing = 4
+	// paceMemory is how much of the rate is that of earlier samples: about the last ten count.
+	paceMemory = 0.9
 	// paceSample is how long successes are counted for one measurement of the rate.
 	paceSample = time.Second
 )
@@ -48,7 +50,7 @@ func (p *pace) measure(now time.Time) {
 	if p.limit == 0 && paceFailing*p.failed <= p.counted {
 		now := float64(p.counted) / took.Seconds()
 		if p.known {
-			now = 0.5*p.rate + 0.5*now
+			now = paceMemory*p.rate + (1-paceMemory)*now
 		}
 		p.rate, p.known = now, true
 	}
