@@ -383,6 +383,12 @@ func (m *member) dispatch(now time.Time) {
 			m.pace.giveBack()
 			return
 		}
+		if e.attempts >= m.cfg.Retry.Attempts { // whoever had the partition could not write its dead letter
+			m.pace.giveBack()
+			e.part.inFlight--
+			m.die(e, deadReason{Why: "attempts"})
+			continue
+		}
 		m.start(e)
 	}
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"container/heap"
+	"net/http"
 	"testing"
 	"time"
 
@@ -49,4 +50,20 @@ func TestFewEventsWaitForASlowCommit(t *testing.T) {
 	require.Equal(t, maxUnsaved, m.mostUnsaved(now.Add(time.Hour)))
 	m.commitFailed = true
 	require.Equal(t, maxUnsavedSlow, m.mostUnsaved(now))
+}
+
+// Whoever had the partition before made all attempts, and could not write the dead letter.
+func TestExhaustedEventIsNotAttemptedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.answers(func(call) int { return http.StatusInternalServerError })
+	w.write(record("bad", `{}`))
+	cfg := w.config()
+	commitAs(t, w, 0, progress{failures: []failure{{attempts: cfg.Retry.Attempts, first: time.Unix(1_700_000_000, 0)}}}.encode())
+	w.start(cfg)
+	w.eventually("it is dead", func() bool { return w.committed(0).base == 1 })
+	require.Zero(t, w.count())
+	require.Len(t, w.dead(), 1)
+	require.Equal(t, "attempts", headerOf(w.dead()[0], deadWhy))
+	require.Equal(t, "3", headerOf(w.dead()[0], deadAttempts))
 }
