@@ -18,15 +18,6 @@ const (
 	windowBytes = 32 << 20
 	// pollRecords are taken at a time.
 	pollRecords = 1000
-	// A commit begins when so many events are finished, or so long after the one before.
-	// No attempt begins while maxUnsaved are finished and not committed: what is delivered
-	// again after a kill is at most that, and what was in flight. While Kafka is slow, or
-	// refuses commits, it is maxUnsavedSlow.
-	commitEvents   = 50
-	maxUnsaved     = 1000
-	maxUnsavedSlow = 200
-	commitInterval = 100 * time.Millisecond
-	commitTimeout  = 5 * time.Second
 	// settleOnRevoke is how long a partition that is given up waits for its attempts; all
 	// members wait for it.
 	settleOnRevoke = 100 * time.Millisecond
@@ -393,14 +384,6 @@ func (m *member) dispatch(now time.Time) {
 	}
 }
 
-// mostUnsaved is how many events may be finished and not committed.
-func (m *member) mostUnsaved(now time.Time) int {
-	if m.commitFailed || m.saving && now.Sub(m.saved) > commitInterval {
-		return maxUnsavedSlow
-	}
-	return maxUnsaved
-}
-
 // caughtUp reports whether no event waits but for those that fail or are in flight.
 func (m *member) caughtUp() bool {
 	for _, w := range m.order {
@@ -589,60 +572,6 @@ func (m *member) wake(now time.Time) {
 			e.part.retries = append(e.part.retries, e)
 		}
 	}
-}
-
-// commit begins a commit if one is due; one is on at a time.
-func (m *member) commit(ctx context.Context, now time.Time) {
-	if m.saving || (m.unsaved < commitEvents || m.commitFailed) && now.Sub(m.saved) < commitInterval {
-		return
-	}
-	commits := map[kafka.Partition]kafka.Committed{}
-	for _, w := range m.order {
-		if w.dirty && !w.closing {
-			w.dirty = false
-			p := w.progress()
-			commits[w.part] = kafka.Committed{Offset: p.base, Metadata: p.encode()}
-		}
-	}
-	if len(commits) == 0 {
-		return
-	}
-	m.saving, m.saved, m.savingOf, m.unsaved = true, now, m.unsaved, 0
-	m.commits++
-	number := m.commits
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		defer cancel()
-		err := m.group.Commit(ctx, commits)
-		m.send(func() {
-			of := m.savingOf
-			m.saving, m.savingOf, m.commitFailed = false, 0, err != nil
-			if err == nil {
-				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "done").Inc()
-				m.committed = number
-				m.reviewUncommitted()
-				return
-			}
-			m.unsaved += of
-			if !kafka.Rebalancing(err) {
-				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "failed").Inc()
-				m.logger.Warn("a commit failed, and is tried again", "error", err)
-			}
-			for part := range commits {
-				if w := m.windows[part]; w != nil {
-					w.dirty = true
-				}
-			}
-		})
-	}()
-}
-
-// reviewUncommitted looks again at the events that waited for a commit.
-func (m *member) reviewUncommitted() {
-	for _, e := range m.uncommitted {
-		heap.Push(&m.waiting, e)
-	}
-	m.uncommitted = nil
 }
 
 // next is how long the loop may sleep.
