@@ -71,7 +71,7 @@ func (m *member) dead(e *entry) {
 	m.logger.Warn("event given up", "topic", e.record.Topic, "partition", e.record.Partition, "offset", e.record.Offset,
 		"reason", e.reason.Why, "status", e.reason.Status, "attempts", e.attempts, "dead_letter_topic", m.cfg.DeadLetters(e.record.Topic))
 	if m.cfg.HoldEntity && e.entity != nil && e.reason.Why != whyFull && e.reason.Why != whyExpiring {
-		e.state, e.attempts, e.part.dirty = stateHeld, heldAttempts, true
+		e.state, e.attempts, e.part.dirty, e.part.told = stateHeld, heldAttempts, true, max(e.part.told, e.record.Offset)
 		return
 	}
 	m.finish(e)

@@ -18,13 +18,6 @@ const (
 	windowBytes = 32 << 20
 	// pollRecords are taken at a time.
 	pollRecords = 1000
-	// A commit begins when so many events are finished, or so long after the one before.
-	// No attempt begins while maxUnsaved are finished and not committed: what is delivered
-	// again after a kill is at most that, and what was in flight.
-	commitEvents   = 50
-	maxUnsaved     = 200
-	commitInterval = 100 * time.Millisecond
-	commitTimeout  = 5 * time.Second
 	// settleOnRevoke is how long a partition that is given up waits for its attempts; all
 	// members wait for it.
 	settleOnRevoke = 100 * time.Millisecond
@@ -36,6 +29,8 @@ const (
 	idleTick = time.Minute
 	// ageTick is between two looks at the ages of events that wait.
 	ageTick = 5 * time.Second
+	// attemptIdle is how long a goroutine waits for another attempt to make.
+	attemptIdle = time.Second
 	// drain is how many messages the loop takes before it looks what they make possible.
 	drain = 256
 )
@@ -49,7 +44,9 @@ type member struct {
 	group  *kafka.Group
 	todo   chan func()
 	polled chan []*kafka.Record
-	ended  chan struct{}
+	// attempts are for goroutines that have none at the moment.
+	attempts chan attempt
+	ended    chan struct{}
 
 	windows      map[kafka.Partition]*window
 	order        []*window // whose turn it is
@@ -81,7 +78,7 @@ type member struct {
 
 func newMember(s *Subscription) *member {
 	return &member{
-		sub: s, cfg: s.cfg, logger: s.logger, todo: make(chan func(), drain), polled: make(chan []*kafka.Record),
+		sub: s, cfg: s.cfg, logger: s.logger, todo: make(chan func(), drain), polled: make(chan []*kafka.Record), attempts: make(chan attempt),
 		ended: make(chan struct{}), windows: map[kafka.Partition]*window{}, breaker: newBreaker(s.cfg.Concurrency),
 		pace: pace{least: float64(s.cfg.Concurrency)},
 	}
@@ -365,7 +362,7 @@ func (m *member) dispatch(now time.Time) {
 	}
 	m.pace.measure(now)
 	m.paced = 0
-	for m.inFlight < limit && m.unsaved+m.savingOf < maxUnsaved {
+	for m.inFlight < limit && m.unsaved+m.savingOf < m.mostUnsaved(now) {
 		if m.pace.limit > 0 && m.caughtUp() {
 			m.pace.end()
 		}
@@ -376,6 +373,12 @@ func (m *member) dispatch(now time.Time) {
 		if e == nil {
 			m.pace.giveBack()
 			return
+		}
+		if e.attempts >= m.cfg.Retry.Attempts { // whoever had the partition could not write its dead letter
+			m.pace.giveBack()
+			e.part.inFlight--
+			m.die(e, deadReason{Why: "attempts"})
+			continue
 		}
 		m.start(e)
 	}
@@ -411,14 +414,43 @@ func (m *member) pick() *entry {
 	return nil
 }
 
+// attempt is one that begins.
+type attempt struct {
+	entry  *entry
+	ctx    context.Context // ends when the partition is given up
+	record *kafka.Record
+	number int
+}
+
 func (m *member) start(e *entry) {
 	m.inFlight++
-	ctx, record, attempt := e.part.ctx, e.record, e.attempts+1
-	go func() {
+	a := attempt{entry: e, ctx: e.part.ctx, record: e.record, number: e.attempts + 1}
+	select {
+	case m.attempts <- a:
+	default:
+		go m.attempt(a)
+	}
+}
+
+// attempt makes attempts, one after the other, until there was none for a while: a new
+// goroutine for each would grow its stack each time.
+func (m *member) attempt(a attempt) {
+	idle := time.NewTimer(attemptIdle)
+	defer idle.Stop()
+	for {
 		begun := time.Now()
-		result := m.sub.attempt(ctx, record, attempt)
+		result := m.sub.attempt(a.ctx, a.record, a.number)
+		e := a.entry
 		m.send(func() { m.settled(e, result, time.Since(begun)) })
-	}()
+		idle.Reset(attemptIdle)
+		select {
+		case a = <-m.attempts:
+		case <-idle.C:
+			return
+		case <-m.ended:
+			return
+		}
+	}
 }
 
 // settled takes the result of an attempt.
@@ -448,6 +480,7 @@ func (m *member) settled(e *entry, r endpoint.Result, took time.Duration) {
 		m.sub.metrics.delivered(m.cfg.Name, e.record.Timestamp, now)
 		m.finish(e)
 	default:
+		m.pace.failed++
 		if !m.note(now, e, true) {
 			w.rotate(e)
 			return
@@ -539,55 +572,6 @@ func (m *member) wake(now time.Time) {
 			e.part.retries = append(e.part.retries, e)
 		}
 	}
-}
-
-// commit begins a commit if one is due; one is on at a time.
-func (m *member) commit(ctx context.Context, now time.Time) {
-	if m.saving || (m.unsaved < commitEvents || m.commitFailed) && now.Sub(m.saved) < commitInterval {
-		return
-	}
-	commits := map[kafka.Partition]kafka.Committed{}
-	for _, w := range m.order {
-		if w.dirty && !w.closing {
-			w.dirty = false
-			p := w.progress()
-			commits[w.part] = kafka.Committed{Offset: p.base, Metadata: p.encode()}
-		}
-	}
-	if len(commits) == 0 {
-		return
-	}
-	m.saving, m.saved, m.savingOf, m.unsaved = true, now, m.unsaved, 0
-	m.commits++
-	number := m.commits
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		defer cancel()
-		err := m.group.Commit(ctx, commits)
-		m.send(func() {
-			of := m.savingOf
-			m.saving, m.savingOf, m.commitFailed = false, 0, err != nil
-			if err == nil {
-				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "done").Inc()
-				m.committed = number
-				for _, e := range m.uncommitted {
-					heap.Push(&m.waiting, e)
-				}
-				m.uncommitted = nil
-				return
-			}
-			m.unsaved += of
-			if !kafka.Rebalancing(err) {
-				m.sub.metrics.commits.WithLabelValues(m.cfg.Name, "failed").Inc()
-				m.logger.Warn("a commit failed, and is tried again", "error", err)
-			}
-			for part := range commits {
-				if w := m.windows[part]; w != nil {
-					w.dirty = true
-				}
-			}
-		})
-	}()
 }
 
 // next is how long the loop may sleep.

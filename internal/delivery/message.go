@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -37,9 +38,9 @@ type message struct {
 // their place, the topic as type, and /topics/<topic> as source.
 func messageOf(r *kafka.Record) message {
 	var m message
-	seen := map[string]bool{"specversion": true, "datacontenttype": true}
-	var id, source, kind string
-	var rest []attribute
+	m.attributes = make([]attribute, 3, 3+2+len(r.Headers))
+	m.attributes[0].name, m.attributes[1].name, m.attributes[2].name = "id", "source", "type"
+	var came [3]bool
 	for _, h := range r.Headers {
 		value := string(h.Value)
 		name, isAttribute := strings.CutPrefix(h.Key, cloudEventHeader)
@@ -52,37 +53,41 @@ func messageOf(r *kafka.Record) message {
 			if headerText(value) {
 				m.trace = append(m.trace, endpoint.Header{Name: h.Key, Value: value})
 			}
-		case !isAttribute || !attributeName(name) || seen[name]:
+		case !isAttribute || !attributeName(name) || name == "specversion" || name == "datacontenttype":
 		default:
-			seen[name] = true
-			switch name {
-			case "id":
-				id = value
-			case "source":
-				source = value
-			case "type":
-				kind = value
-			default:
-				rest = append(rest, attribute{name, value})
+			switch at := m.index(name); {
+			case at < 0:
+				m.attributes = append(m.attributes, attribute{name, value})
+			case at < len(came) && !came[at]:
+				came[at], m.attributes[at].value = true, value
 			}
 		}
 	}
-	if id == "" || source == "" {
-		id = fmt.Sprintf("%s-%d-%d", r.Topic, r.Partition, r.Offset)
-		source = "/topics/" + url.PathEscape(r.Topic)
+	id, source, kind := &m.attributes[0].value, &m.attributes[1].value, &m.attributes[2].value
+	if *id == "" || *source == "" {
+		*id = r.Topic + "-" + strconv.Itoa(int(r.Partition)) + "-" + strconv.FormatInt(r.Offset, 10)
+		*source = "/topics/" + url.PathEscape(r.Topic)
 	}
-	if kind == "" {
-		kind = r.Topic
+	if *kind == "" {
+		*kind = r.Topic
 	}
-	m.attributes = append([]attribute{{"id", id}, {"source", source}, {"type", kind}}, rest...)
-	if !seen["partitionkey"] && r.Key != nil && utf8.Valid(r.Key) {
+	if m.index("partitionkey") < 0 && r.Key != nil && utf8.Valid(r.Key) {
 		m.attributes = append(m.attributes, attribute{"partitionkey", string(r.Key)})
 	}
-	if !seen["sequence"] {
-		m.attributes = append(m.attributes, attribute{"sequence", fmt.Sprintf("%020d", r.Offset)})
+	if m.index("sequence") < 0 {
+		number := strconv.FormatInt(r.Offset, 10)
+		m.attributes = append(m.attributes, attribute{"sequence", zeros[:max(0, len(zeros)-len(number))] + number})
 	}
 	m.whole = strings.HasPrefix(strings.ToLower(m.contentType), structuredType)
 	return m
+}
+
+// zeros are the digits of a sequence, which sort as text.
+const zeros = "00000000000000000000"
+
+// index is the place of an attribute, -1 if there is none.
+func (m message) index(name string) int {
+	return slices.IndexFunc(m.attributes, func(a attribute) bool { return a.name == name })
 }
 
 // eventType is the record's event type, "" if it has none.

@@ -3,10 +3,17 @@ package delivery
 import "time"
 
 const (
-	// paceFactor times the rate before an outage is the most after it.
-	paceFactor = 2
-	// paceDoubles is how long until that doubles: what waits must not wait forever.
-	paceDoubles = time.Minute
+	// paceFactor times the rate before an outage is the rate after it: with what may begin at
+	// once, less than twice as many attempts in any second.
+	paceFactor = 1.9
+	// paceDoubles is how long until that doubles: what waits must not wait forever. What an
+	// outage of a minute leaves behind is delivered before.
+	paceDoubles = 3 * time.Minute
+	// paceFailing is the number of successes for each failure below which the rate is not
+	// measured.
+	paceFailing = 4
+	// paceMemory is how much of the rate is that of earlier samples: about the last ten count.
+	paceMemory = 0.9
 	// paceSample is how long successes are counted for one measurement of the rate.
 	paceSample = time.Second
 )
@@ -18,9 +25,10 @@ type pace struct {
 	rate    float64 // successes per second, smoothed
 	known   bool    // it was measured
 	counted int
+	failed  int // attempts, in the same time
 	since   time.Time
-	limit   float64 // attempts per second; 0: none
-	raise   time.Time
+	limit   float64   // attempts per second; 0: none
+	raise   time.Time // when limit doubles; zero while the outage lasts
 	next    time.Time // when the next attempt may begin
 }
 
@@ -38,22 +46,24 @@ func (p *pace) measure(now time.Time) {
 	if p.since.IsZero() || took < paceSample {
 		return
 	}
-	if p.limit == 0 {
+	// While much fails, the rate is that of an endpoint that falls ill.
+	if p.limit == 0 && paceFailing*p.failed <= p.counted {
 		now := float64(p.counted) / took.Seconds()
 		if p.known {
-			now = 0.5*p.rate + 0.5*now
+			now = paceMemory*p.rate + (1-paceMemory)*now
 		}
 		p.rate, p.known = now, true
 	}
-	p.counted, p.since = 0, now
+	p.counted, p.failed, p.since = 0, 0, now
 }
 
 // begin bounds the rate, after an outage. A gateway that has just begun has no rate to
 // compare with.
 func (p *pace) begin(now time.Time) {
 	if p.limit == 0 && p.known {
-		p.limit, p.raise, p.next = max(paceFactor*p.rate, p.least), now.Add(paceDoubles), now
+		p.limit, p.next = max(paceFactor*p.rate, p.least), now
 	}
+	p.raise = time.Time{}
 }
 
 // resume begins the time after which the bound doubles: the outage is over.
@@ -74,13 +84,13 @@ func (p *pace) wait(now time.Time) time.Duration {
 	if p.limit == 0 {
 		return 0
 	}
-	if now.After(p.raise) {
+	if !p.raise.IsZero() && now.After(p.raise) {
 		p.limit, p.raise = 2*p.limit, now.Add(paceDoubles)
 	}
 	if p.next.After(now) {
 		return p.next.Sub(now)
 	}
-	const burst = 100 * time.Millisecond // of attempts may begin at once
+	const burst = 50 * time.Millisecond // of attempts may begin at once
 	if p.next.Before(now.Add(-burst)) {
 		p.next = now.Add(-burst)
 	}

@@ -20,7 +20,19 @@ func TestPaceAfterAnOutage(t *testing.T) {
 		p.measure(now)
 	}
 	require.InDelta(t, 100, p.rate, 5)
+	for range 10 { // a third fails, which takes long
+		p.delivered(now)
+		p.delivered(now)
+		p.failed++
+		now = now.Add(paceSample)
+		p.measure(now)
+	}
+	require.InDelta(t, 100, p.rate, 5, "a sick endpoint's rate")
 	p.begin(now)
+	now = now.Add(2 * paceDoubles) // an outage
+	p.wait(now)
+	require.InDelta(t, 190, p.limit, 10, "the bound does not double while it lasts")
+	p.resume(now)
 	begun := 0
 	for range 10_000 { // ten seconds of trying each millisecond
 		if p.wait(now) == 0 {
@@ -30,11 +42,15 @@ func TestPaceAfterAnOutage(t *testing.T) {
 		now = now.Add(time.Millisecond)
 		p.measure(now)
 	}
-	require.InDelta(t, 2000, begun, 50, "twice the rate before")
+	require.InDelta(t, 1900, begun, 100, "less than twice the rate before")
 	require.InDelta(t, 100, p.rate, 5, "which is not measured meanwhile")
 	now = now.Add(paceDoubles)
 	p.wait(now)
-	require.InDelta(t, 400, p.limit, 20)
+	require.InDelta(t, 380, p.limit, 20)
+	p.begin(now)
+	now = now.Add(2 * paceDoubles)
+	p.wait(now)
+	require.InDelta(t, 380, p.limit, 20, "nor in the next outage before it is lifted")
 	p.end()
 	for range 100 {
 		require.Zero(t, p.wait(now))

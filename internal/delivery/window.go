@@ -66,6 +66,7 @@ type window struct {
 	backlog    []*kafka.Record // came, and are not admitted yet
 	paused     bool            // fetching is
 	dirty      bool            // there is something to commit
+	told       int64           // no entry behind this offset is finished or has failed
 	inFlight   int
 	lost       bool            // it belongs to another member
 	closing    bool            // no attempt begins any more
@@ -77,7 +78,7 @@ type window struct {
 func newWindow(part kafka.Partition, p progress, ordered bool) *window {
 	w := &window{
 		part: part, next: p.base, ctx: context.Background(), stop: func() {},
-		restored: p.finished, failed: p.failures, slots: len(p.failures),
+		restored: p.finished, failed: p.failures, slots: len(p.failures), told: -1,
 	}
 	if ordered {
 		w.keyed = map[string]*entity{}
@@ -154,6 +155,7 @@ func (w *window) admit(r *kafka.Record) *entry {
 	if finished {
 		if len(w.entries) > 0 { // an entry, so that commits go on saying that it is finished
 			w.entries = append(w.entries, &entry{record: stripped(r), part: w, state: stateFinished})
+			w.told = r.Offset
 		}
 		return nil
 	}
@@ -162,6 +164,7 @@ func (w *window) admit(r *kafka.Record) *entry {
 		e.attempts, e.first = failed.attempts, failed.first
 		e.slot = true
 		w.slots++
+		w.told = r.Offset
 	}
 	w.entries = append(w.entries, e)
 	w.unfinished++
@@ -251,6 +254,7 @@ func (w *window) fail(e *entry, now time.Time) {
 		e.since = now
 	}
 	e.attempts = min(e.attempts+1, maxAttempts)
+	w.told = max(w.told, e.record.Offset)
 	w.dirty = true
 }
 
@@ -261,6 +265,7 @@ func (w *window) finish(e *entry) {
 		return
 	}
 	e.state = stateFinished
+	w.told = max(w.told, e.record.Offset)
 	w.unfinished--
 	w.bytes -= recordBytes(e.record)
 	e.record = stripped(e.record)
@@ -291,6 +296,9 @@ func (w *window) finish(e *entry) {
 func (w *window) progress() progress {
 	p := progress{base: w.base()}
 	for _, e := range w.entries {
+		if e.record.Offset > w.told { // most of a window that is behind
+			break
+		}
 		switch {
 		case e.state == stateFinished:
 			p.finished = append(p.finished, e.record.Offset)

@@ -36,7 +36,7 @@ func pushFaults() []faultKind {
 			e, t := w.push.endpoint, &trouble{kind: kind, share: share(dice), over: make(chan struct{})}
 			e.trouble.Store(t)
 			return &fault{
-				target: fmt.Sprintf("%.0f %% of attempts", 100*t.share), wait: lasting(between(dice, time.Second, 10*time.Second)),
+				target: fmt.Sprintf("%.0f %% of attempts", 100*t.share), wait: lasting(between(dice, time.Second, w.opts.Outage)),
 				heal: func(context.Context) error { e.calm(); return nil },
 			}, nil
 		}}

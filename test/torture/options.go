@@ -42,7 +42,8 @@ type Options struct {
 	// Subscriptions lets the gateways push events to an endpoint. A writer takes the place of
 	// the clients.
 	Subscriptions bool
-	Poison        int // of so many events of a subscription, one can never be delivered
+	Poison        int           // of so many events of a subscription, one can never be delivered
+	Outage        time.Duration // the longest of its endpoint; Rebuild must allow to catch up
 
 	// A run ends when it has both Events and Faults, and at Duration at the
 	// latest, if that is not 0.
@@ -91,7 +92,7 @@ func Defaults() Options {
 	return Options{
 		Guarantee: idempotent, Kafka: "one", Redis: redisSingle, Gateways: 2,
 		Duration: time.Minute, Clients: 48, Rate: 400, Batches: 35, Webhooks: 25, Keyless: 15, Small: 15, Large: 1, Lease: 9 * time.Second, Window: time.Hour, Delivery: 2 * time.Second,
-		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Poison: 1000, Out: os.Stdout,
+		Limit: 30 * time.Second, Rebuild: 30 * time.Second, Refusals: 100, Poison: 1000, Outage: 10 * time.Second, Out: os.Stdout,
 	}
 }
 
@@ -136,6 +137,7 @@ func (o *Options) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Outbox, "outbox", o.Outbox, "reader of the relays, poll or wal: gateways relay the outbox of a PostgreSQL, and transactions take the place of requests")
 	fs.BoolVar(&o.Subscriptions, "subscriptions", o.Subscriptions, "gateways push events to an endpoint, and a writer takes the place of the clients")
 	fs.IntVar(&o.Poison, "poison", o.Poison, "of so many events of a subscription, one can never be delivered")
+	fs.DurationVar(&o.Outage, "outage", o.Outage, "the longest trouble of a subscription's endpoint; -rebuild must allow to catch up")
 	fs.IntVar(&o.Gateways, "gateways", o.Gateways, "gateways: 2 to 4")
 	fs.IntVar(&o.Events, "events", o.Events, "accepted events that the run needs")
 	fs.IntVar(&o.Faults, "faults", o.Faults, "faults that the run needs")
@@ -188,6 +190,7 @@ func (o *Options) validate() error {
 	check(slices.Contains([]string{"", readPoll, readWAL}, o.Outbox), "outbox %q is neither poll nor wal", o.Outbox)
 	check(!o.Together || o.Outbox == "", "the faults of -together need requests: leave out -outbox")
 	check(!o.Subscriptions || o.Outbox == "" && !o.Together, "leave out -outbox and -together, or -subscriptions")
+	check(o.Outage >= time.Second, "outage %v: at least 1s", o.Outage)
 	check(o.Gateways >= 2 && o.Gateways <= 4, "%d gateways: 2 to 4", o.Gateways)
 	check(o.Duration > 0 || o.Events > 0 || o.Faults > 0, "the run would have no end: give a duration, events or faults")
 	check(o.Batches >= 0 && o.Webhooks >= 0 && o.Batches+o.Webhooks <= 100, "batches %d %%, webhooks %d %%: more than 100 %% or less than 0", o.Batches, o.Webhooks)

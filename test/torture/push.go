@@ -28,7 +28,7 @@ const (
 	pushAttempts    = 7
 	// mostUnsaved is what a gateway may have delivered and not committed when it is killed
 	// (internal/delivery, maxUnsaved), and what it had in flight.
-	mostUnsaved = 200 + pushConcurrency
+	mostUnsaved = 1000 + pushConcurrency
 	// mostGivenUp is how many events an endpoint that falls ill may burn before the breaker
 	// opens.
 	mostGivenUp = 20

@@ -300,7 +300,9 @@ func (e *Endpoint) attempt(ctx context.Context, ev Event, token string) Result {
 	// An empty one is not sent, and lets the transport send the request again, within this
 	// attempt, when a kept connection turns out to be closed (net/http, Transport).
 	req.Header["Idempotency-Key"] = []string{}
-	resp, err := e.client.Do(req)
+	// Redirects are not followed, and there are no cookies: what a client does besides costs
+	// time only.
+	resp, err := e.client.Transport.RoundTrip(req)
 	if err != nil {
 		return failed(ctx, err)
 	}

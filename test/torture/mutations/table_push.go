@@ -70,10 +70,19 @@ func pushTable() []Mutation {
 		{
 			Name: "push-unbounded-without-a-commit", Rule: "no attempt begins while many are finished and not committed", Breaks: "b",
 			Edits: []Edit{{
-				File: "internal/delivery/member.go",
-				Old:  "maxUnsaved     = 200\n",
+				File: "internal/delivery/commit.go",
+				Old:  "maxUnsaved     = 1000\n",
 				New:  "maxUnsaved     = 1 << 20\n",
-			}, rareCommits("100")},
+			}, {
+				File: "internal/delivery/commit.go",
+				Old:  "maxUnsavedSlow = 200\n",
+				New:  "maxUnsavedSlow = 1 << 20\n",
+			}, {
+				// Else whatever fails waits for the next commit.
+				File: "internal/delivery/member.go",
+				Old:  "case e.noted >= m.committed:",
+				New:  "case false:",
+			}, rareCommits("300")},
 			Options: run(4, "gateway-kill"),
 		},
 	}
@@ -82,7 +91,7 @@ func pushTable() []Mutation {
 // rareCommits come once in so many of their intervals of 100 ms. Alone it breaks no rule.
 func rareCommits(times string) Edit {
 	return Edit{
-		File: "internal/delivery/member.go",
+		File: "internal/delivery/commit.go",
 		Old:  "(m.unsaved < commitEvents || m.commitFailed) && now.Sub(m.saved) < commitInterval",
 		New:  "now.Sub(m.saved) < " + times + "*commitInterval",
 	}

@@ -114,7 +114,7 @@ func record(topic string, partition, number, entity int, poison bool) *kgo.Recor
 		bad = `"bad":1,`
 	}
 	value := fmt.Sprintf(`{"p":%d,"n":%d,"t":%d,%s"pad":%q}`, partition, number, time.Now().UnixNano(), bad, strings.Repeat("x", 130))
-	return &kgo.Record{Topic: topic, Partition: int32(partition), Key: fmt.Appendf(nil, "p%d-e%d", partition, entity), Value: []byte(value)} //nolint:gosec // few partitions
+	return &kgo.Record{Topic: topic, Partition: int32(partition), Key: fmt.Appendf(nil, "p%d-e%d", partition, entity), Value: []byte(value)}
 }
 
 // fill makes a topic of events that wait, of 1,000 entities.
@@ -215,8 +215,8 @@ func (b *bench) start(ctx context.Context, instance string, subscriptions ...map
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = out.Close() }()                     // the child has its own descriptor
-	g.cmd = exec.Command(b.f.gateway, "serve", "-c", file) //nolint:gosec // the program to measure
+	defer func() { _ = out.Close() }() // the child has its own descriptor
+	g.cmd = exec.Command(b.f.gateway, "serve", "-c", file)
 	g.cmd.Stdout, g.cmd.Stderr = out, out
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := g.cmd.Start(); err != nil {

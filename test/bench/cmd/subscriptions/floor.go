@@ -94,7 +94,7 @@ func (b *bench) floor(ctx context.Context, topic string, workers, events int, de
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.CommandContext(ctx, program, "-floor-url", e.url, "-floor-broker", b.brokers, "-floor-topic", topic, //nolint:gosec // this program
+	cmd := exec.CommandContext(ctx, program, "-floor-url", e.url, "-floor-broker", b.brokers, "-floor-topic", topic,
 		"-floor-workers", strconv.Itoa(workers), "-floor-events", strconv.Itoa(events))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("floor: %w\n%s", err, out)
