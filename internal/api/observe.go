@@ -56,7 +56,7 @@ func (s *Server) observeIntake(reg prometheus.Registerer) {
 		Name: "gateway_http_body_bytes", Help: "Bytes that requests hold, of http.in_flight_limit: bodies, what is made of them, and answers.",
 	}, func() float64 { return float64(s.budget.Held()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gateway_checks_waiting", Help: "Events that wait for their turn to be checked.",
+		Name: "gateway_checks_waiting", Help: "Events that wait for memory, or for their turn to be checked.",
 	}, func() float64 { return float64(s.budget.Waiting()) })
 	for reason, count := range map[string]func() uint64{
 		"memory": func() uint64 { memory, _ := s.budget.Refused(); return memory },

@@ -125,8 +125,8 @@ func (s *Server) routes() {
 	v1.Delete("/events/:type/:version", access.identify, access.limit, s.publish(s.deleteEntity))
 	v1.Post("/webhooks/:source", limitWebhooks, s.publish(s.webhooks.post)) // identified by its signature
 	v1.Options("/webhooks/:source", limitWebhooks, s.webhooks.handshake)
-	v1.Get("/webhooks/:source", limitWebhooks, s.webhooks.register) // and HEAD
-	v1.Get("/receipts", access.identify, access.limit, s.getReceipt)       // may read Kafka; other GETs are reads
+	v1.Get("/webhooks/:source", limitWebhooks, s.webhooks.register)  // and HEAD
+	v1.Get("/receipts", access.identify, access.limit, s.getReceipt) // may read Kafka; other GETs are reads
 	v1.Get("/event-types", access.identify, access.limitReads, site.listEventTypes)
 	v1.Get("/event-types/:type", access.identify, access.limitReads, site.getEventType)
 	v1.Get("/event-types/:type/schema", access.identifyReader, access.limitReads, site.getSchema)

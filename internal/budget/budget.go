@@ -1,9 +1,12 @@
 package budget
 
 import (
+	"context"
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"eventgateway/internal/backoff"
 )
 
 const (
@@ -17,6 +20,8 @@ const (
 	smallShare = 8
 	// slotWait is how long work waits for a slot.
 	slotWait = 5 * time.Second
+	// pollRoom is how often who waits for memory looks for it.
+	pollRoom = 20 * time.Millisecond
 )
 
 // Budget is what requests may cost together. It is safe for concurrent use.
@@ -29,6 +34,10 @@ type Budget struct {
 
 	quick, long chan struct{} // a token is a slot that is taken
 	wait        time.Duration
+
+	quickBegun atomic.Uint64 // how much quick work has begun
+	quickSeen  atomic.Uint64 // of that, what long work has seen
+	quickAt    atomic.Int64  // when it saw the last, in Unix nanoseconds
 
 	waiting atomic.Int64
 	refused [reasons]atomic.Uint64
@@ -56,18 +65,43 @@ func (b *Budget) Take(n int64) bool { return b == nil || b.take(n, b.limit, b.mo
 
 // TakeLarge is Take for whatever is larger: it leaves room for small bodies.
 func (b *Budget) TakeLarge(n int64) bool {
-	return b == nil || b.take(n, b.limit, b.limit-b.share)
+	return b == nil || b.counted(b.fits(n, b.limit, b.Largest()))
+}
+
+// AwaitLarge is TakeLarge that waits for room, as long as work waits for a slot. Whoever
+// calls it must hold nothing large: it could wait for itself.
+func (b *Budget) AwaitLarge(n int64) bool {
+	if b == nil {
+		return true
+	}
+	fits := func() bool { return b.fits(n, b.limit, b.Largest()) }
+	if fits() {
+		return true
+	}
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
+	ctx, cancel := context.WithTimeout(context.Background(), b.wait)
+	defer cancel()
+	return b.counted(backoff.Poll(ctx, pollRoom, fits))
 }
 
 // most is how many bytes may be held in all, those of work included.
 func (b *Budget) most() int64 { return b.limit + b.reserve + b.share }
 
-// take reserves n bytes if all but work then hold limit at most, and everything holds most.
-func (b *Budget) take(n, limit, most int64) bool {
+func (b *Budget) take(n, limit, most int64) bool { return b.counted(b.fits(n, limit, most)) }
+
+func (b *Budget) counted(ok bool) bool {
+	if !ok {
+		b.refused[noMemory].Add(1)
+	}
+	return ok
+}
+
+// fits reserves n bytes if all but work then hold limit at most, and everything holds most.
+func (b *Budget) fits(n, limit, most int64) bool {
 	for {
 		held := b.held.Load()
 		if n > limit-(held-b.working.Load()) || n > most-held {
-			b.refused[noMemory].Add(1)
 			return false
 		}
 		if b.held.CompareAndSwap(held, held+n) {
@@ -85,7 +119,7 @@ func (b *Budget) Force(n int64) {
 }
 
 // Room reports whether a large body of n bytes would fit now.
-func (b *Budget) Room(n int64) bool { return b == nil || n <= b.limit-b.share-b.held.Load() }
+func (b *Budget) Room(n int64) bool { return b == nil || n <= b.Largest()-b.held.Load() }
 
 // Give returns n reserved bytes.
 func (b *Budget) Give(n int64) {
@@ -94,13 +128,16 @@ func (b *Budget) Give(n int64) {
 	}
 }
 
+// Largest is how many bytes what is large may hold.
+func (b *Budget) Largest() int64 { return b.limit - b.share }
+
 // Limit is how many bytes requests may hold.
 func (b *Budget) Limit() int64 { return b.limit }
 
 // Held is how many bytes are reserved now.
 func (b *Budget) Held() int64 { return b.held.Load() }
 
-// Waiting is how many events wait for a slot now.
+// Waiting is how many events wait for a slot, or for room, now.
 func (b *Budget) Waiting() int64 { return b.waiting.Load() }
 
 // Refused is how often there was no memory, and how often no slot.

@@ -52,6 +52,24 @@ func TestLargeBodiesLeaveRoomForSmallOnes(t *testing.T) {
 	require.True(t, b.Take(100))
 }
 
+func TestLargeBodiesWaitForRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := New(800)
+		require.True(t, b.AwaitLarge(700))
+		begun := time.Now()
+		require.False(t, b.AwaitLarge(1))
+		require.Equal(t, slotWait, time.Since(begun))
+		memory, _ := b.Refused()
+		require.EqualValues(t, 1, memory, "counted once")
+
+		time.AfterFunc(time.Second, func() { b.Give(700) })
+		begun = time.Now()
+		require.True(t, b.AwaitLarge(b.Largest()))
+		require.Less(t, time.Since(begun), time.Second+2*pollRoom)
+	})
+}
+
 // Bodies hold all that they may, and the one whose turn it is must be able to finish.
 func TestWorkHasAReserve(t *testing.T) {
 	t.Parallel()
@@ -192,4 +210,45 @@ func TestNoBudgetIsNoLimit(t *testing.T) {
 	require.Zero(t, w.Held())
 	w.Keep(0)
 	w.End()
+}
+
+// Long work leaves half of its time to quick work, while there is any.
+func TestLongWorkPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := small(1000)
+		long, err := b.Begin(QuickBytes + 1)
+		require.NoError(t, err)
+		// The clock of a test stands still while something runs: sleeping is the work.
+		pause := func(worked time.Duration) time.Duration {
+			time.Sleep(worked)
+			begun := time.Now()
+			long.Pause()
+			return time.Since(begun)
+		}
+		quick := func() {
+			w, err := b.Begin(1)
+			require.NoError(t, err)
+			w.End()
+		}
+		require.Zero(t, pause(time.Second), "it is alone")
+		quick()
+		require.Zero(t, pause(turn/2))
+		require.Equal(t, turn, pause(turn/2), "as long as it has worked")
+		require.Equal(t, 5*turn, pause(5*turn))
+		require.Equal(t, longestPause, pause(lull/2))
+		require.Zero(t, pause(lull), "no quick work has come")
+		require.Zero(t, pause(lull))
+		quick()
+		require.Equal(t, turn, pause(turn))
+		long.End()
+
+		w, err := b.Begin(1)
+		require.NoError(t, err)
+		time.Sleep(turn)
+		begun := time.Now()
+		w.Pause()
+		require.Zero(t, time.Since(begun), "quick work never pauses")
+		w.End()
+	})
 }

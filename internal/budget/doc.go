@@ -8,10 +8,12 @@
 //
 // Invariants:
 //   - It counts; it allocates nothing on behalf of others and starts no goroutine.
-//   - Work that is quick never waits for work that takes long: see [Budget.Begin].
+//   - Work that is quick never waits for work that takes long: see [Budget.Begin]. While
+//     there is quick work, long work pauses half of its time: see [Work.Pause].
+//   - Small bodies are never refused because of large ones, nor of work on them.
 //   - Who holds a slot waits for no other one, so nothing can lock up.
 //   - A nil Budget, and the [Work] that it gives, have no limits: commands check
 //     schemas and samples without one.
 //
-// Of this project it imports only internal/event.
+// Of this project it imports only internal/backoff and internal/event.
 package budget

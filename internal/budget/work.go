@@ -11,12 +11,25 @@ import (
 // quick at first: that takes a few milliseconds at most.
 const QuickBytes = 64 << 10
 
+const (
+	// turn is how long long work goes on without a pause while there is quick work. Go's
+	// scheduler looks for what the network brings when a goroutine pauses, and otherwise every
+	// 10 ms; and without pauses, long work and the collector of what it allocates leave little
+	// of a small machine.
+	turn = time.Millisecond
+	// longestPause bounds one pause: time that passed may have been that of other programs.
+	longestPause = 20 * time.Millisecond
+	// lull is how long after the last quick work began there is no more of it.
+	lull = 100 * time.Millisecond
+)
+
 // Work is a slot, and the bytes that were taken while it was held. It belongs to one
 // goroutine.
 type Work struct {
 	budget *Budget
 	slots  chan struct{} // of which it holds one; nil: none
 	held   int64
+	since  time.Time // when its turn began
 }
 
 var works = sync.Pool{New: func() any { return new(Work) }}
@@ -32,12 +45,17 @@ func (b *Budget) Begin(size int) (*Work, error) {
 	slots := b.quick
 	if size > QuickBytes {
 		slots = b.long
+	} else {
+		b.quickBegun.Add(1)
 	}
 	if !b.enter(slots) {
 		return nil, b.Busy()
 	}
 	w, _ := works.Get().(*Work)
 	*w = Work{budget: b, slots: slots}
+	if size > QuickBytes {
+		w.since = time.Now()
+	}
 	return w, nil
 }
 
@@ -72,7 +90,7 @@ func (w *Work) Longer() bool {
 	if !w.budget.enter(w.budget.long) {
 		return false
 	}
-	w.slots = w.budget.long
+	w.slots, w.since = w.budget.long, time.Now()
 	return true
 }
 
@@ -105,7 +123,7 @@ func (w *Work) Keep(bytes int64) {
 	}
 }
 
-// Take reserves n bytes until End and reports whether they fit.
+// Take reserves n bytes until End and reports whether they fit. It may pause.
 func (w *Work) Take(n int) bool {
 	if w == nil {
 		return true
@@ -121,7 +139,34 @@ func (w *Work) Take(n int) bool {
 		return false
 	}
 	w.held += int64(n)
+	w.Pause()
 	return true
+}
+
+// Pause makes room for quick work, while there is any: long work that has gone on for a
+// turn sleeps for as long. Who does long work calls it often, up to some times in a turn.
+func (w *Work) Pause() {
+	if w == nil || !w.Long() {
+		return
+	}
+	now := time.Now()
+	if !w.budget.quickWork(now) {
+		w.since = now
+		return
+	}
+	if took := now.Sub(w.since); took >= turn {
+		time.Sleep(min(took, longestPause))
+		w.since = time.Now()
+	}
+}
+
+// quickWork reports whether quick work has begun of late. Only long work looks at the
+// clock for that.
+func (b *Budget) quickWork(now time.Time) bool {
+	if n := b.quickBegun.Load(); b.quickSeen.Swap(n) != n {
+		b.quickAt.Store(now.UnixNano())
+	}
+	return now.UnixNano()-b.quickAt.Load() < int64(lull)
 }
 
 func (w *Work) give(n int64) {

@@ -107,7 +107,7 @@ func (b *Body) readAll(limit int) ([]byte, error) {
 	case f.length > int64(limit):
 		return nil, errOverLimit
 	case f.chunked:
-		return b.readGrowing((*bodyReader)(b), b.small[:], min(smallBody, limit), limit)
+		return b.readSteps(min(smallBody, limit), limit)
 	}
 	n := int(f.length)
 	if n > firstGrown {
@@ -116,7 +116,7 @@ func (b *Body) readAll(limit int) ([]byte, error) {
 		if !b.intake.budget.Room(int64(n)) {
 			return nil, errOverloaded
 		}
-		return b.readGrowing((*bodyReader)(b), b.small[:], smallBody, n)
+		return b.readSteps(smallBody, n)
 	}
 	if !b.admit(n) {
 		return nil, errOverloaded
@@ -132,17 +132,18 @@ func (b *Body) readAll(limit int) ([]byte, error) {
 	return buf[:n], err
 }
 
-// readGrowing reads r to its end into a buffer that begins with size bytes, taken from
-// room unless that is nil, and grows. Each larger buffer is admitted before the smaller
-// one is released.
-func (b *Body) readGrowing(r io.Reader, room []byte, size, limit int) ([]byte, error) {
+// readSteps reads the body as it comes, first into size bytes.
+func (b *Body) readSteps(size, limit int) ([]byte, error) {
 	if !b.admit(size) {
 		return nil, errOverloaded
 	}
-	if room == nil {
-		room = b.buffer(size)
-	}
-	buf := room[:0:size]
+	return b.readGrowing((*bodyReader)(b), b.small[:size], limit)
+}
+
+// readGrowing reads r to its end into room, which is admitted, or a larger buffer. Each
+// larger one is admitted before the smaller one is released.
+func (b *Body) readGrowing(r io.Reader, room []byte, limit int) ([]byte, error) {
+	buf := room[:0:len(room)]
 	for {
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
@@ -156,7 +157,8 @@ func (b *Body) readGrowing(r io.Reader, room []byte, size, limit int) ([]byte, e
 		case len(buf) == limit:
 			return buf, b.atEnd(r)
 		}
-		if size = min(max(firstGrown, 2*cap(buf)), limit); !b.admit(size) {
+		size := min(max(firstGrown, 2*cap(buf)), limit)
+		if !b.admit(size) {
 			return nil, errOverloaded
 		}
 		grown := append(b.buffer(size)[:0:size], buf...)

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"eventgateway/internal/budget"
 	"eventgateway/internal/event"
 )
 
@@ -73,6 +74,47 @@ func (i *inflater) decoder(coding string, compressed []byte) (io.Reader, error) 
 	return &wholeBrotli{brotli.NewReader(&i.src), &i.src}, nil
 }
 
+func (b *Body) inflateSmall(coding string, compressed []byte, limit int) ([]byte, error) {
+	size := min(max(smallBody, 4*len(compressed)), limit)
+	if !b.admit(size) {
+		return nil, errOverloaded
+	}
+	return b.decode(coding, compressed, b.buffer(size), limit)
+}
+
+func (b *Body) inflateLarge(coding string, compressed []byte, limit int) ([]byte, error) {
+	room := min(limit, int(b.intake.budget.Largest()))
+	if !b.intake.budget.AwaitLarge(int64(room)) {
+		return nil, errOverloaded
+	}
+	b.held += room
+	data, err := b.decode(coding, compressed, b.buffer(room), room)
+	switch {
+	case errors.Is(err, errOverLimit) && room < limit:
+		return nil, errOverloaded
+	case err != nil || len(data) > room/2:
+		return data, err
+	}
+	fitting := append(b.buffer(len(data))[:0], data...)
+	b.release(data)
+	b.dismiss(room - len(data))
+	return fitting, nil
+}
+
+// decode decodes a body into room, which may grow, to at most limit bytes.
+func (b *Body) decode(coding string, compressed, room []byte, limit int) ([]byte, error) {
+	i := <-b.intake.inflaters
+	defer func() {
+		i.src.Reset(nil)
+		b.intake.inflaters <- i
+	}()
+	decoder, err := i.decoder(coding, compressed)
+	if err != nil {
+		return nil, err
+	}
+	return b.readGrowing(decoder, room, limit)
+}
+
 // wholeBrotli detects truncated streams. The brotli package returns io.EOF at the end of
 // the input even inside a stream, so one more byte is fed: only a complete stream
 // rejects it.
@@ -111,21 +153,20 @@ func (b *Body) ReadDecoded(coding string, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	inflater := <-b.intake.inflaters
-	defer func() {
-		inflater.src.Reset(nil)
-		b.intake.inflaters <- inflater
-	}()
-	return b.inflate(inflater, coding, compressed, limit)
+	return b.inflate(coding, compressed, limit)
 }
 
-func (b *Body) inflate(i *inflater, coding string, compressed []byte, limit int) ([]byte, error) {
+// inflate decodes a body. Most are small. One that is not is decoded again, once there is
+// room for the largest that it may become: it waits for that room with nothing but what was
+// sent.
+func (b *Body) inflate(coding string, compressed []byte, limit int) ([]byte, error) {
 	allowed := min(limit, freeInflation+maxInflation*len(compressed))
 	before := b.held
-	decoder, err := i.decoder(coding, compressed)
-	var data []byte
-	if err == nil {
-		data, err = b.readGrowing(decoder, nil, min(max(smallBody, 4*len(compressed)), allowed), allowed)
+	data, err := b.inflateSmall(coding, compressed, min(allowed, budget.QuickBytes))
+	if errors.Is(err, errOverLimit) && allowed > budget.QuickBytes {
+		b.release(data)
+		b.dismiss(b.held - before)
+		data, err = b.inflateLarge(coding, compressed, allowed)
 	}
 	switch {
 	case err == nil:

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
@@ -80,6 +81,24 @@ func TestInflatedBytesAreAdmitted(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, w.answer(t).StatusCode)
 }
 
+// A body that becomes large waits for room, with nothing but what was sent.
+func TestLargeInflatedBodiesWaitForRoom(t *testing.T) {
+	t.Parallel()
+	held := newHolding()
+	g := start(t, held.door, withInFlight(800*kib), withBodyLimit(450*kib))
+	first := g.dial(t)
+	first.send(t, rawPost("", strings.Repeat(" ", 300*kib)))
+	<-held.begun
+	packed := compress(t, Gzip, strings.Repeat(" ", 100*kib))
+	second := g.dial(t)
+	second.send(t, rawPost("Content-Encoding: gzip", packed))
+	require.Eventually(t, func() bool { return g.budget.Waiting() == 1 }, 10*time.Second, time.Millisecond)
+	require.EqualValues(t, 300*kib+len(packed), g.BodyBytes())
+	close(held.gate)
+	require.Equal(t, http.StatusAccepted, first.answer(t).StatusCode)
+	require.Equal(t, http.StatusAccepted, second.answer(t).StatusCode)
+}
+
 // RFC 9659 §3: a frame may ask for 8 MiB of memory.
 func TestZstdWindows(t *testing.T) {
 	t.Parallel()
@@ -109,7 +128,6 @@ func FuzzInflate(f *testing.F) {
 	}
 	const limit = 64 << 10
 	s := New(Config{Limits: Limits{BodyLimit: limit, InFlight: 4 * limit}})
-	i := &inflater{}
 	f.Fuzz(func(t *testing.T, which int, compressed []byte) {
 		coding := allCodings[uint(which)%uint(len(allCodings))]
 		if len(compressed) > limit {
@@ -117,7 +135,7 @@ func FuzzInflate(f *testing.F) {
 		}
 		want, wantErr := plainly(coding, compressed, limit+1)
 		b := &Body{intake: s}
-		got, err := b.inflate(i, coding, compressed, limit)
+		got, err := b.inflate(coding, compressed, limit)
 		switch {
 		case len(want) > limit:
 			require.Error(t, err)

@@ -106,13 +106,13 @@ func holdsTogether(tb testing.TB, schema string, s *jsonschema.Schema, a *accept
 	}
 	var whole *jsonschema.ValidationError
 	require.ErrorAs(tb, refused, &whole)
-	want := flatten(whole, nil, nil)
+	want := flatten(whole, nil, nil, nil)
 	invalid, done := r.explain(a, doc.Root, len(data))
 	require.NotNil(tb, invalid, "schema %s: no error for %s, the library has %v", schema, data, want)
 	if hasEmptyName(doc.Root) {
 		return false, false // the library leaves such names out of its pointers
 	}
-	got := flatten(invalid, nil, nil)
+	got := flatten(invalid, nil, nil, nil)
 	if done && len(want) <= maxViolations {
 		// Which comes first depends on where the errors are nested, and is tested elsewhere.
 		require.ElementsMatch(tb, want, got, "schema %s: other violations of %s", schema, data)

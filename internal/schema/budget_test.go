@@ -61,9 +61,22 @@ func TestTreesAreTakenFromTheBudget(t *testing.T) {
 // long waits for its turn, whatever its size.
 func TestLongChecksTakeTurns(t *testing.T) {
 	t.Parallel()
-	set, b := bounded(t, `{"x-event":{"key":null},"$ref":"#/$defs/t","$defs":{"t":{"anyOf":[
-		{"type":"string"},
-		{"properties":{"a":{"$ref":"#/$defs/t"}},"required":["b"]},{"properties":{"a":{"$ref":"#/$defs/t"}},"required":["c"]}]}}}`, 1<<30, 0)
+	for name, variants := range map[string]string{
+		"costly to check": `{"type":"string"},
+			{"properties":{"a":{"$ref":"#/$defs/t"}},"required":["b"]},{"properties":{"a":{"$ref":"#/$defs/t"}},"required":["c"]}`,
+		"costly to explain": `{"type":["object","string"],"properties":{"a":{"$ref":"#/$defs/t"}},"required":["b"],"minLength":1},
+			{"type":"object","properties":{"a":{"$ref":"#/$defs/t"}},"required":["c"]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			longChecksTakeTurns(t, `{"x-event":{"key":null},"$ref":"#/$defs/t","$defs":{"t":{"anyOf":[`+variants+`]}}}`)
+		})
+	}
+}
+
+func longChecksTakeTurns(t *testing.T, schema string) {
+	t.Helper()
+	set, b := bounded(t, schema, 1<<30, 0)
 	deep := []byte(strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat("}", 40))
 	_, err := set.Check("t", "", deep)
 	require.Equal(t, event.SchemaViolation, refusal(t, err).Kind)

@@ -184,7 +184,7 @@ func (c *compiler) check(s *source) (problems []Problem) {
 	case err == nil:
 	case errors.As(err, &invalid):
 		c.choices.add(meta, c.seen)
-		violations := rankedViolations(invalid, nil, c.choices.in(s.library.tree))
+		violations := rankedViolations(invalid, nil, c.choices.in(s.library.tree), nil)
 		for _, v := range violations[:min(len(violations), maxViolations)] {
 			if v.rank > violations[0].rank {
 				break // what is wrong under variants that were not meant

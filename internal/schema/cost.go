@@ -34,6 +34,7 @@ const (
 	hashShift      = 6   // a text of 2^hashShift bytes is looked up
 	errorUnits     = 100 // the library words one error
 	locationShift  = 1   // an error has a keyword location of 2^locationShift bytes
+	listUnits      = 20  // a violation is listed
 	libraryUnits   = 500 // one call of the library, before what the value itself costs
 )
 
@@ -41,6 +42,8 @@ const (
 	// quickUnits is what a validation may cost in a slot for quick work: a millisecond at
 	// worst. Ordinary events of budget.QuickBytes cost less.
 	quickUnits = 100_000
+	// pauseUnits are half a millisecond at worst, after which long work may pause.
+	pauseUnits = 50_000
 	// ordinaryUnits, and unitsPerByte, are what each event of a batch may cost at least. One
 	// with a mistake or two costs less.
 	ordinaryUnits = 5_000
@@ -53,6 +56,7 @@ const (
 type run struct {
 	left       int // units
 	later      int // units that there are more in a slot for long work; 0: it has one
+	pauseAt    int // below this many units, the work may pause
 	granted    int // units in all, so far
 	work       *budget.Work
 	within     *event.Allowance // nil: the event is alone in its request
@@ -95,8 +99,10 @@ func (r *run) under(work *budget.Work, within *event.Allowance, size int) {
 // divide puts off what quick work may not cost.
 func (r *run) divide() {
 	if r.work.Long() {
+		r.pauseAt = max(0, r.left-pauseUnits)
 		return
 	}
+	r.pauseAt = 0
 	quick := quickUnits
 	if r.within != nil {
 		quick = max(0, r.within.Quick)
@@ -109,7 +115,17 @@ func (r *run) divide() {
 // spend takes units and reports whether there were enough.
 func (r *run) spend(units int) bool {
 	r.left -= units
-	return r.left >= 0 || r.later > 0 && r.goOn()
+	return r.left >= r.pauseAt || r.pause()
+}
+
+// pause reports whether there are more units, and lets long work pause.
+func (r *run) pause() bool {
+	if r.left < 0 && (r.later == 0 || !r.goOn()) {
+		return false
+	}
+	r.pauseAt = max(0, r.left-pauseUnits)
+	r.work.Pause()
+	return true
 }
 
 // goOn lets a run that has cost more than quick ones do go on in a slot for long work, and

@@ -106,7 +106,10 @@ func (v *version) validate(tree any, size int, work *budget.Work, b bounds, with
 	case r.crowded:
 		return b.budget.Busy()
 	case invalid != nil:
-		return v.violation(invalid, tree, done, &r)
+		if err := v.violation(invalid, tree, done, &r); !r.crowded {
+			return err
+		}
+		return b.budget.Busy()
 	case !done:
 		return v.tooManySteps()
 	}
@@ -122,7 +125,7 @@ func (v *version) tooManySteps() error {
 
 // violation lists what is wrong. If not all is known, it is what was found first.
 func (v *version) violation(invalid *jsonschema.ValidationError, tree any, all bool, r *run) error {
-	violations := flatten(invalid, v.find, v.choices.in(tree))
+	violations := flatten(invalid, v.find, v.choices.in(tree), r.spend)
 	most := r.violations()
 	more := len(violations) > most
 	violations = violations[:min(len(violations), most)]

@@ -33,8 +33,10 @@ const (
 
 // flatten lists the violations that the library found, ordered by rank, pointer, keyword
 // and message. meant, if not nil, says which variants of a "oneOf" or "anyOf" were meant.
-func flatten(root *jsonschema.ValidationError, find literals, meant meaning) []event.Violation {
-	ranked := rankedViolations(root, find, meant)
+// spend, if not nil, is told what it costs: an error under many variants is listed again
+// with each of them.
+func flatten(root *jsonschema.ValidationError, find literals, meant meaning, spend func(units int) bool) []event.Violation {
+	ranked := rankedViolations(root, find, meant, spend)
 	found := make([]event.Violation, 0, len(ranked))
 	for _, each := range ranked {
 		found = append(found, each.Violation)
@@ -46,9 +48,9 @@ func flatten(root *jsonschema.ValidationError, find literals, meant meaning) []e
 type meaning func(*jsonschema.ValidationError) *intent
 
 // rankedViolations is flatten with the ranks.
-func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning) []rankedViolation {
+func rankedViolations(root *jsonschema.ValidationError, find literals, meant meaning, spend func(units int) bool) []rankedViolation {
 	f := flattener{
-		find: find, meant: meant, failed: make(map[string]bool),
+		find: find, meant: meant, spend: spend, failed: make(map[string]bool),
 		known: make(map[*jsonschema.ValidationError][]rankedViolation), lists: make(map[string]string),
 	}
 	found := slices.Clone(f.collect(root))
@@ -67,6 +69,7 @@ type rankedViolation struct {
 type flattener struct {
 	find  literals
 	meant meaning
+	spend func(units int) bool
 	// values that a schema in their place refuses, such as one under "oneOf": the members
 	// that this schema would have evaluated count as unevaluated
 	failed map[string]bool
@@ -84,6 +87,7 @@ func (f *flattener) collect(e *jsonschema.ValidationError) []rankedViolation {
 	if len(e.Causes) > 0 && inPlace[keyword] {
 		f.failed[instancePointer(e.InstanceLocation)] = true
 	}
+	f.cost(1)
 	var list []rankedViolation
 	switch {
 	case f.meant != nil && len(e.Causes) > 0 && (keyword == "oneOf" || keyword == "anyOf") && !wraps(e, keyword):
@@ -98,10 +102,19 @@ func (f *flattener) collect(e *jsonschema.ValidationError) []rankedViolation {
 		for _, cause := range e.Causes {
 			u.add(wrong, f.collect(cause)...)
 		}
+		f.cost(len(u.list))
 		list = u.list
 	}
 	f.known[e] = list
 	return list
+}
+
+// cost tells what it costs to list n violations. They are listed whatever it costs: the
+// search for them was bounded.
+func (f *flattener) cost(n int) {
+	if f.spend != nil {
+		f.spend(n * listUnits)
+	}
 }
 
 // union is a list of violations, each once, with the lowest of its ranks.
@@ -177,6 +190,7 @@ func (f *flattener) collectVariants(e *jsonschema.ValidationError, keyword strin
 			}
 			u.add(least, f.collect(cause)...)
 		}
+		f.cost(len(u.list))
 	}
 	return u.list
 }
@@ -198,7 +212,9 @@ func (f *flattener) alike(e *jsonschema.ValidationError) []rankedViolation {
 	for _, cause := range e.Causes {
 		i := variantOf(e, cause)
 		variants[i] = true
-		for _, v := range f.collect(cause) {
+		found := f.collect(cause)
+		f.cost(3 * len(found)) // here, and where the caller adds it
+		for _, v := range found {
 			if in[v.Violation] == nil {
 				in[v.Violation] = make(map[int]bool)
 			}
