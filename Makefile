@@ -48,7 +48,7 @@ soak: build ## Run ten minutes of load, Kafka and Redis 2 ms away; check that me
 	  --distance 2ms --redis-distance 2ms --idempotency-ttl 2m
 
 hostile: ## Send hostile requests for five minutes beside an honest client: memory stays under its figure, the client is not slowed down
-	@GATEWAY_E2E_HOSTILE=5m test/with-services go test -tags integration -run TestHonestClientBesideHostileOnes -timeout 30m -v ./test/e2e
+	@GATEWAY_TEST_HOSTILE=5m test/with-services go test -tags integration -run TestHonestClientBesideHostileOnes -timeout 30m -v ./test/e2e
 
 torture: ## Kill, pause and cut off processes for hours; check every event (TORTURE="-seed 1" for flags)
 	@test/torture/run $(TORTURE)

@@ -79,7 +79,7 @@ func testsIn(t *testing.T, folder string) (names []string) {
 
 func readFile(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(path) //nolint:gosec // of this repository
+	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	return string(text)
 }

@@ -128,7 +128,7 @@ type attackReport struct {
 }
 
 // attackVariable is set in the process of the hostile clients: see TestMain.
-const attackVariable = "GATEWAY_E2E_ATTACK"
+const attackVariable = "GATEWAY_TEST_ATTACK"
 
 // runAttack reads an attack, carries it out until the input ends, and writes the report.
 func runAttack(in io.Reader, out io.Writer) error {

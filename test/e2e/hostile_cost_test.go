@@ -155,7 +155,7 @@ func TestCostWithinARate(t *testing.T) {
 // The long form (make hostile), which needs a machine of its own, also compares times: the
 // honest client's p99 is within three times that without the others.
 func TestHonestClientBesideHostileOnes(t *testing.T) {
-	span, long := 12*time.Second, os.Getenv("GATEWAY_E2E_HOSTILE")
+	span, long := 12*time.Second, os.Getenv("GATEWAY_TEST_HOSTILE")
 	if long != "" {
 		var err error
 		span, err = time.ParseDuration(long)
