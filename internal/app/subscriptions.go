@@ -170,6 +170,12 @@ func subscriptionDeadLetters(cfg *config.Config, set *schema.Set) (names []strin
 // deadLetterHeaders is room for what a dead letter says of where it comes from.
 const deadLetterHeaders = 2 << 10
 
+// replayRecordBytes is the largest record of a topic for dead letters of subscriptions, or for
+// their replays.
+func replayRecordBytes(cfg *config.Config) int {
+	return int(cfg.HTTP.BodyLimit.Bytes()) + intake.HeaderLimit + deadLetterHeaders + preflight.HeaderRoom
+}
+
 // needSubscriptionDeadLetters adds to needs what dead letters of subscriptions need of
 // their topics.
 func needSubscriptionDeadLetters(cfg *config.Config, set *schema.Set, needs []preflight.TopicNeeds) {

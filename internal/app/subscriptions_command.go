@@ -109,7 +109,7 @@ func SubscriptionStates(ctx context.Context, cfg *config.Config, only string) ([
 
 func subscriptionState(ctx context.Context, admin *kafka.GroupAdmin, s config.Subscription, topics []string) (SubscriptionStatus, error) {
 	one := SubscriptionStatus{Name: s.Name, URL: s.URL, Topics: topics, Group: delivery.Group(s.Name)}
-	exist, err := admin.Topics(ctx, topics...)
+	exist, err := admin.Topics(ctx, append(slices.Clone(topics), delivery.ReplayTopic(s.Name))...)
 	if err != nil {
 		return one, err
 	}

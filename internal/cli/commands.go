@@ -50,6 +50,7 @@ func rootCommand(version string, out, errOut io.Writer) *cobra.Command {
 		verbs(groupEvents, "subscriptions", "see, pause and resume what is pushed to HTTP endpoints; see docs/subscriptions.md",
 			"gateway subscriptions list, show, pause or resume; see gateway subscriptions --help",
 			subscriptionsListCommand(), subscriptionsShowCommand(), subscriptionsPauseCommand(), subscriptionsResumeCommand()),
+		deadLettersCommand(),
 		verbs(groupEvents, "keys", "make API keys",
 			"gateway keys new",
 			keysNewCommand()),

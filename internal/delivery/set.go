@@ -24,6 +24,9 @@ type PauseState struct {
 	At     time.Time `json:"at"`
 	// Released is when entities that were held back were let go last.
 	Released time.Time `json:"released,omitzero"`
+	// ReplayTopic is when the topic for replays was made: a subscription that began before
+	// has to begin anew to read it.
+	ReplayTopic time.Time `json:"replay_topic,omitzero"`
 }
 
 // ReadPauses returns what is remembered, by subscription.
@@ -159,6 +162,9 @@ func (s *Set) learn(name string, value []byte) {
 	if state.Released.After(before.Released) {
 		r.releaseHeld()
 	}
+	if state.ReplayTopic.After(before.ReplayTopic) {
+		r.rejoin()
+	}
 }
 
 // adjust ends and begins what the configuration says.
@@ -188,9 +194,10 @@ func (s *Set) adjust(ctx context.Context) {
 func (s *Set) begin(ctx context.Context, c Config) {
 	sub, err := newSubscription(c, s.deps, func(ctx context.Context) error {
 		s.mu.Lock()
-		released := s.pauses[c.Name].Released
+		state := s.pauses[c.Name]
 		s.mu.Unlock()
-		return WritePause(ctx, s.table, c.Name, PauseState{Paused: true, Reason: "the endpoint answered 410", At: time.Now().UTC(), Released: released})
+		state.Paused, state.Reason, state.At = true, "the endpoint answered 410", time.Now().UTC()
+		return WritePause(ctx, s.table, c.Name, state)
 	})
 	if err != nil {
 		s.logger.Error("a subscription cannot begin", "subscription", c.Name, "error", err)

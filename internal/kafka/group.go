@@ -39,6 +39,9 @@ const (
 // among them.
 type Record = kgo.Record
 
+// RecordHeader is a header of a Record.
+type RecordHeader = kgo.RecordHeader
+
 // Committed is a committed offset: of the first record that is not finished. Offset is -1
 // for none.
 type Committed struct {

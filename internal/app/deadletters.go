@@ -1,0 +1,215 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"eventgateway/internal/config"
+	"eventgateway/internal/deadletter"
+	"eventgateway/internal/delivery"
+	"eventgateway/internal/kafka"
+	"eventgateway/internal/publish"
+	"eventgateway/internal/schema"
+)
+
+// DeadLetters reads, replays and drops dead letters.
+type DeadLetters struct {
+	cfg     *config.Config
+	set     *schema.Set
+	records *publish.Records
+	logger  *slog.Logger
+}
+
+// OpenDeadLetters returns one that must be closed.
+func OpenDeadLetters(cfg *config.Config, logger *slog.Logger) (*DeadLetters, error) {
+	set, err := schema.Load(cfg.Schemas.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("schemas: %w", err)
+	}
+	records, err := publish.NewRecords(producerConfig(cfg), logger)
+	if err != nil {
+		return nil, err
+	}
+	return &DeadLetters{cfg: cfg, set: set, records: records, logger: logger}, nil
+}
+
+// Close ends the connections.
+func (d *DeadLetters) Close() { d.records.Close() }
+
+// Topics are the dead-letter topics of the configuration: of one subscription or webhook, or
+// of all.
+func (d *DeadLetters) Topics(consumer string) []string {
+	return deadLetterTopics(d.cfg, d.set, consumer)
+}
+
+func deadLetterTopics(cfg *config.Config, set *schema.Set, consumer string) []string {
+	var names []string
+	for _, s := range cfg.Subscriptions {
+		if consumer == "" || consumer == s.Name {
+			for _, topic := range subscriptionTopics(s, set) {
+				names = append(names, s.DeadLetters(topic))
+			}
+		}
+	}
+	for _, w := range cfg.Webhooks {
+		if topic := w.DeadLetters(); topic != "" && (consumer == "" || consumer == w.Name) {
+			names = append(names, topic)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ledgerTopic is the topic of what became of dead letters.
+func ledgerTopic(cfg *config.Config) string {
+	return deadletter.LedgerTopic(cfg.Kafka.TransactionalIDPrefix)
+}
+
+// letterSource reads dead letters, and the ledger to its end: a mark may be behind the open
+// transaction of another command.
+type letterSource struct {
+	records *publish.Records
+	ledger  string
+}
+
+func (s letterSource) Spans(ctx context.Context, topic string, since time.Time) ([]deadletter.Span, error) {
+	spans, err := s.records.Spans(ctx, topic, since, topic == s.ledger)
+	list := make([]deadletter.Span, len(spans))
+	for i, one := range spans {
+		list[i] = deadletter.Span(one)
+	}
+	return list, err
+}
+
+func (s letterSource) Read(ctx context.Context, span deadletter.Span, visit func(*kafka.Record) error) error {
+	return s.records.Read(ctx, publish.Span(span), visit)
+}
+
+func (d *DeadLetters) source() letterSource {
+	return letterSource{d.records, ledgerTopic(d.cfg)}
+}
+
+// Ledger is what became of dead letters.
+func (d *DeadLetters) Ledger(ctx context.Context) (*deadletter.Ledger, error) {
+	return deadletter.ReadLedger(ctx, d.source(), ledgerTopic(d.cfg))
+}
+
+// Find passes dead letters to visit.
+func (d *DeadLetters) Find(ctx context.Context, topics []string, f deadletter.Filter, visit func(*kafka.Record, deadletter.Letter) error) error {
+	return deadletter.Find(ctx, d.source(), topics, f, visit)
+}
+
+// ReplayTopic is the topic for replays of a subscription, "" if there is no such one.
+func (d *DeadLetters) ReplayTopic(subscription string) string {
+	if knownSubscription(d.cfg, subscription) != nil {
+		return ""
+	}
+	return delivery.ReplayTopic(subscription)
+}
+
+// Plan says what a job would do.
+func (d *DeadLetters) Plan(ctx context.Context, job deadletter.Job) (deadletter.Tally, error) {
+	ledger, err := d.Ledger(ctx)
+	if err != nil {
+		return deadletter.Tally{}, err
+	}
+	return deadletter.Plan(ctx, job, d.source(), ledger, nil)
+}
+
+// copierSink is a deadletter.Sink.
+type copierSink struct{ *publish.Copier }
+
+func (s copierSink) Begin(ctx context.Context) error { return takenOver(s.Copier.Begin(ctx)) }
+
+func (s copierSink) Commit(ctx context.Context, copies []*kafka.Record, marks func() []*kafka.Record) error {
+	return takenOver(s.Copier.Commit(ctx, copies, marks))
+}
+
+func takenOver(err error) error {
+	var taken *publish.TakenOverError
+	if errors.As(err, &taken) {
+		return fmt.Errorf("%w (%w)", deadletter.ErrTakenOver, err)
+	}
+	return err
+}
+
+// Run replays or drops what the job says. Progress is called now and then.
+func (d *DeadLetters) Run(ctx context.Context, job deadletter.Job, progress func(deadletter.Tally)) (deadletter.Tally, error) {
+	replication := 0
+	if d.cfg.Kafka.CreateTopics.Enabled {
+		replication = d.cfg.Kafka.CreateTopics.Replication
+	}
+	if err := connection(d.cfg).NewTable(ledgerTopic(d.cfg), replication, d.logger).Ensure(ctx); err != nil {
+		return deadletter.Tally{}, err
+	}
+	var copiers []*publish.Copier
+	defer func() {
+		for _, c := range copiers {
+			c.Close()
+		}
+	}()
+	return deadletter.Run(ctx, job, deadletter.Deps{
+		Source: d.source(), Ledger: ledgerTopic(d.cfg), Now: time.Now, Progress: progress,
+		Sink: func(topic string) deadletter.Sink {
+			c := publish.NewCopier(producerConfig(d.cfg), replayID(d.cfg, topic), d.logger)
+			copiers = append(copiers, c)
+			return copierSink{c}
+		},
+	})
+}
+
+// replayID is the transactional id of replays from a dead-letter topic: of two at a time, the
+// first is ended.
+func replayID(cfg *config.Config, topic string) string {
+	return cfg.Kafka.TransactionalIDPrefix + "-dead-letters-" + topic
+}
+
+// PrepareReplays creates the topics for replays of subscriptions that are missing, and lets
+// the gateways read them.
+func (d *DeadLetters) PrepareReplays(ctx context.Context, subscriptions []string) error {
+	admin := connection(d.cfg).GroupAdmin(d.logger)
+	defer admin.Close()
+	needs := kafkaNeeds(d.cfg, d.set)
+	for _, name := range subscriptions {
+		topic := delivery.ReplayTopic(name)
+		exist, err := admin.Topics(ctx, topic)
+		if err != nil {
+			return err
+		}
+		if _, ok := exist[topic]; !ok {
+			outcomes, err := publish.CreateTopics(ctx, producerConfig(d.cfg), []publish.TopicPlan{{
+				Name: topic, Partitions: needs.Partitions, Replication: needs.Replication,
+				Retention: needs.Retention(), MaxRecord: replayRecordBytes(d.cfg),
+			}}, false)
+			if err == nil && len(outcomes) == 1 {
+				err = outcomes[0].Err
+			}
+			if err != nil {
+				return fmt.Errorf("create topic %s: %w", topic, err)
+			}
+		}
+		if err := d.announce(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announce tells the gateways once that the topic for replays of a subscription exists.
+func (d *DeadLetters) announce(ctx context.Context, name string) error {
+	table := StateTable(d.cfg, d.logger)
+	states, err := delivery.ReadPauses(ctx, table)
+	if err != nil {
+		return err
+	}
+	state := states[name]
+	if !state.ReplayTopic.IsZero() {
+		return nil
+	}
+	state.ReplayTopic = time.Now().UTC()
+	return delivery.WritePause(ctx, table, name, state)
+}

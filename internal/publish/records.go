@@ -1,0 +1,134 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"eventgateway/internal/kafka"
+)
+
+// Records reads the committed records of any topics, with franz-go. It is safe for
+// concurrent use.
+type Records struct {
+	fetcher *franzFetcher
+	client  *kgo.Client
+	admin   *kadm.Client
+}
+
+// Span is a part of a partition: from the offset From up to, but without, To.
+type Span struct {
+	kafka.Partition
+	From, To int64
+}
+
+// NewRecords returns a reader that must be closed.
+func NewRecords(cfg Config, logger *slog.Logger) (*Records, error) {
+	opts, missing, err := cfg.connection().FranzOptions()
+	if err != nil {
+		return nil, fmt.Errorf("create kafka reader: %w", err)
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("reading these records needs a connection that franz-go can express: kafka.properties.%s: %s", missing[0].Name, missing[0].Reason)
+	}
+	client, err := kgo.NewClient(append(opts[:len(opts):len(opts)], kgo.WithLogger(kafka.FranzLogger(logger)))...)
+	if err != nil {
+		return nil, fmt.Errorf("create kafka reader: %w", err)
+	}
+	return &Records{fetcher: newFranzFetcher(opts, kafka.FranzLogger(logger)), client: client, admin: kadm.NewClient(client)}, nil
+}
+
+// Close ends the connections.
+func (r *Records) Close() {
+	r.fetcher.end()
+	r.client.Close()
+}
+
+// Spans are what a topic has now, from the first record with a timestamp of since or later;
+// since zero: from the first. They end at the last stable offset; with whole at the high
+// watermark, and reading waits for the transactions that are open before it. A topic that is
+// missing has none.
+func (r *Records) Spans(ctx context.Context, topic string, since time.Time, whole bool) ([]Span, error) {
+	details, err := r.admin.ListTopics(ctx, topic)
+	if err != nil {
+		return nil, fmt.Errorf("ask kafka for topic %s: %w", topic, err)
+	}
+	if err := details[topic].Err; errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("ask kafka for topic %s: %w", topic, err)
+	}
+	ask := r.admin.ListCommittedOffsets
+	if whole {
+		ask = r.admin.ListEndOffsets
+	}
+	ends, err := ask(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask kafka for the ends of %s: %w", topic, err)
+	}
+	begins, err := r.begins(ctx, topic, since)
+	if err != nil {
+		return nil, err
+	}
+	var spans []Span
+	for _, end := range ends.Offsets().Sorted() {
+		if from, ok := begins.Lookup(topic, end.Partition); ok && from.Offset >= 0 && from.Offset < end.At {
+			spans = append(spans, Span{kafka.Partition{Topic: topic, Number: end.Partition}, from.Offset, end.At})
+		}
+	}
+	return spans, nil
+}
+
+func (r *Records) begins(ctx context.Context, topic string, since time.Time) (kadm.ListedOffsets, error) {
+	var begins kadm.ListedOffsets
+	var err error
+	if since.IsZero() {
+		begins, err = r.admin.ListStartOffsets(ctx, topic)
+	} else {
+		begins, err = r.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topic)
+	}
+	if err == nil {
+		err = begins.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask kafka where %s begins: %w", topic, err)
+	}
+	return begins, nil
+}
+
+// Read passes the committed records of a span to visit, in order, and returns at its end, or
+// with visit's error. What Kafka has deleted meanwhile is left out. A record may be kept.
+func (r *Records) Read(ctx context.Context, s Span, visit func(*kafka.Record) error) error {
+	one := span{Partition: s.Partition, from: s.From, to: s.To}
+	for {
+		next, err := readOn(ctx, r.fetcher, one, func(l *logRecord) error {
+			return visit(&kafka.Record{
+				Topic: l.Topic, Partition: l.Number, Offset: l.offset, Timestamp: l.timestamp, Key: l.key, Value: l.value, Headers: l.headers,
+			})
+		})
+		if !errors.Is(err, errTruncated) {
+			return err
+		}
+		begins, asked := r.begins(ctx, s.Topic, time.Time{})
+		if asked != nil {
+			return asked
+		}
+		first, ok := begins.Lookup(s.Topic, s.Number)
+		if !ok || first.Offset <= next { // the log ends before: the topic was made anew
+			return err
+		}
+		if first.Offset >= one.to {
+			return nil
+		}
+		one.from = first.Offset
+	}
+}
