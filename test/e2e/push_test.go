@@ -46,6 +46,7 @@ type pushEndpoint struct {
 	*httptest.Server
 	check   *pushChecker
 	away    atomic.Bool
+	refuses atomic.Bool // events of the entity "poison"
 	fails   float64
 	slowest time.Duration
 	calls   atomic.Int64
@@ -78,6 +79,8 @@ func (e *pushEndpoint) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e.away.Load():
 		w.WriteHeader(http.StatusNotFound)
+	case e.refuses.Load() && event.Data.Entity == "poison":
+		w.WriteHeader(http.StatusUnprocessableEntity)
 	case rand.Float64() < e.fails:
 		w.WriteHeader(http.StatusInternalServerError)
 	default:

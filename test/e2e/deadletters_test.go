@@ -1,0 +1,221 @@
+//go:build integration
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// deadLetters runs a command for dead letters.
+func (p *pushTest) deadLetters(args ...string) string {
+	p.t.Helper()
+	out, err := exec.CommandContext(p.t.Context(), suite.binary, append([]string{"dead-letters", args[0], "-c", p.file}, args[1:]...)...).CombinedOutput()
+	require.NoError(p.t, err, "%v: %s", args, out)
+	return string(out)
+}
+
+type listedLetter struct {
+	Place, Origin, Consumer, Reason, State, Dialect string
+	Exception, Detail                               string
+	Status, Attempts, Rounds                        int
+	Key, Value                                      *string
+}
+
+func (p *pushTest) listLetters(args ...string) (list []listedLetter) {
+	p.t.Helper()
+	cmd := exec.CommandContext(p.t.Context(), suite.binary, append([]string{"dlq", "list", "-c", p.file, "--format", "json"}, args...)...)
+	out, err := cmd.Output()
+	require.NoError(p.t, err, "%s", out)
+	require.NoError(p.t, json.Unmarshal(out, &list), "%s", out)
+	return list
+}
+
+// TestDeadLetterIsReplayedToItsSubscription: an event that the endpoint refuses is listed;
+// when the endpoint is repaired, it is replayed to this subscription, and to no other.
+func TestDeadLetterIsReplayedToItsSubscription(t *testing.T) {
+	t.Parallel()
+	p := newPushTest(t, nil)
+	other := startPushEndpoint(t, 0, 0)
+	p.options.subscriptions = append(p.options.subscriptions, other.subscription(unique("other"), p.topic))
+	p.file = writeConfig(t, p.options.config(t))
+	p.endpoint.refuses.Store(true)
+	writeSequences(t, p.broker, p.topic, 20, 4)
+	produceTo(t, p.broker, &kgo.Record{Topic: p.topic, Key: []byte("poison"), Value: []byte(`{"entity":"poison","seq":0}`), Headers: []kgo.RecordHeader{
+		{Key: "ce_type", Value: []byte("orders.placed")}, {Key: "ce_id", Value: []byte("p-1")}, {Key: "ce_source", Value: []byte("/test")},
+		{Key: "gw_claim", Value: []byte(strings.Repeat("ab", 32))},
+	}})
+	startConfigured(t, p.options, p.file)
+	p.takes(20)
+	var letter listedLetter
+	eventually(t, patient, "the dead letter is listed", func() error {
+		list := p.listLetters()
+		if len(list) != 1 {
+			return fmt.Errorf("%d dead letters", len(list))
+		}
+		letter = list[0]
+		return nil
+	})
+	require.Equal(t, "refused", letter.Reason)
+	require.Equal(t, 422, letter.Status)
+	require.Equal(t, 1, letter.Attempts)
+	require.Equal(t, p.key, letter.Consumer)
+	require.Equal(t, "poison", *letter.Key)
+	require.Nil(t, letter.Value, "values only on request")
+	require.Contains(t, p.deadLetters("list", "--values"), `{"entity":"poison","seq":0}`)
+	require.Contains(t, p.deadLetters("list", "--reason", "attempts"), "no dead letters")
+	require.Empty(t, p.listLetters("--status", "5xx"))
+	require.Contains(t, p.deadLetters("show", letter.Place), "waiting")
+
+	p.endpoint.refuses.Store(false)
+	require.Contains(t, p.deadLetters("replay", letter.Place, "--to", "subscription", "--dry-run"), "1 dead letter would be replayed")
+	require.Equal(t, 20, p.endpoint.check.count())
+	require.Contains(t, p.deadLetters("replay", "--status", "4xx", "--to", "subscription", "--by", "tester", "--note", "endpoint repaired"), "1 dead letter replayed")
+	p.takes(21)
+	require.Equal(t, 1, other.check.countOf("poison"), "the other subscription got it when it was written, and no more")
+	require.Zero(t, p.endpoint.check.repeated)
+
+	require.Contains(t, p.deadLetters("show", letter.Place), "replayed by tester")
+	require.Contains(t, p.deadLetters("show", letter.Place), "endpoint repaired")
+	require.Empty(t, p.listLetters())
+	require.Len(t, p.listLetters("--state", "replayed"), 1)
+	require.Contains(t, p.deadLetters("replay", "--all", "--to", "subscription"), "1 left out: replayed or dropped before")
+
+	// A second round: the endpoint refuses the event again.
+	p.endpoint.refuses.Store(true)
+	p.deadLetters("replay", "--all", "--to", "subscription", "--again", "0s")
+	eventually(t, patient, "the second dead letter is listed", func() error {
+		list := p.listLetters()
+		if len(list) != 1 {
+			return fmt.Errorf("%d dead letters", len(list))
+		}
+		require.Equal(t, 2, list[0].Rounds)
+		require.Equal(t, letter.Origin, list[0].Origin, "the first place, and not that in the topic of replays")
+		require.Contains(t, p.deadLetters("drop", list[0].Place), "1 dead letter dropped")
+		return nil
+	})
+	require.Empty(t, p.listLetters())
+	require.Len(t, p.listLetters("--state", "dropped"), 1)
+}
+
+// countOf is how many events of an entity were taken.
+func (c *pushChecker) countOf(entity string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.taken[entity])
+}
+
+// produceTo writes records.
+func produceTo(t *testing.T, broker string, records ...*kgo.Record) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	require.NoError(t, err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	require.NoError(t, client.ProduceSync(ctx, records...).FirstErr())
+}
+
+// writeDeadLetters writes so many dead letters as a subscription does, and returns the
+// events. Each hundredth is written twice, as after a kill.
+func (p *pushTest) writeDeadLetters(n, entities int) map[string][]int {
+	p.t.Helper()
+	written := map[string][]int{}
+	records := make([]*kgo.Record, 0, n)
+	for i := range n {
+		entity := "d" + strconv.Itoa(i%entities)
+		seq := len(written[entity])
+		written[entity] = append(written[entity], seq)
+		r := &kgo.Record{Topic: p.topic + "." + p.key + ".dlt", Key: []byte(entity), Value: fmt.Appendf(nil, `{"entity":%q,"seq":%d}`, entity, seq)}
+		for name, value := range map[string]string{
+			"ce_type": "orders.placed", "gw_dead_subscription": p.key, "gw_dead_topic": p.topic, "gw_dead_partition": "0",
+			"gw_dead_offset": strconv.Itoa(1_000_000 + i), "gw_dead_reason": "attempts", "gw_dead_status": "503", "gw_dead_attempts": "8", "gw_dead_rounds": "1",
+		} {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+		}
+		records = append(records, r)
+		if i%100 == 0 {
+			again := *r
+			records = append(records, &again)
+		}
+	}
+	produceTo(p.t, p.broker, records...)
+	return written
+}
+
+// TestReplayOfManySurvivesKills: dead letters are replayed at a rate by a command that is
+// killed with -9 on the way and started again. None is lost, none is in Kafka twice, each is
+// on record.
+//
+// REPLAY_LETTERS, REPLAY_RATE and REPLAY_KILLS make it longer.
+func TestReplayOfManySurvivesKills(t *testing.T) {
+	t.Parallel()
+	letters, rate, kills := envInt("REPLAY_LETTERS", 2000), envInt("REPLAY_RATE", 400), envInt("REPLAY_KILLS", 2)
+	for _, to := range []string{"subscription", "topic"} {
+		t.Run(to, func(t *testing.T) {
+			t.Parallel()
+			p := newPushTest(t, map[string]any{"concurrency": 16})
+			written := p.writeDeadLetters(letters, 200)
+			startConfigured(t, p.options, p.file)
+			begun := time.Now()
+			runs := p.replayWithKills(to, letters, rate, kills)
+			took := time.Since(begun)
+			p.takes(letters)
+			require.Empty(t, p.endpoint.check.verdict(written, nil))
+			topic := p.topic
+			if to == "subscription" {
+				topic = "gateway.subscription." + p.key + ".replay"
+			}
+			copies := readTopic(t, p.broker, topic).records
+			of := map[string]int{}
+			for _, r := range copies {
+				of[string(r.Value)]++
+				require.Equal(t, "1", header(r, "gw_dead_rounds"))
+				require.Empty(t, header(r, "gw_dead_reason"))
+			}
+			require.Len(t, copies, letters)
+			require.Len(t, of, letters, "none twice")
+			require.Len(t, p.listLetters("--state", "replayed", "--limit", strconv.Itoa(2*letters)), letters+(letters+99)/100)
+			require.Empty(t, p.listLetters())
+			t.Logf("to %s: %d letters, %d kills, %d runs, %v, %.0f/s of %d/s, %d redeliveries", to, letters, kills, runs, took.Round(time.Millisecond),
+				float64(letters)/took.Seconds(), rate, p.endpoint.check.repeated)
+			require.LessOrEqual(t, float64(letters)/took.Seconds(), 1.1*float64(rate))
+			require.LessOrEqual(t, p.endpoint.check.repeated, kills)
+		})
+	}
+}
+
+// replayWithKills runs the command until it succeeds, and kills it so often before.
+func (p *pushTest) replayWithKills(to string, letters, rate, kills int) (runs int) {
+	p.t.Helper()
+	for runs = 1; ; runs++ {
+		cmd := exec.Command(suite.binary, "dlq", "replay", "-c", p.file, "--all", "--to", to, "--rate", strconv.Itoa(rate))
+		var out lines
+		cmd.Stdout, cmd.Stderr = &out, &out
+		require.NoError(p.t, cmd.Start())
+		if runs <= kills {
+			goal := letters * runs / (kills + 1)
+			eventually(p.t, 5*time.Minute, "events arrive", func() error {
+				if n := p.endpoint.check.count(); n < goal {
+					return fmt.Errorf("%d of %d: %s", n, goal, out.String())
+				}
+				return nil
+			})
+			require.NoError(p.t, cmd.Process.Kill())
+			_ = cmd.Wait()
+			continue
+		}
+		require.NoError(p.t, cmd.Wait(), out.String())
+		p.t.Log(tail(out.String(), 3))
+		return runs
+	}
+}
