@@ -19,7 +19,7 @@ type dialect struct {
 	prefixes []string
 }
 
-// Names of headers, from the sources named in testdata/README.md.
+// Names of headers; dialects_test.go names the sources.
 const (
 	springPrefix  = "kafka_dlt-"
 	connectPrefix = "__connect.errors."
