@@ -27,7 +27,13 @@ type PauseState struct {
 	// ReplayTopic is when the topic for replays was made: a subscription that began before
 	// has to begin anew to read it.
 	ReplayTopic time.Time `json:"replay_topic,omitzero"`
+	// AwayUntil is until when gateways stay out of the group, so that its offsets can be set
+	// from outside; at most [MostAway] from now. Whoever set it ends it sooner.
+	AwayUntil time.Time `json:"away_until,omitzero"`
 }
+
+// MostAway bounds how long gateways stay out of a group for a command that has died.
+const MostAway = 2 * time.Minute
 
 // ReadPauses returns what is remembered, by subscription.
 func ReadPauses(ctx context.Context, table *kafka.Table) (map[string]PauseState, error) {
@@ -162,6 +168,7 @@ func (s *Set) learn(name string, value []byte) {
 	if state.Released.After(before.Released) {
 		r.releaseHeld()
 	}
+	r.setAway(state.AwayUntil)
 	if state.ReplayTopic.After(before.ReplayTopic) {
 		r.rejoin()
 	}
@@ -207,6 +214,7 @@ func (s *Set) begin(ctx context.Context, c Config) {
 	r := &running{Subscription: sub, cfg: c, stop: stop, done: make(chan struct{})}
 	s.mu.Lock()
 	sub.setPaused(s.pauses[c.Name].Paused)
+	sub.setAway(s.pauses[c.Name].AwayUntil)
 	s.running[c.Name] = r
 	s.mu.Unlock()
 	go func() {

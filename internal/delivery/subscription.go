@@ -54,7 +54,9 @@ type Subscription struct {
 	pause    atomic.Bool
 	going    atomic.Bool // a pause by 410 is being written
 	member   atomic.Pointer[member]
-	joinings atomic.Int64                             // how often the member had to join anew
+	joinings atomic.Int64 // how often the member had to join anew
+	away     atomic.Int64 // until when it stays out of its group, in Unix milliseconds
+	back     chan struct{}
 	keeps    atomic.Pointer[map[string]time.Duration] // retention by topic
 	complain struct {
 		sync.Mutex
@@ -70,6 +72,7 @@ func newSubscription(cfg Config, deps Deps, onGone func(context.Context) error) 
 		return nil, fmt.Errorf("subscription %s: %w", cfg.Name, err)
 	}
 	s := &Subscription{cfg: &cfg, deps: deps, logger: logger, metrics: deps.Metrics, endpoint: to, onGone: onGone}
+	s.back = make(chan struct{}, 1)
 	s.complain.at = map[kafka.Partition]time.Time{}
 	return s, nil
 }
@@ -85,6 +88,38 @@ func (s *Subscription) setPaused(paused bool) {
 
 // releaseHeld lets go of entities that are held back.
 func (s *Subscription) releaseHeld() { s.wakeUp((*member).releaseHeld) }
+
+// setAway lets the member leave its group until a time, or be back if that is over.
+func (s *Subscription) setAway(until time.Time) {
+	if most := time.Now().Add(MostAway); until.After(most) {
+		until = most
+	}
+	s.away.Store(until.UnixMilli())
+	select {
+	case s.back <- struct{}{}:
+	default:
+	}
+	if time.Now().Before(until) {
+		s.rejoin()
+	}
+}
+
+// stayAway waits as long as the member is to stay out of its group, or until ctx ends.
+func (s *Subscription) stayAway(ctx context.Context) {
+	for ctx.Err() == nil {
+		left := time.Until(time.UnixMilli(s.away.Load()))
+		if left <= 0 {
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-s.back:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
 
 // rejoin lets the member leave and join again, with the topics that there are now.
 func (s *Subscription) rejoin() {
@@ -110,7 +145,11 @@ func (s *Subscription) Run(ctx context.Context) {
 	watching.Go(func() { s.watchRetention(ctx, admin) })
 	pause := backoff.NewExponential(joinPause, joinMostPause)
 	for failures := 0; ctx.Err() == nil; {
-		err := s.once(ctx, admin)
+		joinings := s.joinings.Load() // first: a change from here on is noticed
+		if s.stayAway(ctx); ctx.Err() != nil {
+			return
+		}
+		err := s.once(ctx, admin, joinings)
 		if err == nil {
 			pause.Reset()
 			failures = 0
@@ -123,9 +162,8 @@ func (s *Subscription) Run(ctx context.Context) {
 	}
 }
 
-// once is a member's life.
-func (s *Subscription) once(ctx context.Context, admin *kafka.GroupAdmin) error {
-	joinings := s.joinings.Load()
+// once is a member's life. joinings are those before it looks what to join.
+func (s *Subscription) once(ctx context.Context, admin *kafka.GroupAdmin, joinings int64) error {
 	preparing, cancel := context.WithTimeout(ctx, prepareTimeout)
 	topics, err := s.prepare(preparing, admin)
 	cancel()

@@ -219,3 +219,54 @@ func (p *pushTest) replayWithKills(to string, letters, rate, kills int) (runs in
 		return runs
 	}
 }
+
+// TestSubscriptionIsReset: a subscription goes on where an operator says, while gateways run.
+func TestSubscriptionIsReset(t *testing.T) {
+	t.Parallel()
+	p := newPushTest(t, nil)
+	writeSequences(t, p.broker, p.topic, 60, 6)
+	startConfigured(t, p.options, p.file)
+	startConfigured(t, p.options, p.file)
+	p.takes(60)
+	p.shows("all is committed", func(s shownSubscription) bool { return s.Behind == 0 && s.Members == 2 })
+	require.Zero(t, p.endpoint.check.repeated)
+
+	require.Contains(t, p.command("reset", p.key, "--to-earliest", "--dry-run"), "at most 60 events would be delivered again, and 0 skipped")
+	require.Contains(t, p.command("reset", p.key, "--to-time", "0s", "--dry-run"), "at most 0 events would be")
+	p.shows("nothing has changed", func(s shownSubscription) bool { return s.Behind == 0 && s.Members == 2 })
+
+	again := func() int {
+		p.endpoint.check.mu.Lock()
+		defer p.endpoint.check.mu.Unlock()
+		return p.endpoint.check.repeated
+	}
+	require.Contains(t, p.command("reset", p.key, "--to-earliest"), "at most 60 events are delivered again")
+	eventually(t, patient, "all events come again", func() error {
+		if n := again(); n != 60 {
+			return fmt.Errorf("%d came again", n)
+		}
+		return nil
+	})
+	p.shows("both gateways are back", func(s shownSubscription) bool { return s.Behind == 0 && s.Members == 2 })
+
+	ends, err := kafkaAdmin(t, p.broker).ListEndOffsets(t.Context(), p.topic)
+	require.NoError(t, err)
+	end := ends.Offsets()[p.topic]
+	partition := int32(0)
+	for n, o := range end {
+		if o.At >= 3 {
+			partition = n
+		}
+	}
+	from := fmt.Sprintf("%s/%d/%d", p.topic, partition, end[partition].At-3)
+	require.Contains(t, p.command("reset", p.key, "--to-offset", from), "at most 3 events are delivered again")
+	eventually(t, patient, "three events come again", func() error {
+		if n := again(); n != 63 {
+			return fmt.Errorf("%d came again", n)
+		}
+		return nil
+	})
+	out, err := exec.CommandContext(t.Context(), suite.binary, "subscriptions", "reset", "-c", p.file, p.key, "--to-offset", p.topic+"/99/0").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "is not a partition that the subscription reads")
+}
