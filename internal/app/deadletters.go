@@ -11,6 +11,7 @@ import (
 	"eventgateway/internal/config"
 	"eventgateway/internal/deadletter"
 	"eventgateway/internal/delivery"
+	"eventgateway/internal/ingest"
 	"eventgateway/internal/kafka"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/schema"
@@ -111,13 +112,25 @@ func (d *DeadLetters) ReplayTopic(subscription string) string {
 	return delivery.ReplayTopic(subscription)
 }
 
-// Plan says what a job would do.
-func (d *DeadLetters) Plan(ctx context.Context, job deadletter.Job) (deadletter.Tally, error) {
+// Plan says what a job would do, and why the door would refuse events. eventType is the type
+// of all events that go through it, "" the one that each has.
+func (d *DeadLetters) Plan(ctx context.Context, job deadletter.Job, eventType string) (deadletter.Tally, error) {
 	ledger, err := d.Ledger(ctx)
 	if err != nil {
 		return deadletter.Tally{}, err
 	}
-	return deadletter.Plan(ctx, job, d.source(), ledger, nil)
+	refused := map[string]int{}
+	tally, err := deadletter.Plan(ctx, job, d.source(), ledger, func(r *kafka.Record, l *deadletter.Letter) {
+		if job.Target.Kind != deadletter.ToDoor || job.Drop {
+			return
+		}
+		req := doorRequest(d.cfg, r, l, eventType, job.Again)
+		if plan := ingest.NewPlan(d.set, &req); plan.Problem != nil {
+			refused[refusal(plan.Problem)]++
+		}
+	})
+	tally.Refused = refused
+	return tally, err
 }
 
 // copierSink is a deadletter.Sink.
@@ -137,8 +150,9 @@ func takenOver(err error) error {
 	return err
 }
 
-// Run replays or drops what the job says. Progress is called now and then.
-func (d *DeadLetters) Run(ctx context.Context, job deadletter.Job, progress func(deadletter.Tally)) (deadletter.Tally, error) {
+// Run replays or drops what the job says. eventType is as for Plan; openAPI is the description
+// that a gateway is built with.
+func (d *DeadLetters) Run(ctx context.Context, job deadletter.Job, eventType string, openAPI []byte, progress func(deadletter.Tally)) (deadletter.Tally, error) {
 	replication := 0
 	if d.cfg.Kafka.CreateTopics.Enabled {
 		replication = d.cfg.Kafka.CreateTopics.Replication
@@ -152,7 +166,17 @@ func (d *DeadLetters) Run(ctx context.Context, job deadletter.Job, progress func
 			c.Close()
 		}
 	}()
+	var door deadletter.Door
+	if job.Target.Kind == deadletter.ToDoor && !job.Drop {
+		own, end, err := d.openDoor(ctx, openAPI, eventType, job.Again)
+		if err != nil {
+			return deadletter.Tally{}, err
+		}
+		defer end()
+		door = own
+	}
 	return deadletter.Run(ctx, job, deadletter.Deps{
+		Door:   door,
 		Source: d.source(), Ledger: ledgerTopic(d.cfg), Now: time.Now, Progress: progress,
 		Sink: func(topic string) deadletter.Sink {
 			c := publish.NewCopier(producerConfig(d.cfg), replayID(d.cfg, topic), d.logger)

@@ -14,17 +14,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eventgateway"
 	"eventgateway/internal/deadletter"
 )
 
 type deadLettersReplay struct {
 	deadLetterFlags
-	to, rate, again   string
-	by, reason        string
-	dryRun, all       bool
-	drop              bool
-	job               deadletter.Job
-	example, doneVerb string
+	to, rate, again       string
+	by, reason, eventType string
+	dryRun, all           bool
+	drop                  bool
+	job                   deadletter.Job
+	example, doneVerb     string
 }
 
 func (r *deadLettersReplay) define(cmd *cobra.Command) {
@@ -62,6 +63,7 @@ topic end each other: the later one goes on.`,
 	flags := cmd.Flags()
 	flags.StringVar(&r.to, "to", "", "`TARGET`: subscription[:NAME], topic[:NAME] or door")
 	flags.StringVar(&r.rate, "rate", "", "`NUMBER` of dead letters a second at most, for example 50; default: no limit")
+	flags.StringVar(&r.eventType, "as-type", "", "event `TYPE` of all events, with --to door: for deliveries of webhooks without one, or records of others")
 	flags.StringVar(&r.again, "again", "", "replay again what was replayed before this `TIME`, for example 2026-11-30T10:00:00Z")
 	return cmd
 }
@@ -96,7 +98,7 @@ func (r *deadLettersReplay) run(ctx context.Context, args []string, out, errOut 
 	if name := r.job.Target.Name; r.job.Target.Kind == deadletter.ToSubscription && name != "" && r.letters.ReplayTopic(name) == "" {
 		return usageError(fmt.Sprintf("the configuration has no subscription %q", name))
 	}
-	plan, err := r.letters.Plan(ctx, r.job)
+	plan, err := r.letters.Plan(ctx, r.job, r.eventType)
 	if err != nil {
 		return err
 	}
@@ -114,7 +116,7 @@ func (r *deadLettersReplay) run(ctx context.Context, args []string, out, errOut 
 		}
 	}
 	progress := &replayProgress{progressLine: newProgressLine(out, isTerminal(out)), total: plan.Total}
-	tally, err := r.letters.Run(ctx, r.job, progress.see)
+	tally, err := r.letters.Run(ctx, r.job, r.eventType, eventgateway.OpenAPI, progress.see)
 	progress.end()
 	fmt.Fprintf(out, "%s %s in %.1f s\n", plural(tally.Done, "dead letter"), r.doneVerb, tally.Took.Seconds())
 	for _, why := range slices.Sorted(maps.Keys(tally.Refused)) {
@@ -139,6 +141,9 @@ func (r *deadLettersReplay) parse() (err error) {
 	known := kind == string(deadletter.ToSubscription) || kind == string(deadletter.ToTopic) || kind == string(deadletter.ToDoor) && !named
 	if !known || named && name == "" {
 		return usageError("say where to, with --to subscription, subscription:NAME, topic, topic:NAME or door: " + r.example)
+	}
+	if r.eventType != "" && kind != string(deadletter.ToDoor) {
+		return usageError("--as-type is for --to door: only there events are validated")
 	}
 	if r.rate != "" {
 		r.job.Rate, err = strconv.ParseFloat(strings.TrimSuffix(r.rate, "/s"), 64)
@@ -181,6 +186,9 @@ func (r *deadLettersReplay) printPlan(out io.Writer, p deadletter.Tally) {
 	}
 	if p.Twice > 0 {
 		fmt.Fprintf(out, "  %d left out: the same failure was written twice\n", p.Twice)
+	}
+	for _, why := range slices.Sorted(maps.Keys(p.Refused)) {
+		fmt.Fprintf(out, "  %d would be refused: %s\n", p.Refused[why], why)
 	}
 	for _, why := range slices.Sorted(maps.Keys(p.Left)) {
 		fmt.Fprintf(out, "  %d left out: %s\n", p.Left[why], why)

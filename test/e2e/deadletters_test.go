@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os/exec"
@@ -269,4 +270,75 @@ func TestSubscriptionIsReset(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), suite.binary, "subscriptions", "reset", "-c", p.file, p.key, "--to-offset", p.topic+"/99/0").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "is not a partition that the subscription reads")
+}
+
+// springLetter is a dead letter as Spring Kafka's DeadLetterPublishingRecoverer writes it.
+func springLetter(topic, origin string, offset int64, key, value string) *kgo.Record {
+	return &kgo.Record{Topic: topic, Key: []byte(key), Value: []byte(value), Headers: []kgo.RecordHeader{
+		{Key: "kafka_dlt-original-topic", Value: []byte(origin)},
+		{Key: "kafka_dlt-original-partition", Value: []byte{0, 0, 0, 1}},
+		{Key: "kafka_dlt-original-offset", Value: binary.BigEndian.AppendUint64(nil, uint64(offset))},
+		{Key: "kafka_dlt-original-consumer-group", Value: []byte("billing")},
+		{Key: "kafka_dlt-exception-fqcn", Value: []byte("org.springframework.kafka.listener.ListenerExecutionFailedException")},
+		{Key: "kafka_dlt-exception-cause-fqcn", Value: []byte("java.lang.IllegalStateException")},
+		{Key: "kafka_dlt-exception-message", Value: []byte("no such customer")},
+		{Key: "kafka_dlt-exception-stacktrace", Value: []byte("java.lang.IllegalStateException: no such customer\n\tat X")},
+	}}
+}
+
+// TestDeadLettersOfOthersGoThroughTheDoor: records that Spring Kafka gave up are listed, and
+// published anew as events: those that fit no schema are refused, until the schema is put right.
+func TestDeadLettersOfOthersGoThroughTheDoor(t *testing.T) {
+	t.Parallel()
+	p := newPushTest(t, nil)
+	target := newTopic(t)
+	dir := schemasFolder(t, eventType{name: "orders.noted", xevent: map[string]any{"topic": target}, schema: map[string]any{
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": []string{"orderId"},
+		"properties": map[string]any{"orderId": map[string]any{"type": "string"}, "note": map[string]any{"type": "string"}}, "additionalProperties": false,
+	}})
+	p.options.schemas = dir
+	p.file = writeConfig(t, p.options.config(t))
+	declareNew(t, p.file)
+	dlt := newTopicName(t) + "-dlt"
+	createTopics(t, p.broker, 1, dlt)
+	produceTo(t, p.broker, springLetter(dlt, p.topic, 5, "o-1", `{"orderId":"o-1","note":"x"}`), springLetter(dlt, p.topic, 6, "o-2", `{"orderId":"o-2","urgent":true}`))
+
+	list := p.listLetters("--topic", dlt)
+	require.Len(t, list, 2)
+	require.Equal(t, listedLetter{
+		Place: dlt + "/0/0", Origin: p.topic + "/1/5", Consumer: "billing", Reason: "java.lang.IllegalStateException", State: "waiting", Dialect: "spring", Rounds: 1, Key: list[0].Key,
+		Exception: "org.springframework.kafka.listener.ListenerExecutionFailedException", Detail: "no such customer",
+	}, list[0])
+	require.Contains(t, p.deadLetters("show", dlt+"/0/0"), "\tat X")
+
+	args := []string{"replay", "--topic", dlt, "--all", "--to", "door", "--as-type", "orders.noted"}
+	plan := p.deadLetters(append(args, "--dry-run")...)
+	require.Contains(t, plan, "2 dead letters would be replayed")
+	require.Contains(t, plan, "1 would be refused: schema-violation")
+	out, err := exec.CommandContext(t.Context(), suite.binary, append(append([]string{"dlq"}, args...), "-c", p.file)...).CombinedOutput()
+	require.Error(t, err, "one was refused")
+	require.Contains(t, string(out), "1 dead letter replayed")
+	require.Len(t, p.listLetters("--topic", dlt), 1)
+
+	writeType(t, dir, eventType{name: "orders.noted", xevent: map[string]any{"topic": target}, schema: map[string]any{
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": []string{"orderId"},
+		"properties": map[string]any{"orderId": map[string]any{"type": "string"}, "note": map[string]any{"type": "string"}, "urgent": map[string]any{"type": "boolean"}}, "additionalProperties": false,
+	}})
+	require.Contains(t, p.deadLetters(args...), "1 dead letter replayed")
+	require.Contains(t, p.deadLetters(args...), "2 left out: replayed or dropped before")
+	records := readTopic(t, p.broker, target).records
+	require.Len(t, records, 2)
+	for _, r := range records {
+		require.Equal(t, "orders.noted", header(r, "ce_type"))
+		require.Equal(t, "1", header(r, "gw_dead_rounds"))
+		require.NotEmpty(t, header(r, "gw_claim"))
+		require.Empty(t, header(r, "kafka_dlt-exception-stacktrace"))
+	}
+
+	// Back to the topic: to the partition that it came from.
+	require.Contains(t, p.deadLetters("replay", dlt+"/0/0", "--to", "topic", "--again", "0s"), "1 dead letter replayed")
+	copies := readTopic(t, p.broker, p.topic).records
+	require.Len(t, copies, 1)
+	require.Equal(t, int32(1), copies[0].Partition)
+	require.Equal(t, "o-1", string(copies[0].Key))
 }
