@@ -2,6 +2,8 @@ package deadletter
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -152,4 +154,31 @@ func FuzzDescribe(f *testing.F) {
 			require.False(t, strings.HasPrefix(h.Key, event.DeadPrefix))
 		}
 	})
+}
+
+// TestDescribeWhatSpringWrote reads headers that Spring Kafka has written; the file says how.
+func TestDescribeWhatSpringWrote(t *testing.T) {
+	t.Parallel()
+	captured, err := os.ReadFile("testdata/spring-kafka-4.0.6.txt")
+	require.NoError(t, err)
+	r := letterRecord("o-7", "{}")
+	for line := range strings.Lines(string(captured)) {
+		name, digits, found := strings.Cut(strings.TrimSpace(line), " ")
+		if !found || name == "#" {
+			continue
+		}
+		value, err := hex.DecodeString(digits)
+		require.NoError(t, err)
+		r.Headers = append(r.Headers, kafka.RecordHeader{Key: name, Value: value})
+	}
+	l := Describe(r)
+	require.Equal(t, Spring, l.Dialect)
+	require.Equal(t, &Place{"orders", 1, 0}, l.Origin)
+	require.Equal(t, "billing-orders", l.Consumer)
+	require.Equal(t, "java.lang.IllegalStateException", l.Reason)
+	require.Equal(t, "org.springframework.kafka.listener.ListenerExecutionFailedException", l.Exception)
+	require.Equal(t, "Listener failed; no such customer", l.Detail)
+	require.Equal(t, 3, l.Attempts)
+	require.Equal(t, 2026, l.OriginTime.Year())
+	require.Len(t, Headers(r, &l), 0, "all of them are provenance")
 }
