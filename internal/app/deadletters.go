@@ -11,6 +11,7 @@ import (
 	"eventgateway/internal/config"
 	"eventgateway/internal/deadletter"
 	"eventgateway/internal/delivery"
+	"eventgateway/internal/event"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/kafka"
 	"eventgateway/internal/publish"
@@ -119,18 +120,69 @@ func (d *DeadLetters) Plan(ctx context.Context, job deadletter.Job, eventType st
 	if err != nil {
 		return deadletter.Tally{}, err
 	}
-	refused := map[string]int{}
+	refused, orders := map[string]int{}, map[string]*deadletter.Order{} // by subscription
 	tally, err := deadletter.Plan(ctx, job, d.source(), ledger, func(r *kafka.Record, l *deadletter.Letter) {
-		if job.Target.Kind != deadletter.ToDoor || job.Drop {
-			return
-		}
-		req := doorRequest(d.cfg, r, l, eventType, job.Again)
-		if plan := ingest.NewPlan(d.set, &req); plan.Problem != nil {
-			refused[refusal(plan.Problem)]++
+		switch name := job.Target.Subscription(l); {
+		case job.Drop:
+		case job.Target.Kind != deadletter.ToDoor:
+			if orders[name] == nil {
+				orders[name] = deadletter.NewOrder()
+			}
+			orders[name].Note(r, l)
+		default:
+			req := doorRequest(d.cfg, r, l, eventType, job.Again)
+			if plan := ingest.NewPlan(d.set, &req); plan.Problem != nil {
+				refused[refusal(plan.Problem)]++
+			}
 		}
 	})
 	tally.Refused = refused
+	for name, order := range orders {
+		if err == nil {
+			var later deadletter.Later
+			later, err = d.later(ctx, name, order)
+			tally.Later.Add(later)
+		}
+	}
 	return tally, err
+}
+
+// later finds out which letters have an entity that has gone on without them: in what a
+// subscription has delivered or, without its name, in what is in the topic.
+func (d *DeadLetters) later(ctx context.Context, subscription string, order *deadletter.Order) (deadletter.Later, error) {
+	admin := connection(d.cfg).GroupAdmin(d.logger)
+	defer admin.Close()
+	commits := map[kafka.Partition]kafka.Committed{}
+	wants := func(*kafka.Record) bool { return true }
+	if at := slices.IndexFunc(d.cfg.Subscriptions, func(s config.Subscription) bool { return s.Name == subscription }); at >= 0 {
+		s := d.cfg.Subscriptions[at]
+		state, err := admin.State(ctx, delivery.Group(s.Name), subscriptionTopics(s, d.set)...)
+		if err != nil {
+			return deadletter.Later{}, err
+		}
+		for _, p := range state.Partitions {
+			commits[p.Partition] = p.Committed
+		}
+		wants = func(r *kafka.Record) bool {
+			return len(s.Types) == 0 || slices.ContainsFunc(r.Headers, func(h kafka.RecordHeader) bool {
+				return h.Key == event.HeaderType && slices.Contains(s.Types, string(h.Value))
+			})
+		}
+	}
+	ends := map[string]map[kafka.Partition]int64{}
+	return order.Look(ctx, d.source(), func(part kafka.Partition) deadletter.Passed {
+		if c, ok := commits[part]; ok {
+			end, is := delivery.Finished(c)
+			return deadletter.Passed{End: end, Is: is}
+		}
+		if subscription != "" { // it does not read the partition
+			return deadletter.Passed{}
+		}
+		if ends[part.Topic] == nil { // a topic that is gone has nothing later
+			ends[part.Topic], _ = admin.Starts(ctx, kafka.Start{}, part.Topic)
+		}
+		return deadletter.Passed{End: ends[part.Topic][part], Is: func(int64) bool { return true }}
+	}, wants)
 }
 
 // copierSink is a deadletter.Sink.

@@ -103,6 +103,7 @@ func (r *deadLettersReplay) run(ctx context.Context, args []string, out, errOut 
 		return err
 	}
 	r.printPlan(out, plan)
+	r.warn(errOut, plan.Later)
 	if r.dryRun || plan.Total == 0 {
 		return nil
 	}
@@ -192,6 +193,20 @@ func (r *deadLettersReplay) printPlan(out io.Writer, p deadletter.Tally) {
 	}
 	for _, why := range slices.Sorted(maps.Keys(p.Left)) {
 		fmt.Fprintf(out, "  %d left out: %s\n", p.Left[why], why)
+	}
+}
+
+// warn says that entities have gone on without their dead letters.
+func (r *deadLettersReplay) warn(errOut io.Writer, later deadletter.Later) {
+	if later.Letters > 0 {
+		what := "are in the topic"
+		if r.job.Target.Kind == deadletter.ToSubscription {
+			what = "were delivered"
+		}
+		fmt.Fprintf(errOut, "warning: of %d, for example %s, later events of the entity %s already: the replay comes after them\n", later.Letters, later.Example, what)
+	}
+	if later.Unchecked > 0 {
+		fmt.Fprintf(errOut, "warning: of %d it was not looked up whether later events of the entity were delivered: there are too many\n", later.Unchecked)
 	}
 }
 

@@ -71,6 +71,14 @@ func (t *Target) Obstacle(l *Letter) Obstacle {
 	return ""
 }
 
+// Subscription is the one that a letter goes to, "" if it goes to none.
+func (t *Target) Subscription(l *Letter) string {
+	if t.Kind != ToSubscription {
+		return ""
+	}
+	return t.subscription(l)
+}
+
 func (t *Target) subscription(l *Letter) string {
 	if t.Name == "" && l.Dialect == Subscription {
 		return l.Consumer

@@ -66,6 +66,7 @@ type Tally struct {
 	Left    map[Obstacle]int
 	Refused map[string]int // by the door, by reason
 	Targets map[string]int // of Total, in words
+	Later   Later          // of Total, in a plan
 	Started time.Time
 	Took    time.Duration
 }
