@@ -79,12 +79,26 @@ type letterSource struct {
 }
 
 func (s letterSource) Spans(ctx context.Context, topic string, since time.Time) ([]deadletter.Span, error) {
-	spans, err := s.records.Spans(ctx, topic, since, topic == s.ledger)
+	spans, err := s.records.Spans(ctx, since, topic == s.ledger, topic)
+	return letterSpans(spans[topic]), err
+}
+
+// AllSpans implements deadletter.WatchSource.
+func (s letterSource) AllSpans(ctx context.Context, topics ...string) (map[string][]deadletter.Span, error) {
+	spans, err := s.records.Spans(ctx, time.Time{}, false, topics...)
+	all := make(map[string][]deadletter.Span, len(spans))
+	for topic, list := range spans {
+		all[topic] = letterSpans(list)
+	}
+	return all, err
+}
+
+func letterSpans(spans []publish.Span) []deadletter.Span {
 	list := make([]deadletter.Span, len(spans))
 	for i, one := range spans {
 		list[i] = deadletter.Span(one)
 	}
-	return list, err
+	return list
 }
 
 func (s letterSource) Read(ctx context.Context, span deadletter.Span, visit func(*kafka.Record) error) error {
@@ -257,7 +271,7 @@ func (d *DeadLetters) PrepareReplays(ctx context.Context, subscriptions []string
 			return err
 		}
 		if _, ok := exist[topic]; !ok {
-			outcomes, err := publish.CreateTopics(ctx, producerConfig(d.cfg), []publish.TopicPlan{{
+			outcomes, err := publish.CreateTopics(ctx, producerConfig(d.cfg), []publish.TopicPlan{{ // as topics apply does
 				Name: topic, Partitions: needs.Partitions, Replication: needs.Replication,
 				Retention: needs.Retention(), MaxRecord: replayRecordBytes(d.cfg),
 			}}, false)
@@ -265,7 +279,7 @@ func (d *DeadLetters) PrepareReplays(ctx context.Context, subscriptions []string
 				err = outcomes[0].Err
 			}
 			if err != nil {
-				return fmt.Errorf("create topic %s: %w", topic, err)
+				return fmt.Errorf("create topic %s: %w; gateway topics apply creates it, too, with --partitions and --replication", topic, err)
 			}
 		}
 		if err := d.announce(ctx, name); err != nil {
@@ -288,4 +302,17 @@ func (d *DeadLetters) announce(ctx context.Context, name string) error {
 	}
 	state.ReplayTopic = time.Now().UTC()
 	return delivery.WritePause(ctx, table, name, state)
+}
+
+// watchDeadLetters counts the dead letters that wait until ctx ends.
+func (a *App) watchDeadLetters(ctx context.Context) {
+	records, err := publish.NewRecords(producerConfig(a.cfg), a.logger)
+	if err != nil {
+		a.logger.Info("dead letters that wait are not counted", "error", err)
+		return
+	}
+	defer records.Close()
+	ledger := ledgerTopic(a.cfg)
+	topics := func() []string { return deadLetterTopics(a.subscribed(), a.catalog.Set(), "") }
+	deadletter.NewWatch(letterSource{records, ledger}, topics, ledger, deadletter.NewMetrics(a.registry), a.logger).Run(ctx)
 }

@@ -20,6 +20,7 @@ import (
 // committed.
 type fakeLog struct {
 	topics map[string][]*kafka.Record // of one partition
+	starts map[string]int64           // what is before is deleted
 	fail   func() (commit bool, err error)
 	begun  int
 	owner  int
@@ -27,7 +28,7 @@ type fakeLog struct {
 }
 
 func newFakeLog() *fakeLog {
-	return &fakeLog{topics: map[string][]*kafka.Record{}, fail: func() (bool, error) { return true, nil }}
+	return &fakeLog{topics: map[string][]*kafka.Record{}, starts: map[string]int64{}, fail: func() (bool, error) { return true, nil }}
 }
 
 func (f *fakeLog) write(topic string, r *kafka.Record) {

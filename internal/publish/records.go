@@ -50,57 +50,65 @@ func (r *Records) Close() {
 	r.client.Close()
 }
 
-// Spans are what a topic has now, from the first record with a timestamp of since or later;
-// since zero: from the first. They end at the last stable offset; with whole at the high
+// Spans are what topics have now, by topic, from the first record with a timestamp of since or
+// later; since zero: from the first. They end at the last stable offset; with whole at the high
 // watermark, and reading waits for the transactions that are open before it. A topic that is
-// missing has none.
-func (r *Records) Spans(ctx context.Context, topic string, since time.Time, whole bool) ([]Span, error) {
-	details, err := r.admin.ListTopics(ctx, topic)
+// missing has none. A partition without such records has an empty span if since is zero.
+func (r *Records) Spans(ctx context.Context, since time.Time, whole bool, topics ...string) (map[string][]Span, error) {
+	details, err := r.admin.ListTopics(ctx, topics...)
 	if err != nil {
-		return nil, fmt.Errorf("ask kafka for topic %s: %w", topic, err)
+		return nil, fmt.Errorf("ask kafka for topics: %w", err)
 	}
-	if err := details[topic].Err; errors.Is(err, kerr.UnknownTopicOrPartition) {
-		return nil, nil
-	} else if err != nil {
-		return nil, fmt.Errorf("ask kafka for topic %s: %w", topic, err)
+	var exist []string
+	for _, d := range details {
+		switch {
+		case d.Err == nil:
+			exist = append(exist, d.Topic)
+		case !errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+			return nil, fmt.Errorf("ask kafka for topic %s: %w", d.Topic, d.Err)
+		}
+	}
+	spans := map[string][]Span{}
+	if len(exist) == 0 {
+		return spans, nil
 	}
 	ask := r.admin.ListCommittedOffsets
 	if whole {
 		ask = r.admin.ListEndOffsets
 	}
-	ends, err := ask(ctx, topic)
+	ends, err := ask(ctx, exist...)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask kafka for the ends of %s: %w", topic, err)
+		return nil, fmt.Errorf("ask kafka for the ends of topics: %w", err)
 	}
-	begins, err := r.begins(ctx, topic, since)
+	begins, err := r.begins(ctx, since, exist...)
 	if err != nil {
 		return nil, err
 	}
-	var spans []Span
 	for _, end := range ends.Offsets().Sorted() {
-		if from, ok := begins.Lookup(topic, end.Partition); ok && from.Offset >= 0 && from.Offset < end.At {
-			spans = append(spans, Span{kafka.Partition{Topic: topic, Number: end.Partition}, from.Offset, end.At})
+		from, ok := begins.Lookup(end.Topic, end.Partition)
+		if ok && from.Offset >= 0 && (from.Offset < end.At || from.Offset == end.At && since.IsZero()) {
+			spans[end.Topic] = append(spans[end.Topic], Span{kafka.Partition{Topic: end.Topic, Number: end.Partition}, from.Offset, end.At})
 		}
 	}
 	return spans, nil
 }
 
-func (r *Records) begins(ctx context.Context, topic string, since time.Time) (kadm.ListedOffsets, error) {
+func (r *Records) begins(ctx context.Context, since time.Time, topics ...string) (kadm.ListedOffsets, error) {
 	var begins kadm.ListedOffsets
 	var err error
 	if since.IsZero() {
-		begins, err = r.admin.ListStartOffsets(ctx, topic)
+		begins, err = r.admin.ListStartOffsets(ctx, topics...)
 	} else {
-		begins, err = r.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topic)
+		begins, err = r.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
 	}
 	if err == nil {
 		err = begins.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask kafka where %s begins: %w", topic, err)
+		return nil, fmt.Errorf("ask kafka where topics begin: %w", err)
 	}
 	return begins, nil
 }
@@ -118,7 +126,7 @@ func (r *Records) Read(ctx context.Context, s Span, visit func(*kafka.Record) er
 		if !errors.Is(err, errTruncated) {
 			return err
 		}
-		begins, asked := r.begins(ctx, s.Topic, time.Time{})
+		begins, asked := r.begins(ctx, time.Time{}, s.Topic)
 		if asked != nil {
 			return asked
 		}
