@@ -117,16 +117,27 @@ func stateOf(m Mark) State {
 // Len is the number of marks.
 func (l *Ledger) Len() int { return len(l.marks) }
 
-// gone are the places of marks in a partition before an offset: Kafka has deleted the dead
-// letters, and nobody can ask about them any more.
-func (l *Ledger) gone(topic string, partition int32, before int64) (places []Place) {
-	for p := range l.marks {
-		if p.Topic == topic && p.Partition == partition && p.Offset < before {
+// gone are the places of marks whose dead letters Kafka has deleted: nobody can ask about them
+// any more. A mark is kept for goneAfter in any case, for people who look for it.
+func (l *Ledger) gone(topic string, spans []Span, now time.Time) (places []Place) {
+	from := map[int32]int64{}
+	for _, s := range spans {
+		from[s.Number] = s.From
+	}
+	for p, m := range l.marks {
+		if first, ok := from[p.Partition]; p.Topic == topic && ok && p.Offset+twinSpan < first && now.Sub(m.At) > goneAfter {
 			places = append(places, p)
 		}
 	}
 	return places
 }
+
+// twinSpan is how far behind a dead letter another one of the same failure is written at most:
+// the mark of the first is that of both.
+const (
+	goneAfter = 7 * 24 * time.Hour
+	twinSpan  = 1000
+)
 
 func markOf(letter *Letter, action Action, by string, now time.Time) Mark {
 	return Mark{Action: action, By: by, At: now.UTC().Truncate(time.Millisecond), Written: letter.Written.UnixMilli(), Identity: letter.Identity()}

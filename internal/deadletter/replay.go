@@ -15,6 +15,8 @@ const (
 	// batchRecords and batchBytes bound a transaction: what a kill may make invisible, and
 	// what is in memory.
 	batchRecords, batchBytes = 200, 4 << 20
+	// tidyMarks bounds how many marks of dead letters that are gone a replay deletes.
+	tidyMarks = 10_000
 	// batchesPerSecond is how often copies are written at a rate, if it allows as many.
 	batchesPerSecond = 10
 	// retries bounds how often in a row a transaction is tried again, retryPause to
@@ -177,7 +179,26 @@ func (r *replay) topic(ctx context.Context, topic string) error {
 			return err
 		}
 	}
-	return nil
+	return r.tidy(ctx, topic)
+}
+
+// tidy deletes the marks of dead letters that Kafka no longer has, a part of them at a time.
+func (r *replay) tidy(ctx context.Context, topic string) error {
+	spans, err := r.Source.Spans(ctx, topic, time.Time{})
+	if err != nil {
+		return fmt.Errorf("look which dead letters of %s are gone: %w", topic, err)
+	}
+	places := r.ledger.gone(topic, spans, r.Now())
+	if places = places[:min(len(places), tidyMarks)]; len(places) == 0 {
+		return nil
+	}
+	return r.sink.Commit(ctx, nil, func() []*kafka.Record {
+		tombstones := make([]*kafka.Record, len(places))
+		for i, p := range places {
+			tombstones[i] = &kafka.Record{Topic: r.Ledger, Partition: 0, Key: []byte(p.String())}
+		}
+		return tombstones
+	})
 }
 
 // begin ends what an earlier process may still commit, and learns what it has committed.

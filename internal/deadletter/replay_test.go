@@ -40,7 +40,7 @@ func (f *fakeLog) write(topic string, r *kafka.Record) {
 
 func (f *fakeLog) Spans(_ context.Context, topic string, _ time.Time) ([]Span, error) {
 	if n := len(f.topics[topic]); n > 0 {
-		return []Span{{kafka.Partition{Topic: topic}, 0, int64(n)}}, nil
+		return []Span{{kafka.Partition{Topic: topic}, f.starts[topic], int64(n)}}, nil
 	}
 	return nil, nil
 }
@@ -274,4 +274,30 @@ func TestReplayThroughTheDoor(t *testing.T) {
 	for place, n := range door.published {
 		require.Equal(t, 1, n, place)
 	}
+}
+
+func TestMarksOfLettersThatAreGoneAreDeleted(t *testing.T) {
+	t.Parallel()
+	f := newFakeLog()
+	f.fill(1200) // with 24 twins
+	_, err := Run(t.Context(), toTopic, f.deps())
+	require.NoError(t, err)
+	f.starts["dlt"] = twinSpan + 10
+	marks := func() int {
+		ledger, err := ReadLedger(t.Context(), f, "ledger")
+		require.NoError(t, err)
+		return ledger.Len()
+	}
+	_, err = Run(t.Context(), toTopic, f.deps())
+	require.NoError(t, err)
+	require.Equal(t, 1200, marks(), "people may still look for them")
+	deps := f.deps()
+	deps.Now = func() time.Time { return time.Now().Add(goneAfter + time.Hour) }
+	_, err = Run(t.Context(), toTopic, deps)
+	require.NoError(t, err)
+	require.Equal(t, 1191, marks(), "of the first ten, one is a twin without a mark")
+	_, err = Run(t.Context(), toTopic, deps)
+	require.NoError(t, err)
+	require.Equal(t, 1191, marks())
+	require.Len(t, f.topics["orders"], 1200)
 }
