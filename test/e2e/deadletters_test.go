@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -55,7 +56,7 @@ func TestDeadLetterIsReplayedToItsSubscription(t *testing.T) {
 		{Key: "ce_type", Value: []byte("orders.placed")}, {Key: "ce_id", Value: []byte("p-1")}, {Key: "ce_source", Value: []byte("/test")},
 		{Key: "gw_claim", Value: []byte(strings.Repeat("ab", 32))},
 	}})
-	startConfigured(t, p.options, p.file)
+	g := startConfigured(t, p.options, p.file)
 	p.takes(20)
 	var letter listedLetter
 	eventually(t, patient, "the dead letter is listed", func() error {
@@ -77,6 +78,18 @@ func TestDeadLetterIsReplayedToItsSubscription(t *testing.T) {
 	require.Empty(t, p.listLetters("--status", "5xx"))
 	require.Contains(t, p.deadLetters("show", letter.Place), "waiting")
 
+	topic := p.topic + "." + p.key + ".dlt"
+	waiting := func(reason string) string {
+		return fmt.Sprintf("gateway_dead_letters_waiting{reason=%q,topic=%q}", reason, topic)
+	}
+	eventually(t, patient, "the dead letter is counted", func() error {
+		_, text, err := g.ask("/metrics")
+		if err == nil && !strings.Contains(text, waiting("refused")+" 1\n") {
+			err = errors.New("it is not")
+		}
+		return err
+	})
+
 	p.endpoint.refuses.Store(false)
 	require.Contains(t, p.deadLetters("replay", letter.Place, "--to", "subscription", "--dry-run"), "1 dead letter would be replayed")
 	require.Equal(t, 20, p.endpoint.check.count())
@@ -94,6 +107,13 @@ func TestDeadLetterIsReplayedToItsSubscription(t *testing.T) {
 	require.Equal(t, 1, other.check.countOf("poison"), "the other subscription got it when it was written, and no more")
 	require.Zero(t, p.endpoint.check.repeated)
 
+	eventually(t, patient, "no dead letter is counted", func() error {
+		_, text, err := g.ask("/metrics")
+		if err == nil && strings.Contains(text, waiting("refused")) {
+			err = errors.New("it still waits")
+		}
+		return err
+	})
 	require.Contains(t, p.deadLetters("show", letter.Place), "replayed by tester")
 	require.Contains(t, p.deadLetters("show", letter.Place), "endpoint repaired")
 	require.Empty(t, p.listLetters())
