@@ -213,6 +213,9 @@ func takenOver(err error) error {
 	if errors.As(err, &taken) {
 		return fmt.Errorf("%w (%w)", deadletter.ErrTakenOver, err)
 	}
+	if publish.Permanent(err) {
+		return fmt.Errorf("%w; %w", err, deadletter.ErrPermanent)
+	}
 	return err
 }
 

@@ -49,6 +49,9 @@ type Sink interface {
 	Commit(ctx context.Context, copies []*kafka.Record, marks func() []*kafka.Record) error
 }
 
+// ErrPermanent is wrapped by the error of a sink that is the same with every try.
+var ErrPermanent = errors.New("trying again does not help")
+
 // ErrTakenOver is the error of a sink whose successor has begun.
 var ErrTakenOver = errors.New("another command has taken over the dead letters of this topic")
 
@@ -220,7 +223,7 @@ func (r *replay) span(ctx context.Context, s Span) error {
 		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil || errors.Is(err, ErrTakenOver) || failures >= retries:
+		case ctx.Err() != nil || final(err) || failures >= retries:
 			return err
 		}
 		if next > s.From {
@@ -245,13 +248,15 @@ func (r *replay) beginAgain(ctx context.Context, pause *backoff.Exponential, fai
 		if err == nil {
 			return failures + 1, nil
 		}
-		if errors.Is(err, ErrTakenOver) {
+		if final(err) {
 			return failures, err
 		}
 		cause = err
 	}
 	return failures, cause
 }
+
+func final(err error) bool { return errors.Is(err, ErrTakenOver) || errors.Is(err, ErrPermanent) }
 
 // read replays a span, and returns the offset before which all is done.
 func (r *replay) read(ctx context.Context, s Span) (next int64, err error) {

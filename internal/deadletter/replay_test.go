@@ -180,6 +180,17 @@ func TestReplayOutlivesFailures(t *testing.T) {
 	}
 }
 
+func TestReplayEndsWithAnErrorThatStays(t *testing.T) {
+	t.Parallel()
+	f := newFakeLog()
+	f.fill(10)
+	tries := 0
+	f.fail = func() (bool, error) { tries++; return false, fmt.Errorf("no such topic; %w", ErrPermanent) }
+	_, err := Run(t.Context(), toTopic, f.deps())
+	require.ErrorIs(t, err, ErrPermanent)
+	require.Equal(t, 1, tries)
+}
+
 func TestReplayIsTakenOver(t *testing.T) {
 	t.Parallel()
 	f := newFakeLog()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -34,8 +35,8 @@ type Copier struct {
 
 	client  *kgo.Client // nil: Begin has to be called
 	hooks   *txBrokers
-	largest map[string]int32 // batch by topic, in bytes
-	spent   bool
+	largest sync.Map // batch by topic, in bytes; franz-go asks when it learns of a topic
+	spent   bool     // the client is not used for another transaction
 }
 
 // TakenOverError says that another producer with the same transactional id has begun.
@@ -48,10 +49,24 @@ func (e *TakenOverError) Error() string {
 // Unwrap returns Kafka's error.
 func (e *TakenOverError) Unwrap() error { return e.err }
 
+// Permanent reports whether an error of a Copier is the same with every try, until somebody
+// changes a topic, a permission or the record.
+func Permanent(err error) bool {
+	for _, one := range [...]error{
+		kerr.UnknownTopicOrPartition, kerr.InvalidTopicException, kerr.TopicAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.PolicyViolation,
+	} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
 // NewCopier returns a Copier that must be closed. It connects in Begin. The id must be one's
 // own: two Copiers with one id end each other.
 func NewCopier(cfg Config, transactionalID string, logger *slog.Logger) *Copier {
-	return &Copier{cfg: cfg, id: transactionalID, logger: logger, largest: map[string]int32{}}
+	return &Copier{cfg: cfg, id: transactionalID, logger: logger}
 }
 
 // Begin makes sure that no earlier Copier with this id commits anything any more: what it had
@@ -103,8 +118,8 @@ func copyPartitioner(string) func(*kgo.Record, int) int {
 }
 
 func (c *Copier) largestBatch(topic string) int32 {
-	if size, ok := c.largest[topic]; ok {
-		return size
+	if size, ok := c.largest.Load(topic); ok {
+		return size.(int32) //nolint:forcetypeassert // it holds nothing else
 	}
 	return defaultTopicBytes
 }
@@ -176,8 +191,7 @@ func (c *Copier) epoch(ctx context.Context) (producerEpoch, error) {
 func (c *Copier) learn(ctx context.Context, records []*kafka.Record) error {
 	var missing []string
 	for _, r := range records {
-		if _, ok := c.largest[r.Topic]; !ok {
-			c.largest[r.Topic] = defaultTopicBytes
+		if _, ok := c.largest.LoadOrStore(r.Topic, int32(defaultTopicBytes)); !ok {
 			missing = append(missing, r.Topic)
 		}
 	}
@@ -187,7 +201,7 @@ func (c *Copier) learn(ctx context.Context, records []*kafka.Record) error {
 	all, err := kadm.NewClient(c.client).DescribeTopicConfigs(ctx, missing...)
 	if err != nil {
 		for _, topic := range missing {
-			delete(c.largest, topic)
+			c.largest.Delete(topic)
 		}
 		return fmt.Errorf("ask kafka for max.message.bytes: %w", err)
 	}
@@ -197,7 +211,7 @@ func (c *Copier) learn(ctx context.Context, records []*kafka.Record) error {
 				continue
 			}
 			if size, err := strconv.ParseInt(s.MaybeValue(), 10, 32); err == nil && size > 0 {
-				c.largest[topic.Name] = int32(size)
+				c.largest.Store(topic.Name, int32(size))
 			}
 		}
 	}
