@@ -26,9 +26,9 @@ func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []pref
 	if facts.Unreachable == nil {
 		facts.Groups = subscriptionGroups(ctx, cfg)
 	}
-	// The first replay makes them: only those that exist are judged.
+	// The first replay makes them: only those that exist, and may be seen, are judged.
 	facts.Topics = slices.DeleteFunc(facts.Topics, func(t preflight.TopicFacts) bool {
-		return t.Presence == preflight.Missing && slices.ContainsFunc(replays, func(n preflight.TopicNeeds) bool { return n.Name == t.Name })
+		return (t.Presence == preflight.Missing || t.Presence == preflight.Hidden) && slices.ContainsFunc(replays, func(n preflight.TopicNeeds) bool { return n.Name == t.Name })
 	})
 	needs := kafkaNeeds(cfg, set)
 	needs.Topics = append(needs.Topics, replays...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -109,10 +110,15 @@ func SubscriptionStates(ctx context.Context, cfg *config.Config, only string) ([
 
 func subscriptionState(ctx context.Context, admin *kafka.GroupAdmin, s config.Subscription, topics []string) (SubscriptionStatus, error) {
 	one := SubscriptionStatus{Name: s.Name, URL: s.URL, Topics: topics, Group: delivery.Group(s.Name)}
-	exist, err := admin.Topics(ctx, append(slices.Clone(topics), delivery.ReplayTopic(s.Name))...)
+	exist, err := admin.Topics(ctx, topics...)
 	if err != nil {
 		return one, err
 	}
+	replays, err := admin.Topics(ctx, delivery.ReplayTopic(s.Name))
+	if err != nil && !kafka.Hidden(err) {
+		return one, err
+	}
+	maps.Copy(exist, replays)
 	var known []string
 	for topic := range exist {
 		known = append(known, topic)

@@ -191,23 +191,26 @@ var errNoTopic = errors.New("none of its topics exists yet")
 // topic that is made later is read from its beginning; the topic for replays always is, and
 // belongs to them if it exists.
 func (s *Subscription) prepare(ctx context.Context, admin *kafka.GroupAdmin) (topics []string, err error) {
-	replays := ReplayTopic(s.cfg.Name)
-	exist, err := admin.Topics(ctx, append(slices.Clone(s.cfg.Topics), replays)...)
+	exist, err := admin.Topics(ctx, s.cfg.Topics...)
 	if err != nil {
 		return nil, err
+	}
+	if len(exist) == 0 {
+		return nil, errNoTopic
 	}
 	topics = s.cfg.Topics
 	starts := map[string]kafka.Start{}
 	for topic := range exist {
 		starts[topic] = s.cfg.Start
 	}
-	if _, ok := exist[replays]; ok {
+	replays := ReplayTopic(s.cfg.Name)
+	switch exist, err := admin.Topics(ctx, replays); {
+	case kafka.Hidden(err): // nobody has granted it: there are no replays
+	case err != nil:
+		return nil, err
+	case len(exist) > 0:
 		starts[replays] = kafka.Start{Earliest: true}
 		topics = append(slices.Clone(topics), replays)
-		delete(exist, replays)
-	}
-	if len(exist) == 0 {
-		return nil, errNoTopic
 	}
 	return topics, admin.CommitStarts(ctx, Group(s.cfg.Name), starts)
 }

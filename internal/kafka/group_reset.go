@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Starts are the offsets at which a reading of topics would begin.
@@ -32,6 +34,9 @@ func (a *GroupAdmin) Starts(ctx context.Context, start Start, topics ...string) 
 	listed.Each(func(o kadm.ListedOffset) { offsets[Partition{o.Topic, o.Partition}] = o.Offset })
 	return offsets, nil
 }
+
+// Hidden reports whether an error says that this user may not see a topic, which may exist or not.
+func Hidden(err error) bool { return errors.Is(err, kerr.TopicAuthorizationFailed) }
 
 // SetOffsets commits offsets without metadata, from outside a group: Kafka refuses it while
 // the group has members.

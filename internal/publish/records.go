@@ -53,24 +53,28 @@ func (r *Records) Close() {
 // Spans are what topics have now, by topic, from the first record with a timestamp of since or
 // later; since zero: from the first. They end at the last stable offset; with whole at the high
 // watermark, and reading waits for the transactions that are open before it. A topic that is
-// missing has none. A partition without such records has an empty span if since is zero.
+// missing has none. With an error for which kafka.Hidden reports true, the spans are those of the
+// topics that this user may see. A partition without such records has an empty span if since is zero.
 func (r *Records) Spans(ctx context.Context, since time.Time, whole bool, topics ...string) (map[string][]Span, error) {
 	details, err := r.admin.ListTopics(ctx, topics...)
 	if err != nil {
 		return nil, fmt.Errorf("ask kafka for topics: %w", err)
 	}
 	var exist []string
+	var hidden error
 	for _, d := range details {
 		switch {
 		case d.Err == nil:
 			exist = append(exist, d.Topic)
+		case kafka.Hidden(d.Err):
+			hidden = errors.Join(hidden, fmt.Errorf("topic %s: %w", d.Topic, d.Err))
 		case !errors.Is(d.Err, kerr.UnknownTopicOrPartition):
 			return nil, fmt.Errorf("ask kafka for topic %s: %w", d.Topic, d.Err)
 		}
 	}
 	spans := map[string][]Span{}
 	if len(exist) == 0 {
-		return spans, nil
+		return spans, hidden
 	}
 	ask := r.admin.ListCommittedOffsets
 	if whole {
@@ -93,7 +97,7 @@ func (r *Records) Spans(ctx context.Context, since time.Time, whole bool, topics
 			spans[end.Topic] = append(spans[end.Topic], Span{kafka.Partition{Topic: end.Topic, Number: end.Partition}, from.Offset, end.At})
 		}
 	}
-	return spans, nil
+	return spans, hidden
 }
 
 func (r *Records) begins(ctx context.Context, since time.Time, topics ...string) (kadm.ListedOffsets, error) {
