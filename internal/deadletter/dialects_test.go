@@ -180,5 +180,5 @@ func TestDescribeWhatSpringWrote(t *testing.T) {
 	require.Equal(t, "Listener failed; no such customer", l.Detail)
 	require.Equal(t, 3, l.Attempts)
 	require.Equal(t, 2026, l.OriginTime.Year())
-	require.Len(t, Headers(r, &l), 0, "all of them are provenance")
+	require.Empty(t, Headers(r, &l), "all of them are provenance")
 }

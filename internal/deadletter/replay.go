@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"eventgateway/internal/backoff"
@@ -24,20 +23,6 @@ const (
 	retries                    = 20
 	retryPause, mostRetryPause = 200 * time.Millisecond, 5 * time.Second
 )
-
-// Job says what to replay, or to drop.
-type Job struct {
-	Topics []string // of dead letters
-	Filter Filter
-	Target Target
-	By     string // who does it
-	Reason string // for people; "" is none
-	// Rate is how many letters a second, at most; 0: no limit.
-	Rate float64
-	// Again replays letters as well that were replayed before that time; zero: none.
-	Again time.Time
-	Drop  bool // instead of replaying
-}
 
 // Sink writes to Kafka.
 type Sink interface {
@@ -60,67 +45,6 @@ type Door interface {
 	// Accept publishes the event of a letter, once however often it is called, and returns
 	// where it is. The error says why the event is refused, if refused.
 	Accept(ctx context.Context, r *kafka.Record, l *Letter) (at Place, refused bool, err error)
-}
-
-// Tally is how far a replay is.
-type Tally struct {
-	Total   int // letters that the filter takes and that can be replayed
-	Done    int
-	Before  int // replayed or dropped before
-	Twice   int // second dead letters of one failure
-	Left    map[Obstacle]int
-	Refused map[string]int // by the door, by reason
-	Targets map[string]int // of Total, in words
-	Later   Later          // of Total, in a plan
-	Started time.Time
-	Took    time.Duration
-}
-
-func newTally() Tally {
-	return Tally{Left: map[Obstacle]int{}, Refused: map[string]int{}, Targets: map[string]int{}}
-}
-
-// Plan says what a job would do. visit, if not nil, is called for each letter to replay.
-func Plan(ctx context.Context, job Job, from Source, ledger *Ledger, visit func(*kafka.Record, *Letter)) (Tally, error) {
-	t := newTally()
-	err := Find(ctx, from, job.Topics, job.Filter, func(r *kafka.Record, l Letter) error {
-		if job.take(ledger, &l, &t) {
-			t.Total++
-			t.Targets[job.words(&l)]++
-			if visit != nil {
-				visit(r, &l)
-			}
-		}
-		return nil
-	})
-	return t, err
-}
-
-func (j *Job) words(l *Letter) string {
-	if j.Drop {
-		return "dropped"
-	}
-	return j.Target.Words(l)
-}
-
-// take reports whether a letter is to be replayed, and counts it if not.
-func (j *Job) take(ledger *Ledger, l *Letter, t *Tally) bool {
-	state, mark := ledger.Of(l)
-	switch {
-	case state == Duplicate && !j.Drop:
-		t.Twice++
-		return false
-	case state != Waiting && state != Duplicate && (j.Again.IsZero() || !mark.At.Before(j.Again)):
-		t.Before++
-		return false
-	case j.Drop:
-		return true
-	}
-	if why := j.Target.Obstacle(l); why != "" {
-		t.Left[why]++
-		return false
-	}
-	return true
 }
 
 // Deps are what a replay works with.
@@ -288,12 +212,6 @@ func (r *replay) read(ctx context.Context, s Span) (next int64, err error) {
 		return next, err
 	}
 	return s.To, nil
-}
-
-func (t *Tally) clone() Tally {
-	c := *t
-	c.Left, c.Refused, c.Targets = maps.Clone(t.Left), maps.Clone(t.Refused), maps.Clone(t.Targets)
-	return c
 }
 
 // most is how many letters go into one transaction.

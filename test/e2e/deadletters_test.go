@@ -52,10 +52,11 @@ func TestDeadLetterIsReplayedToItsSubscription(t *testing.T) {
 	p.file = writeConfig(t, p.options.config(t))
 	p.endpoint.refuses.Store(true)
 	writeSequences(t, p.broker, p.topic, 20, 4)
-	produceTo(t, p.broker, &kgo.Record{Topic: p.topic, Key: []byte("poison"), Value: []byte(`{"entity":"poison","seq":0}`), Headers: []kgo.RecordHeader{
-		{Key: "ce_type", Value: []byte("orders.placed")}, {Key: "ce_id", Value: []byte("p-1")}, {Key: "ce_source", Value: []byte("/test")},
-		{Key: "gw_claim", Value: []byte(strings.Repeat("ab", 32))},
-	}})
+	poison := &kgo.Record{Topic: p.topic, Key: []byte("poison"), Value: []byte(`{"entity":"poison","seq":0}`)}
+	for name, value := range map[string]string{"ce_type": "orders.placed", "ce_id": "p-1", "ce_source": "/test", "gw_claim": strings.Repeat("ab", 32)} {
+		poison.Headers = append(poison.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	produceTo(t, p.broker, poison)
 	g := startConfigured(t, p.options, p.file)
 	p.takes(20)
 	var letter listedLetter
