@@ -214,12 +214,17 @@ func (r *replay) read(ctx context.Context, s Span) (next int64, err error) {
 	return s.To, nil
 }
 
-// most is how many letters go into one transaction.
+// most is how many letters go into one transaction: more when transactions take so long that
+// the rate is not reached.
 func (r *replay) most() int {
 	if r.job.Rate <= 0 {
 		return batchRecords
 	}
-	return max(1, min(batchRecords, int(r.job.Rate/batchesPerSecond)))
+	most := int(r.job.Rate / batchesPerSecond)
+	if !r.since.IsZero() {
+		most = max(most, int(r.job.Rate*r.Now().Sub(r.since).Seconds())-r.paced)
+	}
+	return max(1, min(batchRecords, most))
 }
 
 // flush writes the batch when the rate allows it.

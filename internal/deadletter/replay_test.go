@@ -232,6 +232,21 @@ func TestReplayKeepsItsRate(t *testing.T) {
 	}
 }
 
+// TestReplayKeepsItsRateWithSlowTransactions: each takes longer than a tenth of a second.
+func TestReplayKeepsItsRateWithSlowTransactions(t *testing.T) {
+	t.Parallel()
+	f := newFakeLog()
+	f.fill(3000)
+	job := toTopic
+	job.Rate = 500
+	synctest.Test(t, func(t *testing.T) {
+		f.fail = func() (bool, error) { time.Sleep(250 * time.Millisecond); return true, nil }
+		tally, err := Run(t.Context(), job, f.deps())
+		require.NoError(t, err)
+		require.InDelta(t, 6, tally.Took.Seconds(), 1)
+	})
+}
+
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	f := newFakeLog()

@@ -196,6 +196,7 @@ func TestReplayOfManySurvivesKills(t *testing.T) {
 			t.Parallel()
 			p := newPushTest(t, map[string]any{"concurrency": 16})
 			written := p.writeDeadLetters(letters, 200)
+			p.options.plain = true
 			startConfigured(t, p.options, p.file)
 			begun := time.Now()
 			runs := p.replayWithKills(to, letters, rate, kills)
@@ -229,7 +230,7 @@ func TestReplayOfManySurvivesKills(t *testing.T) {
 func (p *pushTest) replayWithKills(to string, letters, rate, kills int) (runs int) {
 	p.t.Helper()
 	for runs = 1; ; runs++ {
-		cmd := exec.Command(suite.binary, "dlq", "replay", "-c", p.file, "--all", "--to", to, "--rate", strconv.Itoa(rate))
+		cmd := exec.Command(plainBinary(p.t), "dlq", "replay", "-c", p.file, "--all", "--to", to, "--rate", strconv.Itoa(rate))
 		var out lines
 		cmd.Stdout, cmd.Stderr = &out, &out
 		require.NoError(p.t, cmd.Start())
