@@ -71,8 +71,8 @@ func ledgerTopic(cfg *config.Config) string {
 	return deadletter.LedgerTopic(cfg.Kafka.TransactionalIDPrefix)
 }
 
-// letterSource reads dead letters, and the ledger to its end: a mark may be behind the open
-// transaction of another command.
+// letterSource reads dead letters. With a ledger it reads that to its end: a mark may be behind
+// the open transaction of another command, which is waited for.
 type letterSource struct {
 	records *publish.Records
 	ledger  string
@@ -108,9 +108,8 @@ func (s letterSource) Read(ctx context.Context, span deadletter.Span, visit func
 	return s.records.Read(ctx, publish.Span(span), visit)
 }
 
-func (d *DeadLetters) source() letterSource {
-	return letterSource{d.records, ledgerTopic(d.cfg)}
-}
+// source waits for nobody: after a command was killed, marks of the last seconds may be missing.
+func (d *DeadLetters) source() letterSource { return letterSource{records: d.records} }
 
 // Ledger is what became of dead letters.
 func (d *DeadLetters) Ledger(ctx context.Context) (*deadletter.Ledger, error) {
@@ -249,7 +248,7 @@ func (d *DeadLetters) Run(ctx context.Context, job deadletter.Job, eventType str
 	}
 	return deadletter.Run(ctx, job, deadletter.Deps{
 		Door:   door,
-		Source: d.source(), Ledger: ledgerTopic(d.cfg), Now: time.Now, Progress: progress,
+		Source: letterSource{d.records, ledgerTopic(d.cfg)}, Ledger: ledgerTopic(d.cfg), Now: time.Now, Progress: progress,
 		Sink: func(topic string) deadletter.Sink {
 			c := publish.NewCopier(producerConfig(d.cfg), replayID(d.cfg, topic), d.logger)
 			copiers = append(copiers, c)
@@ -320,5 +319,5 @@ func (a *App) watchDeadLetters(ctx context.Context) {
 	defer records.Close()
 	ledger := ledgerTopic(a.cfg)
 	topics := func() []string { return deadLetterTopics(a.subscribed(), a.catalog.Set(), "") }
-	deadletter.NewWatch(letterSource{records, ledger}, topics, ledger, deadletter.NewMetrics(a.registry), a.logger).Run(ctx)
+	deadletter.NewWatch(letterSource{records: records}, topics, ledger, deadletter.NewMetrics(a.registry), a.logger).Run(ctx)
 }

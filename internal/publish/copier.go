@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// copyTimeout bounds one transaction of a Copier, copyTransactionTimeout is when Kafka
-	// aborts one whose process has died.
+	// copyTransactionTimeout is when Kafka aborts a transaction whose process has died, up to
+	// 10 s later. Until then it hides what others have written to the topic of the notes
+	// behind it. copyTimeout bounds what a Copier does at a time.
+	copyTransactionTimeout = 15 * time.Second
 	copyTimeout            = 30 * time.Second
-	copyTransactionTimeout = 40 * time.Second
 	copyCloseTimeout       = 5 * time.Second
 )
 
@@ -43,7 +44,7 @@ type Copier struct {
 type TakenOverError struct{ err error }
 
 func (e *TakenOverError) Error() string {
-	return "another producer with the same transactional id has begun, or a transaction took too long: " + e.err.Error()
+	return "another producer with the same transactional id has begun: " + e.err.Error()
 }
 
 // Unwrap returns Kafka's error.
@@ -135,9 +136,14 @@ func (c *Copier) Commit(ctx context.Context, copies []*kafka.Record, notes func(
 	}
 	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
 	defer cancel()
+	begun := time.Now()
 	err := c.commit(ctx, copies, notes)
 	if err != nil {
 		c.abandon()
+	}
+	var taken *TakenOverError
+	if errors.As(err, &taken) && time.Since(begun) >= copyTransactionTimeout {
+		return fmt.Errorf("a transaction took too long, and kafka has aborted it: %w", taken.err)
 	}
 	return err
 }

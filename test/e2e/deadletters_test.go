@@ -18,6 +18,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// newDeadLetterTest is a pushTest with a ledger of its own: a command that another test kills
+// hides marks for some seconds.
+func newDeadLetterTest(t *testing.T, set map[string]any) *pushTest {
+	t.Helper()
+	p := newPushTest(t, set)
+	p.options.prefix = unique("letters")
+	p.file = writeConfig(t, p.options.config(t))
+	return p
+}
+
 // deadLetters runs a command for dead letters.
 func (p *pushTest) deadLetters(args ...string) string {
 	p.t.Helper()
@@ -46,7 +56,7 @@ func (p *pushTest) listLetters(args ...string) (list []listedLetter) {
 // when the endpoint is repaired, it is replayed to this subscription, and to no other.
 func TestDeadLetterIsReplayedToItsSubscription(t *testing.T) {
 	t.Parallel()
-	p := newPushTest(t, nil)
+	p := newDeadLetterTest(t, nil)
 	other := startPushEndpoint(t, 0, 0)
 	p.options.subscriptions = append(p.options.subscriptions, other.subscription(unique("other"), p.topic))
 	p.file = writeConfig(t, p.options.config(t))
@@ -191,10 +201,14 @@ func (p *pushTest) writeDeadLetters(n, entities int) map[string][]int {
 func TestReplayOfManySurvivesKills(t *testing.T) {
 	t.Parallel()
 	letters, rate, kills := envInt("REPLAY_LETTERS", 2000), envInt("REPLAY_RATE", 400), envInt("REPLAY_KILLS", 2)
-	for _, to := range []string{"subscription", "topic"} {
+	for _, to := range []string{"subscription", "topic", "door"} {
 		t.Run(to, func(t *testing.T) {
 			t.Parallel()
-			p := newPushTest(t, map[string]any{"concurrency": 16})
+			p := newDeadLetterTest(t, map[string]any{"concurrency": 16})
+			p.options.schemas = schemasFolder(t, eventType{name: "push.noted", xevent: map[string]any{"topic": p.topic, "key": "/entity"}, schema: map[string]any{
+				"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": []string{"entity", "seq"},
+			}})
+			p.file = writeConfig(t, p.options.config(t))
 			written := p.writeDeadLetters(letters, 200)
 			p.options.plain = true
 			startConfigured(t, p.options, p.file)
@@ -230,7 +244,11 @@ func TestReplayOfManySurvivesKills(t *testing.T) {
 func (p *pushTest) replayWithKills(to string, letters, rate, kills int) (runs int) {
 	p.t.Helper()
 	for runs = 1; ; runs++ {
-		cmd := exec.Command(plainBinary(p.t), "dlq", "replay", "-c", p.file, "--all", "--to", to, "--rate", strconv.Itoa(rate))
+		args := []string{"dlq", "replay", "-c", p.file, "--all", "--to", to, "--rate", strconv.Itoa(rate)}
+		if to == "door" {
+			args = append(args, "--as-type", "push.noted")
+		}
+		cmd := exec.Command(plainBinary(p.t), args...)
 		var out lines
 		cmd.Stdout, cmd.Stderr = &out, &out
 		require.NoError(p.t, cmd.Start())
@@ -321,7 +339,7 @@ func springLetter(topic, origin string, offset int64, key, value string) *kgo.Re
 // published anew as events: those that fit no schema are refused, until the schema is put right.
 func TestDeadLettersOfOthersGoThroughTheDoor(t *testing.T) {
 	t.Parallel()
-	p := newPushTest(t, nil)
+	p := newDeadLetterTest(t, nil)
 	target := newTopic(t)
 	dir := schemasFolder(t, eventType{name: "orders.noted", xevent: map[string]any{"topic": target}, schema: map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": []string{"orderId"},
