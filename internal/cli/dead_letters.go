@@ -198,6 +198,9 @@ func (l *deadLettersList) run(ctx context.Context, out, errOut io.Writer) error 
 		return err
 	}
 	fmt.Fprintln(errOut, countsText(counts, len(list), l.state))
+	if len(l.cfg.Outbox) > 0 {
+		fmt.Fprintln(errOut, "rows that outboxes cannot publish are in their databases: gateway outbox dead list")
+	}
 	return nil
 }
 
