@@ -275,7 +275,8 @@ func (d *DeadLetters) PrepareReplays(ctx context.Context, subscriptions []string
 		if err != nil {
 			return err
 		}
-		if _, ok := exist[topic]; !ok {
+		_, there := exist[topic]
+		if !there {
 			outcomes, err := publish.CreateTopics(ctx, producerConfig(d.cfg), []publish.TopicPlan{{ // as topics apply does
 				Name: topic, Partitions: needs.Partitions, Replication: needs.Replication,
 				Retention: needs.Retention(), MaxRecord: replayRecordBytes(d.cfg),
@@ -287,22 +288,23 @@ func (d *DeadLetters) PrepareReplays(ctx context.Context, subscriptions []string
 				return fmt.Errorf("create topic %s: %w; gateway topics apply creates it, too, with --partitions and --replication", topic, err)
 			}
 		}
-		if err := d.announce(ctx, name); err != nil {
+		if err := d.announce(ctx, name, !there); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// announce tells the gateways once that the topic for replays of a subscription exists.
-func (d *DeadLetters) announce(ctx context.Context, name string) error {
+// announce tells the gateways that the topic for replays of a subscription was made, or,
+// once, that it exists: those that run begin anew to read it.
+func (d *DeadLetters) announce(ctx context.Context, name string, made bool) error {
 	table := StateTable(d.cfg, d.logger)
 	states, err := delivery.ReadPauses(ctx, table)
 	if err != nil {
 		return err
 	}
 	state := states[name]
-	if !state.ReplayTopic.IsZero() {
+	if !made && !state.ReplayTopic.IsZero() {
 		return nil
 	}
 	state.ReplayTopic = time.Now().UTC()

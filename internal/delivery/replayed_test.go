@@ -101,3 +101,18 @@ func TestOriginal(t *testing.T) {
 	require.Equal(t, "orders.test.dlt", c.DeadLetters("webhooks.github.dead-letter"), "of a topic that it does not read")
 	require.Equal(t, "others.test.dlt", c.DeadLetters("others"))
 }
+
+func TestFinished(t *testing.T) {
+	t.Parallel()
+	p := progress{base: 10, finished: []int64{12, 15}, failures: []failure{{offset: 11, attempts: 2, first: time.Unix(5, 0)}}}
+	end, is := Finished(kafka.Committed{Offset: 10, Metadata: p.encode()})
+	require.Equal(t, int64(16), end)
+	for offset, want := range map[int64]bool{0: true, 9: true, 10: false, 11: false, 12: true, 13: false, 15: true, 16: false} {
+		require.Equal(t, want, is(offset), offset)
+	}
+	end, is = Finished(kafka.Committed{Offset: -1})
+	require.LessOrEqual(t, end, int64(0), "nothing is committed")
+	require.False(t, is(0))
+	end, _ = Finished(kafka.Committed{Offset: 7, Metadata: "of another"})
+	require.Equal(t, int64(7), end)
+}
