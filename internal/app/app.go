@@ -47,6 +47,7 @@ type App struct {
 	registry *prometheus.Registry
 	budget   *budget.Budget
 	catalog  *schema.Catalog
+	door     *ingest.Door
 	producer *publish.Log
 	rdb      redis.Client
 	store    *idempotency.Store
@@ -175,6 +176,7 @@ func (a *App) buildServers(description *describe.Base, webhooks map[string]api.W
 		Catalog: a.catalog, Claims: a.store, Settler: a.store, Log: a.producer,
 		Metrics: ingest.NewMetrics(a.registry),
 	})
+	a.door = door
 	a.buildRelays(door)
 	public := api.Config{
 		Limits: intake.Limits{

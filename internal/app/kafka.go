@@ -17,11 +17,22 @@ import (
 // CheckKafka compares Kafka with what the configuration and the event types need. It
 // takes some seconds, half a minute if brokers do not answer.
 func CheckKafka(ctx context.Context, cfg *config.Config, set *schema.Set) []preflight.Finding {
-	facts := publish.Inspect(ctx, producerConfig(cfg), topics(cfg, set))
+	replays := replayNeeds(cfg)
+	names := topics(cfg, set)
+	for _, n := range replays {
+		names = append(names, n.Name)
+	}
+	facts := publish.Inspect(ctx, producerConfig(cfg), names)
 	if facts.Unreachable == nil {
 		facts.Groups = subscriptionGroups(ctx, cfg)
 	}
-	return preflight.Kafka(facts, kafkaNeeds(cfg, set))
+	// The first replay makes them: only those that exist, and may be seen, are judged.
+	facts.Topics = slices.DeleteFunc(facts.Topics, func(t preflight.TopicFacts) bool {
+		return (t.Presence == preflight.Missing || t.Presence == preflight.Hidden) && slices.ContainsFunc(replays, func(n preflight.TopicNeeds) bool { return n.Name == t.Name })
+	})
+	needs := kafkaNeeds(cfg, set)
+	needs.Topics = append(needs.Topics, replays...)
+	return preflight.Kafka(facts, needs)
 }
 
 func kafkaNeeds(cfg *config.Config, set *schema.Set) preflight.KafkaNeeds {
@@ -102,8 +113,8 @@ type TopicOptions struct {
 	DryRun                  bool // only ask Kafka whether it would create them
 }
 
-// CreateTopics creates the missing topics of all event types, with settings that
-// exactly-once delivery needs. It does not change existing topics.
+// CreateTopics creates the missing topics of all event types, of dead letters and of their
+// replays, with settings that exactly-once delivery needs. It does not change existing topics.
 func CreateTopics(ctx context.Context, cfg *config.Config, how TopicOptions) ([]publish.TopicOutcome, error) {
 	set, err := schema.Load(cfg.Schemas.Dir)
 	if err != nil {
@@ -111,11 +122,11 @@ func CreateTopics(ctx context.Context, cfg *config.Config, how TopicOptions) ([]
 	}
 	needs := kafkaNeeds(cfg, set)
 	var plans []publish.TopicPlan
-	for _, n := range needs.Topics {
+	for _, n := range append(needs.Topics, replayNeeds(cfg)...) {
 		plans = append(plans, publish.TopicPlan{
 			Name:       n.Name,
 			Partitions: cmp.Or(how.Partitions, needs.Partitions), Replication: cmp.Or(how.Replication, needs.Replication),
-			Retention: needs.Retention(), MaxRecord: n.MaxData + preflight.HeaderRoom,
+			Retention: needs.RetentionOf(n), MaxRecord: n.MaxData + preflight.HeaderRoom,
 		})
 	}
 	return publish.CreateTopics(ctx, producerConfig(cfg), plans, how.DryRun)

@@ -69,10 +69,16 @@ func TestWhatDeadLettersNeed(t *testing.T) {
 	require.Equal(t, []preflight.TopicNeeds{
 		{
 			Name: "shared", Types: []string{"orders", "dead letters of b", "dead letters of c"}, Largest: "dead letters of b", MaxData: request,
-			Keyless: []string{"dead letters of b", "dead letters of c"},
+			Keyless: []string{"dead letters of b", "dead letters of c"}, DeadLetters: true,
 		},
-		{Name: "webhooks.a.dead-letter", Types: []string{"dead letters of a"}, Largest: "dead letters of a", MaxData: request, Keyless: []string{"dead letters of a"}},
+		{Name: "webhooks.a.dead-letter", Types: []string{"dead letters of a"}, Largest: "dead letters of a", MaxData: request, Keyless: []string{"dead letters of a"}, DeadLetters: true},
 	}, topicNeeds(cfg, set))
+
+	cfg.Subscriptions = []config.Subscription{{Name: "s"}}
+	require.Equal(t, []preflight.TopicNeeds{{
+		Name: "gateway.subscription.s.replay", Types: []string{"replays to the subscription s"}, Keyless: []string{"replays to the subscription s"},
+		Largest: "replays to the subscription s", MaxData: request + deadLetterHeaders,
+	}}, replayNeeds(cfg))
 }
 
 func TestCheckKafkaWithoutKafka(t *testing.T) {

@@ -125,7 +125,7 @@ func (a *App) start() {
 		s.run("outbox relays", a.relay)
 	}
 	if !a.relayOnly {
-		s.run("subscriptions", a.pushes.Run, a.watchSubscriptions)
+		s.run("subscriptions", a.pushes.Run, a.watchSubscriptions, a.watchDeadLetters)
 		a.serveRequests()
 	}
 	s.add("readiness", func(context.Context) error {

@@ -170,6 +170,23 @@ func subscriptionDeadLetters(cfg *config.Config, set *schema.Set) (names []strin
 // deadLetterHeaders is room for what a dead letter says of where it comes from.
 const deadLetterHeaders = 2 << 10
 
+// replayRecordBytes is the largest record of a topic for dead letters of subscriptions, or for
+// their replays.
+func replayRecordBytes(cfg *config.Config) int {
+	return int(cfg.HTTP.BodyLimit.Bytes()) + intake.HeaderLimit + deadLetterHeaders + preflight.HeaderRoom
+}
+
+// replayNeeds is what the topics for replays of subscriptions need.
+func replayNeeds(cfg *config.Config) (needs []preflight.TopicNeeds) {
+	for _, s := range cfg.Subscriptions {
+		what := []string{"replays to the subscription " + s.Name}
+		needs = append(needs, preflight.TopicNeeds{
+			Name: delivery.ReplayTopic(s.Name), Types: what, Keyless: what, Largest: what[0], MaxData: replayRecordBytes(cfg) - preflight.HeaderRoom,
+		})
+	}
+	return needs
+}
+
 // needSubscriptionDeadLetters adds to needs what dead letters of subscriptions need of
 // their topics.
 func needSubscriptionDeadLetters(cfg *config.Config, set *schema.Set, needs []preflight.TopicNeeds) {
@@ -180,6 +197,7 @@ func needSubscriptionDeadLetters(cfg *config.Config, set *schema.Set, needs []pr
 				continue
 			}
 			n, what := &needs[at], "dead letters of the subscription "+s.Name
+			n.DeadLetters = true
 			n.Types = appendOnce(n.Types, what)
 			n.Keyless = appendOnce(n.Keyless, what)
 			if data := int(cfg.HTTP.BodyLimit.Bytes()) + intake.HeaderLimit + deadLetterHeaders; data > n.MaxData {

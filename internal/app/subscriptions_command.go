@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -113,6 +114,11 @@ func subscriptionState(ctx context.Context, admin *kafka.GroupAdmin, s config.Su
 	if err != nil {
 		return one, err
 	}
+	replays, err := admin.Topics(ctx, delivery.ReplayTopic(s.Name))
+	if err != nil && !kafka.Hidden(err) {
+		return one, err
+	}
+	maps.Copy(exist, replays)
 	var known []string
 	for topic := range exist {
 		known = append(known, topic)

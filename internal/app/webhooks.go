@@ -132,6 +132,7 @@ func needDeadLetters(cfg *config.Config, needs []preflight.TopicNeeds) {
 			continue
 		}
 		n, what := &needs[at], "dead letters of "+w.Name
+		n.DeadLetters = true
 		n.Types = appendOnce(n.Types, what)
 		n.Keyless = appendOnce(n.Keyless, what)
 		// The request's headers are kept beside the body.

@@ -26,13 +26,13 @@ type topicsApply struct {
 func topicsApplyCommand() *cobra.Command {
 	var t topicsApply
 	cmd := &cobra.Command{
-		Use: "apply -c FILE", Short: "create missing topics for event types and dead letters", Args: atMost(0),
-		Long: `Creates the missing Kafka topics of all event types and for dead letters, whatever
-kafka.create_topics.enabled says. Topics that exist are left as they are.
+		Use: "apply -c FILE", Short: "create missing topics for event types, dead letters and replays", Args: atMost(0),
+		Long: `Creates the missing Kafka topics of all event types, for dead letters and for their replays
+to subscriptions, whatever kafka.create_topics.enabled says. Topics that exist are left as they are.
 
 A new topic gets min.insync.replicas=2 if it has three replicas or more, and settings
 that the brokers' defaults would not give it: records are kept for at least
-idempotency.ttl and an hour, are not compacted, and may be as large as events may be.
+idempotency.ttl and an hour (dead letters: 14 days), are not compacted, and may be as large as events may be.
 With --dry-run Kafka is only asked whether it would create the topics.
 
 The exit status is 1 if a topic is still missing at the end.`,

@@ -24,7 +24,8 @@ func TestDeadLetterTopics(t *testing.T) {
 	typed, named := "test-hooks-1-"+uuid.NewString(), "test-hooks-2-"+uuid.NewString()
 	source := "src-" + uuid.NewString()
 	derived, none := "webhooks."+source+".dead-letter", "webhooks."+source+"-strict.dead-letter"
-	dropAfter(t, kafka, typed, named, derived)
+	pushed, replays := typed+"."+source+".dlt", "gateway.subscription."+source+".replay"
+	dropAfter(t, kafka, typed, named, derived, pushed, replays)
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "schemas", "one"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "schemas", "one", "v1.json"), []byte(`{"x-event":{"topic":"`+typed+`","key":"/id"}}`), 0o600))
@@ -38,6 +39,8 @@ webhooks:
   - {name: `+source+`-named, scheme: stripe, secrets: [x], event_type: "x.{type}", dead_letter_topic: `+named+`}
   - {name: `+source+`-again, scheme: github, secrets: [x], event_type: "x.{type}", dead_letter_topic: `+named+`}
   - {name: `+source+`-strict, scheme: stripe, secrets: [x], event_type: "x.{type}", on_invalid: reject}
+subscriptions:
+  - {name: `+source+`, types: [one], url: "https://example.com/", start: latest}
 `), 0o600))
 	command := func(args ...string) (int, string) {
 		t.Helper()
@@ -48,7 +51,7 @@ webhooks:
 	var out string
 	require.Eventually(t, func() bool { // a broker on a busy machine may not answer in time
 		_, out = command("check")
-		for _, topic := range []string{typed, named, derived} {
+		for _, topic := range []string{typed, named, derived, pushed} {
 			if !regexp.MustCompile(`ERROR +kafka\.topic\.exists ` + topic).MatchString(out) {
 				return false
 			}
@@ -56,11 +59,13 @@ webhooks:
 		return true
 	}, 2*time.Minute, 50*time.Millisecond)
 	require.NotContains(t, out, none, "a source that rejects needs no topic")
+	require.NotContains(t, out, replays, "the first replay makes it")
 
-	const settings = ": created with 2 partitions, replication 1, cleanup.policy=delete\n"
+	const settings = ": created with 2 partitions, replication 1, cleanup.policy=delete"
+	const fortnight = settings + " retention.ms=1209600000\n"
 	status, applied := command("topics", "apply")
 	require.Zero(t, status)
-	require.Equal(t, typed+settings+named+settings+derived+settings, applied)
+	require.Equal(t, typed+settings+"\n"+pushed+fortnight+named+fortnight+derived+fortnight+replays+settings+"\n", applied)
 	require.Eventually(t, func() bool {
 		_, out = command("check")
 		return !bytes.Contains([]byte(out), []byte("kafka.topic.exists "+named+": ")) && !bytes.Contains([]byte(out), []byte("kafka.topic.exists "+derived+": "))

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"time"
 
 	"eventgateway/internal/delivery/endpoint"
@@ -69,10 +70,18 @@ func Group(name string) string { return groupPrefix + name }
 
 const groupPrefix = "gateway.subscription."
 
-// DeadLetters is the topic for the dead letters of a topic.
+// ReplayTopic is the topic from which a subscription alone reads dead letters that are
+// replayed to it.
+func ReplayTopic(name string) string { return Group(name) + ".replay" }
+
+// DeadLetters is the topic for the dead letters of a topic. An event that was replayed here
+// and comes from a topic that the subscription does not read belongs to its first one.
 func (c Config) DeadLetters(topic string) string {
 	if c.DeadLetterTopic != "" {
 		return c.DeadLetterTopic
+	}
+	if len(c.Topics) > 0 && !slices.Contains(c.Topics, topic) {
+		topic = c.Topics[0]
 	}
 	return topic + "." + c.Name + ".dlt"
 }

@@ -19,22 +19,20 @@ type DeadLetterLog interface {
 	Publish(ctx context.Context, r event.Record) (event.Position, error)
 }
 
-// Headers that a dead letter has beside the record's own. Those of an earlier round are
-// replaced.
+// Short names of the headers that a dead letter has beside the record's own.
 const (
-	deadPrefix       = "gw_dead_"
-	deadSubscription = deadPrefix + "subscription"
-	deadTopic        = deadPrefix + "topic"
-	deadPartition    = deadPrefix + "partition"
-	deadOffset       = deadPrefix + "offset"
-	deadTimestamp    = deadPrefix + "timestamp" // of the record
-	deadWhy          = deadPrefix + "reason"
-	deadClass        = deadPrefix + "class" // of the last attempt
-	deadStatus       = deadPrefix + "status"
-	deadAttempts     = deadPrefix + "attempts"
-	deadFirst        = deadPrefix + "first_failure"
-	deadTime         = deadPrefix + "time"
-	deadRounds       = deadPrefix + "rounds" // how often it became a dead letter
+	deadSubscription = event.DeadSubscription
+	deadTopic        = event.DeadTopic
+	deadPartition    = event.DeadPartition
+	deadOffset       = event.DeadOffset
+	deadTimestamp    = event.DeadTimestamp
+	deadWhy          = event.DeadReason
+	deadClass        = event.DeadClass
+	deadStatus       = event.DeadStatus
+	deadAttempts     = event.DeadAttempts
+	deadFirst        = event.DeadFirst
+	deadTime         = event.DeadTime
+	deadRounds       = event.DeadRounds
 )
 
 const deadWriteTimeout = 30 * time.Second
@@ -53,10 +51,10 @@ type deadReason struct {
 // the event is not finished.
 func (m *member) die(e *entry, why deadReason) {
 	e.state, e.reason = stateDying, why
-	ctx := e.part.ctx
-	letter := deadLetter(m.cfg, e.record, why, e.attempts, e.first, time.Now())
+	ctx, from := e.part.ctx, m.cfg.original(e.record)
+	letter := deadLetter(m.cfg, from, why, e.attempts, e.first, time.Now())
 	go func() {
-		if m.sub.writeDeadLetter(ctx, letter, e.record) {
+		if m.sub.writeDeadLetter(ctx, letter, from) {
 			m.send(func() { m.dead(e) })
 		}
 	}()
@@ -69,7 +67,7 @@ func (m *member) dead(e *entry) {
 	}
 	m.sub.metrics.deadLetters.WithLabelValues(m.cfg.Name, e.reason.Why).Inc()
 	m.logger.Warn("event given up", "topic", e.record.Topic, "partition", e.record.Partition, "offset", e.record.Offset,
-		"reason", e.reason.Why, "status", e.reason.Status, "attempts", e.attempts, "dead_letter_topic", m.cfg.DeadLetters(e.record.Topic))
+		"reason", e.reason.Why, "status", e.reason.Status, "attempts", e.attempts, "dead_letter_topic", m.cfg.DeadLetters(m.cfg.original(e.record).Topic))
 	if m.cfg.HoldEntity && e.entity != nil && e.reason.Why != whyFull && e.reason.Why != whyExpiring {
 		e.state, e.attempts, e.part.dirty, e.part.told = stateHeld, heldAttempts, true, max(e.part.told, e.record.Offset)
 		return
@@ -115,7 +113,7 @@ func deadLetter(cfg *Config, r *kafka.Record, why deadReason, attempts int, firs
 	letter := event.Record{Key: r.Key, Value: r.Value, Headers: make([]event.Header, 0, len(r.Headers)+13)}
 	rounds := 1
 	for _, h := range r.Headers {
-		if strings.HasPrefix(h.Key, deadPrefix) {
+		if strings.HasPrefix(h.Key, event.DeadPrefix) || strings.HasPrefix(h.Key, event.ReplayPrefix) {
 			if before, err := strconv.Atoi(string(h.Value)); h.Key == deadRounds && err == nil {
 				rounds = before + 1
 			}

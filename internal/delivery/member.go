@@ -42,8 +42,10 @@ type member struct {
 	cfg    *Config
 	logger *slog.Logger
 	group  *kafka.Group
-	todo   chan func()
-	polled chan []*kafka.Record
+	// replays is the topic of events that are replayed to this subscription.
+	replays string
+	todo    chan func()
+	polled  chan []*kafka.Record
 	// attempts are for goroutines that have none at the moment.
 	attempts chan attempt
 	ended    chan struct{}
@@ -78,7 +80,7 @@ type member struct {
 
 func newMember(s *Subscription) *member {
 	return &member{
-		sub: s, cfg: s.cfg, logger: s.logger, todo: make(chan func(), drain), polled: make(chan []*kafka.Record), attempts: make(chan attempt),
+		sub: s, cfg: s.cfg, logger: s.logger, replays: ReplayTopic(s.cfg.Name), todo: make(chan func(), drain), polled: make(chan []*kafka.Record), attempts: make(chan attempt),
 		ended: make(chan struct{}), windows: map[kafka.Partition]*window{}, breaker: newBreaker(s.cfg.Concurrency),
 		pace: pace{least: float64(s.cfg.Concurrency)},
 	}
@@ -340,7 +342,7 @@ func (m *member) admitOne(w *window, r *kafka.Record) {
 	switch {
 	case r.Attrs.IsControl():
 		w.skip(r)
-	case !m.cfg.wants(r):
+	case r.Topic != m.replays && !m.cfg.wants(r): // somebody has chosen what is replayed
 		w.skip(r)
 		m.sub.metrics.skipped.WithLabelValues(m.cfg.Name).Inc()
 	default:

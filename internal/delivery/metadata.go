@@ -167,6 +167,22 @@ func decodeProgress(base int64, metadata string) (progress, error) {
 	return p, nil
 }
 
+// Finished is which offsets a commit says are finished: those for which is reports true, all
+// of them below end.
+func Finished(c kafka.Committed) (end int64, is func(offset int64) bool) {
+	p, err := decodeProgress(max(c.Offset, 0), c.Metadata)
+	if err != nil {
+		p = progress{base: c.Offset}
+	}
+	beyond := make(map[int64]bool, len(p.finished))
+	end = p.base
+	for _, offset := range p.finished {
+		beyond[offset] = true
+		end = max(end, offset+1)
+	}
+	return end, func(offset int64) bool { return offset < p.base || beyond[offset] }
+}
+
 // Progress is what a commit says: how many records beyond its offset are finished, how
 // many have failed, and how many of these are held back behind their dead letter.
 func Progress(c kafka.Committed) (finished, failing, held int) {

@@ -24,7 +24,16 @@ type PauseState struct {
 	At     time.Time `json:"at"`
 	// Released is when entities that were held back were let go last.
 	Released time.Time `json:"released,omitzero"`
+	// ReplayTopic is when the topic for replays was made: a subscription that began before
+	// has to begin anew to read it.
+	ReplayTopic time.Time `json:"replay_topic,omitzero"`
+	// AwayUntil is until when gateways stay out of the group, so that its offsets can be set
+	// from outside; at most [MostAway] from now. Whoever set it ends it sooner.
+	AwayUntil time.Time `json:"away_until,omitzero"`
 }
+
+// MostAway bounds how long gateways stay out of a group for a command that has died.
+const MostAway = 2 * time.Minute
 
 // ReadPauses returns what is remembered, by subscription.
 func ReadPauses(ctx context.Context, table *kafka.Table) (map[string]PauseState, error) {
@@ -159,6 +168,10 @@ func (s *Set) learn(name string, value []byte) {
 	if state.Released.After(before.Released) {
 		r.releaseHeld()
 	}
+	r.setAway(state.AwayUntil)
+	if state.ReplayTopic.After(before.ReplayTopic) {
+		r.rejoin()
+	}
 }
 
 // adjust ends and begins what the configuration says.
@@ -188,9 +201,10 @@ func (s *Set) adjust(ctx context.Context) {
 func (s *Set) begin(ctx context.Context, c Config) {
 	sub, err := newSubscription(c, s.deps, func(ctx context.Context) error {
 		s.mu.Lock()
-		released := s.pauses[c.Name].Released
+		state := s.pauses[c.Name]
 		s.mu.Unlock()
-		return WritePause(ctx, s.table, c.Name, PauseState{Paused: true, Reason: "the endpoint answered 410", At: time.Now().UTC(), Released: released})
+		state.Paused, state.Reason, state.At = true, "the endpoint answered 410", time.Now().UTC()
+		return WritePause(ctx, s.table, c.Name, state)
 	})
 	if err != nil {
 		s.logger.Error("a subscription cannot begin", "subscription", c.Name, "error", err)
@@ -200,6 +214,7 @@ func (s *Set) begin(ctx context.Context, c Config) {
 	r := &running{Subscription: sub, cfg: c, stop: stop, done: make(chan struct{})}
 	s.mu.Lock()
 	sub.setPaused(s.pauses[c.Name].Paused)
+	sub.setAway(s.pauses[c.Name].AwayUntil)
 	s.running[c.Name] = r
 	s.mu.Unlock()
 	go func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,9 @@ type Subscription struct {
 	pause    atomic.Bool
 	going    atomic.Bool // a pause by 410 is being written
 	member   atomic.Pointer[member]
+	joinings atomic.Int64 // how often the member had to join anew
+	away     atomic.Int64 // until when it stays out of its group, in Unix milliseconds
+	back     chan struct{}
 	keeps    atomic.Pointer[map[string]time.Duration] // retention by topic
 	complain struct {
 		sync.Mutex
@@ -68,6 +72,7 @@ func newSubscription(cfg Config, deps Deps, onGone func(context.Context) error) 
 		return nil, fmt.Errorf("subscription %s: %w", cfg.Name, err)
 	}
 	s := &Subscription{cfg: &cfg, deps: deps, logger: logger, metrics: deps.Metrics, endpoint: to, onGone: onGone}
+	s.back = make(chan struct{}, 1)
 	s.complain.at = map[kafka.Partition]time.Time{}
 	return s, nil
 }
@@ -83,6 +88,44 @@ func (s *Subscription) setPaused(paused bool) {
 
 // releaseHeld lets go of entities that are held back.
 func (s *Subscription) releaseHeld() { s.wakeUp((*member).releaseHeld) }
+
+// setAway lets the member leave its group until a time, or be back if that is over.
+func (s *Subscription) setAway(until time.Time) {
+	if most := time.Now().Add(MostAway); until.After(most) {
+		until = most
+	}
+	s.away.Store(until.UnixMilli())
+	select {
+	case s.back <- struct{}{}:
+	default:
+	}
+	if time.Now().Before(until) {
+		s.rejoin()
+	}
+}
+
+// stayAway waits as long as the member is to stay out of its group, or until ctx ends.
+func (s *Subscription) stayAway(ctx context.Context) {
+	for ctx.Err() == nil {
+		left := time.Until(time.UnixMilli(s.away.Load()))
+		if left <= 0 {
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-s.back:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// rejoin lets the member leave and join again, with the topics that there are now.
+func (s *Subscription) rejoin() {
+	s.joinings.Add(1)
+	s.wakeUp(func(m *member) { m.restart = true })
+}
 
 func (s *Subscription) wakeUp(f func(*member)) {
 	if m := s.member.Load(); m != nil {
@@ -102,7 +145,11 @@ func (s *Subscription) Run(ctx context.Context) {
 	watching.Go(func() { s.watchRetention(ctx, admin) })
 	pause := backoff.NewExponential(joinPause, joinMostPause)
 	for failures := 0; ctx.Err() == nil; {
-		err := s.once(ctx, admin)
+		joinings := s.joinings.Load() // first: a change from here on is noticed
+		if s.stayAway(ctx); ctx.Err() != nil {
+			return
+		}
+		err := s.once(ctx, admin, joinings)
 		if err == nil {
 			pause.Reset()
 			failures = 0
@@ -115,45 +162,57 @@ func (s *Subscription) Run(ctx context.Context) {
 	}
 }
 
-// once is a member's life.
-func (s *Subscription) once(ctx context.Context, admin *kafka.GroupAdmin) error {
+// once is a member's life. joinings are those before it looks what to join.
+func (s *Subscription) once(ctx context.Context, admin *kafka.GroupAdmin, joinings int64) error {
 	preparing, cancel := context.WithTimeout(ctx, prepareTimeout)
-	err := s.prepare(preparing, admin)
+	topics, err := s.prepare(preparing, admin)
 	cancel()
 	if err != nil {
 		return err
 	}
 	m := newMember(s)
 	m.group, err = s.deps.Kafka.JoinGroup(kafka.GroupConfig{
-		Name: Group(s.cfg.Name), Topics: s.cfg.Topics, Session: s.cfg.Session, ServerSide: s.cfg.ServerSide,
+		Name: Group(s.cfg.Name), Topics: topics, Session: s.cfg.Session, ServerSide: s.cfg.ServerSide,
 	}, m, s.logger)
 	if err != nil {
 		return err
 	}
 	s.member.Store(m)
 	defer s.member.Store(nil)
-	s.logger.Info("subscription started", "topics", s.cfg.Topics, "paused", s.paused())
+	m.restart = joinings != s.joinings.Load() // since topics were looked for
+	s.logger.Info("subscription started", "topics", topics, "paused", s.paused())
 	m.run(ctx)
 	return nil
 }
 
 var errNoTopic = errors.New("none of its topics exists yet")
 
-// prepare commits where a new subscription begins. A topic that is made later is read
-// from its beginning.
-func (s *Subscription) prepare(ctx context.Context, admin *kafka.GroupAdmin) error {
+// prepare commits where a new subscription begins, and returns the topics that it reads. A
+// topic that is made later is read from its beginning; the topic for replays always is, and
+// belongs to them if it exists.
+func (s *Subscription) prepare(ctx context.Context, admin *kafka.GroupAdmin) (topics []string, err error) {
 	exist, err := admin.Topics(ctx, s.cfg.Topics...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(exist) == 0 {
-		return errNoTopic
+		return nil, errNoTopic
 	}
+	topics = s.cfg.Topics
 	starts := map[string]kafka.Start{}
 	for topic := range exist {
 		starts[topic] = s.cfg.Start
 	}
-	return admin.CommitStarts(ctx, Group(s.cfg.Name), starts)
+	replays := ReplayTopic(s.cfg.Name)
+	switch exist, err := admin.Topics(ctx, replays); {
+	case kafka.Hidden(err): // nobody has granted it: there are no replays
+	case err != nil:
+		return nil, err
+	case len(exist) > 0:
+		starts[replays] = kafka.Start{Earliest: true}
+		topics = append(slices.Clone(topics), replays)
+	}
+	return topics, admin.CommitStarts(ctx, Group(s.cfg.Name), starts)
 }
 
 // attempt makes one attempt, when the rate allows it.
@@ -172,7 +231,7 @@ func (s *Subscription) attempt(ctx context.Context, r *kafka.Record, number int)
 			}
 		}
 	}
-	return s.endpoint.Send(ctx, request(r, s.cfg.Binary, number))
+	return s.endpoint.Send(ctx, request(s.cfg.original(r), s.cfg.Binary, number))
 }
 
 func (s *Subscription) logAttempt(e *entry, r endpoint.Result, took time.Duration) {
@@ -263,7 +322,7 @@ func (s *Subscription) skipLost(ctx context.Context, m *member, part kafka.Parti
 func (s *Subscription) watchRetention(ctx context.Context, admin *kafka.GroupAdmin) {
 	for ctx.Err() == nil {
 		asking, cancel := context.WithTimeout(ctx, prepareTimeout)
-		keeps, err := admin.Retention(asking, s.cfg.Topics...)
+		keeps, err := admin.Retention(asking, append(slices.Clone(s.cfg.Topics), ReplayTopic(s.cfg.Name))...)
 		cancel()
 		if err == nil {
 			s.keeps.Store(&keeps)

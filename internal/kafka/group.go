@@ -39,6 +39,9 @@ const (
 // among them.
 type Record = kgo.Record
 
+// RecordHeader is a header of a Record.
+type RecordHeader = kgo.RecordHeader
+
 // Committed is a committed offset: of the first record that is not finished. Offset is -1
 // for none.
 type Committed struct {
@@ -388,24 +391,13 @@ func (a *GroupAdmin) CommitStarts(ctx context.Context, group string, starts map[
 		if _, ok := known[topic]; ok {
 			continue
 		}
-		var listed kadm.ListedOffsets
-		switch {
-		case start.Earliest:
-			listed, err = admin.ListStartOffsets(ctx, topic)
-		case start.Time.IsZero():
-			listed, err = admin.ListCommittedOffsets(ctx, topic)
-		default:
-			listed, err = admin.ListOffsetsAfterMilli(ctx, start.Time.UnixMilli(), topic)
-		}
-		if err == nil {
-			err = listed.Error()
-		}
+		begins, err := a.Starts(ctx, start, topic)
 		if err != nil {
-			return fmt.Errorf("ask kafka where %s begins in %s: %w", group, topic, err)
+			return fmt.Errorf("find where %s begins in %s: %w", group, topic, err)
 		}
-		listed.Each(func(o kadm.ListedOffset) {
-			offsets.AddOffset(o.Topic, o.Partition, o.Offset, -1)
-		})
+		for p, at := range begins {
+			offsets.AddOffset(p.Topic, p.Number, at, -1)
+		}
 	}
 	if len(offsets) == 0 {
 		return nil

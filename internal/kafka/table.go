@@ -75,6 +75,18 @@ func (t *Table) ensure(ctx context.Context, client *kgo.Client) error {
 	return nil
 }
 
+// Ensure creates the topic unless it exists.
+func (t *Table) Ensure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, tableTimeout)
+	defer cancel()
+	client, err := t.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return t.ensure(ctx, client)
+}
+
 // Write sets the value of a key and returns when Kafka has it.
 func (t *Table) Write(ctx context.Context, key string, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, tableTimeout)

@@ -219,6 +219,8 @@ type TopicNeeds struct {
 	Keyless []string // event types without an entity: their records have no key
 	// Tombstones are event types that may be deleted by key: records without a value.
 	Tombstones []string
+	// DeadLetters says that the topic keeps what people have to see to.
+	DeadLetters bool
 }
 
 const (
@@ -229,6 +231,21 @@ const (
 	// with long attributes take more.
 	HeaderRoom = 4 << 10
 )
+
+// DeadLetterRetention is how long new dead-letter topics keep records: nobody may look for a
+// long weekend, or a holiday. leastDeadLetterRetention is below what is warned of.
+const (
+	DeadLetterRetention      = 14 * 24 * time.Hour
+	leastDeadLetterRetention = 7 * 24 * time.Hour
+)
+
+// RetentionOf is how long a new topic is to keep records.
+func (n KafkaNeeds) RetentionOf(t TopicNeeds) time.Duration {
+	if t.DeadLetters {
+		return max(n.Retention(), DeadLetterRetention)
+	}
+	return n.Retention()
+}
 
 // Retention is how long topics must keep records.
 func (n KafkaNeeds) Retention() time.Duration { return n.KeyWindow + LogMargin }

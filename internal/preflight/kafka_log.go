@@ -64,6 +64,24 @@ func (c topicCheck) retention() []ruleResult {
 	return fine("keeps records for %s; %s are needed", span(kept), span(need))
 }
 
+// deadLetters checks how long people have to see to dead letters.
+func (c topicCheck) deadLetters() []ruleResult {
+	kept, known := c.facts.Settings.Duration("retention.ms", time.Millisecond)
+	if !c.needs.DeadLetters || !known || !slices.Contains(c.policies(), "delete") {
+		return nil
+	}
+	if kept < leastDeadLetterRetention {
+		return []ruleResult{{
+			Warning, fmt.Sprintf("dead letters are deleted after %s: what nobody has replayed by then is lost", span(kept)),
+			c.set("retention.ms", DeadLetterRetention.Milliseconds()),
+		}}
+	}
+	if kept == Forever {
+		return fine("dead letters are kept forever")
+	}
+	return fine("dead letters are kept for %s", span(kept))
+}
+
 func (c topicCheck) compaction() []ruleResult {
 	policies := c.policies()
 	if _, known := c.facts.Settings["cleanup.policy"]; !known {

@@ -181,6 +181,7 @@ func TestLogOfTopics(t *testing.T) {
 	tombstones := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) {
 		n.Tombstones = []string{"orders.placed"}
 	}
+	deadLetters := func(_ *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, n *TopicNeeds) { n.DeadLetters = true }
 	transactional := func(f *KafkaFacts, _ *TopicFacts, _ *KafkaNeeds, _ *TopicNeeds) {
 		f.Transactions = &TransactionFacts{ID: "gw-check"}
 	}
@@ -194,6 +195,9 @@ func TestLogOfTopics(t *testing.T) {
 		"kept forever":               {Settings{"retention.ms": "-1"}, nil, "", "", "", ""},
 		"kept for longer than int64": {Settings{"retention.ms": "9223372036854775807"}, nil, "", "", "", ""},
 		"kept up to a size":          {Settings{"retention.bytes": "9000000000"}, nil, Warning, "kafka.topic.retention", "more than 100000 bytes/s", "retention.bytes=-1"},
+		"dead letters, kept shortly": {Settings{"retention.ms": "432000000"}, deadLetters, Warning, "kafka.topic.dead-letters", "deleted after 120h", "retention.ms=1209600000"},
+		"dead letters, kept a week":  {Settings{"retention.ms": "604800000"}, deadLetters, "", "", "", ""},
+		"dead letters, kept forever": {Settings{"retention.ms": "-1"}, deadLetters, "", "", "", ""},
 		"compacted":                  {Settings{"cleanup.policy": "compact"}, nil, Error, "kafka.topic.compaction", "compacted after 0s", "min.compaction.lag.ms=90000000"},
 		"compacted and deleted":      {Settings{"cleanup.policy": "compact, delete"}, nil, Error, "kafka.topic.compaction", "compacted after 0s", ""},
 		"compacted late":             {Settings{"cleanup.policy": "compact", "min.compaction.lag.ms": "90000000"}, nil, "", "", "", ""},

@@ -41,6 +41,7 @@ func topicRules() []topicRule {
 		{"kafka.topic.unclean-election", topicCheck.uncleanElection, true},
 		{"kafka.topic.size", topicCheck.size, false},
 		{"kafka.topic.retention", topicCheck.retention, false},
+		{"kafka.topic.dead-letters", topicCheck.deadLetters, false},
 		{"kafka.topic.compaction", topicCheck.compaction, false},
 		{"kafka.topic.timestamps", topicCheck.timestamps, false},
 		{"kafka.topic.shared", topicCheck.shared, false},

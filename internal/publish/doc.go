@@ -42,6 +42,9 @@
 // [Membership] registers this process among the gateways, and raises generations of
 // claims, in a topic whose order decides (docs/adr/0021).
 //
+// [Copier] writes records of others once more, with notes of it, in transactions of its own
+// (docs/adr/0034), and [Records] reads the committed records of any topics.
+//
 // [Inspect] gathers what `gateway check` judges, and [CreateTopics] creates topics.
 // Neither writes records.
 //

@@ -29,6 +29,7 @@ type pushEndpoint struct {
 	*httptest.Server
 	check   *torture.Pushes
 	away    atomic.Bool
+	refuses atomic.Bool // events of the entity "poison"
 	fails   float64
 	slowest time.Duration
 	calls   atomic.Int64
@@ -68,6 +69,8 @@ func (e *pushEndpoint) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e.away.Load():
 		w.WriteHeader(http.StatusNotFound)
+	case e.refuses.Load() && event.Data.Entity == "poison":
+		w.WriteHeader(http.StatusUnprocessableEntity)
 	case rand.Float64() < e.fails:
 		w.WriteHeader(http.StatusInternalServerError)
 	default:

@@ -135,6 +135,18 @@ func (p *Pushes) Count() int {
 	return p.taken
 }
 
+// TakenOf is how many different events of an entity were taken.
+func (p *Pushes) TakenOf(entity string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, one := range p.seen {
+		if id.Entity == entity && one.taken {
+			n++
+		}
+	}
+	return n
+}
+
 // Repeated is how often an event came again after its delivery was acknowledged.
 func (p *Pushes) Repeated() int {
 	p.mu.Lock()
