@@ -1,0 +1,135 @@
+package lag
+
+import (
+	"time"
+
+	"eventgateway/internal/kafka"
+)
+
+// window is how many passes trends look back on.
+const window = 10
+
+type trackKey struct {
+	group string
+	kafka.Partition
+}
+
+// track is what is remembered of a group's partition.
+type track struct {
+	pass      int64 // of the last pass in which it was seen
+	committed int64
+	since     time.Time // when committed was first seen; zero before the first pass
+	moved     bool      // it has changed since the first pass
+	waits     samples
+
+	// What was read from committed on: the first record that waits, or that there is none
+	// up to clear.
+	record kafka.Waiting
+	unread bool // it was not read in the last pass
+}
+
+func (m *Monitor) track(group string, p kafka.Partition) *track {
+	key := trackKey{group, p}
+	t, ok := m.tracks[key]
+	if !ok {
+		t = &track{committed: -1, record: kafka.Waiting{Offset: -1}}
+		m.tracks[key] = t
+	}
+	t.pass = m.pass
+	return t
+}
+
+// commit notes what is committed.
+func (t *track) commit(now time.Time, offset int64) {
+	if !t.since.IsZero() && t.committed == offset {
+		return
+	}
+	t.moved = !t.since.IsZero()
+	t.committed, t.since = offset, now
+}
+
+// forget drops what no pass has seen any more.
+func (m *Monitor) forget() {
+	for key, t := range m.tracks {
+		if t.pass != m.pass {
+			delete(m.tracks, key)
+		}
+	}
+	for key, h := range m.histories {
+		if h.pass != m.pass {
+			delete(m.histories, key)
+		}
+	}
+}
+
+// history is what waited in the last passes.
+type history struct {
+	pass   int64
+	values [window]int64
+	times  [window]time.Time
+	n      int // how many of them, at most window
+}
+
+func (h *history) add(now time.Time, value int64) {
+	if h.n == window {
+		copy(h.values[:], h.values[1:])
+		copy(h.times[:], h.times[1:])
+		h.n--
+	}
+	h.values[h.n], h.times[h.n] = value, now
+	h.n++
+}
+
+// change is by how much the values grow in a second, over the window.
+func (h *history) change() (perSecond float64, ok bool) {
+	if h.n < 2 {
+		return 0, false
+	}
+	took := h.times[h.n-1].Sub(h.times[0]).Seconds()
+	if took <= 0 {
+		return 0, false
+	}
+	return float64(h.values[h.n-1]-h.values[0]) / took, true
+}
+
+func (h *history) list() []int64 { return append([]int64(nil), h.values[:h.n]...) }
+
+// samples are the values of a history alone: there is one for each partition.
+type samples struct {
+	values [window]int64
+	n      int
+}
+
+func (h *samples) add(value int64) {
+	if h.n == window {
+		copy(h.values[:], h.values[1:])
+		h.n--
+	}
+	h.values[h.n] = value
+	h.n++
+}
+
+// trend is 1 if more waited all through the newer half than ever in the older one, and -1
+// if less did. Waves within the window are no trend, whatever their height.
+func (h *samples) trend() int {
+	if h.n < 2 {
+		return 0
+	}
+	oldLeast, oldMost := bounds(h.values[:h.n/2])
+	newLeast, newMost := bounds(h.values[h.n/2 : h.n])
+	switch {
+	case newLeast > oldMost:
+		return 1
+	case newMost < oldLeast:
+		return -1
+	}
+	return 0
+}
+
+func bounds(values []int64) (least, most int64) {
+	least, most = values[0], values[0]
+	for _, v := range values[1:] {
+		least, most = min(least, v), max(most, v)
+	}
+	return least, most
+}
