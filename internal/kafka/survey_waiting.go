@@ -1,10 +1,12 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,43 +84,57 @@ type waitingReader struct {
 	budget       int64
 }
 
-func (r *waitingReader) run(ctx context.Context, open []int) {
+// openPartition has the positions of one partition that are not found yet, by their index
+// and ordered by offset: what is read for the first one often answers others.
+type openPartition struct {
+	Partition
+	at []int
+}
+
+func (r *waitingReader) run(ctx context.Context, at []int) {
+	open := r.group(at)
 	for len(open) > 0 {
 		if r.budget <= 0 {
-			for _, i := range open {
-				r.found[i].Err = ErrBudget
+			for _, p := range open {
+				for _, i := range p.at {
+					r.found[i].Err = ErrBudget
+				}
 			}
 			return
 		}
-		now, later := r.choose(open)
+		now := open[:min(len(open), waitingPartitions)]
 		again := r.ask(ctx, now)
-		open = append(again, later...) // those that were not answered whole come first
+		open = append(again, open[len(now):]...) // those that were not answered come first
 	}
 }
 
-// choose takes positions for one request, in which each partition may be once.
-func (r *waitingReader) choose(open []int) (now, later []int) {
-	taken := make(map[Partition]bool, min(len(open), waitingPartitions))
-	for _, i := range open {
-		if p := r.positions[i].Partition; len(now) < waitingPartitions && !taken[p] {
-			taken[p] = true
-			now = append(now, i)
-		} else {
-			later = append(later, i)
+// group sorts positions into partitions, in the order of each one's first position.
+func (r *waitingReader) group(at []int) (open []*openPartition) {
+	known := map[Partition]*openPartition{}
+	for _, i := range at {
+		p := known[r.positions[i].Partition]
+		if p == nil {
+			p = &openPartition{Partition: r.positions[i].Partition}
+			known[p.Partition] = p
+			open = append(open, p)
 		}
+		p.at = append(p.at, i)
 	}
-	return now, later
+	for _, p := range open {
+		slices.SortFunc(p.at, func(a, b int) int { return cmp.Compare(r.found[a].Clear, r.found[b].Clear) })
+	}
+	return open
 }
 
-// ask sends one request, and returns what has to be asked again.
-func (r *waitingReader) ask(ctx context.Context, now []int) (again []int) {
+// ask sends one request, and returns the partitions that have to be asked again.
+func (r *waitingReader) ask(ctx context.Context, now []*openPartition) (again []*openPartition) {
 	resp, err := r.request(now).RequestWith(ctx, r.broker)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
 	if err != nil {
-		for _, i := range now {
-			r.found[i].Err = fmt.Errorf("read what waits: %w", err)
+		for _, p := range now {
+			r.fail(p, err)
 		}
 		return nil
 	}
@@ -132,70 +148,119 @@ func (r *waitingReader) ask(ctx context.Context, now []int) (again []int) {
 		}
 	}
 	r.budget -= int64(len(now)) * 64 // also an answer without records costs
-	for n, i := range now {
-		answer, ok := answers[r.positions[i].Partition]
-		before := r.found[i].Clear
-		switch {
-		case !ok:
-			r.found[i].Err = errNotTold
-		case r.read(i, answer):
-		case n == 0 && r.found[i].Clear == before: // the first one is always answered
-			r.found[i].Err = errNotTold
-		default:
-			again = append(again, i)
+	for n, p := range now {
+		answer, ok := answers[p.Partition]
+		if !ok {
+			r.fail(p, errNotTold)
+			continue
+		}
+		if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+			r.fail(p, err)
+			continue
+		}
+		if progress := r.read(p, answer); !progress && n == 0 { // the first one is always answered
+			r.found[p.at[0]].Err = errNotTold
+			p.at = p.at[1:]
+		}
+		if len(p.at) > 0 {
+			again = append(again, p)
 		}
 	}
 	return again
 }
 
-func (r *waitingReader) request(now []int) *kmsg.FetchRequest {
+func (r *waitingReader) fail(p *openPartition, err error) {
+	for _, i := range p.at {
+		r.found[i].Err = fmt.Errorf("read what waits: %w", err)
+	}
+}
+
+func (r *waitingReader) request(now []*openPartition) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis, req.MinBytes = 0, 0 // a broker answers one request of a connection after the other
 	req.MaxBytes, req.IsolationLevel = waitingAnswer, readCommitted
 	req.SessionEpoch = -1 // no session
-	for n, i := range now {
-		p := r.positions[i]
-		topic := kmsg.NewFetchRequestTopic()
-		topic.Topic = p.Topic
+	for n, p := range now {
 		one := kmsg.NewFetchRequestTopicPartition()
-		one.Partition, one.FetchOffset, one.PartitionMaxBytes = p.Number, r.found[i].Clear, waitingBytes
+		one.Partition, one.FetchOffset, one.PartitionMaxBytes = p.Number, r.found[p.at[0]].Clear, waitingBytes
 		// Neighbours of a topic share its name; the order has to stay.
 		if last := len(req.Topics) - 1; n > 0 && req.Topics[last].Topic == p.Topic {
 			req.Topics[last].Partitions = append(req.Topics[last].Partitions, one)
 			continue
 		}
+		topic := kmsg.NewFetchRequestTopic()
+		topic.Topic = p.Topic
 		topic.Partitions = append(topic.Partitions, one)
 		req.Topics = append(req.Topics, topic)
 	}
 	return req
 }
 
-// read looks for the record of a position in an answer. It is false if more has to be read.
-func (r *waitingReader) read(i int, answer *kmsg.FetchResponseTopicPartition) bool {
-	one, p := &r.found[i], r.positions[i]
-	if one.Err = kerr.ErrorForCode(answer.ErrorCode); one.Err != nil {
+// read finds what an answer tells about the positions of a partition, and keeps the others
+// open. It reports whether the answer told anything.
+func (r *waitingReader) read(p *openPartition, answer *kmsg.FetchResponseTopicPartition) (progress bool) {
+	from, before := r.found[p.at[0]].Clear, len(p.at)
+	rest := answer.RecordBatches
+	for len(p.at) > 0 {
+		b, ok := readBatch(rest)
+		if !ok || !b.plain(answer) {
+			break
+		}
+		for len(p.at) > 0 && r.found[p.at[0]].Clear <= b.last {
+			one := &r.found[p.at[0]]
+			at := max(b.base, one.Clear)
+			when, sure := b.timeOf(at)
+			if !sure {
+				break
+			}
+			one.Offset, one.Time = at, when
+			p.at = p.at[1:]
+		}
+		if len(p.at) > 0 && r.found[p.at[0]].Clear <= b.last {
+			break
+		}
+		rest = rest[b.size:]
+	}
+	if len(p.at) == 0 {
 		return true
 	}
-	if at, when, ok := firstOfBatch(answer, one.Clear); ok {
-		one.Offset, one.Time = at, when
-		return true
+	if len(rest) < batchHeader { // all of it was read
+		return len(p.at) < before
 	}
-	got, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		Offset: one.Clear, IsolationLevel: kgo.ReadCommitted(), Topic: p.Topic, Partition: p.Number,
-	}, answer, r.decompressor, nil)
-	if len(got.Records) > 0 {
-		one.Offset, one.Time = got.Records[0].Offset, got.Records[0].Timestamp
-		return true
-	}
-	if next == one.Clear && got.Err != nil {
-		one.Err = fmt.Errorf("read what waits: %w", got.Err)
-		return true
-	}
-	one.Clear = max(one.Clear, next)
-	return one.Clear >= p.Until
+	return r.decode(p, answer, from) || len(p.at) < before
 }
 
-// Places in a record batch (docs.kafka: "Record Batch"), and the bits of its attributes.
+// decode is read for batches whose headers do not tell enough.
+func (r *waitingReader) decode(p *openPartition, answer *kmsg.FetchResponseTopicPartition, from int64) (progress bool) {
+	got, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+		Offset: from, IsolationLevel: kgo.ReadCommitted(), Topic: p.Topic, Partition: p.Number,
+	}, answer, r.decompressor, nil)
+	if next == from && got.Err != nil {
+		r.fail(p, got.Err)
+		p.at = nil
+		return true
+	}
+	var still []int
+	for _, i := range p.at {
+		one := &r.found[i]
+		n, _ := slices.BinarySearchFunc(got.Records, one.Clear, func(rec *kgo.Record, at int64) int { return cmp.Compare(rec.Offset, at) })
+		switch {
+		case one.Clear < next && n < len(got.Records):
+			one.Offset, one.Time = got.Records[n].Offset, got.Records[n].Timestamp
+			continue
+		case one.Clear < next:
+			one.Clear, progress = next, true
+		}
+		if one.Clear < r.positions[i].Until {
+			still = append(still, i)
+		}
+	}
+	progress = progress || len(still) < len(p.at)
+	p.at = still
+	return progress
+}
+
+// Places in a record batch (Kafka's message format, version 2), and bits of its attributes.
 const (
 	batchLength       = 8
 	batchPrefix       = 12 // what the length does not count
@@ -213,36 +278,57 @@ const (
 	attrDeleteHorizon = 1 << 6 // its first time is something else (KIP-534)
 )
 
-// firstOfBatch finds the record at an offset by the first batch's header alone, so that
-// nothing has to be decompressed. It is not sure of batches that were compacted or are part
-// of a transaction that may be aborted, and of times that are far apart.
-func firstOfBatch(answer *kmsg.FetchResponseTopicPartition, offset int64) (at int64, when time.Time, ok bool) {
-	b := answer.RecordBatches
+// batch is what the header of a record batch says.
+type batch struct {
+	base, last        int64 // offsets
+	firstTime, newest int64 // ms
+	producer          int64
+	attributes        uint16
+	dense             bool // no record was removed from it by compaction
+	size              int
+}
+
+// readBatch reads the header of a batch that is there as a whole.
+func readBatch(b []byte) (batch, bool) {
 	if len(b) < batchHeader || b[batchMagic] != 2 {
-		return 0, time.Time{}, false
+		return batch{}, false
 	}
-	size := int64(int32(binary.BigEndian.Uint32(b[batchLength:]))) + batchPrefix //nolint:gosec // a signed number on the wire
-	attributes := binary.BigEndian.Uint16(b[batchAttributes:])
-	base, lastDelta := int64(binary.BigEndian.Uint64(b)), int64(int32(binary.BigEndian.Uint32(b[batchLastDelta:])))     //nolint:gosec // signed numbers on the wire
-	first, last := int64(binary.BigEndian.Uint64(b[batchFirstTime:])), int64(binary.BigEndian.Uint64(b[batchMaxTime:])) //nolint:gosec // signed numbers on the wire
-	producer := int64(binary.BigEndian.Uint64(b[batchProducer:]))                                                       //nolint:gosec // a signed number on the wire
-	count := int64(binary.BigEndian.Uint32(b[batchCount:]))
-	if int64(len(b)) < size || attributes&(attrControl|attrDeleteHorizon) != 0 || count != lastDelta+1 || base+lastDelta < offset {
-		return 0, time.Time{}, false
+	number := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }       //nolint:gosec // signed on the wire
+	short := func(at int) int64 { return int64(int32(binary.BigEndian.Uint32(b[at:]))) } //nolint:gosec // signed on the wire
+	delta, size := short(batchLastDelta), short(batchLength)+batchPrefix
+	if size < batchHeader || size > int64(len(b)) {
+		return batch{}, false
 	}
-	if attributes&attrTransactional != 0 {
+	return batch{
+		base: number(0), last: number(0) + delta, firstTime: number(batchFirstTime), newest: number(batchMaxTime), producer: number(batchProducer),
+		attributes: binary.BigEndian.Uint16(b[batchAttributes:]), dense: short(batchCount) == delta+1, size: int(size),
+	}, true
+}
+
+// plain reports whether all of its offsets surely are records that a read-committed reader
+// gets: they are no markers, were not compacted, and not aborted.
+func (b batch) plain(answer *kmsg.FetchResponseTopicPartition) bool {
+	if !b.dense || b.attributes&(attrControl|attrDeleteHorizon) != 0 {
+		return false
+	}
+	if b.attributes&attrTransactional != 0 {
 		for _, aborted := range answer.AbortedTransactions {
-			if aborted.ProducerID == producer {
-				return 0, time.Time{}, false
+			if aborted.ProducerID == b.producer {
+				return false
 			}
 		}
 	}
-	at = max(base, offset)
+	return true
+}
+
+// timeOf is the time of a record, by the header alone, so that nothing has to be
+// decompressed. It is not sure if the times of the records are far apart.
+func (b batch) timeOf(offset int64) (time.Time, bool) {
 	switch {
-	case attributes&attrLogAppendTime != 0:
-		return at, time.UnixMilli(last), true
-	case at == base, time.Duration(last-first)*time.Millisecond <= narrowBatch:
-		return at, time.UnixMilli(first), true
+	case b.attributes&attrLogAppendTime != 0:
+		return time.UnixMilli(b.newest), true
+	case offset == b.base, time.Duration(b.newest-b.firstTime)*time.Millisecond <= narrowBatch:
+		return time.UnixMilli(b.firstTime), true
 	}
-	return 0, time.Time{}, false
+	return time.Time{}, false
 }

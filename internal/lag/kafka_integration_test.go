@@ -38,7 +38,7 @@ func newCluster(t *testing.T) *cluster {
 
 func clusterAt(t *testing.T, broker string) *cluster {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1))
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return &cluster{t: t, broker: broker, admin: kadm.NewClient(client), client: client, prefix: "lag-" + uuid.NewString()[:8] + "-"}
