@@ -47,6 +47,12 @@ func (m *Monitor) judgeTopic(now time.Time, group string, parts []partFacts) Top
 		topic.Lost += p.Lost
 		topic.Age.most(p.Age)
 		topic.States.add(p.State)
+		if p.Kind != ReasonNone {
+			if topic.Unreadable == nil {
+				topic.Unreadable = map[Reason]int{}
+			}
+			topic.Unreadable[p.Kind]++
+		}
 		if m.cfg.Partitions {
 			topic.Partitions = append(topic.Partitions, p)
 		}

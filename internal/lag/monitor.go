@@ -70,6 +70,13 @@ func New(cfg Config, source Source) *Monitor {
 	}
 }
 
+// Reset forgets all passes.
+func (m *Monitor) Reset() {
+	clear(m.tracks)
+	clear(m.histories)
+	clear(m.retention)
+}
+
 // Watches reports whether a group's name is included.
 func (c Config) Watches(group string) bool {
 	matches := func(list []*regexp.Regexp) bool {

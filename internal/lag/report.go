@@ -125,9 +125,10 @@ type Topic struct {
 	History     []int64 `json:"history,omitempty"` // undelivered records of the last passes, the oldest first
 	// Change is by how many more undelivered records there are each second, over the passes of
 	// History.
-	Change     *float64    `json:"change_per_second,omitempty"`
-	States     StateCounts `json:"-"`
-	Partitions []Partition `json:"partitions,omitempty"`
+	Change     *float64       `json:"change_per_second,omitempty"`
+	Unreadable map[Reason]int `json:"-"` // partitions of which something is not known
+	States     StateCounts    `json:"-"`
+	Partitions []Partition    `json:"partitions,omitempty"`
 }
 
 // Ratio is the age of the oldest record that waits as a part of how long the topic keeps
