@@ -77,7 +77,10 @@ func NewCollector(cfg CollectorConfig, monitor *Monitor, lease Lease, logger *sl
 func (c *Collector) Run(ctx context.Context) {
 	var holding sync.WaitGroup
 	holding.Go(func() { c.hold(ctx) })
-	defer holding.Wait()
+	defer func() {
+		holding.Wait()
+		c.shown.Store(nil)
+	}()
 	for {
 		pause := c.cfg.Interval
 		if c.held.Load() {
@@ -130,6 +133,7 @@ func (c *Collector) hold(ctx context.Context) {
 		}
 	}
 	if c.held.Swap(false) {
+		c.metrics.polling.Set(0)
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTimeout)
 		defer cancel()
 		if err := c.lease.Release(ending); err != nil {
