@@ -134,12 +134,20 @@ func ageText(a lag.Age) string {
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Hour:
-		return strings.TrimSuffix(d.Round(time.Second).String(), "m0s")
+		return wholeMinutes(d.Round(time.Second))
 	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		return wholeMinutes(d.Round(time.Minute))
 	default:
 		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 	}
+}
+
+// wholeMinutes leaves out seconds that are 0.
+func wholeMinutes(d time.Duration) string {
+	if text, ok := strings.CutSuffix(d.String(), "m0s"); ok {
+		return text + "m"
+	}
+	return d.String()
 }
 
 func usedText(r *lag.Ratio) string {
