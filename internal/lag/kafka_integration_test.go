@@ -150,6 +150,16 @@ func (c *cluster) consumer(group, topic string, records int, opts ...kgo.Opt) {
 	}()
 }
 
+// java is a member of a group that is a Java client, as Spring's are.
+func (c *cluster) java(group, topic, property string) {
+	c.t.Helper()
+	cmd, err := services.KafkaTool(c.t.Context(), "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", c.broker,
+		"--topic", topic, "--group", c.prefix+group, "--from-beginning", "--consumer-property", property)
+	require.NoError(c.t, err)
+	require.NoError(c.t, cmd.Start())
+	c.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+}
+
 // tool is what kafka-consumer-groups calls LAG, by "group topic partition"; "-" is unknown.
 func (c *cluster) tool() map[string]string {
 	c.t.Helper()
@@ -192,6 +202,8 @@ func TestRecordsEqualKafkasTool(t *testing.T) {
 	c.produce(two, 0, 5, time.Now())
 	c.commit("empty", one, map[int32]int64{0: 3, 1: 11})
 	c.commit("empty", two, map[int32]int64{0: 0, 1: 0})
+	c.java("java-classic", one, "group.protocol=classic")
+	c.java("java-kip848", one, "group.protocol=consumer")
 	c.consumer(c.prefix+"classic", one, 7)
 	c.consumer(c.prefix+"kip848", one, 9, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
 	m := c.monitor(kafka.Connection{})
@@ -201,12 +213,14 @@ func TestRecordsEqualKafkasTool(t *testing.T) {
 	defer cancel()
 	equal := backoff.Poll(ctx, 200*time.Millisecond, func() bool {
 		report, want = c.pass(m), c.tool()
-		return len(want) == 10 && fmt.Sprint(want) == fmt.Sprint(lagsOf(report))
+		return len(want) == 16 && fmt.Sprint(want) == fmt.Sprint(lagsOf(report))
 	})
 	require.True(t, equal, "tool %v\nours %v", want, lagsOf(report))
 	require.Equal(t, kafka.GroupClassic, groupOf(t, report, c.prefix+"classic").Type)
 	require.Equal(t, known(1), groupOf(t, report, c.prefix+"classic").Members)
-	require.Equal(t, kafka.GroupConsumer, groupOf(t, report, c.prefix+"kip848").Type)
-	require.Equal(t, known(1), groupOf(t, report, c.prefix+"kip848").Members)
+	for _, group := range []string{"kip848", "java-kip848"} {
+		require.Equal(t, kafka.GroupConsumer, groupOf(t, report, c.prefix+group).Type)
+		require.Equal(t, known(1), groupOf(t, report, c.prefix+group).Members)
+	}
 	require.Equal(t, known(0), groupOf(t, report, c.prefix+"empty").Members)
 }
