@@ -52,7 +52,7 @@ how long the topic keeps records. With --format json there is one object, or wit
 one in each line; what is not known is null.
 
 Exit status: 0 all was shown; 1 Kafka did not answer or, with --fail-over, a group is
-above the limit, has lost records, or cannot be read; 2 wrong usage.`,
+above the limit, has lost records or its lag is not known; 2 wrong usage.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	configFlag(cmd, &c.file, "configuration `FILE`")
@@ -203,6 +203,9 @@ func (c *lagCommand) judge(out io.Writer, report *lag.Report) error {
 	if len(report.Unanswered) > 0 {
 		over = append(over, "not all brokers have answered")
 	}
+	if len(c.groups) > 0 && len(report.Groups) == 0 {
+		over = append(over, "there is no such group")
+	}
 	for _, r := range lagRows(report) {
 		if why := c.limit.exceeded(r); why != "" {
 			over = append(over, cell(r.group.Name)+" "+cell(r.topic.Name)+": "+why)
@@ -226,6 +229,8 @@ func (l lagLimit) exceeded(r lagRow) string {
 		return fmt.Sprintf("%d records are lost", r.topic.Lost)
 	case r.state == lag.Unreadable:
 		return "cannot be read"
+	case r.state == lag.NoCommit:
+		return "nothing is committed"
 	case l.age > 0 && r.topic.Undelivered.N > 0 && !r.topic.Age.Known:
 		return "the age of what waits is not known"
 	case l.age > 0 && r.topic.Age.D > l.age:

@@ -86,6 +86,7 @@ func TestLag(t *testing.T) {
 	show(0, "--fail-over", "2h")
 	show(0, "--fail-over", "0", "--group", "fast")
 	require.Contains(t, show(0, "--group", "nobody"), "There is no consumer group")
+	require.Contains(t, show(1, "--group", "nobody", "--fail-over", "5"), "there is no such group")
 }
 
 func TestLagUsage(t *testing.T) {
@@ -126,5 +127,6 @@ func TestLagWords(t *testing.T) {
 	require.Empty(t, lagBar(0, 10))
 	lost := lagRow{state: lag.Lost, topic: lag.Topic{Lost: 7}}
 	require.Equal(t, "7 records are lost", lagLimit{given: true, records: 1 << 40}.exceeded(lost))
+	require.Equal(t, "nothing is committed", lagLimit{given: true, records: 1 << 40}.exceeded(lagRow{state: lag.NoCommit}))
 	require.Equal(t, "cannot be read", lagLimit{given: true, records: 1 << 40}.exceeded(lagRow{state: lag.Unreadable}))
 }

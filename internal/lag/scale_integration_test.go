@@ -54,9 +54,7 @@ func TestTwoThousandGroups(t *testing.T) {
 	require.NoError(t, c.client.ProduceSync(t.Context(), records...).FirstErr())
 	var making errgroup.Group
 	if !keep {
-		t.Cleanup(func() {
-			_, _ = c.admin.DeleteTopics(context.Background(), topics...)
-		})
+		t.Cleanup(func() { c.deleteMany(topics) })
 	}
 	making.SetLimit(64)
 	for i := range manyGroups {
@@ -135,6 +133,33 @@ func cpuTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// deleteMany spares other tests of the shared broker the groups.
+func (c *cluster) deleteMany(topics []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var names []string
+	var leaving errgroup.Group
+	leaving.SetLimit(64)
+	for i := range manyGroups {
+		group := fmt.Sprintf("%sg%d", c.prefix, i)
+		names = append(names, group)
+		leaving.Go(func() error {
+			member, _ := c.joined.Load(group)
+			leave := kmsg.NewPtrLeaveGroupRequest()
+			one := kmsg.NewLeaveGroupRequestMember()
+			leave.Group, one.MemberID = group, member.(string)
+			leave.MemberID, leave.Members = one.MemberID, append(leave.Members, one)
+			_, err := leave.RequestWith(ctx, c.client)
+			return err
+		})
+	}
+	require.NoError(c.t, leaving.Wait())
+	_, err := c.admin.DeleteGroups(ctx, names...)
+	require.NoError(c.t, err)
+	_, err = c.admin.DeleteTopics(ctx, topics...)
+	require.NoError(c.t, err)
+}
+
 // member joins a group without a client of its own, takes all partitions of a topic, and
 // commits an offset in each.
 func (c *cluster) member(ctx context.Context, group, topic string, offset int64) error {
@@ -152,6 +177,7 @@ func (c *cluster) member(ctx context.Context, group, topic string, offset int64)
 			return fmt.Errorf("join %s: %w", group, err)
 		}
 		join.MemberID = resp.MemberID
+		c.joined.Store(group, resp.MemberID)
 		if err = kerr.ErrorForCode(resp.ErrorCode); err != nil {
 			continue
 		}
