@@ -230,3 +230,7 @@ func TestRecordsEqualKafkasTool(t *testing.T) {
 	}
 	require.Equal(t, known(0), groupOf(t, report, c.prefix+"empty").Members)
 }
+
+func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
