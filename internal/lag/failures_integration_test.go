@@ -182,3 +182,22 @@ func TestNoPermission(t *testing.T) {
 	require.Equal(t, []any{known(6), known(6), Age{}, ReasonPermission}, []any{p.Records, p.Undelivered, p.Age, p.Kind}, "offsets are known, records are not")
 	require.NotEmpty(t, p.Error)
 }
+
+// TestOldBroker: one that takes a group in each request, and knows no types of groups.
+func TestOldBroker(t *testing.T) {
+	t.Parallel()
+	broker, err := services.StartOldKafka(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, broker.Kill()) })
+	c := clusterAt(t, broker.Addr())
+	topic := c.topic("orders", 2, nil)
+	written := time.Now().Add(-time.Minute)
+	c.produce(topic, 1, 10, written)
+	one, two := c.commit("one", topic, map[int32]int64{1: 3}), c.commit("two", topic, map[int32]int64{1: 10})
+	report := c.pass(c.monitor(kafka.Connection{}))
+	p := onlyPartition(t, report, one)
+	require.Equal(t, []Count{known(7), known(7)}, []Count{p.Records, p.Undelivered})
+	within(t, report.At.Sub(written), p.Age)
+	require.Equal(t, known(0), onlyPartition(t, report, two).Undelivered)
+	require.Equal(t, kafka.GroupClassic, groupOf(t, report, one).Type)
+}
