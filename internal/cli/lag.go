@@ -229,7 +229,9 @@ func (l lagLimit) exceeded(r lagRow) string {
 		return fmt.Sprintf("%d records are lost", r.topic.Lost)
 	case r.state == lag.Unreadable:
 		return "cannot be read"
-	case r.state == lag.NoCommit:
+	case r.topic.Unknown > 0:
+		return plural(r.topic.Unknown, "partition") + " without a commit, or not readable"
+	case r.state == lag.NoCommit: // a group without topics
 		return "nothing is committed"
 	case l.age > 0 && r.topic.Undelivered.N > 0 && !r.topic.Age.Known:
 		return "the age of what waits is not known"

@@ -127,6 +127,7 @@ func TestLagWords(t *testing.T) {
 	require.Empty(t, lagBar(0, 10))
 	lost := lagRow{state: lag.Lost, topic: lag.Topic{Lost: 7}}
 	require.Equal(t, "7 records are lost", lagLimit{given: true, records: 1 << 40}.exceeded(lost))
+	require.Equal(t, "1 partition without a commit, or not readable", lagLimit{given: true, records: 1 << 40}.exceeded(lagRow{state: lag.Rising, topic: lag.Topic{Unknown: 1}}))
 	require.Equal(t, "nothing is committed", lagLimit{given: true, records: 1 << 40}.exceeded(lagRow{state: lag.NoCommit}))
 	require.Equal(t, "cannot be read", lagLimit{given: true, records: 1 << 40}.exceeded(lagRow{state: lag.Unreadable}))
 }

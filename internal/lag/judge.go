@@ -47,6 +47,9 @@ func (m *Monitor) judgeTopic(now time.Time, group string, parts []partFacts) Top
 		topic.Lost += p.Lost
 		topic.Age.most(p.Age)
 		topic.States.add(p.State)
+		if !p.Undelivered.Known {
+			topic.Unknown++
+		}
 		if p.Kind != ReasonNone {
 			if topic.Unreadable == nil {
 				topic.Unreadable = map[Reason]int{}
@@ -89,6 +92,9 @@ func (m *Monitor) judge(now time.Time, p *partFacts) Partition {
 	part.Start, part.Stable, part.End = known(b.Start), known(b.Stable), known(b.End)
 	if p.commit.Offset < 0 {
 		part.State = NoCommit
+		if grew := p.track.noCommit(now, b.End); p.held && !grew.IsZero() && now.Sub(grew) >= m.cfg.StuckAfter {
+			part.State = Stuck // not even its first record was finished
+		}
 		return part
 	}
 	part.Committed = known(p.commit.Offset)

@@ -110,6 +110,21 @@ func TestStates(t *testing.T) {
 			return w.one(tick)
 		}},
 		"a member reads it, nothing is committed": {NoCommit, func(w *world) Partition { return w.one(tick) }},
+		"records come, and nothing is committed": {Stuck, steps(30, func(w *world, i int) {
+			if i == 1 {
+				w.grow(orders, 1)
+			}
+		})},
+		"no records come, and nothing is committed": {NoCommit, steps(60, func(*world, int) {})},
+		"the first commit takes a minute":           {NoCommit, steps(12, func(w *world, _ int) { w.grow(orders, 1) })},
+		"a record after an hour without": {OK, steps(720, func(w *world, i int) {
+			if i == 719 {
+				w.now = w.now.Add(tick) // the record is from the moment of the pass
+				w.grow(orders, 1)
+				w.now = w.now.Add(-tick)
+			}
+			w.at(100)
+		})},
 		"no member, a record waits": {Abandoned, func(w *world) Partition {
 			w.leave("billing")
 			w.now = w.now.Add(time.Hour)
@@ -192,6 +207,7 @@ func TestUnreadableIsSaid(t *testing.T) {
 	require.NotEmpty(t, secret.Error)
 	require.Equal(t, Unreadable, billing.State)
 	require.Equal(t, known(10), billing.Topics[0].Records, "what is known counts")
+	require.Equal(t, 1, billing.Topics[0].Unknown)
 	require.Equal(t, []any{Unreadable, known(5), Count{}}, []any{billing.Topics[0].Partitions[1].State, billing.Topics[0].Partitions[1].Committed, billing.Topics[0].Partitions[1].Records})
 	require.Equal(t, errBroker.Error(), billing.Topics[0].Partitions[1].Error)
 
@@ -234,6 +250,35 @@ func TestBudget(t *testing.T) {
 		unread = append(unread, w.pass(tick).Unread)
 	}
 	require.Equal(t, []int{4, 2, 0, 0}, unread)
+}
+
+// All groups go on all the time, and there is more to read than the budget is enough for:
+// none is left out twice in a row.
+func TestBudgetIsFair(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.perPass = 2
+	at := map[kafka.Partition]int64{}
+	for n := range int32(4) {
+		p := kafka.Partition{Topic: "orders", Number: n}
+		w.log(p, 0, 100)
+		at[p] = 5
+	}
+	left := map[int32]bool{}
+	for range 6 {
+		for p := range at {
+			at[p]++
+		}
+		w.commit("billing", at)
+		require.Equal(t, 2, w.pass(tick).Unread)
+		now := map[int32]bool{}
+		for i, p := range w.asked {
+			if now[p.Number] = i >= 2; now[p.Number] {
+				require.False(t, left[p.Number], "partition %d was left out twice", p.Number)
+			}
+		}
+		left = now
+	}
 }
 
 // Groups that wait at the same record share a read.

@@ -126,7 +126,8 @@ type Topic struct {
 	// Change is by how many more undelivered records there are each second, over the passes of
 	// History.
 	Change     *float64       `json:"change_per_second,omitempty"`
-	Unreadable map[Reason]int `json:"-"` // partitions of which something is not known
+	Unknown    int            `json:"unknown_partitions"` // partitions of which it is not known what waits
+	Unreadable map[Reason]int `json:"-"`                  // partitions of which something is not known
 	States     StateCounts    `json:"-"`
 	Partitions []Partition    `json:"partitions,omitempty"`
 }

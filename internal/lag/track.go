@@ -22,6 +22,12 @@ type track struct {
 	moved     bool      // it has changed since the first pass
 	waits     samples
 
+	// Of a partition in which nothing is committed: where its log ended first, and when it was
+	// seen to have grown.
+	uncommitted bool
+	firstEnd    int64
+	grew        time.Time
+
 	// What was read from committed on: the first record that waits, or that there is none
 	// up to clear.
 	record kafka.Waiting
@@ -39,8 +45,21 @@ func (m *Monitor) track(group string, p kafka.Partition) *track {
 	return t
 }
 
+// noCommit notes that nothing is committed, and returns since when records have come all
+// the same.
+func (t *track) noCommit(now time.Time, end int64) (grew time.Time) {
+	switch {
+	case !t.uncommitted:
+		t.uncommitted, t.firstEnd, t.grew = true, end, time.Time{}
+	case t.grew.IsZero() && end > t.firstEnd:
+		t.grew = now
+	}
+	return t.grew
+}
+
 // commit notes what is committed.
 func (t *track) commit(now time.Time, offset int64) {
+	t.uncommitted = false
 	if !t.since.IsZero() && t.committed == offset {
 		return
 	}
