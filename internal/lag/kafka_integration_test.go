@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +29,6 @@ type cluster struct {
 	admin  *kadm.Client
 	client *kgo.Client
 	prefix string
-	joined sync.Map // members' ids, by group
 }
 
 func newCluster(t *testing.T) *cluster {

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"os"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -22,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eventgateway/internal/kafka"
+	"eventgateway/test/services"
 )
 
 const (
@@ -32,14 +32,13 @@ const (
 )
 
 // TestTwoThousandGroups: one pass over 2,000 groups with a member each and 12 partitions,
-// all of which are behind, each at an offset of its own. GATEWAY_TEST_LAG_KEEP keeps the groups
-// for a look with other programs.
+// all of which are behind, each at an offset of its own. The broker is this test's: others
+// have gateways that ask for all groups.
 func TestTwoThousandGroups(t *testing.T) {
-	c := newCluster(t)
-	keep := os.Getenv("GATEWAY_TEST_LAG_KEEP") != ""
-	if keep {
-		c.prefix = "lag-scale-" + os.Getenv("GATEWAY_TEST_LAG_KEEP") + "-"
-	}
+	broker, err := services.StartKafka(t.Context(), services.KafkaConfig{Dir: t.TempDir(), JVMArgs: []string{"-Xms256m", "-Xmx512m"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, broker.Kill()) })
+	c := clusterAt(t, broker.Addr())
 	begun := time.Now()
 	topics := make([]string, manyTopics)
 	var records []*kgo.Record
@@ -49,13 +48,10 @@ func TestTwoThousandGroups(t *testing.T) {
 			records = append(records, &kgo.Record{Topic: topics[i], Partition: int32(n % manyPartitions), Value: noise()})
 		}
 	}
-	_, err := c.admin.CreateTopics(t.Context(), manyPartitions, 1, nil, topics...)
+	_, err = c.admin.CreateTopics(t.Context(), manyPartitions, 1, nil, topics...)
 	require.NoError(t, err)
 	require.NoError(t, c.client.ProduceSync(t.Context(), records...).FirstErr())
 	var making errgroup.Group
-	if !keep {
-		t.Cleanup(func() { c.deleteMany(topics) })
-	}
 	making.SetLimit(64)
 	for i := range manyGroups {
 		making.Go(func() error {
@@ -133,33 +129,6 @@ func cpuTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// deleteMany spares other tests of the shared broker the groups.
-func (c *cluster) deleteMany(topics []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	var names []string
-	var leaving errgroup.Group
-	leaving.SetLimit(64)
-	for i := range manyGroups {
-		group := fmt.Sprintf("%sg%d", c.prefix, i)
-		names = append(names, group)
-		leaving.Go(func() error {
-			member, _ := c.joined.Load(group)
-			leave := kmsg.NewPtrLeaveGroupRequest()
-			one := kmsg.NewLeaveGroupRequestMember()
-			leave.Group, one.MemberID = group, member.(string)
-			leave.MemberID, leave.Members = one.MemberID, append(leave.Members, one)
-			_, err := leave.RequestWith(ctx, c.client)
-			return err
-		})
-	}
-	require.NoError(c.t, leaving.Wait())
-	_, err := c.admin.DeleteGroups(ctx, names...)
-	require.NoError(c.t, err)
-	_, err = c.admin.DeleteTopics(ctx, topics...)
-	require.NoError(c.t, err)
-}
-
 // member joins a group without a client of its own, takes all partitions of a topic, and
 // commits an offset in each.
 func (c *cluster) member(ctx context.Context, group, topic string, offset int64) error {
@@ -177,7 +146,6 @@ func (c *cluster) member(ctx context.Context, group, topic string, offset int64)
 			return fmt.Errorf("join %s: %w", group, err)
 		}
 		join.MemberID = resp.MemberID
-		c.joined.Store(group, resp.MemberID)
 		if err = kerr.ErrorForCode(resp.ErrorCode); err != nil {
 			continue
 		}
