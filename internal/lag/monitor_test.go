@@ -115,6 +115,13 @@ func TestStates(t *testing.T) {
 				w.grow(orders, 1)
 			}
 		})},
+		"nothing is committed, and Kafka does not always tell": {Stuck, steps(26, func(w *world, i int) {
+			if w.at(50); i < 25 && i%3 == 0 {
+				w.groups, w.unanswered = nil, []error{errBroker}
+				w.pass(tick)
+				w.groups, w.unanswered = []kafka.ListedGroup{{Name: "billing", Type: kafka.GroupClassic, Protocol: "consumer"}}, nil
+			}
+		})},
 		"no records come, and nothing is committed": {NoCommit, steps(60, func(*world, int) {})},
 		"the first commit takes a minute":           {NoCommit, steps(12, func(w *world, _ int) { w.grow(orders, 1) })},
 		"a record after an hour without": {OK, steps(720, func(w *world, i int) {
@@ -320,6 +327,9 @@ func TestDeletedGroupIsForgotten(t *testing.T) {
 	w.members["billing"] = kafka.GroupMembers{State: "Dead"}
 	w.commits = map[string]kafka.GroupCommits{}
 	require.Empty(t, w.pass(tick).Groups, "deleted after it was listed")
+	require.Len(t, w.m.tracks, 1)
+	w.pass(tick)
+	w.pass(tick)
 	require.Empty(t, w.m.tracks)
 	require.Empty(t, w.m.histories)
 }

@@ -9,6 +9,10 @@ import (
 // window is how many passes trends look back on.
 const window = 10
 
+// keptPasses is for how many passes a partition is remembered that was not seen: a broker
+// may not answer once, and a group is no less stuck then.
+const keptPasses = 3
+
 type trackKey struct {
 	group string
 	kafka.Partition
@@ -41,6 +45,9 @@ func (m *Monitor) track(group string, p kafka.Partition) *track {
 		t = &track{committed: -1, record: kafka.Waiting{Offset: -1}}
 		m.tracks[key] = t
 	}
+	if t.pass < m.pass-1 { // meanwhile the topic may have been made anew
+		t.record = kafka.Waiting{Offset: -1}
+	}
 	t.pass = m.pass
 	return t
 }
@@ -67,15 +74,15 @@ func (t *track) commit(now time.Time, offset int64) {
 	t.committed, t.since = offset, now
 }
 
-// forget drops what no pass has seen any more.
+// forget drops what the last passes have not seen.
 func (m *Monitor) forget() {
 	for key, t := range m.tracks {
-		if t.pass != m.pass {
+		if t.pass <= m.pass-keptPasses {
 			delete(m.tracks, key)
 		}
 	}
 	for key, h := range m.histories {
-		if h.pass != m.pass {
+		if h.pass <= m.pass-keptPasses {
 			delete(m.histories, key)
 		}
 	}
