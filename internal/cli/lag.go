@@ -141,7 +141,7 @@ func lagPass(ctx context.Context, monitor *lag.Monitor) (*lag.Report, error) {
 	defer cancel()
 	report, err := monitor.Pass(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("kafka does not answer: %w", err)
+		return nil, fmt.Errorf("consumer groups cannot be read: %w", err)
 	}
 	return report, nil
 }

@@ -164,7 +164,7 @@ func (c *Collector) pass(ctx context.Context) time.Duration {
 	if err != nil {
 		c.metrics.passes.WithLabelValues("failed").Inc()
 		if !c.failed {
-			c.logger.Warn("consumer lag cannot be read: kafka does not answer", "error", err)
+			c.logger.Warn("consumer lag cannot be read", "error", err)
 		}
 		c.failed = true
 		return pause
