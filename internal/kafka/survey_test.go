@@ -3,7 +3,9 @@ package kafka
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,4 +225,46 @@ func TestSurveyWithoutKafka(t *testing.T) {
 	require.Error(t, kerberos.Members(t.Context(), g)["a"].Err)
 	require.Error(t, kerberos.Bounds(t.Context(), []Partition{{"a", 0}})[Partition{"a", 0}].Err)
 	require.Error(t, kerberos.Waiting(t.Context(), []Position{{}}, 1)[0].Err)
+}
+
+// Hundreds of groups cost as many requests as one.
+func TestSurveyBatchesItsQuestions(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "orders"))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	for i := range 200 {
+		commitAt(t, client, fmt.Sprintf("g%d", i), map[int32]int64{0: 0, 1: 0, 2: 0})
+	}
+	survey := Connection{Brokers: cluster.ListenAddrs()}.Survey(slog.New(slog.DiscardHandler))
+	t.Cleanup(survey.Close)
+	var mu sync.Mutex
+	asked := map[kmsg.Key]int{}
+	for _, key := range []kmsg.Key{kmsg.ListGroups, kmsg.OffsetFetch, kmsg.DescribeGroups, kmsg.ListOffsets, kmsg.FindCoordinator} {
+		cluster.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[key]++
+			cluster.KeepControl()
+			return nil, nil, false
+		})
+	}
+	for range 2 {
+		groups, _, err := survey.Groups(t.Context())
+		require.NoError(t, err)
+		require.Len(t, groups, 200)
+		for i := range groups {
+			groups[i].State = "" // as if they had members
+		}
+		require.Len(t, survey.Members(t.Context(), groups), 200)
+		commits := survey.Commits(t.Context(), groups)
+		require.Len(t, commits["g199"].Commits, 3)
+		survey.Bounds(t.Context(), []Partition{{"orders", 0}, {"orders", 1}, {"orders", 2}})
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, map[kmsg.Key]int{kmsg.ListGroups: 2, kmsg.OffsetFetch: 2, kmsg.DescribeGroups: 2, kmsg.ListOffsets: 6, kmsg.FindCoordinator: 1}, asked)
 }
