@@ -24,6 +24,7 @@ import (
 	"eventgateway/internal/idempotency"
 	"eventgateway/internal/ingest"
 	"eventgateway/internal/intake"
+	"eventgateway/internal/lag"
 	"eventgateway/internal/outbox"
 	"eventgateway/internal/publish"
 	"eventgateway/internal/rate"
@@ -69,6 +70,7 @@ type App struct {
 	// registry of gateways.
 	settled func() bool
 	relays  []*outbox.Relay
+	lag     *lag.Collector // nil: consumer groups are not watched
 	// relayOnly leaves the public listener closed.
 	relayOnly bool
 
@@ -159,6 +161,7 @@ func (a *App) buildStores() error {
 	if err := a.buildSubscriptions(); err != nil {
 		return err
 	}
+	a.buildLag()
 	return nil
 }
 

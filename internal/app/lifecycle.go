@@ -121,6 +121,9 @@ func (a *App) start() {
 		a.watchClients,
 		a.certificates.watch,
 	)
+	if a.lag != nil {
+		s.run("consumer lag", a.lag.Run)
+	}
 	if len(a.relays) > 0 {
 		s.run("outbox relays", a.relay)
 	}

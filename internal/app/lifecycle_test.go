@@ -59,7 +59,7 @@ func TestAdminListenerStopsLast(t *testing.T) {
 		names = append(names, s.name)
 	}
 	require.Equal(t, []string{
-		"admin listener", "redis client", "rates", "kafka producer", "rates of subscriptions", "public listener", "registration", "background work", "subscriptions", "requests", "readiness",
+		"admin listener", "redis client", "rates", "kafka producer", "rates of subscriptions", "kafka client for consumer lag", "public listener", "registration", "background work", "consumer lag", "subscriptions", "requests", "readiness",
 	}, names)
 	require.True(t, a.ready.Load())
 	require.NoError(t, a.stages.stop(t.Context()))

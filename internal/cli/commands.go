@@ -47,6 +47,7 @@ func rootCommand(version string, out, errOut io.Writer) *cobra.Command {
 		verbs(groupStores, "outbox", "relay outbox tables of PostgreSQL to Kafka; see docs/outbox.md",
 			"gateway outbox schema, run, status or dead; see gateway outbox --help",
 			outboxSchemaCommand(), outboxRunCommand(), outboxStatusCommand(), outboxDeadCommand()),
+		newLagCommand(),
 		verbs(groupEvents, "subscriptions", "see, pause, resume and reset what is pushed to HTTP endpoints; see docs/subscriptions.md",
 			"gateway subscriptions list, show, pause, resume or reset; see gateway subscriptions --help",
 			subscriptionsListCommand(), subscriptionsShowCommand(), subscriptionsPauseCommand(), subscriptionsResumeCommand(), subscriptionsResetCommand()),

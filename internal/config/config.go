@@ -17,6 +17,7 @@ type Config struct {
 	Webhooks      []Webhook      `yaml:"webhooks"`
 	Outbox        []Outbox       `yaml:"outbox"`
 	Subscriptions []Subscription `yaml:"subscriptions"`
+	Lag           Lag            `yaml:"lag"`
 	Log           Log            `yaml:"log"`
 	Memory        Memory         `yaml:"memory"`
 
@@ -68,6 +69,7 @@ func Defaults() *Config {
 			OnStoreFailure: StoreFailureReject,
 			OnStoreLoss:    StoreFailureReject,
 		},
+		Lag:     Lag{Include: []string{".*"}, Exclude: []string{}, Interval: 5 * time.Second, MaxSeries: 10_000},
 		Log:     Log{Format: LogJSON, Level: LogInfo},
 		origins: map[string]origin{},
 	}

@@ -10,7 +10,7 @@ import (
 const envPrefix = "GATEWAY_"
 
 // laterKeys are keys of the configuration contract that are not implemented yet.
-var laterKeys = []string{"lag", "tracing"}
+var laterKeys = []string{"tracing"}
 
 // leaf is a key that holds a value, not further keys.
 type leaf struct {

@@ -44,6 +44,7 @@ redis:
   tls: { enabled: true, ca: ca.pem, cert: c.pem, key: k.pem, server_name: redis.example.com }
 schemas: { dir: types, watch: false }
 idempotency: { ttl: 1h, lease: 8s, on_store_failure: publish, on_store_loss: publish }
+lag: { include: ["orders-.*", billing], exclude: [".*-test"], interval: 30s, partitions: true, max_series: 500 }
 log: { format: text, level: debug }
 memory: { limit: 2GiB }
 `)
@@ -67,6 +68,7 @@ memory: { limit: 2GiB }
 		},
 		Schemas:     Schemas{Dir: "types"},
 		Idempotency: Idempotency{TTL: time.Hour, Lease: 8 * time.Second, OnStoreFailure: StoreFailurePublish, OnStoreLoss: StoreFailurePublish},
+		Lag:         Lag{Include: []string{"orders-.*", "billing"}, Exclude: []string{".*-test"}, Interval: 30 * time.Second, Partitions: true, MaxSeries: 500},
 		Log:         Log{Format: LogText, Level: LogDebug},
 		Memory:      Memory{Limit: 2 * GiB},
 		origins:     cfg.origins,

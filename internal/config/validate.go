@@ -51,6 +51,7 @@ func (c *Config) validate(errs *collector) {
 	v.outboxes()
 	v.check(v.c.Memory.Limit == 0 || v.c.Memory.Limit >= minMemory, "memory.limit", "must be at least "+minMemory.String(), "write for example 512MiB, or 0 for the container's limit")
 	v.subscriptions()
+	v.lag()
 	oneOf(v, "log.format", c.Log.Format, LogJSON, LogText)
 	oneOf(v, "log.level", c.Log.Level, LogDebug, LogInfo, LogWarn, LogError)
 }

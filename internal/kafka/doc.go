@@ -6,6 +6,8 @@
 // [Group] is a member of a consumer group (docs/adr/0030): it never resets an offset, and
 // commits only partitions that it still has.
 //
+// [Survey] reads what all groups of a cluster have committed (docs/adr/0033).
+//
 // The operator's properties have librdkafka's names. [Connection.Settings] passes them
 // to librdkafka, [Connection.FranzOptions] translates them for franz-go, and
 // [ChooseClient] decides which of the two writes.

@@ -437,6 +437,10 @@ func (a *GroupAdmin) Retention(ctx context.Context, topics ...string) (map[strin
 	if err != nil {
 		return nil, err
 	}
+	return retention(ctx, admin, topics)
+}
+
+func retention(ctx context.Context, admin *kadm.Client, topics []string) (map[string]time.Duration, error) {
 	all, err := admin.DescribeTopicConfigs(ctx, topics...)
 	if err != nil {
 		return nil, fmt.Errorf("ask kafka for retention: %w", err)

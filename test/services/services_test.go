@@ -32,6 +32,7 @@ func TestPOMHasKafkaVersion(t *testing.T) {
 	t.Parallel()
 	require.Contains(t, string(kafkaPOM), "<kafka.version>"+KafkaVersion+"</kafka.version>")
 	require.Contains(t, string(oldKafkaPOM), "<kafka.version>"+OldKafkaVersion+"</kafka.version>")
+	require.Contains(t, string(kafkaToolsPOM), "<kafka.version>"+KafkaVersion+"</kafka.version>")
 }
 
 func TestKafkaConfigComplete(t *testing.T) {
