@@ -21,7 +21,7 @@ func TestRetryWaitsForTheCommitOfItsFailure(t *testing.T) {
 		e := w.admit(&kafka.Record{Offset: offset})
 		require.Equal(t, e, w.take(false))
 		w.fail(e, now)
-		e.state, e.due, e.noted = stateWaiting, now, uint64(offset) //nolint:gosec // not negative
+		e.state, e.due, e.noted = stateWaiting, now, uint64(offset)
 		if offset == 1 {
 			e.noted = m.commits // the commit that is on does not have it
 		}
