@@ -8,6 +8,8 @@
 //     near as the environment says, or behind a link with a delay (internal/link). Its
 //     table measures named cells: distances, brokers, partitions over event types,
 //     connections, clients and guarantees.
+//   - cmd/outbox and cmd/subscriptions measure the relay of an outbox, and the delivery
+//     of events to an endpoint, each beside a floor of its own.
 //
 // Duty: measure what the gateway costs above the floor, and what an event in a batch
 // costs compared with a single one, as ratios within one run, because absolute figures

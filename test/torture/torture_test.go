@@ -60,7 +60,7 @@ func TestTortureOutboxShort(t *testing.T) {
 func TestTortureSubscriptionsShort(t *testing.T) {
 	o := Defaults()
 	o.Seed, o.Subscriptions, o.Gateways, o.Out = *seed, true, 3, t.Output()
-	o.Duration, o.Race, o.Rate = 12*time.Second, true, 200
+	o.Duration, o.Race, o.Rate = 9*time.Second, true, 200
 	o.Only = []string{"gateway-kill", "gateway-leave", "dead-letters-refused", "endpoint-404", "endpoint-resets", "kafka-cut"}
 	result, err := Run(t.Context(), o)
 	require.NoError(t, err)
