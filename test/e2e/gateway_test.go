@@ -39,7 +39,7 @@ type options struct {
 	lease           time.Duration
 	noTopics        bool // leave missing topics alone
 	guarantee       string
-	prefix          string // kafka.transactional_id_prefix; "": the one that tests share
+	prefix          string // kafka.transactional_id_prefix, and the installation; "": those that tests share
 	onStoreLoss     string
 	auth            any  // nil: none
 	lost            bool // Redis may have lost claims: no rebuild declares it new
@@ -81,7 +81,8 @@ func (o options) config(t *testing.T) map[string]any {
 		kafkaSection["transaction_timeout"] = o.deliveryTimeout.String()
 	}
 	if o.prefix != "" {
-		kafkaSection["transactional_id_prefix"] = o.prefix
+		// Gateways that register in different topics must not share claims.
+		kafkaSection["transactional_id_prefix"], idempotency["installation"] = o.prefix, o.prefix
 	}
 	if o.onStoreLoss != "" {
 		idempotency["on_store_loss"] = o.onStoreLoss

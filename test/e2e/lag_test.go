@@ -36,9 +36,9 @@ func TestConsumerLagOfThreeGateways(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, done.Error())
 
-	o := options{schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": newTopic(t)}})}
+	// With an installation of its own: gateways of other tests have a lease of their own.
+	o := options{prefix: group, schemas: schemasFolder(t, eventType{name: "orders.placed", xevent: map[string]any{"topic": newTopic(t)}})}
 	cfg := o.config(t)
-	cfg["idempotency"].(map[string]any)["installation"] = group // gateways of other tests have a lease of their own
 	cfg["lag"] = map[string]any{"interval": "1s", "include": []string{group}}
 	file := writeConfig(t, cfg)
 	var gateways []*gateway

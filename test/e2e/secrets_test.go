@@ -318,6 +318,7 @@ func TestRunningGatewayShowsNoSecret(t *testing.T) {
 	cfg, environment := guardedConfig(t, redis.Addr())
 	inSection("redis", "password", password)(cfg)
 	inSection("http", "public_url", "")(cfg)
+	inSection("kafka", "transactional_id_prefix", unique("secrets"))(cfg) // its Redis is not that of others
 	key, hash := newKey(t)
 	cfg["auth"] = clientsWith(hash)
 	inSection("kafka", "brokers", []string{services.Shared(t).Kafka})(cfg)
