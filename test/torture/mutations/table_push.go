@@ -44,8 +44,8 @@ func pushTable() []Mutation {
 			Name: "push-dead-before-its-letter", Rule: "an event is finished when its dead letter is in Kafka", Breaks: "d",
 			Edits: []Edit{{
 				File: "internal/delivery/deadletter.go",
-				Old:  "\tgo func() {\n\t\tif m.sub.writeDeadLetter(ctx, letter, e.record) {",
-				New:  "\trecord := e.record\n\tm.finish(e)\n\tgo func() {\n\t\tif m.sub.writeDeadLetter(ctx, letter, record) {",
+				Old:  "\tgo func() {\n\t\tif m.sub.writeDeadLetter(ctx, letter, from) {",
+				New:  "\tm.finish(e)\n\tgo func() {\n\t\tif m.sub.writeDeadLetter(ctx, letter, from) {",
 			}},
 			Options: run(3, "dead-letters-refused"),
 		},
