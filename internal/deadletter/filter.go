@@ -3,6 +3,8 @@ package deadletter
 import (
 	"strings"
 	"time"
+
+	"eventgateway/internal/event"
 )
 
 // Filter chooses dead letters. All that is given must hold; the zero value takes all.
@@ -23,11 +25,11 @@ func (f *Filter) Takes(l *Letter) bool {
 		return false
 	case f.Consumer != "" && f.Consumer != l.Consumer:
 		return false
-	case f.Type != "" && !matches(f.Type, l.Type):
+	case f.Type != "" && !event.MatchesPattern(f.Type, l.Type):
 		return false
-	case f.Key != "" && (l.Key == nil || !matches(f.Key, *l.Key)):
+	case f.Key != "" && (l.Key == nil || !event.MatchesPattern(f.Key, *l.Key)):
 		return false
-	case f.Reason != "" && !matches(f.Reason, l.Reason):
+	case f.Reason != "" && !event.MatchesPattern(f.Reason, l.Reason):
 		return false
 	case f.Status != "" && !matchesStatus(f.Status, l.Status):
 		return false
@@ -58,28 +60,4 @@ func matchesStatus(want string, status int) bool {
 // ValidStatus reports whether a text can be a filter's Status.
 func ValidStatus(text string) bool {
 	return len(text) == 3 && text[0] >= '1' && text[0] <= '5' && strings.Trim(text[1:], "0123456789x") == ""
-}
-
-// matches reports whether a text has the form of a pattern, in which * stands for any text.
-func matches(pattern, text string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, first)
-	if !ok {
-		return false
-	}
-	for {
-		var part string
-		part, rest, star = strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(text, part)
-		}
-		at := strings.Index(text, part)
-		if at < 0 {
-			return false
-		}
-		text = text[at+len(part):]
-	}
 }

@@ -3,10 +3,10 @@ package delivery
 import (
 	"bytes"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"eventgateway/internal/event"
 	"eventgateway/internal/kafka"
 	"eventgateway/internal/strictjson"
 )
@@ -31,10 +31,10 @@ func (c *Config) wants(r *kafka.Record) bool {
 		return false
 	}
 	f := c.Filter
-	if len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(p string) bool { return matches(p, kind) }) {
+	if len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(p string) bool { return event.MatchesPattern(p, kind) }) {
 		return false
 	}
-	if len(f.Keys) > 0 && !slices.ContainsFunc(f.Keys, func(p string) bool { return r.Key != nil && matches(p, string(r.Key)) }) {
+	if len(f.Keys) > 0 && !slices.ContainsFunc(f.Keys, func(p string) bool { return r.Key != nil && event.MatchesPattern(p, string(r.Key)) }) {
 		return false
 	}
 	for _, m := range f.Data {
@@ -53,28 +53,4 @@ func equals(literal []byte, want string) bool {
 		return err == nil && string(text) == want
 	}
 	return string(literal) == want
-}
-
-// matches reports whether a text has the form of a pattern, in which * stands for any text.
-func matches(pattern, text string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, first)
-	if !ok {
-		return false
-	}
-	for {
-		var part string
-		part, rest, star = strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(text, part)
-		}
-		at := strings.Index(text, part)
-		if at < 0 {
-			return false
-		}
-		text = text[at+len(part):]
-	}
 }
